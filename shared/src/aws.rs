@@ -1,0 +1,79 @@
+//! One configuration for every AWS client, and their errors as the domain sees them.
+
+use crate::errors::{Remedy, RemoteError};
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use std::time::Duration;
+
+/// Attempts of one call, the first included. What still fails is retried by the event source, from the failed record on.
+const ATTEMPTS: u32 = 3;
+/// To open a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// For one attempt: well under the shortest function time-out, so that a hung call becomes an answer.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
+/// For all attempts together.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The configuration of the environment, with time-outs. Endpoints come from `AWS_ENDPOINT_URL` and its kin.
+pub async fn config() -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(CONNECT_TIMEOUT)
+                .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+                .operation_timeout(OPERATION_TIMEOUT)
+                .build(),
+        )
+        .load()
+        .await
+}
+
+/// What to do about a failure, by the service's error code and HTTP status; a failure without an answer
+/// (time-out, broken connection) is one whose effect may have happened.
+///
+/// ```
+/// use myaku::{aws::remedy, errors::Remedy};
+/// assert_eq!(remedy(Some("ProvisionedThroughputExceededException"), Some(400)), Remedy::SlowDown);
+/// assert_eq!(remedy(Some("AccessDeniedException"), Some(400)), Remedy::GiveUp);
+/// assert_eq!(remedy(None, None), Remedy::Retry);
+/// ```
+pub fn remedy(code: Option<&str>, status: Option<u16>) -> Remedy {
+    match (code, status) {
+        (
+            Some(
+                "ProvisionedThroughputExceededException"
+                | "LimitExceededException"
+                | "ThrottlingException"
+                | "Throttling"
+                | "RequestLimitExceeded"
+                | "SlowDown",
+            ),
+            _,
+        )
+        | (_, Some(429 | 503)) => Remedy::SlowDown,
+        // A conflict in flight; the same call decides it.
+        (_, Some(409)) => Remedy::Retry,
+        (_, Some(400..=499)) => Remedy::GiveUp,
+        _ => Remedy::Retry,
+    }
+}
+
+/// An SDK error of `operation` as the domain sees it.
+pub fn remote_error<E>(operation: impl Into<String>, error: SdkError<E, HttpResponse>) -> RemoteError
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let status = error.raw_response().map(|response| response.status().as_u16());
+    let remedy = remedy(error.as_service_error().and_then(ProvideErrorMetadata::code), status);
+    RemoteError::new(operation, remedy, error)
+}
+
+/// An error that says what the service answered where an answer lacks what its contract promises.
+pub fn incomplete(operation: &str, what: &str) -> RemoteError {
+    RemoteError::new(operation, Remedy::Retry, format!("the answer has no {what}"))
+}

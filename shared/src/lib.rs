@@ -1,0 +1,24 @@
+//! Myaku's domain: what a device sent, what it means, and where it goes, with the adapters beside their ports.
+//!
+//! In reading order. With no features there is no SDK in the tree: decisions are pure functions of their inputs,
+//! time included, and every effect stands behind a narrow port.
+
+pub mod message;
+pub mod profile;
+pub mod reading;
+pub mod clock;
+pub mod kpl;
+pub mod batch;
+pub mod stream;
+pub mod archive;
+pub mod dead_letter;
+pub mod window;
+pub mod results;
+
+#[cfg(feature = "aws")]
+pub mod aws;
+pub mod env;
+pub mod errors;
+pub mod telemetry;
+#[cfg(feature = "redis")]
+pub mod valkey;

@@ -1,0 +1,89 @@
+//! Metrics in CloudWatch's embedded metric format (EMF): the handlers count, one line per invocation carries the counts.
+//!
+//! Outside a function nothing is installed and counting costs nothing, so that the same handlers run in tests.
+
+use std::io;
+
+/// The namespace of every metric.
+pub const NAMESPACE: &str = "Myaku";
+
+/// What is measured. Each name stands once, so that alarms and dashboards can rely on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metric {
+    /// Records taken in, after de-aggregation. Count.
+    Records,
+    /// Bytes of those records. Bytes.
+    Bytes,
+    /// Readings made or used. Count.
+    Readings,
+    /// Records or readings sent to the dead letters. Count.
+    DeadLetters,
+    /// Readings that were counted before and so not again. Count.
+    Duplicates,
+    /// Readings that came behind the allowed lateness. Count.
+    TooLate,
+    /// How far behind its arrival a reading's own time was. Milliseconds.
+    LatenessMs,
+    /// From the message's receipt to the written result. Milliseconds.
+    EndToEndMs,
+    /// Objects put to the lake. Count.
+    Objects,
+    /// Batches answered with "retry from here". Count.
+    Retries,
+    /// State commits that lost against another invocation. Count.
+    Conflicts,
+}
+
+impl Metric {
+    /// The metric's name in CloudWatch.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Records => "Records",
+            Self::Bytes => "Bytes",
+            Self::Readings => "Readings",
+            Self::DeadLetters => "DeadLetters",
+            Self::Duplicates => "Duplicates",
+            Self::TooLate => "TooLate",
+            Self::LatenessMs => "LatenessMs",
+            Self::EndToEndMs => "EndToEndMs",
+            Self::Objects => "Objects",
+            Self::Retries => "Retries",
+            Self::Conflicts => "Conflicts",
+        }
+    }
+}
+
+/// Adds to a counter.
+pub fn count(metric: Metric, n: usize) {
+    if n > 0 {
+        metrics::counter!(metric.name()).increment(n as u64);
+    }
+}
+
+/// Adds one observation to a distribution.
+pub fn observe(metric: Metric, value: f64) {
+    metrics::histogram!(metric.name()).record(value);
+}
+
+/// Writes what was counted since the last flush.
+#[derive(Clone, Copy)]
+pub struct Telemetry(&'static metrics_cloudwatch_embedded::Collector);
+
+impl Telemetry {
+    /// Installs the recorder for a function; once, at its start.
+    pub fn init(function: &'static str) -> Result<Self, metrics_cloudwatch_embedded::Error> {
+        metrics_cloudwatch_embedded::Builder::new()
+            .cloudwatch_namespace(NAMESPACE)
+            .with_dimension("Function", function)
+            .init()
+            .map(Self)
+    }
+
+    /// One EMF line on standard output, where Lambda's log carries it to CloudWatch. A line that cannot be written
+    /// must not fail an invocation whose work is done: it is logged.
+    pub fn flush(self) {
+        if let Err(error) = self.0.flush(io::stdout()) {
+            tracing::warn!(error = %error, "metrics could not be written");
+        }
+    }
+}
