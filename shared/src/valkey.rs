@@ -282,14 +282,15 @@ impl Route {
                 Ok(answers)
             }
             Self::Cluster(cluster) => {
-                stream::iter(commands)
+                // Made beforehand: a closure in the stream itself would keep callers' futures from being `Send`.
+                let calls: Vec<_> = commands
+                    .iter()
                     .map(|command| {
                         let mut cluster = cluster.clone();
                         async move { cluster.req_packed_command(command).await }
                     })
-                    .buffered(CLUSTER_CONCURRENCY)
-                    .try_collect()
-                    .await
+                    .collect();
+                stream::iter(calls).buffered(CLUSTER_CONCURRENCY).try_collect().await
             }
         }
     }
