@@ -282,10 +282,10 @@ impl Route {
                 Ok(answers)
             }
             Self::Cluster(cluster) => {
-                stream::iter(commands)
+                stream::iter(commands.to_vec())
                     .map(|command| {
                         let mut cluster = cluster.clone();
-                        async move { cluster.req_packed_command(command).await }
+                        async move { cluster.req_packed_command(&command).await }
                     })
                     .buffered(CLUSTER_CONCURRENCY)
                     .try_collect()
