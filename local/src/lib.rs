@@ -5,3 +5,4 @@
 //! through it and holds the promises against what came out.
 
 pub mod cli;
+pub mod traffic;
