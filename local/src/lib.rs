@@ -5,4 +5,5 @@
 //! through it and holds the promises against what came out.
 
 pub mod cli;
+pub mod function;
 pub mod traffic;
