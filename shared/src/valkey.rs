@@ -282,15 +282,14 @@ impl Route {
                 Ok(answers)
             }
             Self::Cluster(cluster) => {
-                // Made beforehand: a closure in the stream itself would keep callers' futures from being `Send`.
-                let calls: Vec<_> = commands
-                    .iter()
+                stream::iter(commands.to_vec())
                     .map(|command| {
                         let mut cluster = cluster.clone();
-                        async move { cluster.req_packed_command(command).await }
+                        async move { cluster.req_packed_command(&command).await }
                     })
-                    .collect();
-                stream::iter(calls).buffered(CLUSTER_CONCURRENCY).try_collect().await
+                    .buffered(CLUSTER_CONCURRENCY)
+                    .try_collect()
+                    .await
             }
         }
     }
