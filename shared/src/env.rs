@@ -53,11 +53,7 @@ impl<F: Fn(&str) -> Option<String>> Env<F> {
         T::Err: Display,
     {
         self.optional(name).map_or(Ok(default), |value| {
-            value.trim().parse().map_err(|error: T::Err| EnvError::Invalid {
-                name,
-                problem: error.to_string(),
-                value,
-            })
+            value.trim().parse().map_err(|error: T::Err| EnvError::Invalid { name, problem: error.to_string(), value })
         })
     }
 

@@ -30,11 +30,7 @@ pub struct RemoteError {
 
 impl RemoteError {
     /// An error of `operation`.
-    pub fn new(
-        operation: impl Into<String>,
-        remedy: Remedy,
-        source: impl Into<Box<dyn Error + Send + Sync>>,
-    ) -> Self {
+    pub fn new(operation: impl Into<String>, remedy: Remedy, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { operation: operation.into(), remedy, source: source.into() }
     }
 }

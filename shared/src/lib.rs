@@ -3,17 +3,17 @@
 //! In reading order. With no features there is no SDK in the tree: decisions are pure functions of their inputs,
 //! time included, and every effect stands behind a narrow port.
 
+pub mod archive;
+pub mod batch;
+pub mod clock;
+pub mod dead_letter;
+pub mod kpl;
 pub mod message;
 pub mod profile;
 pub mod reading;
-pub mod clock;
-pub mod kpl;
-pub mod batch;
-pub mod stream;
-pub mod archive;
-pub mod dead_letter;
-pub mod window;
 pub mod results;
+pub mod stream;
+pub mod window;
 
 #[cfg(feature = "aws")]
 pub mod aws;

@@ -41,10 +41,12 @@ struct Kinesis<'a> {
 impl<'de> Deserialize<'de> for Batch {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let event = Event::deserialize(deserializer)?;
-        let mut batch = Self { stream: String::new(), shard: String::new(), records: Vec::with_capacity(event.records.len()) };
+        let mut batch =
+            Self { stream: String::new(), shard: String::new(), records: Vec::with_capacity(event.records.len()) };
         for (index, record) in event.records.into_iter().enumerate() {
             let wrong = |what: &str| D::Error::custom(format!("Records[{index}]: {what}"));
-            let stream = record.event_source_arn.rsplit_once(":stream/").map(|(_, name)| name.split('/').next().unwrap_or(name));
+            let stream =
+                record.event_source_arn.rsplit_once(":stream/").map(|(_, name)| name.split('/').next().unwrap_or(name));
             let stream = stream.ok_or_else(|| wrong("eventSourceARN names no Kinesis stream"))?;
             let (shard, _) = record.event_id.split_once(':').ok_or_else(|| wrong("eventID names no shard"))?;
             if index == 0 {
@@ -59,7 +61,9 @@ impl<'de> Deserialize<'de> for Batch {
                 partition_key: kinesis.partition_key.into_owned(),
                 // Milliseconds of this century need 41 of a double's 53 bits: rounding is exact.
                 arrived_ms: (kinesis.approximate_arrival_timestamp * 1_000.0).round() as i64,
-                data: STANDARD.decode(kinesis.data.as_bytes()).map_err(|error| wrong(&format!("data is no base64: {error}")))?,
+                data: STANDARD
+                    .decode(kinesis.data.as_bytes())
+                    .map_err(|error| wrong(&format!("data is no base64: {error}")))?,
             });
         }
         Ok(batch)

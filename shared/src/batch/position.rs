@@ -107,7 +107,9 @@ impl<'de> Deserialize<'de> for Position {
 
 /// A text that is no position.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no position of a stream: up to 56 decimal digits, in a full position with a sub-sequence number behind a dot")]
+#[error(
+    "{0:?} is no position of a stream: up to 56 decimal digits, in a full position with a sub-sequence number behind a dot"
+)]
 pub struct ParsePositionError(String);
 
 #[cfg(test)]
