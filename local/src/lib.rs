@@ -6,4 +6,5 @@
 
 pub mod cli;
 pub mod function;
+pub mod template;
 pub mod traffic;
