@@ -1,1 +1,5 @@
-//! Being written.
+//! Moving averages.
+
+mod spec;
+
+pub use spec::WindowSpec;
