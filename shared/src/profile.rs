@@ -13,6 +13,7 @@ mod identity;
 mod metric;
 mod path;
 mod problem;
+pub mod registry;
 mod source;
 mod tree;
 mod unit;
