@@ -1,3 +1,4 @@
 //! x
 
+pub mod event_source;
 pub mod function;
