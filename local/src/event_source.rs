@@ -21,6 +21,7 @@ mod memory;
 mod response;
 mod settings;
 mod shard;
+mod simulation;
 mod status;
 mod window;
 
@@ -34,6 +35,7 @@ pub use filter::{Filter, FilterError};
 pub use mapping::{Handle, Mapping};
 pub use memory::MemoryStream;
 pub use settings::{Backoff, Settings, SettingsError, StartingPosition};
+pub use simulation::{Simulation, TaskId};
 pub use status::{ShardStatus, Status};
 
 use crate::function::{Function, InvokeError};
@@ -92,11 +94,7 @@ pub trait Source: Send + Sync {
     fn open(&self, shard: &str, from: ReadFrom) -> impl Future<Output = Result<Self::Cursor, RemoteError>> + Send;
 
     /// Reads at most `limit` records and moves the cursor behind them. After an error the cursor is where it was.
-    fn read(
-        &self,
-        cursor: &mut Self::Cursor,
-        limit: usize,
-    ) -> impl Future<Output = Result<Read, RemoteError>> + Send;
+    fn read(&self, cursor: &mut Self::Cursor, limit: usize) -> impl Future<Output = Result<Read, RemoteError>> + Send;
 }
 
 /// The function that a mapping invokes.

@@ -44,7 +44,13 @@ pub(super) struct History<'a> {
 
 impl Discarded {
     /// The record of a discarded batch; `event` is what the function was, or would have been, invoked with.
-    pub(super) fn new(settings: &Settings, history: History<'_>, records: &[StreamRecord], event: &[u8], ids: [Uuid; 2]) -> Self {
+    pub(super) fn new(
+        settings: &Settings,
+        history: History<'_>,
+        records: &[StreamRecord],
+        event: &[u8],
+        ids: [Uuid; 2],
+    ) -> Self {
         let (first, last) = (&records[0], &records[records.len() - 1]);
         let body = json!({
             "requestContext": {

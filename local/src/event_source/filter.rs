@@ -78,14 +78,17 @@ impl Filter {
 
 impl RecordPattern {
     fn parse(text: &str) -> Result<Self, FilterError> {
-        let value = serde_json::from_str(text)
-            .map_err(|source| FilterError::NotJson { pattern: text.to_owned(), source })?;
-        let invalid = |path: &str, problem: &str| FilterError::Invalid { path: path.to_owned(), problem: problem.to_owned() };
+        let value =
+            serde_json::from_str(text).map_err(|source| FilterError::NotJson { pattern: text.to_owned(), source })?;
+        let invalid =
+            |path: &str, problem: &str| FilterError::Invalid { path: path.to_owned(), problem: problem.to_owned() };
         let Value::Object(fields) = value else { return Err(invalid("", "an object is expected")) };
         let mut parsed = Self { partition_key: None, data: None };
         for (name, rules) in &fields {
             match name.as_str() {
-                "data" if !rules.is_object() => return Err(invalid("data", "the pattern must be in valid JSON format")),
+                "data" if !rules.is_object() => {
+                    return Err(invalid("data", "the pattern must be in valid JSON format"));
+                }
                 "data" => parsed.data = Some(Pattern::parse("data", rules)?),
                 "partitionKey" => parsed.partition_key = Some(Pattern::parse("partitionKey", rules)?),
                 other => return Err(invalid(other, "Kinesis mappings filter on data and partitionKey")),
@@ -194,7 +197,10 @@ mod tests {
         for (pattern, message) in [
             (r#"{"data":["x"]}"#, "filter pattern at data: the pattern must be in valid JSON format"),
             (r#"{"data":{"x":[{"regex":"a"}]}}"#, "filter pattern at data.x: no operator is called regex"),
-            (r#"{"data":{"x":[{"numeric":["~",1]}]}}"#, "filter pattern at data.x: numeric takes comparisons and numbers in turn"),
+            (
+                r#"{"data":{"x":[{"numeric":["~",1]}]}}"#,
+                "filter pattern at data.x: numeric takes comparisons and numbers in turn",
+            ),
             (r#"{"data":{"x":[]}}"#, "filter pattern at data.x: a list of rules may not be empty"),
             (r#"{"eventName":["x"]}"#, "filter pattern at eventName: Kinesis mappings filter on data and partitionKey"),
         ] {

@@ -203,11 +203,14 @@ impl Core {
             shard.lag_records = pending(id);
         }
         status.lag_records = status.shards.values().map(|shard| shard.lag_records).sum();
-        status.lag_ms = status.shards.values().filter(|shard| !shard.ended).map(|shard| shard.lag_ms).max().unwrap_or(0);
+        status.lag_ms =
+            status.shards.values().filter(|shard| !shard.ended).map(|shard| shard.lag_ms).max().unwrap_or(0);
         // Each shard that is known and not ended must be read already: a child that waits for its parent is lag.
-        let unread = state.progress.checkpoints.iter().any(|(id, checkpoint)| {
-            *checkpoint != super::Checkpoint::Ended && !status.shards.contains_key(id)
-        });
+        let unread = state
+            .progress
+            .checkpoints
+            .iter()
+            .any(|(id, checkpoint)| *checkpoint != super::Checkpoint::Ended && !status.shards.contains_key(id));
         status.idle = state.listed && !unread && status.caught_up(i64::MIN);
         status
     }

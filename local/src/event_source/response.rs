@@ -76,7 +76,9 @@ mod tests {
     /// `itemIdentifier`; A null `itemIdentifier`; An `itemIdentifier` with a bad key name".
     #[test]
     fn an_identifier_that_names_no_record_is_a_complete_failure() {
-        for failure in [r#"{"itemIdentifier":""}"#, r#"{"itemIdentifier":null}"#, r#"{"id":"10"}"#, r#"{"itemIdentifier":"12"}"#] {
+        for failure in
+            [r#"{"itemIdentifier":""}"#, r#"{"itemIdentifier":null}"#, r#"{"id":"10"}"#, r#"{"itemIdentifier":"12"}"#]
+        {
             let response = format!(r#"{{"batchItemFailures":[{{"itemIdentifier":"11"}},{failure}]}}"#);
             assert!(matches!(of(&response), Verdict::Failure(_)), "{response}");
         }

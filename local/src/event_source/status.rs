@@ -43,8 +43,9 @@ pub struct ShardStatus {
 }
 
 impl Status {
-    /// Whether all that was in the stream at `since_ms` is processed.
+    /// Whether all that was in the stream at `since_ms` is processed: a read that began in that very millisecond may
+    /// have come before a record that was put in it.
     pub(super) fn caught_up(&self, since_ms: i64) -> bool {
-        self.shards.values().all(|shard| shard.ended || shard.caught_up_at_ms.is_some_and(|at| at >= since_ms))
+        self.shards.values().all(|shard| shard.ended || shard.caught_up_at_ms.is_some_and(|at| at > since_ms))
     }
 }

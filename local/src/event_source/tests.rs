@@ -1,4 +1,4 @@
-//! Mappings against a stream in memory and a function that does as a test says, on tokio's paused time: each test
+//! Mappings against a stream in memory and a function that does as a test says, in simulated time: each test
 //! quotes the sentence of the Lambda Developer Guide that it checks.
 
 mod batching;
@@ -15,7 +15,6 @@ use myaku::clock::Now as _;
 use myaku::errors::{Remedy, RemoteError};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::task::JoinHandle;
 
 /// When the tests' clock starts, in milliseconds since the epoch: a whole hour.
 pub(super) const START_MS: i64 = 1_795_219_200_000;
@@ -37,7 +36,7 @@ type Answer = Result<String, InvokeError>;
 /// A function that notes each invocation and answers as it is told.
 #[derive(Clone)]
 pub(super) struct Fake {
-    clock: TokioClock,
+    clock: Simulation,
     calls: Arc<Mutex<Vec<Call>>>,
     #[expect(clippy::type_complexity, reason = "a test's closure")]
     answer: Arc<Mutex<dyn FnMut(&Call) -> Answer + Send>>,
@@ -57,7 +56,7 @@ impl Invoker for Fake {
         };
         self.calls.lock().unwrap().push(call.clone());
         let answer = (self.answer.lock().unwrap())(&call);
-        tokio::time::sleep(self.takes).await;
+        self.clock.sleep(self.takes).await;
         answer.map(Bytes::from)
     }
 }
@@ -75,12 +74,19 @@ impl OnFailure for Kept {
 
 /// A mapping that runs, and all that it is between.
 pub(super) struct Scene {
-    pub(super) stream: MemoryStream,
-    pub(super) clock: TokioClock,
+    pub(super) clock: Simulation,
     pub(super) handle: Handle,
     pub(super) kept: Kept,
     calls: Arc<Mutex<Vec<Call>>>,
-    task: JoinHandle<()>,
+    task: TaskId,
+}
+
+/// Runs a test in simulated time, under a few orders in which tasks may go on.
+pub(super) fn simulated(test: impl AsyncFn(&Simulation)) {
+    for seed in 0..4 {
+        let simulation = Simulation::new(START_MS, seed);
+        simulation.run(test(&simulation));
+    }
 }
 
 pub(super) fn settings() -> Settings {
@@ -110,20 +116,20 @@ pub(super) fn failed_items(call: &Call, data: &[&str]) -> Answer {
 
 impl Scene {
     pub(super) fn start(
+        sim: &Simulation,
         stream: &MemoryStream,
         configure: impl FnOnce(&mut Settings),
         answer: impl FnMut(&Call) -> Answer + Send + 'static,
     ) -> Self {
         let mut settings = settings();
         configure(&mut settings);
-        let clock = TokioClock::starting_at(START_MS);
         let (calls, kept) = (Arc::new(Mutex::new(Vec::new())), Kept::default());
         let takes = Duration::from_millis(10);
-        let fake = Fake { clock, calls: Arc::clone(&calls), answer: Arc::new(Mutex::new(answer)), takes };
-        let mapping = Mapping::new(settings, stream.clone(), fake, Some(kept.clone()), clock, 1).unwrap();
+        let fake = Fake { clock: sim.clone(), calls: Arc::clone(&calls), answer: Arc::new(Mutex::new(answer)), takes };
+        let mapping = Mapping::new(settings, stream.clone(), fake, Some(kept.clone()), sim.clone(), 1).unwrap();
         let handle = mapping.handle();
-        let task = tokio::spawn(mapping.run());
-        Self { stream: stream.clone(), clock, handle, kept, calls, task }
+        let task = sim.spawn(mapping.run());
+        Self { clock: sim.clone(), handle, kept, calls, task }
     }
 
     /// Waits until all that is in the stream now is processed.
@@ -152,7 +158,9 @@ impl Scene {
 
     pub(super) async fn stop(self) {
         self.handle.stop();
-        self.task.await.unwrap();
+        while !self.clock.is_finished(self.task) {
+            self.clock.sleep(Duration::from_millis(1)).await;
+        }
     }
 }
 

@@ -52,7 +52,9 @@ impl Pattern {
                 fields.iter().map(field).collect::<Result<_, _>>().map(Self::Fields)
             }
             Value::Array(rules) if rules.is_empty() => Err(invalid(path, "a list of rules may not be empty")),
-            Value::Array(rules) => rules.iter().map(|rule| Rule::parse(path, rule)).collect::<Result<_, _>>().map(Self::Rules),
+            Value::Array(rules) => {
+                rules.iter().map(|rule| Rule::parse(path, rule)).collect::<Result<_, _>>().map(Self::Rules)
+            }
             _ => Err(invalid(path, "a list of rules or an object is expected")),
         }
     }
@@ -78,7 +80,11 @@ impl Pattern {
 impl Rule {
     fn parse(path: &str, value: &Value) -> Result<Self, FilterError> {
         let Value::Object(operator) = value else {
-            return if value.is_array() { Err(invalid(path, "a rule is no list")) } else { Ok(Self::Equals(value.clone())) };
+            return if value.is_array() {
+                Err(invalid(path, "a rule is no list"))
+            } else {
+                Ok(Self::Equals(value.clone()))
+            };
         };
         let mut operators = operator.iter();
         let (Some((name, operand)), None) = (operators.next(), operators.next()) else {
@@ -115,9 +121,9 @@ impl Rule {
             Self::Suffix(suffix) => text.is_some_and(|text| text.ends_with(suffix)),
             Self::Exists(expected) => *expected,
             Self::AnythingBut(excluded) => !excluded.iter().any(|rule| rule.matches(Some(value))),
-            Self::Numeric(comparisons) => value.as_f64().is_some_and(|number| {
-                comparisons.iter().all(|(comparison, bound)| comparison.holds(number, *bound))
-            }),
+            Self::Numeric(comparisons) => value
+                .as_f64()
+                .is_some_and(|number| comparisons.iter().all(|(comparison, bound)| comparison.holds(number, *bound))),
         }
     }
 }

@@ -7,7 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// One thing that happens to a stream or to its mapping.
 #[derive(Clone, Debug)]
 enum Step {
-    Put { key: u8, records: u8 },
+    Put {
+        key: u8,
+        records: u8,
+    },
     Split(u8),
     Merge(u8),
     Reshard(u8),
@@ -69,12 +72,11 @@ struct Ledger {
 }
 
 /// Puts, changes and crashes as told, then lets the mapping finish.
-async fn run(plan: Plan, steps: Vec<Step>) -> Result<(), TestCaseError> {
+async fn run(sim: &Simulation, plan: Plan, steps: Vec<Step>) -> Result<(), TestCaseError> {
     let stream = MemoryStream::new(2);
-    let clock = TokioClock::starting_at(START_MS);
     let ledger = Arc::new(Mutex::new(Ledger::default()));
     let kept = Kept::default();
-    let mut mapping = start(&plan, &stream, clock, &ledger, &kept, Progress::default());
+    let mut mapping = start(sim, &plan, &stream, &ledger, &kept, Progress::default());
     let mut shard_of = BTreeMap::new();
     let mut number = 0;
     for step in steps {
@@ -83,7 +85,7 @@ async fn run(plan: Plan, steps: Vec<Step>) -> Result<(), TestCaseError> {
                 for _ in 0..records {
                     number += 1;
                     let (key, data) = (format!("key-{key}"), format!("{number}"));
-                    let (shard, sequence) = stream.put(&key, data.as_bytes(), clock.now_ms());
+                    let (shard, sequence) = stream.put(&key, data.as_bytes(), sim.now_ms());
                     shard_of.insert(data.clone(), (shard, sequence));
                     ledger.lock().unwrap().put.entry(key).or_default().push(data);
                 }
@@ -101,20 +103,21 @@ async fn run(plan: Plan, steps: Vec<Step>) -> Result<(), TestCaseError> {
             }
             Step::Reshard(shards) => stream.reshard_without_lineage(usize::from(shards)),
             Step::Crash => {
-                mapping.1.abort();
-                let _ = mapping.1.await;
+                sim.abort(mapping.1);
                 let progress = mapping.0.progress();
                 checkpoints_pass_nothing(&progress, &shard_of, &ledger, &kept)?;
-                mapping = start(&plan, &stream, clock, &ledger, &kept, progress);
+                mapping = start(sim, &plan, &stream, &ledger, &kept, progress);
             }
-            Step::Wait(ms) => clock.sleep(Duration::from_millis(ms.into())).await,
+            Step::Wait(ms) => sim.sleep(Duration::from_millis(ms.into())).await,
         }
     }
-    prop_assert!(mapping.0.caught_up(clock.now_ms()).await);
+    prop_assert!(mapping.0.caught_up(sim.now_ms()).await);
     let progress = mapping.0.progress();
     checkpoints_pass_nothing(&progress, &shard_of, &ledger, &kept)?;
     mapping.0.stop();
-    mapping.1.await.unwrap();
+    while !sim.is_finished(mapping.1) {
+        sim.sleep(Duration::from_millis(1)).await;
+    }
     let kept = discarded(&kept);
     let ledger = ledger.lock().unwrap();
     for (key, put) in &ledger.put {
@@ -132,13 +135,13 @@ async fn run(plan: Plan, steps: Vec<Step>) -> Result<(), TestCaseError> {
 }
 
 fn start(
+    sim: &Simulation,
     plan: &Plan,
     stream: &MemoryStream,
-    clock: TokioClock,
     ledger: &Arc<Mutex<Ledger>>,
     kept: &Kept,
     progress: Progress,
-) -> (Handle, JoinHandle<()>) {
+) -> (Handle, TaskId) {
     let mut settings = settings();
     settings.batch_size = plan.batch_size;
     settings.parallelization = plan.parallelization;
@@ -171,10 +174,10 @@ fn start(
         }
     };
     let takes = Duration::from_millis(plan.seed % 400);
-    let fake = Fake { clock, calls: Arc::default(), answer: Arc::new(Mutex::new(answer)), takes };
-    let mapping = Mapping::new(settings, stream.clone(), fake, Some(kept.clone()), clock, plan.seed).unwrap();
+    let fake = Fake { clock: sim.clone(), calls: Arc::default(), answer: Arc::new(Mutex::new(answer)), takes };
+    let mapping = Mapping::new(settings, stream.clone(), fake, Some(kept.clone()), sim.clone(), plan.seed).unwrap();
     let mapping = mapping.resuming(progress);
-    (mapping.handle(), tokio::spawn(mapping.run()))
+    (mapping.handle(), sim.spawn(mapping.run()))
 }
 
 fn discarded(kept: &Kept) -> BTreeSet<String> {
@@ -208,7 +211,7 @@ proptest! {
     /// "Lambda will process each record at least once"; "Records are always processed in order the first time."
     #[test]
     fn every_record_is_delivered_in_order_and_no_checkpoint_passes_one_that_is_not(plan in plans(), steps in steps()) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        runtime.block_on(run(plan, steps))?;
+        let simulation = Simulation::new(START_MS, plan.seed);
+        simulation.run(run(&simulation, plan, steps))?;
     }
 }
