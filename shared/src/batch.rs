@@ -3,6 +3,8 @@
 mod event;
 mod position;
 
+use crate::kpl;
+
 pub use position::{ParsePositionError, Position, SequenceNumber};
 
 /// The records of one shard that one invocation was given, in the stream's order.
@@ -32,6 +34,8 @@ pub struct StreamRecord {
 /// One record as its producer sent it: a plain record, or one out of an aggregate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UserRecord<'a> {
+    /// The index in the batch of the Kinesis record that it came in: what a partial batch response names.
+    pub record: usize,
     /// Its place in the shard; unique within the stream.
     pub position: Position,
     /// Its own partition key.
@@ -40,4 +44,29 @@ pub struct UserRecord<'a> {
     pub arrived_ms: i64,
     /// Its bytes.
     pub data: &'a [u8],
+}
+
+impl Batch {
+    /// The records as their producers sent them, in the stream's order: aggregates are taken apart, and what is no whole
+    /// aggregate is a plain record.
+    pub fn user_records(&self) -> impl Iterator<Item = UserRecord<'_>> {
+        self.records.iter().enumerate().flat_map(|(index, record)| record.user_records(index))
+    }
+}
+
+impl StreamRecord {
+    /// The records in it, this being the batch's record `index`.
+    fn user_records(&self, index: usize) -> impl Iterator<Item = UserRecord<'_>> {
+        let aggregate = kpl::decode(&self.data);
+        let plain = aggregate.is_none().then_some((self.partition_key.as_str(), None, self.data.as_slice()));
+        plain.into_iter().chain(aggregate.into_iter().flatten()).zip(0..).map(move |((partition_key, _, data), sub)| {
+            UserRecord {
+                record: index,
+                position: Position { sequence: self.sequence, sub },
+                partition_key,
+                arrived_ms: self.arrived_ms,
+                data,
+            }
+        })
+    }
 }
