@@ -10,6 +10,9 @@ use myaku::batch::StreamRecord;
 use myaku::clock::{Now as _, SystemClock};
 use myaku::errors::RemoteError;
 
+#[cfg(test)]
+mod tests;
+
 /// A stream on a Kinesis endpoint.
 #[derive(Clone, Debug)]
 pub struct KinesisSource {
