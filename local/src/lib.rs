@@ -5,6 +5,7 @@
 //! through it and holds the promises against what came out.
 
 pub mod cli;
+pub mod event_source;
 pub mod function;
 pub mod iot;
 pub mod template;
