@@ -116,7 +116,7 @@ pub fn advance<'s>(
         state.series.entry(metric.clone()).or_default().lose(loss.at, loss.revision);
     }
     let mut out = Advance { state, changes: Vec::new(), counted: 0, duplicates: 0, too_late: 0, redelivered: 0 };
-    let mut latest: BTreeMap<&str, &Incoming<'_>> = BTreeMap::new();
+    let mut latest: BTreeMap<&str, (&Incoming<'_>, u64)> = BTreeMap::new();
     let mut history: BTreeMap<(&str, i64), Change> = BTreeMap::new();
     for reading in readings {
         if out.state.position.is_some_and(|seen| reading.position <= seen) {
@@ -148,7 +148,7 @@ pub fn advance<'s>(
         };
         let end = series.entries.len();
         if series.entries[series.start(spec, end)].place <= place {
-            latest.insert(reading.metric, reading);
+            latest.insert(reading.metric, (reading, series.revision));
         }
         if late {
             continue;
@@ -160,15 +160,15 @@ pub fn advance<'s>(
             if let Some((statistics, newest)) = computed {
                 history.insert(
                     (reading.metric, interval),
-                    change(reading, Some(interval), statistics, newest, series, base),
+                    change(reading, Some(interval), statistics, newest, series.revision, base),
                 );
             }
         }
     }
-    for (metric, reading) in latest {
+    for (metric, (reading, revision)) in latest {
         let base = base_of(seen, losses.get(metric));
         let computed = out.state.series.get(metric).and_then(|series| {
-            Some(change(reading, None, series.average(spec(metric)?)?, series.newest()?, series, base))
+            Some(change(reading, None, series.average(spec(metric)?)?, series.newest()?, revision, base))
         });
         out.changes.extend(computed);
     }
@@ -185,7 +185,7 @@ fn change(
     interval_ms: Option<i64>,
     (average, partial): (Average, bool),
     newest: Entry,
-    series: &Series,
+    revision: u64,
     base: Option<Position>,
 ) -> Change {
     Change {
@@ -194,7 +194,7 @@ fn change(
         average,
         partial,
         newest,
-        revision: series.revision,
+        revision,
         position: reading.position,
         base,
         index: reading.index,

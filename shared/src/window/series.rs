@@ -98,8 +98,10 @@ impl Series {
         }
         let index = self.entries.partition_point(|known| known.place < entry.place);
         self.entries.insert(index, entry);
-        self.revision += 1;
         self.forget(spec);
+        // One that was forgotten at once changed nothing.
+        let remembered = self.entries.first().is_some_and(|oldest| oldest.place <= entry.place);
+        self.revision += u64::from(remembered || inserted == Inserted::Moved);
         inserted
     }
 
