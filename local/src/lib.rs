@@ -5,5 +5,6 @@
 //! through it and holds the promises against what came out.
 
 pub mod cli;
+pub mod demo;
 pub mod function;
 pub mod traffic;

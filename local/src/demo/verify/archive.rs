@@ -56,9 +56,8 @@ pub(super) fn compare(
     let invented = lines.values().flatten().map(|line| format!("{}.{} in {}", line.sequence, line.sub, line.object));
     let invented = invented.collect::<Vec<_>>();
     let missing = groups.values().flat_map(|group| group.sent.iter().skip(group.records.len()));
-    let missing = missing
-        .map(|sent| format!("message {} of {}", sent.planned.number, sent.planned.device))
-        .collect::<Vec<_>>();
+    let missing =
+        missing.map(|sent| format!("message {} of {}", sent.planned.number, sent.planned.device)).collect::<Vec<_>>();
     complain(broken, "messages that were sent are not on the stream", &missing);
     complain(broken, "records of the stream were never sent", &strangers);
     complain(broken, "records are lost: the lake does not hold them", &lost);

@@ -1,7 +1,7 @@
 //! The averages against a plain calculation over the readings that were sent: sort, take the last, add, divide.
 
-use super::readings::{Found, close};
 use super::complain;
+use super::readings::{Found, close};
 use crate::demo::evidence::results::Latest;
 use myaku::reading::Value;
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ pub struct Windows {
 
 /// What a profile says about a window, as far as it decides a mean.
 #[derive(Clone, Copy, Debug, Deserialize)]
-struct Window {
+pub(super) struct Window {
     last: Option<usize>,
     seconds: Option<i64>,
 }
@@ -52,9 +52,17 @@ impl Windows {
         Ok(Self { profile_of: devices.into_iter().collect(), windows })
     }
 
-    fn get(&self, device: &str, metric: &str) -> Option<Window> {
+    pub(super) fn get(&self, device: &str, metric: &str) -> Option<Window> {
         let profile = self.profile_of.get(device)?;
         self.windows.get(&(profile.clone(), metric.to_owned())).copied()
+    }
+}
+
+#[cfg(test)]
+impl Windows {
+    /// The window of a device's metric, as (last, seconds).
+    pub(super) fn spec(&self, device: &str, metric: &str) -> (Option<usize>, Option<i64>) {
+        self.get(device, metric).map_or((None, None), |window| (window.last, window.seconds))
     }
 }
 
@@ -89,12 +97,7 @@ struct Expected {
     open: Vec<f64>,
 }
 
-pub(super) fn compare(
-    readings: &[Found],
-    results: &[Latest],
-    windows: &Windows,
-    broken: &mut Vec<String>,
-) -> Averages {
+pub(super) fn compare(readings: &[Found], results: &[Latest], windows: &Windows, broken: &mut Vec<String>) -> Averages {
     let mut series = BTreeMap::<(&str, &str), Vec<(i64, f64)>>::new();
     for reading in readings {
         if let Value::Number(value) = reading.value
@@ -103,10 +106,8 @@ pub(super) fn compare(
             series.entry((&reading.device, &reading.metric)).or_default().push((reading.at_ms, value));
         }
     }
-    let mut rows = results
-        .iter()
-        .map(|row| ((row.device.as_str(), row.metric.as_str()), row))
-        .collect::<HashMap<_, _>>();
+    let mut rows =
+        results.iter().map(|row| ((row.device.as_str(), row.metric.as_str()), row)).collect::<HashMap<_, _>>();
     let mut counts = Averages { expected: series.len(), ..Averages::default() };
     let (mut wrong, mut missing) = (Vec::new(), Vec::new());
     for ((device, metric), mut series) in series {

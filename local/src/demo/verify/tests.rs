@@ -3,7 +3,6 @@
 use super::*;
 use crate::demo::evidence::{lake::Line, letters::Letter, results::Latest};
 use crate::traffic::{At, Fleet, Planned, Settings};
-use myaku::reading::Value;
 use serde_json::json;
 use std::collections::HashMap;
 
@@ -205,9 +204,4 @@ fn a_reading_with_a_wrong_clock_must_have_the_arrivals_time() {
     assert!(moved.sent.iter().any(|sent| sent.planned.readings.iter().any(|reading| reading.at == At::Arrival)));
     shifted(&mut moved);
     assert!(verify(&moved, &windows).broken[0].starts_with("readings are missing"));
-}
-
-#[test]
-fn values_are_compared_by_kind() {
-    assert_ne!(Value::Boolean(true), Value::Number(1.0));
 }
