@@ -60,8 +60,8 @@ fn no_two_messages_are_the_same_but_for_repetitions() {
 
 #[test]
 fn the_decoder_reads_what_the_generator_knows() {
-    let profiles = PROFILES.map(|json| Profile::compile(parse_profile(json).unwrap()).unwrap());
-    let profiles = profiles.iter().map(|profile| (profile.id.as_str(), profile)).collect::<HashMap<_, _>>();
+    let profiles = PROFILES.map(|json| Profile::compile(&parse_profile(json).unwrap()).unwrap());
+    let profiles = profiles.iter().map(|profile| (profile.id(), profile)).collect::<HashMap<_, _>>();
     let mut fleet = fleet(6);
     let profile_of = fleet.registrations().map(|it| (it.device.clone(), it.profile)).collect::<HashMap<_, _>>();
     let mut compared = BTreeMap::<&str, usize>::new();

@@ -29,7 +29,9 @@ pub struct Latest {
     pub max: f64,
     /// Whether readings may be missing in the window, as the row itself says.
     pub is_partial: bool,
-    /// When the row was written, in milliseconds since the epoch.
+    /// The record of the stream of readings that the row was last computed for, as fixed-width text.
+    pub position: String,
+    /// When the row was computed, in milliseconds since the epoch.
     pub updated_ms: i64,
 }
 
@@ -88,6 +90,7 @@ fn latest(item: &HashMap<String, AttributeValue>) -> Result<Option<Latest>> {
         min: number(item, "min")?,
         max: number(item, "max")?,
         is_partial: item.get("partial").is_some_and(|partial| partial.as_bool() == Ok(&true)),
+        position: text(item, "position")?.to_owned(),
         updated_ms: number(item, "updatedAt")?,
     }))
 }

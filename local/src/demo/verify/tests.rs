@@ -101,6 +101,7 @@ fn rows(evidence: &Evidence, windows: &Windows) -> Vec<Latest> {
             min: values().fold(f64::INFINITY, f64::min),
             max: values().fold(f64::NEG_INFINITY, f64::max),
             is_partial: false,
+            position: String::new(),
             updated_ms: NOW,
         }
     };
