@@ -6,6 +6,7 @@
 
 pub mod cli;
 pub mod event_source;
+pub mod demo;
 pub mod function;
 pub mod iot;
 pub mod template;
