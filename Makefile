@@ -102,6 +102,9 @@ demo-short:
 # Without it, the cryptography spends up to a second of a cold start on gathering entropy that the processor has.
 BUILD_ENV := AWS_LC_SYS_NO_JITTER_ENTROPY=1
 
+.PHONY: tools
+tools: $(VENV)/.installed ## Install sam, cargo-lambda and cfn-lint into .venv
+
 .PHONY: build
 build: $(VENV)/.installed ## Build the functions for deployment (ARCH=arm64 or x86_64)
 	@scripts/need cargo cc
