@@ -53,6 +53,8 @@ ARCHIVER_SECONDS = 0.6
 OTHERS_SECONDS = 0.15
 AGGREGATE_BYTES = 25_000
 STATE_BYTES = 1_000
+# `historySeconds` of the profiles: a row of history for each metric in so many seconds.
+HISTORY_SECONDS = 60
 
 
 def shards(records, record_bytes):
@@ -71,8 +73,9 @@ def monthly(mqtt, other, interval_seconds, window_seconds):
     invocations = ingest + out / window_seconds
     gb_seconds = MEMORY_GB * (objects * ARCHIVER_SECONDS + invocations * OTHERS_SECONDS)
     # All readings of a device's metric that are in one batch share one write.
-    writes = readings / max(1, window_seconds / interval_seconds)
+    latest = readings / max(1, window_seconds / interval_seconds)
     devices = messages * interval_seconds
+    history = devices * READINGS_A_MESSAGE / HISTORY_SECONDS
     gigabytes = messages * RECORD_BYTES * SECONDS / 1e9
     items = {
         "Kinesis, shards": (ingest + out) * SHARD_HOUR * HOURS,
@@ -84,11 +87,11 @@ def monthly(mqtt, other, interval_seconds, window_seconds):
         "S3, puts": objects * SECONDS / 1e3 * S3_PUT_THOUSAND,
         "S3, each month's lake, for a month": gigabytes / LAKE_RATIO * S3_GB,
         "DynamoDB, heads": objects * SECONDS / 1e6 * DYNAMODB_WRITES_MILLION,
-        "DynamoDB, results": writes * SECONDS / 1e6 * DYNAMODB_WRITES_MILLION,
+        "DynamoDB, results": (latest + history) * SECONDS / 1e6 * DYNAMODB_WRITES_MILLION,
         # A state is read and written once a device and batch, 1 ECPU for each kB.
         "Cache": max(0.1, devices * STATE_BYTES / 1e9) * HOURS * CACHE_GB_HOUR
-        + 2 * writes / READINGS_A_MESSAGE * SECONDS / 1e6 * CACHE_ECPU_MILLION,
-        "Alarms and logs": 20 * ALARM + (objects + invocations) * SECONDS * 700 / 1e9 * LOG_GB,
+        + 2 * latest / READINGS_A_MESSAGE * SECONDS / 1e6 * CACHE_ECPU_MILLION,
+        "Alarms and logs": 21 * ALARM + (objects + invocations) * SECONDS * 700 / 1e9 * LOG_GB,
     }
     left, messaging = mqtt * SECONDS, 0.0
     for size, price in MESSAGING_TIERS:
