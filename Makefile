@@ -84,7 +84,7 @@ template: $(VENV)/.installed ## Check template.yaml
 .PHONY: interop
 interop: $(VENV)/.installed ## Aggregated records, to and from AWS's own Python package
 	@scripts/need cargo cc
-	cargo build --locked --profile demo -p myaku --example kpl
+	cargo build --locked --profile demo --workspace --example kpl
 	$(VENV)/bin/python scripts/kpl_interop.py target/demo/examples/kpl
 
 .PHONY: tidy
