@@ -7,3 +7,4 @@
 pub mod cli;
 pub mod function;
 pub mod traffic;
+pub mod servers;
