@@ -1,5 +1,9 @@
 //! Whose time a reading has, and the port for "now".
 
+mod choice;
+
+pub use choice::{BeyondBelief, ClockRule, EventTime, MAX_MS, Times};
+
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -3,6 +3,9 @@
 use crate::clock::ClockSource;
 use serde::{Deserialize, Serialize};
 
+/// The longest value that is a text, in bytes.
+pub const MAX_TEXT: usize = 256;
+
 /// One value of one metric of one device at one time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -3,15 +3,10 @@
 /// Above it, squares and sums of thousands of values may leave a double's range.
 const LARGE: f64 = 1e140;
 /// A power of two, so that scaling loses no digit.
-<<<<<<< HEAD
 const SCALE: f64 = {
     let step = 1.0 / (1_u128 << 127) as f64;
     step * step * step * step * step
 };
-=======
-const SCALE: f64 =
-    1.0 / (1_u128 << 127) as f64 / (1_u128 << 127) as f64 / (1_u128 << 127) as f64 / (1_u128 << 127) as f64;
->>>>>>> transform
 
 /// Statistics of the readings of one window.
 #[derive(Clone, Copy, Debug, PartialEq)]

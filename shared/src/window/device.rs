@@ -116,11 +116,7 @@ pub fn advance<'s>(
         state.series.entry(metric.clone()).or_default().lose(loss.at, loss.revision);
     }
     let mut out = Advance { state, changes: Vec::new(), counted: 0, duplicates: 0, too_late: 0, redelivered: 0 };
-<<<<<<< HEAD
     let mut latest: BTreeMap<&str, (&Incoming<'_>, u64)> = BTreeMap::new();
-=======
-    let mut latest: BTreeMap<&str, &Incoming<'_>> = BTreeMap::new();
->>>>>>> transform
     let mut history: BTreeMap<(&str, i64), Change> = BTreeMap::new();
     for reading in readings {
         if out.state.position.is_some_and(|seen| reading.position <= seen) {
@@ -152,11 +148,7 @@ pub fn advance<'s>(
         };
         let end = series.entries.len();
         if series.entries[series.start(spec, end)].place <= place {
-<<<<<<< HEAD
             latest.insert(reading.metric, (reading, series.revision));
-=======
-            latest.insert(reading.metric, reading);
->>>>>>> transform
         }
         if late {
             continue;
@@ -168,26 +160,15 @@ pub fn advance<'s>(
             if let Some((statistics, newest)) = computed {
                 history.insert(
                     (reading.metric, interval),
-<<<<<<< HEAD
                     change(reading, Some(interval), statistics, newest, series.revision, base),
-=======
-                    change(reading, Some(interval), statistics, newest, series, base),
->>>>>>> transform
                 );
             }
         }
     }
-<<<<<<< HEAD
     for (metric, (reading, revision)) in latest {
         let base = base_of(seen, losses.get(metric));
         let computed = out.state.series.get(metric).and_then(|series| {
             Some(change(reading, None, series.average(spec(metric)?)?, series.newest()?, revision, base))
-=======
-    for (metric, reading) in latest {
-        let base = base_of(seen, losses.get(metric));
-        let computed = out.state.series.get(metric).and_then(|series| {
-            Some(change(reading, None, series.average(spec(metric)?)?, series.newest()?, series, base))
->>>>>>> transform
         });
         out.changes.extend(computed);
     }
@@ -204,11 +185,7 @@ fn change(
     interval_ms: Option<i64>,
     (average, partial): (Average, bool),
     newest: Entry,
-<<<<<<< HEAD
     revision: u64,
-=======
-    series: &Series,
->>>>>>> transform
     base: Option<Position>,
 ) -> Change {
     Change {
@@ -217,11 +194,7 @@ fn change(
         average,
         partial,
         newest,
-<<<<<<< HEAD
         revision,
-=======
-        revision: series.revision,
->>>>>>> transform
         position: reading.position,
         base,
         index: reading.index,

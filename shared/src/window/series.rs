@@ -98,15 +98,10 @@ impl Series {
         }
         let index = self.entries.partition_point(|known| known.place < entry.place);
         self.entries.insert(index, entry);
-<<<<<<< HEAD
         self.forget(spec);
         // One that was forgotten at once changed nothing.
         let remembered = self.entries.first().is_some_and(|oldest| oldest.place <= entry.place);
         self.revision += u64::from(remembered || inserted == Inserted::Moved);
-=======
-        self.revision += 1;
-        self.forget(spec);
->>>>>>> transform
         inserted
     }
 

@@ -1,0 +1,1 @@
+//! Whole profiles: the samples in `events/profiles`, and profiles that cannot be.
