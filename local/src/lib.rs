@@ -11,3 +11,4 @@ pub mod function;
 pub mod iot;
 pub mod template;
 pub mod traffic;
+pub mod servers;
