@@ -40,6 +40,9 @@ impl Profile {
         }
         Ok(Self { id: document.id })
     }
+    pub fn window(&self, _metric: &str) -> Option<&crate::window::WindowSpec> {
+        None
+    }
     pub fn decode(&self, _message: &Message, _arrived_ms: i64) -> Decoded {
         Decoded { readings: vec![], rejected: vec![] }
     }
