@@ -9,6 +9,8 @@ pub mod event_source;
 pub mod demo;
 pub mod function;
 pub mod iot;
+pub mod servers;
+pub mod stack;
 pub mod template;
 pub mod traffic;
 pub mod servers;
