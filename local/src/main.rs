@@ -1,2 +1,27 @@
-//! x
-fn main() {}
+//! Wiring only: arguments, the log, the exit code. Behaviour is in the library.
+
+use clap::Parser;
+use myaku_local::cli::{self, Cli};
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_env("MYAKU_LOG").unwrap_or_else(|_| EnvFilter::new(cli::DEFAULT_LOG));
+    // The log goes to standard error: standard output is for results.
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: the runtime did not start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(cli::run(cli)) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,44 +1,50 @@
-//! Aggregates and takes apart on behalf of `tests/kpl_interop.py`: one JSON value a line, in and out.
+//! Aggregated records from and to another implementation: `make interop` compares with AWS's own Python package.
 //!
-//! `encode`: `[[key, explicit hash key or null, base64], …]` to the aggregate in base64; `decode`: the other way,
-//! `null` for what is no aggregate.
+//! `kpl encode` reads lines of `{"key","hashKey","data"}`, data in base64, and writes one aggregate in base64;
+//! `kpl decode` does the reverse, one aggregate a line.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::prelude::BASE64_STANDARD;
+use myaku::kpl::{Builder, decode};
+use serde::{Deserialize, Serialize};
 use std::error::Error;
-use std::io::{self, Write as _};
+use std::io::{self, BufRead as _, Write as _};
 
-type Record = (String, Option<String>, String);
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Line {
+    key: String,
+    hash_key: Option<String>,
+    data: String,
+}
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mode = std::env::args().nth(1).ok_or("say `encode` or `decode`")?;
+    let lines = io::stdin().lock().lines();
     let mut out = io::stdout().lock();
-    for line in io::stdin().lines() {
-        let answer = match mode.as_str() {
-            "encode" => encode(&serde_json::from_str::<Vec<Record>>(&line?)?)?,
-            "decode" => decode(&serde_json::from_str::<String>(&line?)?)?,
-            other => return Err(format!("{other:?} is neither `encode` nor `decode`").into()),
-        };
-        writeln!(out, "{answer}")?;
+    match std::env::args().nth(1).as_deref() {
+        Some("encode") => {
+            let mut builder = Builder::new();
+            for line in lines {
+                let line: Line = serde_json::from_str(&line?)?;
+                builder.push(&line.key, line.hash_key.as_deref(), &BASE64_STANDARD.decode(line.data)?);
+            }
+            writeln!(out, "{}", BASE64_STANDARD.encode(builder.finish()))?;
+        }
+        Some("decode") => {
+            for line in lines {
+                let bytes = BASE64_STANDARD.decode(line?)?;
+                let aggregate = decode(&bytes).ok_or("not an aggregate")?;
+                for (key, hash_key, data) in aggregate.records() {
+                    let line = Line {
+                        key: key.to_owned(),
+                        hash_key: hash_key.map(str::to_owned),
+                        data: BASE64_STANDARD.encode(data),
+                    };
+                    writeln!(out, "{}", serde_json::to_string(&line)?)?;
+                }
+            }
+        }
+        _ => return Err("kpl encode, or kpl decode".into()),
     }
     Ok(())
-}
-
-fn encode(records: &[Record]) -> Result<serde_json::Value, Box<dyn Error>> {
-    let mut builder = myaku::kpl::Builder::new();
-    for (key, hash_key, data) in records {
-        builder.push(key, hash_key.as_deref(), &STANDARD.decode(data)?);
-    }
-    Ok(STANDARD.encode(builder.finish()).into())
-}
-
-fn decode(aggregate: &str) -> Result<serde_json::Value, Box<dyn Error>> {
-    let bytes = STANDARD.decode(aggregate)?;
-    let records = myaku::kpl::decode(&bytes).map(|aggregate| {
-        let record = |(key, hash_key, data): (&str, Option<&str>, &[u8])| -> Record {
-            (key.to_owned(), hash_key.map(str::to_owned), STANDARD.encode(data))
-        };
-        aggregate.into_iter().map(record).collect::<Vec<_>>()
-    });
-    Ok(serde_json::to_value(records)?)
 }

@@ -1,5 +1,9 @@
 //! Whose time a reading has, and the port for "now".
 
+mod choice;
+
+pub use choice::{BeyondBelief, ClockRule, EventTime, MAX_MS, Times};
+
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -27,6 +31,7 @@ pub trait Now: Send + Sync {
 pub struct SystemClock;
 
 impl Now for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is where time enters")]
     fn now_ms(&self) -> i64 {
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
     }

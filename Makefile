@@ -1,0 +1,138 @@
+# `make help` says what there is.
+
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory --warn-undefined-variables
+
+ARGS ?=
+# The processor of the deployed functions. arm64 costs less; building for it needs `rustup target add aarch64-unknown-linux-gnu`.
+ARCH ?= arm64
+
+VENV := .venv
+MINISTACK := $(VENV)/ministack
+# The tools of the virtual environment: `sam` finds `cargo-lambda` on the path.
+IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" SAM_CLI_TELEMETRY=0
+DEMO_BUILD := cargo build --locked --profile demo --workspace --bins
+
+##@ On one machine
+
+.PHONY: demo
+demo: ## Run the whole of it on this machine, under traffic, and check the promises (ARGS="--seconds 30 --stay")
+	@scripts/need cargo cc redis
+	$(DEMO_BUILD)
+	target/demo/myaku demo $(ARGS)
+
+.PHONY: local
+local: ## Bring the template up on this machine and keep it running (ARGS=...)
+	@scripts/need cargo cc redis
+	$(DEMO_BUILD)
+	target/demo/myaku local $(ARGS)
+
+.PHONY: test
+test: ## Run all tests, those against real servers included
+	@scripts/need cargo cc redis
+	$(DEMO_BUILD)
+	cargo test --locked --profile demo --workspace $(ARGS)
+
+##@ Checks
+
+.PHONY: ci
+ci: fmt-check tidy lint no-sdk deny template test interop demo-short ## All that continuous integration runs
+
+.PHONY: fmt
+fmt: ## Format the code
+	@scripts/need cargo cargo-component-fmt
+	cargo fmt --all
+
+.PHONY: fmt-check
+fmt-check:
+	@scripts/need cargo cargo-component-fmt
+	cargo fmt --all --check
+
+.PHONY: lint
+lint: ## Clippy and rustdoc, where a warning is an error
+	@scripts/need cargo cc cargo-component-clippy
+	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --all-features --document-private-items
+
+.PHONY: no-sdk
+no-sdk: ## Prove that the domain crate without features has no SDK in its tree
+	@scripts/need cargo
+	@tree=$$(cargo tree --locked -p myaku --no-default-features -e normal --prefix none); \
+	if grep -E '^(aws|redis|lambda|rustls|hyper|reqwest)' <<<"$$tree" | sort -u | grep . >&2; then \
+	    echo "the domain crate without features must not bring these" >&2; exit 1; \
+	fi
+	@echo "no SDK in the domain crate's tree"
+
+.PHONY: deny
+deny: ## Licences, sources, bans and advisories of the dependencies
+	@scripts/need cargo cc cargo-deny
+	cargo deny --locked check bans licenses sources
+	@if cargo deny --locked fetch db >/dev/null 2>&1; then \
+	    cargo deny --locked check --disable-fetch advisories; \
+	else \
+	    echo "NOT CHECKED: advisories; their database cannot be reached from here" >&2; \
+	fi
+
+.PHONY: template
+template: $(VENV)/.installed ## Check template.yaml
+	$(IN_VENV) sam validate --lint
+	$(IN_VENV) cfn-lint template.yaml
+
+.PHONY: interop
+interop: $(VENV)/.installed ## Aggregated records, to and from AWS's own Python package
+	@scripts/need cargo cc
+	cargo build --locked --profile demo --workspace --example kpl
+	$(VENV)/bin/python scripts/kpl_interop.py target/demo/examples/kpl
+
+.PHONY: tidy
+tidy: ## Files' sizes, links between documents, and stray marks
+	@scripts/tidy
+
+.PHONY: demo-short
+demo-short:
+	@scripts/need cargo cc redis
+	$(DEMO_BUILD)
+	target/demo/myaku demo --seconds 15 --json
+
+##@ AWS
+
+# Without it, the cryptography spends up to a second of a cold start on gathering entropy that the processor has.
+BUILD_ENV := AWS_LC_SYS_NO_JITTER_ENTROPY=1
+
+.PHONY: tools
+tools: $(VENV)/.installed ## Install sam, cargo-lambda and cfn-lint into .venv
+
+.PHONY: build
+build: $(VENV)/.installed ## Build the functions for deployment (ARCH=arm64 or x86_64)
+	@scripts/need cargo cc
+	$(IN_VENV) $(BUILD_ENV) nice sam build --parameter-overrides Architecture=$(ARCH) $(ARGS)
+
+.PHONY: deploy
+deploy: build ## Deploy to the AWS account of your credentials (PARAMETERS="IngestShards=4 AlarmEmail=...")
+	$(IN_VENV) sam deploy --parameter-overrides Architecture=$(ARCH) $(PARAMETERS)
+
+PARAMETERS ?=
+
+.PHONY: deploy-local
+deploy-local: ARCH = $(subst aarch64,arm64,$(shell uname -m))
+deploy-local: build $(MINISTACK)/.installed ## Deploy this very template to an AWS on this machine, and read back what was made
+	$(IN_VENV) $(VENV)/bin/python scripts/deploy_local.py --architecture $(ARCH) --ministack $(MINISTACK)/bin/python
+
+$(VENV)/.installed: scripts/requirements.txt
+	@scripts/need python
+	python3 -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+$(MINISTACK)/.installed: scripts/requirements-ministack.txt $(VENV)/.installed
+	python3 -m venv $(MINISTACK)
+	$(MINISTACK)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+	    /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

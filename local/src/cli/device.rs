@@ -1,0 +1,11 @@
+//! `myaku device`: replaced by the real one when it is merged.
+
+/// Arguments of `myaku device`.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Runs the command.
+#[expect(clippy::unused_async, reason = "the real one talks to the registry")]
+pub async fn run(_args: Args) -> anyhow::Result<()> {
+    anyhow::bail!("not in this build")
+}

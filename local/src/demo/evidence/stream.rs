@@ -1,0 +1,123 @@
+//! Everything that a stream holds, shard by shard, parents and children alike.
+
+use super::aggregate;
+use anyhow::{Context as _, Result};
+use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::types::ShardIteratorType;
+use std::time::Duration;
+
+/// Reads of a shard, a second: Kinesis allows five to all its readers together.
+const BETWEEN_READS: Duration = Duration::from_millis(220);
+/// An open shard has been read to its end when it answers so often with nothing.
+const EMPTY_ANSWERS: u32 = 3;
+/// Throttled reads in a row that are borne.
+const PATIENCE: u32 = 60;
+
+/// One user record as the stream holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its shard.
+    pub shard: String,
+    /// The sequence number of the record that it came in.
+    pub sequence: String,
+    /// Its place in that record.
+    pub sub: u64,
+    /// When that record arrived at the stream, in milliseconds since the epoch.
+    pub arrived_ms: i64,
+    /// Its bytes.
+    pub data: Vec<u8>,
+}
+
+/// A stream, read from its beginning.
+#[derive(Debug, Default)]
+pub struct Contents {
+    /// Its user records, in the order of each shard.
+    pub records: Vec<Record>,
+    /// How many records, aggregates whole, it holds.
+    pub stream_records: usize,
+    /// How many shards it has, closed ones included.
+    pub shards: usize,
+}
+
+/// Reads all of `stream`.
+pub async fn read(client: &Client, stream: &str) -> Result<Contents> {
+    let mut contents = Contents::default();
+    let mut token = None;
+    loop {
+        let request = match token.take() {
+            Some(token) => client.list_shards().next_token(token),
+            None => client.list_shards().stream_name(stream),
+        };
+        let page = request.send().await.context("ListShards failed")?;
+        for shard in page.shards() {
+            contents.shards += 1;
+            read_shard(client, stream, shard.shard_id(), &mut contents)
+                .await
+                .with_context(|| format!("shard {} of {stream} cannot be read", shard.shard_id()))?;
+        }
+        token = page.next_token().map(str::to_owned);
+        if token.is_none() {
+            return Ok(contents);
+        }
+    }
+}
+
+async fn read_shard(client: &Client, stream: &str, shard: &str, contents: &mut Contents) -> Result<()> {
+    let beginning = client
+        .get_shard_iterator()
+        .stream_name(stream)
+        .shard_id(shard)
+        .shard_iterator_type(ShardIteratorType::TrimHorizon)
+        .send()
+        .await
+        .context("GetShardIterator failed")?;
+    let mut iterator = beginning.shard_iterator().map(str::to_owned);
+    let (mut empty, mut refused) = (0, 0);
+    while let Some(current) = iterator.take() {
+        let answer = match client.get_records().shard_iterator(&current).limit(10_000).send().await {
+            Ok(answer) => answer,
+            Err(error) => {
+                refused += 1;
+                if refused > PATIENCE {
+                    return Err(error).context("GetRecords failed");
+                }
+                tokio::time::sleep(BETWEEN_READS * 2).await;
+                iterator = Some(current);
+                continue;
+            }
+        };
+        refused = 0;
+        for record in answer.records() {
+            let arrived = record.approximate_arrival_timestamp().context("a record has no time of arrival")?;
+            contents.stream_records += 1;
+            contents.records.extend(user_records(
+                shard,
+                record.sequence_number(),
+                arrived.to_millis().context("a time of arrival is out of bounds")?,
+                record.data().as_ref(),
+            ));
+        }
+        // Behind the newest record, an open shard answers with nothing for ever.
+        let at_end = answer.records().is_empty() && answer.millis_behind_latest().unwrap_or(0) == 0;
+        empty = if at_end { empty + 1 } else { 0 };
+        if empty >= EMPTY_ANSWERS {
+            return Ok(());
+        }
+        iterator = answer.next_shard_iterator().map(str::to_owned);
+        tokio::time::sleep(BETWEEN_READS).await;
+    }
+    Ok(())
+}
+
+/// The user records of one record.
+fn user_records(shard: &str, sequence: &str, arrived_ms: i64, data: &[u8]) -> Vec<Record> {
+    let parts = aggregate::split(data).unwrap_or_else(|| vec![data.to_vec()]);
+    let record = |(sub, data)| Record {
+        shard: shard.to_owned(),
+        sequence: sequence.to_owned(),
+        sub: sub as u64,
+        arrived_ms,
+        data,
+    };
+    parts.into_iter().enumerate().map(record).collect()
+}

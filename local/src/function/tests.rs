@@ -1,0 +1,276 @@
+//! The functions here are real processes: this test binary, started again as a runtime that does as its payload says.
+
+use super::*;
+use serde_json::{Value, json};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
+
+/// A function whose binary is a script that starts [`runtime_process`] in this test binary.
+struct Fixture {
+    function: Function,
+    _directory: tempfile::TempDir,
+}
+
+fn function(configure: impl FnOnce(&mut FunctionSpec)) -> Fixture {
+    let directory = tempfile::tempdir().unwrap();
+    let binary = directory.path().join("bootstrap");
+    let this = std::env::current_exe().unwrap();
+    let script = format!(
+        "#!/bin/sh\nexec '{}' --exact function::tests::runtime_process --ignored --nocapture\n",
+        this.display()
+    );
+    std::fs::write(&binary, script).unwrap();
+    std::fs::set_permissions(&binary, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut spec = FunctionSpec {
+        name: "fake".to_owned(),
+        binary,
+        environment: BTreeMap::from([("SETTING".to_owned(), "of the template".to_owned())]),
+        timeout: Duration::from_secs(20),
+        memory_mb: 256,
+        concurrency: 2,
+        log: directory.path().join("logs/fake.log"),
+    };
+    configure(&mut spec);
+    Fixture { function: Function::start(spec).unwrap(), _directory: directory }
+}
+
+impl Fixture {
+    async fn invoke(&self, payload: Value) -> Result<Value, InvokeError> {
+        let response = self.function.invoke(Bytes::from(payload.to_string())).await?;
+        Ok(serde_json::from_slice(&response).unwrap())
+    }
+
+    async fn pid(&self) -> u64 {
+        self.invoke(json!({"do": "describe"})).await.unwrap()["pid"].as_u64().unwrap()
+    }
+}
+
+fn is_running(pid: u64) -> bool {
+    // A process that nobody waits for yet is a zombie: it is dead.
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+#[tokio::test]
+async fn an_environment_is_used_again_and_sees_lambdas_variables_and_no_others() {
+    let fixture = function(|_| ());
+    let first = fixture.invoke(json!({"do": "describe"})).await.unwrap();
+    let second = fixture.invoke(json!({"do": "describe"})).await.unwrap();
+    assert_eq!(first["pid"], second["pid"]);
+    assert_ne!(first["headers"]["lambda-runtime-aws-request-id"], second["headers"]["lambda-runtime-aws-request-id"]);
+    let environment = &first["environment"];
+    assert_eq!(environment["SETTING"], "of the template");
+    assert_eq!(environment["AWS_LAMBDA_FUNCTION_NAME"], "fake");
+    assert_eq!(environment["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"], "256");
+    assert_eq!(environment["AWS_LAMBDA_FUNCTION_VERSION"], "$LATEST");
+    assert!(environment["CARGO_MANIFEST_DIR"].is_null(), "the parent's environment leaked");
+    let arn = first["headers"]["lambda-runtime-invoked-function-arn"].as_str().unwrap();
+    assert_eq!(arn, "arn:aws:lambda:us-east-1:000000000000:function:fake");
+    let deadline_ms: i64 = first["headers"]["lambda-runtime-deadline-ms"].as_str().unwrap().parse().unwrap();
+    assert!(deadline_ms > first["now_ms"].as_i64().unwrap());
+    let stats = fixture.function.stats();
+    assert_eq!((stats.invocations, stats.cold_starts, stats.errors), (2, 1, 0));
+    fixture.function.stop().await;
+}
+
+#[tokio::test]
+async fn a_function_error_is_handed_on_and_keeps_the_environment() {
+    let fixture = function(|_| ());
+    let pid = fixture.pid().await;
+    let error = fixture.invoke(json!({"do": "fail"})).await.unwrap_err();
+    let expected = InvokeError::FunctionError { error_type: "Test.Asked".to_owned(), message: "as asked".to_owned() };
+    assert_eq!(error, expected);
+    assert_eq!(fixture.pid().await, pid);
+}
+
+#[tokio::test]
+async fn a_process_that_exits_fails_its_invocation_and_the_next_one_starts_another() {
+    let fixture = function(|_| ());
+    let pid = fixture.pid().await;
+    let error = fixture.invoke(json!({"do": "exit"})).await.unwrap_err();
+    assert_eq!(error, InvokeError::Crashed("exit status: 7".to_owned()));
+    assert_ne!(fixture.pid().await, pid);
+    let stats = fixture.function.stats();
+    assert_eq!((stats.crashes, stats.cold_starts), (1, 2));
+}
+
+#[tokio::test]
+async fn a_deadline_that_passes_kills_the_environment() {
+    let fixture = function(|spec| spec.timeout = Duration::from_secs(2));
+    let pid = fixture.pid().await;
+    assert_eq!(fixture.invoke(json!({"do": "hang"})).await.unwrap_err(), InvokeError::TimedOut);
+    assert_ne!(fixture.pid().await, pid);
+    assert!(!is_running(pid));
+    assert_eq!(fixture.function.stats().timeouts, 1);
+}
+
+#[tokio::test]
+async fn invocations_beyond_the_concurrency_are_throttled_and_concurrent_ones_have_processes_of_their_own() {
+    let fixture = function(|_| ());
+    let meet = fixture._directory.path().join("meet").display().to_string();
+    // Each waits until both are there: they pass only if they run at the same time.
+    let wait = || fixture.invoke(json!({"do": "meet", "directory": meet, "number": 2}));
+    let third = async {
+        while fixture.function.0.permits.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        fixture.invoke(json!({"do": "describe"})).await
+    };
+    let (one, two, three) = tokio::join!(wait(), wait(), third);
+    assert_ne!(one.unwrap()["pid"], two.unwrap()["pid"]);
+    assert_eq!(three.unwrap_err(), InvokeError::Throttled);
+    let stats = fixture.function.stats();
+    assert_eq!((stats.throttles, stats.invocations, stats.cold_starts), (1, 2, 2));
+}
+
+#[tokio::test]
+async fn payloads_over_six_megabytes_are_refused_both_ways() {
+    let fixture = function(|_| ());
+    let bytes = REQUEST_BYTES_MAX + 1;
+    let error = fixture.function.invoke(Bytes::from(vec![b' '; bytes])).await.unwrap_err();
+    assert_eq!(error, InvokeError::PayloadTooLarge { bytes });
+    let most = fixture.invoke(json!({"do": "respond", "bytes": RESPONSE_BYTES_MAX})).await.unwrap();
+    assert_eq!(most.as_str().unwrap().len(), RESPONSE_BYTES_MAX - 2);
+    let error = fixture.invoke(json!({"do": "respond", "bytes": RESPONSE_BYTES_MAX + 1})).await.unwrap_err();
+    assert!(
+        matches!(&error, InvokeError::FunctionError { error_type, .. } if error_type == "Function.ResponseSizeTooLarge"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn an_init_error_and_an_exit_during_init_are_init_failures() {
+    for (init, expected) in [("error", "Test.Init: no settings"), ("exit", "exit status: 9")] {
+        let fixture = function(|spec| _ = spec.environment.insert("INIT".to_owned(), init.to_owned()));
+        let error = fixture.invoke(json!({"do": "describe"})).await.unwrap_err();
+        assert_eq!(error, InvokeError::InitFailed(expected.to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn kill_one_takes_a_busy_environment_first_and_an_idle_one_otherwise() {
+    let fixture = function(|_| ());
+    assert_eq!(fixture.function.kill_one(), None);
+    let idle = fixture.pid().await;
+    let function = fixture.function.clone();
+    let busy = tokio::spawn(async move { function.invoke(Bytes::from_static(br#"{"do":"hang"}"#)).await });
+    while fixture.function.0.pool().busy.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(fixture.function.kill_one().map(u64::from), Some(idle));
+    assert!(matches!(busy.await.unwrap(), Err(InvokeError::Crashed(why)) if why.contains("signal: 9")));
+    let replaced = fixture.pid().await;
+    assert_eq!(fixture.function.kill_one().map(u64::from), Some(replaced));
+    assert_ne!(fixture.pid().await, replaced);
+}
+
+#[tokio::test]
+async fn stopping_leaves_no_process_and_refuses_further_invocations() {
+    let fixture = function(|_| ());
+    let pid = fixture.pid().await;
+    assert!(is_running(pid));
+    fixture.function.stop().await;
+    assert!(!is_running(pid));
+    assert_eq!(fixture.invoke(json!({"do": "describe"})).await.unwrap_err(), InvokeError::Stopped);
+}
+
+#[tokio::test]
+async fn an_invocation_whose_caller_goes_away_runs_to_its_end() {
+    let fixture = function(|_| ());
+    let pid = fixture.pid().await;
+    let meet = fixture._directory.path().join("meet");
+    let payload = json!({"do": "meet", "directory": meet, "number": 2}).to_string();
+    let abandoned = tokio::time::timeout(Duration::from_millis(1), fixture.function.invoke(payload.into())).await;
+    assert!(abandoned.is_err());
+    while std::fs::read_dir(&meet).map_or(0, Iterator::count) == 0 {
+        tokio::task::yield_now().await;
+    }
+    std::fs::write(meet.join("caller"), "").unwrap();
+    while fixture.function.stats().invocations < 2 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(fixture.pid().await, pid);
+    assert_eq!(fixture.function.stats().errors, 0);
+}
+
+#[test]
+fn a_function_without_a_binary_says_so_at_its_start() {
+    let spec = FunctionSpec {
+        name: "absent".to_owned(),
+        binary: "/nonexistent/bootstrap".into(),
+        environment: BTreeMap::new(),
+        timeout: Duration::from_secs(3),
+        memory_mb: 128,
+        concurrency: 1,
+        log: "/nonexistent/log".into(),
+    };
+    let error = Function::start(spec).unwrap_err();
+    assert_eq!(error.to_string(), "function absent has no binary at /nonexistent/bootstrap: build it first");
+}
+
+/// Not a test: the process of the fake function. Without a Runtime API in its environment it has nothing to do.
+#[test]
+#[ignore = "it is the runtime that the other tests start"]
+fn runtime_process() {
+    let Ok(api) = std::env::var("AWS_LAMBDA_RUNTIME_API") else { return };
+    match std::env::var("INIT").as_deref() {
+        Ok("exit") => std::process::exit(9),
+        Ok("error") => {
+            let report = json!({"errorType": "Test.Init", "errorMessage": "no settings"}).to_string();
+            call(&api, "POST", "init/error", report.as_bytes());
+            std::thread::sleep(Duration::from_mins(1));
+        }
+        _ => {}
+    }
+    loop {
+        let (headers, payload) = call(&api, "GET", "invocation/next", b"");
+        let payload: Value = serde_json::from_slice(&payload).unwrap();
+        let id = headers["lambda-runtime-aws-request-id"].as_str().unwrap().to_owned();
+        let (path, body) = match payload["do"].as_str().unwrap() {
+            "fail" => ("error", json!({"errorType": "Test.Asked", "errorMessage": "as asked"}).to_string()),
+            "exit" => std::process::exit(7),
+            "hang" => loop {
+                std::thread::sleep(Duration::from_mins(1));
+            },
+            "respond" => ("response", format!("\"{}\"", "x".repeat(payload["bytes"].as_u64().unwrap() as usize - 2))),
+            "meet" => {
+                let directory = PathBuf::from(payload["directory"].as_str().unwrap());
+                std::fs::create_dir_all(&directory).unwrap();
+                std::fs::write(directory.join(&id), "").unwrap();
+                while (std::fs::read_dir(&directory).unwrap().count() as u64) < payload["number"].as_u64().unwrap() {
+                    std::thread::yield_now();
+                }
+                ("response", json!({"pid": std::process::id()}).to_string())
+            }
+            _ => {
+                let environment: BTreeMap<String, String> = std::env::vars().collect();
+                let now_ms = myaku::clock::Now::now_ms(&myaku::clock::SystemClock);
+                let pid = std::process::id();
+                (
+                    "response",
+                    json!({"pid": pid, "environment": environment, "headers": headers, "now_ms": now_ms}).to_string(),
+                )
+            }
+        };
+        call(&api, "POST", &format!("invocation/{id}/{path}"), body.as_bytes());
+    }
+}
+
+/// One HTTP/1.1 request on a connection of its own: the headers of the answer, and its body.
+fn call(api: &str, method: &str, path: &str, body: &[u8]) -> (serde_json::Map<String, Value>, Vec<u8>) {
+    let mut connection = TcpStream::connect(api).unwrap();
+    let length = body.len();
+    let head = format!(
+        "{method} /2018-06-01/runtime/{path} HTTP/1.1\r\nHost: {api}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+    );
+    connection.write_all(head.as_bytes()).unwrap();
+    // A server that refuses a body for its size may close before it has read all of it.
+    let _ = connection.write_all(body);
+    let mut answer = Vec::new();
+    let _ = connection.read_to_end(&mut answer);
+    let Some(end) = answer.windows(4).position(|window| window == b"\r\n\r\n") else { return Default::default() };
+    let head = String::from_utf8_lossy(&answer[..end]).into_owned();
+    let headers = head.lines().skip(1).filter_map(|line| line.split_once(": "));
+    let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), Value::from(value))).collect();
+    (headers, answer.split_off(end + 4))
+}

@@ -1,0 +1,268 @@
+//! The fleet: its devices, who speaks next, and what befalls what is said.
+
+use super::{At, Mishap, Moment, Planned, Route, Sent, band, bed, fault, node, room};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use std::collections::BTreeMap;
+
+const SECOND_MS: i64 = 1000;
+const DAY_MS: i64 = 86_400 * SECOND_MS;
+/// A reading that no window takes is sent only by a device whose windows are full, so that its fate is certain.
+const MESSAGES_TO_FILL_WINDOWS: u64 = 40;
+/// One device in so many has a clock that is days wrong.
+const EVERY_WRONG_CLOCK: usize = 17;
+/// Devices in one facility.
+const DEVICES_PER_FACILITY: usize = 40;
+
+/// What is fixed before the first message.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Decides everything that time does not.
+    pub seed: u64,
+    /// How many devices there are; at least 20 for every model to be among them.
+    pub devices: usize,
+}
+
+/// A device as the registry must know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// Its id.
+    pub device: String,
+    /// The profile that reads its messages.
+    pub profile: &'static str,
+    /// Where it stands.
+    pub facility: String,
+    /// Whether nothing ever befalls its messages: its results' times say something of the pipeline alone.
+    pub is_tidy: bool,
+}
+
+/// What a device is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Model {
+    BandFormat1,
+    BandFormat2,
+    BedFirmware1,
+    BedFirmware2,
+    Node,
+    Rooms,
+    AppLog,
+}
+
+impl Model {
+    /// The mix: of 20 devices, 5 wristbands of format 1, and so on.
+    fn of(index: usize) -> Self {
+        match index % 20 {
+            0..=4 => Self::BandFormat1,
+            5..=8 => Self::BandFormat2,
+            9..=10 => Self::BedFirmware1,
+            11..=13 => Self::BedFirmware2,
+            14..=16 => Self::Node,
+            17..=18 => Self::Rooms,
+            _ => Self::AppLog,
+        }
+    }
+
+    const fn profile(self) -> &'static str {
+        match self {
+            Self::BandFormat1 | Self::BandFormat2 => "vital-band",
+            Self::BedFirmware1 | Self::BedFirmware2 => "smart-bed",
+            Self::Node => "thermistor-node",
+            Self::Rooms => "facility-cbor",
+            Self::AppLog => "app-log",
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::BandFormat1 | Self::BandFormat2 => "band",
+            Self::BedFirmware1 | Self::BedFirmware2 => "bed",
+            Self::Node => "node",
+            Self::Rooms => "rooms",
+            Self::AppLog => "app",
+        }
+    }
+
+    const fn kind(self) -> &'static str {
+        match self {
+            Self::BandFormat1 | Self::BandFormat2 | Self::BedFirmware1 | Self::BedFirmware2 => "vital",
+            Self::Node | Self::Rooms => "environment",
+            Self::AppLog => "log",
+        }
+    }
+
+    fn speak(self, rng: &mut StdRng, sequence: u64, moment: Moment) -> Sent {
+        match self {
+            Self::BandFormat1 => band::format_1(rng, sequence, moment),
+            Self::BandFormat2 => band::format_2(rng, sequence, moment),
+            Self::BedFirmware1 => bed::firmware_1(rng, sequence, moment),
+            Self::BedFirmware2 => bed::firmware_2(rng, sequence, moment),
+            Self::Node => node::volts(rng, sequence, moment),
+            Self::Rooms => room::air(rng, sequence, moment),
+            Self::AppLog => room::log(rng, sequence, moment),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Device {
+    registration: Registration,
+    model: Model,
+    route: Route,
+    /// Its clock's distance from the truth.
+    clock_offset_ms: i64,
+    /// Whether that is more than its profile allows.
+    has_wrong_clock: bool,
+    sequence: u64,
+}
+
+/// The fleet, speaking.
+#[derive(Debug)]
+pub struct Fleet {
+    rng: StdRng,
+    devices: Vec<Device>,
+    number: usize,
+    /// What producers will send again, by the time at which they do and the message's number.
+    repetitions: BTreeMap<(i64, usize), Planned>,
+}
+
+impl Fleet {
+    /// A fleet that has not spoken yet.
+    pub fn new(settings: Settings) -> Self {
+        let mut rng = StdRng::seed_from_u64(settings.seed);
+        let devices = (0..settings.devices).map(|index| Device::new(&mut rng, index)).collect();
+        Self { rng, devices, number: 0, repetitions: BTreeMap::new() }
+    }
+
+    /// The devices that the registry must know.
+    pub fn registrations(&self) -> impl Iterator<Item = &Registration> {
+        self.devices.iter().map(|device| &device.registration)
+    }
+
+    /// The message that is sent at `now_ms`, in milliseconds since the epoch.
+    pub fn next(&mut self, now_ms: i64) -> Planned {
+        let number = self.number;
+        self.number += 1;
+        if let Some(entry) = self.repetitions.first_entry()
+            && entry.key().0 <= now_ms
+        {
+            let message = entry.remove();
+            return Planned { number, made_at_ms: now_ms, repeats: Some(message.number), ..message };
+        }
+        let index = self.rng.random_range(0..self.devices.len());
+        let mishap = self.mishap(index);
+        let message = self.message(number, index, mishap, now_ms);
+        if mishap == Some(Mishap::Repeated) {
+            let due_ms = now_ms + self.rng.random_range(50..3 * SECOND_MS);
+            self.repetitions.insert((due_ms, number), message.clone());
+        }
+        message
+    }
+
+    /// What befalls the next message of a device: about one message in six.
+    fn mishap(&mut self, index: usize) -> Option<Mishap> {
+        let device = &self.devices[index];
+        let roll = self.rng.random_range(0..1000);
+        if device.registration.is_tidy {
+            return None;
+        }
+        if device.has_wrong_clock {
+            return Some(Mishap::WrongClock);
+        }
+        let absurd = matches!(device.model, Model::BandFormat1 | Model::Node);
+        match roll {
+            0..45 => Some(Mishap::Repeated),
+            45..115 => Some(Mishap::OutOfOrder),
+            115..160 => Some(Mishap::Late),
+            160..165 if device.sequence >= MESSAGES_TO_FILL_WINDOWS => Some(Mishap::TooLate),
+            165..173 if absurd => Some(Mishap::AbsurdTime),
+            173..193 if device.model != Model::AppLog => Some(Mishap::OutOfRange),
+            193..208 if device.model != Model::AppLog => Some(Mishap::Malformed),
+            208..215 => Some(Mishap::UnknownDevice),
+            215..225 => Some(Mishap::Foreign),
+            _ => None,
+        }
+    }
+
+    fn message(&mut self, number: usize, index: usize, mishap: Option<Mishap>, now_ms: i64) -> Planned {
+        let Self { rng, devices, .. } = self;
+        let device = &mut devices[index];
+        let ago_ms = match mishap {
+            Some(Mishap::OutOfOrder) => rng.random_range(SECOND_MS..8 * SECOND_MS),
+            Some(Mishap::Late) => rng.random_range(10 * SECOND_MS..120 * SECOND_MS),
+            // Beyond every window and lateness, and within what every profile allows a reading to be kept back.
+            Some(Mishap::TooLate) => rng.random_range(3_000 * SECOND_MS..3_400 * SECOND_MS),
+            _ => rng.random_range(0..50),
+        };
+        let at_ms = match mishap {
+            Some(Mishap::AbsurdTime) if rng.random_bool(0.5) => -DAY_MS,
+            Some(Mishap::AbsurdTime) => 100_000 * DAY_MS,
+            _ => now_ms + device.clock_offset_ms - ago_ms,
+        };
+        device.sequence += 1;
+        let out_of_range = mishap == Some(Mishap::OutOfRange);
+        let mut sent = device.model.speak(rng, device.sequence, Moment { at_ms, out_of_range });
+        let mut planned = Planned {
+            number,
+            made_at_ms: now_ms,
+            device: device.registration.device.clone(),
+            facility: device.registration.facility.clone(),
+            kind: device.model.kind(),
+            route: device.route,
+            payload: Vec::new(),
+            readings: Vec::new(),
+            dead_letters: Vec::new(),
+            mishap,
+            repeats: None,
+        };
+        match mishap {
+            Some(Mishap::WrongClock) => sent.readings.iter_mut().for_each(|reading| reading.at = At::Arrival),
+            Some(Mishap::AbsurdTime) => {
+                sent.readings.clear();
+                sent.dead_letters = vec!["time-beyond-belief"];
+            }
+            Some(Mishap::Malformed) => sent = fault::spoilt(rng, device.model, sent),
+            Some(Mishap::UnknownDevice) => {
+                planned.device = format!("stranger-{number}");
+                sent.readings.clear();
+                sent.dead_letters = vec!["unknown-device"];
+            }
+            Some(Mishap::Foreign) => {
+                planned.device = String::new();
+                planned.route = Route::Record;
+                sent = fault::foreign(rng, number);
+            }
+            _ => {}
+        }
+        Planned { payload: sent.payload, readings: sent.readings, dead_letters: sent.dead_letters, ..planned }
+    }
+}
+
+impl Device {
+    fn new(rng: &mut StdRng, index: usize) -> Self {
+        let model = Model::of(index);
+        let is_tidy = index.is_multiple_of(3);
+        let has_wrong_clock = !is_tidy && model != Model::AppLog && index % EVERY_WRONG_CLOCK == 1;
+        let clock_offset_ms = if has_wrong_clock {
+            // At least two days behind, which is more than any profile allows, or days ahead.
+            let days = rng.random_range(2..20);
+            if rng.random_bool(0.5) { -days * DAY_MS } else { days * DAY_MS }
+        } else if !is_tidy && rng.random_bool(0.1) {
+            // Ahead, within what every profile allows.
+            rng.random_range(20 * SECOND_MS..45 * SECOND_MS)
+        } else {
+            rng.random_range(-200..200)
+        };
+        let route = match model {
+            Model::Rooms | Model::AppLog => Route::Aggregate,
+            Model::Node if index.is_multiple_of(2) => Route::Aggregate,
+            _ => Route::Mqtt,
+        };
+        let registration = Registration {
+            device: format!("{}-{index:04}", model.name()),
+            profile: model.profile(),
+            facility: format!("home-{}", index / DEVICES_PER_FACILITY + 1),
+            is_tidy,
+        };
+        Self { registration, model, route, clock_offset_ms, has_wrong_clock, sequence: 0 }
+    }
+}

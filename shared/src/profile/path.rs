@@ -1,0 +1,154 @@
+//! Paths into JSON and CBOR, parsed once when a profile is compiled.
+//!
+//! `vital.heart["rate.bpm"].samples[0]`: keys behind dots, keys with special characters in brackets and quotes,
+//! indices in brackets. `[*]` stands for each element of an array, where several records are read; `@` alone is the
+//! record itself.
+
+use super::tree::Node;
+
+/// Steps of one path at most: payloads nest no deeper than a parser allows.
+const MAX_STEPS: usize = 32;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Step {
+    Key(String),
+    Index(usize),
+    Each,
+}
+
+/// A parsed path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Path(Vec<Step>);
+
+impl Path {
+    /// Parses a path, or says in words why it is none.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        if text == "@" {
+            return Ok(Self(Vec::new()));
+        }
+        let mut steps = Vec::new();
+        let mut rest = text;
+        while !rest.is_empty() {
+            let (step, after) = if let Some(inner) = rest.strip_prefix('[') {
+                Self::bracket(inner).ok_or_else(|| format!("`{text}`: brackets hold an index, `*` or a quoted key"))?
+            } else {
+                let key = if steps.is_empty() { Some(rest) } else { rest.strip_prefix('.') };
+                let key = key.ok_or_else(|| format!("`{text}`: a `.` or `[` is missing before `{rest}`"))?;
+                let end = key.find(['.', '[', ']', '"']).unwrap_or(key.len());
+                (Step::Key(key[..end].to_owned()), &key[end..])
+            };
+            if step == Step::Key(String::new()) {
+                return Err(format!("`{text}`: a key is empty"));
+            }
+            steps.push(step);
+            rest = after;
+        }
+        match steps.len() {
+            0 => Err("the path is empty; `@` is the record itself".to_owned()),
+            1..=MAX_STEPS => Ok(Self(steps)),
+            _ => Err(format!("the path has more than {MAX_STEPS} steps")),
+        }
+    }
+
+    /// What stands behind an opening bracket, and the rest behind the closing one.
+    fn bracket(inner: &str) -> Option<(Step, &str)> {
+        if let Some(quoted) = inner.strip_prefix('"') {
+            let (key, rest) = quoted.split_once("\"]")?;
+            return Some((Step::Key(key.to_owned()), rest));
+        }
+        let (index, rest) = inner.split_once(']')?;
+        if index == "*" {
+            return Some((Step::Each, rest));
+        }
+        let digits = !index.is_empty() && index.bytes().all(|byte| byte.is_ascii_digit());
+        digits.then(|| index.parse().ok()).flatten().map(|index| (Step::Index(index), rest))
+    }
+
+    /// Whether it has a `[*]`.
+    pub(super) fn iterates(&self) -> bool {
+        self.0.contains(&Step::Each)
+    }
+
+    /// The node that the path leads to from `node`, for a path without `[*]`.
+    pub(super) fn find<'n, 'a>(&self, node: &'n Node<'a>) -> Option<&'n Node<'a>> {
+        self.0.iter().try_fold(node, |node, step| step_into(node, step))
+    }
+
+    /// Every node that the path leads to from `node`, in the order of the message, and what stands where the first
+    /// array or key is missed.
+    pub(super) fn find_each<'n, 'a>(&self, node: &'n Node<'a>) -> (Vec<&'n Node<'a>>, Option<&'static str>) {
+        let mut nodes = vec![node];
+        let mut missed = None;
+        for step in &self.0 {
+            let mut next = Vec::with_capacity(nodes.len());
+            for node in nodes {
+                match (step, node) {
+                    (Step::Each, Node::List(items)) => next.extend(items),
+                    (Step::Each, other) => missed = missed.or(Some(other.kind())),
+                    _ => match step_into(node, step) {
+                        Some(node) => next.push(node),
+                        None => missed = missed.or(Some("nothing")),
+                    },
+                }
+            }
+            nodes = next;
+        }
+        (nodes, missed)
+    }
+}
+
+fn step_into<'n, 'a>(node: &'n Node<'a>, step: &Step) -> Option<&'n Node<'a>> {
+    match (step, node) {
+        // Of a key that stands twice, the last counts, as in most parsers.
+        (Step::Key(key), Node::Map(entries)) => {
+            entries.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value)
+        }
+        (Step::Index(index), Node::List(items)) => items.get(*index),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(text: &str) -> Step {
+        Step::Key(text.to_owned())
+    }
+
+    #[test]
+    fn keys_indices_and_iterations_are_told_apart() {
+        assert_eq!(
+            Path::parse(r#"rooms[*]["a.b"][12].c"#).unwrap().0,
+            [key("rooms"), Step::Each, key("a.b"), Step::Index(12), key("c")]
+        );
+        assert_eq!(Path::parse("[0]").unwrap().0, [Step::Index(0)]);
+        assert_eq!(Path::parse("0").unwrap().0, [key("0")]);
+        assert_eq!(Path::parse("@").unwrap().0, []);
+    }
+
+    #[test]
+    fn what_is_no_path_is_said_in_words() {
+        for bad in ["", ".", "a.", "a..b", ".a", "a[", "a[]", "a[x]", "a[-1]", "a[0]b", "a\"b", "a[\"b]", "a]", "[+1]"]
+        {
+            assert!(Path::parse(bad).is_err(), "{bad}");
+        }
+        assert!(Path::parse("a.".repeat(40).trim_end_matches('.')).unwrap_err().contains("more than 32"));
+        assert_eq!(Path::parse("a[0]b").unwrap_err(), "`a[0]b`: a `.` or `[` is missing before `b`");
+    }
+
+    #[test]
+    fn nested_arrays_flatten_in_the_order_of_the_message() {
+        let node = Node::json(br#"{"r":[{"s":[1,2]},{"x":0},{"s":null},{"s":[3]}]}"#).unwrap();
+        let (numbers, missed) = Path::parse("r[*].s[*]").unwrap().find_each(&node);
+        assert_eq!(numbers, [&Node::Integer(1), &Node::Integer(2), &Node::Integer(3)]);
+        assert_eq!(missed, Some("nothing"), "the second has no such key");
+        assert_eq!(Path::parse("r[1].x[*]").unwrap().find_each(&node), (vec![], Some("a number")));
+    }
+
+    #[test]
+    fn of_a_key_that_stands_twice_the_last_counts() {
+        let node = Node::json(br#"{"a":1,"a":2}"#).unwrap();
+        assert_eq!(Path::parse("a").unwrap().find(&node), Some(&Node::Integer(2)));
+    }
+}

@@ -1,0 +1,288 @@
+//! What JSON and CBOR have in common: one tree, which borrows the texts of a JSON payload where it can.
+
+use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor};
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+/// How deep a payload may nest; `serde_json` has the same limit built in.
+const MAX_DEPTH: usize = 128;
+/// Elements for which room is made before they are read: a CBOR header can claim any number of them.
+const MAX_RESERVED: usize = 64;
+
+/// A value of JSON or CBOR.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Node<'a> {
+    Null,
+    Boolean(bool),
+    Integer(i128),
+    Number(f64),
+    Text(Cow<'a, str>),
+    Bytes(Vec<u8>),
+    List(Vec<Self>),
+    /// Keys as texts: an integer key of CBOR as its digits.
+    Map(Vec<(Cow<'a, str>, Self)>),
+}
+
+impl<'a> Node<'a> {
+    /// Parses JSON, or says in words why it is none.
+    pub(super) fn json(payload: &'a [u8]) -> Result<Self, String> {
+        let mut json = serde_json::Deserializer::from_slice(payload);
+        let node = Seed::new(Cow::Borrowed).deserialize(&mut json);
+        node.and_then(|node| json.end().map(|()| node)).map_err(|error| format!("it is no JSON: {error}"))
+    }
+
+    /// What it is, for messages.
+    pub(super) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Boolean(_) => "a boolean",
+            Self::Integer(_) | Self::Number(_) => "a number",
+            Self::Text(_) => "a text",
+            Self::Bytes(_) => "a byte string",
+            Self::List(_) => "an array",
+            Self::Map(_) => "an object",
+        }
+    }
+}
+
+impl Node<'static> {
+    /// Parses one item of CBOR, or says in words why it is none.
+    pub(super) fn cbor(mut payload: &[u8]) -> Result<Self, String> {
+        let Owned(node) = ciborium::de::from_reader_with_recursion_limit(&mut payload, MAX_DEPTH).map_err(|error| {
+            let why = match error {
+                ciborium::de::Error::Io(_) => "it ends within an item".to_owned(),
+                ciborium::de::Error::Syntax(at) => format!("byte {at} begins no item"),
+                ciborium::de::Error::Semantic(_, why) => why,
+                ciborium::de::Error::RecursionLimitExceeded => format!("it nests deeper than {MAX_DEPTH}"),
+            };
+            format!("it is no CBOR: {why}")
+        })?;
+        if payload.is_empty() { Ok(node) } else { Err(format!("{} bytes stand behind the CBOR item", payload.len())) }
+    }
+}
+
+/// A tree that borrows nothing, as `ciborium` asks for.
+struct Owned(Node<'static>);
+
+impl<'de> serde::Deserialize<'de> for Owned {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Seed::new(|text: &'de str| Cow::Owned(text.to_owned())).deserialize(deserializer).map(Self)
+    }
+}
+
+/// Builds a tree; `keep` says what becomes of a text that the input lends for `'de`.
+struct Seed<'a, F> {
+    keep: F,
+    node: PhantomData<Node<'a>>,
+}
+
+impl<F: Clone> Clone for Seed<'_, F> {
+    fn clone(&self) -> Self {
+        Self { keep: self.keep.clone(), node: PhantomData }
+    }
+}
+
+impl<'a, F> Seed<'a, F> {
+    fn new<'de>(keep: F) -> Self
+    where
+        F: Fn(&'de str) -> Cow<'a, str> + Clone,
+    {
+        Self { keep, node: PhantomData }
+    }
+}
+
+impl<'de, 'a, F: Fn(&'de str) -> Cow<'a, str> + Clone> DeserializeSeed<'de> for Seed<'a, F> {
+    type Value = Node<'a>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node<'a>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de, 'a, F: Fn(&'de str) -> Cow<'a, str> + Clone> Visitor<'de> for Seed<'a, F> {
+    type Value = Node<'a>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Node<'a>, E> {
+        Ok(Node::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Node<'a>, E> {
+        Ok(Node::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Node<'a>, E> {
+        Ok(Node::Boolean(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Node<'a>, E> {
+        Ok(Node::Integer(value.into()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Node<'a>, E> {
+        Ok(Node::Integer(value.into()))
+    }
+
+    fn visit_u128<E: Error>(self, value: u128) -> Result<Node<'a>, E> {
+        value.try_into().map(Node::Integer).map_err(|_| E::custom("an integer has more than 127 bits"))
+    }
+
+    fn visit_i128<E>(self, value: i128) -> Result<Node<'a>, E> {
+        Ok(Node::Integer(value))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Node<'a>, E> {
+        Ok(Node::Number(value))
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Node<'a>, E> {
+        Ok(Node::Text((self.keep)(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Node<'a>, E> {
+        Ok(Node::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Node<'a>, E> {
+        Ok(Node::Text(Cow::Owned(text)))
+    }
+
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Node<'a>, E> {
+        Ok(Node::Bytes(bytes.to_vec()))
+    }
+
+    fn visit_byte_buf<E>(self, bytes: Vec<u8>) -> Result<Node<'a>, E> {
+        Ok(Node::Bytes(bytes))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Node<'a>, A::Error> {
+        let mut items = Vec::with_capacity(seq.size_hint().unwrap_or(0).min(MAX_RESERVED));
+        while let Some(item) = seq.next_element_seed(self.clone())? {
+            items.push(item);
+        }
+        Ok(Node::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node<'a>, A::Error> {
+        let mut entries = Vec::with_capacity(map.size_hint().unwrap_or(0).min(MAX_RESERVED));
+        while let Some(key) = map.next_key_seed(self.clone())? {
+            let key = match key {
+                Node::Text(key) => key,
+                Node::Integer(key) => Cow::Owned(key.to_string()),
+                other => return Err(A::Error::custom(format_args!("{} is a key", other.kind()))),
+            };
+            entries.push((key, map.next_value_seed(self.clone())?));
+        }
+        Ok(Node::Map(entries))
+    }
+
+    /// A tagged item of CBOR (RFC 8949, 3.4), which `ciborium` shows as an enum: what it tags counts.
+    fn visit_enum<A: EnumAccess<'de>>(self, tagged: A) -> Result<Node<'a>, A::Error> {
+        let (_, variant) = tagged.variant::<serde::de::IgnoredAny>()?;
+        variant.tuple_variant(2, Tagged(self))
+    }
+}
+
+/// The tag's number, which is passed over, and the item.
+struct Tagged<'a, F>(Seed<'a, F>);
+
+impl<'de, 'a, F: Fn(&'de str) -> Cow<'a, str> + Clone> Visitor<'de> for Tagged<'a, F> {
+    type Value = Node<'a>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a tagged item")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Node<'a>, A::Error> {
+        let missing = || A::Error::custom("a tag has no item");
+        seq.next_element::<u64>()?.ok_or_else(missing)?;
+        seq.next_element_seed(self.0)?.ok_or_else(missing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Any tree that both formats can hold.
+    fn trees() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<i64>().prop_map(Into::into),
+            any::<u64>().prop_map(Into::into),
+            ".{0,12}".prop_map(Into::into),
+        ];
+        leaf.prop_recursive(4, 32, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Into::into),
+                prop::collection::hash_map("[a-z]{1,4}", inner, 0..6)
+                    .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn cbor(value: &impl serde::Serialize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        ciborium::into_writer(value, &mut bytes).unwrap();
+        bytes
+    }
+
+    proptest! {
+        #[test]
+        fn json_and_cbor_of_the_same_value_give_the_same_tree(value in trees()) {
+            let text = serde_json::to_vec(&value).unwrap();
+            prop_assert_eq!(Node::json(&text).unwrap(), Node::cbor(&cbor(&value)).unwrap());
+        }
+
+        #[test]
+        fn every_cut_of_a_cbor_item_is_an_error_and_no_panic(value in trees(), share in 0.0..1.0_f64) {
+            let bytes = cbor(&value);
+            let end = (bytes.len() as f64 * share) as usize;
+            prop_assert!(Node::cbor(&bytes[..end]).is_err());
+        }
+
+        #[test]
+        fn any_bytes_give_a_tree_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            let _ = Node::cbor(&bytes);
+            let _ = Node::json(&bytes);
+        }
+    }
+
+    #[test]
+    fn tags_are_passed_over_and_integer_keys_are_their_digits() {
+        // {1: 1(1700000000), -2: h'01'}
+        let bytes = [0xa2, 0x01, 0xc1, 0x1a, 0x65, 0x53, 0xf1, 0x00, 0x21, 0x41, 0x01];
+        let node = Node::cbor(&bytes).unwrap();
+        assert_eq!(
+            node,
+            Node::Map(vec![("1".into(), Node::Integer(1_700_000_000)), ("-2".into(), Node::Bytes(vec![1]))])
+        );
+    }
+
+    #[test]
+    fn deep_nesting_is_an_error_in_both_formats() {
+        assert!(Node::json("[".repeat(100_000).as_bytes()).unwrap_err().contains("recursion limit"));
+        assert_eq!(Node::cbor(&vec![0x81; 100_000]).unwrap_err(), "it is no CBOR: it nests deeper than 128");
+        assert_eq!(Node::cbor(&vec![0xc1; 100_000]).unwrap_err(), "it is no CBOR: it nests deeper than 128");
+    }
+
+    #[test]
+    fn a_claimed_length_reserves_no_memory() {
+        let claims = [0x9b, 0x0f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
+        assert_eq!(Node::cbor(&claims).unwrap_err(), "it is no CBOR: it ends within an item");
+    }
+
+    #[test]
+    fn what_stands_behind_the_item_is_an_error() {
+        assert_eq!(Node::cbor(&[0x01, 0x02]).unwrap_err(), "1 bytes stand behind the CBOR item");
+        assert!(Node::json(b"1 2").unwrap_err().contains("trailing characters"));
+        assert!(Node::json(b"{\"a\": NaN}").is_err());
+        assert!(Node::json(&[b'"', 0xff, b'"']).is_err());
+    }
+}

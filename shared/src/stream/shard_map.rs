@@ -1,0 +1,67 @@
+//! Which shard a key goes to: the keyspace of 128-bit hash keys, cut into the open shards' ranges.
+
+use md5::{Digest as _, Md5};
+
+/// An open shard and the hash keys that it takes, both ends included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HashKeyRange {
+    /// The shard's id.
+    pub shard: String,
+    /// The first hash key.
+    pub start: u128,
+    /// The last hash key.
+    pub end: u128,
+}
+
+/// The open shards by hash key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShardMap(Vec<HashKeyRange>);
+
+/// The hash key of a partition key: its MD5 as a big-endian number, as Kinesis computes it.
+///
+/// ```
+/// assert_eq!(myaku::stream::hash_key("a"), 0x0cc1_75b9_c0f1_b6a8_31c3_99e2_6977_2661);
+/// ```
+pub fn hash_key(partition_key: &str) -> u128 {
+    u128::from_be_bytes(Md5::digest(partition_key.as_bytes()).into())
+}
+
+impl ShardMap {
+    /// A map of `ranges`, in any order.
+    pub fn new(mut ranges: Vec<HashKeyRange>) -> Self {
+        ranges.sort_unstable_by_key(|range| range.start);
+        Self(ranges)
+    }
+
+    /// The index of the shard that takes `hash`; none where the keyspace has a gap, as it can for a moment while a
+    /// stream is resharded.
+    pub fn index_of(&self, hash: u128) -> Option<usize> {
+        let index = self.0.partition_point(|range| range.start <= hash).checked_sub(1)?;
+        (hash <= self.0[index].end).then_some(index)
+    }
+
+    /// The shard that takes `hash`.
+    pub fn shard_of(&self, hash: u128) -> Option<&str> {
+        self.index_of(hash).map(|index| self.0[index].shard.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(shard: &str, start: u128, end: u128) -> HashKeyRange {
+        HashKeyRange { shard: shard.to_owned(), start, end }
+    }
+
+    #[test]
+    fn both_ends_of_a_range_belong_to_its_shard_and_a_gap_to_none() {
+        let map = ShardMap::new(vec![range("b", 100, 199), range("a", 0, 99), range("d", 300, u128::MAX)]);
+        for (hash, shard) in
+            [(0, Some("a")), (99, Some("a")), (100, Some("b")), (199, Some("b")), (200, None), (u128::MAX, Some("d"))]
+        {
+            assert_eq!(map.shard_of(hash), shard, "{hash}");
+        }
+        assert_eq!(ShardMap::default().shard_of(5), None);
+    }
+}

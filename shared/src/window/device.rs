@@ -1,0 +1,231 @@
+//! The state of one device, and how a batch's readings advance it: purely, so that doing it again does it the same.
+
+use super::{Average, Entry, Inserted, Place, Series, WindowSpec, id_digest};
+use crate::batch::Position;
+use std::collections::BTreeMap;
+
+/// What is kept of one device between invocations.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeviceState {
+    /// [`id_digest`] of the stream's name: positions compare within one stream only.
+    pub(super) stream: u64,
+    /// The last record of this device that was taken in. A device is one partition key, and the sequence numbers of
+    /// one key grow, also when its shard is split or merged.
+    pub(super) position: Option<Position>,
+    /// Its metrics.
+    pub(super) series: BTreeMap<String, Series>,
+}
+
+impl DeviceState {
+    /// The last record taken in from `stream`.
+    pub fn position(&self, stream: &str) -> Option<Position> {
+        self.position.filter(|_| self.stream == id_digest(stream))
+    }
+
+    /// The remembered readings of a metric.
+    pub fn series(&self, metric: &str) -> Option<&Series> {
+        self.series.get(metric)
+    }
+}
+
+/// A number that came in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Incoming<'a> {
+    /// Its record's place in the shard.
+    pub position: Position,
+    /// Its metric.
+    pub metric: &'a str,
+    /// Its id.
+    pub id: &'a str,
+    /// Its time, in milliseconds since the epoch.
+    pub at: i64,
+    /// Its value, finite.
+    pub value: f64,
+    /// When its message was received, in milliseconds since the epoch.
+    pub received_at: i64,
+    /// What its caller finds it again by.
+    pub index: usize,
+}
+
+/// What is known to be missing from the state of a metric: results were written from a newer one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// The time of the newest reading that those results were over, in milliseconds since the epoch.
+    pub at: i64,
+    /// Their revision.
+    pub revision: u64,
+    /// Their position.
+    pub position: Position,
+}
+
+/// A result that changed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// The metric.
+    pub metric: String,
+    /// The beginning of the interval of history, in milliseconds since the epoch; `None` for the latest.
+    pub interval_ms: Option<i64>,
+    /// The statistics.
+    pub average: Average,
+    /// Readings that belong to the window may be missing.
+    pub partial: bool,
+    /// The newest reading of the window.
+    pub newest: Entry,
+    /// Grows with each change of the metric.
+    pub revision: u64,
+    /// The record that changed it.
+    pub position: Position,
+    /// The state's position before, or further on the position of results that the state is behind: whoever finds
+    /// this result and has a state that is behind it has lost something.
+    pub base: Option<Position>,
+    /// Which of the readings changed it.
+    pub index: usize,
+}
+
+/// What a batch's readings of one device come to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Advance {
+    /// The state after them.
+    pub state: DeviceState,
+    /// The results to write.
+    pub changes: Vec<Change>,
+    /// How many of them count for the first time.
+    pub counted: usize,
+    /// How many were known by their id.
+    pub duplicates: usize,
+    /// How many came behind the allowed lateness.
+    pub too_late: usize,
+    /// How many were taken in before, by their position: delivered again.
+    pub redelivered: usize,
+}
+
+/// Advances `loaded` by `readings`, which are in the stream's order. `spec` gives the window of a metric; a metric
+/// without one is passed over. `losses` are what is known to be missing, by metric.
+pub fn advance<'s>(
+    loaded: Option<&DeviceState>,
+    stream: &str,
+    readings: &[Incoming<'_>],
+    spec: impl Fn(&str) -> Option<&'s WindowSpec>,
+    losses: &BTreeMap<String, Loss>,
+) -> Advance {
+    let mut state = loaded.cloned().unwrap_or_default();
+    let seen = state.position(stream);
+    state.stream = id_digest(stream);
+    state.position = seen;
+    for (metric, loss) in losses {
+        state.series.entry(metric.clone()).or_default().lose(loss.at, loss.revision);
+    }
+    let mut out = Advance { state, changes: Vec::new(), counted: 0, duplicates: 0, too_late: 0, redelivered: 0 };
+    let mut latest: BTreeMap<&str, (&Incoming<'_>, u64)> = BTreeMap::new();
+    let mut history: BTreeMap<(&str, i64), Change> = BTreeMap::new();
+    for reading in readings {
+        if out.state.position.is_some_and(|seen| reading.position <= seen) {
+            out.redelivered += 1;
+            continue;
+        }
+        out.state.position = Some(reading.position);
+        let Some(spec) = spec(reading.metric) else { continue };
+        if !out.state.series.contains_key(reading.metric) {
+            out.state.series.insert(reading.metric.to_owned(), Series::default());
+        }
+        let Some(series) = out.state.series.get_mut(reading.metric) else { continue };
+        let before = series.newest();
+        let place = Place { at: reading.at, id: id_digest(reading.id) };
+        let late = match series.insert(spec, Entry { place, value: reading.value }) {
+            Inserted::Duplicate => {
+                out.duplicates += 1;
+                continue;
+            }
+            Inserted::Moved => {
+                out.duplicates += 1;
+                false
+            }
+            Inserted::Counted { late } => {
+                out.counted += 1;
+                out.too_late += usize::from(late);
+                late
+            }
+        };
+        let end = series.entries.len();
+        if series.entries[series.start(spec, end)].place <= place {
+            latest.insert(reading.metric, (reading, series.revision));
+        }
+        if late {
+            continue;
+        }
+        let base = base_of(seen, losses.get(reading.metric));
+        for interval in intervals(series, spec, before, place) {
+            let end_ms = interval.saturating_add(spec.history_ms().unwrap_or(i64::MAX));
+            let computed = series.average_before(spec, end_ms).zip(series.newest_before(end_ms));
+            if let Some((statistics, newest)) = computed {
+                history.insert(
+                    (reading.metric, interval),
+                    change(reading, Some(interval), statistics, newest, series.revision, base),
+                );
+            }
+        }
+    }
+    for (metric, (reading, revision)) in latest {
+        let base = base_of(seen, losses.get(metric));
+        let computed = out.state.series.get(metric).and_then(|series| {
+            Some(change(reading, None, series.average(spec(metric)?)?, series.newest()?, revision, base))
+        });
+        out.changes.extend(computed);
+    }
+    out.changes.extend(history.into_values());
+    out
+}
+
+fn base_of(seen: Option<Position>, loss: Option<&Loss>) -> Option<Position> {
+    seen.max(loss.map(|loss| loss.position))
+}
+
+fn change(
+    reading: &Incoming<'_>,
+    interval_ms: Option<i64>,
+    (average, partial): (Average, bool),
+    newest: Entry,
+    revision: u64,
+    base: Option<Position>,
+) -> Change {
+    Change {
+        metric: reading.metric.to_owned(),
+        interval_ms,
+        average,
+        partial,
+        newest,
+        revision,
+        position: reading.position,
+        base,
+        index: reading.index,
+    }
+}
+
+/// The beginnings of the intervals of history whose rows a reading at `place` makes due: the one that it closes, being
+/// the first behind it, or those closed ones whose windows it belongs to.
+///
+/// It follows from the readings and their order alone, so that a batch that comes again, cut elsewhere, makes the same
+/// rows due. An interval is closed by a reading behind it and by nothing else: there is no clock here.
+fn intervals(series: &Series, spec: &WindowSpec, before: Option<Entry>, place: Place) -> Vec<i64> {
+    let (Some(length), Some(before)) = (spec.history_ms(), before) else { return Vec::new() };
+    let interval = |at: i64| at.div_euclid(length) * length;
+    let open = interval(before.place.at);
+    if interval(place.at) > open {
+        return vec![open];
+    }
+    let mut due = Vec::new();
+    let mut index = series.entries.partition_point(|entry| entry.place < place);
+    while let Some(entry) = series.entries.get(index) {
+        let start = interval(entry.place.at);
+        if start >= open {
+            break;
+        }
+        let end = series.entries.partition_point(|entry| entry.place.at < start.saturating_add(length));
+        if series.entries[series.start(spec, end)].place > place {
+            break;
+        }
+        due.push(start);
+        index = end;
+    }
+    due
+}

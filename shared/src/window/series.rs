@@ -1,0 +1,184 @@
+//! The remembered readings of one metric, sorted: every window is a stretch of them.
+//!
+//! More is remembered than the newest window holds, as far back as the allowed lateness reaches, for two reasons: a
+//! late reading corrects the rows of history it belongs to, and a producer's retry that got another time, by the
+//! clock of its arrival, is still known by its id.
+
+use super::{Average, WindowSpec};
+
+/// Readings remembered beyond those that the window holds, at most.
+const RESERVE: usize = 500;
+
+/// Where a reading stands: by its time and, of equal times, by the digest of its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// The reading's time, in milliseconds since the epoch.
+    pub at: i64,
+    /// [`id_digest`] of its id.
+    pub id: u64,
+}
+
+/// One remembered reading.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Entry {
+    /// Where it stands.
+    pub place: Place,
+    /// Its value, finite.
+    pub value: f64,
+}
+
+/// Eight bytes for an id, which take less room than the id: 64-bit FNV-1a with a finalizer.
+///
+/// Two ids of one window share a digest with a chance of some 10⁻¹⁷, and readings of one time are ordered by it.
+/// <http://www.isthe.com/chongo/tech/comp/fnv/>, <https://doi.org/10.1145/2714064.2660195> (the mix of `SplitMix`).
+pub fn id_digest(id: &str) -> u64 {
+    let hash = id
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    hash ^ (hash >> 31)
+}
+
+/// What became of a reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inserted {
+    /// It is new. `late` when it came behind the allowed lateness.
+    Counted {
+        /// Behind the allowed lateness: no row of history is corrected for it.
+        late: bool,
+    },
+    /// It was counted before, with a later time: now it stands at the earlier one.
+    Moved,
+    /// It was counted before.
+    Duplicate,
+}
+
+/// The remembered readings of one metric of one device.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Series {
+    /// Strictly ascending by place; no id twice.
+    pub(super) entries: Vec<Entry>,
+    /// No reading that is not remembered stands behind it: those forgotten in the course of things, and those lost.
+    pub(super) forgotten: Option<Place>,
+    /// Changes so far: the revision of what is computed now.
+    pub(super) revision: u64,
+}
+
+impl Series {
+    /// Changes so far: the revision of what is computed now.
+    pub const fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// The newest reading.
+    pub fn newest(&self) -> Option<Entry> {
+        self.entries.last().copied()
+    }
+
+    /// The remembered readings, oldest first.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Takes a reading in. The same id twice counts once, at the earlier of its times, whichever came first.
+    pub fn insert(&mut self, spec: &WindowSpec, entry: Entry) -> Inserted {
+        let newest = self.newest().map(|newest| newest.place.at);
+        let mut inserted = Inserted::Counted {
+            late: newest.is_some_and(|newest| entry.place.at < newest.saturating_sub(spec.lateness_ms())),
+        };
+        if let Some(index) = self.entries.iter().rposition(|known| known.place.id == entry.place.id) {
+            let known = self.entries[index];
+            let earlier = entry.place.at.cmp(&known.place.at).then(entry.value.total_cmp(&known.value));
+            if earlier.is_ge() {
+                return Inserted::Duplicate;
+            }
+            self.entries.remove(index);
+            inserted = Inserted::Moved;
+        }
+        let index = self.entries.partition_point(|known| known.place < entry.place);
+        self.entries.insert(index, entry);
+        self.forget(spec);
+        // One that was forgotten at once changed nothing.
+        let remembered = self.entries.first().is_some_and(|oldest| oldest.place <= entry.place);
+        self.revision += u64::from(remembered || inserted == Inserted::Moved);
+        inserted
+    }
+
+    /// Notes that readings up to `at_ms` were counted once and are lost.
+    pub(super) fn lose(&mut self, at_ms: i64, revision: u64) {
+        self.forgotten = self.forgotten.max(Some(Place { at: at_ms, id: u64::MAX }));
+        self.revision = self.revision.max(revision);
+    }
+
+    /// The window's statistics, and whether readings that belong to it may be missing.
+    pub fn average(&self, spec: &WindowSpec) -> Option<(Average, bool)> {
+        self.average_to(spec, self.entries.len())
+    }
+
+    /// As [`Self::average`], of the readings before `end_ms` alone.
+    pub fn average_before(&self, spec: &WindowSpec, end_ms: i64) -> Option<(Average, bool)> {
+        self.average_to(spec, self.end_before(end_ms))
+    }
+
+    /// The newest reading before `end_ms`.
+    pub fn newest_before(&self, end_ms: i64) -> Option<Entry> {
+        self.end_before(end_ms).checked_sub(1).map(|index| self.entries[index])
+    }
+
+    fn end_before(&self, end_ms: i64) -> usize {
+        self.entries.partition_point(|entry| entry.place.at < end_ms)
+    }
+
+    fn average_to(&self, spec: &WindowSpec, end: usize) -> Option<(Average, bool)> {
+        let window = &self.entries[self.start(spec, end)..end];
+        let average = Average::of(window.iter().map(|entry| entry.value))?;
+        Some((average, self.may_miss(spec, end)))
+    }
+
+    /// Where the window whose newest reading stands before `end` begins.
+    pub(super) fn start(&self, spec: &WindowSpec, end: usize) -> usize {
+        end.saturating_sub(spec.capacity()).max(self.start_by_time(spec, end))
+    }
+
+    fn start_by_time(&self, spec: &WindowSpec, end: usize) -> usize {
+        let (Some(length), Some(newest)) = (spec.length_ms(), end.checked_sub(1).map(|index| self.entries[index]))
+        else {
+            return 0;
+        };
+        let limit = newest.place.at.saturating_sub(length);
+        self.entries[..end].partition_point(|entry| entry.place.at <= limit)
+    }
+
+    /// Whether a reading that is not remembered could be one of the window's.
+    fn may_miss(&self, spec: &WindowSpec, end: usize) -> bool {
+        let by_number = end.saturating_sub(spec.capacity());
+        if spec.last.is_none() && by_number > self.start_by_time(spec, end) {
+            // A window by time that is full to its limit does not hold all of its time.
+            return true;
+        }
+        let Some(forgotten) = self.forgotten else { return false };
+        let in_number = end < spec.capacity() || self.entries[by_number].place < forgotten;
+        let in_time = spec.length_ms().is_none_or(|length| {
+            end.checked_sub(1).is_some_and(|index| forgotten.at > self.entries[index].place.at.saturating_sub(length))
+        });
+        in_time && (spec.last.is_none() || in_number)
+    }
+
+    /// Drops what no window needs any more.
+    fn forget(&mut self, spec: &WindowSpec) {
+        let Some(newest) = self.newest() else { return };
+        let mut since = newest.place.at.saturating_sub(spec.lateness_ms());
+        let mut start = self.start(spec, self.entries.len());
+        if let Some(interval) = spec.history_ms() {
+            // The windows of the rows of history that can still be corrected begin before their first reading.
+            since = since.div_euclid(interval) * interval;
+            start = start.min(self.start(spec, self.end_before(since)));
+        }
+        start = start.min(self.end_before(since)).max(self.entries.len().saturating_sub(spec.capacity() + RESERVE));
+        if let Some(last) = start.checked_sub(1) {
+            self.forgotten = self.forgotten.max(Some(self.entries[last].place));
+            self.entries.drain(..start);
+        }
+    }
+}
