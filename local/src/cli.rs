@@ -1,7 +1,7 @@
 //! The command line `myaku`: one module for each command. Commands print; what they do is in the library's modules.
 
-mod device;
-mod profile;
+pub mod device;
+pub mod profile;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
