@@ -54,7 +54,7 @@ impl Mqtt {
         Ok(pool)
     }
 
-    /// Publishes at least once (QoS 1).
+    /// Publishes at least once, which MQTT calls quality of service 1.
     pub async fn publish(&self, message: &Planned) -> anyhow::Result<()> {
         let mut hasher = DefaultHasher::new();
         message.device.hash(&mut hasher);
