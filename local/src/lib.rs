@@ -8,3 +8,4 @@ pub mod cli;
 pub mod demo;
 pub mod function;
 pub mod traffic;
+pub mod servers;
