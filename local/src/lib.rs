@@ -8,5 +8,8 @@ pub mod cli;
 pub mod demo;
 pub mod event_source;
 pub mod function;
+pub mod iot;
 pub mod servers;
+pub mod stack;
+pub mod template;
 pub mod traffic;

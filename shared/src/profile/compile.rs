@@ -70,8 +70,12 @@ pub(super) fn profile(document: &ProfileDocument) -> Result<Profile, Vec<Problem
 
 fn clock(document: &ClockDocument, scope: &mut Scope<'_>) -> ClockRule {
     let delay = document.allowed_delay_seconds.unwrap_or(document.allowed_skew_seconds);
-    for (key, seconds) in [("allowedSkewSeconds", document.allowed_skew_seconds), ("allowedDelaySeconds", delay)] {
-        if seconds > MAX_SECONDS {
+    let spans = [
+        ("allowedSkewSeconds", Some(document.allowed_skew_seconds)),
+        ("allowedDelaySeconds", document.allowed_delay_seconds),
+    ];
+    for (key, seconds) in spans {
+        if let Some(seconds) = seconds.filter(|seconds| *seconds > MAX_SECONDS) {
             scope.tell(key, format!("{seconds} is more than a year"));
         }
     }
