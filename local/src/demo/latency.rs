@@ -73,7 +73,9 @@ impl Seen {
             for device in &devices {
                 // A look that fails is a look that is missed.
                 if let Ok(rows) = results::of_device(&client, &table, device).await {
-                    rows.into_iter().for_each(|row| seen.note(row));
+                    for row in rows {
+                        seen.note(row);
+                    }
                 }
             }
         }
