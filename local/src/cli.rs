@@ -2,6 +2,7 @@
 
 mod device;
 mod profile;
+mod registry;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
