@@ -19,7 +19,7 @@ const PROBLEMS: usize = 100;
 
 /// Arguments of `myaku device`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub struct Args {
     #[command(subcommand)]
     command: Command,
 }
@@ -65,7 +65,7 @@ enum Command {
 }
 
 /// Runs the command. Problems are printed, and then an error says that there are some.
-pub(super) async fn run(args: Args) -> anyhow::Result<()> {
+pub async fn run(args: Args) -> anyhow::Result<()> {
     let out = &mut io::stdout().lock();
     match args.command {
         Command::Put { id, profile, facility, table } => {

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 /// Arguments of `myaku profile`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub struct Args {
     #[command(subcommand)]
     command: Command,
 }
@@ -48,7 +48,7 @@ enum Command {
 }
 
 /// Runs the command. Problems are printed, and then an error says how many files have some.
-pub(super) async fn run(args: Args) -> anyhow::Result<()> {
+pub async fn run(args: Args) -> anyhow::Result<()> {
     let out = &mut io::stdout().lock();
     match args.command {
         Command::Check { files } => {

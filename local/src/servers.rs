@@ -1,0 +1,83 @@
+//! The services behind the template, each on its own wire protocol and on loopback only.
+//!
+//! Kinesis, DynamoDB, S3 and MQTT are served by this process; Redis is a child process. Each server takes a free port
+//! unless one is asked for, and can be stopped and started again on that port without losing what it holds, so that a
+//! test can take a store away and give it back.
+
+pub mod dynamodb;
+pub mod kinesis;
+mod listener;
+pub mod mqtt;
+pub mod s3;
+pub mod valkey;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_kinesis::config::{Credentials, SharedCredentialsProvider};
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
+use std::time::Duration;
+
+/// The account that every server and ARN pretends to belong to.
+pub const ACCOUNT: &str = "000000000000";
+/// The region that every server and ARN pretends to be in.
+pub const REGION: &str = "us-east-1";
+/// Access key and secret for all servers. S3 takes any pair whose secret is the key; the others don't look.
+pub const KEY: &str = "local";
+
+/// Where the three AWS services listen, as base URLs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwsEndpoints {
+    /// Kinesis.
+    pub kinesis: String,
+    /// DynamoDB.
+    pub dynamodb: String,
+    /// S3; path-style addressing.
+    pub s3: String,
+}
+
+impl AwsEndpoints {
+    /// What the environment of a process says so that any AWS SDK in it speaks to these servers.
+    pub fn environment(&self) -> [(&'static str, String); 7] {
+        [
+            ("AWS_ENDPOINT_URL_KINESIS", self.kinesis.clone()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", self.dynamodb.clone()),
+            ("AWS_ENDPOINT_URL_S3", self.s3.clone()),
+            ("AWS_REGION", REGION.into()),
+            ("AWS_DEFAULT_REGION", REGION.into()),
+            ("AWS_ACCESS_KEY_ID", KEY.into()),
+            ("AWS_SECRET_ACCESS_KEY", KEY.into()),
+        ]
+    }
+
+    /// A configuration for clients in this process, independent of its environment.
+    pub fn sdk_config(&self) -> SdkConfig {
+        SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::from_static(REGION))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new(KEY, KEY, None, None, "local")))
+            .service_config(self.clone())
+            .retry_config(RetryConfig::standard().with_max_attempts(3))
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(Duration::from_secs(2))
+                    .operation_attempt_timeout(Duration::from_secs(8))
+                    .build(),
+            )
+            .build()
+    }
+}
+
+impl LoadServiceConfig for AwsEndpoints {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        if key.env() != "AWS_ENDPOINT_URL" {
+            return None;
+        }
+        match key.service_id().to_ascii_lowercase().as_str() {
+            "kinesis" => Some(self.kinesis.clone()),
+            "dynamodb" => Some(self.dynamodb.clone()),
+            "s3" => Some(self.s3.clone()),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! A port that can be opened, closed and opened again around one service, whose state outlives the closing.
+
+use anyhow::Context as _;
+use futures::future::BoxFuture;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, oneshot};
+use tokio::task::JoinHandle;
+
+/// How long requests under way may take to end once the port is closed.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// Serves connections of a listener until told to stop.
+type Serve = Box<dyn Fn(TcpListener, oneshot::Receiver<()>) -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync>;
+
+/// One service on one port of the loopback address.
+pub(super) struct Listener {
+    address: SocketAddr,
+    serve: Serve,
+    running: Mutex<Option<Running>>,
+}
+
+struct Running {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Listener {
+    /// Opens `port`, or a free one for 0, and serves on it.
+    pub(super) async fn start(
+        port: u16,
+        serve: impl Fn(TcpListener, oneshot::Receiver<()>) -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync + 'static,
+    ) -> anyhow::Result<Self> {
+        let socket = bind(port).await?;
+        let address = socket.local_addr()?;
+        let listener = Self { address, serve: Box::new(serve), running: Mutex::new(None) };
+        *listener.running.lock().await = Some(listener.run(socket));
+        Ok(listener)
+    }
+
+    /// The base URL.
+    pub(super) fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Closes the port: requests under way end, new connections are refused.
+    pub(super) async fn stop(&self) {
+        let Some(Running { stop, mut task }) = self.running.lock().await.take() else { return };
+        // It may have ended by itself.
+        let _ = stop.send(());
+        if tokio::time::timeout(DRAIN, &mut task).await.is_err() {
+            task.abort();
+        }
+    }
+
+    /// Opens the same port again after a [`stop`](Self::stop), with the same state behind it.
+    pub(super) async fn restart(&self) -> anyhow::Result<()> {
+        let mut running = self.running.lock().await;
+        if running.is_none() {
+            *running = Some(self.run(bind(self.address.port()).await?));
+        }
+        Ok(())
+    }
+
+    fn run(&self, socket: TcpListener) -> Running {
+        let (stop, stopped) = oneshot::channel();
+        let serving = (self.serve)(socket, stopped);
+        let address = self.address;
+        let task = tokio::spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::error!(%address, error = format!("{error:#}"), "a server ended");
+            }
+        });
+        Running { stop, task }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.get_mut().take() {
+            running.task.abort();
+        }
+    }
+}
+
+async fn bind(port: u16) -> anyhow::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.with_context(|| format!("port {port} of 127.0.0.1 is taken"))
+}

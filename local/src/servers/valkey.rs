@@ -1,0 +1,163 @@
+//! A Redis or Valkey server as a child process, without persistence: it forgets everything when it ends.
+
+use anyhow::{Context as _, bail};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, Command};
+use tokio::sync::Mutex;
+
+/// What to look for on the PATH, the better known first.
+const PROGRAMS: [&str; 2] = ["redis-server", "valkey-server"];
+/// Ports tried when a free one is taken by somebody else before the child has opened it.
+const ATTEMPTS: usize = 5;
+/// Until a new server answers, with room for a machine that compiles at the same time.
+const START_UP: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(5);
+
+/// A server process; it is killed when dropped.
+pub struct Valkey {
+    address: SocketAddr,
+    child: Mutex<Option<Child>>,
+}
+
+/// Starts a server on `port`, or on a free one for 0. The error says what to install if no server is.
+pub async fn start(port: u16) -> anyhow::Result<Valkey> {
+    for _ in 1..ATTEMPTS {
+        if port != 0 {
+            break;
+        }
+        // Taken between our look and its start: another port, then.
+        if let Ok(valkey) = start_at(free_port().await?).await {
+            return Ok(valkey);
+        }
+    }
+    start_at(if port == 0 { free_port().await? } else { port }).await
+}
+
+async fn start_at(port: u16) -> anyhow::Result<Valkey> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let child = spawn(address, &PROGRAMS).await?;
+    Ok(Valkey { address, child: Mutex::new(Some(child)) })
+}
+
+impl Valkey {
+    /// The URL, `redis://127.0.0.1:<port>`.
+    pub fn endpoint(&self) -> String {
+        format!("redis://{}", self.address)
+    }
+
+    /// Kills the process at once, as a machine that fails would: all it held is gone, and connections are refused.
+    pub async fn kill(&self) -> anyhow::Result<()> {
+        if let Some(mut child) = self.child.lock().await.take() {
+            child.kill().await?;
+        }
+        Ok(())
+    }
+
+    /// Starts an empty server on the same port, after a [`kill`](Self::kill).
+    pub async fn restart(&self) -> anyhow::Result<()> {
+        let mut child = self.child.lock().await;
+        if child.is_none() {
+            *child = Some(spawn(self.address, &PROGRAMS).await?);
+        }
+        Ok(())
+    }
+}
+
+async fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?.port())
+}
+
+async fn spawn(address: SocketAddr, programs: &[&str]) -> anyhow::Result<Child> {
+    for program in programs {
+        let child = Command::new(program)
+            .args(["--bind", "127.0.0.1", "--port", &address.port().to_string()])
+            .args(["--save", "", "--appendonly", "no"])
+            // It would write to where we were started, if it ever did.
+            .current_dir(Path::new("/"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn();
+        match child {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error).with_context(|| format!("{program} does not start")),
+            Ok(mut child) => {
+                wait_until_ready(&mut child, address).await.with_context(|| format!("{program} did not come up"))?;
+                return Ok(child);
+            }
+        }
+    }
+    bail!(
+        "neither {} is installed; on Debian or Ubuntu type: sudo apt-get install redis-server",
+        programs.join(" nor ")
+    )
+}
+
+async fn wait_until_ready(child: &mut Child, address: SocketAddr) -> anyhow::Result<()> {
+    let ready = async {
+        loop {
+            if let Some(status) = child.try_wait()? {
+                bail!("it ended with {status}; port {} may be taken", address.port());
+            }
+            if ping(address).await.is_ok() {
+                return Ok(());
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    tokio::time::timeout(START_UP, ready).await.context("no answer in time")?
+}
+
+async fn ping(address: SocketAddr) -> io::Result<()> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(b"PING\r\n").await?;
+    let mut answer = [0; 5];
+    stream.read_exact(&mut answer).await?;
+    if &answer == b"+PONG" { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_killed_server_comes_back_empty_on_the_same_port() {
+        let valkey = start(0).await.unwrap();
+        let client = redis::Client::open(valkey.endpoint()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let () = redis::cmd("SET").arg("key").arg("value").query_async(&mut connection).await.unwrap();
+
+        valkey.kill().await.unwrap();
+        assert!(client.get_multiplexed_async_connection().await.is_err());
+
+        valkey.restart().await.unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let value: Option<String> = redis::cmd("GET").arg("key").query_async(&mut connection).await.unwrap();
+        assert_eq!(value, None);
+    }
+
+    #[tokio::test]
+    async fn a_missing_program_says_what_to_type() {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let error = spawn(address, &["no-such-redis", "no-such-valkey"]).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "neither no-such-redis nor no-such-valkey is installed; \
+             on Debian or Ubuntu type: sudo apt-get install redis-server"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_port_that_is_taken_is_an_error() {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        // Whoever listens there never answers a ping, and the child ends because it cannot listen.
+        assert!(start(taken.local_addr().unwrap().port()).await.is_err());
+    }
+}

@@ -1,0 +1,115 @@
+use super::*;
+use serde_json::json;
+
+fn names() -> Names {
+    Names::new("myaku", "abc123")
+}
+
+fn resolve(text: &str, given: &[(&str, &str)]) -> Result<Resolved, TemplateError> {
+    let given = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Template::parse(text)?.resolve(&given, &names())
+}
+
+const SMALL: &str = r#"
+Parameters:
+  Shards: { Type: Number, Default: 2, MinValue: 1, MaxValue: 10 }
+  Url: { Type: String, Default: "" }
+  Mode: { Type: String, Default: plain, AllowedValues: [plain, loud] }
+  Subnets: { Type: CommaDelimitedList, Default: "" }
+Mappings:
+  Retention: { "24": { Seconds: 82800 } }
+Conditions:
+  HasUrl: !Not [!Equals [!Ref Url, ""]]
+  Loud: !Or [!Equals [!Ref Mode, loud], !Condition HasUrl]
+  InVpc: !Not [!Equals [!Join ["", !Ref Subnets], ""]]
+Globals:
+  Function: { Timeout: 60, Environment: { Variables: { COMMON: x } } }
+Resources:
+  Stream: { Type: "AWS::Kinesis::Stream", Properties: { ShardCount: !Ref Shards } }
+  Bucket: { Type: "AWS::S3::Bucket" }
+  Only: { Type: "AWS::SNS::Topic", Condition: Loud }
+  Worker:
+    Type: AWS::Serverless::Function
+    Metadata: { BuildProperties: { Binary: worker } }
+    Properties:
+      Timeout: 5
+      VpcConfig: !If [InVpc, { SubnetIds: !Ref Subnets }, !Ref "AWS::NoValue"]
+      Environment:
+        Variables:
+          URL: !If [HasUrl, !Ref Url, none]
+          BUCKET: !Ref Bucket
+          ARN: !GetAtt Stream.Arn
+          TEXT: !Sub "${AWS::Region}/${Bucket.Arn}/${!iot:Thing}/${Own}-${Shards}"
+          AGE: !FindInMap [Retention, "24", Seconds]
+          PART: !Select [1, !Split [",", "a,b"]]
+"#;
+
+#[test]
+fn references_conditions_and_functions_resolve_to_plain_values() {
+    let text = SMALL.replace(
+        r#"!Sub "${AWS::Region}/${Bucket.Arn}/${!iot:Thing}/${Own}-${Shards}""#,
+        r#"!Sub ["${AWS::Region}/${Bucket.Arn}/${!iot:Thing}/${Own}-${Shards}", { Own: !Ref Mode }]"#,
+    );
+    let resolved = resolve(&text, &[("Url", "redis://127.0.0.1")]).unwrap();
+    let worker = &resolved.resources["Worker"];
+    assert_eq!(
+        worker.properties,
+        json!({ "Timeout": 5, "Environment": { "Variables": {
+            "COMMON": "x", "URL": "redis://127.0.0.1", "BUCKET": "myaku-bucket-abc123",
+            "ARN": "arn:aws:kinesis:us-east-1:000000000000:stream/myaku-Stream-abc123",
+            "TEXT": "us-east-1/arn:aws:s3:::myaku-bucket-abc123/${iot:Thing}/plain-2",
+            "AGE": 82800, "PART": "b",
+        } } })
+    );
+    assert_eq!(worker.metadata["BuildProperties"]["Binary"], "worker");
+    assert_eq!(resolved.resources["Stream"].properties, json!({ "ShardCount": "2" }));
+    assert_eq!(resolved.of_kind("AWS::SNS::Topic").count(), 1);
+}
+
+#[test]
+fn a_resource_whose_condition_does_not_hold_is_not_made() {
+    let resolved = resolve(&SMALL.replace("${Own}", ""), &[]).unwrap();
+    assert!(!resolved.resources.contains_key("Only"));
+    assert!(resolved.resources.contains_key("Bucket"));
+}
+
+#[test]
+fn a_list_that_is_given_is_a_list() {
+    let resolved = resolve(&SMALL.replace("${Own}", ""), &[("Subnets", "a, b")]).unwrap();
+    assert_eq!(resolved.resources["Worker"].properties["VpcConfig"], json!({ "SubnetIds": ["a", "b"] }));
+}
+
+#[test]
+fn what_is_wrong_is_named_with_its_place() {
+    let error = |text: &str, given: &[(&str, &str)]| resolve(text, given).unwrap_err().to_string();
+    assert_eq!(
+        error(SMALL, &[]),
+        "template, Resources.Worker.Properties.Environment.Variables.TEXT: there is nothing called Own"
+    );
+    assert_eq!(error(SMALL, &[("Shards", "11")]), "template, Parameters.Shards: 11 is beyond its MaxValue, 10");
+    assert_eq!(error(SMALL, &[("Shards", "x")]), "template, Parameters.Shards: \"x\" is no number");
+    assert_eq!(error(SMALL, &[("Mode", "quiet")]), "template, Parameters.Mode: \"quiet\" is none of plain, loud");
+    assert_eq!(error(SMALL, &[("Shard", "1")]), "template, Parameters: there is no parameter Shard");
+    let import = "Resources: { A: { Type: T, Properties: { X: !ImportValue y } } }";
+    assert_eq!(
+        error(import, &[]),
+        "template, Resources.A.Properties.X: Fn::ImportValue with these arguments does not run here"
+    );
+    let attribute = "Resources: { A: { Type: T, Properties: { X: !GetAtt A.Arn } } }";
+    assert_eq!(
+        error(attribute, &[]),
+        "template, Resources.A.Properties.X: Arn of A (T) does not exist on this machine"
+    );
+    assert!(error("a: [", &[]).contains("not valid YAML"));
+}
+
+#[test]
+fn the_projects_own_template_resolves_with_a_redis_server_given() {
+    let template = Template::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml")).unwrap();
+    let given = BTreeMap::from([("RedisUrl".to_owned(), "redis://127.0.0.1:6379".to_owned())]);
+    let resolved = template.resolve(&given, &names()).unwrap();
+    let transform = &resolved.resources["TransformFunction"].properties["Environment"]["Variables"];
+    assert_eq!(transform["REDIS_URL"], "redis://127.0.0.1:6379");
+    assert_eq!(transform["READINGS_STREAM"], "myaku-ReadingsStream-abc123");
+    assert!(!resolved.resources.contains_key("Cache"));
+}
