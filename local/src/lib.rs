@@ -5,10 +5,10 @@
 //! through it and holds the promises against what came out.
 
 pub mod cli;
-pub mod event_source;
 pub mod demo;
+pub mod event_source;
 pub mod function;
 pub mod iot;
+pub mod servers;
 pub mod template;
 pub mod traffic;
-pub mod servers;
