@@ -1,5 +1,7 @@
 //! Kinesis Data Streams: every operation, with the throughput limits of each shard enforced.
 
+mod turns;
+
 use super::listener::Listener;
 use super::{ACCOUNT, REGION};
 use ferrokinesis::store::StoreOptions;
@@ -30,6 +32,7 @@ pub async fn start(port: u16) -> anyhow::Result<Kinesis> {
         aws_region: REGION.into(),
         ..StoreOptions::default()
     });
+    let app = turns::in_turns(app);
     let listener = Listener::start(port, move |socket, stopped| {
         let app = app.clone();
         async move {
