@@ -6,5 +6,6 @@
 
 pub mod cli;
 pub mod function;
-pub mod traffic;
 pub mod servers;
+pub mod template;
+pub mod traffic;

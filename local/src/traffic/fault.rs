@@ -1,7 +1,7 @@
 //! Messages that are not what they should be, and records that are no messages.
 
-use super::fleet::Model;
 use super::Sent;
+use super::fleet::Model;
 use md5::{Digest, Md5};
 use rand::{RngExt, rngs::StdRng};
 use serde_json::json;

@@ -8,10 +8,8 @@ use rand::{RngExt, rngs::StdRng};
 /// The air of some rooms; keys of a room's map are integers.
 pub(super) fn air(rng: &mut StdRng, sequence: u64, moment: Moment) -> Sent {
     let mut sent = Sent::default();
-    let mut message = vec![
-        (Cbor::from("id"), Cbor::from(sequence)),
-        (Cbor::from("sent"), Cbor::from(moment.at_ms as f64 / 1000.0)),
-    ];
+    let mut message =
+        vec![(Cbor::from("id"), Cbor::from(sequence)), (Cbor::from("sent"), Cbor::from(moment.at_ms as f64 / 1000.0))];
     if rng.random_bool(0.2) {
         let open = rng.random_bool(0.5);
         message.push((Cbor::from("door"), Cbor::from(open)));

@@ -95,10 +95,7 @@ impl S3 for Service {
         Ok(S3Response::new(dto::ListBucketsOutput { buckets: Some(buckets.collect()), ..Default::default() }))
     }
 
-    async fn put_object(
-        &self,
-        request: S3Request<dto::PutObjectInput>,
-    ) -> S3Result<S3Response<dto::PutObjectOutput>> {
+    async fn put_object(&self, request: S3Request<dto::PutObjectInput>) -> S3Result<S3Response<dto::PutObjectOutput>> {
         let dto::PutObjectInput {
             bucket,
             key,
@@ -143,10 +140,7 @@ impl S3 for Service {
         }))
     }
 
-    async fn get_object(
-        &self,
-        request: S3Request<dto::GetObjectInput>,
-    ) -> S3Result<S3Response<dto::GetObjectOutput>> {
+    async fn get_object(&self, request: S3Request<dto::GetObjectInput>) -> S3Result<S3Response<dto::GetObjectOutput>> {
         let dto::GetObjectInput { bucket, key, range, .. } = request.input;
         let (object, bytes, content_range) = self
             .with_store(move |store| {

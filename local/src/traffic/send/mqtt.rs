@@ -67,8 +67,7 @@ impl Mqtt {
     /// Waits until the broker has acknowledged everything, and disconnects. How many messages it was.
     pub async fn settle(self, patience: Duration) -> anyhow::Result<usize> {
         let published = self.published.load(Ordering::SeqCst);
-        let settled =
-            self.seen.wait(patience, |seen| seen.acknowledged.load(Ordering::SeqCst) >= published).await;
+        let settled = self.seen.wait(patience, |seen| seen.acknowledged.load(Ordering::SeqCst) >= published).await;
         let acknowledged = self.seen.acknowledged.load(Ordering::SeqCst);
         for client in &self.clients {
             // The connection goes with the process anyway.
