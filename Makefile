@@ -84,7 +84,7 @@ template: $(VENV)/.installed ## Check template.yaml
 .PHONY: interop
 interop: $(VENV)/.installed ## Aggregated records, to and from AWS's own Python package
 	@scripts/need cargo cc
-	cargo build --locked --profile demo -p myaku --example kpl
+	cargo build --locked --profile demo --workspace --example kpl
 	$(VENV)/bin/python scripts/kpl_interop.py target/demo/examples/kpl
 
 .PHONY: tidy
@@ -101,6 +101,9 @@ demo-short:
 
 # Without it, the cryptography spends up to a second of a cold start on gathering entropy that the processor has.
 BUILD_ENV := AWS_LC_SYS_NO_JITTER_ENTROPY=1
+
+.PHONY: tools
+tools: $(VENV)/.installed ## Install sam, cargo-lambda and cfn-lint into .venv
 
 .PHONY: build
 build: $(VENV)/.installed ## Build the functions for deployment (ARCH=arm64 or x86_64)

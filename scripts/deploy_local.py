@@ -257,7 +257,7 @@ def main():
         log_path = Path(directory) / "ministack.log"
         with log_path.open("w") as log:
             server = subprocess.Popen(
-                [options.ministack, Path(__file__).resolve().with_name("ministack_server.py")],
+                [Path(options.ministack).absolute(), Path(__file__).resolve().with_name("ministack_server.py")],
                 cwd=directory,
                 env=environment
                 | {

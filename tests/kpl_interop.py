@@ -1,11 +1,10 @@
 """Our aggregates against AWS's own library, both ways, on seeded random records.
 
-    python3 -m venv target/kpl && target/kpl/bin/pip install -q aws-kinesis-agg==1.2.3 boto3
+    python3 -m venv target/kpl && target/kpl/bin/pip install -q aws-kinesis-agg==1.2.3
     target/kpl/bin/python tests/kpl_interop.py [--seed N] [--aggregates N]
 
 It runs `cargo run --example kpl`, from the repository's root, and exits non-zero on the first difference. It also makes
-the vector `shared/src/kpl/fixtures/official.json` again and compares. (The library's `__init__` needs no boto3, but some
-of its modules import it.)
+the vector `shared/src/kpl/fixtures/official.json` again and compares.
 """
 
 import argparse

@@ -1,141 +1,217 @@
-//! `template.yaml` as CloudFormation would read it: SAM's globals, parameters, mappings, conditions and intrinsic
-//! functions, resolved to plain JSON.
+//! `template.yaml` as this machine understands it: parameters, conditions and intrinsic functions resolved, so that what is
+//! deployed is what runs.
 //!
-//! What CloudFormation knows only after it has made a resource (its name, its ARN) is asked of [`Ids`]. What this does
-//! not know is an error that says where it stands, never a guess.
+//! It covers what the template uses; anything else is an error that names the resource and the place in it.
 
-mod ids;
 mod intrinsics;
-mod parameters;
-mod sam;
-#[cfg(test)]
-mod tests;
+mod physical;
 mod yaml;
 
-pub use ids::{Ids, PhysicalIds, Pseudo};
+pub use physical::Names;
 
-use intrinsics::Resolver;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use std::path::Path as FilePath;
+use std::path::{Path, PathBuf};
 
-/// A template that cannot be used, with the place where it cannot.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{path}: {message}")]
-pub struct TemplateError {
-    /// Names from the root of the template, joined by dots: `Resources.IngestStream.Properties.ShardCount`.
-    pub path: String,
-    /// What is wrong there.
-    pub message: String,
+/// Why a template cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TemplateError {
+    /// The file cannot be read.
+    #[error("{} cannot be read", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not YAML.
+    #[error("the template is not valid YAML")]
+    Yaml(#[from] yaml_serde::Error),
+    /// Something in it is wrong, or beyond what runs here.
+    #[error("template, {place}: {problem}")]
+    Invalid {
+        /// Where: `Resources.IngestStream.Properties.ShardCount`.
+        place: String,
+        /// What is wrong there.
+        problem: String,
+    },
 }
 
 impl TemplateError {
-    fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { path: path.into(), message: message.into() }
+    fn at(place: &str, problem: impl Into<String>) -> Self {
+        Self::Invalid { place: place.to_owned(), problem: problem.into() }
     }
 }
 
-/// A template as it was written, in the long form of its intrinsic functions and with the globals merged.
+/// A template with its intrinsic functions in their long forms, not yet resolved.
 #[derive(Clone, Debug)]
-pub struct Template {
-    root: Map<String, Value>,
-}
+pub struct Template(Value);
 
-/// A template whose every value is known.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// A template with everything in it resolved.
+#[derive(Clone, Debug)]
 pub struct Resolved {
-    /// The resources whose condition holds, by logical id.
+    /// Every parameter's value.
+    pub parameters: BTreeMap<String, String>,
+    /// The resources whose conditions hold, by logical id.
     pub resources: BTreeMap<String, Resource>,
-    /// The values of the outputs whose condition holds.
-    pub outputs: BTreeMap<String, Value>,
 }
 
 /// A resource to be made.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resource {
-    /// Its type, such as `AWS::Kinesis::Stream`.
+    /// Its type: `AWS::Kinesis::Stream`.
     pub kind: String,
-    /// The name that [`Ids`] gave it.
+    /// What `!Ref` gives: a name for most types.
     pub physical_id: String,
-    /// Its properties. Numbers that came through a parameter are texts, as in CloudFormation.
+    /// What `!GetAtt` gives for `Arn`; empty where it has none on this machine.
+    pub arn: String,
+    /// Its properties, with SAM's globals for functions. Parameters are texts wherever they stand.
     pub properties: Value,
-    /// Its metadata, such as SAM's build method.
+    /// Its metadata: how a function is built.
     pub metadata: Value,
 }
 
 impl Template {
-    /// Reads a template from a file.
-    pub fn load(path: &FilePath) -> Result<Self, TemplateError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| TemplateError::new(path.display().to_string(), error.to_string()))?;
+    /// Reads the template at `path`.
+    pub fn load(path: &Path) -> Result<Self, TemplateError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| TemplateError::Read { path: path.to_owned(), source })?;
         Self::parse(&text)
     }
 
-    /// Reads a template from YAML, of which JSON is a part.
+    /// Reads a template.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
-        let mut root = match yaml::read(text)? {
-            Value::Object(root) => root,
-            _ => return Err(TemplateError::new("template", "is no map")),
-        };
-        sam::merge_globals(&mut root)?;
-        Ok(Self { root })
+        Ok(Self(yaml::to_json(yaml_serde::from_str(text)?, "template")?))
     }
 
-    /// Whether the template declares this parameter.
-    pub fn has_parameter(&self, name: &str) -> bool {
-        self.section("Parameters").is_some_and(|parameters| parameters.contains_key(name))
-    }
-
-    /// Resolves everything, with `parameters` over the template's defaults. Resources whose condition does not hold are
-    /// left out.
-    pub fn resolve(&self, parameters: &BTreeMap<String, String>, ids: &dyn Ids) -> Result<Resolved, TemplateError> {
-        let parameters = parameters::values(self.section("Parameters"), parameters)?;
-        let kinds = self.kinds()?;
-        let resolver = Resolver::new(&self.root, &parameters, &kinds, ids);
-        let mut resolved = Resolved::default();
-        for (logical_id, resource) in self.section("Resources").into_iter().flatten() {
-            let path = format!("Resources.{logical_id}");
-            if !resolver.condition_of(resource, &path)? {
+    /// Resolves it for `names` with these parameters; the others have their defaults.
+    pub fn resolve(&self, given: &BTreeMap<String, String>, names: &Names) -> Result<Resolved, TemplateError> {
+        let parameters = self.parameters(given)?;
+        let scope = intrinsics::Scope::new(&self.0, &parameters, names)?;
+        let mut resources = BTreeMap::new();
+        for (logical_id, resource) in section(&self.0, "Resources") {
+            let place = format!("Resources.{logical_id}");
+            let kind = resource["Type"].as_str().ok_or_else(|| TemplateError::at(&place, "it has no Type"))?;
+            if let Some(condition) = resource["Condition"].as_str()
+                && !scope.condition(condition, &place)?
+            {
                 continue;
             }
-            let kind = kinds.get(logical_id).cloned().unwrap_or_default();
-            let part = |name: &str| match resource.get(name) {
-                Some(value) => Ok(resolver.value(value, &format!("{path}.{name}"))?.unwrap_or(Value::Null)),
-                None => Ok(Value::Null),
-            };
-            let resource = Resource {
-                physical_id: ids.name(logical_id, &kind),
-                properties: part("Properties")?,
-                metadata: part("Metadata")?,
-                kind,
-            };
-            resolved.resources.insert(logical_id.clone(), resource);
-        }
-        for (name, output) in self.section("Outputs").into_iter().flatten() {
-            let path = format!("Outputs.{name}");
-            if resolver.condition_of(output, &path)? {
-                let value = output.get("Value").ok_or_else(|| TemplateError::new(&path, "has no Value"))?;
-                if let Some(value) = resolver.value(value, &format!("{path}.Value"))? {
-                    resolved.outputs.insert(name.clone(), value);
-                }
+            let mut properties = resource.get("Properties").cloned().unwrap_or_else(|| Value::Object(Map::new()));
+            if kind == "AWS::Serverless::Function" {
+                merge(&mut properties, &self.0["Globals"]["Function"]);
             }
+            let properties = scope.resolve(&properties, &format!("{place}.Properties"))?.unwrap_or_default();
+            let metadata = scope.resolve(&resource["Metadata"], &format!("{place}.Metadata"))?.unwrap_or_default();
+            let physical_id = names.physical_id(logical_id, kind);
+            let arn = names.attribute(logical_id, kind, "Arn").unwrap_or_default();
+            let resource = Resource { kind: kind.to_owned(), physical_id, arn, properties, metadata };
+            resources.insert(logical_id.clone(), resource);
         }
-        Ok(resolved)
+        Ok(Resolved { parameters, resources })
     }
 
-    fn section(&self, name: &str) -> Option<&Map<String, Value>> {
-        self.root.get(name).and_then(Value::as_object)
-    }
-
-    /// The type of each logical id, those that SAM will make included.
-    fn kinds(&self) -> Result<BTreeMap<String, String>, TemplateError> {
-        let mut kinds = BTreeMap::new();
-        for (logical_id, resource) in self.section("Resources").into_iter().flatten() {
-            let kind = resource.get("Type").and_then(Value::as_str);
-            let kind = kind.ok_or_else(|| TemplateError::new(format!("Resources.{logical_id}"), "has no Type"))?;
-            kinds.insert(logical_id.clone(), kind.to_owned());
-            kinds.extend(sam::generated(logical_id, kind, resource));
+    /// Every parameter's value: the given one, checked, or the default.
+    fn parameters(&self, given: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, TemplateError> {
+        let declared: BTreeMap<&String, &Value> = section(&self.0, "Parameters").collect();
+        if let Some(unknown) = given.keys().find(|name| !declared.contains_key(name)) {
+            return Err(TemplateError::at("Parameters", format!("there is no parameter {unknown}")));
         }
-        Ok(kinds)
+        let mut values = BTreeMap::new();
+        for (name, declaration) in declared {
+            let place = format!("Parameters.{name}");
+            let value = match (given.get(name), &declaration["Default"]) {
+                (Some(value), _) => value.clone(),
+                (None, Value::Null) => {
+                    return Err(TemplateError::at(&place, "it has no default and no value was given"));
+                }
+                (None, default) => text(default),
+            };
+            if let Some(allowed) = declaration["AllowedValues"].as_array()
+                && !allowed.iter().any(|one| text(one) == value)
+            {
+                let allowed: Vec<String> = allowed.iter().map(text).collect();
+                return Err(TemplateError::at(&place, format!("{value:?} is none of {}", allowed.join(", "))));
+            }
+            check_number(declaration, &value, &place)?;
+            values.insert(name.clone(), value);
+        }
+        Ok(values)
     }
 }
+
+impl Resolved {
+    /// The ARN of a resource.
+    pub fn arn(&self, logical_id: &str) -> Result<String, TemplateError> {
+        let arn = self.resources.get(logical_id).map(|resource| resource.arn.clone()).filter(|arn| !arn.is_empty());
+        arn.ok_or_else(|| TemplateError::at(&format!("Resources.{logical_id}"), "it has no ARN on this machine"))
+    }
+
+    /// The resources of one type, by logical id.
+    pub fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = (&'a str, &'a Resource)> {
+        self.resources
+            .iter()
+            .filter(move |(_, resource)| resource.kind == kind)
+            .map(|(id, resource)| (id.as_str(), resource))
+    }
+}
+
+/// A whole number, written as one or, as parameters are, as text.
+pub(crate) fn integer(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| value.as_str()?.parse().ok())
+}
+
+/// Whether a value is true, written as a boolean or, as parameters are, as text.
+pub(crate) fn flag(value: &Value) -> bool {
+    value == &Value::Bool(true) || value.as_str() == Some("true")
+}
+
+fn section<'a>(template: &'a Value, name: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
+    template[name].as_object().into_iter().flatten()
+}
+
+/// A scalar as CloudFormation passes it on: as text.
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn check_number(declaration: &Value, value: &str, place: &str) -> Result<(), TemplateError> {
+    if declaration["Type"] != "Number" {
+        return Ok(());
+    }
+    let number: f64 = value.parse().map_err(|_| TemplateError::at(place, format!("{value:?} is no number")))?;
+    for (bound, broken) in [
+        ("MinValue", number.lt(&bound_of(declaration, "MinValue", f64::MIN))),
+        ("MaxValue", number.gt(&bound_of(declaration, "MaxValue", f64::MAX))),
+    ] {
+        if broken {
+            return Err(TemplateError::at(place, format!("{value} is beyond its {bound}, {}", declaration[bound])));
+        }
+    }
+    Ok(())
+}
+
+fn bound_of(declaration: &Value, bound: &str, otherwise: f64) -> f64 {
+    text(&declaration[bound]).parse().unwrap_or(otherwise)
+}
+
+/// Adds what `globals` has and `properties` lacks, map by map, as SAM does.
+fn merge(properties: &mut Value, globals: &Value) {
+    if let (Value::Object(properties), Value::Object(globals)) = (properties, globals) {
+        for (name, global) in globals {
+            match properties.get_mut(name) {
+                None => {
+                    properties.insert(name.clone(), global.clone());
+                }
+                Some(own) => merge(own, global),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -182,3 +182,6 @@ fn rounded(value: f64, digits: i32) -> f64 {
     let scale = 10_f64.powi(digits);
     (value * scale).round() / scale
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,6 +31,7 @@ pub trait Now: Send + Sync {
 pub struct SystemClock;
 
 impl Now for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is where time enters")]
     fn now_ms(&self) -> i64 {
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
     }

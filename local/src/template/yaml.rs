@@ -1,70 +1,53 @@
-//! YAML with CloudFormation's short tags to JSON with their long forms: `!Ref X` is `{"Ref": "X"}`.
+//! YAML with CloudFormation's short tags into JSON with the long forms.
 
 use super::TemplateError;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Number, Value, json};
 use yaml_serde::Value as Yaml;
 
-pub(super) fn read(text: &str) -> Result<Value, TemplateError> {
-    let yaml: Yaml =
-        yaml_serde::from_str(text).map_err(|error| TemplateError::new("template", format!("is no YAML: {error}")))?;
-    convert(yaml, "template")
-}
-
-fn convert(yaml: Yaml, path: &str) -> Result<Value, TemplateError> {
+pub(super) fn to_json(yaml: Yaml, place: &str) -> Result<Value, TemplateError> {
     Ok(match yaml {
         Yaml::Null => Value::Null,
-        Yaml::Bool(value) => value.into(),
-        Yaml::Number(number) => {
-            let json = match (number.as_i64(), number.as_u64()) {
-                (Some(number), _) => Some(number.into()),
-                (_, Some(number)) => Some(number.into()),
-                _ => number.as_f64().and_then(serde_json::Number::from_f64).map(Value::Number),
-            };
-            json.ok_or_else(|| TemplateError::new(path, format!("{number} is no number of JSON")))?
-        }
-        Yaml::String(text) => text.into(),
-        Yaml::Sequence(items) => items
-            .into_iter()
-            .enumerate()
-            .map(|(index, item)| convert(item, &format!("{path}[{index}]")))
-            .collect::<Result<_, _>>()?,
+        Yaml::Bool(flag) => Value::Bool(flag),
+        Yaml::Number(number) => number
+            .as_i64()
+            .map(Value::from)
+            .or_else(|| number.as_f64().and_then(Number::from_f64).map(Value::Number))
+            .ok_or_else(|| TemplateError::at(place, format!("{number} is no JSON number")))?,
+        Yaml::String(text) => Value::String(text),
+        Yaml::Sequence(items) => Value::Array(
+            items
+                .into_iter()
+                .enumerate()
+                .map(|(index, item)| to_json(item, &format!("{place}[{index}]")))
+                .collect::<Result<_, _>>()?,
+        ),
         Yaml::Mapping(entries) => {
-            let mut map = Map::new();
+            let mut object = Map::new();
             for (key, value) in entries {
-                let key = key_text(&key).ok_or_else(|| TemplateError::new(path, "has a key that is no text"))?;
-                let value = convert(value, &format!("{path}.{key}"))?;
-                map.insert(key, value);
+                let key = match key {
+                    Yaml::String(key) => key,
+                    Yaml::Number(key) => key.to_string(),
+                    other => return Err(TemplateError::at(place, format!("{other:?} is no key"))),
+                };
+                let value = to_json(value, &format!("{place}.{key}"))?;
+                object.insert(key, value);
             }
-            map.into()
+            Value::Object(object)
         }
         Yaml::Tagged(tagged) => {
             let tag = tagged.tag.to_string();
             let tag = tag.trim_start_matches('!');
-            let argument = convert(tagged.value, &format!("{path}.!{tag}"))?;
-            match tag {
-                "Ref" => json!({ "Ref": argument }),
-                "Condition" => json!({ "Condition": argument }),
-                "GetAtt" => json!({ "Fn::GetAtt": get_att(argument) }),
-                _ => json!({ format!("Fn::{tag}"): argument }),
+            let value = to_json(tagged.value, place)?;
+            match (tag, value) {
+                ("Ref" | "Condition", value) => json!({ tag: value }),
+                ("GetAtt", Value::String(path)) => {
+                    let (resource, attribute) = path
+                        .split_once('.')
+                        .ok_or_else(|| TemplateError::at(place, format!("!GetAtt {path} names no attribute")))?;
+                    json!({ "Fn::GetAtt": [resource, attribute] })
+                }
+                (_, value) => json!({ format!("Fn::{tag}"): value }),
             }
         }
     })
-}
-
-/// `!GetAtt A.B.C` is the attribute `B.C` of `A`.
-fn get_att(argument: Value) -> Value {
-    match argument.as_str().and_then(|text| text.split_once('.')) {
-        Some((logical_id, attribute)) => json!([logical_id, attribute]),
-        None => argument,
-    }
-}
-
-/// Keys that YAML reads as numbers and booleans are texts in a template.
-fn key_text(key: &Yaml) -> Option<String> {
-    match key {
-        Yaml::String(text) => Some(text.clone()),
-        Yaml::Bool(value) => Some(value.to_string()),
-        Yaml::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
 }

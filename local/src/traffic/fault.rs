@@ -2,6 +2,8 @@
 
 use super::Sent;
 use super::fleet::Model;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use md5::{Digest, Md5};
 use rand::{RngExt, rngs::StdRng};
 use serde_json::json;
@@ -58,8 +60,9 @@ fn band(rng: &mut StdRng, sent: &mut Sent) {
 }
 
 /// A record that is no message. Each is another one, by its `number`.
-pub(super) fn foreign(rng: &mut StdRng, number: usize) -> Vec<u8> {
-    match rng.random_range(0..6) {
+pub(super) fn foreign(rng: &mut StdRng, number: usize) -> Sent {
+    let mut sent = Sent { dead_letters: vec!["not-a-message"], ..Sent::default() };
+    sent.payload = match rng.random_range(0..6) {
         0 => format!("Nov 21 02:29:00 gw-3 agent[{number}]: link up").into_bytes(),
         1 => json!({ "hello": "world", "number": number }).to_string().into_bytes(),
         2 => {
@@ -73,9 +76,13 @@ pub(super) fn foreign(rng: &mut StdRng, number: usize) -> Vec<u8> {
             bytes[last] ^= 0xff;
             bytes
         }
-        4 => message(&"x".repeat(ENDLESS_NAME), number),
+        4 => {
+            sent.dead_letters = vec!["too-large"];
+            message(&"x".repeat(ENDLESS_NAME), number)
+        }
         _ => message("bed\u{7}\u{0}17", number),
-    }
+    };
+    sent
 }
 
 /// A whole aggregate of one record.
@@ -98,7 +105,7 @@ fn aggregate(number: usize) -> Vec<u8> {
 fn message(device: &str, number: usize) -> Vec<u8> {
     json!({
         "deliveryId": format!("foreign-{number}"), "deviceId": device, "facility": "home-1", "kind": "vital",
-        "receivedAt": 1_795_218_892_020_i64, "payload": "",
+        "receivedAt": 1_795_218_892_020_i64, "payload": STANDARD.encode(number.to_string()),
     })
     .to_string()
     .into_bytes()

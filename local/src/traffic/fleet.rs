@@ -9,6 +9,8 @@ const SECOND_MS: i64 = 1000;
 const DAY_MS: i64 = 86_400 * SECOND_MS;
 /// A reading that no window takes is sent only by a device whose windows are full, so that its fate is certain.
 const MESSAGES_TO_FILL_WINDOWS: u64 = 40;
+/// One device in so many has a clock that is days wrong.
+const EVERY_WRONG_CLOCK: usize = 17;
 /// Devices in one facility.
 const DEVICES_PER_FACILITY: usize = 40;
 
@@ -227,8 +229,7 @@ impl Fleet {
             Some(Mishap::Foreign) => {
                 planned.device = String::new();
                 planned.route = Route::Record;
-                sent = Sent { payload: fault::foreign(rng, number), ..Sent::default() };
-                sent.dead_letters = vec!["not-a-message"];
+                sent = fault::foreign(rng, number);
             }
             _ => {}
         }
@@ -240,7 +241,7 @@ impl Device {
     fn new(rng: &mut StdRng, index: usize) -> Self {
         let model = Model::of(index);
         let is_tidy = index.is_multiple_of(3);
-        let has_wrong_clock = !is_tidy && model != Model::AppLog && rng.random_bool(0.06);
+        let has_wrong_clock = !is_tidy && model != Model::AppLog && index % EVERY_WRONG_CLOCK == 1;
         let clock_offset_ms = if has_wrong_clock {
             // At least two days behind, which is more than any profile allows, or days ahead.
             let days = rng.random_range(2..20);

@@ -50,7 +50,7 @@ pub(super) fn profile(document: &ProfileDocument) -> Result<Profile, Vec<Problem
         scope.tell("versions", format!("there must be from 1 to {MAX_VERSIONS}"));
     }
     check_order(&document.versions, &mut scope);
-    let trusts_device = document.clock.trust == ClockSource::Device;
+    let trusts_device = document.clock.trust == Some(ClockSource::Device);
     let versions = document
         .versions
         .iter()
@@ -70,13 +70,17 @@ pub(super) fn profile(document: &ProfileDocument) -> Result<Profile, Vec<Problem
 
 fn clock(document: &ClockDocument, scope: &mut Scope<'_>) -> ClockRule {
     let delay = document.allowed_delay_seconds.unwrap_or(document.allowed_skew_seconds);
-    for (key, seconds) in [("allowedSkewSeconds", document.allowed_skew_seconds), ("allowedDelaySeconds", delay)] {
-        if seconds > MAX_SECONDS {
+    let spans = [
+        ("allowedSkewSeconds", Some(document.allowed_skew_seconds)),
+        ("allowedDelaySeconds", document.allowed_delay_seconds),
+    ];
+    for (key, seconds) in spans {
+        if let Some(seconds) = seconds.filter(|seconds| *seconds > MAX_SECONDS) {
             scope.tell(key, format!("{seconds} is more than a year"));
         }
     }
     ClockRule {
-        trust: document.trust,
+        trust: document.trust.unwrap_or(ClockSource::Device),
         allowed_skew_ms: i64::from(document.allowed_skew_seconds) * 1_000,
         allowed_delay_ms: i64::from(delay) * 1_000,
     }

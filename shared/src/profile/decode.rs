@@ -228,11 +228,12 @@ impl Decoding<'_> {
     }
 
     fn reject(&mut self, fault: Fault, index: usize, metric: Option<String>) {
+        let Fault { reason, detail } = fault;
         let detail = match &metric {
-            Some(metric) => format!("{metric} (value {index}): {}", fault.detail),
-            None => format!("value {index} on: {}", fault.detail),
+            Some(metric) => format!("{metric} (value {index}): {detail}"),
+            None => format!("value {index} on: {detail}"),
         };
-        self.decoded.rejected.push(Rejected { reason: fault.reason, detail, index: Some(index), metric });
+        self.decoded.rejected.push(Rejected { reason, detail, index: Some(index), metric });
     }
 }
 

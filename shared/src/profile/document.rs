@@ -67,9 +67,9 @@ pub struct ProfileDocument {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ClockDocument {
-    /// `device` (the default), `ingest` or `arrival`.
-    #[serde(default = "trust_device")]
-    pub trust: ClockSource,
+    /// `device`, `ingest` or `arrival`. Without it, the device where it sends its time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust: Option<ClockSource>,
     /// How far ahead of the arrival the trusted time may be, and how far behind it if there is no
     /// `allowedDelaySeconds`. Default 300. Beyond, the reading gets the arrival's time, which its `clock` says.
     #[serde(default = "five_minutes")]
@@ -81,12 +81,8 @@ pub struct ClockDocument {
 
 impl Default for ClockDocument {
     fn default() -> Self {
-        Self { trust: trust_device(), allowed_skew_seconds: five_minutes(), allowed_delay_seconds: None }
+        Self { trust: None, allowed_skew_seconds: five_minutes(), allowed_delay_seconds: None }
     }
-}
-
-const fn trust_device() -> ClockSource {
-    ClockSource::Device
 }
 
 const fn five_minutes() -> u32 {

@@ -133,7 +133,7 @@ mod tests {
         {
             assert!(Path::parse(bad).is_err(), "{bad}");
         }
-        assert!(Path::parse(&"a.".repeat(40).trim_end_matches('.')).unwrap_err().contains("more than 32"));
+        assert!(Path::parse("a.".repeat(40).trim_end_matches('.')).unwrap_err().contains("more than 32"));
         assert_eq!(Path::parse("a[0]b").unwrap_err(), "`a[0]b`: a `.` or `[` is missing before `b`");
     }
 

@@ -148,6 +148,11 @@ impl<M: MasterData, N: Now> Registry<M, N> {
         }
     }
 
+    /// The store, for those who need to look behind the cache.
+    pub const fn store(&self) -> &M {
+        &self.store
+    }
+
     /// What is known of each of `device_ids`, which may repeat. At most two calls of the store: for the devices, and
     /// for their profiles.
     ///

@@ -268,8 +268,8 @@ mod tests {
     #[test]
     fn deep_nesting_is_an_error_in_both_formats() {
         assert!(Node::json("[".repeat(100_000).as_bytes()).unwrap_err().contains("recursion limit"));
-        assert_eq!(Node::cbor(&[0x81; 100_000]).unwrap_err(), "it is no CBOR: it nests deeper than 128");
-        assert_eq!(Node::cbor(&[0xc1; 100_000]).unwrap_err(), "it is no CBOR: it nests deeper than 128");
+        assert_eq!(Node::cbor(&vec![0x81; 100_000]).unwrap_err(), "it is no CBOR: it nests deeper than 128");
+        assert_eq!(Node::cbor(&vec![0xc1; 100_000]).unwrap_err(), "it is no CBOR: it nests deeper than 128");
     }
 
     #[test]

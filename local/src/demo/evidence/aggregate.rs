@@ -16,7 +16,9 @@ pub fn split(data: &[u8]) -> Option<Vec<Vec<u8>>> {
         return None;
     }
     let records = fields(body)?.into_iter().filter(|(number, _)| *number == RECORDS);
-    records.map(|(_, record)| Some(fields(record)?.into_iter().find(|(number, _)| *number == DATA)?.1.to_vec())).collect()
+    records
+        .map(|(_, record)| Some(fields(record)?.into_iter().find(|(number, _)| *number == DATA)?.1.to_vec()))
+        .collect()
 }
 
 /// The length-delimited fields of a protobuf message; numbers are passed over.

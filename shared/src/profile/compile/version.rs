@@ -134,7 +134,7 @@ fn compile_time(document: &TimeDocument, reader: &Reader, scope: &mut Scope<'_>)
         match (place.is_text(), document.unit == TimeUnit::Iso8601) {
             (false, true) => scope.tell("unit", "iso8601 is a text, and the field is a number"),
             (true, false) if !document.text => {
-                scope.tell("text", "the field is a text, so numbers as text must be allowed")
+                scope.tell("text", "the field is a text, so numbers as text must be allowed");
             }
             _ => {}
         }

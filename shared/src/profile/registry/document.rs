@@ -81,7 +81,7 @@ impl Parse for Profile {
         let named = |problems| format!("profile {id}: {}", told(problems));
         let document = parse_profile(document).map_err(named)?;
         same("id", &document.id, id).map_err(named)?;
-        Self::compile(document).map_err(named)
+        Self::compile(&document).map_err(named)
     }
 }
 
@@ -95,7 +95,7 @@ pub fn parse_device(json: &str) -> Result<Device, Vec<Problem>> {
 /// Reads a profile's document, or says by field what is wrong with it. Whether it makes sense is decided by
 /// [`Profile::compile`].
 pub fn parse_profile(json: &str) -> Result<ProfileDocument, Vec<Problem>> {
-    let document: ProfileDocument = serde_json::from_str(json).map_err(|error| vec![syntax(&error)])?;
+    let document = ProfileDocument::parse(json.as_bytes()).map_err(|problem| vec![problem])?;
     match id_problem(&document.id) {
         None => Ok(document),
         Some(message) => Err(vec![problem("id", message)]),
@@ -121,7 +121,7 @@ pub fn profile_document(document: &ProfileDocument) -> Result<(Key, String), Vec
             format!("the profile has {} bytes, at most {MAX_DOCUMENT} are allowed", json.len()),
         )]);
     }
-    Profile::compile(parse_profile(&json)?)?;
+    Profile::compile(&parse_profile(&json)?)?;
     Ok((Key::new(Kind::Profile, &document.id), json))
 }
 

@@ -1,0 +1,141 @@
+//! What is to be made durable for a stretch of records: pure, once the devices are known.
+
+use crate::intake::{Content, Problem, Taken};
+use myaku::batch::Batch;
+use myaku::dead_letter::{DeadLetter, Reason};
+use myaku::message::Message;
+use myaku::profile::registry::Resolved;
+use myaku::stream::Item;
+use myaku::telemetry::{Metric, count, observe};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+
+/// Items and letters, each with the index of the Kinesis record that it came from, ascending.
+#[derive(Default)]
+pub(crate) struct Work {
+    pub(crate) items: Vec<Item>,
+    pub(crate) item_records: Vec<usize>,
+    pub(crate) letters: Vec<DeadLetter>,
+    pub(crate) letter_records: Vec<usize>,
+    /// For each user record: its Kinesis record, and its length in bytes.
+    sizes: Vec<(usize, usize)>,
+    /// For each item, how far its own time was behind its arrival, in milliseconds.
+    lateness_ms: Vec<i64>,
+}
+
+/// Decodes the records of `stretch`, whose devices are all in `resolved`.
+pub(crate) fn decode(batch: &Batch, stretch: &[Taken<'_>], resolved: &HashMap<&str, Resolved>) -> Work {
+    let mut work = Work::default();
+    for taken in stretch {
+        work.sizes.push((taken.record, taken.source.data.len()));
+        match &taken.content {
+            Content::Neither(problem) => work.refuse(batch, taken, None, None, problem),
+            Content::Message(message) => work.decode(batch, taken, message, resolved.get(message.device_id.as_str())),
+            Content::Foreign(message, problem) => match resolved.get(message.device_id.as_str()) {
+                None | Some(Resolved::UnknownDevice) => work.refuse(batch, taken, None, None, problem),
+                known => work.decode(batch, taken, message, known),
+            },
+        }
+    }
+    work
+}
+
+impl Work {
+    fn decode(&mut self, batch: &Batch, taken: &Taken<'_>, message: &Message, resolved: Option<&Resolved>) {
+        let id = &message.device_id;
+        let (device, profile) = match resolved {
+            Some(Resolved::Known(device, profile)) => (device, profile),
+            unusable => {
+                let (reason, detail) = match unusable {
+                    Some(Resolved::InvalidDevice(problems)) => (Reason::InvalidDevice, problems.to_string()),
+                    Some(Resolved::InvalidProfile(problems)) => (Reason::InvalidProfile, problems.to_string()),
+                    Some(Resolved::UnknownProfile(name)) => {
+                        (Reason::UnknownProfile, format!("device {id:?} has the profile {name:?}, which is not there"))
+                    }
+                    _ => (Reason::UnknownDevice, format!("device {id:?} is not registered")),
+                };
+                return self.refuse(batch, taken, Some(id), None, &Problem { reason, detail });
+            }
+        };
+        // Where a device stands is the registry's to say, if it says so.
+        let message = match &device.facility {
+            Some(facility) if *facility != message.facility => {
+                Cow::Owned(Message { facility: facility.clone(), ..message.clone() })
+            }
+            _ => Cow::Borrowed(message),
+        };
+        let decoded = profile.decode(&message, taken.source.arrived_ms);
+        for (index, rejected) in (0..).zip(decoded.rejected) {
+            let problem = Problem { reason: rejected.reason, detail: rejected.detail };
+            self.refuse(batch, taken, Some(id), Some(index), &problem);
+        }
+        for reading in decoded.readings {
+            match serde_json::to_vec(&reading) {
+                Ok(data) => {
+                    self.lateness_ms.push(taken.source.arrived_ms - reading.at);
+                    self.item_records.push(taken.record);
+                    self.items.push(Item { key: reading.device_id, data });
+                }
+                // A reading is texts and finite numbers, which JSON can say. Should it not, it is not lost.
+                Err(error) => {
+                    let problem = Problem { reason: Reason::Undecodable, detail: error.to_string() };
+                    self.refuse(batch, taken, Some(id), None, &problem);
+                }
+            }
+        }
+    }
+
+    fn refuse(
+        &mut self,
+        batch: &Batch,
+        taken: &Taken<'_>,
+        device_id: Option<&str>,
+        index: Option<u32>,
+        problem: &Problem,
+    ) {
+        self.letter_records.push(taken.record);
+        self.letters.push(DeadLetter {
+            stream: batch.stream.clone(),
+            shard: batch.shard.clone(),
+            position: taken.source.position,
+            index,
+            partition_key: taken.source.partition_key.to_owned(),
+            arrived_ms: taken.source.arrived_ms,
+            device_id: device_id.map(str::to_owned),
+            reason: problem.reason,
+            detail: problem.detail.clone(),
+            data: taken.source.data.to_vec(),
+        });
+    }
+
+    /// One line in the log for all letters of the stretch, without what was in the records.
+    pub(crate) fn report(&self, batch: &Batch) {
+        let Some(first) = self.letters.first() else { return };
+        let mut reasons = BTreeMap::<&str, usize>::new();
+        for letter in &self.letters {
+            *reasons.entry(letter.reason.name()).or_default() += 1;
+        }
+        tracing::warn!(
+            stream = batch.stream,
+            shard = batch.shard,
+            letters = self.letters.len(),
+            reasons = ?reasons,
+            first = first.key(),
+            "records or values go to the dead letters"
+        );
+    }
+
+    /// Counts what belongs to the Kinesis records before `end`: the others will be delivered again.
+    pub(crate) fn count(&self, end: usize) {
+        let done = |records: &[usize]| records.partition_point(|&record| record < end);
+        let sizes = &self.sizes[..self.sizes.partition_point(|&(record, _)| record < end)];
+        count(Metric::Records, sizes.len());
+        count(Metric::Bytes, sizes.iter().map(|(_, bytes)| bytes).sum());
+        count(Metric::DeadLetters, done(&self.letter_records));
+        let readings = done(&self.item_records);
+        count(Metric::Readings, readings);
+        for &lateness_ms in &self.lateness_ms[..readings] {
+            observe(Metric::LatenessMs, lateness_ms as f64);
+        }
+    }
+}

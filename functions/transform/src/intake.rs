@@ -1,0 +1,74 @@
+//! A batch's user records, read as far as that goes without knowing any device.
+
+use myaku::batch::{Batch, UserRecord};
+use myaku::dead_letter::Reason;
+use myaku::message::Message;
+
+/// One user record, read.
+pub(crate) struct Taken<'a> {
+    /// The index of the Kinesis record that it came in.
+    pub(crate) record: usize,
+    /// As it was sent.
+    pub(crate) source: UserRecord<'a>,
+    /// What it is.
+    pub(crate) content: Content,
+}
+
+/// What a user record is.
+pub(crate) enum Content {
+    /// A message of a device.
+    Message(Message),
+    /// A record of another form, whose source may be known to the registry; the problem counts if it is not.
+    Foreign(Message, Problem),
+    /// Neither.
+    Neither(Problem),
+}
+
+/// Why a record is no message.
+pub(crate) struct Problem {
+    pub(crate) reason: Reason,
+    pub(crate) detail: String,
+}
+
+/// All user records of a batch, in the stream's order.
+pub(crate) struct Intake<'a>(Vec<Taken<'a>>);
+
+impl<'a> Intake<'a> {
+    /// Reads all of `batch`. Nothing in it can fail this.
+    pub(crate) fn parse(batch: &'a Batch) -> Self {
+        let taken = batch.user_records().map(|source| {
+            let content = match Message::parse(source.data) {
+                Ok(message) => Content::Message(message),
+                Err(error) => {
+                    let problem = Problem { reason: error.reason(), detail: error.to_string() };
+                    match Message::foreign(source.partition_key, source.position, source.arrived_ms, source.data) {
+                        Some(message) => Content::Foreign(message, problem),
+                        None => Content::Neither(problem),
+                    }
+                }
+            };
+            Taken { record: source.record, source, content }
+        });
+        Self(taken.collect())
+    }
+
+    /// The ids of the devices and sources that must be known.
+    pub(crate) fn devices(&self) -> Vec<&str> {
+        let ids = self.0.iter().filter_map(|taken| match &taken.content {
+            Content::Message(message) | Content::Foreign(message, _) => Some(message.device_id.as_str()),
+            Content::Neither(_) => None,
+        });
+        ids.collect()
+    }
+
+    /// The records in stretches of some `size`. A Kinesis record is never cut, since an answer can only name a whole one.
+    pub(crate) fn stretches(&self, size: usize) -> impl Iterator<Item = &[Taken<'a>]> {
+        let mut rest = self.0.as_slice();
+        std::iter::from_fn(move || {
+            let last = rest.get(..size.min(rest.len()))?.last()?.record;
+            let (stretch, behind) = rest.split_at(rest.partition_point(|taken| taken.record <= last));
+            rest = behind;
+            Some(stretch)
+        })
+    }
+}

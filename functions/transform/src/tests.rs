@@ -1,0 +1,371 @@
+use super::*;
+use aws_lambda_events::streams::KinesisEventResponse;
+use myaku::batch::StreamRecord;
+use myaku::clock::ManualClock;
+use myaku::dead_letter::{DeadLetter, MemoryDeadLetters, Reason};
+use myaku::kpl;
+use myaku::message::Message;
+use myaku::profile::registry::{DEFAULT_TTL, Device, Key, Kind, MemoryMasterData};
+use myaku::reading::{Reading, Value};
+use myaku::stream::memory::{Fault, MemoryStream};
+
+const NOW_MS: i64 = 1_795_218_893_000;
+const DEADLINE_MS: i64 = NOW_MS + 60_000;
+const VITAL: &str = r#"{"id":"vital","metrics":{"heart_rate":{"unit":"1/min","range":{"min":20,"max":250}}},
+    "versions":[{"name":"1","format":"json","identity":["seq"],"time":{"from":"ts","unit":"ms"},
+                 "fields":[{"metric":"heart_rate","from":"hr"}]}]}"#;
+const LINES: &str = r#"{"id":"lines","versions":[{"name":"1","format":"text"}]}"#;
+
+type Fixture = Context<MemoryMasterData, MemoryStream, MemoryDeadLetters, ManualClock>;
+
+/// Two known beds, a source of lines, and devices with each kind of trouble.
+fn master_data() -> MemoryMasterData {
+    let store = MemoryMasterData::new();
+    let devices =
+        [("bed-17", "vital"), ("bed-18", "vital"), ("app-log", "lines"), ("lost", "nowhere"), ("torn", "broken")];
+    for (id, profile) in devices {
+        store.put_device(&Device { device_id: id.to_owned(), profile: profile.to_owned(), facility: None });
+    }
+    store.put_document(Key::new(Kind::Device, "garbled"), "{}");
+    store.put_document(Key::new(Kind::Profile, "vital"), VITAL);
+    store.put_document(Key::new(Kind::Profile, "lines"), LINES);
+    store.put_document(Key::new(Kind::Profile, "broken"), r#"{"id":"broken","versions":[]}"#);
+    store
+}
+
+fn fixture_with(limits: Limits) -> Fixture {
+    Context {
+        registry: Registry::new(master_data(), ManualClock::at(NOW_MS), DEFAULT_TTL),
+        readings: Producer::seeded(MemoryStream::new(2), limits, 1),
+        letters: MemoryDeadLetters::new(),
+        clock: ManualClock::at(NOW_MS),
+    }
+}
+
+fn fixture() -> Fixture {
+    fixture_with(Limits { backoff_min: Duration::from_millis(1), ..Limits::default() })
+}
+
+fn message(device: &str, payload: &str) -> Vec<u8> {
+    let message = Message {
+        delivery_id: "7d0c".to_owned(),
+        device_id: device.to_owned(),
+        facility: "home-3".to_owned(),
+        kind: "vital".to_owned(),
+        client_id: None,
+        received_at: NOW_MS - 1_100,
+        payload: payload.as_bytes().to_vec(),
+        message_id: None,
+    };
+    message.to_json().into_bytes()
+}
+
+fn beat(device: &str, n: usize) -> Vec<u8> {
+    message(device, &format!(r#"{{"seq":{n},"ts":{},"hr":{}}}"#, NOW_MS - 2_000, 60 + n % 100))
+}
+
+/// A batch of one shard, its sequence numbers from 100 on.
+fn batch(records: impl IntoIterator<Item = Vec<u8>>) -> Batch {
+    let record = |(n, data): (usize, Vec<u8>)| StreamRecord {
+        sequence: (100 + n).to_string().parse().unwrap(),
+        partition_key: format!("key-{n}"),
+        arrived_ms: NOW_MS - 1_000,
+        data,
+    };
+    Batch {
+        stream: "ingest-1".to_owned(),
+        shard: "shardId-000000000000".to_owned(),
+        records: records.into_iter().enumerate().map(record).collect(),
+    }
+}
+
+/// The sequence number that an answer names.
+fn retry_from(response: &KinesisEventResponse) -> Option<&str> {
+    assert!(response.batch_item_failures.len() <= 1);
+    response.batch_item_failures.first().map(|failure| failure.item_identifier.as_deref().unwrap())
+}
+
+/// What is on the stream of readings, with the partition keys of the items.
+fn put(context: &Fixture) -> Vec<(String, Reading)> {
+    let records = context.readings.port().records();
+    let mut readings = Vec::new();
+    for (_, entry) in &records {
+        match kpl::decode(&entry.data) {
+            Some(aggregate) => {
+                let items =
+                    aggregate.records().map(|(key, _, data)| (key.to_owned(), serde_json::from_slice(data).unwrap()));
+                readings.extend(items);
+            }
+            None => readings.push((entry.partition_key.clone(), serde_json::from_slice(&entry.data).unwrap())),
+        }
+    }
+    readings
+}
+
+fn reasons(context: &Fixture) -> Vec<(String, Reason)> {
+    let mut letters = context.letters.letters();
+    letters.sort_by_key(|letter| (letter.position, letter.index));
+    letters.iter().map(|letter| (format!("{:?}", letter.position), letter.reason)).collect()
+}
+
+#[tokio::test]
+async fn messages_become_readings_under_their_devices_id() {
+    let context = fixture();
+    let batch = batch([beat("bed-17", 1), beat("bed-18", 2), beat("bed-17", 3)]);
+    assert_eq!(retry_from(&handle(&context, &batch, DEADLINE_MS).await), None);
+    let put = put(&context);
+    assert_eq!(put.len(), 3);
+    assert!(put.iter().all(|(key, reading)| *key == reading.device_id && reading.metric == "heart_rate"));
+    let of_bed_17: Vec<_> = put.iter().filter(|(key, _)| key == "bed-17").map(|(_, reading)| &reading.value).collect();
+    assert_eq!(of_bed_17, [&Value::Number(61.0), &Value::Number(63.0)], "in the order of the stream");
+    assert_eq!(context.letters.letters(), []);
+}
+
+#[tokio::test]
+async fn each_bad_record_is_a_letter_with_its_reason_and_bytes_and_the_good_ones_go_on() {
+    let context = fixture();
+    let records = [
+        beat("bed-17", 1),
+        b"no message".to_vec(),
+        beat("bed-99", 2),
+        beat("garbled", 3),
+        beat("lost", 4),
+        beat("torn", 5),
+        message("bed-17", "{"),
+        message("bed-17", r#"{"seq":7,"ts":1795218891000,"hr":900}"#),
+        message("bed-17", r#"{"seq":8,"ts":1795218891000}"#),
+        beat("bed-18", 9),
+    ];
+    let batch = batch(records.clone());
+    assert_eq!(retry_from(&handle(&context, &batch, DEADLINE_MS).await), None);
+    assert_eq!(put(&context).len(), 2);
+    let expected = [
+        Reason::NotAMessage,
+        Reason::UnknownDevice,
+        Reason::InvalidDevice,
+        Reason::UnknownProfile,
+        Reason::InvalidProfile,
+        Reason::Undecodable,
+        Reason::OutOfRange,
+        Reason::MissingField,
+    ];
+    let expected: Vec<_> = (101..).zip(expected).map(|(n, reason)| (format!("{n}.0"), reason)).collect();
+    assert_eq!(reasons(&context), expected);
+    for letter in context.letters.letters() {
+        let n: usize = letter.position.sequence.to_string().parse().unwrap();
+        assert_eq!(letter.data, records[n - 100]);
+        assert_eq!(letter.partition_key, format!("key-{}", n - 100));
+        assert_eq!(letter.device_id.is_none(), letter.reason == Reason::NotAMessage);
+        assert_eq!((letter.stream.as_str(), letter.arrived_ms), ("ingest-1", NOW_MS - 1_000));
+    }
+}
+
+#[tokio::test]
+async fn a_source_of_other_records_can_be_registered_as_one_that_only_the_lake_wants() {
+    let context = fixture();
+    let mut batch = batch([b"GET /".to_vec(), b"GET /".to_vec()]);
+    batch.records[0].partition_key = "app-log:1".to_owned();
+    batch.records[1].partition_key = "other-log:1".to_owned();
+    assert_eq!(retry_from(&handle(&context, &batch, DEADLINE_MS).await), None);
+    assert_eq!(reasons(&context), [("101.0".to_owned(), Reason::NotAMessage)]);
+    assert_eq!(put(&context), []);
+}
+
+#[tokio::test]
+async fn aggregates_are_taken_apart_and_a_letter_names_the_place_within() {
+    let context = fixture();
+    let (one, bad, two) = (beat("bed-17", 1), beat("bed-99", 2), beat("bed-18", 3));
+    let aggregate = kpl::encode([("a", one.as_slice()), ("b", bad.as_slice()), ("c", two.as_slice())]);
+    let batch = batch([beat("bed-17", 0), aggregate]);
+    assert_eq!(retry_from(&handle(&context, &batch, DEADLINE_MS).await), None);
+    assert_eq!(put(&context).len(), 3);
+    let letters = context.letters.letters();
+    let [DeadLetter { position, partition_key, data, .. }] = letters.as_slice() else { panic!("{letters:?}") };
+    assert_eq!((format!("{position:?}").as_str(), partition_key.as_str(), data), ("101.1", "b", &bad));
+}
+
+#[tokio::test]
+async fn a_device_stands_where_the_registry_says() {
+    let context = fixture();
+    let store = MemoryMasterData::new();
+    store.put_document(Key::new(Kind::Profile, "vital"), VITAL);
+    let facility = Some("home-7".to_owned());
+    store.put_device(&Device { device_id: "bed-17".to_owned(), profile: "vital".to_owned(), facility });
+    let context = Context { registry: Registry::new(store, ManualClock::at(NOW_MS), DEFAULT_TTL), ..context };
+    handle(&context, &batch([beat("bed-17", 1)]), DEADLINE_MS).await;
+    assert_eq!(put(&context)[0].1.facility, "home-7");
+}
+
+#[tokio::test]
+async fn a_registry_that_is_down_means_retry_from_the_first_record_with_nothing_done() {
+    let context = fixture();
+    let batch = batch([b"no message".to_vec(), beat("bed-17", 1)]);
+    context.registry.store().fail(Remedy::SlowDown);
+    assert_eq!(retry_from(&handle(&context, &batch, DEADLINE_MS).await), Some("100"));
+    assert_eq!((put(&context).len(), context.letters.puts()), (0, 0));
+
+    context.registry.store().recover();
+    assert_eq!(retry_from(&handle(&context, &batch, DEADLINE_MS).await), None);
+    assert_eq!((put(&context).len(), context.letters.letters().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_registry_that_hangs_is_left_before_the_deadline() {
+    let context = fixture();
+    context.registry.store().hang();
+    let deadline_ms = NOW_MS + MARGIN.as_millis() as i64 + 20;
+    assert_eq!(retry_from(&handle(&context, &batch([beat("bed-17", 1)]), deadline_ms).await), Some("100"));
+}
+
+#[tokio::test]
+async fn a_letter_that_cannot_be_written_means_retry_from_its_record() {
+    let context = fixture();
+    let batch = batch([beat("bed-17", 1), b"bad".to_vec(), beat("bed-17", 2), b"bad".to_vec(), beat("bed-17", 3)]);
+    context.letters.refuse("00103.", Remedy::SlowDown);
+    assert_eq!(retry_from(&handle(&context, &batch, DEADLINE_MS).await), Some("103"));
+
+    context.letters.recover();
+    assert_eq!(retry_from(&handle(&context, &batch, DEADLINE_MS).await), None);
+    assert_eq!(context.letters.letters().len(), 2, "the letter that was written before is written over");
+}
+
+#[tokio::test]
+async fn a_stream_that_is_down_means_retry_from_the_first_record_with_readings() {
+    let context = fixture();
+    context.readings.port().inject([Fault::Denied]);
+    let batch = batch([b"bad".to_vec(), beat("bed-17", 1), b"bad".to_vec()]);
+    assert_eq!(retry_from(&handle(&context, &batch, DEADLINE_MS).await), Some("101"));
+    assert_eq!(put(&context), []);
+    assert_eq!(retry_from(&handle(&context, &batch, DEADLINE_MS).await), None);
+    assert_eq!(put(&context).len(), 1);
+}
+
+#[tokio::test]
+async fn a_throttled_stream_is_tried_again_within_the_invocation() {
+    let context = fixture();
+    context.readings.port().inject([Fault::ThrottleHalf, Fault::Unavailable, Fault::ThrottleHalf]);
+    let batch = batch((0..20).map(|n| beat(["bed-17", "bed-18"][n % 2], n)));
+    assert_eq!(retry_from(&handle(&context, &batch, DEADLINE_MS).await), None);
+    assert_eq!(put(&context).len(), 20);
+}
+
+#[tokio::test]
+async fn readings_that_were_refused_for_good_mean_retry_from_the_lowest_of_their_records() {
+    // No patience, and small aggregates: every second record of the first call is refused.
+    let context = fixture_with(Limits { aggregate_bytes_max: 300, patience: Duration::ZERO, ..Limits::default() });
+    context.readings.port().inject([Fault::ThrottleHalf]);
+    let batch = batch((0..20).map(|n| beat(["bed-17", "bed-18"][n % 2], n)));
+    let response = handle(&context, &batch, DEADLINE_MS).await;
+    let from: usize = retry_from(&response).unwrap().parse().unwrap();
+    // All before the record that is named is on the stream, and its own reading is not.
+    let values: Vec<_> = put(&context).into_iter().map(|(_, reading)| reading.value).collect();
+    for n in 0..from - 100 {
+        assert!(values.contains(&Value::Number(60.0 + n as f64)), "reading {n} is missing before {from}");
+    }
+    assert!(!values.contains(&Value::Number(60.0 + (from - 100) as f64)));
+
+    handle(&context, &batch, DEADLINE_MS).await;
+    let ids: std::collections::BTreeSet<_> = put(&context).into_iter().map(|(_, reading)| reading.id).collect();
+    assert_eq!(ids.len(), 20, "a redelivery makes the same readings");
+}
+
+#[tokio::test]
+async fn no_work_begins_when_the_time_is_over() {
+    let context = fixture();
+    let batch = batch([beat("bed-17", 1), b"bad".to_vec()]);
+    assert_eq!(retry_from(&handle(&context, &batch, NOW_MS + 500).await), Some("100"));
+    assert_eq!((put(&context).len(), context.letters.puts()), (0, 0));
+}
+
+/// A store that is so slow that the first letter takes the invocation's whole time.
+struct Slow<'a>(&'a ManualClock, MemoryDeadLetters);
+
+impl DeadLetterStore for Slow<'_> {
+    async fn put(&self, letter: &DeadLetter) -> Result<(), RemoteError> {
+        self.0.set(DEADLINE_MS);
+        self.1.put(letter).await
+    }
+}
+
+struct Shared<'a>(&'a ManualClock);
+
+impl Now for Shared<'_> {
+    fn now_ms(&self) -> i64 {
+        self.0.now_ms()
+    }
+}
+
+#[tokio::test]
+async fn a_batch_that_runs_out_of_time_keeps_what_it_has_done() {
+    let clock = ManualClock::at(NOW_MS);
+    let registry = Registry::new(master_data(), Shared(&clock), DEFAULT_TTL);
+    let readings = fixture().readings;
+    let letters = Slow(&clock, MemoryDeadLetters::new());
+    let context = Context { registry, readings, letters, clock: Shared(&clock) };
+    // An aggregate lies across the end of the first stretch: it is not cut.
+    let two = [b"bad".as_slice(); 2].map(|data| ("k", data));
+    let mut records = vec![b"bad".to_vec(); STRETCH + 500];
+    records[STRETCH - 1] = kpl::encode(two);
+    let response = handle(&context, &batch(records), DEADLINE_MS).await;
+    assert_eq!(retry_from(&response), Some((100 + STRETCH).to_string().as_str()));
+    assert_eq!(context.letters.1.letters().len(), STRETCH + 1);
+}
+
+#[tokio::test]
+async fn an_empty_batch_is_done() {
+    let context = fixture();
+    context.registry.store().fail(Remedy::Retry);
+    assert_eq!(retry_from(&handle(&context, &batch([]), 0).await), None);
+}
+
+#[tokio::test]
+async fn the_sample_event_is_transformed() {
+    let context = fixture();
+    let batch: Batch = serde_json::from_str(include_str!("../../../events/kinesis-transform.json")).unwrap();
+    let response = handle(&context, &batch, DEADLINE_MS).await;
+    assert_eq!(serde_json::to_string(&response).unwrap(), r#"{"batchItemFailures":[]}"#);
+    let mut readings: Vec<_> =
+        put(&context).iter().map(|(_, reading)| serde_json::to_string(reading).unwrap()).collect();
+    readings.sort();
+    insta::assert_snapshot!(readings.join("\n"), @r#"
+    {"id":"bed-17/p1#0","deviceId":"bed-17","facility":"home-3","metric":"heart_rate","value":71.0,"unit":"1/min","at":1795218891001,"clock":"device","receivedAt":1795218891901,"quality":"good"}
+    {"id":"bed-17/p2#0","deviceId":"bed-17","facility":"home-3","metric":"heart_rate","value":72.0,"unit":"1/min","at":1795218891002,"clock":"device","receivedAt":1795218891902,"quality":"good"}
+    {"id":"bed-18/p3#0","deviceId":"bed-18","facility":"home-3","metric":"heart_rate","value":64.0,"unit":"1/min","at":1795218891003,"clock":"device","receivedAt":1795218891903,"quality":"good"}
+    "#);
+    let letters: Vec<_> = context.letters.letters().iter().map(DeadLetter::key).collect();
+    insta::assert_snapshot!(letters.join("\n"), @r"
+    dead-letters/reason=not-a-message/stream=myaku-IngestStream-8Zk2/dt=2026-11-20/hh=23/shardId-000000000000/49671138493215768283719428811032478193270521367459479554.0000000000.json
+    dead-letters/reason=out-of-range/stream=myaku-IngestStream-8Zk2/dt=2026-11-20/hh=23/shardId-000000000000/49671138493215768283719428811032478193270521367459545090.0000000000-0000.json
+    dead-letters/reason=unknown-device/stream=myaku-IngestStream-8Zk2/dt=2026-11-20/hh=23/shardId-000000000000/49671138493215768283719428811032478193270521367459348482.0000000002.json
+    ");
+}
+
+#[tokio::test]
+async fn whatever_is_wrong_with_a_record_takes_no_other_with_it() {
+    let context = fixture();
+    let batch: Batch = serde_json::from_str(include_str!("../../../events/kinesis-transform-bad.json")).unwrap();
+    assert_eq!(retry_from(&handle(&context, &batch, DEADLINE_MS).await), None);
+    assert_eq!(put(&context).len(), 1, "the last record is good");
+    let mut letters = context.letters.letters();
+    letters.sort_by_key(|letter| letter.position);
+    let told: Vec<_> = letters.iter().map(|letter| format!("{}: {}", letter.reason, letter.detail)).collect();
+    insta::assert_snapshot!(told.join("\n"), @r"
+    not-a-message: the record is no message: it is no JSON: EOF while parsing a value at line 1 column 0
+    not-a-message: the record is no message: it is no JSON: EOF while parsing an object at line 1 column 1
+    not-a-message: the record is no message: it is no JSON: expected value at line 1 column 1
+    not-a-message: the record is no message: it is no JSON: expected value at line 1 column 1
+    not-a-message: the record is no message: it is no JSON: expected value at line 1 column 1
+    too-large: deviceId: it has 10000 bytes, and may have 128
+    not-a-message: deviceId: it has a control character
+    time-beyond-belief: receivedAt: -1 is not from 0 to 253402300799999 milliseconds since the epoch
+    not-a-message: payload: it is no base64
+    undecodable: version 1: the payload is empty
+    undecodable: version 1: it is no JSON: expected value at line 1 column 34
+    not-a-number: heart_rate (value 0): it is a text, and the profile does not allow numbers as text
+    missing-field: heart_rate (value 0): it is missing
+    out-of-range: heart_rate (value 0): it is 100000 1/min, above 250
+    ");
+    for (letter, record) in letters.iter().zip(&batch.records) {
+        assert_eq!(letter.data, record.data, "every record but the last has a letter with its bytes");
+    }
+}

@@ -1,0 +1,11 @@
+//! `myaku demo`: real traffic through the whole template, and the promises held against what came out.
+//!
+//! [`evidence`] reads back what a run leaves behind, [`verify`] judges it, [`report`] says it.
+
+pub mod disturb;
+pub mod evidence;
+pub mod latency;
+pub mod registry;
+pub mod report;
+pub mod run;
+pub mod verify;

@@ -1,0 +1,69 @@
+//! The dead letters, as they stand in their bucket.
+
+use super::Fingerprint;
+use super::lake::{keys, object};
+use anyhow::{Context as _, Result, bail};
+use aws_sdk_s3::Client;
+use base64::Engine as _;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// Objects that are fetched at a time.
+const CONCURRENT_READS: usize = 8;
+
+/// One letter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Letter {
+    /// Its key.
+    pub key: String,
+    /// Why it is there.
+    pub reason: String,
+    /// What its record is.
+    pub fingerprint: Fingerprint,
+}
+
+/// Reads all letters of `bucket` under `prefix`.
+pub async fn read(client: &Client, bucket: &str, prefix: &str) -> Result<Vec<Letter>> {
+    let keys = keys(client, bucket, prefix).await?;
+    stream::iter(keys)
+        .map(|key| async move {
+            let bytes = object(client, bucket, &key).await?;
+            letter(&key, &bytes).with_context(|| format!("{key} is no dead letter"))
+        })
+        .buffered(CONCURRENT_READS)
+        .try_collect()
+        .await
+}
+
+#[derive(Deserialize)]
+struct Written<'a> {
+    reason: String,
+    #[serde(borrow)]
+    json: Option<&'a RawValue>,
+    text: Option<String>,
+    b64: Option<String>,
+}
+
+fn letter(key: &str, bytes: &[u8]) -> Result<Letter> {
+    let written: Written<'_> = serde_json::from_slice(bytes)?;
+    let data = match (written.json, written.text, written.b64) {
+        (Some(json), None, None) => json.get().as_bytes().to_vec(),
+        (None, Some(text), None) => text.into_bytes(),
+        (None, None, Some(b64)) => base64::engine::general_purpose::STANDARD.decode(b64)?,
+        _ => bail!("it has not exactly one of json, text and b64"),
+    };
+    Ok(Letter { key: key.to_owned(), reason: written.reason, fingerprint: Fingerprint::of_record(&data) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_letter_gives_back_the_record_that_it_is_about() {
+        let letter = letter("k", br#"{"reason":"not-a-message","detail":"x","text":"link up"}"#).unwrap();
+        assert_eq!(letter.fingerprint, Fingerprint::of_record(b"link up"));
+        assert_eq!(letter.reason, "not-a-message");
+    }
+}

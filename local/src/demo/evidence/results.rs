@@ -1,0 +1,106 @@
+//! The rows of the table of results that hold the latest averages.
+
+use anyhow::{Context as _, Result};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use std::collections::HashMap;
+
+/// Before the metric in a row's sort key.
+const LATEST: &str = "latest#";
+
+/// The latest average of a device's metric.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Latest {
+    /// The device.
+    pub device: String,
+    /// The metric.
+    pub metric: String,
+    /// The newest reading's time, in milliseconds since the epoch.
+    pub at_ms: i64,
+    /// The newest reading's value.
+    pub value: f64,
+    /// The mean of the window.
+    pub mean: f64,
+    /// How many readings are in the window.
+    pub count: u64,
+    /// The least of them.
+    pub min: f64,
+    /// The greatest of them.
+    pub max: f64,
+    /// Whether readings may be missing in the window, as the row itself says.
+    pub is_partial: bool,
+    /// The record of the stream of readings that the row was last computed for, as fixed-width text.
+    pub position: String,
+    /// When the row was computed, in milliseconds since the epoch.
+    pub updated_ms: i64,
+}
+
+/// Reads the rows of all devices.
+pub async fn scan(client: &Client, table: &str) -> Result<Vec<Latest>> {
+    let mut rows = Vec::new();
+    let mut start = None;
+    loop {
+        let page = client
+            .scan()
+            .table_name(table)
+            .consistent_read(true)
+            .set_exclusive_start_key(start)
+            .send()
+            .await
+            .with_context(|| format!("table {table} cannot be scanned"))?;
+        for item in page.items() {
+            rows.extend(latest(item)?);
+        }
+        start = page.last_evaluated_key().cloned();
+        if start.is_none() {
+            return Ok(rows);
+        }
+    }
+}
+
+/// Reads the rows of one device.
+pub async fn of_device(client: &Client, table: &str, device: &str) -> Result<Vec<Latest>> {
+    let answer = client
+        .query()
+        .table_name(table)
+        .key_condition_expression("deviceId = :device AND begins_with(#item, :latest)")
+        .expression_attribute_names("#item", "item")
+        .expression_attribute_values(":device", AttributeValue::S(device.to_owned()))
+        .expression_attribute_values(":latest", AttributeValue::S(LATEST.to_owned()))
+        .send()
+        .await
+        .with_context(|| format!("table {table} cannot be queried"))?;
+    let mut rows = Vec::new();
+    for item in answer.items() {
+        rows.extend(latest(item)?);
+    }
+    Ok(rows)
+}
+
+/// A row, if it is one of the latest averages.
+fn latest(item: &HashMap<String, AttributeValue>) -> Result<Option<Latest>> {
+    let Some(metric) = text(item, "item")?.strip_prefix(LATEST) else { return Ok(None) };
+    Ok(Some(Latest {
+        device: text(item, "deviceId")?.to_owned(),
+        metric: metric.to_owned(),
+        at_ms: number(item, "at")?,
+        value: number(item, "value")?,
+        mean: number(item, "mean")?,
+        count: number(item, "count")?,
+        min: number(item, "min")?,
+        max: number(item, "max")?,
+        is_partial: item.get("partial").is_some_and(|partial| partial.as_bool() == Ok(&true)),
+        position: text(item, "position")?.to_owned(),
+        updated_ms: number(item, "updatedAt")?,
+    }))
+}
+
+fn text<'a>(item: &'a HashMap<String, AttributeValue>, name: &str) -> Result<&'a str> {
+    let value = item.get(name).and_then(|value| value.as_s().ok());
+    value.map(String::as_str).with_context(|| format!("a row of results has no text {name}"))
+}
+
+fn number<T: std::str::FromStr>(item: &HashMap<String, AttributeValue>, name: &str) -> Result<T> {
+    let value = item.get(name).and_then(|value| value.as_n().ok()).and_then(|value| value.parse().ok());
+    value.with_context(|| format!("a row of results has no number {name}"))
+}

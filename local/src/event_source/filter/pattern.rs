@@ -1,0 +1,163 @@
+//! Patterns on JSON, as Amazon EventBridge defines them and Lambda uses them.
+
+use super::FilterError;
+use serde_json::Value;
+
+/// A pattern on one value.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Pattern {
+    /// All of these fields match.
+    Fields(Vec<(String, Pattern)>),
+    /// One of these alternatives matches: `$or`.
+    Either(Vec<Pattern>),
+    /// One of these rules matches.
+    Rules(Vec<Rule>),
+}
+
+/// A rule on a leaf.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Rule {
+    Equals(Value),
+    EqualsIgnoreCase(String),
+    Prefix(String),
+    Suffix(String),
+    Exists(bool),
+    AnythingBut(Vec<Rule>),
+    Numeric(Vec<(Comparison, f64)>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Comparison {
+    Equal,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+impl Pattern {
+    pub(super) fn parse(path: &str, value: &Value) -> Result<Self, FilterError> {
+        match value {
+            Value::Object(fields) => {
+                let field = |(name, value): (&String, &Value)| {
+                    let pattern = match (name.as_str(), value) {
+                        ("$or", Value::Array(alternatives)) => {
+                            let alternatives = alternatives.iter().map(|value| Self::parse(path, value));
+                            Self::Either(alternatives.collect::<Result<_, _>>()?)
+                        }
+                        _ => Self::parse(&format!("{path}.{name}"), value)?,
+                    };
+                    Ok((name.clone(), pattern))
+                };
+                fields.iter().map(field).collect::<Result<_, _>>().map(Self::Fields)
+            }
+            Value::Array(rules) if rules.is_empty() => Err(invalid(path, "a list of rules may not be empty")),
+            Value::Array(rules) => {
+                rules.iter().map(|rule| Rule::parse(path, rule)).collect::<Result<_, _>>().map(Self::Rules)
+            }
+            _ => Err(invalid(path, "a list of rules or an object is expected")),
+        }
+    }
+
+    pub(super) fn matches(&self, value: Option<&Value>) -> bool {
+        match self {
+            Self::Fields(fields) => fields.iter().all(|(name, pattern)| match pattern {
+                Self::Either(_) => pattern.matches(value),
+                _ => pattern.matches(value.and_then(|value| value.get(name))),
+            }),
+            Self::Either(alternatives) => alternatives.iter().any(|pattern| pattern.matches(value)),
+            Self::Rules(rules) => match value {
+                // A list matches if an element does.
+                Some(Value::Array(elements)) => {
+                    rules.iter().any(|rule| elements.iter().any(|element| rule.matches(Some(element))))
+                }
+                _ => rules.iter().any(|rule| rule.matches(value)),
+            },
+        }
+    }
+}
+
+impl Rule {
+    fn parse(path: &str, value: &Value) -> Result<Self, FilterError> {
+        let Value::Object(operator) = value else {
+            return if value.is_array() {
+                Err(invalid(path, "a rule is no list"))
+            } else {
+                Ok(Self::Equals(value.clone()))
+            };
+        };
+        let mut operators = operator.iter();
+        let (Some((name, operand)), None) = (operators.next(), operators.next()) else {
+            return Err(invalid(path, "a rule has one operator"));
+        };
+        let text = || {
+            let text = operand.as_str().map(str::to_owned);
+            text.ok_or_else(|| invalid(path, &format!("{name} takes a text")))
+        };
+        match name.as_str() {
+            "prefix" => text().map(Self::Prefix),
+            "suffix" => text().map(Self::Suffix),
+            "equals-ignore-case" => text().map(Self::EqualsIgnoreCase),
+            "exists" => operand.as_bool().map(Self::Exists).ok_or_else(|| invalid(path, "exists takes true or false")),
+            "numeric" => comparisons(operand)
+                .map(Self::Numeric)
+                .ok_or_else(|| invalid(path, "numeric takes comparisons and numbers in turn")),
+            "anything-but" => {
+                let excluded: &[Value] = operand.as_array().map_or(std::slice::from_ref(operand), Vec::as_slice);
+                let rules = excluded.iter().map(|rule| Self::parse(path, rule));
+                rules.collect::<Result<_, _>>().map(Self::AnythingBut)
+            }
+            other => Err(invalid(path, &format!("no operator is called {other}"))),
+        }
+    }
+
+    fn matches(&self, value: Option<&Value>) -> bool {
+        let Some(value) = value else { return *self == Self::Exists(false) };
+        let text = value.as_str();
+        match self {
+            Self::Equals(expected) => value == expected,
+            Self::EqualsIgnoreCase(expected) => text.is_some_and(|text| text.to_lowercase() == expected.to_lowercase()),
+            Self::Prefix(prefix) => text.is_some_and(|text| text.starts_with(prefix)),
+            Self::Suffix(suffix) => text.is_some_and(|text| text.ends_with(suffix)),
+            Self::Exists(expected) => *expected,
+            Self::AnythingBut(excluded) => !excluded.iter().any(|rule| rule.matches(Some(value))),
+            Self::Numeric(comparisons) => value
+                .as_f64()
+                .is_some_and(|number| comparisons.iter().all(|(comparison, bound)| comparison.holds(number, *bound))),
+        }
+    }
+}
+
+impl Comparison {
+    fn holds(self, number: f64, bound: f64) -> bool {
+        match self {
+            // "=" is about values: patterns are written by hand, and both sides are parsed alike.
+            #[expect(clippy::float_cmp, reason = "equality is what the pattern asks for")]
+            Self::Equal => number == bound,
+            Self::Less => number < bound,
+            Self::LessOrEqual => number <= bound,
+            Self::Greater => number > bound,
+            Self::GreaterOrEqual => number >= bound,
+        }
+    }
+}
+
+fn comparisons(operand: &Value) -> Option<Vec<(Comparison, f64)>> {
+    let parts = operand.as_array().filter(|parts| !parts.is_empty())?;
+    let pair = |pair: &[Value]| {
+        let comparison = match pair.first()?.as_str()? {
+            "=" => Comparison::Equal,
+            "<" => Comparison::Less,
+            "<=" => Comparison::LessOrEqual,
+            ">" => Comparison::Greater,
+            ">=" => Comparison::GreaterOrEqual,
+            _ => return None,
+        };
+        Some((comparison, pair.get(1)?.as_f64()?))
+    };
+    parts.chunks(2).map(pair).collect()
+}
+
+fn invalid(path: &str, problem: &str) -> FilterError {
+    FilterError::Invalid { path: path.to_owned(), problem: problem.to_owned() }
+}

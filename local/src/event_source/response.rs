@@ -1,0 +1,104 @@
+//! What a function's response means for its batch.
+
+use bytes::Bytes;
+use myaku::batch::SequenceNumber;
+use serde_json::Value;
+
+/// What became of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// All of it is processed.
+    Success,
+    /// The records before this index are processed; those from it on are to be delivered again.
+    FailedFrom(usize),
+    /// None of it counts as processed, for this reason.
+    Failure(String),
+}
+
+/// Reads a response to a batch whose records have these sequence numbers, in order.
+///
+/// With `report` off, every response is a success: the function did not fail.
+pub(super) fn verdict(response: &[u8], sequences: &[SequenceNumber], report: bool) -> Verdict {
+    if !report {
+        return Verdict::Success;
+    }
+    let Some(failures) = member(response, "batchItemFailures") else { return Verdict::Success };
+    let failures = match failures {
+        Value::Null => return Verdict::Success,
+        Value::Array(failures) => failures,
+        other => return Verdict::Failure(format!("batchItemFailures is no list: {other}")),
+    };
+    let mut lowest = None;
+    for failure in &failures {
+        let Some(identifier) = failure.get("itemIdentifier").and_then(Value::as_str) else {
+            return Verdict::Failure("a batch item failure has no itemIdentifier".to_owned());
+        };
+        let index = identifier.parse().ok().and_then(|sequence| sequences.binary_search(&sequence).ok());
+        let Some(index) = index else {
+            return Verdict::Failure(format!("itemIdentifier {identifier:?} is no sequence number of the batch"));
+        };
+        lowest = Some(lowest.map_or(index, |lowest: usize| lowest.min(index)));
+    }
+    lowest.map_or(Verdict::Success, Verdict::FailedFrom)
+}
+
+/// The state that a tumbling window's response returned, as JSON.
+pub(super) fn state(response: &[u8]) -> Option<Bytes> {
+    member(response, "state").filter(|state| !state.is_null()).map(|state| Bytes::from(state.to_string()))
+}
+
+fn member(response: &[u8], name: &str) -> Option<Value> {
+    match serde_json::from_slice(response) {
+        Ok(Value::Object(mut members)) => members.remove(name),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(response: &str) -> Verdict {
+        let sequences: Vec<_> = ["9", "10", "11"].iter().map(|number| number.parse().unwrap()).collect();
+        verdict(response.as_bytes(), &sequences, true)
+    }
+
+    /// "Lambda treats a batch as a complete success if you return any of the following: An empty `batchItemFailure`
+    /// list; A null `batchItemFailure` list; An empty `EventResponse`; A null `EventResponse`".
+    #[test]
+    fn nothing_reported_is_a_complete_success() {
+        for response in [r#"{"batchItemFailures":[]}"#, r#"{"batchItemFailures":null}"#, "{}", "null", "", "\"done\""] {
+            assert_eq!(of(response), Verdict::Success, "{response}");
+        }
+    }
+
+    /// "Lambda treats a batch as a complete failure if you return any of the following: An empty string
+    /// `itemIdentifier`; A null `itemIdentifier`; An `itemIdentifier` with a bad key name".
+    #[test]
+    fn an_identifier_that_names_no_record_is_a_complete_failure() {
+        for failure in
+            [r#"{"itemIdentifier":""}"#, r#"{"itemIdentifier":null}"#, r#"{"id":"10"}"#, r#"{"itemIdentifier":"12"}"#]
+        {
+            let response = format!(r#"{{"batchItemFailures":[{{"itemIdentifier":"11"}},{failure}]}}"#);
+            assert!(matches!(of(&response), Verdict::Failure(_)), "{response}");
+        }
+        assert!(matches!(of(r#"{"batchItemFailures":"10"}"#), Verdict::Failure(_)));
+    }
+
+    /// "If the `batchItemFailures` array contains multiple items, Lambda uses the record with the lowest sequence
+    /// number as the checkpoint."
+    #[test]
+    fn the_lowest_number_is_the_checkpoint_by_value_and_not_by_text() {
+        let response = r#"{"batchItemFailures":[{"itemIdentifier":"11"},{"itemIdentifier":"10"}]}"#;
+        assert_eq!(of(response), Verdict::FailedFrom(1));
+        let response = r#"{"batchItemFailures":[{"itemIdentifier":"10"},{"itemIdentifier":"9"}]}"#;
+        assert_eq!(of(response), Verdict::FailedFrom(0));
+    }
+
+    /// "To allow for partial successes while processing batches from a stream, turn on `ReportBatchItemFailures`."
+    #[test]
+    fn a_report_that_nobody_asked_for_is_ignored() {
+        let response = br#"{"batchItemFailures":[{"itemIdentifier":"10"}]}"#;
+        assert_eq!(verdict(response, &["10".parse().unwrap()], false), Verdict::Success);
+    }
+}

@@ -1,0 +1,170 @@
+//! Mappings against a stream in memory and a function that does as a test says, in simulated time: each test
+//! quotes the sentence of the Lambda Developer Guide that it checks.
+
+mod batching;
+mod failures;
+mod order;
+mod properties;
+mod windows;
+
+use super::*;
+use crate::function::InvokeError;
+use bytes::Bytes;
+use myaku::batch::Batch;
+use myaku::clock::Now as _;
+use myaku::errors::{Remedy, RemoteError};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// When the tests' clock starts, in milliseconds since the epoch: a whole hour.
+pub(super) const START_MS: i64 = 1_795_219_200_000;
+
+/// One invocation as the function saw it.
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    pub(super) at_ms: i64,
+    pub(super) shard: String,
+    /// The data of the records.
+    pub(super) data: Vec<String>,
+    pub(super) sequences: Vec<String>,
+    /// The whole event.
+    pub(super) event: serde_json::Value,
+}
+
+type Answer = Result<String, InvokeError>;
+
+/// A function that notes each invocation and answers as it is told.
+#[derive(Clone)]
+pub(super) struct Fake {
+    clock: Simulation,
+    calls: Arc<Mutex<Vec<Call>>>,
+    #[expect(clippy::type_complexity, reason = "a test's closure")]
+    answer: Arc<Mutex<dyn FnMut(&Call) -> Answer + Send>>,
+    takes: Duration,
+}
+
+impl Invoker for Fake {
+    async fn invoke(&self, event: Bytes) -> Result<Bytes, InvokeError> {
+        let value: serde_json::Value = serde_json::from_slice(&event).unwrap();
+        let batch: Batch = serde_json::from_slice(&event).unwrap();
+        let call = Call {
+            at_ms: self.clock.now_ms(),
+            shard: batch.shard,
+            data: batch.records.iter().map(|record| String::from_utf8_lossy(&record.data).into_owned()).collect(),
+            sequences: batch.records.iter().map(|record| record.sequence.to_string()).collect(),
+            event: value,
+        };
+        self.calls.lock().unwrap().push(call.clone());
+        let answer = (self.answer.lock().unwrap())(&call);
+        self.clock.sleep(self.takes).await;
+        answer.map(Bytes::from)
+    }
+}
+
+/// A destination that keeps what it gets.
+#[derive(Clone, Default)]
+pub(super) struct Kept(pub(super) Arc<Mutex<Vec<serde_json::Value>>>);
+
+impl OnFailure for Kept {
+    async fn send(&self, discarded: &Discarded) -> Result<(), RemoteError> {
+        self.0.lock().unwrap().push(serde_json::from_slice(&discarded.body).unwrap());
+        Ok(())
+    }
+}
+
+/// A mapping that runs, and all that it is between.
+pub(super) struct Scene {
+    pub(super) clock: Simulation,
+    pub(super) handle: Handle,
+    pub(super) kept: Kept,
+    calls: Arc<Mutex<Vec<Call>>>,
+    task: TaskId,
+}
+
+/// Runs a test in simulated time, under a few orders in which tasks may go on.
+pub(super) fn simulated(test: impl AsyncFn(&Simulation)) {
+    for seed in 0..4 {
+        let simulation = Simulation::new(START_MS, seed);
+        simulation.run(test(&simulation));
+    }
+}
+
+pub(super) fn settings() -> Settings {
+    let stream = "arn:aws:kinesis:us-east-1:000000000000:stream/s";
+    let function = "arn:aws:lambda:us-east-1:000000000000:function:f";
+    Settings::new("mapping", stream, function, StartingPosition::TrimHorizon)
+}
+
+/// Data "1", "2", … as one record each, under one key.
+pub(super) fn put_numbers(stream: &MemoryStream, numbers: impl IntoIterator<Item = u32>) {
+    for number in numbers {
+        stream.put("key", number.to_string().as_bytes(), START_MS);
+    }
+}
+
+pub(super) fn fails() -> Answer {
+    Err(InvokeError::FunctionError { error_type: "Test".to_owned(), message: "as told".to_owned() })
+}
+
+/// A partial answer that names records by their data.
+pub(super) fn failed_items(call: &Call, data: &[&str]) -> Answer {
+    let sequence = |data: &&str| &call.sequences[call.data.iter().position(|item| item == data).unwrap()];
+    let items: Vec<_> =
+        data.iter().map(sequence).map(|sequence| serde_json::json!({ "itemIdentifier": sequence })).collect();
+    Ok(serde_json::json!({ "batchItemFailures": items }).to_string())
+}
+
+impl Scene {
+    pub(super) fn start(
+        sim: &Simulation,
+        stream: &MemoryStream,
+        configure: impl FnOnce(&mut Settings),
+        answer: impl FnMut(&Call) -> Answer + Send + 'static,
+    ) -> Self {
+        let mut settings = settings();
+        configure(&mut settings);
+        let (calls, kept) = (Arc::new(Mutex::new(Vec::new())), Kept::default());
+        let takes = Duration::from_millis(10);
+        let fake = Fake { clock: sim.clone(), calls: Arc::clone(&calls), answer: Arc::new(Mutex::new(answer)), takes };
+        let mapping = Mapping::new(settings, stream.clone(), fake, Some(kept.clone()), sim.clone(), 1).unwrap();
+        let handle = mapping.handle();
+        let task = sim.spawn(mapping.run());
+        Self { clock: sim.clone(), handle, kept, calls, task }
+    }
+
+    /// Waits until all that is in the stream now is processed.
+    pub(super) async fn settled(&self) {
+        assert!(self.handle.caught_up(self.clock.now_ms()).await);
+    }
+
+    pub(super) fn calls(&self) -> Vec<Call> {
+        self.calls.lock().unwrap().clone()
+    }
+
+    /// The data of each invocation, joined.
+    pub(super) fn batches(&self) -> Vec<String> {
+        self.calls().iter().map(|call| call.data.join(" ")).collect()
+    }
+
+    /// The data of each batch that was given up, as its on-failure object has it, with why.
+    pub(super) fn discarded(&self) -> Vec<(String, String)> {
+        let record = |kept: &serde_json::Value| {
+            let batch: Batch = serde_json::from_str(kept["payload"].as_str().unwrap()).unwrap();
+            let data: Vec<_> = batch.records.iter().map(|record| String::from_utf8_lossy(&record.data)).collect();
+            (data.join(" "), kept["requestContext"]["condition"].as_str().unwrap().to_owned())
+        };
+        self.kept.0.lock().unwrap().iter().map(record).collect()
+    }
+
+    pub(super) async fn stop(self) {
+        self.handle.stop();
+        while !self.clock.is_finished(self.task) {
+            self.clock.sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
+/// A transient error of the stream.
+pub(super) fn unavailable(operation: &str) -> RemoteError {
+    RemoteError::new(operation, Remedy::Retry, "the test says so")
+}

@@ -1,0 +1,236 @@
+//! What a mapping does when an invocation does not succeed.
+
+use super::*;
+
+fn unless(bad: &'static str) -> impl FnMut(&Call) -> Answer {
+    move |call| if call.data.iter().any(|data| data == bad) { fails() } else { Ok("{}".to_owned()) }
+}
+
+fn first_fails(mut times: u32) -> impl FnMut(&Call) -> Answer {
+    move |_| {
+        if times == 0 {
+            return Ok("{}".to_owned());
+        }
+        times -= 1;
+        fails()
+    }
+}
+
+/// "If your function returns an error, Lambda retries the batch until processing succeeds or the data expires."
+/// "It stops processing additional records in a shard if your function returns an error."
+#[test]
+fn by_default_a_batch_is_retried_as_it_was_until_it_succeeds_and_blocks_its_shard() {
+    simulated(async |sim| {
+        let stream = MemoryStream::new(1);
+        put_numbers(&stream, 1..=3);
+        let scene = Scene::start(sim, &stream, |settings| settings.batch_size = 2, first_fails(20));
+        scene.settled().await;
+        let mut expected = vec!["1 2"; 21];
+        expected.push("3");
+        assert_eq!(scene.batches(), expected);
+    });
+}
+
+/// "`MaximumRetryAttempts`: The maximum number of times that Lambda retries when the function returns an error."
+/// "If the error handling measures fail, Lambda discards the records and continues processing batches".
+#[test]
+fn a_batch_is_given_up_after_its_retries_with_the_whole_event() {
+    simulated(async |sim| {
+        let stream = MemoryStream::new(1);
+        put_numbers(&stream, 1..=4);
+        let configure = |settings: &mut Settings| {
+            settings.batch_size = 2;
+            settings.max_retries = Some(2);
+        };
+        let scene = Scene::start(sim, &stream, configure, unless("2"));
+        scene.settled().await;
+        assert_eq!(scene.batches(), ["1 2", "1 2", "1 2", "3 4"]);
+        assert_eq!(scene.discarded(), [("1 2".to_owned(), "RetryAttemptsExhausted".to_owned())]);
+        let kept = scene.kept.0.lock().unwrap()[0].clone();
+        assert_eq!(kept["requestContext"]["approximateInvokeCount"], 3);
+        assert_eq!(kept["KinesisBatchInfo"]["batchSize"], 2);
+    });
+}
+
+/// "This doesn't apply to service errors or throttles where the batch didn't reach the function."
+#[test]
+fn a_throttled_invocation_is_no_retry() {
+    simulated(async |sim| {
+        let stream = MemoryStream::new(1);
+        put_numbers(&stream, 1..=1);
+        let mut throttles = 5;
+        let answer = move |_: &Call| {
+            throttles -= 1;
+            if throttles >= 0 { Err(InvokeError::Throttled) } else { Ok("{}".to_owned()) }
+        };
+        let scene = Scene::start(sim, &stream, |settings| settings.max_retries = Some(0), answer);
+        scene.settled().await;
+        assert_eq!(scene.discarded(), []);
+        let status = scene.handle.status();
+        assert_eq!((status.throttles, status.invocations, status.processed), (5, 1, 1));
+    });
+}
+
+/// "Lambda retries until the records in the batch expire, exceed the maximum age, or reach the configured retry quota."
+#[test]
+fn records_that_are_too_old_are_given_up_and_the_younger_ones_of_their_batch_go_on() {
+    simulated(async |sim| {
+        let stream = MemoryStream::new(1);
+        stream.put("key", b"old", START_MS - 50_000);
+        stream.put("key", b"young", START_MS);
+        let scene =
+            Scene::start(sim, &stream, |settings| settings.max_age = Some(Duration::from_mins(1)), unless("old"));
+        scene.settled().await;
+        assert_eq!(scene.discarded(), [("old".to_owned(), "RecordAgeExceeded".to_owned())]);
+        let batches = scene.batches();
+        assert_eq!(batches.first().map(String::as_str), Some("old young"));
+        assert_eq!(batches.last().map(String::as_str), Some("young"));
+    });
+}
+
+/// "Splitting a batch does not count towards the retry quota." "Retrying with smaller batches isolates bad records".
+#[test]
+fn bisecting_isolates_the_bad_record_without_using_up_retries() {
+    simulated(async |sim| {
+        let stream = MemoryStream::new(1);
+        put_numbers(&stream, 1..=8);
+        let configure = |settings: &mut Settings| {
+            settings.bisect = true;
+            settings.max_retries = Some(1);
+        };
+        let scene = Scene::start(sim, &stream, configure, unless("6"));
+        scene.settled().await;
+        assert_eq!(scene.batches(), ["1 2 3 4 5 6 7 8", "1 2 3 4", "5 6 7 8", "5 6", "5", "6", "6", "7 8"]);
+        assert_eq!(scene.discarded(), [("6".to_owned(), "RetryAttemptsExhausted".to_owned())]);
+    });
+}
+
+/// "Lambda uses the record with the lowest sequence number as the checkpoint. Lambda then retries all records starting
+/// from that checkpoint."
+#[test]
+fn a_partial_failure_is_retried_from_its_lowest_record_on() {
+    simulated(async |sim| {
+        let stream = MemoryStream::new(1);
+        put_numbers(&stream, 1..=5);
+        let mut first = true;
+        let answer = move |call: &Call| {
+            if std::mem::take(&mut first) { failed_items(call, &["5", "3"]) } else { Ok("{}".to_owned()) }
+        };
+        let scene = Scene::start(sim, &stream, |settings| settings.report_batch_item_failures = true, answer);
+        scene.settled().await;
+        assert_eq!(scene.batches(), ["1 2 3 4 5", "3 4 5"]);
+        assert_eq!(scene.handle.status().processed, 5);
+    });
+}
+
+/// "Lambda treats a batch as a complete failure if you return […] an empty string `itemIdentifier`".
+#[test]
+fn an_identifier_that_is_none_fails_the_whole_batch() {
+    simulated(async |sim| {
+        let stream = MemoryStream::new(1);
+        put_numbers(&stream, 1..=2);
+        let mut first = true;
+        let answer = move |_: &Call| {
+            let bad = r#"{"batchItemFailures":[{"itemIdentifier":""}]}"#;
+            Ok(if std::mem::take(&mut first) { bad } else { "{}" }.to_owned())
+        };
+        let scene = Scene::start(sim, &stream, |settings| settings.report_batch_item_failures = true, answer);
+        scene.settled().await;
+        assert_eq!(scene.batches(), ["1 2", "1 2"]);
+    });
+}
+
+/// "When a partial batch success response is received and both `BisectBatchOnFunctionError` and
+/// `ReportBatchItemFailures` are turned on, the batch is bisected at the returned sequence number and Lambda retries
+/// only the remaining records."
+#[test]
+fn with_bisecting_a_partial_failure_cuts_at_its_record() {
+    simulated(async |sim| {
+        let stream = MemoryStream::new(1);
+        put_numbers(&stream, 1..=8);
+        let configure = |settings: &mut Settings| {
+            (settings.bisect, settings.report_batch_item_failures) = (true, true);
+            settings.max_retries = Some(0);
+        };
+        let answer = |call: &Call| {
+            if call.data.iter().any(|data| data == "6") { failed_items(call, &["6"]) } else { Ok("{}".to_owned()) }
+        };
+        let scene = Scene::start(sim, &stream, configure, answer);
+        scene.settled().await;
+        assert_eq!(scene.batches(), ["1 2 3 4 5 6 7 8", "6 7 8", "6", "7 8"]);
+        assert_eq!(scene.discarded(), [("6".to_owned(), "RetryAttemptsExhausted".to_owned())]);
+    });
+}
+
+/// "If your invocation fails and `BisectBatchOnFunctionError` is turned on, the batch is bisected regardless of your
+/// `ReportBatchItemFailures` setting."
+#[test]
+fn a_failed_invocation_is_bisected_in_the_middle_also_where_failures_are_reported() {
+    simulated(async |sim| {
+        let stream = MemoryStream::new(1);
+        put_numbers(&stream, 1..=4);
+        let configure = |settings: &mut Settings| (settings.bisect, settings.report_batch_item_failures) = (true, true);
+        let scene = Scene::start(sim, &stream, configure, first_fails(1));
+        scene.settled().await;
+        assert_eq!(scene.batches(), ["1 2 3 4", "1 2", "3 4"]);
+    });
+}
+
+#[test]
+fn waits_between_retries_grow_up_to_a_bound_and_begin_anew_after_a_success() {
+    simulated(async |sim| {
+        let stream = MemoryStream::new(1);
+        put_numbers(&stream, 1..=1);
+        let scene = Scene::start(sim, &stream, |_| (), first_fails(12));
+        scene.settled().await;
+        let at: Vec<_> = scene.calls().iter().map(|call| call.at_ms).collect();
+        let waits: Vec<_> = at.windows(2).map(|pair| pair[1] - pair[0] - 10).collect();
+        let backoff = settings().backoff;
+        for (index, wait) in waits.iter().enumerate() {
+            let longest =
+                (backoff.base.as_millis() as i64 * 2_i64.pow(index as u32)).min(backoff.cap.as_millis() as i64);
+            assert!((longest / 2..=longest).contains(wait), "wait {index} is {wait} ms, and {longest} ms at most");
+        }
+    });
+}
+
+#[test]
+fn a_stream_that_fails_for_a_while_loses_nothing() {
+    simulated(async |sim| {
+        #[derive(Clone)]
+        struct Flaky(MemoryStream, Arc<Mutex<u32>>);
+        impl Flaky {
+            fn fault(&self, operation: &str) -> Result<(), RemoteError> {
+                let mut calls = self.1.lock().unwrap();
+                *calls += 1;
+                if *calls % 3 == 0 { Ok(()) } else { Err(unavailable(operation)) }
+            }
+        }
+        impl Source for Flaky {
+            type Cursor = <MemoryStream as Source>::Cursor;
+            async fn shards(&self) -> Result<Vec<Shard>, RemoteError> {
+                self.fault("ListShards")?;
+                self.0.shards().await
+            }
+            async fn open(&self, shard: &str, from: ReadFrom) -> Result<Self::Cursor, RemoteError> {
+                self.fault("GetShardIterator")?;
+                self.0.open(shard, from).await
+            }
+            async fn read(&self, cursor: &mut Self::Cursor, limit: usize) -> Result<Read, RemoteError> {
+                self.fault("GetRecords")?;
+                self.0.read(cursor, limit).await
+            }
+        }
+        let stream = MemoryStream::new(1);
+        put_numbers(&stream, 1..=3);
+        let calls = Arc::new(Mutex::new(Vec::new()));
+        let answer = Arc::new(Mutex::new(|_: &Call| Ok("{}".to_owned())));
+        let fake = Fake { clock: sim.clone(), calls: Arc::clone(&calls), answer, takes: Duration::ZERO };
+        let mapping =
+            Mapping::new(settings(), Flaky(stream, Arc::default()), fake, None::<Kept>, sim.clone(), 1).unwrap();
+        let handle = mapping.handle();
+        sim.spawn(mapping.run());
+        assert!(handle.caught_up(START_MS).await);
+        assert_eq!(handle.status().processed, 3);
+    });
+}

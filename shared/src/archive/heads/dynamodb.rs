@@ -1,0 +1,70 @@
+//! Heads in a DynamoDB table: partition key `stream`, sort key `shard`, attribute `head`.
+
+use super::{Head, Heads};
+use crate::aws;
+use crate::errors::{Remedy, RemoteError};
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use std::collections::HashMap;
+
+/// Heads in a table of DynamoDB.
+#[derive(Clone, Debug)]
+pub struct DynamoDbHeads {
+    client: Client,
+    table: String,
+}
+
+impl DynamoDbHeads {
+    /// The heads in `table`.
+    pub fn new(config: &SdkConfig, table: impl Into<String>) -> Self {
+        Self { client: Client::new(config), table: table.into() }
+    }
+
+    fn operation(&self, name: &str, stream: &str, shard: &str) -> String {
+        format!("{name} {} {stream} {shard}", self.table)
+    }
+}
+
+fn key(stream: &str, shard: &str) -> HashMap<String, AttributeValue> {
+    [("stream", stream), ("shard", shard)]
+        .map(|(name, value)| (name.to_owned(), AttributeValue::S(value.to_owned())))
+        .into()
+}
+
+impl Heads for DynamoDbHeads {
+    async fn get(&self, stream: &str, shard: &str) -> Result<Option<Head>, RemoteError> {
+        let operation = || self.operation("GetItem", stream, shard);
+        // An old head costs an upload in vain: worth the dearer read.
+        let request = self.client.get_item().table_name(&self.table).set_key(Some(key(stream, shard)));
+        let answer = request.consistent_read(true).send().await;
+        let item = answer.map_err(|error| aws::remote_error(operation(), error))?.item;
+        let Some(item) = item else { return Ok(None) };
+        let text = item.get("head").and_then(|value| value.as_s().ok());
+        let head = text.and_then(|text| text.parse().ok());
+        head.map(Some)
+            .ok_or_else(|| RemoteError::new(operation(), Remedy::GiveUp, "the item has no `head` that is one"))
+    }
+
+    async fn advance(&self, stream: &str, shard: &str, head: Head) -> Result<(), RemoteError> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(stream, shard)))
+            .update_expression("SET #head = :head")
+            // Heads are written so that their text sorts as they do.
+            .condition_expression("attribute_not_exists(#head) OR #head < :head")
+            .expression_attribute_names("#head", "head")
+            .expression_attribute_values(":head", AttributeValue::S(head.to_string()));
+        match update.send().await {
+            Ok(_) => Ok(()),
+            Err(error)
+                if error.as_service_error().is_some_and(|error| error.is_conditional_check_failed_exception()) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(aws::remote_error(self.operation("UpdateItem", stream, shard), error)),
+        }
+    }
+}

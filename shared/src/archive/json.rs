@@ -1,0 +1,299 @@
+//! Which records may stand in a line of the lake as JSON, rather than as base64.
+//!
+//! The lake keeps the very bytes, and its readers are many: one cuts the raw text out of the line, another parses the line
+//! and writes the value again. Both must come to the same bytes. So a record is embedded only if it is JSON in the one form
+//! that a compact writer gives, one that keeps the order of members and writes a number's shortest digits: no space
+//! between tokens (hence no line break), no name twice in an object, no escape that is not needed, and numbers that a
+//! double holds exactly as they are written, without an exponent. Everything else is kept as base64.
+
+/// Deeper values are left to base64: parsers have limits, the lowest in use at a hundred levels.
+const DEPTH_MAX: usize = 64;
+/// Digits that a double holds, whichever they are.
+const DIGITS_MAX: usize = 15;
+/// Digits before the point beyond which some writer turns to an exponent.
+const WHOLE_DIGITS_MAX: usize = 7;
+/// Zeros behind the point of a number below one beyond which some writer turns to an exponent.
+const ZEROS_MAX: usize = 2;
+
+/// Whether `record` is JSON that a reader may parse and write again, and have the same bytes.
+pub(super) fn is_canonical(record: &[u8]) -> bool {
+    // A reader who asks for a member that is null cannot tell it from one that is not there.
+    if record == b"null" || std::str::from_utf8(record).is_err() {
+        return false;
+    }
+    let mut scanner = Scanner { rest: record, names: Vec::new() };
+    scanner.value(0).is_some() && scanner.rest.is_empty()
+}
+
+/// What is left to read; every method reads one thing, or gives `None` where it is not there in its canonical form.
+struct Scanner<'a> {
+    rest: &'a [u8],
+    /// The names of the objects that are open, outermost first.
+    names: Vec<&'a [u8]>,
+}
+
+impl<'a> Scanner<'a> {
+    fn value(&mut self, depth: usize) -> Option<()> {
+        match self.rest.first()? {
+            b'{' if depth < DEPTH_MAX => self.object(depth + 1),
+            b'[' if depth < DEPTH_MAX => self.array(depth + 1),
+            b'"' => self.string().map(|_| ()),
+            b't' => self.literal(b"true"),
+            b'f' => self.literal(b"false"),
+            b'n' => self.literal(b"null"),
+            _ => self.number(),
+        }
+    }
+
+    fn literal(&mut self, literal: &[u8]) -> Option<()> {
+        self.rest = self.rest.strip_prefix(literal)?;
+        Some(())
+    }
+
+    fn eat(&mut self, byte: u8) -> bool {
+        let found = self.rest.first() == Some(&byte);
+        if found {
+            self.rest = &self.rest[1..];
+        }
+        found
+    }
+
+    fn object(&mut self, depth: usize) -> Option<()> {
+        self.rest = &self.rest[1..];
+        if self.eat(b'}') {
+            return Some(());
+        }
+        let outer = self.names.len();
+        loop {
+            let name = self.string()?;
+            self.names.push(name);
+            self.literal(b":")?;
+            self.value(depth)?;
+            if !self.eat(b',') {
+                break;
+            }
+        }
+        self.literal(b"}")?;
+        // With canonical escapes, names are the same where their bytes are.
+        let names = &mut self.names[outer..];
+        names.sort_unstable();
+        let unique = names.windows(2).all(|pair| pair[0] != pair[1]);
+        self.names.truncate(outer);
+        unique.then_some(())
+    }
+
+    fn array(&mut self, depth: usize) -> Option<()> {
+        self.rest = &self.rest[1..];
+        if self.eat(b']') {
+            return Some(());
+        }
+        loop {
+            self.value(depth)?;
+            if !self.eat(b',') {
+                return self.literal(b"]");
+            }
+        }
+    }
+
+    /// A string; gives its bytes without the quotes.
+    fn string(&mut self) -> Option<&'a [u8]> {
+        let text = self.rest.strip_prefix(b"\"")?;
+        let mut at = 0;
+        loop {
+            at += text[at..].iter().position(|&byte| byte < b' ' || byte == b'"' || byte == b'\\')?;
+            match text[at] {
+                b'"' => break,
+                b'\\' => at += escape_len(&text[at + 1..])? + 1,
+                _ => return None,
+            }
+        }
+        self.rest = &text[at + 1..];
+        Some(&text[..at])
+    }
+
+    fn digits(&mut self) -> &'a [u8] {
+        let count = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let (digits, rest) = self.rest.split_at(count);
+        self.rest = rest;
+        digits
+    }
+
+    /// An exponent stays unread, and nothing that may follow a value begins with one.
+    fn number(&mut self) -> Option<()> {
+        let negative = self.eat(b'-');
+        let whole = self.digits();
+        let zero = whole == b"0";
+        if whole.is_empty() || whole[0] == b'0' && !zero {
+            return None;
+        }
+        if !self.eat(b'.') {
+            return (whole.len() <= DIGITS_MAX && !(negative && zero)).then_some(());
+        }
+        let fraction = self.digits();
+        let zeros = fraction.iter().take_while(|&&digit| digit == b'0').count();
+        // Fifteen digits name one double, and nothing shorter names the same; `1.0` is how most write a whole double.
+        let shortest = whole.len() + fraction.len() <= DIGITS_MAX
+            && (fraction == b"0" || fraction.last().is_some_and(|&last| last != b'0'));
+        let plain = whole.len() <= WHOLE_DIGITS_MAX && !(zero && zeros > ZEROS_MAX);
+        let minus_zero = negative && zero && zeros == fraction.len();
+        (shortest && plain && !minus_zero).then_some(())
+    }
+}
+
+/// The length of a needed escape, behind its backslash.
+fn escape_len(rest: &[u8]) -> Option<usize> {
+    match *rest {
+        [b'"' | b'\\' | b'b' | b'f' | b'n' | b'r' | b't', ..] => Some(1),
+        // Control characters that have no short form.
+        [b'u', b'0', b'0', b'0', b'0'..=b'7' | b'b' | b'e' | b'f', ..]
+        | [b'u', b'0', b'0', b'1', b'0'..=b'9' | b'a'..=b'f', ..] => Some(5),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    #[test]
+    fn what_compact_writers_give_is_canonical() {
+        for good in [
+            "{}",
+            "[]",
+            "\"\"",
+            "0",
+            "-1",
+            "36.6",
+            "1.0",
+            "0.0",
+            "0.001",
+            "999999999999999",
+            "9999999.5",
+            "true",
+            r#"{"a":1,"b":[null,false,{"a":"脈"}],"c":"\"\\\b\f\n\r\t\u0000\u000b\u001f/"}"#,
+        ] {
+            assert!(is_canonical(good.as_bytes()), "{good}");
+        }
+    }
+
+    #[test]
+    fn what_some_reader_would_write_otherwise_is_not() {
+        for bad in [
+            // Space, also around the value.
+            " {}",
+            "{} ",
+            "{}\n",
+            "[1, 2]",
+            "{\"a\": 1}",
+            "{\"a\":\r1}",
+            // Names that hide one another, and an order that only the bytes keep.
+            r#"{"a":1,"a":2}"#,
+            r#"{"a":{"b":1,"c":2,"b":3}}"#,
+            // Escapes that are not needed, or that are written otherwise, or that are half a character.
+            r#""\/""#,
+            r#""\u0041""#,
+            r#""\u001F""#,
+            r#""\u000a""#,
+            r#""\ud800""#,
+            "\"a\tb\"",
+            // Numbers that a double does not hold, or that have shorter or other forms.
+            "-0",
+            "-0.0",
+            "1.50",
+            "1.",
+            ".5",
+            "01",
+            "+1",
+            "1e3",
+            "1E3",
+            "1.5e3",
+            "0.0001",
+            "10000000.5",
+            "1000000000000000",
+            "0.1234567890123456",
+            "NaN",
+            "Infinity",
+            "-",
+            // What a member that is not there looks like, and what is no JSON.
+            "null",
+            "",
+            "{",
+            "}",
+            "[1,]",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{,}",
+            "{1:2}",
+            "nul",
+            "truefalse",
+            "\"",
+            "\"\\",
+        ] {
+            assert!(!is_canonical(bad.as_bytes()), "{bad}");
+        }
+        assert!(!is_canonical(b"\"\xFF\""));
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(is_canonical(nested(DEPTH_MAX).as_bytes()));
+        assert!(!is_canonical(nested(DEPTH_MAX + 1).as_bytes()));
+        assert!(!is_canonical("[".repeat(1_000_000).as_bytes()));
+    }
+
+    fn json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            (-1_000_000..1_000_000_i64).prop_map(|n| Value::from(n as f64 / 1_000.0)),
+            any::<f64>().prop_map(Value::from),
+            "[a-c\"\\\\\u{0}-\u{20}\u{7f}脈]{0,8}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                prop::collection::btree_map("[a-e]{1,2}", inner, 0..6)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        // `serde_json` sorts members, and so do these values: what it writes stands for any writer that keeps the order.
+        #[test]
+        fn what_is_canonical_reads_and_writes_to_the_same_bytes(value in json(), spoil in prop::option::of(any::<(prop::sample::Index, u8)>())) {
+            let mut text = value.to_string().into_bytes();
+            if let Some((at, byte)) = spoil {
+                let at = at.index(text.len());
+                text[at] = byte;
+            }
+            if is_canonical(&text) {
+                let parsed: Value = serde_json::from_slice(&text).unwrap();
+                let mut again = parsed.to_string().into_bytes();
+                // A spoilt name may have changed the order.
+                if again.len() == text.len() && spoil.is_some() {
+                    again.sort_unstable();
+                    text.sort_unstable();
+                }
+                prop_assert_eq!(again, text);
+            }
+        }
+
+        #[test]
+        fn a_compact_message_is_canonical(name in "[a-z]{1,8}", number in -999_999..999_999_i32, text in "\\PC{0,20}") {
+            let message = serde_json::json!({ name: f64::from(number) / 10.0, "text": text, "n": number });
+            prop_assert!(is_canonical(message.to_string().as_bytes()), "{}", message);
+        }
+
+        #[test]
+        fn arbitrary_text_never_panics(text in "[\\[\\]{}:,\"\\\\a0-9.eE+-]{0,24}") {
+            if is_canonical(text.as_bytes()) {
+                prop_assert!(serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok());
+            }
+        }
+    }
+}
