@@ -22,6 +22,7 @@ use myaku::profile::registry;
 use myaku::results::Results;
 use myaku::results::dynamodb::DynamoDbResults;
 use myaku::telemetry::{Metric, count, observe};
+use myaku::window::Origin;
 use myaku::window::state::redis::RedisStates;
 use myaku::window::state::{Commit, Committed, States};
 use myaku::{aws, valkey};
@@ -175,10 +176,11 @@ where
 {
     let ids: Vec<&str> = known.iter().map(|(device_id, ..)| *device_id).collect();
     let loaded = context.states.load(&ids).await?;
+    let origin = Origin { stream: &batch.stream, shard: &batch.shard };
     let mut parts: Vec<_> = known
         .iter()
         .zip(&loaded)
-        .map(|((device_id, taken, windows), loaded)| Part::new(device_id, taken, *windows, &batch.stream, loaded))
+        .map(|((device_id, taken, windows), loaded)| Part::new(device_id, taken, *windows, origin, loaded))
         .collect();
     write_results(context, &mut parts).await?;
     commit(context, &parts).await?;
