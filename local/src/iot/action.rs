@@ -49,7 +49,8 @@ pub struct Targets {
 impl Action {
     /// An action as the template has it: a map with one key.
     pub(super) fn from_properties(action: &Value) -> anyhow::Result<Self> {
-        let (kind, settings) = action.as_object().and_then(|action| action.iter().next()).context("an action is empty")?;
+        let (kind, settings) =
+            action.as_object().and_then(|action| action.iter().next()).context("an action is empty")?;
         let text = |name: &str| settings[name].as_str().with_context(|| format!("the action {kind} has no {name}"));
         Ok(match kind.as_str() {
             // Without a key the service makes one up.

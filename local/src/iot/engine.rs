@@ -136,7 +136,8 @@ impl Inner {
         }
         for Pending { message, rule, variables, .. } in pending {
             let rule = &self.rules[rule];
-            let wanted = rule.actions.iter().find(|action| matches!(action, Action::Kinesis { stream: of, .. } if of == stream));
+            let wanted =
+                rule.actions.iter().find(|action| matches!(action, Action::Kinesis { stream: of, .. } if of == stream));
             if let Some(wanted) = wanted {
                 self.failed(rule, wanted, &messages[message], &variables, &problem).await;
             }
@@ -156,7 +157,14 @@ impl Inner {
     }
 
     /// Runs an action with `body` as its record.
-    async fn run(&self, rule: &Rule, wanted: &Action, published: &Published, output: &Output, body: Vec<u8>) -> anyhow::Result<()> {
+    async fn run(
+        &self,
+        rule: &Rule,
+        wanted: &Action,
+        published: &Published,
+        output: &Output,
+        body: Vec<u8>,
+    ) -> anyhow::Result<()> {
         let event = event(published, rule.topic(&published.topic).unwrap_or(&published.topic));
         match wanted {
             Action::Lambda { arn } => self.targets.invoke(arn, Bytes::from(body)).await,
@@ -188,18 +196,17 @@ impl Inner {
             "failures": [{ "failedAction": kind, "failedResource": resource, "errorMessage": problem }],
         });
         if let Err(error) = self.run(rule, error_action, published, output, body.to_string().into_bytes()).await {
-            tracing::error!(rule = rule.name, error = format!("{error:#}"), "the error action failed: a message is lost");
+            tracing::error!(
+                rule = rule.name,
+                error = format!("{error:#}"),
+                "the error action failed: a message is lost"
+            );
         }
     }
 }
 
 fn event<'a>(published: &'a Published, topic: &'a str) -> Event<'a> {
-    Event {
-        topic,
-        client_id: &published.client_id,
-        payload: &published.payload,
-        received_at: published.received_at_ms,
-    }
+    Event { topic, client_id: &published.client_id, payload: &published.payload, received_at: published.received_at_ms }
 }
 
 /// Cuts records into calls within the limit on bytes.

@@ -3,9 +3,7 @@
 use crate::template::{Resolved, Resource, integer};
 use anyhow::{Context as _, Result, bail};
 use aws_config::SdkConfig;
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
-};
+use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
 use aws_sdk_kinesis::types::StreamStatus;
 use serde_json::Value;
 use std::time::Duration;
@@ -69,14 +67,12 @@ async fn stream(resource: &Resource, config: &SdkConfig) -> Result<()> {
 
 async fn table(resource: &Resource, config: &SdkConfig) -> Result<()> {
     let client = aws_sdk_dynamodb::Client::new(config);
-    let mut call =
-        client.create_table().table_name(&resource.physical_id).billing_mode(BillingMode::PayPerRequest);
+    let mut call = client.create_table().table_name(&resource.physical_id).billing_mode(BillingMode::PayPerRequest);
     for definition in list(&resource.properties["AttributeDefinitions"]) {
         let kind = ScalarAttributeType::from(text(definition, "AttributeType")?);
         let name = text(definition, "AttributeName")?;
-        call = call.attribute_definitions(
-            AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build()?,
-        );
+        call = call
+            .attribute_definitions(AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build()?);
     }
     for key in list(&resource.properties["KeySchema"]) {
         let kind = KeyType::from(text(key, "KeyType")?);
