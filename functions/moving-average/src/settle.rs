@@ -77,7 +77,7 @@ impl<'a, W: MetricWindows> Part<'a, W> {
 
     /// Takes in what became of [`Self::writes`].
     pub(crate) fn settle(&mut self, writes: &[Write], outcomes: &[Written]) {
-        let mut lost = false;
+        let mut anew = false;
         let mut stored = Vec::new();
         for (Write { row, .. }, outcome) in writes.iter().zip(outcomes) {
             let key = row_key(&row.item);
@@ -90,7 +90,7 @@ impl<'a, W: MetricWindows> Part<'a, W> {
                     if self.is_behind(there) && !self.losses.contains_key(&key.0) {
                         let loss = Loss { at: there.at, revision: there.revision, position: there.position };
                         self.losses.insert(key.0.clone(), loss);
-                        lost = true;
+                        anew = true;
                     }
                     // A partial row of the same record gives way to a whole one.
                     let gives_way = there.position == row.position && there.partial && !row.partial;
@@ -102,7 +102,7 @@ impl<'a, W: MetricWindows> Part<'a, W> {
                 }
             }
         }
-        if lost {
+        if anew {
             self.advance = compute(self.taken, self.windows, self.stream, self.loaded, &self.losses);
             // Rows that went before the loss was known are written again, over themselves.
             stored.retain(|(key, _)| self.losses.contains_key(&key.0));
