@@ -27,6 +27,7 @@ use myaku::window::state::redis::RedisStates;
 use myaku::window::state::{Commit, Committed, States};
 use myaku::{aws, valkey};
 use settle::Part;
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// What is left of an invocation's time when no more work begins: enough to answer and to write the metrics.
@@ -123,7 +124,7 @@ where
 {
     let intake = Intake::parse(batch);
     let devices: Vec<&str> = intake.devices.keys().map(String::as_str).collect();
-    let found = if devices.is_empty() { Default::default() } else { context.windows.resolve(&devices).await? };
+    let found = if devices.is_empty() { HashMap::new() } else { context.windows.resolve(&devices).await? };
 
     let mut letters = intake.letters.clone();
     let mut skipped = intake.skipped;

@@ -76,33 +76,33 @@ impl<'a, W: MetricWindows> Part<'a, W> {
     }
 
     /// Takes in what became of [`Self::writes`].
-    pub(crate) fn settle(&mut self, writes: &[Write], written: &[Written]) {
-        let mut lost = false;
+    pub(crate) fn settle(&mut self, writes: &[Write], outcomes: &[Written]) {
+        let mut anew = false;
         let mut stored = Vec::new();
-        for (Write { row, .. }, written) in writes.iter().zip(written) {
+        for (Write { row, .. }, outcome) in writes.iter().zip(outcomes) {
             let key = row_key(&row.item);
-            match written {
+            match outcome {
                 Written::Stored => {
                     self.open.remove(&key);
                     stored.push((key, row.position));
                 }
-                Written::Kept(mark) => {
-                    if self.is_behind(mark) && !self.losses.contains_key(&key.0) {
-                        let loss = Loss { at: mark.at, revision: mark.revision, position: mark.position };
+                Written::Kept(there) => {
+                    if self.is_behind(there) && !self.losses.contains_key(&key.0) {
+                        let loss = Loss { at: there.at, revision: there.revision, position: there.position };
                         self.losses.insert(key.0.clone(), loss);
-                        lost = true;
+                        anew = true;
                     }
                     // A partial row of the same record gives way to a whole one.
-                    let gives_way = mark.position == row.position && mark.partial && !row.partial;
-                    if mark.position < row.position || gives_way {
-                        self.open.insert(key, Some(mark.position));
+                    let gives_way = there.position == row.position && there.partial && !row.partial;
+                    if there.position < row.position || gives_way {
+                        self.open.insert(key, Some(there.position));
                     } else {
                         self.open.remove(&key);
                     }
                 }
             }
         }
-        if lost {
+        if anew {
             self.advance = compute(self.taken, self.windows, self.origin, self.loaded, &self.losses);
             // Rows that went before the loss was known are written again, over themselves.
             stored.retain(|(key, _)| self.losses.contains_key(&key.0));

@@ -1,4 +1,5 @@
 //! The window against a plain reference: all readings kept, everything computed from the whole set.
+#![allow(clippy::float_cmp, reason = "means of small whole numbers are exact")]
 
 use super::*;
 use crate::batch::Position;
