@@ -72,8 +72,11 @@ impl Place {
     /// Where to look after a run.
     pub(super) fn where_next(&self, stack: &Stack, stays: bool) -> Result<Vec<(String, String)>> {
         let directory = self.directory.display();
+        let bucket = |id| Ok::<_, anyhow::Error>(format!("{directory}/s3/{}", stack.physical_id(id)?));
+        let (lake, letters) = (bucket("LakeBucket")?, bucket("DeadLetterBucket")?);
         let mut places = vec![
-            ("the lake's files".to_owned(), format!("find {directory} -path '*raw/*' -name '*.gz' | head")),
+            ("the lake, line by line".to_owned(), format!("find {lake} -name '*.gz' | xargs zcat | head -3")),
+            ("the dead letters, by their reasons".to_owned(), format!("ls {letters}/dead-letters")),
             ("what the functions said".to_owned(), format!("ls {directory}/logs")),
         ];
         if stays {

@@ -50,6 +50,8 @@ pub struct Traffic {
     pub acknowledged: usize,
     /// Given up by the producer.
     pub given_up: usize,
+    /// Acknowledged by the broker and dropped, since the rules were too slow: AWS IoT throttles in the same way.
+    pub dropped: u64,
     /// Messages by what befell them.
     pub mishaps: BTreeMap<Mishap, usize>,
 }
@@ -121,7 +123,11 @@ impl Report {
             traffic.records
         );
         row("sent", archive.sent, ways);
-        row("acknowledged", traffic.acknowledged, format!("{} given up by a producer", traffic.given_up));
+        row(
+            "acknowledged",
+            traffic.acknowledged,
+            format!("{} given up by a producer, {} dropped by the rules", traffic.given_up, traffic.dropped),
+        );
         row("on the stream", archive.on_stream, format!("{} delivered again", archive.delivered_again));
         let stored =
             format!("{} objects, {} KiB", grouped(self.lake.objects), grouped(self.lake.bytes as usize / 1024));

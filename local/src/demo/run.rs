@@ -196,6 +196,7 @@ async fn send(
     let settled = sender.settle(SETTLE).await?;
     traffic.acknowledged = settled.acknowledged;
     traffic.given_up = settled.failed.len();
+    traffic.dropped = stack.messages_dropped();
     Ok((sent, traffic, seconds))
 }
 
