@@ -1,7 +1,16 @@
 //! The command line `myaku`: one module for each command. Commands print; what they do is in the library's modules.
 
+pub mod demo;
 pub mod device;
+pub mod invoke;
+pub mod local;
+mod place;
 pub mod profile;
+mod progress;
+mod registry;
+mod state;
+
+use place::Place;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -19,6 +28,12 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the whole template on this machine, send real traffic through it, and check every promise.
+    Demo(demo::Args),
+    /// Bring the template up on this machine and keep it running.
+    Local(local::Args),
+    /// Invoke one function against the servers of a running `myaku local`.
+    Invoke(invoke::Args),
     /// Check, put, list and show device profiles.
     Profile(profile::Args),
     /// Put, import and list devices.
@@ -28,8 +43,32 @@ enum Command {
 /// Runs one command; the exit code is its verdict, an error is its failure to reach one.
 pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
-        Command::Profile(args) => profile::run(args).await?,
-        Command::Device(args) => device::run(args).await?,
+        Command::Demo(args) => Box::pin(demo::run(args)).await,
+        Command::Local(args) => local::run(args).await,
+        Command::Invoke(args) => invoke::run(args).await,
+        Command::Profile(args) => profile::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Device(args) => device::run(args).await.map(|()| ExitCode::SUCCESS),
     }
-    Ok(ExitCode::SUCCESS)
+}
+
+/// Waits until the user, or the system, wants this process to end.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminated) => tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminated.recv() => {}
+        },
+        Err(_) => drop(tokio::signal::ctrl_c().await),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        super::Cli::command().debug_assert();
+    }
 }

@@ -7,4 +7,5 @@ pub mod evidence;
 pub mod latency;
 pub mod registry;
 pub mod report;
+pub mod run;
 pub mod verify;

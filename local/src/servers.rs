@@ -56,7 +56,6 @@ impl AwsEndpoints {
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::from_static(REGION))
             .credentials_provider(SharedCredentialsProvider::new(Credentials::new(KEY, KEY, None, None, "local")))
-            .http_client(aws_sdk_kinesis::config::http_client())
             .service_config(self.clone())
             .retry_config(RetryConfig::standard().with_max_attempts(3))
             .timeout_config(

@@ -64,6 +64,8 @@ pub struct Resource {
     pub kind: String,
     /// What `!Ref` gives: a name for most types.
     pub physical_id: String,
+    /// What `!GetAtt` gives for `Arn`; empty where it has none on this machine.
+    pub arn: String,
     /// Its properties, with SAM's globals for functions. Parameters are texts wherever they stand.
     pub properties: Value,
     /// Its metadata: how a function is built.
@@ -103,7 +105,9 @@ impl Template {
             let properties = scope.resolve(&properties, &format!("{place}.Properties"))?.unwrap_or_default();
             let metadata = scope.resolve(&resource["Metadata"], &format!("{place}.Metadata"))?.unwrap_or_default();
             let physical_id = names.physical_id(logical_id, kind);
-            resources.insert(logical_id.clone(), Resource { kind: kind.to_owned(), physical_id, properties, metadata });
+            let arn = names.attribute(logical_id, kind, "Arn").unwrap_or_default();
+            let resource = Resource { kind: kind.to_owned(), physical_id, arn, properties, metadata };
+            resources.insert(logical_id.clone(), resource);
         }
         Ok(Resolved { parameters, resources })
     }
@@ -138,6 +142,12 @@ impl Template {
 }
 
 impl Resolved {
+    /// The ARN of a resource.
+    pub fn arn(&self, logical_id: &str) -> Result<String, TemplateError> {
+        let arn = self.resources.get(logical_id).map(|resource| resource.arn.clone()).filter(|arn| !arn.is_empty());
+        arn.ok_or_else(|| TemplateError::at(&format!("Resources.{logical_id}"), "it has no ARN on this machine"))
+    }
+
     /// The resources of one type, by logical id.
     pub fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = (&'a str, &'a Resource)> {
         self.resources
@@ -145,6 +155,16 @@ impl Resolved {
             .filter(move |(_, resource)| resource.kind == kind)
             .map(|(id, resource)| (id.as_str(), resource))
     }
+}
+
+/// A whole number, written as one or, as parameters are, as text.
+pub(crate) fn integer(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| value.as_str()?.parse().ok())
+}
+
+/// Whether a value is true, written as a boolean or, as parameters are, as text.
+pub(crate) fn flag(value: &Value) -> bool {
+    value == &Value::Bool(true) || value.as_str() == Some("true")
 }
 
 fn section<'a>(template: &'a Value, name: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {

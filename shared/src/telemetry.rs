@@ -18,6 +18,8 @@ pub enum Metric {
     Readings,
     /// Records or readings sent to the dead letters. Count.
     DeadLetters,
+    /// Readings of a kind or metric that the function has no use for. Count.
+    Skipped,
     /// Readings that were counted before and so not again. Count.
     Duplicates,
     /// Readings that came behind the allowed lateness. Count.
@@ -42,6 +44,7 @@ impl Metric {
             Self::Bytes => "Bytes",
             Self::Readings => "Readings",
             Self::DeadLetters => "DeadLetters",
+            Self::Skipped => "Skipped",
             Self::Duplicates => "Duplicates",
             Self::TooLate => "TooLate",
             Self::LatenessMs => "LatenessMs",

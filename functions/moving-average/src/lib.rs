@@ -1,1 +1,267 @@
-//! x
+//! Keeps the moving average of each device's metrics.
+//!
+//! Promise 2, effects before state: load the state of all devices in the batch, compute purely, write the results, and
+//! only then commit the new state by compare-and-set. A crash before the commit repeats the same effects; a zombie's
+//! commit fails, and its rows overwrite nothing newer.
+
+mod config;
+mod intake;
+mod settle;
+mod windows;
+
+pub use config::Config;
+pub use windows::{Found, MetricWindows, Windows};
+
+use aws_lambda_events::streams::KinesisEventResponse;
+use intake::{Intake, Taken, letter};
+use myaku::batch::Batch;
+use myaku::clock::{Now, SystemClock};
+use myaku::dead_letter::{DeadLetter, DeadLetterStore, S3DeadLetters, put_all};
+use myaku::errors::{Remedy, RemoteError, chain};
+use myaku::profile::registry;
+use myaku::results::Results;
+use myaku::results::dynamodb::DynamoDbResults;
+use myaku::telemetry::{Metric, count, observe};
+use myaku::window::state::redis::RedisStates;
+use myaku::window::state::{Commit, Committed, States};
+use myaku::{aws, valkey};
+use settle::Part;
+use std::time::Duration;
+
+/// What is left of an invocation's time when no more work begins: enough to answer and to write the metrics.
+const MARGIN: Duration = Duration::from_secs(1);
+/// How often the rows of a batch are written: once; once more where a row of an earlier try stands, or where a loss
+/// was found; and again if somebody else wrote in between each time. Then the batch is better begun anew.
+const ROUNDS: usize = 4;
+
+/// What the function works with, made once.
+pub struct Context<W, S, R, D, N> {
+    /// Which windows a device's metrics have.
+    pub windows: W,
+    /// The state of each device.
+    pub states: S,
+    /// Where the results go.
+    pub results: R,
+    /// Where the dead letters go.
+    pub letters: D,
+    /// The wall clock, for the invocation's deadline and for latencies; no result depends on it.
+    pub clock: N,
+    /// How long rows of history are kept.
+    pub history_ttl: Duration,
+}
+
+/// The context of the deployed function.
+pub type Deployed = Context<registry::Deployed, RedisStates, DynamoDbResults, S3DeadLetters, SystemClock>;
+
+/// Connects to what `config` names. Nothing is asked yet: a service that is down fails batches, not the start.
+pub async fn connect(config: &Config) -> Result<Deployed, RemoteError> {
+    let sdk = aws::config().await;
+    let redis = valkey::Connection::connect(&config.redis, &sdk).await?;
+    Ok(Context {
+        windows: registry::Deployed::connect(&sdk, &config.registry_table, Some(redis.clone()), config.registry_ttl),
+        states: RedisStates::new(redis, config.state_ttl),
+        results: DynamoDbResults::new(&sdk, &config.results_table),
+        letters: S3DeadLetters::new(&sdk, &config.dead_letter_bucket),
+        clock: SystemClock,
+        history_ttl: config.history_ttl,
+    })
+}
+
+/// Takes one batch in, and answers from which record on it must be delivered again, if it must.
+///
+/// All of a batch is done or none of it counts as done: the state knows what it has seen within it. `deadline_ms` is
+/// the invocation's, in milliseconds since the epoch.
+pub async fn handle<W, S, R, D, N>(
+    context: &Context<W, S, R, D, N>,
+    batch: &Batch,
+    deadline_ms: i64,
+) -> KinesisEventResponse
+where
+    W: Windows,
+    S: States,
+    R: Results,
+    D: DeadLetterStore,
+    N: Now,
+{
+    let left_ms = deadline_ms.saturating_sub(context.clock.now_ms());
+    let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0)).saturating_sub(MARGIN);
+    // To be stopped anywhere is what a crash does, and is borne in the same way.
+    let taken_in = if left.is_zero() {
+        Err(out_of_time())
+    } else {
+        tokio::time::timeout(left, Box::pin(take_in(context, batch))).await.unwrap_or_else(|_| Err(out_of_time()))
+    };
+    let mut response = KinesisEventResponse::default();
+    if let Err(error) = taken_in {
+        tracing::error!(
+            stream = batch.stream,
+            shard = batch.shard,
+            records = batch.records.len(),
+            error = chain(&error),
+            "batch is to be delivered again"
+        );
+        count(Metric::Retries, 1);
+        if let Some(first) = batch.records.first() {
+            response.add_failure(first.sequence.to_string());
+        }
+    }
+    response
+}
+
+fn out_of_time() -> RemoteError {
+    RemoteError::new("take the batch in", Remedy::Retry, "the invocation's time is nearly over")
+}
+
+async fn take_in<W, S, R, D, N>(context: &Context<W, S, R, D, N>, batch: &Batch) -> Result<(), RemoteError>
+where
+    W: Windows,
+    S: States,
+    R: Results,
+    D: DeadLetterStore,
+    N: Now,
+{
+    let intake = Intake::parse(batch);
+    let devices: Vec<&str> = intake.devices.keys().map(String::as_str).collect();
+    let found = if devices.is_empty() { Default::default() } else { context.windows.resolve(&devices).await? };
+
+    let mut letters = intake.letters.clone();
+    let mut skipped = intake.skipped;
+    let mut known = Vec::with_capacity(devices.len());
+    for (device_id, taken) in &intake.devices {
+        match found.get(device_id.as_str()) {
+            Some(Found::Windows(windows)) => {
+                let without = taken.iter().filter(|taken| windows.window(&taken.reading.metric).is_none()).count();
+                skipped += without;
+                if without < taken.len() {
+                    known.push((device_id.as_str(), taken.as_slice(), windows));
+                }
+            }
+            Some(Found::Nothing(reason, detail)) => letters.extend(
+                taken.iter().map(|taken| letter(batch, &taken.source, Some(device_id), *reason, detail.clone())),
+            ),
+            None => {
+                return Err(RemoteError::new("resolve devices", Remedy::Retry, "the answer lacks a device"));
+            }
+        }
+    }
+    put_letters(context, &letters).await?;
+
+    if !known.is_empty() {
+        advance(context, batch, &known).await?;
+    }
+    count(Metric::Records, intake.records);
+    count(Metric::Bytes, intake.bytes);
+    count(Metric::DeadLetters, letters.len());
+    count(Metric::Skipped, skipped);
+    let now_ms = context.clock.now_ms();
+    for taken in known.iter().flat_map(|(_, taken, _)| taken.iter()) {
+        observe(Metric::LatenessMs, taken.source.arrived_ms.saturating_sub(taken.reading.at).max(0) as f64);
+        observe(Metric::EndToEndMs, now_ms.saturating_sub(taken.reading.received_at).max(0) as f64);
+    }
+    Ok(())
+}
+
+/// Advances the known devices: effects before state.
+async fn advance<W, S, R, D, N>(
+    context: &Context<W, S, R, D, N>,
+    batch: &Batch,
+    known: &[(&str, &[Taken<'_>], &W::Device)],
+) -> Result<(), RemoteError>
+where
+    W: Windows,
+    S: States,
+    R: Results,
+    N: Now,
+{
+    let ids: Vec<&str> = known.iter().map(|(device_id, ..)| *device_id).collect();
+    let loaded = context.states.load(&ids).await?;
+    let mut parts: Vec<_> = known
+        .iter()
+        .zip(&loaded)
+        .map(|((device_id, taken, windows), loaded)| Part::new(device_id, taken, *windows, &batch.stream, loaded))
+        .collect();
+    write_results(context, &mut parts).await?;
+    commit(context, &parts).await?;
+    report(batch, &parts);
+    Ok(())
+}
+
+/// What cannot be taken in is kept before the batch is acknowledged.
+async fn put_letters<W, S, R, D: DeadLetterStore, N>(
+    context: &Context<W, S, R, D, N>,
+    letters: &[DeadLetter],
+) -> Result<(), RemoteError> {
+    put_all(&context.letters, letters, std::future::pending()).await.map_err(|unwritten| unwritten.source)
+}
+
+/// Writes the rows of all parts, until each is settled.
+async fn write_results<W, S, R, D, N, M>(
+    context: &Context<W, S, R, D, N>,
+    parts: &mut [Part<'_, M>],
+) -> Result<(), RemoteError>
+where
+    R: Results,
+    N: Now,
+    M: MetricWindows,
+{
+    let history_ttl_ms = context.history_ttl.as_millis() as i64;
+    for _ in 0..ROUNDS {
+        let now_ms = context.clock.now_ms();
+        let of_parts: Vec<_> = parts.iter().map(|part| part.writes(now_ms, history_ttl_ms)).collect();
+        let writes = of_parts.concat();
+        if writes.is_empty() {
+            return Ok(());
+        }
+        let mut written = context.results.write(&writes).await?.into_iter();
+        for (part, writes) in parts.iter_mut().zip(&of_parts) {
+            let written: Vec<_> = written.by_ref().take(writes.len()).collect();
+            part.settle(writes, &written);
+        }
+    }
+    Err(RemoteError::new("write results", Remedy::Retry, "somebody else writes the same rows"))
+}
+
+/// Commits the states. Devices that nobody else has touched are done with, also when another's commit conflicts.
+async fn commit<W, S: States, R, D, N, M: MetricWindows>(
+    context: &Context<W, S, R, D, N>,
+    parts: &[Part<'_, M>],
+) -> Result<(), RemoteError> {
+    let commits: Vec<_> = parts
+        .iter()
+        .filter(|part| part.is_changed())
+        .map(|part| Commit {
+            device_id: part.device_id(),
+            replaces: &part.loaded().version,
+            state: &part.advance().state,
+        })
+        .collect();
+    let committed = context.states.commit(&commits).await?;
+    let conflicts = committed.iter().filter(|committed| **committed == Committed::Conflict).count();
+    count(Metric::Conflicts, conflicts);
+    if conflicts > 0 {
+        let what = format!("{conflicts} of {} devices were advanced by another invocation", commits.len());
+        return Err(RemoteError::new("commit states", Remedy::Retry, what));
+    }
+    Ok(())
+}
+
+fn report<M: MetricWindows>(batch: &Batch, parts: &[Part<'_, M>]) {
+    let sum = |of: fn(&Part<'_, M>) -> usize| parts.iter().map(of).sum::<usize>();
+    count(Metric::Readings, sum(|part| part.advance().counted));
+    count(Metric::Duplicates, sum(|part| part.advance().duplicates));
+    count(Metric::TooLate, sum(|part| part.advance().too_late));
+    #[allow(clippy::redundant_closure_for_method_calls, reason = "the method is not general over the part's lifetime")]
+    let (lost, corrupted) = (sum(|part| part.losses()), sum(|part| usize::from(part.loaded().corrupted)));
+    if lost + corrupted > 0 {
+        tracing::warn!(
+            stream = batch.stream,
+            shard = batch.shard,
+            metrics = lost,
+            corrupted,
+            "state was lost: results are partial until their windows have filled again"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;

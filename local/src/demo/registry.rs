@@ -34,6 +34,7 @@ pub async fn fill<'a>(config: &SdkConfig, table: &str, devices: impl Iterator<It
     DynamoDb::new(config, table).put(&documents).await.with_context(|| format!("the registry {table} cannot be filled"))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
 fn in_words(problems: Vec<Problem>) -> anyhow::Error {
     let words = problems.iter().map(|problem| format!("{}: {}", problem.field, problem.message));
     anyhow!("master data is wrong: {}", words.collect::<Vec<_>>().join("; "))

@@ -7,6 +7,7 @@ use crate::traffic::{Mishap, Route};
 use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 /// A whole run.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -98,8 +99,10 @@ impl Report {
             text.push_str("Every promise was kept.");
         } else {
             text.push_str("BROKEN PROMISES\n");
-            self.verdict.broken.iter().for_each(|broken| text.push_str(&format!("  ✗ {broken}\n")));
-            text.push_str(&format!("Run it again with --seed {}.", self.seed));
+            for broken in &self.verdict.broken {
+                let _ = writeln!(text, "  ✗ {broken}");
+            }
+            let _ = write!(text, "Run it again with --seed {}.", self.seed);
         }
         text
     }
@@ -126,8 +129,12 @@ impl Report {
         row("lost", archive.lost + archive.not_on_stream, verdict(archive.lost + archive.not_on_stream));
         row("archived twice", archive.archived_twice, verdict(archive.archived_twice));
         row("archived wrongly", archive.altered + archive.invented, verdict(archive.altered + archive.invented));
-        let repeated =
-            format!("of {} expected; {} repeated, counted once", grouped(readings.expected), readings.repeated);
+        let repeated = format!(
+            "of {} expected; {} repeated, counted once; {} astray in a reshard",
+            grouped(readings.expected),
+            readings.repeated,
+            readings.astray
+        );
         row("readings", readings.right, repeated);
         row("readings wrong", readings.missing + readings.unexpected, verdict(readings.missing + readings.unexpected));
         row(

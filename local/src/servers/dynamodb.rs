@@ -41,3 +41,41 @@ impl DynamoDb {
         self.listener.restart().await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::AwsEndpoints;
+    use super::*;
+    use aws_sdk_dynamodb::Client;
+    use aws_sdk_dynamodb::types::{
+        AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+    };
+
+    #[tokio::test]
+    async fn a_conditional_write_is_decided_by_what_a_stop_left_there() {
+        let dynamodb = start(0).await.unwrap();
+        let endpoint = dynamodb.endpoint();
+        let endpoints = AwsEndpoints { kinesis: endpoint.clone(), dynamodb: endpoint.clone(), s3: endpoint };
+        let client = Client::new(&endpoints.sdk_config());
+        let attribute = AttributeDefinition::builder().attribute_name("pk").attribute_type(ScalarAttributeType::S);
+        let key = KeySchemaElement::builder().attribute_name("pk").key_type(KeyType::Hash);
+        client
+            .create_table()
+            .table_name("table")
+            .attribute_definitions(attribute.build().unwrap())
+            .key_schema(key.build().unwrap())
+            .billing_mode(BillingMode::PayPerRequest)
+            .send()
+            .await
+            .unwrap();
+        let put = || {
+            let item = client.put_item().table_name("table").item("pk", AttributeValue::S("a".into()));
+            item.condition_expression("attribute_not_exists(pk)").send()
+        };
+        put().await.unwrap();
+        dynamodb.stop().await;
+        dynamodb.restart().await.unwrap();
+        let refused = put().await.unwrap_err().into_service_error();
+        assert!(refused.is_conditional_check_failed_exception(), "{refused:?}");
+    }
+}

@@ -1,5 +1,7 @@
 //! Kinesis Data Streams: every operation, with the throughput limits of each shard enforced.
 
+mod turns;
+
 use super::listener::Listener;
 use super::{ACCOUNT, REGION};
 use ferrokinesis::store::StoreOptions;
@@ -11,6 +13,9 @@ const SHARD_LIMIT: u32 = 10_000;
 const TRANSITION_MS: u64 = 50;
 /// How often records past their retention are dropped, in seconds.
 const RETENTION_CHECK_SECONDS: u64 = 60;
+/// A request, at most: PutRecords takes 10 MiB, which base64 and JSON make a third longer. The server's own limit of
+/// 2 MB is that of its web framework.
+const REQUEST_BYTES_MAX: usize = 16 << 20;
 
 /// A Kinesis server of this process; it ends when dropped.
 pub struct Kinesis {
@@ -30,6 +35,8 @@ pub async fn start(port: u16) -> anyhow::Result<Kinesis> {
         aws_region: REGION.into(),
         ..StoreOptions::default()
     });
+    let app = app.layer(axum::extract::DefaultBodyLimit::max(REQUEST_BYTES_MAX));
+    let app = turns::in_turns(app);
     let listener = Listener::start(port, move |socket, stopped| {
         let app = app.clone();
         async move {
@@ -56,5 +63,75 @@ impl Kinesis {
     /// Serves again, on the same port, what was there.
     pub async fn restart(&self) -> anyhow::Result<()> {
         self.listener.restart().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::AwsEndpoints;
+    use super::*;
+    use aws_sdk_kinesis::Client;
+    use aws_sdk_kinesis::primitives::Blob;
+    use aws_sdk_kinesis::types::PutRecordsRequestEntry;
+
+    fn client(kinesis: &Kinesis) -> Client {
+        let endpoint = kinesis.endpoint();
+        Client::new(&AwsEndpoints { kinesis: endpoint.clone(), dynamodb: endpoint.clone(), s3: endpoint }.sdk_config())
+    }
+
+    async fn create(client: &Client, stream: &str) {
+        client.create_stream().stream_name(stream).shard_count(1).send().await.unwrap();
+        while client
+            .describe_stream_summary()
+            .stream_name(stream)
+            .send()
+            .await
+            .unwrap()
+            .stream_description_summary()
+            .unwrap()
+            .stream_status()
+            .as_str()
+            != "ACTIVE"
+        {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn records_live_through_a_stop_and_nobody_is_served_meanwhile() {
+        let kinesis = start(0).await.unwrap();
+        let client = client(&kinesis);
+        create(&client, "s").await;
+        let put = || client.put_record().stream_name("s").partition_key("k").data(Blob::new("x")).send();
+        let first = put().await.unwrap();
+
+        kinesis.stop().await;
+        assert!(put().await.is_err());
+
+        kinesis.restart().await.unwrap();
+        let iterator = client
+            .get_shard_iterator()
+            .stream_name("s")
+            .shard_id(first.shard_id())
+            .shard_iterator_type(aws_sdk_kinesis::types::ShardIteratorType::TrimHorizon)
+            .send()
+            .await
+            .unwrap();
+        let records = client.get_records().set_shard_iterator(iterator.shard_iterator).send().await.unwrap();
+        assert_eq!(records.records().first().unwrap().sequence_number(), first.sequence_number());
+    }
+
+    #[tokio::test]
+    async fn a_shard_takes_a_mebibyte_a_second_and_throttles_beyond() {
+        let kinesis = start(0).await.unwrap();
+        let client = client(&kinesis);
+        create(&client, "s").await;
+        let entry = |_| {
+            let data = Blob::new(vec![0; 500 << 10]);
+            PutRecordsRequestEntry::builder().partition_key("k").data(data).build().unwrap()
+        };
+        let put = client.put_records().stream_name("s").set_records(Some((0..4).map(entry).collect()));
+        let failed = put.send().await.unwrap().failed_record_count().unwrap();
+        assert!((1..4).contains(&failed), "{failed} of 4 were throttled");
     }
 }

@@ -175,3 +175,6 @@ fn settings(listen: SocketAddr) -> ServerSettings {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

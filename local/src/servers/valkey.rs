@@ -18,6 +18,7 @@ const ATTEMPTS: usize = 5;
 /// Until a new server answers, with room for a machine that compiles at the same time.
 const START_UP: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(5);
+const PING: Duration = Duration::from_millis(500);
 
 /// A server process; it is killed when dropped.
 pub struct Valkey {
@@ -106,7 +107,8 @@ async fn wait_until_ready(child: &mut Child, address: SocketAddr) -> anyhow::Res
             if let Some(status) = child.try_wait()? {
                 bail!("it ended with {status}; port {} may be taken", address.port());
             }
-            if ping(address).await.is_ok() {
+            // Somebody else may have the port, and say nothing.
+            if let Ok(Ok(())) = tokio::time::timeout(PING, ping(address)).await {
                 return Ok(());
             }
             tokio::time::sleep(POLL).await;

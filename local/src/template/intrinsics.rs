@@ -10,7 +10,7 @@ pub(super) struct Scope<'a> {
     parameters: &'a BTreeMap<String, String>,
     names: &'a Names,
     /// The types of all resources, made or not: a reference to one without is a mistake.
-    kinds: BTreeMap<&'a str, &'a str>,
+    kinds: BTreeMap<String, &'a str>,
 }
 
 impl<'a> Scope<'a> {
@@ -22,10 +22,14 @@ impl<'a> Scope<'a> {
         let mut kinds = BTreeMap::new();
         for (id, resource) in section(template, "Resources") {
             let kind = resource["Type"].as_str();
-            kinds.insert(
-                id.as_str(),
-                kind.ok_or_else(|| TemplateError::at(&format!("Resources.{id}"), "it has no Type"))?,
-            );
+            let kind = kind.ok_or_else(|| TemplateError::at(&format!("Resources.{id}"), "it has no Type"))?;
+            kinds.insert(id.clone(), kind);
+            // SAM makes a mapping of each of a function's streams, and calls it by both names.
+            for (event, source) in section(&resource["Properties"], "Events") {
+                if source["Type"] == "Kinesis" {
+                    kinds.insert(format!("{id}{event}"), "AWS::Lambda::EventSourceMapping");
+                }
+            }
         }
         Ok(Self { template, parameters, names, kinds })
     }
@@ -135,11 +139,7 @@ impl<'a> Scope<'a> {
         if let Some(value) = self.parameters.get(name) {
             let list = self.template["Parameters"][name]["Type"].as_str().is_some_and(|kind| kind.contains("List"));
             return Ok(Some(if list {
-                value
-                    .split(',')
-                    .filter(|item| !item.is_empty())
-                    .map(|item| Value::String(item.trim().to_owned()))
-                    .collect()
+                value.split(',').map(|item| Value::String(item.trim().to_owned())).collect()
             } else {
                 Value::String(value.clone())
             }));

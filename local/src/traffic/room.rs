@@ -4,6 +4,7 @@ use super::{Moment, Sent, rounded};
 use ciborium::value::Value as Cbor;
 use myaku::reading::Value;
 use rand::{RngExt, rngs::StdRng};
+use std::fmt::Write as _;
 
 /// The air of some rooms; keys of a room's map are integers.
 pub(super) fn air(rng: &mut StdRng, sequence: u64, moment: Moment) -> Sent {
@@ -58,7 +59,7 @@ pub(super) fn log(rng: &mut StdRng, sequence: u64, moment: Moment) -> Sent {
     let mut lines = String::new();
     for line in 0..rng.random_range(1..=3) {
         let duration_ms = rng.random_range(2..900);
-        lines.push_str(&format!("{} INFO 画面 sequence={sequence}.{line} duration_ms={duration_ms}\n", moment.at_ms));
+        let _ = writeln!(lines, "{} INFO 画面 sequence={sequence}.{line} duration_ms={duration_ms}", moment.at_ms);
     }
     Sent { payload: lines.into_bytes(), ..Sent::default() }
 }

@@ -54,3 +54,6 @@ impl Sender {
         Ok(Settled { acknowledged: acknowledged + direct.acknowledged, failed: direct.failed })
     }
 }
+
+#[cfg(test)]
+mod tests;

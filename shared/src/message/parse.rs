@@ -199,7 +199,10 @@ mod tests {
         ] {
             assert_eq!(error(&with(field, value)), (words.to_owned(), reason));
         }
-        assert!(error(&with("kind", json!("a/b"))).0.starts_with("kind: it has a control character or one of"));
+        for (field, level) in [("kind", "a/b"), ("facility", "+"), ("deviceId", "bed#17")] {
+            let (words, _) = error(&with(field, json!(level)));
+            assert!(words.starts_with(&format!("{field}: it has a control character or one of")), "{words}");
+        }
         for time in [-1, MAX_MS + 1, i64::MIN] {
             let expected = format!("receivedAt: {time} is not from 0 to 253402300799999 milliseconds since the epoch");
             assert_eq!(error(&with("receivedAt", json!(time))), (expected, Reason::TimeBeyondBelief));

@@ -41,8 +41,6 @@ pub struct Incoming<'a> {
     pub at: i64,
     /// Its value, finite.
     pub value: f64,
-    /// When its message was received, in milliseconds since the epoch.
-    pub received_at: i64,
     /// What its caller finds it again by.
     pub index: usize,
 }

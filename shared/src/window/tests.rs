@@ -46,7 +46,6 @@ fn run(
             id,
             at: *time,
             value: *value,
-            received_at: *time,
             index,
         })
         .collect();
@@ -226,15 +225,7 @@ fn results_are_partial_after_a_loss_until_the_window_has_filled_again() {
     let mut partial = Vec::new();
     for (n, seconds) in [9_i64, 11, 12].into_iter().enumerate() {
         let id = n.to_string();
-        let reading = Incoming {
-            position: at(n),
-            metric: "m",
-            id: &id,
-            at: seconds * 1_000,
-            value: 1.0,
-            received_at: 0,
-            index: 0,
-        };
+        let reading = Incoming { position: at(n), metric: "m", id: &id, at: seconds * 1_000, value: 1.0, index: 0 };
         let none = BTreeMap::new();
         let losses = if n == 0 { &losses } else { &none };
         let out = advance(state.as_ref(), "s", &[reading], |_| Some(&spec), losses);
@@ -272,8 +263,7 @@ fn a_late_reading_corrects_the_rows_it_belongs_to_with_a_higher_revision_and_no_
 #[test]
 fn positions_of_another_stream_do_not_make_a_record_a_redelivery() {
     let spec = WindowSpec::last(5);
-    let reading =
-        |n: usize, id| Incoming { position: at(n), metric: "m", id, at: 1, value: 1.0, received_at: 1, index: 0 };
+    let reading = |n: usize, id| Incoming { position: at(n), metric: "m", id, at: 1, value: 1.0, index: 0 };
     let old = advance(None, "old", &[reading(9, "a")], |_| Some(&spec), &BTreeMap::new());
     let new = advance(Some(&old.state), "new", &[reading(1, "a"), reading(2, "b")], |_| Some(&spec), &BTreeMap::new());
     assert_eq!((new.redelivered, new.duplicates, new.counted), (0, 1, 1));

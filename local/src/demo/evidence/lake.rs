@@ -75,11 +75,12 @@ pub async fn object(client: &Client, bucket: &str, key: &str) -> Result<Vec<u8>>
 /// an object that has more would lose lines here, and be found out.
 pub fn text(key: &str, bytes: &[u8]) -> Result<Vec<u8>> {
     let mut text = Vec::new();
-    if key.ends_with(".gz") {
+    let ending = key.rsplit_once('.').map_or("", |(_, ending)| ending);
+    if ending == "gz" {
         flate2::read::GzDecoder::new(bytes).read_to_end(&mut text)?;
-    } else if key.ends_with(".zst") {
+    } else if ending == "zst" {
         zstd::Decoder::new(bytes)?.single_frame().read_to_end(&mut text)?;
-    } else if key.ends_with("json") {
+    } else if ending.ends_with("json") {
         text.extend(bytes);
     } else {
         bail!("its ending says nothing of how it is compressed");

@@ -5,6 +5,7 @@ use super::readings::{Found, close};
 use crate::demo::evidence::results::Latest;
 use myaku::reading::Value;
 use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
 /// Readings of one time between which a window ends may be chosen in so many ways, at most, for a check.
@@ -133,7 +134,7 @@ pub(super) fn compare(readings: &[Found], results: &[Latest], windows: &Windows,
 
 /// The window over all readings: a function of the set, whatever their order of arrival.
 fn expect(window: Window, series: &mut [(i64, f64)]) -> Expected {
-    series.sort_by(|left, right| right.0.cmp(&left.0));
+    series.sort_by_key(|(at, _)| Reverse(*at));
     let newest = series.first().map_or(0, |(at, _)| *at);
     let in_time = series.iter().filter(|(at, _)| window.seconds.is_none_or(|seconds| *at > newest - seconds * 1000));
     let in_time = in_time.copied().collect::<Vec<_>>();

@@ -38,6 +38,14 @@ struct Seen {
 impl Mqtt {
     /// Connects `connections` clients to `broker` and waits until all are in.
     pub async fn connect(broker: (String, u16), connections: usize) -> anyhow::Result<Self> {
+        Self::connect_within(broker, connections, CONNECT_TIMEOUT).await
+    }
+
+    pub(super) async fn connect_within(
+        broker: (String, u16),
+        connections: usize,
+        patience: Duration,
+    ) -> anyhow::Result<Self> {
         let seen = Arc::new(Seen::default());
         let mut pool =
             Self { clients: Vec::new(), loops: Vec::new(), published: AtomicUsize::new(0), seen: Arc::clone(&seen) };
@@ -48,13 +56,13 @@ impl Mqtt {
             pool.clients.push(client);
             pool.loops.push(tokio::spawn(run(events, Arc::clone(&seen))));
         }
-        seen.wait(CONNECT_TIMEOUT, |seen| seen.connections.load(Ordering::SeqCst) >= connections)
+        seen.wait(patience, |seen| seen.connections.load(Ordering::SeqCst) >= connections)
             .await
             .with_context(|| format!("no answer from {}:{}", broker.0, broker.1))?;
         Ok(pool)
     }
 
-    /// Publishes at least once (QoS 1).
+    /// Publishes at least once, which MQTT calls quality of service 1.
     pub async fn publish(&self, message: &Planned) -> anyhow::Result<()> {
         let mut hasher = DefaultHasher::new();
         message.device.hash(&mut hasher);

@@ -43,6 +43,33 @@ fn one_bad_value_never_takes_the_others_with_it() {
 }
 
 #[test]
+fn both_ends_of_a_range_are_within_it() {
+    let value = |a: f64| decoded(&profile(NUMBERS), json!({ "a": a }).to_string());
+    assert!(value(0.0).contains("a = 0.0") && value(100.0).contains("a = 100.0"));
+    assert_eq!(value(-0.5), "OutOfRange: a (value 0): it is -0.5, below 0");
+    assert_eq!(value(100.5), "OutOfRange: a (value 0): it is 100.5, above 100");
+}
+
+#[test]
+fn a_sequence_number_and_a_message_id_of_the_same_digits_are_two_identities() {
+    let id = |named: serde_json::Value, message_id: Option<String>, long: &str| {
+        let profile = profile(
+            &json!({"id": "x", "metrics": {"a": {}}, "versions": [
+                {"name": "1", "format": "json", "identity": named, "fields": [{"metric": "a", "from": "a"}]}]})
+            .to_string(),
+        );
+        let message = Message { message_id, ..message(json!({"a": 1, "n": long}).to_string()) };
+        profile.decode(&message, ARRIVED).readings[0].id.clone()
+    };
+    for text in ["4711", &"7".repeat(100)] {
+        let (named, sent) = (id(json!(["n"]), None, text), id(json!([]), Some(text.to_owned()), text));
+        assert_ne!(named, sent);
+        assert_eq!(named, id(json!(["n"]), Some(text.to_owned()), text), "the profile's comes first");
+        assert_eq!(sent, id(json!(["missing"]), Some(text.to_owned()), text), "a part that is missing names nothing");
+    }
+}
+
+#[test]
 fn absent_and_null_are_missing_unless_optional() {
     insta::assert_snapshot!(decoded(&profile(NUMBERS), r#"{"b": null}"#), @r#"
     MissingField: a (value 0): it is missing
@@ -171,6 +198,9 @@ fn the_same_message_has_the_same_identity_and_another_has_another() {
     }
     let http = Message { message_id: Some("m-1".to_owned()), ..sent.clone() };
     assert_eq!(id(&http), "bed-17/mm-1#0");
+    let id_of_message = |message_id: &str| id(&Message { message_id: Some(message_id.to_owned()), ..sent.clone() });
+    assert_eq!(id_of_message(&"é".repeat(99)).len(), "#0".len() + 32, "what is long or hard to read is hashed");
+    assert_ne!(id_of_message(&"x".repeat(65)), id_of_message(&"x".repeat(66)));
     // Without id and time, two measurements may well be equal: only a delivery is the same.
     let timeless = message(r#"{"a": 1}"#);
     assert_eq!(id(&timeless), "bed-17/d7d0c#0");

@@ -11,7 +11,7 @@ fn state(before: Option<&DeviceState>, n: u32) -> DeviceState {
     let position = Position { sub: n, ..Position::ZERO };
     let id = n.to_string();
     let at = i64::from(n) * 1_000;
-    let reading = Incoming { position, metric: "m", id: &id, at, value: n.into(), received_at: at, index: 0 };
+    let reading = Incoming { position, metric: "m", id: &id, at, value: n.into(), index: 0 };
     advance(before, "stream", &[reading], |_| Some(&SPEC), &BTreeMap::new()).state
 }
 

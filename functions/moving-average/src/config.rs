@@ -1,0 +1,82 @@
+//! The function's settings.
+
+use myaku::env::{Env, EnvError};
+use myaku::profile::registry::{DEFAULT_TTL, LONGEST_USE};
+use myaku::valkey;
+use std::time::Duration;
+
+const DAY_SECONDS: u64 = 86_400;
+
+/// The settings, read once at the start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// `RESULTS_TABLE`: the table of results.
+    pub results_table: String,
+    /// `REGISTRY_TABLE`: the table of master data.
+    pub registry_table: String,
+    /// `REGISTRY_TTL_SECONDS`: for how long master data is used without another look.
+    pub registry_ttl: Duration,
+    /// `DEAD_LETTER_BUCKET`: the bucket of dead letters.
+    pub dead_letter_bucket: String,
+    /// `REDIS_URL` and its kin: where the state is.
+    pub redis: valkey::Settings,
+    /// `STATE_TTL_SECONDS`: how long a device may be silent before its state is forgotten.
+    pub state_ttl: Duration,
+    /// `HISTORY_TTL_DAYS`: how long rows of history are kept.
+    pub history_ttl: Duration,
+}
+
+impl Config {
+    /// Reads the settings; the error names the variable.
+    pub fn from_env<F: Fn(&str) -> Option<String>>(env: &Env<F>) -> Result<Self, EnvError> {
+        let registry_ttl = env.within("REGISTRY_TTL_SECONDS", DEFAULT_TTL.as_secs(), 1, LONGEST_USE.as_secs())?;
+        let state_ttl = env.within("STATE_TTL_SECONDS", 7 * DAY_SECONDS, 60, 366 * DAY_SECONDS)?;
+        Ok(Self {
+            results_table: env.required("RESULTS_TABLE", "the name of the table of results")?,
+            registry_table: env.required("REGISTRY_TABLE", "the name of the table of devices and profiles")?,
+            registry_ttl: Duration::from_secs(registry_ttl),
+            dead_letter_bucket: env.required("DEAD_LETTER_BUCKET", "the name of the bucket of dead letters")?,
+            redis: valkey::Settings::required(env)?,
+            state_ttl: Duration::from_secs(state_ttl),
+            history_ttl: Duration::from_secs(env.within("HISTORY_TTL_DAYS", 90, 1, 3_660)? * DAY_SECONDS),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SET: [(&str, &str); 4] = [
+        ("RESULTS_TABLE", "results"),
+        ("REGISTRY_TABLE", "registry"),
+        ("DEAD_LETTER_BUCKET", "dead"),
+        ("REDIS_URL", "redis://localhost:6379"),
+    ];
+
+    fn config(extra: &[(&str, &str)]) -> Result<Config, EnvError> {
+        Config::from_env(&Env::new(|name: &str| {
+            let mut pairs = extra.iter().chain(&SET);
+            pairs.find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        }))
+    }
+
+    #[test]
+    fn the_defaults_need_three_names_and_a_server() {
+        let config = config(&[]).unwrap();
+        assert_eq!(config.state_ttl, Duration::from_secs(604_800));
+        assert_eq!(config.history_ttl, Duration::from_secs(7_776_000));
+        assert_eq!(config.registry_ttl, Duration::from_secs(30));
+    }
+
+    #[test]
+    fn what_is_missing_or_out_of_bounds_is_named() {
+        for (name, _) in SET {
+            let error = config(&[(name, "")]).unwrap_err().to_string();
+            assert!(error.contains(&format!("{name} is not set")), "{error}");
+        }
+        for (name, value) in [("STATE_TTL_SECONDS", "59"), ("HISTORY_TTL_DAYS", "0"), ("REGISTRY_TTL_SECONDS", "61")] {
+            assert!(config(&[(name, value)]).unwrap_err().to_string().contains(name));
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! A batch's user records, read: numbers by device, and a dead letter for whatever is no reading.
+
+use myaku::batch::{Batch, UserRecord};
+use myaku::dead_letter::{DeadLetter, Reason};
+use myaku::profile::registry::MAX_ID;
+use myaku::reading::{Reading, Value};
+use std::collections::BTreeMap;
+
+/// Thirteen digits of milliseconds, the year 2286: beyond it no key of history sorts, and no clock is right.
+const LATEST_MS: i64 = 9_999_999_999_999;
+
+/// A number, with the record that it came in.
+pub(crate) struct Taken<'a> {
+    pub(crate) source: UserRecord<'a>,
+    pub(crate) reading: Reading,
+    pub(crate) value: f64,
+}
+
+/// A batch, read.
+#[derive(Default)]
+pub(crate) struct Intake<'a> {
+    /// The numbers of each device, in the stream's order.
+    pub(crate) devices: BTreeMap<String, Vec<Taken<'a>>>,
+    /// What is no reading.
+    pub(crate) letters: Vec<DeadLetter>,
+    /// User records.
+    pub(crate) records: usize,
+    /// Their bytes.
+    pub(crate) bytes: usize,
+    /// Texts, booleans and positions, which have no average.
+    pub(crate) skipped: usize,
+}
+
+impl<'a> Intake<'a> {
+    /// Reads all of `batch`. Nothing in it can fail this.
+    pub(crate) fn parse(batch: &'a Batch) -> Self {
+        let mut intake = Self::default();
+        for source in batch.user_records() {
+            intake.records += 1;
+            intake.bytes += source.data.len();
+            match parse(&source) {
+                Ok(reading) => match reading.value {
+                    Value::Number(value) => {
+                        let taken = Taken { source, value, reading };
+                        match intake.devices.get_mut(&taken.reading.device_id) {
+                            Some(device) => device.push(taken),
+                            None => {
+                                intake.devices.insert(taken.reading.device_id.clone(), vec![taken]);
+                            }
+                        }
+                    }
+                    Value::Boolean(_) | Value::Text(_) | Value::Position(_) => intake.skipped += 1,
+                },
+                Err((reason, detail)) => intake.letters.push(letter(batch, &source, None, reason, detail)),
+            }
+        }
+        intake
+    }
+}
+
+fn parse(source: &UserRecord<'_>) -> Result<Reading, (Reason, String)> {
+    let no_reading = |detail: String| (Reason::NotAMessage, format!("not a reading: {detail}"));
+    let reading: Reading = serde_json::from_slice(source.data).map_err(|error| no_reading(place(&error)))?;
+    if reading.device_id.is_empty() || reading.device_id.len() > MAX_ID {
+        return Err(no_reading(format!(
+            "deviceId has {} bytes, from 1 to {MAX_ID} are allowed",
+            reading.device_id.len()
+        )));
+    }
+    if reading.device_id != source.partition_key {
+        // Else two shards would hold one device, and its positions would not grow.
+        return Err(no_reading("the partition key is not its device".to_owned()));
+    }
+    for (field, text) in [("id", &reading.id), ("metric", &reading.metric)] {
+        if text.is_empty() || text.len() > 2 * MAX_ID {
+            return Err(no_reading(format!("{field} has {} bytes, from 1 to {} are allowed", text.len(), 2 * MAX_ID)));
+        }
+    }
+    if !(0..=LATEST_MS).contains(&reading.at) {
+        return Err((Reason::TimeBeyondBelief, format!("at is {}", reading.at)));
+    }
+    match reading.value {
+        Value::Number(value) if !value.is_finite() => Err((Reason::NotANumber, "value is not finite".to_owned())),
+        _ => Ok(reading),
+    }
+}
+
+/// Where the JSON is wrong, without a word of what it says.
+fn place(error: &serde_json::Error) -> String {
+    format!("{:?} error in JSON at line {}, column {}", error.classify(), error.line(), error.column())
+}
+
+/// The dead letter of a record.
+pub(crate) fn letter(
+    batch: &Batch,
+    source: &UserRecord<'_>,
+    device_id: Option<&str>,
+    reason: Reason,
+    detail: String,
+) -> DeadLetter {
+    DeadLetter {
+        stream: batch.stream.clone(),
+        shard: batch.shard.clone(),
+        position: source.position,
+        index: None,
+        partition_key: source.partition_key.to_owned(),
+        arrived_ms: source.arrived_ms,
+        device_id: device_id.map(str::to_owned),
+        reason,
+        detail,
+        data: source.data.to_vec(),
+    }
+}

@@ -1,0 +1,180 @@
+//! One device's part of a batch: what its readings come to, and how that is settled with the rows that are there.
+//!
+//! A row is written over what the state has seen, which passes in the usual case. What stands there otherwise is
+//! either somebody newer's, and stays; or of an earlier try of this batch, and is written over; or it tells that the
+//! state has lost its memory since: then the results are computed again, flagged as partial.
+
+use crate::intake::Taken;
+use crate::windows::MetricWindows;
+use myaku::batch::Position;
+use myaku::results::{Item, Mark, Row, Write, Written};
+use myaku::window::state::Loaded;
+use myaku::window::{Advance, Change, Incoming, Loss, advance};
+use std::collections::BTreeMap;
+
+/// Which row of a device: the metric, and the interval of history.
+type RowKey = (String, Option<i64>);
+
+/// One device's part of a batch.
+pub(crate) struct Part<'a, W> {
+    device_id: &'a str,
+    taken: &'a [Taken<'a>],
+    windows: &'a W,
+    stream: &'a str,
+    loaded: &'a Loaded,
+    losses: BTreeMap<String, Loss>,
+    advance: Advance,
+    /// Over what each row is to be written next; a row that is settled is not among them.
+    open: BTreeMap<RowKey, Option<Position>>,
+}
+
+impl<'a, W: MetricWindows> Part<'a, W> {
+    /// The part of `device_id`, advanced from `loaded`.
+    pub(crate) fn new(
+        device_id: &'a str,
+        taken: &'a [Taken<'a>],
+        windows: &'a W,
+        stream: &'a str,
+        loaded: &'a Loaded,
+    ) -> Self {
+        let losses = BTreeMap::new();
+        let advance = compute(taken, windows, stream, loaded, &losses);
+        let seen = loaded.state.as_ref().and_then(|state| state.position(stream));
+        let open = advance.changes.iter().map(|change| (key(change), seen)).collect();
+        Self { device_id, taken, windows, stream, loaded, losses, advance, open }
+    }
+
+    /// What the readings come to.
+    pub(crate) const fn advance(&self) -> &Advance {
+        &self.advance
+    }
+
+    /// The device.
+    pub(crate) const fn device_id(&self) -> &'a str {
+        self.device_id
+    }
+
+    /// What was loaded.
+    pub(crate) const fn loaded(&self) -> &'a Loaded {
+        self.loaded
+    }
+
+    /// Whether there is a new state to commit.
+    pub(crate) fn is_changed(&self) -> bool {
+        self.loaded.state.as_ref() != Some(&self.advance.state)
+    }
+
+    /// How many of its metrics were found to have lost readings.
+    pub(crate) fn losses(&self) -> usize {
+        self.losses.len()
+    }
+
+    /// The rows that are still to be written.
+    pub(crate) fn writes(&self, now_ms: i64, history_ttl_ms: i64) -> Vec<Write> {
+        let open = self.advance.changes.iter().filter_map(|change| Some((change, *self.open.get(&key(change))?)));
+        open.map(|(change, over)| Write { row: self.row(change, now_ms, history_ttl_ms), over }).collect()
+    }
+
+    /// Takes in what became of [`Self::writes`].
+    pub(crate) fn settle(&mut self, writes: &[Write], written: &[Written]) {
+        let mut lost = false;
+        let mut stored = Vec::new();
+        for (Write { row, .. }, written) in writes.iter().zip(written) {
+            let key = row_key(&row.item);
+            match written {
+                Written::Stored => {
+                    self.open.remove(&key);
+                    stored.push((key, row.position));
+                }
+                Written::Kept(mark) => {
+                    if self.is_behind(mark) && !self.losses.contains_key(&key.0) {
+                        let loss = Loss { at: mark.at, revision: mark.revision, position: mark.position };
+                        self.losses.insert(key.0.clone(), loss);
+                        lost = true;
+                    }
+                    // A partial row of the same record gives way to a whole one.
+                    let gives_way = mark.position == row.position && mark.partial && !row.partial;
+                    if mark.position < row.position || gives_way {
+                        self.open.insert(key, Some(mark.position));
+                    } else {
+                        self.open.remove(&key);
+                    }
+                }
+            }
+        }
+        if lost {
+            self.advance = compute(self.taken, self.windows, self.stream, self.loaded, &self.losses);
+            // Rows that went before the loss was known are written again, over themselves.
+            stored.retain(|(key, _)| self.losses.contains_key(&key.0));
+            self.open.extend(stored.into_iter().map(|(key, position)| (key, Some(position))));
+        }
+    }
+
+    /// Whether the state has lost what this row was computed from: the state behind the row had come further; or the
+    /// row's own record, which the state has not seen, is not delivered again either.
+    fn is_behind(&self, mark: &Mark) -> bool {
+        let seen = self.loaded.state.as_ref().and_then(|state| state.position(self.stream));
+        let last = self.taken.last().map(|taken| taken.source.position);
+        let delivered_again =
+            Some(mark.position) > last || self.taken.iter().any(|taken| taken.source.position == mark.position);
+        seen < mark.base || (seen < Some(mark.position) && !delivered_again)
+    }
+
+    fn row(&self, change: &Change, now_ms: i64, history_ttl_ms: i64) -> Row {
+        let reading = &self.taken[change.index].reading;
+        Row {
+            device_id: self.device_id.to_owned(),
+            item: match change.interval_ms {
+                None => Item::Latest { metric: change.metric.clone() },
+                Some(from_ms) => Item::History { metric: change.metric.clone(), from_ms },
+            },
+            facility: reading.facility.clone(),
+            unit: reading.unit.clone(),
+            value: change.newest.value,
+            at: change.newest.place.at,
+            average: change.average,
+            partial: change.partial,
+            revision: change.revision,
+            stream: self.stream.to_owned(),
+            position: change.position,
+            base: change.base,
+            received_at: reading.received_at,
+            updated_at: now_ms,
+            // From its own time, so that doing it again does the same.
+            expires_at: change.interval_ms.map(|from_ms| from_ms.saturating_add(history_ttl_ms) / 1_000),
+        }
+    }
+}
+
+fn compute<W: MetricWindows>(
+    taken: &[Taken<'_>],
+    windows: &W,
+    stream: &str,
+    loaded: &Loaded,
+    losses: &BTreeMap<String, Loss>,
+) -> Advance {
+    let incoming: Vec<_> = taken
+        .iter()
+        .enumerate()
+        .map(|(index, taken)| Incoming {
+            position: taken.source.position,
+            metric: &taken.reading.metric,
+            id: &taken.reading.id,
+            at: taken.reading.at,
+            value: taken.value,
+            index,
+        })
+        .collect();
+    advance(loaded.state.as_ref(), stream, &incoming, |metric| windows.window(metric), losses)
+}
+
+fn key(change: &Change) -> RowKey {
+    (change.metric.clone(), change.interval_ms)
+}
+
+fn row_key(item: &Item) -> RowKey {
+    match item {
+        Item::Latest { metric } => (metric.clone(), None),
+        Item::History { metric, from_ms } => (metric.clone(), Some(*from_ms)),
+    }
+}

@@ -1,0 +1,436 @@
+//! The function on ports in memory, with each fault.
+
+use super::*;
+use myaku::batch::{Batch, StreamRecord};
+use myaku::clock::ManualClock;
+use myaku::dead_letter::{MemoryDeadLetters, Reason};
+use myaku::results::memory::MemoryResults;
+use myaku::results::{Item, ResultsReader as _, Row, Write, Written};
+use myaku::window::WindowSpec;
+use myaku::window::state::Loaded;
+use myaku::window::state::memory::MemoryStates;
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+const NOW_MS: i64 = 1_795_218_910_000;
+const DEADLINE_MS: i64 = NOW_MS + 60_000;
+
+/// The windows of every device but `stranger`.
+struct Fixed(HashMap<String, WindowSpec>);
+
+impl MetricWindows for HashMap<String, WindowSpec> {
+    fn window(&self, metric: &str) -> Option<&WindowSpec> {
+        self.get(metric)
+    }
+}
+
+impl Windows for Fixed {
+    type Device = HashMap<String, WindowSpec>;
+
+    async fn resolve<'a>(&self, devices: &[&'a str]) -> Result<HashMap<&'a str, Found<Self::Device>>, RemoteError> {
+        let found = |device: &str| match device {
+            "stranger" => Found::Nothing(Reason::UnknownDevice, "unknown".to_owned()),
+            _ => Found::Windows(self.0.clone()),
+        };
+        Ok(devices.iter().map(|device| (*device, found(device))).collect())
+    }
+}
+
+/// What a port does instead of its work.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fault {
+    /// Fails without doing it.
+    Before(Remedy),
+    /// Does it, and the answer is lost.
+    After,
+    /// Never answers.
+    Hangs,
+}
+
+/// A port with switches for faults: of its reads, and of its writes.
+#[derive(Default)]
+struct Faulty<P> {
+    port: P,
+    load: Mutex<Option<Fault>>,
+    write: Mutex<Option<Fault>>,
+}
+
+async fn with_fault<T>(
+    fault: &Mutex<Option<Fault>>,
+    call: impl Future<Output = Result<T, RemoteError>>,
+) -> Result<T, RemoteError> {
+    let fault = *fault.lock().unwrap();
+    match fault {
+        Some(Fault::Before(remedy)) => Err(RemoteError::new("call", remedy, "down")),
+        Some(Fault::Hangs) => std::future::pending().await,
+        Some(Fault::After) => {
+            call.await?;
+            Err(RemoteError::new("call", Remedy::Retry, "the answer was lost"))
+        }
+        None => call.await,
+    }
+}
+
+impl States for Faulty<MemoryStates> {
+    async fn load(&self, devices: &[&str]) -> Result<Vec<Loaded>, RemoteError> {
+        with_fault(&self.load, self.port.load(devices)).await
+    }
+
+    async fn commit(&self, commits: &[Commit<'_>]) -> Result<Vec<Committed>, RemoteError> {
+        with_fault(&self.write, self.port.commit(commits)).await
+    }
+}
+
+impl Results for Faulty<MemoryResults> {
+    async fn write(&self, writes: &[Write]) -> Result<Vec<Written>, RemoteError> {
+        with_fault(&self.write, self.port.write(writes)).await
+    }
+}
+
+type Test = Context<Fixed, Faulty<MemoryStates>, Faulty<MemoryResults>, MemoryDeadLetters, ManualClock>;
+
+fn context() -> Test {
+    let heart_rate = WindowSpec { history_seconds: Some(60), ..WindowSpec::last(3) };
+    Context {
+        windows: Fixed([("heart_rate".to_owned(), heart_rate)].into()),
+        states: Faulty::default(),
+        results: Faulty::default(),
+        letters: MemoryDeadLetters::new(),
+        clock: ManualClock::at(NOW_MS),
+        history_ttl: Duration::from_secs(86_400),
+    }
+}
+
+/// The reading `n` of a device: at second `n`, with the value `n`.
+fn json(device: &str, n: u32) -> String {
+    format!(
+        r#"{{"id":"{device}-{n}","deviceId":"{device}","facility":"home-3","metric":"heart_rate","value":{n},"unit":"1/min","at":{},"clock":"device","receivedAt":{},"quality":"good"}}"#,
+        u64::from(n) * 1_000 + 1_795_218_840_000,
+        u64::from(n) * 1_000 + 1_795_218_840_100
+    )
+}
+
+fn record(sequence: u32, key: &str, data: impl Into<Vec<u8>>) -> StreamRecord {
+    StreamRecord {
+        sequence: sequence.to_string().parse().unwrap(),
+        partition_key: key.to_owned(),
+        arrived_ms: NOW_MS - 1_000,
+        data: data.into(),
+    }
+}
+
+fn batch(records: Vec<StreamRecord>) -> Batch {
+    Batch { stream: "readings".to_owned(), shard: "shardId-000000000000".to_owned(), records }
+}
+
+/// One record each, whose sequence number is that of its reading.
+fn readings(device: &str, ns: impl IntoIterator<Item = u32>) -> Batch {
+    batch(ns.into_iter().map(|n| record(n, device, json(device, n))).collect())
+}
+
+async fn invoke(context: &Test, batch: &Batch) -> Option<String> {
+    let response = handle(context, batch, DEADLINE_MS).await;
+    assert!(response.batch_item_failures.len() <= 1);
+    response.batch_item_failures.into_iter().next().and_then(|failure| failure.item_identifier)
+}
+
+async fn done(context: &Test, batch: &Batch) {
+    assert_eq!(invoke(context, batch).await, None);
+}
+
+async fn latest(context: &Test, device: &str) -> Row {
+    context.results.port.latest(device).await.unwrap().remove(0)
+}
+
+async fn mean(context: &Test, device: &str) -> f64 {
+    latest(context, device).await.average.mean
+}
+
+#[tokio::test]
+async fn the_sample_event_gives_averages_and_the_next_one_goes_on_from_there() {
+    let context = context();
+    let batch: Batch = serde_json::from_str(include_str!("../../../events/kinesis-readings.json")).unwrap();
+    done(&context, &batch).await;
+    let row = latest(&context, "bed-17").await;
+    assert_eq!((row.average.count, row.average.mean, row.average.min, row.average.max), (3, 63.0, 61.0, 65.0));
+    assert_eq!((row.value, row.at, row.partial, row.revision), (65.0, 1_795_218_902_020, false, 3));
+    assert_eq!((row.facility.as_str(), row.unit.as_str()), ("home-3", "1/min"));
+    assert_eq!(mean(&context, "bed-18").await, 72.0);
+    assert!(context.letters.letters().is_empty(), "a text is no error");
+
+    let next = json("bed-17", 99).replace("\"value\":99", "\"value\":61");
+    done(
+        &context,
+        &super::tests::batch(vec![StreamRecord {
+            sequence: batch.records[1].sequence.to_string().replace("921", "999").parse().unwrap(),
+            ..record(1, "bed-17", next)
+        }]),
+    )
+    .await;
+    assert_eq!(mean(&context, "bed-17").await, 63.0);
+    assert_eq!(latest(&context, "bed-17").await.average.min, 61.0);
+}
+
+#[tokio::test]
+async fn a_response_is_what_lambda_reads() {
+    let context = context();
+    let good = handle(&context, &readings("a", 1..3), DEADLINE_MS).await;
+    insta::assert_snapshot!(serde_json::to_string(&good).unwrap(), @r#"{"batchItemFailures":[]}"#);
+    *context.states.load.lock().unwrap() = Some(Fault::Before(Remedy::Retry));
+    let bad = handle(&context, &readings("a", 3..5), DEADLINE_MS).await;
+    insta::assert_snapshot!(serde_json::to_string(&bad).unwrap(), @r#"{"batchItemFailures":[{"itemIdentifier":"3"}]}"#);
+}
+
+#[tokio::test]
+async fn a_bad_record_goes_to_the_dead_letters_and_takes_no_other_with_it() {
+    let context = context();
+    let text = json("a", 2).replace("\"value\":2", "\"value\":\"high\"");
+    let aggregate = myaku::kpl::encode([("a", json("a", 8).as_bytes()), ("a", b"{}".as_slice())]);
+    let records = vec![
+        record(1, "a", json("a", 1)),
+        record(2, "a", text),
+        record(3, "a", "not JSON \u{fffd}"),
+        record(4, "b", json("a", 4)),
+        record(5, "stranger", json("stranger", 5)),
+        record(6, "a", json("a", 6).replace("\"at\":1795218846000", "\"at\":-1")),
+        record(7, "a", Vec::new()),
+        record(8, "a", aggregate),
+        record(9, "a", json("a", 9)),
+    ];
+    done(&context, &batch(records)).await;
+    assert_eq!((latest(&context, "a").await.average.count, mean(&context, "a").await), (3, 6.0));
+    let letters = context.letters.letters();
+    let mut told: Vec<_> = letters.iter().map(|letter| (format!("{:?}", letter.position), letter.reason)).collect();
+    told.sort();
+    assert_eq!(
+        told,
+        [
+            ("3.0".to_owned(), Reason::NotAMessage),
+            ("4.0".to_owned(), Reason::NotAMessage),
+            ("5.0".to_owned(), Reason::UnknownDevice),
+            ("6.0".to_owned(), Reason::TimeBeyondBelief),
+            ("7.0".to_owned(), Reason::NotAMessage),
+            ("8.1".to_owned(), Reason::NotAMessage),
+        ]
+    );
+    assert!(letters.iter().all(|letter| !letter.detail.contains("not JSON")), "no payload in a detail");
+}
+
+#[tokio::test]
+async fn a_batch_without_a_number_touches_no_store() {
+    let context = context();
+    *context.states.load.lock().unwrap() = Some(Fault::Before(Remedy::Retry));
+    *context.results.write.lock().unwrap() = Some(Fault::Before(Remedy::Retry));
+    done(&context, &batch(Vec::new())).await;
+    done(&context, &batch(vec![record(1, "a", "{}")])).await;
+    let other = json("a", 2).replace("heart_rate", "no_window");
+    done(&context, &batch(vec![record(2, "a", other)])).await;
+}
+
+#[tokio::test]
+async fn whatever_is_down_or_silent_the_answer_is_to_come_again_and_then_all_is_there_once() {
+    let faults = [Fault::Before(Remedy::Retry), Fault::Before(Remedy::GiveUp), Fault::After, Fault::Hangs];
+    for fault in faults {
+        for port in 0..4 {
+            let context = context();
+            done(&context, &readings("a", 1..3)).await;
+            let switch = [&context.states.load, &context.results.write, &context.states.write];
+            match switch.get(port) {
+                Some(switch) => *switch.lock().unwrap() = Some(fault),
+                None if fault == Fault::Hangs => context.letters.hang(),
+                None => context.letters.refuse("", Remedy::SlowDown),
+            }
+            let mut batch = readings("a", 3..5);
+            batch.records.push(record(5, "a", "no reading"));
+            // A tenth of a second is left to wait for who never answers.
+            let response = handle(&context, &batch, NOW_MS + 1_100).await;
+            assert_eq!(response.batch_item_failures[0].item_identifier.as_deref(), Some("3"), "{fault:?} at {port}");
+            switch.iter().for_each(|switch| *switch.lock().unwrap() = None);
+            context.letters.recover();
+            done(&context, &batch).await;
+            let row = latest(&context, "a").await;
+            assert_eq!((row.average.mean, row.revision, row.partial), (3.0, 4, false), "{fault:?} at {port}");
+            assert_eq!(context.letters.letters().len(), 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_crash_before_the_commit_repeats_the_same_effects_wherever_the_batch_is_cut_then() {
+    let untouched = context();
+    done(&untouched, &readings("a", 1..80)).await;
+    for cut in 41..80 {
+        let context = context();
+        done(&context, &readings("a", 1..41)).await;
+        *context.states.write.lock().unwrap() = Some(Fault::Before(Remedy::Retry));
+        assert!(invoke(&context, &readings("a", 41..70)).await.is_some());
+        *context.states.write.lock().unwrap() = None;
+        done(&context, &readings("a", 41..cut)).await;
+        done(&context, &readings("a", cut..80)).await;
+        let rows = |context: &Test| -> Vec<Row> {
+            context.results.port.rows().into_iter().map(|row| Row { base: None, ..row }).collect()
+        };
+        assert_eq!(rows(&context), rows(&untouched), "cut at {cut}");
+    }
+}
+
+#[tokio::test]
+async fn redelivered_and_repeated_readings_count_once() {
+    let context = context();
+    done(&context, &readings("a", 1..5)).await;
+    let before = context.results.port.rows();
+    done(&context, &readings("a", 1..5)).await;
+    done(&context, &readings("a", 2..4)).await;
+    assert_eq!(context.results.port.rows(), before);
+    let again = batch(vec![record(50, "a", json("a", 4)), record(51, "a", json("a", 3))]);
+    done(&context, &again).await;
+    assert_eq!(context.results.port.rows(), before, "a duplicate from upstream has a position of its own");
+}
+
+#[tokio::test]
+async fn a_zombie_neither_commits_nor_overwrites() {
+    let (context, zombie) = (context(), context());
+    done(&context, &readings("a", 1..3)).await;
+    let loaded = context.states.port.snapshot();
+    done(&context, &readings("a", 3..6)).await;
+    done(&context, &readings("a", 6..9)).await;
+    let (rows, states) = (context.results.port.rows(), context.states.port.snapshot());
+
+    // It loaded before the others, and goes on now: its states are the old ones, its rows and commits meet the new.
+    zombie.states.port.restore(loaded);
+    for row in rows.clone() {
+        zombie.results.port.write(&[Write { row, over: None }]).await.unwrap();
+    }
+    let overlaid = Overlaid { old: &zombie.states.port, new: &context.states.port };
+    let late = Context {
+        windows: Fixed(context.windows.0.clone()),
+        states: overlaid,
+        results: Faulty { port: MemoryResults::default(), load: Mutex::default(), write: Mutex::default() },
+        letters: MemoryDeadLetters::new(),
+        clock: ManualClock::at(NOW_MS),
+        history_ttl: context.history_ttl,
+    };
+    for row in rows.clone() {
+        late.results.port.write(&[Write { row, over: None }]).await.unwrap();
+    }
+    let response = handle(&late, &readings("a", 3..6), DEADLINE_MS).await;
+    assert_eq!(response.batch_item_failures.len(), 1, "its commit fails");
+    assert_eq!(late.results.port.rows(), rows);
+    assert_eq!(context.states.port.snapshot(), states);
+}
+
+/// Loads from one store and commits to another: time that passed in between.
+struct Overlaid<'a> {
+    old: &'a MemoryStates,
+    new: &'a MemoryStates,
+}
+
+impl States for Overlaid<'_> {
+    async fn load(&self, devices: &[&str]) -> Result<Vec<Loaded>, RemoteError> {
+        self.old.load(devices).await
+    }
+
+    async fn commit(&self, commits: &[Commit<'_>]) -> Result<Vec<Committed>, RemoteError> {
+        self.new.commit(commits).await
+    }
+}
+
+#[tokio::test]
+async fn a_conflict_is_answered_by_all_of_the_batch_again() {
+    let context = context();
+    done(&context, &readings("a", 1..3)).await;
+    let old = MemoryStates::default();
+    let late = Context {
+        windows: Fixed(context.windows.0.clone()),
+        states: Overlaid { old: &old, new: &context.states.port },
+        results: MemoryResults::default(),
+        letters: MemoryDeadLetters::new(),
+        clock: ManualClock::at(NOW_MS),
+        history_ttl: context.history_ttl,
+    };
+    let mixed = batch(vec![record(1, "b", json("b", 1)), record(2, "a", json("a", 2))]);
+    let response = handle(&late, &mixed, DEADLINE_MS).await;
+    assert_eq!(response.batch_item_failures[0].item_identifier.as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn a_lost_state_is_told_from_a_new_device_until_the_window_has_filled() {
+    let context = context();
+    done(&context, &readings("a", 1..7)).await;
+    context.states.port.lose_everything();
+    let mut partial = Vec::new();
+    for n in 7..11 {
+        done(&context, &batch(vec![record(n, "a", json("a", n)), record(n, "new", json("new", n))])).await;
+        let row = latest(&context, "a").await;
+        partial.push((row.average.count, row.partial));
+        assert!(!latest(&context, "new").await.partial, "a new device has lost nothing");
+    }
+    assert_eq!(partial, [(1, true), (2, true), (3, false), (3, false)]);
+    let row = latest(&context, "a").await;
+    assert_eq!((row.average.mean, row.revision), (9.0, 10), "revisions go on where they were");
+}
+
+#[tokio::test]
+async fn a_state_that_lost_its_last_writes_is_told_by_its_rows() {
+    let context = context();
+    done(&context, &readings("a", 1..4)).await;
+    let old = context.states.port.snapshot();
+    done(&context, &readings("a", 4..6)).await;
+    context.states.port.restore(old);
+    done(&context, &readings("a", 6..7)).await;
+    let row = latest(&context, "a").await;
+    assert_eq!((row.average.count, row.average.mean, row.partial), (3, 11.0 / 3.0, true), "4 and 5 are missing");
+    done(&context, &readings("a", 7..9)).await;
+    let row = latest(&context, "a").await;
+    assert_eq!((row.average.mean, row.partial), (7.0, false));
+}
+
+#[tokio::test]
+async fn a_loss_during_a_redelivery_is_still_told() {
+    let context = context();
+    done(&context, &readings("a", 1..4)).await;
+    done(&context, &readings("a", 4..6)).await;
+    context.states.port.lose_everything();
+    done(&context, &readings("a", 5..6)).await;
+    assert_eq!(mean(&context, "a").await, 4.0, "the row of the same record stays");
+    done(&context, &readings("a", 6..7)).await;
+    let row = latest(&context, "a").await;
+    assert_eq!((row.average.count, row.partial), (2, true));
+}
+
+#[tokio::test]
+async fn a_corrupted_state_counts_as_lost_and_the_batch_goes_on() {
+    let context = context();
+    done(&context, &readings("a", 1..7)).await;
+    context.states.port.put_raw("a", b"\xff\x00 no state, nor ever was one");
+    done(&context, &readings("a", 7..8)).await;
+    assert!(latest(&context, "a").await.partial);
+    done(&context, &readings("a", 8..10)).await;
+    let row = latest(&context, "a").await;
+    assert_eq!((row.average.mean, row.partial), (8.0, false));
+}
+
+#[tokio::test]
+async fn history_has_a_row_for_each_closed_interval_and_a_late_reading_corrects_it() {
+    let context = context();
+    done(&context, &readings("a", [10, 20, 70])).await;
+    let history = || context.results.port.history("a", "heart_rate", 0, i64::MAX);
+    let rows = history().await.unwrap();
+    assert_eq!(rows.len(), 1, "the second interval is still open");
+    assert_eq!((rows[0].average.mean, rows[0].revision, rows[0].value), (15.0, 3, 20.0));
+    let from_ms = 1_795_218_840_000;
+    assert_eq!(rows[0].item, Item::History { metric: "heart_rate".to_owned(), from_ms });
+    assert_eq!(rows[0].expires_at, Some(from_ms / 1_000 + 86_400));
+
+    done(&context, &batch(vec![record(90, "a", json("a", 30))])).await;
+    let rows = history().await.unwrap();
+    assert_eq!((rows[0].average.mean, rows[0].revision, rows[0].value), (20.0, 4, 30.0));
+}
+
+#[tokio::test]
+async fn an_invocation_without_time_left_answers_to_come_again() {
+    let context = context();
+    let response = handle(&context, &readings("a", 4..6), NOW_MS + 500).await;
+    assert_eq!(response.batch_item_failures[0].item_identifier.as_deref(), Some("4"));
+    assert!(context.states.port.snapshot().is_empty());
+}

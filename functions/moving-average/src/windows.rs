@@ -1,0 +1,66 @@
+//! Which windows a device's metrics have: the part of the master data that this function needs.
+
+use myaku::clock::Now;
+use myaku::dead_letter::Reason;
+use myaku::errors::RemoteError;
+use myaku::profile::Profile;
+use myaku::profile::registry::{MasterData, Registry, Resolved};
+use myaku::window::WindowSpec;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The windows of one device's metrics.
+pub trait MetricWindows: Send + Sync {
+    /// The window of `metric`; `None` where its profile asks for none.
+    fn window(&self, metric: &str) -> Option<&WindowSpec>;
+}
+
+/// What is known of a device.
+#[derive(Clone, Debug)]
+pub enum Found<W> {
+    /// Its windows.
+    Windows(W),
+    /// It cannot be used: why, and the same in words.
+    Nothing(Reason, String),
+}
+
+/// The port to the windows of devices.
+pub trait Windows: Send + Sync {
+    /// The windows of a device.
+    type Device: MetricWindows;
+
+    /// What is known of each of `devices`, all of them in the answer.
+    fn resolve<'a>(
+        &self,
+        devices: &[&'a str],
+    ) -> impl Future<Output = Result<HashMap<&'a str, Found<Self::Device>>, RemoteError>> + Send;
+}
+
+impl MetricWindows for Arc<Profile> {
+    fn window(&self, metric: &str) -> Option<&WindowSpec> {
+        Profile::window(self, metric)
+    }
+}
+
+impl<M: MasterData, N: Now> Windows for Registry<M, N> {
+    type Device = Arc<Profile>;
+
+    async fn resolve<'a>(&self, devices: &[&'a str]) -> Result<HashMap<&'a str, Found<Self::Device>>, RemoteError> {
+        let resolved = Self::resolve(self, devices).await?;
+        let found = resolved.into_iter().map(|(device, resolved)| {
+            let found = match resolved {
+                Resolved::Known(_, profile) => Found::Windows(profile),
+                Resolved::UnknownDevice => {
+                    Found::Nothing(Reason::UnknownDevice, "the registry has no such device any more".to_owned())
+                }
+                Resolved::InvalidDevice(problems) => Found::Nothing(Reason::InvalidDevice, problems.to_string()),
+                Resolved::UnknownProfile(name) => {
+                    Found::Nothing(Reason::UnknownProfile, format!("the registry has no profile {name}"))
+                }
+                Resolved::InvalidProfile(problems) => Found::Nothing(Reason::InvalidProfile, problems.to_string()),
+            };
+            (device, found)
+        });
+        Ok(found.collect())
+    }
+}

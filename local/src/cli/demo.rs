@@ -1,0 +1,90 @@
+//! `myaku demo`: brings the template up, runs the demo on it, prints what came of it.
+
+use super::state::State;
+use super::{Place, interrupted, progress::Bar};
+use crate::demo::report::Report;
+use crate::demo::run::{self, Options, Progress as _};
+use crate::stack::Stack;
+use anyhow::{Result, anyhow, bail};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Devices, at least: fewer, and some model would not be among them.
+const FEWEST_DEVICES: usize = 20;
+
+/// Arguments of `myaku demo`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Messages sent in a second.
+    #[arg(long, default_value_t = 300.0, value_name = "MESSAGES")]
+    rate: f64,
+    /// Devices that send.
+    #[arg(long, default_value_t = 200)]
+    devices: usize,
+    /// For how long messages are sent.
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+    /// Decides what is sent and what befalls it.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Leave everything running afterwards, to look around, until Ctrl-C.
+    #[arg(long)]
+    stay: bool,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Runs the command.
+pub async fn run(args: Args) -> Result<ExitCode> {
+    if args.devices < FEWEST_DEVICES {
+        bail!("--devices is {}: it must be at least {FEWEST_DEVICES}", args.devices);
+    }
+    if !(args.rate > 0.0 && args.rate.is_finite()) || args.seconds == 0 {
+        bail!("--rate and --seconds must be above zero");
+    }
+    let bar = Bar::new();
+    let stack = tokio::select! {
+        stack = args.place.up(&bar) => stack?,
+        () = interrupted() => bail!("interrupted"),
+    };
+    let outcome = tokio::select! {
+        outcome = on(&stack, &args, &bar) => outcome,
+        () = interrupted() => Err(anyhow!("interrupted")),
+    };
+    bar.stage("stopping");
+    args.place.forget();
+    stack.down().await;
+    bar.finish();
+    outcome
+}
+
+async fn on(stack: &Stack, args: &Args, bar: &Bar) -> Result<ExitCode> {
+    let options = Options {
+        rate: args.rate,
+        devices: args.devices,
+        duration: Duration::from_secs(args.seconds),
+        seed: args.seed,
+    };
+    let mut report = Box::pin(run::run(stack, &options, bar)).await?;
+    report.where_next = args.place.where_next(stack, args.stay)?;
+    bar.finish();
+    print(&report, args.json)?;
+    if args.stay {
+        args.place.note(stack)?;
+        eprintln!("\nEverything stays up until Ctrl-C. In another terminal:\n\n{}", State::of(stack)?.exports());
+        interrupted().await;
+    }
+    Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print(report: &Report, as_json: bool) -> Result<()> {
+    if as_json {
+        println!("{}", serde_json::to_string_pretty(report)?);
+    } else {
+        println!("\n{}", report.to_text());
+    }
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! `myaku local`: brings the template up and keeps it running.
+
+use super::state::State;
+use super::{Place, interrupted, progress::Bar};
+use crate::demo::registry;
+use crate::demo::run::Progress as _;
+use crate::stack::Stack;
+use crate::traffic::{Fleet, Settings};
+use anyhow::{Result, bail};
+use std::process::ExitCode;
+
+/// Arguments of `myaku local`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Put the sample profiles of `events/profiles` and so many devices into the registry; 0 for an empty one.
+    #[arg(long, default_value_t = 20, value_name = "DEVICES")]
+    seed_registry: usize,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Runs the command, until Ctrl-C.
+pub async fn run(args: Args) -> Result<ExitCode> {
+    let bar = Bar::new();
+    let stack = tokio::select! {
+        stack = args.place.up(&bar) => stack?,
+        () = interrupted() => bail!("interrupted"),
+    };
+    let outcome = tokio::select! {
+        outcome = serve(&stack, &args, &bar) => outcome,
+        () = interrupted() => Ok(()),
+    };
+    bar.stage("stopping");
+    args.place.forget();
+    stack.down().await;
+    bar.finish();
+    outcome.map(|()| ExitCode::SUCCESS)
+}
+
+async fn serve(stack: &Stack, args: &Args, bar: &Bar) -> Result<()> {
+    let mut devices = Vec::new();
+    if args.seed_registry > 0 {
+        let fleet = Fleet::new(Settings { seed: 1, devices: args.seed_registry });
+        registry::fill(&stack.sdk_config(), &stack.physical_id("RegistryTable")?, fleet.registrations()).await?;
+        devices.extend(fleet.registrations().map(|it| (it.device.clone(), it.facility.clone())));
+    }
+    args.place.note(stack)?;
+    bar.finish();
+    println!("{}", guide(&State::of(stack)?, devices.first()));
+    std::future::pending().await
+}
+
+/// What listens where, and how to speak to it.
+fn guide(state: &State, device: Option<&(String, String)>) -> String {
+    let names = state.resources.iter().map(|(id, name)| format!("  {id:<18}{name}"));
+    let names = names.collect::<Vec<_>>().join("\n");
+    let (host, port) = &state.mqtt;
+    let (device, facility) = device.map_or(("DEVICE", "FACILITY"), |(device, facility)| (device, facility));
+    let ingest = state.resources.get("IngestStream").map_or("", String::as_str);
+    let results = state.resources.get("ResultsTable").map_or("", String::as_str);
+    format!(
+        r#"Everything is up, until Ctrl-C.
+
+Names:
+{names}
+
+For SDKs, the aws command and myaku in another terminal:
+{exports}
+
+MQTT listens on {host}:{port}, Redis at {redis}.
+
+Publish as a device:
+  mosquitto_pub -h {host} -p {port} -q 1 -t dt/myaku/{facility}/{device}/vital \
+    -m '{{"id":"m1","ts":'$(date +%s)',"vital":{{"hr":61,"spo2":"97","temp":98.2}}}}'
+
+Read its results, in Python with the exports above:
+  import boto3
+  from boto3.dynamodb.conditions import Key
+  table = boto3.resource("dynamodb").Table("{results}")
+  print(table.query(KeyConditionExpression=Key("deviceId").eq("{device}"))["Items"])
+
+Put a record on the stream:
+  aws kinesis put-record --stream-name {ingest} --partition-key 1 --cli-binary-format raw-in-base64-out --data hello
+
+Invoke a function:
+  myaku invoke transform --event events/kinesis-vital.json
+"#,
+        exports = state.exports(),
+        redis = state.redis,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn the_guide_names_every_place() {
+        let state = State {
+            process: 1,
+            environment: BTreeMap::from([("AWS_ENDPOINT_URL_S3".to_owned(), "http://127.0.0.1:1".to_owned())]),
+            mqtt: ("127.0.0.1".to_owned(), 1883),
+            redis: "redis://127.0.0.1:6379".to_owned(),
+            resources: BTreeMap::from([("ResultsTable".to_owned(), "results-1".to_owned())]),
+            functions: BTreeMap::new(),
+        };
+        let guide = guide(&state, Some(&("band-0000".to_owned(), "home-1".to_owned())));
+        for place in [
+            "ResultsTable      results-1",
+            "export AWS_ENDPOINT_URL_S3=http://127.0.0.1:1",
+            "MQTT listens on 127.0.0.1:1883, Redis at redis://127.0.0.1:6379",
+            "-t dt/myaku/home-1/band-0000/vital",
+            r#"'{"id":"m1","ts":'$(date +%s)',"vital":{"hr":61,"spo2":"97","temp":98.2}}'"#,
+            r#"Table("results-1")"#,
+        ] {
+            assert!(guide.contains(place), "{place} is not in\n{guide}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Which template is brought up, from what, and where it leaves its files.
+
+use super::state::State;
+use crate::demo::run::Progress;
+use crate::stack::{self, Stack};
+use anyhow::{Context as _, Result, bail};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// How long the archiver waits to fill a batch here, in seconds: on one machine somebody is watching.
+const ARCHIVE_WINDOW: (&str, &str) = ("ArchiveWindowSeconds", "5");
+
+/// Arguments that `myaku demo` and `myaku local` share.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Place {
+    /// The template.
+    #[arg(long, default_value = "template.yaml", value_name = "FILE")]
+    template: PathBuf,
+    /// A parameter of the template.
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
+    parameters: Vec<(String, String)>,
+    /// Where the functions' binaries are; the directory of this program without it.
+    #[arg(long, value_name = "DIR")]
+    binaries: Option<PathBuf>,
+    /// Where the servers, the functions' logs and the state are kept. It is emptied first.
+    #[arg(long, default_value = ".local", value_name = "DIR")]
+    directory: PathBuf,
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    pair.map(|(name, value)| (name.to_owned(), value.to_owned())).ok_or_else(|| "it must be NAME=VALUE".to_owned())
+}
+
+impl Place {
+    /// Brings the template up.
+    pub(super) async fn up(&self, progress: &impl Progress) -> Result<Stack> {
+        progress.stage(&format!("bringing up {}", self.template.display()));
+        let binaries = match &self.binaries {
+            Some(binaries) => binaries.clone(),
+            None => std::env::current_exe()
+                .context("this program's own place is not known: say --binaries")?
+                .parent()
+                .map(PathBuf::from)
+                .unwrap_or_default(),
+        };
+        if !self.template.is_file() {
+            bail!("there is no {}: run this at the root of the repository, or say --template", self.template.display());
+        }
+        std::fs::create_dir_all(&self.directory)
+            .with_context(|| format!("{} cannot be made", self.directory.display()))?;
+        // What the user says comes last, and counts.
+        let parameters = std::iter::once((ARCHIVE_WINDOW.0.to_owned(), ARCHIVE_WINDOW.1.to_owned()))
+            .chain(self.parameters.iter().cloned())
+            .collect::<BTreeMap<_, _>>();
+        let options =
+            stack::Options { template: self.template.clone(), parameters, binaries, directory: self.directory.clone() };
+        Stack::up(options).await.with_context(|| format!("{} cannot be brought up", self.template.display()))
+    }
+
+    /// Notes where `stack` listens, for other commands.
+    pub(super) fn note(&self, stack: &Stack) -> Result<()> {
+        State::of(stack)?.write(&self.directory)
+    }
+
+    /// Takes the note away: the stack stops.
+    pub(super) fn forget(&self) {
+        // Where there is no note, none is left.
+        let _ = std::fs::remove_file(State::file(&self.directory));
+    }
+
+    /// Where to look after a run.
+    pub(super) fn where_next(&self, stack: &Stack, stays: bool) -> Result<Vec<(String, String)>> {
+        let directory = self.directory.display();
+        let mut places = vec![
+            ("the lake's files".to_owned(), format!("find {directory} -path '*raw/*' -name '*.gz' | head")),
+            ("what the functions said".to_owned(), format!("ls {directory}/logs")),
+        ];
+        if stays {
+            let table = stack.physical_id("ResultsTable")?;
+            let query = format!(
+                "aws dynamodb query --table-name {table} --key-condition-expression 'deviceId = :d' \
+                 --expression-attribute-values '{{\":d\":{{\"S\":\"band-0000\"}}}}'"
+            );
+            places.push(("a device's results (with the exports below)".to_owned(), query));
+            places.push(("the devices".to_owned(), "myaku device list".to_owned()));
+        } else {
+            places.push(("the same, left running to look around".to_owned(), "myaku demo --stay".to_owned()));
+        }
+        Ok(places)
+    }
+}

@@ -1,0 +1,190 @@
+//! What a running stack is, noted in a file for the commands that speak to it.
+
+use crate::function::FunctionSpec;
+use crate::stack::Stack;
+use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The logical ids of the template that other commands and people name.
+const RESOURCES: [&str; 7] =
+    ["IngestStream", "ReadingsStream", "LakeBucket", "DeadLetterBucket", "HeadsTable", "RegistryTable", "ResultsTable"];
+const FUNCTIONS: [&str; 3] = ["ArchiverFunction", "TransformFunction", "MovingAverageFunction"];
+
+/// A running stack.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct State {
+    /// The process that runs it.
+    pub(super) process: u32,
+    /// Variables with which SDKs and tools find its servers.
+    pub(super) environment: BTreeMap<String, String>,
+    /// Host and port of the MQTT broker.
+    pub(super) mqtt: (String, u16),
+    /// The URL of Redis or Valkey.
+    pub(super) redis: String,
+    /// Physical names by logical ids.
+    pub(super) resources: BTreeMap<String, String>,
+    /// Its functions by logical ids.
+    pub(super) functions: BTreeMap<String, FunctionState>,
+}
+
+/// A function of a running stack: what it takes to run another environment of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct FunctionState {
+    /// Its binary.
+    pub(super) binary: PathBuf,
+    /// Its environment.
+    pub(super) environment: BTreeMap<String, String>,
+    /// Its time-out in milliseconds.
+    pub(super) timeout_ms: u64,
+    /// Its memory in megabytes.
+    pub(super) memory_mb: u32,
+}
+
+impl State {
+    /// The state of `stack`.
+    pub(super) fn of(stack: &Stack) -> Result<Self> {
+        let endpoints = stack.endpoints();
+        let environment = [
+            ("AWS_ENDPOINT_URL_KINESIS", endpoints.kinesis.as_str()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", endpoints.dynamodb.as_str()),
+            ("AWS_ENDPOINT_URL_S3", endpoints.s3.as_str()),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_DEFAULT_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", "local"),
+            ("AWS_SECRET_ACCESS_KEY", "local"),
+        ];
+        let mut environment = environment
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into_iter()
+            .collect::<BTreeMap<_, _>>();
+        environment.insert("REGISTRY_TABLE".to_owned(), stack.physical_id("RegistryTable")?);
+        environment.insert("REDIS_URL".to_owned(), endpoints.redis.clone());
+        let mut state = Self {
+            process: std::process::id(),
+            environment,
+            mqtt: (endpoints.mqtt.ip().to_string(), endpoints.mqtt.port()),
+            redis: endpoints.redis.clone(),
+            resources: BTreeMap::new(),
+            functions: BTreeMap::new(),
+        };
+        for id in RESOURCES {
+            state.resources.insert(id.to_owned(), stack.physical_id(id)?);
+        }
+        for id in FUNCTIONS {
+            state.functions.insert(id.to_owned(), FunctionState::of(stack.function(id)?.spec()));
+        }
+        Ok(state)
+    }
+
+    /// Where the state of a stack in `directory` is noted.
+    pub(super) fn file(directory: &Path) -> PathBuf {
+        directory.join("state.json")
+    }
+
+    /// Reads the state that was noted in `directory`.
+    pub(super) fn read(directory: &Path) -> Result<Self> {
+        let file = Self::file(directory);
+        let json = std::fs::read(&file)
+            .with_context(|| format!("{} cannot be read: is `myaku local` running here?", file.display()))?;
+        serde_json::from_slice(&json).with_context(|| format!("{} is not as it should be", file.display()))
+    }
+
+    /// Notes the state in `directory`.
+    pub(super) fn write(&self, directory: &Path) -> Result<()> {
+        let file = Self::file(directory);
+        std::fs::write(&file, serde_json::to_vec_pretty(self)?)
+            .with_context(|| format!("{} cannot be written", file.display()))
+    }
+
+    /// The variables as lines for a shell.
+    pub(super) fn exports(&self) -> String {
+        let lines = self.environment.iter().map(|(name, value)| format!("export {name}={value}"));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    /// A function by its logical id (`TransformFunction`) or the name of its binary (`transform`).
+    pub(super) fn function(&self, name: &str) -> Result<(&str, &FunctionState)> {
+        let is_it = |id: &str, function: &FunctionState| {
+            id == name || function.binary.file_name().is_some_and(|binary| binary == name)
+        };
+        let found = self.functions.iter().find(|(id, function)| is_it(id, function));
+        found.map(|(id, function)| (id.as_str(), function)).with_context(|| {
+            let known = self.functions.keys().cloned().collect::<Vec<_>>().join(", ");
+            format!("there is no function {name:?}; there are {known}")
+        })
+    }
+}
+
+impl FunctionState {
+    fn of(spec: &FunctionSpec) -> Self {
+        Self {
+            binary: spec.binary.clone(),
+            environment: spec.environment.clone(),
+            timeout_ms: spec.timeout.as_millis() as u64,
+            memory_mb: spec.memory_mb,
+        }
+    }
+
+    /// One environment of it, which writes to `log`.
+    pub(super) fn spec(&self, name: &str, log: PathBuf) -> FunctionSpec {
+        FunctionSpec {
+            name: name.to_owned(),
+            binary: self.binary.clone(),
+            environment: self.environment.clone(),
+            timeout: Duration::from_millis(self.timeout_ms),
+            memory_mb: self.memory_mb,
+            concurrency: 1,
+            log,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state() -> State {
+        let function = FunctionState {
+            binary: "target/demo/transform".into(),
+            environment: BTreeMap::new(),
+            timeout_ms: 60_000,
+            memory_mb: 256,
+        };
+        State {
+            process: 1,
+            environment: BTreeMap::from([("AWS_REGION".to_owned(), "us-east-1".to_owned())]),
+            mqtt: ("127.0.0.1".to_owned(), 1883),
+            redis: "redis://127.0.0.1:6379".to_owned(),
+            resources: BTreeMap::new(),
+            functions: BTreeMap::from([("TransformFunction".to_owned(), function)]),
+        }
+    }
+
+    #[test]
+    fn a_state_that_was_noted_is_read_back_and_one_that_was_not_says_what_to_do() {
+        let directory = tempfile::tempdir().unwrap();
+        let error = State::read(directory.path()).unwrap_err();
+        assert!(error.to_string().ends_with("is `myaku local` running here?"), "{error}");
+        state().write(directory.path()).unwrap();
+        assert_eq!(State::read(directory.path()).unwrap(), state());
+    }
+
+    #[test]
+    fn a_function_goes_by_its_logical_id_and_by_its_binary() {
+        let state = state();
+        assert_eq!(state.function("transform").unwrap().0, "TransformFunction");
+        assert_eq!(state.function("TransformFunction").unwrap().0, "TransformFunction");
+        let error = state.function("transformer").unwrap_err();
+        assert_eq!(error.to_string(), "there is no function \"transformer\"; there are TransformFunction");
+    }
+
+    #[test]
+    fn exports_are_lines_that_a_shell_takes() {
+        assert_eq!(state().exports(), "export AWS_REGION=us-east-1");
+    }
+}

@@ -1,0 +1,110 @@
+//! What a rule does with a record: Kinesis, Lambda, S3.
+
+use super::sql::{Event, Output, SqlFailure, Substitution};
+use crate::function::Function;
+use anyhow::{Context as _, bail};
+use aws_config::SdkConfig;
+use bytes::Bytes;
+use myaku::stream::Entry;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// Tries of an asynchronous invocation, the first included, as Lambda does by default.
+const INVOCATIONS: u32 = 3;
+
+/// An action of a rule.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Puts the record on a stream.
+    Kinesis {
+        /// The stream's name.
+        stream: String,
+        /// The partition key.
+        partition_key: Substitution,
+    },
+    /// Invokes a function asynchronously.
+    Lambda {
+        /// The function's ARN.
+        arn: String,
+    },
+    /// Puts an object.
+    S3 {
+        /// The bucket.
+        bucket: String,
+        /// The object's key.
+        key: Substitution,
+    },
+}
+
+/// What actions speak to.
+#[derive(Clone, Debug)]
+pub struct Targets {
+    /// Clients for the embedded servers are made from it.
+    pub config: SdkConfig,
+    /// Functions by ARN.
+    pub functions: BTreeMap<String, Function>,
+}
+
+impl Action {
+    /// An action as the template has it: a map with one key.
+    pub(super) fn from_properties(action: &Value) -> anyhow::Result<Self> {
+        let (kind, settings) =
+            action.as_object().and_then(|action| action.iter().next()).context("an action is empty")?;
+        let text = |name: &str| settings[name].as_str().with_context(|| format!("the action {kind} has no {name}"));
+        Ok(match kind.as_str() {
+            // Without a key the service makes one up.
+            "Kinesis" => Self::Kinesis {
+                stream: text("StreamName")?.to_owned(),
+                partition_key: Substitution::parse(settings["PartitionKey"].as_str().unwrap_or("${newuuid()}"))?,
+            },
+            "Lambda" => Self::Lambda { arn: text("FunctionArn")?.to_owned() },
+            "S3" => Self::S3 { bucket: text("BucketName")?.to_owned(), key: Substitution::parse(text("Key")?)? },
+            other => bail!("the action {other} does not run here, only Kinesis, Lambda and S3"),
+        })
+    }
+
+    /// What the error action calls this one: its kind and its target.
+    pub(super) fn names(&self) -> (&'static str, &str) {
+        match self {
+            Self::Kinesis { stream, .. } => ("KinesisAction", stream),
+            Self::Lambda { arn } => ("LambdaAction", arn),
+            Self::S3 { bucket, .. } => ("S3Action", bucket),
+        }
+    }
+}
+
+/// The entry that a Kinesis action puts.
+pub(super) fn entry(partition_key: &Substitution, event: &Event<'_>, output: &Output) -> Result<Entry, SqlFailure> {
+    Ok(Entry {
+        partition_key: partition_key.fill(event, &output.variables, &mut new_uuid)?,
+        explicit_hash_key: None,
+        data: output.record.to_string().into_bytes(),
+    })
+}
+
+pub(super) fn new_uuid() -> String {
+    Uuid::new_v4().to_string()
+}
+
+impl Targets {
+    /// Puts an object.
+    pub(super) async fn put_object(&self, bucket: &str, key: &str, body: Vec<u8>) -> anyhow::Result<()> {
+        let client = aws_sdk_s3::Client::new(&self.config);
+        client.put_object().bucket(bucket).key(key).body(body.into()).send().await?;
+        Ok(())
+    }
+
+    /// Invokes a function until it succeeds or its tries are used up.
+    pub(super) async fn invoke(&self, arn: &str, payload: Bytes) -> anyhow::Result<()> {
+        let function = self.functions.get(arn).with_context(|| format!("there is no function {arn}"))?;
+        let mut tries = 1;
+        loop {
+            match function.invoke(payload.clone()).await {
+                Ok(_) => return Ok(()),
+                Err(error) if tries == INVOCATIONS => return Err(error.into()),
+                Err(_) => tries += 1,
+            }
+        }
+    }
+}

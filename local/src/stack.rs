@@ -1,0 +1,208 @@
+//! The template, up and running on this machine: its servers, resources, functions, mappings and rules.
+
+mod functions;
+mod mappings;
+mod resources;
+
+pub use mappings::MappingStatus;
+
+use crate::function::Function;
+use crate::iot::{Engine, Rule, Targets};
+use crate::servers::{AwsEndpoints, dynamodb, kinesis, mqtt, s3, valkey};
+use crate::template::{Names, Resolved, Template};
+use anyhow::{Context as _, Result};
+use aws_config::SdkConfig;
+use myaku::clock::{Now as _, SystemClock};
+use rand::RngExt as _;
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+/// The stack's name.
+const STACK: &str = "myaku";
+/// The template's parameter for an existing Redis server, which gets the embedded one.
+const REDIS_PARAMETER: &str = "RedisUrl";
+/// How many streams a message can go through, one made from the other.
+const STREAMS_DEEP: usize = 2;
+/// The length of what makes names unique.
+const SUFFIX: usize = 8;
+
+/// What to bring up, from what, and where.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The template.
+    pub template: PathBuf,
+    /// Its parameters; the others have their defaults.
+    pub parameters: BTreeMap<String, String>,
+    /// Where the functions' binaries are.
+    pub binaries: PathBuf,
+    /// Where buckets and logs are kept; what an earlier stack left there is removed.
+    pub directory: PathBuf,
+}
+
+/// The embedded servers, for those who take one away and give it back.
+pub struct Servers {
+    /// Kinesis.
+    pub kinesis: kinesis::Kinesis,
+    /// DynamoDB.
+    pub dynamodb: dynamodb::DynamoDb,
+    /// S3.
+    pub s3: s3::S3,
+    /// Redis or Valkey.
+    pub valkey: valkey::Valkey,
+}
+
+/// Where everything listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Base URL of Kinesis.
+    pub kinesis: String,
+    /// Base URL of DynamoDB.
+    pub dynamodb: String,
+    /// Base URL of S3.
+    pub s3: String,
+    /// The MQTT broker.
+    pub mqtt: SocketAddr,
+    /// URL of Redis.
+    pub redis: String,
+}
+
+/// A stack that is up.
+pub struct Stack {
+    servers: Servers,
+    mqtt: mqtt::Mqtt,
+    resolved: Resolved,
+    functions: BTreeMap<String, Function>,
+    mappings: Vec<mappings::Running>,
+    engine: Engine,
+}
+
+impl Stack {
+    /// Brings a template up. An error names the resource that it is about.
+    pub async fn up(options: Options) -> Result<Self> {
+        let Options { template, parameters, binaries, directory } = options;
+        let directory = prepared(directory)?;
+        let (kinesis, dynamodb, s3, valkey, mqtt) = tokio::try_join!(
+            async { kinesis::start(0).await.context("Kinesis") },
+            async { dynamodb::start(0).await.context("DynamoDB") },
+            async { s3::start(0, &directory.join("s3")).await.context("S3") },
+            async { valkey::start(0).await.context("Redis") },
+            async { mqtt::start(0).await.context("MQTT") },
+        )?;
+        let servers = Servers { kinesis, dynamodb, s3, valkey };
+        let mut given = BTreeMap::from([(REDIS_PARAMETER.to_owned(), servers.valkey.endpoint())]);
+        given.extend(parameters);
+        let resolved = Template::load(&template)?.resolve(&given, &Names::new(STACK, suffix()))?;
+        let endpoints = servers.aws();
+        let config = endpoints.sdk_config();
+        resources::create(&resolved, &config).await?;
+        let functions = functions::start(&resolved, &endpoints, &binaries, &directory)?;
+        let mappings = mappings::start(&resolved, &functions, &config)?;
+        let engine = Engine::start(rules(&resolved)?, targets(&resolved, &functions, config)?, mqtt.tap()?);
+        Ok(Self { servers, mqtt, resolved, functions, mappings, engine })
+    }
+
+    /// Where everything listens.
+    pub fn endpoints(&self) -> Endpoints {
+        let AwsEndpoints { kinesis, dynamodb, s3 } = self.servers.aws();
+        let mqtt = SocketAddr::from((Ipv4Addr::LOCALHOST, self.mqtt.port()));
+        Endpoints { kinesis, dynamodb, s3, mqtt, redis: self.servers.valkey.endpoint() }
+    }
+
+    /// The servers themselves.
+    pub fn servers(&self) -> &Servers {
+        &self.servers
+    }
+
+    /// The name that a resource of the template was given.
+    pub fn physical_id(&self, logical_id: &str) -> Result<String> {
+        let resource = self.resolved.resources.get(logical_id);
+        Ok(resource.with_context(|| format!("the template makes no {logical_id}"))?.physical_id.clone())
+    }
+
+    /// A function, by its logical id.
+    pub fn function(&self, logical_id: &str) -> Result<Function> {
+        self.functions.get(logical_id).cloned().with_context(|| format!("the template makes no function {logical_id}"))
+    }
+
+    /// Configuration for SDK clients of these servers.
+    pub fn sdk_config(&self) -> SdkConfig {
+        self.servers.aws().sdk_config()
+    }
+
+    /// What each event source mapping is doing.
+    pub fn mapping_status(&self) -> Vec<MappingStatus> {
+        self.mappings.iter().map(mappings::Running::status).collect()
+    }
+
+    /// Waits until everything that was on the streams at `since_ms` (milliseconds since the epoch) is processed, and
+    /// what was made of it too.
+    pub async fn caught_up(&self, since_ms: i64) {
+        let mut since_ms = since_ms;
+        // What the first stream's consumers made is on the second one by the time that they have caught up.
+        for _ in 0..STREAMS_DEEP {
+            for mapping in &self.mappings {
+                mapping.handle().caught_up(since_ms).await;
+            }
+            since_ms = SystemClock.now_ms();
+        }
+    }
+
+    /// Messages that the rules were too slow for. They are lost, as those that AWS IoT throttles.
+    pub fn messages_dropped(&self) -> u64 {
+        self.mqtt.dropped()
+    }
+
+    /// Stops everything, in the reverse order. The buckets' files and the logs stay.
+    pub async fn down(self) {
+        drop(self.engine);
+        self.mqtt.stop().await;
+        for mapping in self.mappings {
+            mapping.stop().await;
+        }
+        for function in self.functions.values() {
+            function.stop().await;
+        }
+        self.servers.s3.stop().await;
+        self.servers.dynamodb.stop().await;
+        self.servers.kinesis.stop().await;
+        // A server that is gone already is as good as one that was killed.
+        let _ = self.servers.valkey.kill().await;
+    }
+}
+
+impl Servers {
+    fn aws(&self) -> AwsEndpoints {
+        AwsEndpoints { kinesis: self.kinesis.endpoint(), dynamodb: self.dynamodb.endpoint(), s3: self.s3.endpoint() }
+    }
+}
+
+/// An absolute directory without what an earlier stack left in it.
+fn prepared(directory: PathBuf) -> Result<PathBuf> {
+    let failed = || format!("{} cannot be used", directory.display());
+    for old in ["s3", "logs"] {
+        let old = directory.join(old);
+        if old.exists() {
+            std::fs::remove_dir_all(&old).with_context(failed)?;
+        }
+        std::fs::create_dir_all(&old).with_context(failed)?;
+    }
+    directory.canonicalize().with_context(failed)
+}
+
+fn suffix() -> String {
+    let mut random = rand::rng();
+    (0..SUFFIX).map(|_| char::from(random.random_range(b'a'..=b'z'))).collect()
+}
+
+fn rules(resolved: &Resolved) -> Result<Vec<Rule>> {
+    let rules = resolved.of_kind("AWS::IoT::TopicRule").map(|(id, resource)| {
+        Rule::from_properties(&resource.physical_id, &resource.properties).with_context(|| id.to_owned())
+    });
+    rules.filter_map(Result::transpose).collect()
+}
+
+fn targets(resolved: &Resolved, functions: &BTreeMap<String, Function>, config: SdkConfig) -> Result<Targets> {
+    let by_arn = functions.iter().map(|(id, function)| Ok((resolved.arn(id)?, function.clone())));
+    Ok(Targets { config, functions: by_arn.collect::<Result<_>>()? })
+}

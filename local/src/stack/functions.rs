@@ -1,0 +1,57 @@
+//! The template's functions, as processes of their own binaries.
+
+use crate::function::{Function, FunctionSpec};
+use crate::servers::AwsEndpoints;
+use crate::template::{Resolved, Resource, integer};
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+/// Environments of one function at the same time; an account has 1,000 for all of them.
+const CONCURRENCY: usize = 100;
+/// Lambda's defaults.
+const TIMEOUT_SECONDS: i64 = 3;
+const MEMORY_MB: i64 = 128;
+
+pub(super) fn start(
+    resolved: &Resolved,
+    endpoints: &AwsEndpoints,
+    binaries: &Path,
+    directory: &Path,
+) -> Result<BTreeMap<String, Function>> {
+    let functions = resolved.of_kind("AWS::Serverless::Function").map(|(id, resource)| {
+        let spec = spec(resource, endpoints, binaries, directory).with_context(|| id.to_owned())?;
+        let function = Function::start(spec).with_context(|| id.to_owned())?;
+        Ok((id.to_owned(), function))
+    });
+    functions.collect()
+}
+
+fn spec(resource: &Resource, endpoints: &AwsEndpoints, binaries: &Path, directory: &Path) -> Result<FunctionSpec> {
+    let binary = resource.metadata["BuildProperties"]["Binary"].as_str().context("its Metadata names no Binary")?;
+    let path = binaries.join(binary);
+    if !path.is_file() {
+        bail!("there is no binary {}: type `make build`, or say --binaries", path.display());
+    }
+    let seconds = integer(&resource.properties["Timeout"]).unwrap_or(TIMEOUT_SECONDS);
+    let mut environment: BTreeMap<String, String> =
+        endpoints.environment().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    for (name, value) in resource.properties["Environment"]["Variables"].as_object().into_iter().flatten() {
+        let value = match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        environment.insert(name.clone(), value);
+    }
+    Ok(FunctionSpec {
+        name: resource.physical_id.clone(),
+        binary: path,
+        environment,
+        timeout: Duration::from_secs(u64::try_from(seconds)?),
+        memory_mb: u32::try_from(integer(&resource.properties["MemorySize"]).unwrap_or(MEMORY_MB))?,
+        concurrency: CONCURRENCY,
+        log: directory.join("logs").join(format!("{binary}.log")),
+    })
+}

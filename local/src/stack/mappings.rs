@@ -1,0 +1,166 @@
+//! The event source mappings that the functions' `Events` ask for.
+
+use crate::event_source::kinesis::KinesisSource;
+use crate::event_source::{Filter, Handle, Mapping, S3Destination, Settings, StartingPosition, TokioClock};
+use crate::function::Function;
+use crate::template::{Resolved, flag, integer};
+use anyhow::{Context as _, Result, bail};
+use aws_config::SdkConfig;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+/// For invocations in flight when the stack stops.
+const STOP: Duration = Duration::from_secs(5);
+/// How often an idle shard is polled here. Lambda does so once a second; on one machine somebody is watching, and nobody
+/// else reads the shards but these few consumers.
+const POLL: Duration = Duration::from_millis(250);
+
+/// A mapping at work.
+pub(super) struct Running {
+    name: String,
+    handle: Handle,
+    task: JoinHandle<()>,
+}
+
+/// What a mapping is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MappingStatus {
+    /// The function's logical id and the event's name: `TransformFunction/Ingest`.
+    pub name: String,
+    /// Nothing was left to read at the last look, and nothing is in flight.
+    pub idle: bool,
+    /// Records that were read and are not yet processed.
+    pub lag: u64,
+    /// Invocations that reached the function.
+    pub invocations: u64,
+    /// Of these, those that failed as a whole or in part.
+    pub failures: u64,
+    /// Records that were given up, to the on-failure destination.
+    pub discarded: u64,
+}
+
+impl Running {
+    pub(super) fn status(&self) -> MappingStatus {
+        let status = self.handle.status();
+        MappingStatus {
+            name: self.name.clone(),
+            idle: status.idle,
+            lag: status.lag_records as u64,
+            invocations: status.invocations,
+            failures: status.failures,
+            discarded: status.discarded,
+        }
+    }
+
+    pub(super) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    pub(super) async fn stop(mut self) {
+        self.handle.stop();
+        if tokio::time::timeout(STOP, &mut self.task).await.is_err() {
+            self.task.abort();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+pub(super) fn start(
+    resolved: &Resolved,
+    functions: &BTreeMap<String, Function>,
+    config: &SdkConfig,
+) -> Result<Vec<Running>> {
+    let mut running = Vec::new();
+    for (id, function) in functions {
+        for (event, source) in resolved.resources[id].properties["Events"].as_object().into_iter().flatten() {
+            let name = format!("{id}/{event}");
+            let mapping = mapping(resolved, id, source, function, config).with_context(|| name.clone())?;
+            let handle = mapping.handle();
+            running.push(Running { name, handle, task: tokio::spawn(mapping.run()) });
+        }
+    }
+    Ok(running)
+}
+
+type KinesisMapping = Mapping<KinesisSource, Function, Option<S3Destination>, TokioClock>;
+
+fn mapping(
+    resolved: &Resolved,
+    function_id: &str,
+    event: &Value,
+    function: &Function,
+    config: &SdkConfig,
+) -> Result<KinesisMapping> {
+    let kind = event["Type"].as_str().unwrap_or_default();
+    if kind != "Kinesis" {
+        bail!("an event of type {kind:?} does not run here, only Kinesis");
+    }
+    let properties = &event["Properties"];
+    let stream_arn = stream_arn(resolved, properties["Stream"].as_str().context("it names no Stream")?);
+    let stream =
+        stream_arn.rsplit_once('/').map(|(_, name)| name.to_owned()).context("Stream is no ARN of a stream")?;
+    let settings = settings(properties, &stream_arn, &resolved.arn(function_id)?)?;
+    let destination = match properties["DestinationConfig"]["OnFailure"]["Destination"].as_str() {
+        None => None,
+        Some(arn) => {
+            let bucket =
+                arn.strip_prefix("arn:aws:s3:::").with_context(|| format!("the destination {arn} is no bucket"))?;
+            Some(S3Destination::new(config, bucket))
+        }
+    };
+    let source = KinesisSource::new(config, stream);
+    Ok(Mapping::new(settings, source, function.clone(), destination, TokioClock::start(), rand::random())?)
+}
+
+/// A stream's ARN, also where a consumer of it is named.
+fn stream_arn(resolved: &Resolved, named: &str) -> String {
+    let mut consumers = resolved.of_kind("AWS::Kinesis::StreamConsumer");
+    let consumer = consumers.find(|(_, consumer)| consumer.physical_id == named);
+    consumer.and_then(|(_, consumer)| consumer.properties["StreamARN"].as_str()).unwrap_or(named).to_owned()
+}
+
+fn settings(properties: &Value, stream_arn: &str, function_arn: &str) -> Result<Settings> {
+    let position = match properties["StartingPosition"].as_str() {
+        Some("TRIM_HORIZON") => StartingPosition::TrimHorizon,
+        Some("LATEST") => StartingPosition::Latest,
+        other => bail!("StartingPosition {other:?} does not run here"),
+    };
+    let number = |name: &str| integer(&properties[name]);
+    // Lambda's -1 is without end.
+    let bounded = |name: &str| number(name).filter(|value| *value >= 0);
+    let mut settings = Settings::new(&Uuid::new_v4().to_string(), stream_arn, function_arn, position);
+    if let Some(size) = number("BatchSize") {
+        settings.batch_size = usize::try_from(size)?;
+    }
+    if let Some(seconds) = number("MaximumBatchingWindowInSeconds") {
+        settings.window = Duration::from_secs(u64::try_from(seconds)?);
+    }
+    if let Some(factor) = number("ParallelizationFactor") {
+        settings.parallelization = usize::try_from(factor)?;
+    }
+    settings.max_retries = bounded("MaximumRetryAttempts").map(u32::try_from).transpose()?;
+    settings.max_age = bounded("MaximumRecordAgeInSeconds").map(|seconds| Duration::from_secs(seconds as u64));
+    settings.tumbling_window = bounded("TumblingWindowInSeconds").map(|seconds| Duration::from_secs(seconds as u64));
+    settings.bisect = flag(&properties["BisectBatchOnFunctionError"]);
+    let responses = properties["FunctionResponseTypes"].as_array();
+    settings.report_batch_item_failures =
+        responses.is_some_and(|types| types.iter().any(|one| one == "ReportBatchItemFailures"));
+    let patterns: Vec<&str> = properties["FilterCriteria"]["Filters"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|filter| filter["Pattern"].as_str())
+        .collect();
+    settings.filter = if patterns.is_empty() { None } else { Some(Filter::new(&patterns)?) };
+    settings.enabled = properties["Enabled"].is_null() || flag(&properties["Enabled"]);
+    settings.poll_interval = POLL;
+    Ok(settings)
+}

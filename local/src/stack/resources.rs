@@ -1,0 +1,92 @@
+//! Streams, tables and buckets, made in the embedded servers.
+
+use crate::template::{Resolved, Resource, integer};
+use anyhow::{Context as _, Result, bail};
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
+use aws_sdk_kinesis::types::StreamStatus;
+use serde_json::Value;
+use std::time::Duration;
+
+/// What is made elsewhere: by `functions` and `iot`.
+const ELSEWHERE: [&str; 2] = ["AWS::Serverless::Function", "AWS::IoT::TopicRule"];
+/// What one machine has no use for: permissions, logs, alarms and who is told, consumers with a read capacity of their own.
+const NOT_HERE: [&str; 9] = [
+    "AWS::IAM::Role",
+    "AWS::Logs::LogGroup",
+    "AWS::Logs::MetricFilter",
+    "AWS::S3::BucketPolicy",
+    "AWS::IoT::Policy",
+    "AWS::SNS::Topic",
+    "AWS::SNS::Subscription",
+    "AWS::CloudWatch::Alarm",
+    "AWS::Kinesis::StreamConsumer",
+];
+/// Until a new stream or table can be used.
+const READY: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(20);
+
+pub(super) async fn create(resolved: &Resolved, config: &SdkConfig) -> Result<()> {
+    for (id, resource) in &resolved.resources {
+        match resource.kind.as_str() {
+            "AWS::Kinesis::Stream" => stream(resource, config).await.with_context(|| id.clone())?,
+            "AWS::DynamoDB::Table" => table(resource, config).await.with_context(|| id.clone())?,
+            "AWS::S3::Bucket" => {
+                let client = aws_sdk_s3::Client::new(config);
+                client.create_bucket().bucket(&resource.physical_id).send().await.with_context(|| id.clone())?;
+            }
+            kind if ELSEWHERE.contains(&kind) || NOT_HERE.contains(&kind) => {}
+            kind => bail!("{id}: {kind} does not run on this machine"),
+        }
+    }
+    Ok(())
+}
+
+async fn stream(resource: &Resource, config: &SdkConfig) -> Result<()> {
+    let client = aws_sdk_kinesis::Client::new(config);
+    let name = &resource.physical_id;
+    let shards = integer(&resource.properties["ShardCount"]).context("it has no ShardCount")?;
+    client.create_stream().stream_name(name).shard_count(i32::try_from(shards)?).send().await?;
+    let active = async {
+        loop {
+            let answer = client.describe_stream_summary().stream_name(name).send().await?;
+            let status = answer.stream_description_summary.map(|summary| summary.stream_status);
+            if status == Some(StreamStatus::Active) {
+                return anyhow::Ok(());
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    tokio::time::timeout(READY, active).await.context("it did not become active")??;
+    if let Some(hours) = integer(&resource.properties["RetentionPeriodHours"]).filter(|hours| *hours > 24) {
+        let call = client.increase_stream_retention_period().stream_name(name);
+        call.retention_period_hours(i32::try_from(hours)?).send().await?;
+    }
+    Ok(())
+}
+
+async fn table(resource: &Resource, config: &SdkConfig) -> Result<()> {
+    let client = aws_sdk_dynamodb::Client::new(config);
+    let mut call = client.create_table().table_name(&resource.physical_id).billing_mode(BillingMode::PayPerRequest);
+    for definition in list(&resource.properties["AttributeDefinitions"]) {
+        let kind = ScalarAttributeType::from(text(definition, "AttributeType")?);
+        let name = text(definition, "AttributeName")?;
+        call = call
+            .attribute_definitions(AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build()?);
+    }
+    for key in list(&resource.properties["KeySchema"]) {
+        let kind = KeyType::from(text(key, "KeyType")?);
+        let name = text(key, "AttributeName")?;
+        call = call.key_schema(KeySchemaElement::builder().attribute_name(name).key_type(kind).build()?);
+    }
+    call.send().await?;
+    Ok(())
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> Result<&'a str> {
+    value[name].as_str().with_context(|| format!("{name} is missing"))
+}
