@@ -147,8 +147,17 @@ impl<'a> Scope<'a> {
         let pseudo = self.names.pseudo(name);
         let named = pseudo.or_else(|| self.kinds.get(name).map(|kind| self.names.physical_id(name, kind)));
         named
+            .or_else(|| self.is_mapping(name).then(|| self.names.physical_id(name, "AWS::Lambda::EventSourceMapping")))
             .map(|id| Some(Value::String(id)))
             .ok_or_else(|| TemplateError::at(place, format!("there is nothing called {name}")))
+    }
+
+    /// Whether SAM makes an event source mapping of that name: it is named after its function and the event in it.
+    fn is_mapping(&self, name: &str) -> bool {
+        section(self.template, "Resources").any(|(function, resource)| {
+            name.strip_prefix(function.as_str())
+                .is_some_and(|event| resource["Properties"]["Events"].get(event).is_some())
+        })
     }
 
     fn attribute(&self, resource: &str, attribute: &str, place: &str) -> Result<Value, TemplateError> {

@@ -112,4 +112,7 @@ fn the_projects_own_template_resolves_with_a_redis_server_given() {
     assert_eq!(transform["REDIS_URL"], "redis://127.0.0.1:6379");
     assert_eq!(transform["READINGS_STREAM"], "myaku-ReadingsStream-abc123");
     assert!(!resolved.resources.contains_key("Cache"));
+    // SAM names a mapping after its function and event, and an alarm may name it.
+    let alarm = &resolved.resources["TransformGaveUpAlarm"].properties;
+    assert_eq!(alarm["Dimensions"][0]["Value"], "myaku-TransformFunctionIngest-abc123");
 }

@@ -99,7 +99,7 @@ async fn read_shard(client: &Client, stream: &str, shard: &str, contents: &mut C
             contents.records.extend(user_records(
                 shard,
                 record.sequence_number(),
-                record.partition_key(),
+                record.partition_key().unwrap_or_default(),
                 arrived.to_millis().context("a time of arrival is out of bounds")?,
                 record.data().as_ref(),
             ));
