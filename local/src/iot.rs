@@ -78,7 +78,8 @@ mod tests {
 
     #[test]
     fn what_does_not_run_here_is_told() {
-        let action = json!({ "Sql": "SELECT * FROM '#'", "AwsIotSqlVersion": "2016-03-23", "Actions": [{ "Sqs": {} }] });
+        let action =
+            json!({ "Sql": "SELECT * FROM '#'", "AwsIotSqlVersion": "2016-03-23", "Actions": [{ "Sqs": {} }] });
         let error = Rule::from_properties("r", &json!({ "TopicRulePayload": action })).unwrap_err();
         assert_eq!(error.to_string(), "the action Sqs does not run here, only Kinesis, Lambda and S3");
         let old = json!({ "Sql": "SELECT * FROM '#'", "Actions": [] });

@@ -1,9 +1,19 @@
 //! Kinesis Data Streams: every operation, with the throughput limits of each shard enforced.
+//!
+//! Two things differ from AWS. Times of arrival are cut to whole seconds, so that a record can seem to have arrived up to
+//! a second before it was sent. And `UpdateShardCount` makes shards without parents: split and merge instead.
 
 use super::listener::Listener;
 use super::{ACCOUNT, REGION};
+use axum::body::{Body, to_bytes};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
 use ferrokinesis::store::StoreOptions;
 use futures::FutureExt as _;
+use std::sync::Arc;
+use tokio::sync::RwLock;
 
 /// Open shards of all streams together. The real quota is 20,000 in the large regions.
 const SHARD_LIMIT: u32 = 10_000;
@@ -33,7 +43,9 @@ pub async fn start(port: u16) -> anyhow::Result<Kinesis> {
         aws_region: REGION.into(),
         ..StoreOptions::default()
     });
-    let app = app.layer(axum::extract::DefaultBodyLimit::max(REQUEST_BYTES_MAX));
+    let app = app
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
+        .layer(from_fn_with_state(Arc::new(RwLock::new(())), puts_apart_from_reads));
     let listener = Listener::start(port, move |socket, stopped| {
         let app = app.clone();
         async move {
@@ -44,6 +56,29 @@ pub async fn start(port: u16) -> anyhow::Result<Kinesis> {
     })
     .await?;
     Ok(Kinesis { listener })
+}
+
+/// Lets no read see a put half done. The server numbers a record before it stores it: of two puts at the same time, a read
+/// could return the later one, and its iterator would be past the earlier one for ever.
+async fn puts_apart_from_reads(State(gate): State<Arc<RwLock<()>>>, request: Request, next: Next) -> Response {
+    let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
+    let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+    if !matches!(operation.as_str(), "PutRecord" | "PutRecords" | "GetRecords") {
+        return next.run(request).await;
+    }
+    // The whole request first: who is slow to send it must not hold up the others.
+    let (head, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, REQUEST_BYTES_MAX).await else {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    };
+    let request = Request::from_parts(head, Body::from(body));
+    if operation == "GetRecords" {
+        let _reading = gate.read().await;
+        next.run(request).await
+    } else {
+        let _putting = gate.write().await;
+        next.run(request).await
+    }
 }
 
 impl Kinesis {
@@ -70,6 +105,7 @@ mod tests {
     use aws_sdk_kinesis::Client;
     use aws_sdk_kinesis::primitives::Blob;
     use aws_sdk_kinesis::types::PutRecordsRequestEntry;
+    use futures::StreamExt as _;
 
     fn client(kinesis: &Kinesis) -> Client {
         let endpoint = kinesis.endpoint();
@@ -116,6 +152,32 @@ mod tests {
             .unwrap();
         let records = client.get_records().set_shard_iterator(iterator.shard_iterator).send().await.unwrap();
         assert_eq!(records.records().first().unwrap().sequence_number(), first.sequence_number());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_reader_at_the_tip_misses_nothing_of_many_writers() {
+        const RECORDS: usize = 900;
+        let kinesis = start(0).await.unwrap();
+        let client = client(&kinesis);
+        create(&client, "s").await;
+        let shards = client.list_shards().stream_name("s").send().await.unwrap();
+        let iterator = client.get_shard_iterator().stream_name("s").shard_id(shards.shards()[0].shard_id());
+        let iterator = iterator.shard_iterator_type(aws_sdk_kinesis::types::ShardIteratorType::TrimHorizon);
+        let mut iterator = iterator.send().await.unwrap().shard_iterator.unwrap();
+        let writers = futures::stream::iter(0..RECORDS).for_each_concurrent(16, |n| {
+            let put = client.put_record().stream_name("s").partition_key("k").data(Blob::new(n.to_string())).send();
+            async move { drop(put.await.unwrap()) }
+        });
+        let reader = async {
+            let mut seen = std::collections::BTreeSet::new();
+            while seen.len() < RECORDS {
+                let read = client.get_records().shard_iterator(&iterator).send().await.unwrap();
+                seen.extend(read.records.into_iter().map(|record| record.data.into_inner()));
+                iterator = read.next_shard_iterator.unwrap();
+            }
+        };
+        let both = futures::future::join(writers, reader);
+        tokio::time::timeout(std::time::Duration::from_secs(60), both).await.expect("the reader sees every record");
     }
 
     #[tokio::test]

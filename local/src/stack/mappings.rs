@@ -105,12 +105,14 @@ fn mapping(
     }
     let properties = &event["Properties"];
     let stream_arn = stream_arn(resolved, properties["Stream"].as_str().context("it names no Stream")?);
-    let stream = stream_arn.rsplit_once('/').map(|(_, name)| name.to_owned()).context("Stream is no ARN of a stream")?;
+    let stream =
+        stream_arn.rsplit_once('/').map(|(_, name)| name.to_owned()).context("Stream is no ARN of a stream")?;
     let settings = settings(properties, &stream_arn, &resolved.arn(function_id)?)?;
     let destination = match properties["DestinationConfig"]["OnFailure"]["Destination"].as_str() {
         None => None,
         Some(arn) => {
-            let bucket = arn.strip_prefix("arn:aws:s3:::").with_context(|| format!("the destination {arn} is no bucket"))?;
+            let bucket =
+                arn.strip_prefix("arn:aws:s3:::").with_context(|| format!("the destination {arn} is no bucket"))?;
             Some(S3Destination::new(config, bucket))
         }
     };

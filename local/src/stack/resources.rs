@@ -1,10 +1,10 @@
 //! Streams, tables and buckets, made in the embedded servers.
 
-use crate::template::{Resolved, Resource, integer};
+use crate::template::{Resolved, Resource, flag, integer};
 use anyhow::{Context as _, Result, bail};
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TimeToLiveSpecification,
 };
 use aws_sdk_kinesis::types::StreamStatus;
 use serde_json::Value;
@@ -69,14 +69,12 @@ async fn stream(resource: &Resource, config: &SdkConfig) -> Result<()> {
 
 async fn table(resource: &Resource, config: &SdkConfig) -> Result<()> {
     let client = aws_sdk_dynamodb::Client::new(config);
-    let mut call =
-        client.create_table().table_name(&resource.physical_id).billing_mode(BillingMode::PayPerRequest);
+    let mut call = client.create_table().table_name(&resource.physical_id).billing_mode(BillingMode::PayPerRequest);
     for definition in list(&resource.properties["AttributeDefinitions"]) {
         let kind = ScalarAttributeType::from(text(definition, "AttributeType")?);
         let name = text(definition, "AttributeName")?;
-        call = call.attribute_definitions(
-            AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build()?,
-        );
+        call = call
+            .attribute_definitions(AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build()?);
     }
     for key in list(&resource.properties["KeySchema"]) {
         let kind = KeyType::from(text(key, "KeyType")?);
@@ -84,6 +82,12 @@ async fn table(resource: &Resource, config: &SdkConfig) -> Result<()> {
         call = call.key_schema(KeySchemaElement::builder().attribute_name(name).key_type(kind).build()?);
     }
     call.send().await?;
+    let expiry = &resource.properties["TimeToLiveSpecification"];
+    if flag(&expiry["Enabled"]) {
+        let expiry = TimeToLiveSpecification::builder().attribute_name(text(expiry, "AttributeName")?).enabled(true);
+        let call = client.update_time_to_live().table_name(&resource.physical_id);
+        call.time_to_live_specification(expiry.build()?).send().await?;
+    }
     Ok(())
 }
 

@@ -36,7 +36,11 @@ pub struct SqlFailure(String);
 
 impl Statement {
     /// Evaluates it, with an id from `new_uuid` for each `newuuid()`. None if the condition does not hold.
-    pub fn evaluate(&self, event: &Event<'_>, new_uuid: &mut dyn FnMut() -> String) -> Result<Option<Output>, SqlFailure> {
+    pub fn evaluate(
+        &self,
+        event: &Event<'_>,
+        new_uuid: &mut dyn FnMut() -> String,
+    ) -> Result<Option<Output>, SqlFailure> {
         let mut scope = Scope::new(event, new_uuid);
         for (name, expression) in &self.variables {
             let value = scope.value(expression)?.unwrap_or_default();
@@ -126,12 +130,10 @@ impl<'a, 'b> Scope<'a, 'b> {
                 Some(value.ok_or_else(|| SqlFailure(format!("@{name} is not set")))?)
             }
             Expression::Call(function, arguments) => self.call(*function, arguments)?,
-            Expression::Compare(comparison, left, right) => {
-                match (self.value(left)?, self.value(right)?) {
-                    (Some(left), Some(right)) => Some(Value::Bool(compare(*comparison, &left, &right))),
-                    _ => None,
-                }
-            }
+            Expression::Compare(comparison, left, right) => match (self.value(left)?, self.value(right)?) {
+                (Some(left), Some(right)) => Some(Value::Bool(compare(*comparison, &left, &right))),
+                _ => None,
+            },
             Expression::And(left, right) => Some(Value::Bool(self.holds(left)? && self.holds(right)?)),
             Expression::Or(left, right) => Some(Value::Bool(self.holds(left)? || self.holds(right)?)),
             Expression::Not(inner) => Some(Value::Bool(!self.holds(inner)?)),

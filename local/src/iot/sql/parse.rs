@@ -202,7 +202,10 @@ impl Parser {
             // `topic()` is the whole topic.
             let missing_is_fine = function == Function::Topic && found.is_empty();
             if found.len() != arguments && !missing_is_fine {
-                return Err(SqlError { at, problem: format!("{word} takes {arguments} arguments, not {}", found.len()) });
+                return Err(SqlError {
+                    at,
+                    problem: format!("{word} takes {arguments} arguments, not {}", found.len()),
+                });
             }
             return Ok(Expression::Call(function, found));
         }

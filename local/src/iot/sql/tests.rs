@@ -33,7 +33,8 @@ fn the_ingest_rule_makes_a_message_of_any_bytes() {
 
 #[test]
 fn a_condition_on_the_payload_chooses_messages() {
-    let sql = "SELECT *, topic() AS topic FROM '#' WHERE state.level > 3 AND NOT (kind = 'test' OR topic(5) <> 'vital')";
+    let sql =
+        "SELECT *, topic() AS topic FROM '#' WHERE state.level > 3 AND NOT (kind = 'test' OR topic(5) <> 'vital')";
     let output = evaluate(sql, br#"{"state":{"level":4}}"#).unwrap().unwrap();
     assert_eq!(output.record, json!({ "state": { "level": 4 }, "topic": "dt/myaku/home-3/bed-17/vital" }));
     assert_eq!(evaluate(sql, br#"{"state":{"level":3}}"#).unwrap(), None);
