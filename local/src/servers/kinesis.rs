@@ -105,15 +105,19 @@ mod tests {
     use aws_sdk_kinesis::Client;
     use aws_sdk_kinesis::primitives::Blob;
     use aws_sdk_kinesis::types::PutRecordsRequestEntry;
-    use futures::StreamExt as _;
+    use aws_sdk_kinesis::types::ShardIteratorType;
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
 
     fn client(kinesis: &Kinesis) -> Client {
         let endpoint = kinesis.endpoint();
         Client::new(&AwsEndpoints { kinesis: endpoint.clone(), dynamodb: endpoint.clone(), s3: endpoint }.sdk_config())
     }
 
-    async fn create(client: &Client, stream: &str) {
-        client.create_stream().stream_name(stream).shard_count(1).send().await.unwrap();
+    async fn create(client: &Client, stream: &str, shards: i32) {
+        client.create_stream().stream_name(stream).shard_count(shards).send().await.unwrap();
         while client
             .describe_stream_summary()
             .stream_name(stream)
@@ -134,7 +138,7 @@ mod tests {
     async fn records_live_through_a_stop_and_nobody_is_served_meanwhile() {
         let kinesis = start(0).await.unwrap();
         let client = client(&kinesis);
-        create(&client, "s").await;
+        create(&client, "s", 1).await;
         let put = || client.put_record().stream_name("s").partition_key("k").data(Blob::new("x")).send();
         let first = put().await.unwrap();
 
@@ -146,7 +150,7 @@ mod tests {
             .get_shard_iterator()
             .stream_name("s")
             .shard_id(first.shard_id())
-            .shard_iterator_type(aws_sdk_kinesis::types::ShardIteratorType::TrimHorizon)
+            .shard_iterator_type(ShardIteratorType::TrimHorizon)
             .send()
             .await
             .unwrap();
@@ -156,35 +160,46 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_reader_at_the_tip_misses_nothing_of_many_writers() {
-        const RECORDS: usize = 900;
+        // Under what the shards take in a second, in calls long enough to overlap.
+        const CALLS: usize = 14;
+        const RECORDS: usize = 250;
         let kinesis = start(0).await.unwrap();
         let client = client(&kinesis);
-        create(&client, "s").await;
-        let shards = client.list_shards().stream_name("s").send().await.unwrap();
-        let iterator = client.get_shard_iterator().stream_name("s").shard_id(shards.shards()[0].shard_id());
-        let iterator = iterator.shard_iterator_type(aws_sdk_kinesis::types::ShardIteratorType::TrimHorizon);
-        let mut iterator = iterator.send().await.unwrap().shard_iterator.unwrap();
-        let writers = futures::stream::iter(0..RECORDS).for_each_concurrent(16, |n| {
-            let put = client.put_record().stream_name("s").partition_key("k").data(Blob::new(n.to_string())).send();
-            async move { drop(put.await.unwrap()) }
-        });
+        create(&client, "s", 4).await;
+        let mut iterators = Vec::new();
+        for shard in client.list_shards().stream_name("s").send().await.unwrap().shards() {
+            let iterator = client.get_shard_iterator().stream_name("s").shard_id(shard.shard_id());
+            let iterator = iterator.shard_iterator_type(ShardIteratorType::TrimHorizon).send().await.unwrap();
+            iterators.push(iterator.shard_iterator.unwrap());
+        }
+        let put = |call: usize| {
+            let entry = |n: usize| {
+                let key = format!("{call}-{n}");
+                PutRecordsRequestEntry::builder().data(Blob::new(key.clone())).partition_key(key).build().unwrap()
+            };
+            client.put_records().stream_name("s").set_records(Some((0..RECORDS).map(entry).collect())).send()
+        };
+        let writers = futures::future::join_all((0..CALLS).map(put));
         let reader = async {
-            let mut seen = std::collections::BTreeSet::new();
-            while seen.len() < RECORDS {
-                let read = client.get_records().shard_iterator(&iterator).send().await.unwrap();
-                seen.extend(read.records.into_iter().map(|record| record.data.into_inner()));
-                iterator = read.next_shard_iterator.unwrap();
+            let mut seen = BTreeSet::new();
+            while seen.len() < CALLS * RECORDS {
+                for iterator in &mut iterators {
+                    let read = client.get_records().shard_iterator(&*iterator).send().await.unwrap();
+                    seen.extend(read.records.into_iter().map(|record| record.data.into_inner()));
+                    *iterator = read.next_shard_iterator.unwrap();
+                }
             }
         };
         let both = futures::future::join(writers, reader);
-        tokio::time::timeout(std::time::Duration::from_secs(60), both).await.expect("the reader sees every record");
+        let (written, ()) = tokio::time::timeout(PATIENCE, both).await.expect("the reader sees every record");
+        assert!(written.into_iter().all(|call| call.unwrap().failed_record_count == Some(0)));
     }
 
     #[tokio::test]
     async fn a_shard_takes_a_mebibyte_a_second_and_throttles_beyond() {
         let kinesis = start(0).await.unwrap();
         let client = client(&kinesis);
-        create(&client, "s").await;
+        create(&client, "s", 1).await;
         let entry = |_| {
             let data = Blob::new(vec![0; 500 << 10]);
             PutRecordsRequestEntry::builder().partition_key("k").data(data).build().unwrap()
