@@ -2,7 +2,11 @@
 
 use super::{Names, TemplateError, section, text};
 use serde_json::{Map, Value};
+use std::cell::Cell;
 use std::collections::BTreeMap;
+
+/// Conditions within conditions, at most: more is a circle.
+const DEPTH_MAX: usize = 32;
 
 /// What the functions refer to.
 pub(super) struct Scope<'a> {
@@ -11,6 +15,8 @@ pub(super) struct Scope<'a> {
     names: &'a Names,
     /// The types of all resources, made or not: a reference to one without is a mistake.
     kinds: BTreeMap<String, &'a str>,
+    /// How many named conditions are being decided, each within the one before.
+    depth: Cell<usize>,
 }
 
 impl<'a> Scope<'a> {
@@ -24,21 +30,22 @@ impl<'a> Scope<'a> {
             let kind = resource["Type"].as_str();
             let kind = kind.ok_or_else(|| TemplateError::at(&format!("Resources.{id}"), "it has no Type"))?;
             kinds.insert(id.clone(), kind);
-            // SAM makes a mapping of each of a function's streams, and calls it by both names.
-            for (event, source) in section(&resource["Properties"], "Events") {
-                if source["Type"] == "Kinesis" {
-                    kinds.insert(format!("{id}{event}"), "AWS::Lambda::EventSourceMapping");
-                }
-            }
+            kinds.extend(made_by_sam(id, kind, resource));
         }
-        Ok(Self { template, parameters, names, kinds })
+        Ok(Self { template, parameters, names, kinds, depth: Cell::default() })
     }
 
     /// Whether a condition of the template holds.
     pub(super) fn condition(&self, name: &str, place: &str) -> Result<bool, TemplateError> {
         match &self.template["Conditions"][name] {
             Value::Null => Err(TemplateError::at(place, format!("there is no condition {name}"))),
-            condition => self.truth(condition, &format!("Conditions.{name}")),
+            _ if self.depth.get() > DEPTH_MAX => Err(TemplateError::at(place, format!("{name} depends on itself"))),
+            condition => {
+                self.depth.set(self.depth.get() + 1);
+                let truth = self.truth(condition, &format!("Conditions.{name}"));
+                self.depth.set(self.depth.get() - 1);
+                truth
+            }
         }
     }
 
@@ -139,6 +146,7 @@ impl<'a> Scope<'a> {
         if let Some(value) = self.parameters.get(name) {
             let list = self.template["Parameters"][name]["Type"].as_str().is_some_and(|kind| kind.contains("List"));
             return Ok(Some(if list {
+                // An empty text is a list of one empty text, as on AWS: templates ask for that by its first item.
                 value.split(',').map(|item| Value::String(item.trim().to_owned())).collect()
             } else {
                 Value::String(value.clone())
@@ -193,6 +201,22 @@ impl<'a> Scope<'a> {
         result.push_str(rest);
         Ok(result)
     }
+}
+
+/// What SAM makes beside a function, as other resources refer to it: a mapping for each stream among its events, and a
+/// role if it names none.
+fn made_by_sam(id: &str, kind: &str, resource: &Value) -> Vec<(String, &'static str)> {
+    if kind != "AWS::Serverless::Function" {
+        return Vec::new();
+    }
+    let properties = &resource["Properties"];
+    let streams = section(properties, "Events").filter(|(_, event)| event["Type"] == "Kinesis");
+    let mut made: Vec<_> =
+        streams.map(|(event, _)| (format!("{id}{event}"), "AWS::Lambda::EventSourceMapping")).collect();
+    if properties["Role"].is_null() {
+        made.push((format!("{id}Role"), "AWS::IAM::Role"));
+    }
+    made
 }
 
 /// The function that a value calls: a map with one key that is a function's name.
