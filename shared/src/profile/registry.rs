@@ -4,6 +4,7 @@
 //! it came through. An entry that is due while the store is down is used up to [`LONGEST_USE`], and not beyond; that
 //! there is *no* such device or profile is believed for a third of the time, and never while the store is down.
 
+#[cfg(feature = "dynamodb")]
 mod batches;
 mod cache;
 mod device;
