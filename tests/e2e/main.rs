@@ -1,3 +1,4 @@
 //! End-to-end tests.
 
+mod lake;
 mod master_data;
