@@ -1,7 +1,6 @@
-//! Each port's suite against the server that its adapter is for.
+//! The suites of the ports to streams, states and results, against the servers that their adapters are for.
 
 use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
-use myaku::archive::{self, DynamoDbHeads, S3Lake};
 use myaku::results::dynamodb::DynamoDbResults;
 use myaku::stream::kinesis::KinesisStream;
 use myaku::valkey::{Connection, Settings};
@@ -24,25 +23,6 @@ async fn table(client: &aws_sdk_dynamodb::Client, name: &str, keys: [&str; 2]) -
             .key_schema(KeySchemaElement::builder().attribute_name(key).key_type(kind).build()?);
     }
     call.send().await?;
-    Ok(())
-}
-
-#[tokio::test]
-async fn s3_is_a_lake() -> anyhow::Result<()> {
-    let directory = tempfile::tempdir()?;
-    let server = servers::s3::start(0, directory.path()).await?;
-    let config = AwsEndpoints { s3: server.endpoint(), ..endpoints() }.sdk_config();
-    aws_sdk_s3::Client::new(&config).create_bucket().bucket("lake").send().await?;
-    archive::conformance::lake(S3Lake::new(&config, "lake")).await;
-    Ok(())
-}
-
-#[tokio::test]
-async fn dynamodb_holds_the_archivers_heads() -> anyhow::Result<()> {
-    let server = servers::dynamodb::start(0).await?;
-    let config = AwsEndpoints { dynamodb: server.endpoint(), ..endpoints() }.sdk_config();
-    table(&aws_sdk_dynamodb::Client::new(&config), "heads", ["stream", "shard"]).await?;
-    archive::conformance::heads(DynamoDbHeads::new(&config, "heads")).await;
     Ok(())
 }
 
