@@ -35,9 +35,6 @@ class Resolver:
         self.template = template
         self.ids = ids
         self.values = {name: p.get("Default") for name, p in template["Parameters"].items()} | parameters
-        for name, parameter in template["Parameters"].items():
-            if parameter["Type"] == "CommaDelimitedList":
-                self.values[name] = str(self.values[name]).split(",")
         self.values |= {"AWS::Region": REGION, "AWS::AccountId": account, "AWS::Partition": "aws", "AWS::NoValue": None}
 
     def arn(self, name):
@@ -99,8 +96,8 @@ class Resolver:
                     return any(map(self, argument))
                 case "Fn::Join":
                     return argument[0].join(map(str, self(argument[1])))
-                case "Fn::Select":
-                    return self(argument[1])[int(argument[0])]
+                case "Fn::Split":
+                    return str(self(argument[1])).split(argument[0])
                 case "Fn::FindInMap":
                     table, first, second = self(argument)
                     return self.template["Mappings"][table][str(first)][second]

@@ -7,6 +7,7 @@ pub mod local;
 mod place;
 pub mod profile;
 mod progress;
+mod registry;
 mod state;
 
 use place::Place;

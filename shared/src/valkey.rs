@@ -263,10 +263,12 @@ impl Connection {
 
 impl Route {
     async fn command(&mut self, command: &Cmd) -> Result<Value, RedisError> {
-        match self {
-            Self::Node(node) => node.req_packed_command(command).await,
-            Self::Cluster(cluster) => cluster.req_packed_command(command).await,
-        }
+        let answer = match self {
+            Self::Node(node) => node.req_packed_command(command).await?,
+            Self::Cluster(cluster) => cluster.req_packed_command(command).await?,
+        };
+        // A server's error comes as a value here.
+        answer.extract_error()
     }
 
     /// One pipeline to a node. A cluster's pipeline is for one slot, so there the commands go side by side: the client
@@ -284,8 +286,8 @@ impl Route {
             Self::Cluster(cluster) => {
                 stream::iter(commands.to_vec())
                     .map(|command| {
-                        let mut cluster = cluster.clone();
-                        async move { cluster.req_packed_command(&command).await }
+                        let mut route = Self::Cluster(cluster.clone());
+                        async move { route.command(&command).await }
                     })
                     .buffered(CLUSTER_CONCURRENCY)
                     .try_collect()

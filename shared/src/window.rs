@@ -9,7 +9,7 @@ mod spec;
 pub mod state;
 
 pub use average::Average;
-pub use device::{Advance, Change, DeviceState, Incoming, Loss, advance};
+pub use device::{Advance, Change, DeviceState, Incoming, Loss, Origin, advance};
 pub use series::{Entry, Inserted, Place, Series, id_digest};
 pub use spec::{MAX_READINGS, WindowSpec};
 

@@ -1,1 +1,3 @@
-//! x
+//! End-to-end tests.
+
+mod master_data;

@@ -1,1 +1,57 @@
-//! x
+//! Every record of a stream into the lake, exactly once (promise 1).
+//!
+//! The rules are in [`myaku::archive`]; this answers Lambda. A record is acknowledged when it is in the lake. What could
+//! not be archived is answered as "retry from this record": however the batch is then cut, what is in the lake already is
+//! found there.
+
+mod config;
+
+pub use config::Config;
+
+use aws_lambda_events::streams::KinesisEventResponse;
+use myaku::archive::{Archiver, DynamoDbHeads, Heads, Lake, S3Lake};
+use myaku::aws;
+use myaku::batch::Batch;
+use myaku::errors::chain;
+use myaku::telemetry::{Metric, count};
+
+/// The archiver of the deployed function.
+pub type Deployed = Archiver<S3Lake, DynamoDbHeads>;
+
+/// Connects to what `config` names. Nothing is asked yet: a service that is down fails batches, not the start.
+pub async fn connect(config: &Config) -> Deployed {
+    let sdk = aws::config().await;
+    Archiver::new(
+        S3Lake::new(&sdk, &config.lake_bucket),
+        DynamoDbHeads::new(&sdk, &config.heads_table),
+        config.compression,
+    )
+}
+
+/// Archives one batch, and answers from which record on it must be delivered again, if it must.
+pub async fn handle<L: Lake, H: Heads>(archiver: &Archiver<L, H>, batch: &Batch) -> KinesisEventResponse {
+    let archived = archiver.archive(batch).await;
+    count(Metric::Records, archived.records);
+    count(Metric::Bytes, archived.bytes);
+    count(Metric::Objects, archived.objects);
+    count(Metric::Duplicates, archived.known);
+    let mut response = KinesisEventResponse::default();
+    if let Some(stopped) = archived.stopped {
+        count(Metric::Retries, 1);
+        tracing::error!(
+            stream = batch.stream,
+            shard = batch.shard,
+            record = stopped.record,
+            records = batch.records.len(),
+            error = chain(&stopped.error),
+            "batch is to be delivered again from this record on"
+        );
+        if let Some(record) = batch.records.get(stopped.record) {
+            response.add_failure(record.sequence.to_string());
+        }
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests;

@@ -64,8 +64,8 @@ mod tests {
     #[test]
     fn the_defaults_need_three_names_and_a_server() {
         let config = config(&[]).unwrap();
-        assert_eq!(config.state_ttl, Duration::from_secs(604_800));
-        assert_eq!(config.history_ttl, Duration::from_secs(7_776_000));
+        assert_eq!(config.state_ttl, Duration::from_hours(7 * 24));
+        assert_eq!(config.history_ttl, Duration::from_hours(90 * 24));
         assert_eq!(config.registry_ttl, Duration::from_secs(30));
     }
 

@@ -41,7 +41,7 @@ impl<'a> Intake<'a> {
             match parse(&source) {
                 Ok(reading) => match reading.value {
                     Value::Number(value) => {
-                        let taken = Taken { source, value, reading };
+                        let taken = Taken { source, reading, value };
                         match intake.devices.get_mut(&taken.reading.device_id) {
                             Some(device) => device.push(taken),
                             None => {

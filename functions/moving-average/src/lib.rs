@@ -22,10 +22,12 @@ use myaku::profile::registry;
 use myaku::results::Results;
 use myaku::results::dynamodb::DynamoDbResults;
 use myaku::telemetry::{Metric, count, observe};
+use myaku::window::Origin;
 use myaku::window::state::redis::RedisStates;
 use myaku::window::state::{Commit, Committed, States};
 use myaku::{aws, valkey};
 use settle::Part;
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// What is left of an invocation's time when no more work begins: enough to answer and to write the metrics.
@@ -122,7 +124,7 @@ where
 {
     let intake = Intake::parse(batch);
     let devices: Vec<&str> = intake.devices.keys().map(String::as_str).collect();
-    let found = if devices.is_empty() { Default::default() } else { context.windows.resolve(&devices).await? };
+    let found = if devices.is_empty() { HashMap::new() } else { context.windows.resolve(&devices).await? };
 
     let mut letters = intake.letters.clone();
     let mut skipped = intake.skipped;
@@ -175,10 +177,11 @@ where
 {
     let ids: Vec<&str> = known.iter().map(|(device_id, ..)| *device_id).collect();
     let loaded = context.states.load(&ids).await?;
+    let origin = Origin { stream: &batch.stream, shard: &batch.shard };
     let mut parts: Vec<_> = known
         .iter()
         .zip(&loaded)
-        .map(|((device_id, taken, windows), loaded)| Part::new(device_id, taken, *windows, &batch.stream, loaded))
+        .map(|((device_id, taken, windows), loaded)| Part::new(device_id, taken, *windows, origin, loaded))
         .collect();
     write_results(context, &mut parts).await?;
     commit(context, &parts).await?;

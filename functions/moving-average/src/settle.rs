@@ -9,7 +9,7 @@ use crate::windows::MetricWindows;
 use myaku::batch::Position;
 use myaku::results::{Item, Mark, Row, Write, Written};
 use myaku::window::state::Loaded;
-use myaku::window::{Advance, Change, Incoming, Loss, advance};
+use myaku::window::{Advance, Change, Incoming, Loss, Origin, advance};
 use std::collections::BTreeMap;
 
 /// Which row of a device: the metric, and the interval of history.
@@ -20,7 +20,7 @@ pub(crate) struct Part<'a, W> {
     device_id: &'a str,
     taken: &'a [Taken<'a>],
     windows: &'a W,
-    stream: &'a str,
+    origin: Origin<'a>,
     loaded: &'a Loaded,
     losses: BTreeMap<String, Loss>,
     advance: Advance,
@@ -34,14 +34,14 @@ impl<'a, W: MetricWindows> Part<'a, W> {
         device_id: &'a str,
         taken: &'a [Taken<'a>],
         windows: &'a W,
-        stream: &'a str,
+        origin: Origin<'a>,
         loaded: &'a Loaded,
     ) -> Self {
         let losses = BTreeMap::new();
-        let advance = compute(taken, windows, stream, loaded, &losses);
-        let seen = loaded.state.as_ref().and_then(|state| state.position(stream));
+        let advance = compute(taken, windows, origin, loaded, &losses);
+        let seen = loaded.state.as_ref().and_then(|state| state.position(origin.stream));
         let open = advance.changes.iter().map(|change| (key(change), seen)).collect();
-        Self { device_id, taken, windows, stream, loaded, losses, advance, open }
+        Self { device_id, taken, windows, origin, loaded, losses, advance, open }
     }
 
     /// What the readings come to.
@@ -76,34 +76,34 @@ impl<'a, W: MetricWindows> Part<'a, W> {
     }
 
     /// Takes in what became of [`Self::writes`].
-    pub(crate) fn settle(&mut self, writes: &[Write], written: &[Written]) {
-        let mut lost = false;
+    pub(crate) fn settle(&mut self, writes: &[Write], outcomes: &[Written]) {
+        let mut anew = false;
         let mut stored = Vec::new();
-        for (Write { row, .. }, written) in writes.iter().zip(written) {
+        for (Write { row, .. }, outcome) in writes.iter().zip(outcomes) {
             let key = row_key(&row.item);
-            match written {
+            match outcome {
                 Written::Stored => {
                     self.open.remove(&key);
                     stored.push((key, row.position));
                 }
-                Written::Kept(mark) => {
-                    if self.is_behind(mark) && !self.losses.contains_key(&key.0) {
-                        let loss = Loss { at: mark.at, revision: mark.revision, position: mark.position };
+                Written::Kept(there) => {
+                    if self.is_behind(there) && !self.losses.contains_key(&key.0) {
+                        let loss = Loss { at: there.at, revision: there.revision, position: there.position };
                         self.losses.insert(key.0.clone(), loss);
-                        lost = true;
+                        anew = true;
                     }
                     // A partial row of the same record gives way to a whole one.
-                    let gives_way = mark.position == row.position && mark.partial && !row.partial;
-                    if mark.position < row.position || gives_way {
-                        self.open.insert(key, Some(mark.position));
+                    let gives_way = there.position == row.position && there.partial && !row.partial;
+                    if there.position < row.position || gives_way {
+                        self.open.insert(key, Some(there.position));
                     } else {
                         self.open.remove(&key);
                     }
                 }
             }
         }
-        if lost {
-            self.advance = compute(self.taken, self.windows, self.stream, self.loaded, &self.losses);
+        if anew {
+            self.advance = compute(self.taken, self.windows, self.origin, self.loaded, &self.losses);
             // Rows that went before the loss was known are written again, over themselves.
             stored.retain(|(key, _)| self.losses.contains_key(&key.0));
             self.open.extend(stored.into_iter().map(|(key, position)| (key, Some(position))));
@@ -113,7 +113,7 @@ impl<'a, W: MetricWindows> Part<'a, W> {
     /// Whether the state has lost what this row was computed from: the state behind the row had come further; or the
     /// row's own record, which the state has not seen, is not delivered again either.
     fn is_behind(&self, mark: &Mark) -> bool {
-        let seen = self.loaded.state.as_ref().and_then(|state| state.position(self.stream));
+        let seen = self.loaded.state.as_ref().and_then(|state| state.position(self.origin.stream));
         let last = self.taken.last().map(|taken| taken.source.position);
         let delivered_again =
             Some(mark.position) > last || self.taken.iter().any(|taken| taken.source.position == mark.position);
@@ -135,7 +135,7 @@ impl<'a, W: MetricWindows> Part<'a, W> {
             average: change.average,
             partial: change.partial,
             revision: change.revision,
-            stream: self.stream.to_owned(),
+            stream: self.origin.stream.to_owned(),
             position: change.position,
             base: change.base,
             received_at: reading.received_at,
@@ -149,7 +149,7 @@ impl<'a, W: MetricWindows> Part<'a, W> {
 fn compute<W: MetricWindows>(
     taken: &[Taken<'_>],
     windows: &W,
-    stream: &str,
+    origin: Origin<'_>,
     loaded: &Loaded,
     losses: &BTreeMap<String, Loss>,
 ) -> Advance {
@@ -165,7 +165,7 @@ fn compute<W: MetricWindows>(
             index,
         })
         .collect();
-    advance(loaded.state.as_ref(), stream, &incoming, |metric| windows.window(metric), losses)
+    advance(loaded.state.as_ref(), origin, &incoming, |metric| windows.window(metric), losses)
 }
 
 fn key(change: &Change) -> RowKey {

@@ -1,4 +1,5 @@
 //! The function on ports in memory, with each fault.
+#![allow(clippy::float_cmp, reason = "means of small whole numbers are exact")]
 
 use super::*;
 use myaku::batch::{Batch, StreamRecord};
@@ -9,23 +10,26 @@ use myaku::results::{Item, ResultsReader as _, Row, Write, Written};
 use myaku::window::WindowSpec;
 use myaku::window::state::Loaded;
 use myaku::window::state::memory::MemoryStates;
-use std::collections::HashMap;
 use std::sync::Mutex;
 
 const NOW_MS: i64 = 1_795_218_910_000;
 const DEADLINE_MS: i64 = NOW_MS + 60_000;
 
 /// The windows of every device but `stranger`.
-struct Fixed(HashMap<String, WindowSpec>);
+struct Fixed(Metrics);
 
-impl MetricWindows for HashMap<String, WindowSpec> {
+/// The windows of a device, by metric.
+#[derive(Clone)]
+struct Metrics(HashMap<String, WindowSpec>);
+
+impl MetricWindows for Metrics {
     fn window(&self, metric: &str) -> Option<&WindowSpec> {
-        self.get(metric)
+        self.0.get(metric)
     }
 }
 
 impl Windows for Fixed {
-    type Device = HashMap<String, WindowSpec>;
+    type Device = Metrics;
 
     async fn resolve<'a>(&self, devices: &[&'a str]) -> Result<HashMap<&'a str, Found<Self::Device>>, RemoteError> {
         let found = |device: &str| match device {
@@ -92,12 +96,12 @@ type Test = Context<Fixed, Faulty<MemoryStates>, Faulty<MemoryResults>, MemoryDe
 fn context() -> Test {
     let heart_rate = WindowSpec { history_seconds: Some(60), ..WindowSpec::last(3) };
     Context {
-        windows: Fixed([("heart_rate".to_owned(), heart_rate)].into()),
+        windows: Fixed(Metrics([("heart_rate".to_owned(), heart_rate)].into())),
         states: Faulty::default(),
         results: Faulty::default(),
         letters: MemoryDeadLetters::new(),
         clock: ManualClock::at(NOW_MS),
-        history_ttl: Duration::from_secs(86_400),
+        history_ttl: Duration::from_hours(24),
     }
 }
 
@@ -245,7 +249,9 @@ async fn whatever_is_down_or_silent_the_answer_is_to_come_again_and_then_all_is_
             // A tenth of a second is left to wait for who never answers.
             let response = handle(&context, &batch, NOW_MS + 1_100).await;
             assert_eq!(response.batch_item_failures[0].item_identifier.as_deref(), Some("3"), "{fault:?} at {port}");
-            switch.iter().for_each(|switch| *switch.lock().unwrap() = None);
+            for switch in switch {
+                *switch.lock().unwrap() = None;
+            }
             context.letters.recover();
             done(&context, &batch).await;
             let row = latest(&context, "a").await;

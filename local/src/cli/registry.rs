@@ -42,8 +42,7 @@ pub(super) async fn find(store: &impl MasterData, key: &Key) -> anyhow::Result<O
 
 /// Prints the document at a key, indented; that there is none is an error.
 pub(super) async fn show(store: &impl MasterData, key: Key, out: &mut impl Write) -> anyhow::Result<()> {
-    let document =
-        find(store, &key).await?.with_context(|| format!("there is no {} {:?}", key.kind.name(), key.id))?;
+    let document = find(store, &key).await?.with_context(|| format!("there is no {} {:?}", key.kind.name(), key.id))?;
     match serde_json::from_str::<serde_json::Value>(&document) {
         Ok(value) => writeln!(out, "{value:#}")?,
         // It was not written by this tool: it is shown as it is.

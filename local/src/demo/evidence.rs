@@ -10,6 +10,7 @@ use crate::traffic::Planned;
 use base64::Engine as _;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 
 /// Everything that is compared.
 #[derive(Debug, Default)]
@@ -22,6 +23,8 @@ pub struct Evidence {
     pub lake: Vec<lake::Line>,
     /// The user records of the stream of readings.
     pub readings: Vec<stream::Record>,
+    /// The first and last hash key of each shard of that stream.
+    pub readings_ranges: BTreeMap<String, (u128, u128)>,
     /// The dead letters.
     pub letters: Vec<letters::Letter>,
     /// The rows that hold the latest averages.

@@ -169,7 +169,14 @@ mod tests {
 
     fn record(sequence: &str, at_ms: i64) -> Record {
         let data = format!(r#"{{"deviceId":"bed","metric":"pulse","at":{at_ms}}}"#).into_bytes();
-        Record { shard: "s".to_owned(), sequence: sequence.to_owned(), sub: 0, arrived_ms: 0, data }
+        Record {
+            shard: "s".to_owned(),
+            sequence: sequence.to_owned(),
+            sub: 0,
+            key: "bed".to_owned(),
+            arrived_ms: 0,
+            data,
+        }
     }
 
     fn row(sequence: &str, updated_ms: i64) -> results::Latest {

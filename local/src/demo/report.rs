@@ -129,8 +129,12 @@ impl Report {
         row("lost", archive.lost + archive.not_on_stream, verdict(archive.lost + archive.not_on_stream));
         row("archived twice", archive.archived_twice, verdict(archive.archived_twice));
         row("archived wrongly", archive.altered + archive.invented, verdict(archive.altered + archive.invented));
-        let repeated =
-            format!("of {} expected; {} repeated, counted once", grouped(readings.expected), readings.repeated);
+        let repeated = format!(
+            "of {} expected; {} repeated, counted once; {} astray in a reshard",
+            grouped(readings.expected),
+            readings.repeated,
+            readings.astray
+        );
         row("readings", readings.right, repeated);
         row("readings wrong", readings.missing + readings.unexpected, verdict(readings.missing + readings.unexpected));
         row(

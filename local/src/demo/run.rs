@@ -132,8 +132,15 @@ pub async fn run(stack: &Stack, options: &Options, progress: &impl Progress) -> 
         letters::read(&s3, &names.letters, DEAD_LETTERS),
         results::scan(&dynamodb, &names.results),
     )?;
-    let evidence =
-        Evidence { sent, stream: ingest.records, lake: lake.lines, readings: readings.records, letters, results };
+    let evidence = Evidence {
+        sent,
+        stream: ingest.records,
+        lake: lake.lines,
+        readings: readings.records,
+        readings_ranges: readings.ranges,
+        letters,
+        results,
+    };
     progress.stage("comparing");
     let latency = latency::measure(&evidence.sent, &evidence.readings, &seen)?;
     let verdict = verify(&evidence, &windows);

@@ -43,13 +43,13 @@ enum Outcome {
 }
 
 impl<'a, S: Source, I: Invoker, D: OnFailure, C: Clock> Delivery<'a, S, I, D, C> {
-    pub(super) fn new(shared: &'a Shared<S, I, D, C>, shard: &'a str) -> Self {
-        let settings = &shared.settings;
+    pub(super) fn new(mapping: &'a Shared<S, I, D, C>, shard: &'a str) -> Self {
+        let settings = &mapping.settings;
         let tumbling = settings.tumbling_window.map(|length| {
-            let open = shared.core.state().progress.windows.get(shard).cloned();
+            let open = mapping.core.state().progress.windows.get(shard).cloned();
             Tumbling::new(length.as_millis() as i64, open)
         });
-        Self { shared, shard, events: EventWriter::new(settings, shard), tumbling, failures: 0 }
+        Self { shared: mapping, shard, events: EventWriter::new(settings, shard), tumbling, failures: 0 }
     }
 
     /// The end of the tumbling window that a batch beginning with this arrival is in, if there are windows.

@@ -3,7 +3,7 @@
 use super::{Read, ReadFrom, Shard, Source};
 use aws_config::SdkConfig;
 use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::operation::get_records::GetRecordsOutput;
+use aws_sdk_kinesis::operation::get_records::{GetRecordsError, GetRecordsOutput};
 use aws_sdk_kinesis::types::{Record, ShardIteratorType};
 use myaku::aws::{incomplete, remote_error};
 use myaku::batch::StreamRecord;
@@ -97,7 +97,7 @@ impl Source for KinesisSource {
             Ok(output) => output,
             Err(error) => {
                 // An iterator lives for five minutes. The next read takes one from where this one was.
-                let expired = error.as_service_error().is_some_and(|error| error.is_expired_iterator_exception());
+                let expired = error.as_service_error().is_some_and(GetRecordsError::is_expired_iterator_exception);
                 cursor.iterator = (!expired).then_some(iterator);
                 return Err(remote_error(format!("GetRecords {}/{}", self.stream, cursor.shard), error));
             }

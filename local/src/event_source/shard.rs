@@ -30,8 +30,8 @@ pub(super) struct ShardReader<'a, S, I, D, C> {
 }
 
 impl<'a, S: Source, I: Invoker, D: OnFailure, C: Clock> ShardReader<'a, S, I, D, C> {
-    pub(super) const fn new(shared: &'a Shared<S, I, D, C>, shard: String) -> Self {
-        Self { shared, shard }
+    pub(super) const fn new(mapping: &'a Shared<S, I, D, C>, shard: String) -> Self {
+        Self { shared: mapping, shard }
     }
 
     /// Completes with the shard's id when it is closed and all of it is processed.
@@ -193,10 +193,10 @@ impl<'a, S: Source, I: Invoker, D: OnFailure, C: Clock> ShardReader<'a, S, I, D,
             };
             match item {
                 Some(Item::Records(records)) => {
-                    records.into_iter().for_each(|record| {
+                    for record in records {
                         let len = delivery.events.record_len(&record);
                         batcher.push(record, len);
-                    });
+                    }
                     continue;
                 }
                 Some(Item::ReadUpTo(at_ms)) => {
@@ -221,13 +221,11 @@ impl<'a, S: Source, I: Invoker, D: OnFailure, C: Clock> ShardReader<'a, S, I, D,
     }
 
     async fn wait(&self, duration: Option<Duration>) -> Result<(), Stopped> {
-        match duration {
-            Some(duration) => self.shared.sleep(duration).await,
-            None => {
-                self.shared.core.stopped().await;
-                Err(Stopped)
-            }
+        if let Some(duration) = duration {
+            return self.shared.sleep(duration).await;
         }
+        self.shared.core.stopped().await;
+        Err(Stopped)
     }
 }
 

@@ -27,6 +27,9 @@ pub(super) enum Phase {
     Exited(String),
 }
 
+/// Where the result of an invocation is waited for.
+type Answer = oneshot::Sender<Result<Bytes, InvokeError>>;
+
 /// An invocation on its way to the process.
 #[derive(Debug)]
 pub(super) struct Invocation {
@@ -34,14 +37,14 @@ pub(super) struct Invocation {
     pub(super) arn: Arc<str>,
     pub(super) deadline_ms: i64,
     pub(super) payload: Bytes,
-    pub(super) answer: oneshot::Sender<Result<Bytes, InvokeError>>,
+    pub(super) answer: Answer,
 }
 
 /// Between the invoker and the process: the invocation that waits or runs, and the phase.
 #[derive(Debug)]
 pub(super) struct Exchange {
     inbox: tokio::sync::Mutex<mpsc::Receiver<Invocation>>,
-    current: Mutex<Option<(String, oneshot::Sender<Result<Bytes, InvokeError>>)>>,
+    current: Mutex<Option<(String, Answer)>>,
     phase: watch::Sender<Phase>,
 }
 

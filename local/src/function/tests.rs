@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 /// A function whose binary is a script that starts [`runtime_process`] in this test binary.
 struct Fixture {
     function: Function,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 fn function(configure: impl FnOnce(&mut FunctionSpec)) -> Fixture {
@@ -32,7 +32,7 @@ fn function(configure: impl FnOnce(&mut FunctionSpec)) -> Fixture {
         log: directory.path().join("logs/fake.log"),
     };
     configure(&mut spec);
-    Fixture { function: Function::start(spec).unwrap(), _directory: directory }
+    Fixture { function: Function::start(spec).unwrap(), directory }
 }
 
 impl Fixture {
@@ -107,7 +107,7 @@ async fn a_deadline_that_passes_kills_the_environment() {
 #[tokio::test]
 async fn invocations_beyond_the_concurrency_are_throttled_and_concurrent_ones_have_processes_of_their_own() {
     let fixture = function(|_| ());
-    let meet = fixture._directory.path().join("meet").display().to_string();
+    let meet = fixture.directory.path().join("meet").display().to_string();
     // Each waits until both are there: they pass only if they run at the same time.
     let wait = || fixture.invoke(json!({"do": "meet", "directory": meet, "number": 2}));
     let third = async {
@@ -178,7 +178,7 @@ async fn stopping_leaves_no_process_and_refuses_further_invocations() {
 async fn an_invocation_whose_caller_goes_away_runs_to_its_end() {
     let fixture = function(|_| ());
     let pid = fixture.pid().await;
-    let meet = fixture._directory.path().join("meet");
+    let meet = fixture.directory.path().join("meet");
     let payload = json!({"do": "meet", "directory": meet, "number": 2}).to_string();
     let abandoned = tokio::time::timeout(Duration::from_millis(1), fixture.function.invoke(payload.into())).await;
     assert!(abandoned.is_err());

@@ -67,12 +67,10 @@ pub enum ReadError {
     },
 }
 
-/// The objects of a stream, in the order of hours, shards and slots. What is no object of the lake is left out.
+/// The objects of a stream, in the order of their keys. What is no object of the lake is left out.
 pub async fn list(lake: &impl Lake, stream: &str) -> Result<Vec<ObjectKey>, RemoteError> {
     let keys = lake.list(&stream_prefix(stream)).await?;
-    let mut keys: Vec<ObjectKey> = keys.iter().filter_map(|key| key.parse().ok()).collect();
-    keys.sort_unstable();
-    Ok(keys)
+    Ok(keys.iter().filter_map(|key| key.parse().ok()).collect())
 }
 
 /// Gets an object and reads it, as [`read`] does.

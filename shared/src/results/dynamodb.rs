@@ -148,8 +148,8 @@ fn text(value: &str) -> AttributeValue {
     AttributeValue::S(value.to_owned())
 }
 
-fn integer(value: impl ToString) -> AttributeValue {
-    AttributeValue::N(value.to_string())
+fn integer(value: impl Into<i128>) -> AttributeValue {
+    AttributeValue::N(value.into().to_string())
 }
 
 /// A number; as text where it lies outside what DynamoDB's numbers hold, which are 38 digits between 1e-130 and

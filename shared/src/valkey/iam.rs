@@ -1,4 +1,4 @@
-//! The password of an IAM login to ElastiCache: a `connect` request to the cache, signed by SigV4 in its query, without
+//! The password of an IAM login to ElastiCache: a `connect` request to the cache, signed by `SigV4` in its query, without
 //! its scheme. <https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/auth-iam.html#auth-iam-Connecting>
 
 use super::settings::{Iam, Settings};
@@ -12,7 +12,7 @@ use std::error::Error;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// The longest that ElastiCache takes.
-const TOKEN_LIFETIME: Duration = Duration::from_secs(15 * 60);
+const TOKEN_LIFETIME: Duration = Duration::from_mins(15);
 
 const OPERATION: &str = "sign the login to Redis";
 
@@ -78,7 +78,7 @@ impl Login {
     }
 }
 
-/// RFC 3986: everything but the unreserved characters, as SigV4 signed it.
+/// RFC 3986: everything but the unreserved characters, as `SigV4` signed it.
 fn percent_encode(text: &str, out: &mut String) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     for byte in text.bytes() {

@@ -35,20 +35,25 @@ struct Server {
     child: Child,
     port: u16,
     directory: tempfile::TempDir,
+    options: &'static [&'static str],
 }
 
 impl Server {
     /// `None` where the machine has none.
     fn start() -> Option<Self> {
+        Self::start_with(&[])
+    }
+
+    fn start_with(options: &'static [&'static str]) -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Some(Self { child: spawn(port, directory.path())?, port, directory })
+        Some(Self { child: spawn(port, directory.path(), options)?, port, directory, options })
     }
 
     fn restart(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        self.child = spawn(self.port, self.directory.path()).unwrap();
+        self.child = spawn(self.port, self.directory.path(), self.options).unwrap();
     }
 
     async fn connection(&self) -> Connection {
@@ -58,11 +63,12 @@ impl Server {
     }
 }
 
-fn spawn(port: u16, directory: &Path) -> Option<Child> {
+fn spawn(port: u16, directory: &Path, options: &[&str]) -> Option<Child> {
     let program =
         ["/usr/bin/redis-server", "/usr/bin/valkey-server"].into_iter().find(|path| Path::new(path).exists())?;
     let child = Command::new(program)
         .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port", &port.to_string()])
+        .args(options)
         .current_dir(directory)
         .stdout(Stdio::null())
         .spawn();
@@ -88,13 +94,13 @@ impl Drop for Server {
 async fn state_in_a_real_server_keeps_the_contract() {
     let Some(mut server) = Server::start() else { return };
     let connection = server.connection().await;
-    let states = RedisStates::new(connection.clone(), Duration::from_secs(600));
+    let states = RedisStates::new(connection.clone(), Duration::from_mins(10));
     conformance::suite(&states, "real").await;
 
     let broken = [("broken", b"neither a state nor long".as_slice()), ("short", b"x"), ("empty", b"")];
     for (device, bytes) in broken {
         let entry = (RedisStates::key(device), bytes.to_vec());
-        connection.set_many(&[entry], Duration::from_secs(60)).await.unwrap();
+        connection.set_many(&[entry], Duration::from_mins(1)).await.unwrap();
         conformance::corrupted(&states, device).await;
     }
 
@@ -125,7 +131,7 @@ async fn values_are_kept_for_their_time_and_read_in_the_order_of_the_question() 
     let connection = server.connection().await;
     let keys: Vec<String> = (0..300).map(|n| format!("key-{n}")).collect();
     let entries: Vec<_> = keys[..200].iter().map(|key| (key.clone(), vec![0, 255, b'\n'])).collect();
-    connection.set_many(&entries, Duration::from_secs(60)).await.unwrap();
+    connection.set_many(&entries, Duration::from_mins(1)).await.unwrap();
     let values = connection.get_many(&keys).await.unwrap();
     assert_eq!(values.iter().filter(|value| **value == Some(vec![0, 255, b'\n'])).count(), 200);
     assert!(values[200..].iter().all(Option::is_none));
@@ -148,4 +154,28 @@ async fn a_connection_that_broke_while_nobody_looked_is_replaced_within_the_call
     let other = server.connection().await;
     other.ping().await.unwrap();
     connection.ping().await.expect("the first call on a broken connection opens another");
+}
+
+#[tokio::test]
+async fn a_cluster_keeps_the_same_contract() {
+    let Some(server) = Server::start_with(&["--cluster-enabled", "yes"]) else { return };
+    let node = server.connection().await;
+    let mut slots = redis::cmd("CLUSTER");
+    slots.arg("ADDSLOTSRANGE").arg(0).arg(16_383);
+    node.all("CLUSTER", &[slots]).await.unwrap();
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while let Err(error) = node.get_many(&["any".to_owned()]).await {
+        assert!(std::time::Instant::now() < deadline, "the cluster did not form: {error}");
+        tokio::task::yield_now().await;
+    }
+
+    let url = format!("redis://127.0.0.1:{}", server.port);
+    let settings = Settings { cluster: true, ..Settings::node(&url).unwrap() };
+    let connection = Connection::connect(&settings, &sdk()).await.unwrap();
+    conformance::suite(&RedisStates::new(connection.clone(), Duration::from_mins(10)), "cluster").await;
+    let entries: Vec<_> = (0..600).map(|n: u32| (format!("key-{n}"), n.to_le_bytes().to_vec())).collect();
+    connection.set_many(&entries, Duration::from_mins(1)).await.unwrap();
+    let keys: Vec<_> = entries.iter().map(|(key, _)| key.clone()).collect();
+    let values: Vec<_> = connection.get_many(&keys).await.unwrap().into_iter().flatten().collect();
+    assert!(values.iter().eq(entries.iter().map(|(_, value)| value)), "of many slots, in the order of the question");
 }

@@ -45,7 +45,7 @@ impl Average {
             mean: (mean / scale).clamp(min, max),
             min,
             max,
-            stddev: if min == max { 0.0 } else { variance.sqrt() / scale },
+            stddev: if min.total_cmp(&max).is_eq() { 0.0 } else { variance.sqrt() / scale },
         })
     }
 }

@@ -4,22 +4,54 @@ use super::{Average, Entry, Inserted, Place, Series, WindowSpec, id_digest};
 use crate::batch::Position;
 use std::collections::BTreeMap;
 
+/// Shards whose last record is remembered: that of the device, and those before the reshards of the last minutes.
+pub(super) const MAX_SHARDS: usize = 4;
+
+/// Where a batch came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin<'a> {
+    /// The stream's name: positions compare within one stream only.
+    pub stream: &'a str,
+    /// The shard's id.
+    pub shard: &'a str,
+}
+
 /// What is kept of one device between invocations.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeviceState {
     /// [`id_digest`] of the stream's name: positions compare within one stream only.
     pub(super) stream: u64,
-    /// The last record of this device that was taken in. A device is one partition key, and the sequence numbers of
-    /// one key grow, also when its shard is split or merged.
-    pub(super) position: Option<Position>,
+    /// [`id_digest`] of each shard that records of this device came from, and the last one taken in from it. A device is
+    /// one partition key and so in one shard, but for a moment after a reshard, when an aggregate that was packed by the
+    /// shards before lands beside it: then two shards hold records of the device, and which comes first is open.
+    pub(super) seen: Vec<(u64, Position)>,
     /// Its metrics.
     pub(super) series: BTreeMap<String, Series>,
 }
 
 impl DeviceState {
-    /// The last record taken in from `stream`.
+    /// The furthest record taken in from `stream`.
     pub fn position(&self, stream: &str) -> Option<Position> {
-        self.position.filter(|_| self.stream == id_digest(stream))
+        if self.stream == id_digest(stream) { self.furthest() } else { None }
+    }
+
+    fn furthest(&self) -> Option<Position> {
+        self.seen.iter().map(|(_, position)| *position).max()
+    }
+
+    /// Whether the record at `position` of a shard was taken in before: each shard is delivered in order.
+    fn has_seen(&self, shard: u64, position: Position) -> bool {
+        self.seen.iter().any(|(of, seen)| *of == shard && position <= *seen)
+    }
+
+    /// Takes in the record at `position` of a shard. A shard that falls off this list is one that ended long ago; of what
+    /// it might still deliver again, the ids of the readings tell.
+    fn see(&mut self, shard: u64, position: Position) {
+        self.seen.retain(|(of, _)| *of != shard);
+        self.seen.push((shard, position));
+        if self.seen.len() > MAX_SHARDS {
+            self.seen.remove(0);
+        }
     }
 
     /// The remembered readings of a metric.
@@ -71,7 +103,7 @@ pub struct Change {
     pub newest: Entry,
     /// Grows with each change of the metric.
     pub revision: u64,
-    /// The record that changed it.
+    /// The record that changed it, or the furthest one that was taken in before.
     pub position: Position,
     /// The state's position before, or further on the position of results that the state is behind: whoever finds
     /// this result and has a state that is behind it has lost something.
@@ -97,31 +129,36 @@ pub struct Advance {
     pub redelivered: usize,
 }
 
-/// Advances `loaded` by `readings`, which are in the stream's order. `spec` gives the window of a metric; a metric
+/// Advances `loaded` by `readings` of `origin`, which are in its order. `spec` gives the window of a metric; a metric
 /// without one is passed over. `losses` are what is known to be missing, by metric.
 pub fn advance<'s>(
     loaded: Option<&DeviceState>,
-    stream: &str,
+    origin: Origin<'_>,
     readings: &[Incoming<'_>],
     spec: impl Fn(&str) -> Option<&'s WindowSpec>,
     losses: &BTreeMap<String, Loss>,
 ) -> Advance {
     let mut state = loaded.cloned().unwrap_or_default();
-    let seen = state.position(stream);
-    state.stream = id_digest(stream);
-    state.position = seen;
+    let seen = state.position(origin.stream);
+    if seen.is_none() {
+        state.seen.clear();
+    }
+    state.stream = id_digest(origin.stream);
+    let shard = id_digest(origin.shard);
     for (metric, loss) in losses {
         state.series.entry(metric.clone()).or_default().lose(loss.at, loss.revision);
     }
     let mut out = Advance { state, changes: Vec::new(), counted: 0, duplicates: 0, too_late: 0, redelivered: 0 };
-    let mut latest: BTreeMap<&str, (&Incoming<'_>, u64)> = BTreeMap::new();
+    let mut latest: BTreeMap<&str, ((&Incoming<'_>, Position), u64)> = BTreeMap::new();
     let mut history: BTreeMap<(&str, i64), Change> = BTreeMap::new();
     for reading in readings {
-        if out.state.position.is_some_and(|seen| reading.position <= seen) {
+        if out.state.has_seen(shard, reading.position) {
             out.redelivered += 1;
             continue;
         }
-        out.state.position = Some(reading.position);
+        out.state.see(shard, reading.position);
+        // What came astray, behind a record of another shard, must not make the rows look older.
+        let position = seen.map_or(reading.position, |seen| seen.max(reading.position));
         let Some(spec) = spec(reading.metric) else { continue };
         if !out.state.series.contains_key(reading.metric) {
             out.state.series.insert(reading.metric.to_owned(), Series::default());
@@ -146,7 +183,7 @@ pub fn advance<'s>(
         };
         let end = series.entries.len();
         if series.entries[series.start(spec, end)].place <= place {
-            latest.insert(reading.metric, (reading, series.revision));
+            latest.insert(reading.metric, ((reading, position), series.revision));
         }
         if late {
             continue;
@@ -158,7 +195,7 @@ pub fn advance<'s>(
             if let Some((statistics, newest)) = computed {
                 history.insert(
                     (reading.metric, interval),
-                    change(reading, Some(interval), statistics, newest, series.revision, base),
+                    change((reading, position), Some(interval), statistics, newest, series.revision, base),
                 );
             }
         }
@@ -179,7 +216,7 @@ fn base_of(seen: Option<Position>, loss: Option<&Loss>) -> Option<Position> {
 }
 
 fn change(
-    reading: &Incoming<'_>,
+    (reading, position): (&Incoming<'_>, Position),
     interval_ms: Option<i64>,
     (average, partial): (Average, bool),
     newest: Entry,
@@ -193,7 +230,7 @@ fn change(
         partial,
         newest,
         revision,
-        position: reading.position,
+        position,
         base,
         index: reading.index,
     }

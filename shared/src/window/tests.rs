@@ -1,4 +1,5 @@
 //! The window against a plain reference: all readings kept, everything computed from the whole set.
+#![allow(clippy::float_cmp, reason = "means of small whole numbers are exact")]
 
 use super::*;
 use crate::batch::Position;
@@ -26,6 +27,8 @@ fn reference(spec: &WindowSpec, readings: &[(String, i64, f64)], before_ms: i64)
         .filter(|(at, _)| spec.seconds.is_none_or(|seconds| *at > newest - i64::from(seconds) * 1_000))
         .collect()
 }
+
+const ORIGIN: Origin<'_> = Origin { stream: "s", shard: "shard" };
 
 fn at(n: usize) -> Position {
     Position { sequence: (n + 1).to_string().parse().unwrap(), sub: 0 }
@@ -58,8 +61,8 @@ fn run(
             continue;
         }
         // Each batch is delivered a second time with the one before it: nothing of it counts.
-        let out = advance(state.as_ref(), "s", &incoming[begin..end], |_| Some(spec), &BTreeMap::new());
-        let again = advance(Some(&out.state), "s", &incoming[..end], |_| Some(spec), &BTreeMap::new());
+        let out = advance(state.as_ref(), ORIGIN, &incoming[begin..end], |_| Some(spec), &BTreeMap::new());
+        let again = advance(Some(&out.state), ORIGIN, &incoming[..end], |_| Some(spec), &BTreeMap::new());
         assert_eq!((&again.state, again.changes.len(), again.redelivered), (&out.state, 0, end));
         rows.extend(out.changes.into_iter().map(|change| (change.interval_ms, change)));
         state = Some(out.state);
@@ -228,7 +231,7 @@ fn results_are_partial_after_a_loss_until_the_window_has_filled_again() {
         let reading = Incoming { position: at(n), metric: "m", id: &id, at: seconds * 1_000, value: 1.0, index: 0 };
         let none = BTreeMap::new();
         let losses = if n == 0 { &losses } else { &none };
-        let out = advance(state.as_ref(), "s", &[reading], |_| Some(&spec), losses);
+        let out = advance(state.as_ref(), ORIGIN, &[reading], |_| Some(&spec), losses);
         partial.push((out.changes[0].partial, out.changes[0].revision));
         state = Some(out.state);
     }
@@ -264,9 +267,28 @@ fn a_late_reading_corrects_the_rows_it_belongs_to_with_a_higher_revision_and_no_
 fn positions_of_another_stream_do_not_make_a_record_a_redelivery() {
     let spec = WindowSpec::last(5);
     let reading = |n: usize, id| Incoming { position: at(n), metric: "m", id, at: 1, value: 1.0, index: 0 };
-    let old = advance(None, "old", &[reading(9, "a")], |_| Some(&spec), &BTreeMap::new());
-    let new = advance(Some(&old.state), "new", &[reading(1, "a"), reading(2, "b")], |_| Some(&spec), &BTreeMap::new());
+    let of = |stream| Origin { stream, shard: "shard" };
+    let old = advance(None, of("old"), &[reading(9, "a")], |_| Some(&spec), &BTreeMap::new());
+    let new =
+        advance(Some(&old.state), of("new"), &[reading(1, "a"), reading(2, "b")], |_| Some(&spec), &BTreeMap::new());
     assert_eq!((new.redelivered, new.duplicates, new.counted), (0, 1, 1));
     assert_eq!(new.state.position("new"), Some(at(2)));
     assert_eq!(new.state.position("old"), None);
+}
+
+#[test]
+fn a_record_that_a_reshard_led_astray_counts_once_although_another_shard_is_further() {
+    let spec = WindowSpec::last(5);
+    let reading = |n: usize, id| Incoming { position: at(n), metric: "m", id, at: 1, value: 1.0, index: 0 };
+    let of = |shard| Origin { stream: "s", shard };
+    let after = |state: &DeviceState, shard, readings: &[Incoming<'_>]| {
+        advance(Some(state), of(shard), readings, |_| Some(&spec), &BTreeMap::new())
+    };
+    let own = advance(None, of("own"), &[reading(9, "a")], |_| Some(&spec), &BTreeMap::new());
+    let astray = after(&own.state, "sibling", &[reading(3, "b"), reading(4, "a")]);
+    assert_eq!((astray.counted, astray.duplicates, astray.redelivered), (1, 1, 0));
+    assert_eq!(astray.changes[0].position, at(9), "the row must not look older than it is");
+    let again = after(&astray.state, "sibling", &[reading(3, "b"), reading(4, "a")]);
+    assert_eq!((again.redelivered, again.changes.len()), (2, 0));
+    assert_eq!(after(&again.state, "own", &[reading(9, "a")]).redelivered, 1);
 }

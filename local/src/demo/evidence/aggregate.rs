@@ -5,39 +5,67 @@ use md5::{Digest, Md5};
 const MAGIC: [u8; 4] = [0xf3, 0x89, 0x9a, 0xc2];
 const DIGEST_BYTES: usize = 16;
 /// Field numbers of the published format.
+const KEYS: u64 = 1;
 const RECORDS: u64 = 3;
+const KEY_INDEX: u64 = 1;
 const DATA: u64 = 3;
 
-/// The user records of an aggregate; `None` if the bytes are none.
-pub fn split(data: &[u8]) -> Option<Vec<Vec<u8>>> {
+/// The value of a field.
+#[derive(Clone, Copy)]
+enum Field<'a> {
+    Number(u64),
+    Bytes(&'a [u8]),
+}
+
+/// The user records of an aggregate, each with its partition key; `None` if the bytes are none.
+pub fn split(data: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
     let body = data.strip_prefix(&MAGIC)?;
     let (body, digest) = body.split_at_checked(body.len().checked_sub(DIGEST_BYTES)?)?;
     if Md5::digest(body).as_slice() != digest {
         return None;
     }
-    let records = fields(body)?.into_iter().filter(|(number, _)| *number == RECORDS);
-    records
-        .map(|(_, record)| Some(fields(record)?.into_iter().find(|(number, _)| *number == DATA)?.1.to_vec()))
-        .collect()
+    let fields = fields(body)?;
+    let keys =
+        fields.iter().filter_map(|field| bytes(field, KEYS)).map(|key| String::from_utf8_lossy(key).into_owned());
+    let keys = keys.collect::<Vec<_>>();
+    let records = fields.iter().filter_map(|field| bytes(field, RECORDS));
+    records.map(|record| user_record(record, &keys)).collect()
 }
 
-/// The length-delimited fields of a protobuf message; numbers are passed over.
-fn fields(mut bytes: &[u8]) -> Option<Vec<(u64, &[u8])>> {
+fn user_record(record: &[u8], keys: &[String]) -> Option<(String, Vec<u8>)> {
+    let fields = fields(record)?;
+    let data = fields.iter().find_map(|field| bytes(field, DATA))?;
+    let index = fields.iter().find_map(|field| match field {
+        (KEY_INDEX, Field::Number(index)) => usize::try_from(*index).ok(),
+        _ => None,
+    });
+    Some((keys.get(index?)?.clone(), data.to_vec()))
+}
+
+/// A field's bytes, if it is the one of this number.
+fn bytes<'a>(field: &(u64, Field<'a>), number: u64) -> Option<&'a [u8]> {
+    match field {
+        (found, Field::Bytes(bytes)) if *found == number => Some(bytes),
+        _ => None,
+    }
+}
+
+/// The fields of a protobuf message.
+fn fields(mut bytes: &[u8]) -> Option<Vec<(u64, Field<'_>)>> {
     let mut fields = Vec::new();
     while !bytes.is_empty() {
         let tag = varint(&mut bytes)?;
-        match tag & 7 {
-            0 => {
-                varint(&mut bytes)?;
-            }
+        let field = match tag & 7 {
+            0 => Field::Number(varint(&mut bytes)?),
             2 => {
                 let length = usize::try_from(varint(&mut bytes)?).ok()?;
                 let (field, rest) = bytes.split_at_checked(length)?;
-                fields.push((tag >> 3, field));
                 bytes = rest;
+                Field::Bytes(field)
             }
             _ => return None,
-        }
+        };
+        fields.push((tag >> 3, field));
     }
     Some(fields)
 }
@@ -71,7 +99,7 @@ mod tests {
 
     #[test]
     fn an_aggregate_is_taken_apart_in_order() {
-        assert_eq!(split(&two()), Some(vec![b"a".to_vec(), b"bc".to_vec()]));
+        assert_eq!(split(&two()), Some(vec![("k".to_owned(), b"a".to_vec()), ("k".to_owned(), b"bc".to_vec())]));
     }
 
     #[test]

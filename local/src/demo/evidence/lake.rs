@@ -34,13 +34,18 @@ pub struct Contents {
 /// Reads every object of `bucket` under `prefix`.
 pub async fn read(client: &Client, bucket: &str, prefix: &str) -> Result<Contents> {
     let mut contents = Contents::default();
-    for key in keys(client, bucket, prefix).await? {
+    for key in keys(client, bucket, prefix).await?.into_iter().filter(|key| !is_hidden(key)) {
         let bytes = object(client, bucket, &key).await?;
         contents.objects += 1;
         contents.bytes += bytes.len() as u64;
         contents.lines.extend(lines(&key, &bytes).with_context(|| format!("{key} cannot be read"))?);
     }
     Ok(contents)
+}
+
+/// Whether engines pass over an object: those whose name begins with an underscore or a dot hold no rows.
+fn is_hidden(key: &str) -> bool {
+    key.rsplit('/').next().is_some_and(|name| name.starts_with(['_', '.']))
 }
 
 /// The keys of all objects under `prefix`.

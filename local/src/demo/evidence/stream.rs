@@ -4,6 +4,7 @@ use super::aggregate;
 use anyhow::{Context as _, Result};
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::types::ShardIteratorType;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Reads of a shard, a second: Kinesis allows five to all its readers together.
@@ -22,6 +23,8 @@ pub struct Record {
     pub sequence: String,
     /// Its place in that record.
     pub sub: u64,
+    /// Its own partition key, which an aggregate has for each of its records.
+    pub key: String,
     /// When that record arrived at the stream, in milliseconds since the epoch.
     pub arrived_ms: i64,
     /// Its bytes.
@@ -35,8 +38,8 @@ pub struct Contents {
     pub records: Vec<Record>,
     /// How many records, aggregates whole, it holds.
     pub stream_records: usize,
-    /// How many shards it has, closed ones included.
-    pub shards: usize,
+    /// The first and last hash key of each of its shards, closed ones included.
+    pub ranges: BTreeMap<String, (u128, u128)>,
 }
 
 /// Reads all of `stream`.
@@ -50,7 +53,10 @@ pub async fn read(client: &Client, stream: &str) -> Result<Contents> {
         };
         let page = request.send().await.context("ListShards failed")?;
         for shard in page.shards() {
-            contents.shards += 1;
+            if let Some(range) = shard.hash_key_range() {
+                let range = (range.starting_hash_key().parse()?, range.ending_hash_key().parse()?);
+                contents.ranges.insert(shard.shard_id().to_owned(), range);
+            }
             read_shard(client, stream, shard.shard_id(), &mut contents)
                 .await
                 .with_context(|| format!("shard {} of {stream} cannot be read", shard.shard_id()))?;
@@ -93,6 +99,7 @@ async fn read_shard(client: &Client, stream: &str, shard: &str, contents: &mut C
             contents.records.extend(user_records(
                 shard,
                 record.sequence_number(),
+                record.partition_key().unwrap_or_default(),
                 arrived.to_millis().context("a time of arrival is out of bounds")?,
                 record.data().as_ref(),
             ));
@@ -110,12 +117,13 @@ async fn read_shard(client: &Client, stream: &str, shard: &str, contents: &mut C
 }
 
 /// The user records of one record.
-fn user_records(shard: &str, sequence: &str, arrived_ms: i64, data: &[u8]) -> Vec<Record> {
-    let parts = aggregate::split(data).unwrap_or_else(|| vec![data.to_vec()]);
-    let record = |(sub, data)| Record {
+fn user_records(shard: &str, sequence: &str, key: &str, arrived_ms: i64, data: &[u8]) -> Vec<Record> {
+    let parts = aggregate::split(data).unwrap_or_else(|| vec![(key.to_owned(), data.to_vec())]);
+    let record = |(sub, (key, data))| Record {
         shard: shard.to_owned(),
         sequence: sequence.to_owned(),
         sub: sub as u64,
+        key,
         arrived_ms,
         data,
     };

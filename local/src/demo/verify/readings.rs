@@ -1,8 +1,9 @@
 //! Every message's readings, no more and no fewer, with the values and times that are known beforehand.
 
 use super::{Group, complain};
-use crate::demo::evidence::{Evidence, Fingerprint};
+use crate::demo::evidence::{Evidence, Fingerprint, stream::Record};
 use crate::traffic::{At, Expected};
+use md5::{Digest as _, Md5};
 use myaku::reading::Value;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -26,6 +27,9 @@ pub struct Readings {
     pub unexpected: usize,
     /// Readings that stand on the stream again, by their id; consumers count them once.
     pub repeated: usize,
+    /// Readings in a shard that is not their device's: an aggregate was put by a map of the shards that was old. Their
+    /// device has two consumers for a moment.
+    pub astray: usize,
 }
 
 /// A reading of the stream, and where it stands in time.
@@ -91,11 +95,21 @@ pub(super) fn compare(
         missing: missing.len(),
         unexpected: unexpected.len(),
         repeated,
+        astray: astray(evidence),
     };
     // A reading that was made up is complained of above; averages are of what was sent.
     let mut is_taken = is_taken.into_iter();
     found.retain(|_| is_taken.next().unwrap_or(false));
     (counts, found)
+}
+
+/// How many readings are in a shard whose hash keys their device's is not among.
+fn astray(evidence: &Evidence) -> usize {
+    let is_astray = |record: &&Record| {
+        let hash = u128::from_be_bytes(Md5::digest(&record.key).into());
+        evidence.readings_ranges.get(&record.shard).is_some_and(|(first, last)| hash < *first || hash > *last)
+    };
+    evidence.readings.iter().filter(is_astray).count()
 }
 
 /// The readings of the stream, each id once, how many stood there again, and what was not readable.

@@ -24,6 +24,7 @@ fn kept() -> (Evidence, Windows) {
             shard: "shardId-0".to_owned(),
             sequence: number.to_string(),
             sub: 0,
+            key: sent.planned.delivery_id(),
             arrived_ms: sent.published_ms + 5,
             data: sent.planned.record(sent.published_ms + 1),
         };
@@ -63,6 +64,7 @@ fn readings(planned: &Planned, original: usize, arrived_ms: i64) -> Vec<Record> 
             shard: "shardId-0".to_owned(),
             sequence: format!("{}-{index}", planned.number),
             sub: 0,
+            key: planned.device.clone(),
             arrived_ms,
             data: data.to_string().into_bytes(),
         }
@@ -205,4 +207,14 @@ fn a_reading_with_a_wrong_clock_must_have_the_arrivals_time() {
     assert!(moved.sent.iter().any(|sent| sent.planned.readings.iter().any(|reading| reading.at == At::Arrival)));
     shifted(&mut moved);
     assert!(verify(&moved, &windows).broken[0].starts_with("readings are missing"));
+}
+
+#[test]
+fn a_reading_in_a_shard_that_is_not_its_devices_is_counted() {
+    let (mut evidence, windows) = kept();
+    evidence.readings_ranges.insert("shardId-0".to_owned(), (0, u128::MAX));
+    assert_eq!(verify(&evidence, &windows).readings.astray, 0);
+    evidence.readings_ranges.insert("shardId-0".to_owned(), (0, u128::MAX / 2));
+    let astray = verify(&evidence, &windows).readings.astray;
+    assert!(astray > 0 && astray < evidence.readings.len(), "{astray}");
 }

@@ -1,4 +1,4 @@
-//! Patterns on JSON, as Amazon EventBridge defines them and Lambda uses them.
+//! Patterns on JSON, as Amazon `EventBridge` defines them and Lambda uses them.
 
 use super::FilterError;
 use serde_json::Value;

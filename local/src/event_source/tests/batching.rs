@@ -6,7 +6,7 @@ fn succeeds(_: &Call) -> Answer {
     Ok("{}".to_owned())
 }
 
-/// "BatchSize: the number of records to send to the function in each batch, up to 10,000."
+/// "`BatchSize`: the number of records to send to the function in each batch, up to 10,000."
 #[test]
 fn a_batch_has_at_most_the_batch_size() {
     simulated(async |sim| {
@@ -123,7 +123,7 @@ fn a_disabled_mapping_stands_still_and_goes_on_where_it_was() {
         scene.settled().await;
         scene.handle.set_enabled(false);
         put_numbers(&stream, 3..=4);
-        sim.sleep(Duration::from_secs(600)).await;
+        sim.sleep(Duration::from_mins(10)).await;
         assert_eq!(scene.batches(), ["1 2"]);
         scene.handle.set_enabled(true);
         scene.settled().await;

@@ -203,7 +203,7 @@ fn a_stream_that_fails_for_a_while_loses_nothing() {
             fn fault(&self, operation: &str) -> Result<(), RemoteError> {
                 let mut calls = self.1.lock().unwrap();
                 *calls += 1;
-                if *calls % 3 == 0 { Ok(()) } else { Err(unavailable(operation)) }
+                if calls.is_multiple_of(3) { Ok(()) } else { Err(unavailable(operation)) }
             }
         }
         impl Source for Flaky {

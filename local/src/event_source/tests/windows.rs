@@ -11,7 +11,7 @@ fn sums(call: &Call) -> Answer {
 }
 
 fn configure(settings: &mut Settings) {
-    settings.tumbling_window = Some(Duration::from_secs(60));
+    settings.tumbling_window = Some(Duration::from_mins(1));
     settings.batch_size = 2;
 }
 

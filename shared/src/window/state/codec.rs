@@ -1,11 +1,12 @@
 //! A device's state as bytes: some 19 a reading, versioned, behind a digest that tells damage and serves as the
 //! version for compare-and-set.
 //!
-//! `digest[16] version[1] stream[8] position metrics`, where numbers are little-endian or LEB128 `v`:
-//! position: `0`, or `1 digits[28, two to a byte] sub[4]`; metrics: `v` times
+//! `digest[16] version[1] stream[8] seen metrics`, where numbers are little-endian or LEB128 `v`:
+//! seen: `v` times `shard[8] digits[28, two to a byte] sub[4]`; metrics: `v` times
 //! `name(v, UTF-8) revision(v) forgotten(0 | 1 at[8] id[8]) entries(v × (at: first [8], then v more; id[8] value[8]))`.
 
 use crate::batch::{Position, SequenceNumber};
+use crate::window::device::MAX_SHARDS;
 use crate::window::{DeviceState, Entry, Place, Series};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -13,6 +14,8 @@ use std::collections::BTreeMap;
 /// Bytes of the digest.
 pub(crate) const DIGEST: usize = 16;
 const VERSION: u8 = 1;
+/// Bytes of a shard and the position seen in it.
+const SEEN: usize = 8 + 28 + 4;
 
 /// Bytes that are no state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,14 +29,12 @@ pub fn encode(state: &DeviceState) -> Vec<u8> {
     out.resize(DIGEST, 0);
     out.push(VERSION);
     out.extend(state.stream.to_le_bytes());
-    match state.position {
-        None => out.push(0),
-        Some(position) => {
-            out.push(1);
-            let digits = position.sequence.fixed_width().as_bytes();
-            out.extend(digits.chunks_exact(2).map(|pair| ((pair[0] - b'0') << 4) | (pair[1] - b'0')));
-            out.extend(position.sub.to_le_bytes());
-        }
+    put_varint(&mut out, state.seen.len() as u64);
+    for (shard, position) in &state.seen {
+        out.extend(shard.to_le_bytes());
+        let digits = position.sequence.fixed_width().as_bytes();
+        out.extend(digits.chunks_exact(2).map(|pair| ((pair[0] - b'0') << 4) | (pair[1] - b'0')));
+        out.extend(position.sub.to_le_bytes());
     }
     put_varint(&mut out, state.series.len() as u64);
     for (name, series) in &state.series {
@@ -77,7 +78,13 @@ pub fn decode(bytes: &[u8]) -> Result<DeviceState, CorruptedState> {
         return Err(CorruptedState("an unknown version"));
     }
     let stream = u64::from_le_bytes(reader.array()?);
-    let position = if reader.flag()? { Some(reader.position()?) } else { None };
+    let shards = reader.count(SEEN)?;
+    if shards > MAX_SHARDS {
+        return Err(CorruptedState("more shards than are kept"));
+    }
+    let seen = (0..shards)
+        .map(|_| Ok((u64::from_le_bytes(reader.array()?), reader.position()?)))
+        .collect::<Result<Vec<_>, _>>()?;
     let mut series = BTreeMap::new();
     for _ in 0..reader.count(11)? {
         let length = reader.count(1)?;
@@ -91,7 +98,7 @@ pub fn decode(bytes: &[u8]) -> Result<DeviceState, CorruptedState> {
     if !reader.0.is_empty() {
         return Err(CorruptedState("bytes behind its end"));
     }
-    Ok(DeviceState { stream, position, series })
+    Ok(DeviceState { stream, seen, series })
 }
 
 fn put_varint(out: &mut Vec<u8>, mut value: u64) {
@@ -205,12 +212,11 @@ mod tests {
             forgotten,
             revision,
         });
-        let position = proptest::option::of(
-            any::<(u128, u32)>()
-                .prop_map(|(sequence, sub)| Position { sequence: sequence.to_string().parse().unwrap(), sub }),
-        );
-        (any::<u64>(), position, prop::collection::btree_map("[a-zµ_]{0,12}", series, 0..4))
-            .prop_map(|(stream, position, series)| DeviceState { stream, position, series })
+        let position = any::<(u128, u32)>()
+            .prop_map(|(sequence, sub)| Position { sequence: sequence.to_string().parse().unwrap(), sub });
+        let seen = prop::collection::vec((any::<u64>(), position), 0..=MAX_SHARDS);
+        (any::<u64>(), seen, prop::collection::btree_map("[a-zµ_]{0,12}", series, 0..4))
+            .prop_map(|(stream, seen, series)| DeviceState { stream, seen, series })
     }
 
     /// Damage that the digest does not tell, as if a program with a fault had written it.
@@ -266,9 +272,9 @@ mod tests {
         let series = Series { entries: entries.collect(), forgotten: None, revision: 1_000 };
         let state = DeviceState {
             stream: 1,
-            position: Some(Position::ZERO),
+            seen: vec![(1, Position::ZERO)],
             series: [("temperature".to_owned(), series)].into(),
         };
-        assert!(encode(&state).len() < 470, "{}", encode(&state).len());
+        assert!(encode(&state).len() < 480, "{}", encode(&state).len());
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Commit, Committed, Loaded, States, Version};
 use crate::batch::Position;
-use crate::window::{DeviceState, Incoming, WindowSpec, advance};
+use crate::window::{DeviceState, Incoming, Origin, WindowSpec, advance};
 use std::collections::BTreeMap;
 
 const SPEC: WindowSpec = WindowSpec::last(3);
@@ -12,7 +12,7 @@ fn state(before: Option<&DeviceState>, n: u32) -> DeviceState {
     let id = n.to_string();
     let at = i64::from(n) * 1_000;
     let reading = Incoming { position, metric: "m", id: &id, at, value: n.into(), index: 0 };
-    advance(before, "stream", &[reading], |_| Some(&SPEC), &BTreeMap::new()).state
+    advance(before, Origin { stream: "stream", shard: "shard" }, &[reading], |_| Some(&SPEC), &BTreeMap::new()).state
 }
 
 async fn load(port: &impl States, device: &str) -> Loaded {

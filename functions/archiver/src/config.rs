@@ -1,0 +1,75 @@
+//! The function's settings.
+
+use myaku::archive::{Compression, Format};
+use myaku::env::{Env, EnvError};
+
+/// The settings, read once at the start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// `LAKE_BUCKET`: the bucket of the lake.
+    pub lake_bucket: String,
+    /// `HEADS_TABLE`: the table of heads.
+    pub heads_table: String,
+    /// `COMPRESSION` and `COMPRESSION_LEVEL`: how the objects of streams that are new to the lake are compressed.
+    pub compression: Compression,
+}
+
+impl Config {
+    /// Reads the settings; the error names the variable.
+    pub fn from_env<F: Fn(&str) -> Option<String>>(env: &Env<F>) -> Result<Self, EnvError> {
+        let format = env.parsed_or("COMPRESSION", Format::default())?;
+        let level = env.optional("COMPRESSION_LEVEL").map(|_| env.parsed_or("COMPRESSION_LEVEL", 0)).transpose()?;
+        let compression = Compression::new(format, level).map_err(|error| EnvError::Invalid {
+            name: "COMPRESSION_LEVEL",
+            value: level.unwrap_or_default().to_string(),
+            problem: error.to_string(),
+        })?;
+        Ok(Self {
+            lake_bucket: env.required("LAKE_BUCKET", "the name of the lake's bucket")?,
+            heads_table: env.required("HEADS_TABLE", "the name of the table of heads")?,
+            compression,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(extra: &[(&str, &str)]) -> Result<Config, String> {
+        let set = [("LAKE_BUCKET", "lake"), ("HEADS_TABLE", "heads")];
+        let lookup = |name: &str| {
+            let mut pairs = extra.iter().chain(&set);
+            pairs.find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        };
+        Config::from_env(&Env::new(lookup)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn gzip_is_the_default_and_each_format_has_a_level_of_its_own() {
+        assert_eq!(config(&[]).unwrap().compression, Compression::new(Format::Gzip, Some(6)).unwrap());
+        let zstd = config(&[("COMPRESSION", "zstd"), ("COMPRESSION_LEVEL", "")]).unwrap();
+        assert_eq!(zstd.compression, Compression::new(Format::Zstd, Some(3)).unwrap());
+        let level = config(&[("COMPRESSION", "zstd"), ("COMPRESSION_LEVEL", "19")]).unwrap();
+        assert_eq!(level.compression, Compression::new(Format::Zstd, Some(19)).unwrap());
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_is_named() {
+        for (extra, message) in [
+            (("LAKE_BUCKET", ""), "environment variable LAKE_BUCKET is not set: it is the name of the lake's bucket"),
+            (("HEADS_TABLE", " "), "environment variable HEADS_TABLE is not set: it is the name of the table of heads"),
+            (("COMPRESSION", "lz4"), "environment variable COMPRESSION is \"lz4\": it must be gzip or zstd"),
+            (
+                ("COMPRESSION_LEVEL", "10"),
+                "environment variable COMPRESSION_LEVEL is \"10\": it must be from 1 to 9 for gzip",
+            ),
+            (
+                ("COMPRESSION_LEVEL", "best"),
+                "environment variable COMPRESSION_LEVEL is \"best\": invalid digit found in string",
+            ),
+        ] {
+            assert_eq!(config(&[extra]).unwrap_err(), message);
+        }
+    }
+}

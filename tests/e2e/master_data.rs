@@ -1,0 +1,95 @@
+//! Master data and dead letters over the wire: DynamoDB, S3, and Redis in front of the former.
+
+use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
+use myaku::dead_letter::{self, S3DeadLetters};
+use myaku::profile::registry::{self, Device, DynamoDb, Key, Kind, MasterData as _, MemoryMasterData, Shared};
+use myaku::valkey::{Connection, Settings};
+use myaku_local::servers::{self, AwsEndpoints};
+use std::time::Duration;
+
+const NOW_MS: i64 = 1_795_218_892_020;
+const TTL: Duration = Duration::from_secs(30);
+const TABLE: &str = "registry";
+
+fn endpoints(dynamodb: String, s3: String) -> AwsEndpoints {
+    AwsEndpoints { kinesis: String::new(), dynamodb, s3 }
+}
+
+async fn table(server: &servers::dynamodb::DynamoDb) -> anyhow::Result<DynamoDb> {
+    let config = endpoints(server.endpoint(), String::new()).sdk_config();
+    let key = KeySchemaElement::builder().attribute_name("pk").key_type(KeyType::Hash).build()?;
+    let attribute =
+        AttributeDefinition::builder().attribute_name("pk").attribute_type(ScalarAttributeType::S).build()?;
+    let client = aws_sdk_dynamodb::Client::new(&config);
+    let request = client.create_table().table_name(TABLE).key_schema(key).attribute_definitions(attribute);
+    request.billing_mode(BillingMode::PayPerRequest).send().await?;
+    Ok(DynamoDb::new(&config, TABLE))
+}
+
+async fn redis(server: &servers::valkey::Valkey) -> anyhow::Result<Connection> {
+    let config = endpoints(String::new(), String::new()).sdk_config();
+    Ok(Connection::connect(&Settings::node(&server.endpoint())?, &config).await?)
+}
+
+#[tokio::test]
+async fn dynamodb_holds_master_data_as_every_store_does() -> anyhow::Result<()> {
+    let server = servers::dynamodb::start(0).await?;
+    let store = table(&server).await?;
+    registry::conformance::suite(&store, &store).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn master_data_read_through_redis_is_the_same() -> anyhow::Result<()> {
+    let (dynamodb, valkey) = (servers::dynamodb::start(0).await?, servers::valkey::start(0).await?);
+    let store = table(&dynamodb).await?;
+    let shared = Shared::new(store.clone(), Some(redis(&valkey).await?), TTL);
+    registry::conformance::suite(&shared, &store).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_one_function_has_read_costs_the_next_one_nothing_until_it_is_due() -> anyhow::Result<()> {
+    let valkey = servers::valkey::start(0).await?;
+    let (one, other) = (MemoryMasterData::new(), MemoryMasterData::new());
+    let (bed, nobody) = (Key::new(Kind::Device, "bed-1"), Key::new(Kind::Device, "bed-2"));
+    one.put_device(&Device { device_id: bed.id.clone(), profile: "vital".to_owned(), facility: None });
+    let keys = [bed.clone(), nobody.clone()];
+    let read = Shared::new(&one, Some(redis(&valkey).await?), TTL).read(&keys, NOW_MS).await?;
+
+    let next = Shared::new(&other, Some(redis(&valkey).await?), TTL);
+    // Absence is believed for ten seconds, presence for thirty, both from the first reading on.
+    assert_eq!(next.read(&keys, NOW_MS + 9_999).await?, read);
+    assert!(other.reads().is_empty());
+    next.read(&keys, NOW_MS + 10_000).await?;
+    assert_eq!(other.reads(), [vec![nobody]]);
+    assert_eq!(next.read(&[bed.clone()], NOW_MS + 30_000).await?[&bed].document, None);
+    Ok(())
+}
+
+#[tokio::test]
+async fn redis_being_down_costs_a_read_of_the_store_and_no_answer() -> anyhow::Result<()> {
+    let valkey = servers::valkey::start(0).await?;
+    let store = MemoryMasterData::new();
+    let shared = Shared::new(&store, Some(redis(&valkey).await?), TTL);
+    let keys = [Key::new(Kind::Device, "bed-1")];
+    shared.read(&keys, NOW_MS).await?;
+    valkey.kill().await?;
+    for _ in 0..3 {
+        assert!(shared.read(&keys, NOW_MS).await?.contains_key(&keys[0]));
+    }
+    assert_eq!(store.reads().len(), 4);
+    Ok(())
+}
+
+#[tokio::test]
+async fn s3_holds_dead_letters_as_every_store_does() -> anyhow::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let server = servers::s3::start(0, directory.path()).await?;
+    let config = endpoints(String::new(), server.endpoint()).sdk_config();
+    let client =
+        aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build());
+    client.create_bucket().bucket("dead-letters").send().await?;
+    dead_letter::conformance::suite(&S3DeadLetters::new(&config, "dead-letters")).await;
+    Ok(())
+}
