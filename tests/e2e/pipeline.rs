@@ -79,7 +79,8 @@ async fn stores_that_go_down_and_come_back_lose_nothing() -> anyhow::Result<()> 
     let stack = up(directory.path()).await?;
     let sending = Sending::default();
     let outages = outages(&stack, sending.0.subscribe());
-    let (report, outages) = tokio::join!(Box::pin(run::run(&stack, &options(77), &sending)), outages);
+    let options = options(77);
+    let (report, outages) = tokio::join!(Box::pin(run::run(&stack, &options, &sending)), outages);
     outages?;
     let report = report?;
     stack.down().await;

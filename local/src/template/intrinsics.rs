@@ -30,7 +30,12 @@ impl<'a> Scope<'a> {
             let kind = resource["Type"].as_str();
             let kind = kind.ok_or_else(|| TemplateError::at(&format!("Resources.{id}"), "it has no Type"))?;
             kinds.insert(id.clone(), kind);
-            kinds.extend(made_by_sam(id, kind, resource));
+            // SAM makes a mapping of each of a function's streams, and calls it by both names.
+            for (event, source) in section(&resource["Properties"], "Events") {
+                if source["Type"] == "Kinesis" {
+                    kinds.insert(format!("{id}{event}"), "AWS::Lambda::EventSourceMapping");
+                }
+            }
         }
         Ok(Self { template, parameters, names, kinds, depth: Cell::default() })
     }
@@ -146,7 +151,6 @@ impl<'a> Scope<'a> {
         if let Some(value) = self.parameters.get(name) {
             let list = self.template["Parameters"][name]["Type"].as_str().is_some_and(|kind| kind.contains("List"));
             return Ok(Some(if list {
-                // An empty text is a list of one empty text, as on AWS: templates ask for that by its first item.
                 value.split(',').map(|item| Value::String(item.trim().to_owned())).collect()
             } else {
                 Value::String(value.clone())
@@ -155,8 +159,17 @@ impl<'a> Scope<'a> {
         let pseudo = self.names.pseudo(name);
         let named = pseudo.or_else(|| self.kinds.get(name).map(|kind| self.names.physical_id(name, kind)));
         named
+            .or_else(|| self.is_mapping(name).then(|| self.names.physical_id(name, "AWS::Lambda::EventSourceMapping")))
             .map(|id| Some(Value::String(id)))
             .ok_or_else(|| TemplateError::at(place, format!("there is nothing called {name}")))
+    }
+
+    /// Whether SAM makes an event source mapping of that name: it is named after its function and the event in it.
+    fn is_mapping(&self, name: &str) -> bool {
+        section(self.template, "Resources").any(|(function, resource)| {
+            name.strip_prefix(function.as_str())
+                .is_some_and(|event| resource["Properties"]["Events"].get(event).is_some())
+        })
     }
 
     fn attribute(&self, resource: &str, attribute: &str, place: &str) -> Result<Value, TemplateError> {
@@ -201,22 +214,6 @@ impl<'a> Scope<'a> {
         result.push_str(rest);
         Ok(result)
     }
-}
-
-/// What SAM makes beside a function, as other resources refer to it: a mapping for each stream among its events, and a
-/// role if it names none.
-fn made_by_sam(id: &str, kind: &str, resource: &Value) -> Vec<(String, &'static str)> {
-    if kind != "AWS::Serverless::Function" {
-        return Vec::new();
-    }
-    let properties = &resource["Properties"];
-    let streams = section(properties, "Events").filter(|(_, event)| event["Type"] == "Kinesis");
-    let mut made: Vec<_> =
-        streams.map(|(event, _)| (format!("{id}{event}"), "AWS::Lambda::EventSourceMapping")).collect();
-    if properties["Role"].is_null() {
-        made.push((format!("{id}Role"), "AWS::IAM::Role"));
-    }
-    made
 }
 
 /// The function that a value calls: a map with one key that is a function's name.

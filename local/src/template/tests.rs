@@ -131,11 +131,10 @@ fn what_sam_makes_beside_a_function_can_be_referred_to() {
     let template = "
 Resources:
   Worker: { Type: AWS::Serverless::Function, Properties: { Events: { In: { Type: Kinesis } } } }
-  Alarm: { Type: AWS::CloudWatch::Alarm, Properties: { Mapping: !Ref WorkerIn, Role: !GetAtt WorkerRole.Arn } }";
+  Alarm: { Type: AWS::CloudWatch::Alarm, Properties: { Mapping: !Ref WorkerIn } }";
     let resolved = Template::parse(template).unwrap().resolve(&BTreeMap::new(), &names()).unwrap();
     let alarm = &resolved.resources["Alarm"].properties;
     assert_eq!(alarm["Mapping"], "myaku-WorkerIn-abc123");
-    assert_eq!(alarm["Role"], "arn:aws:iam::000000000000:role/myaku-WorkerRole-abc123");
 }
 
 #[test]
