@@ -18,7 +18,7 @@ use myaku::clock::{Now as _, SystemClock};
 use rand::RngExt as _;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The stack's name.
 const STACK: &str = "myaku";
@@ -83,7 +83,7 @@ impl Stack {
     /// Brings a template up. An error names the resource that it is about.
     pub async fn up(options: Options) -> Result<Self> {
         let Options { template, parameters, binaries, directory } = options;
-        let directory = prepared(directory)?;
+        let directory = prepared(&directory)?;
         let (kinesis, dynamodb, s3, valkey, mqtt) = tokio::try_join!(
             async { kinesis::start(0).await.context("Kinesis") },
             async { dynamodb::start(0).await.context("DynamoDB") },
@@ -181,7 +181,7 @@ impl Servers {
 }
 
 /// An absolute directory without what an earlier stack left in it.
-fn prepared(directory: PathBuf) -> Result<PathBuf> {
+fn prepared(directory: &Path) -> Result<PathBuf> {
     let failed = || format!("{} cannot be used", directory.display());
     for old in ["s3", "logs"] {
         let old = directory.join(old);

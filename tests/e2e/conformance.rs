@@ -39,7 +39,7 @@ async fn dynamodb_holds_results() -> anyhow::Result<()> {
 async fn redis_holds_the_windows_state() -> anyhow::Result<()> {
     let server = servers::valkey::start(0).await?;
     let connection = Connection::connect(&Settings::node(&server.endpoint())?, &endpoints().sdk_config()).await?;
-    window::state::conformance::suite(&RedisStates::new(connection, Duration::from_secs(60)), "bed").await;
+    window::state::conformance::suite(&RedisStates::new(connection, Duration::from_mins(1)), "bed").await;
     Ok(())
 }
 

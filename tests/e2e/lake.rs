@@ -58,12 +58,13 @@ async fn a_batch_that_comes_again_over_the_wire_is_in_the_lake_once() -> anyhow:
     // Again with its head, again by another function that has lost it.
     let archiver = Archiver::new(lake.clone(), heads, zstd);
     for known in [0, batch.records.len()] {
-        let archived = archiver.archive(&batch).await;
-        assert!(archived.stopped.is_none(), "{archived:?}");
-        assert_eq!(archived.known, known);
+        let done = Box::pin(archiver.archive(&batch)).await;
+        assert!(done.stopped.is_none(), "{done:?}");
+        assert_eq!(done.known, known);
     }
-    let archived = Archiver::new(lake.clone(), MemoryHeads::default(), Compression::default()).archive(&batch).await;
-    assert_eq!((archived.known, archived.objects), (batch.records.len(), 0));
+    let other = Archiver::new(lake.clone(), MemoryHeads::default(), Compression::default());
+    let done = Box::pin(other.archive(&batch)).await;
+    assert_eq!((done.known, done.objects), (batch.records.len(), 0));
 
     let mut data = Vec::new();
     for key in archive::list(&lake, &batch.stream).await? {

@@ -63,7 +63,7 @@ async fn what_one_function_has_read_costs_the_next_one_nothing_until_it_is_due()
     assert!(other.reads().is_empty());
     next.read(&keys, NOW_MS + 10_000).await?;
     assert_eq!(other.reads(), [vec![nobody]]);
-    assert_eq!(next.read(&[bed.clone()], NOW_MS + 30_000).await?[&bed].document, None);
+    assert_eq!(next.read(std::slice::from_ref(&bed), NOW_MS + 30_000).await?[&bed].document, None);
     Ok(())
 }
 

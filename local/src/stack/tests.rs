@@ -28,7 +28,7 @@ Resources:
         ErrorAction: { S3: { BucketName: !Ref Letters, Key: "rule-errors/${@id}.json", RoleArn: role } }
 "#;
 /// For anything awaited, on a machine that compiles at the same time.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 async fn up(template: &str) -> (tempfile::TempDir, Result<Stack>) {
     let directory = tempfile::tempdir().unwrap();

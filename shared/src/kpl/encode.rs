@@ -39,7 +39,7 @@ impl Builder {
         Self::default()
     }
 
-    /// Whether there is no record in it. The bytes of an empty aggregate are none that [`decode`](super::decode) takes.
+    /// Whether there is no record in it. The bytes of an empty aggregate are none that [`decode`](super::decode()) takes.
     pub const fn is_empty(&self) -> bool {
         self.records.is_empty()
     }

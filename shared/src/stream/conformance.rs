@@ -1,4 +1,4 @@
-//! What every stream behind the port [`PutRecords`](super::PutRecords) does.
+//! What every stream behind the port [`PutRecords`] does.
 
 use super::{Entry, Outcome, PutRecords, ShardMap, hash_key};
 

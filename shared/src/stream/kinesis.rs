@@ -2,7 +2,7 @@
 
 use super::{Entry, HashKeyRange, Outcome, PutRecords};
 use crate::aws::{incomplete, remote_error};
-use crate::errors::RemoteError;
+use crate::errors::{Remedy, RemoteError};
 use aws_config::SdkConfig;
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::primitives::Blob;
@@ -37,7 +37,7 @@ impl PutRecords for KinesisStream {
                 .set_explicit_hash_key(entry.explicit_hash_key.map(|hash| hash.to_string()))
                 .data(Blob::new(entry.data.clone()))
                 .build();
-            records.push(record.map_err(|error| RemoteError::new(operation(), crate::errors::Remedy::GiveUp, error))?);
+            records.push(record.map_err(|error| RemoteError::new(operation(), Remedy::GiveUp, error))?);
         }
         let answer = self.client.put_records().stream_name(&self.name).set_records(Some(records)).send().await;
         let answer = answer.map_err(|error| remote_error(operation(), error))?;
@@ -51,14 +51,12 @@ impl PutRecords for KinesisStream {
         loop {
             let call = self.client.list_shards();
             // A further page is asked for by its token alone.
-            let call = match next {
-                Some(token) => call.next_token(token),
-                None => {
-                    let open = ShardFilter::builder().r#type(ShardFilterType::AtLatest).build();
-                    let open =
-                        open.map_err(|error| RemoteError::new(operation(), crate::errors::Remedy::GiveUp, error))?;
-                    call.stream_name(&self.name).shard_filter(open)
-                }
+            let call = if let Some(token) = next {
+                call.next_token(token)
+            } else {
+                let open = ShardFilter::builder().r#type(ShardFilterType::AtLatest).build();
+                let open = open.map_err(|error| RemoteError::new(operation(), Remedy::GiveUp, error))?;
+                call.stream_name(&self.name).shard_filter(open)
             };
             let page = call.send().await.map_err(|error| remote_error(operation(), error))?;
             for shard in page.shards.unwrap_or_default() {

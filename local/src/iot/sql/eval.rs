@@ -4,6 +4,7 @@ use super::{Comparison, Expression, Function, Part, Selected, Statement, Substit
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
+use std::cell::OnceCell;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
@@ -100,17 +101,17 @@ struct Scope<'a, 'b> {
     new_uuid: &'b mut dyn FnMut() -> String,
     variables: BTreeMap<String, Value>,
     /// The payload as JSON, parsed when first asked for: most rules never do.
-    json: Option<Option<Value>>,
+    json: OnceCell<Option<Value>>,
 }
 
 impl<'a, 'b> Scope<'a, 'b> {
     fn new(event: &'a Event<'a>, new_uuid: &'b mut dyn FnMut() -> String) -> Self {
-        Self { event, new_uuid, variables: BTreeMap::new(), json: None }
+        Self { event, new_uuid, variables: BTreeMap::new(), json: OnceCell::new() }
     }
 
     fn json(&mut self) -> Option<&Value> {
         let payload = self.event.payload;
-        self.json.get_or_insert_with(|| serde_json::from_slice(payload).ok()).as_ref()
+        self.json.get_or_init(|| serde_json::from_slice(payload).ok()).as_ref()
     }
 
     /// A value; none where it is undefined.

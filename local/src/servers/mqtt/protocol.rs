@@ -69,10 +69,10 @@ impl Tapped {
 
     /// Hands a message to the taker, and keeps Basic Ingest from the broker's subscribers.
     fn published(&mut self, publish: &mut Publish, properties: Option<&PublishProperties>) {
-        if let Some(alias) = properties.and_then(|properties| properties.topic_alias) {
-            if !publish.topic.is_empty() {
-                self.aliases.insert(alias, publish.topic.clone());
-            }
+        if let Some(alias) = properties.and_then(|properties| properties.topic_alias)
+            && !publish.topic.is_empty()
+        {
+            self.aliases.insert(alias, publish.topic.clone());
         }
         let alias = properties.and_then(|properties| properties.topic_alias).and_then(|alias| self.aliases.get(&alias));
         let topic = if publish.topic.is_empty() { alias.unwrap_or(&publish.topic) } else { &publish.topic };
@@ -118,10 +118,10 @@ impl Protocol for Tapped {
     }
 
     fn write(&self, packet: Packet, buffer: &mut BytesMut) -> Result<usize, Error> {
-        if let Packet::ConnAck(_, Some(properties)) = &packet {
-            if let Some(assigned) = &properties.assigned_client_identifier {
-                self.client_id.get_or_init(|| assigned.as_str().into());
-            }
+        if let Packet::ConnAck(_, Some(properties)) = &packet
+            && let Some(assigned) = &properties.assigned_client_identifier
+        {
+            self.client_id.get_or_init(|| assigned.as_str().into());
         }
         match self.version {
             Version::V5 => V5.write(packet, buffer),

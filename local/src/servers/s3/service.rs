@@ -62,7 +62,7 @@ impl S3 for Service {
         let bucket = request.input.bucket;
         let location = Some(format!("/{bucket}"));
         self.with_store(move |store| store.create_bucket(&bucket)).await?;
-        Ok(S3Response::new(dto::CreateBucketOutput { location, ..Default::default() }))
+        Ok(S3Response::new(dto::CreateBucketOutput { location }))
     }
 
     async fn delete_bucket(
