@@ -36,6 +36,11 @@ test: ## Run all tests, those against real servers included
 	$(DEMO_BUILD)
 	cargo test --locked --profile demo --workspace $(ARGS)
 
+.PHONY: bench
+bench: ## The record path beside its limits, as ratios
+	@scripts/need cargo cc
+	cargo run --locked --release --package myaku-bench
+
 ##@ Checks
 
 .PHONY: ci

@@ -3,6 +3,8 @@
 mod functions;
 mod mappings;
 mod resources;
+#[cfg(test)]
+mod tests;
 
 pub use mappings::MappingStatus;
 
@@ -155,8 +157,9 @@ impl Stack {
 
     /// Stops everything, in the reverse order. The buckets' files and the logs stay.
     pub async fn down(self) {
-        drop(self.engine);
+        // With the broker gone no more messages come, and the rules end with those that they have.
         self.mqtt.stop().await;
+        self.engine.finish().await;
         for mapping in self.mappings {
             mapping.stop().await;
         }
@@ -204,5 +207,5 @@ fn rules(resolved: &Resolved) -> Result<Vec<Rule>> {
 
 fn targets(resolved: &Resolved, functions: &BTreeMap<String, Function>, config: SdkConfig) -> Result<Targets> {
     let by_arn = functions.iter().map(|(id, function)| Ok((resolved.arn(id)?, function.clone())));
-    Ok(Targets { config, functions: by_arn.collect::<Result<_>>()? })
+    Ok(Targets::new(config, by_arn.collect::<Result<_>>()?))
 }

@@ -21,7 +21,7 @@ use crate::errors::{Remedy, RemoteError};
 use futures::{StreamExt as _, stream};
 use jiff::{Timestamp, tz::Offset};
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// Where letters stand in their bucket.
 pub const PREFIX: &str = "dead-letters/";
@@ -33,7 +33,7 @@ const CONCURRENT_PUTS: usize = 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
-    /// The record is no `Message`, and no setting says that the lake is all it wants.
+    /// The record is no `Message`, and the registry has no source of its name.
     NotAMessage,
     /// The registry has no such device.
     UnknownDevice,
@@ -139,7 +139,7 @@ impl DeadLetter {
             self.position
         );
         if let Some(index) = self.index {
-            key.push_str(&format!("-{index:04}"));
+            let _ = write!(key, "-{index:04}");
         }
         key.push_str(".json");
         key

@@ -1,3 +1,6 @@
-//! End-to-end tests.
+//! End-to-end tests: adapters against their servers, and the whole template with its own binaries.
 
+mod conformance;
+mod lake;
 mod master_data;
+mod pipeline;

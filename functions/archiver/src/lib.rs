@@ -30,13 +30,13 @@ pub async fn connect(config: &Config) -> Deployed {
 
 /// Archives one batch, and answers from which record on it must be delivered again, if it must.
 pub async fn handle<L: Lake, H: Heads>(archiver: &Archiver<L, H>, batch: &Batch) -> KinesisEventResponse {
-    let archived = archiver.archive(batch).await;
-    count(Metric::Records, archived.records);
-    count(Metric::Bytes, archived.bytes);
-    count(Metric::Objects, archived.objects);
-    count(Metric::Duplicates, archived.known);
+    let done = archiver.archive(batch).await;
+    count(Metric::Records, done.records);
+    count(Metric::Bytes, done.bytes);
+    count(Metric::Objects, done.objects);
+    count(Metric::Duplicates, done.known);
     let mut response = KinesisEventResponse::default();
-    if let Some(stopped) = archived.stopped {
+    if let Some(stopped) = done.stopped {
         count(Metric::Retries, 1);
         tracing::error!(
             stream = batch.stream,

@@ -12,8 +12,13 @@ const PAGE: usize = 500;
 /// Where master data is.
 #[derive(Debug, clap::Args)]
 pub(super) struct Table {
-    /// The table of master data, as the stack names it. AWS_ENDPOINT_URL_DYNAMODB leads to a local stack.
-    #[arg(long = "table", env = "REGISTRY_TABLE", value_name = "NAME")]
+    // No doc comment: its markup would show in the help.
+    #[arg(
+        long = "table",
+        env = "REGISTRY_TABLE",
+        value_name = "NAME",
+        help = "The table of master data, as the stack names it; AWS_ENDPOINT_URL_DYNAMODB leads to a local stack"
+    )]
     name: String,
 }
 

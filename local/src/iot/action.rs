@@ -6,12 +6,16 @@ use anyhow::{Context as _, bail};
 use aws_config::SdkConfig;
 use bytes::Bytes;
 use myaku::stream::Entry;
+use myaku::stream::kinesis::KinesisStream;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::time::Duration;
 use uuid::Uuid;
 
 /// Tries of an asynchronous invocation, the first included, as Lambda does by default.
 const INVOCATIONS: u32 = 3;
+/// Between them; it doubles. Lambda waits a minute, which is too long for whoever watches.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// An action of a rule.
 #[derive(Clone, Debug)]
@@ -37,13 +41,12 @@ pub enum Action {
     },
 }
 
-/// What actions speak to.
+/// What actions speak to. Its clients keep their connections: a new one for each message would cost more than the call.
 #[derive(Clone, Debug)]
 pub struct Targets {
-    /// Clients for the embedded servers are made from it.
-    pub config: SdkConfig,
-    /// Functions by ARN.
-    pub functions: BTreeMap<String, Function>,
+    config: SdkConfig,
+    objects: aws_sdk_s3::Client,
+    functions: BTreeMap<String, Function>,
 }
 
 impl Action {
@@ -88,10 +91,19 @@ pub(super) fn new_uuid() -> String {
 }
 
 impl Targets {
+    /// The servers of `config`, and functions by ARN.
+    pub fn new(config: SdkConfig, functions: BTreeMap<String, Function>) -> Self {
+        Self { objects: aws_sdk_s3::Client::new(&config), config, functions }
+    }
+
+    /// A stream, with a client of its own.
+    pub(super) fn stream(&self, name: &str) -> KinesisStream {
+        KinesisStream::new(&self.config, name)
+    }
+
     /// Puts an object.
     pub(super) async fn put_object(&self, bucket: &str, key: &str, body: Vec<u8>) -> anyhow::Result<()> {
-        let client = aws_sdk_s3::Client::new(&self.config);
-        client.put_object().bucket(bucket).key(key).body(body.into()).send().await?;
+        self.objects.put_object().bucket(bucket).key(key).body(body.into()).send().await?;
         Ok(())
     }
 
@@ -103,7 +115,10 @@ impl Targets {
             match function.invoke(payload.clone()).await {
                 Ok(_) => return Ok(()),
                 Err(error) if tries == INVOCATIONS => return Err(error.into()),
-                Err(_) => tries += 1,
+                Err(_) => {
+                    tokio::time::sleep(PAUSE * 2_u32.pow(tries - 1)).await;
+                    tries += 1;
+                }
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Messages through the rules: those that come close together are put on a stream together.
+//! Messages through the rules: a message goes out at once, and those that come while all calls are busy go together.
 
 use super::action::{self, new_uuid};
 use super::sql::{Event, Output};
@@ -7,15 +7,17 @@ use crate::servers::mqtt::Published;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use futures::StreamExt as _;
 use myaku::errors::chain;
 use myaku::stream::kinesis::KinesisStream;
 use myaku::stream::{Entry, Outcome, PutRecords as _};
 use serde_json::json;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::{JoinHandle, JoinSet};
 
 /// Messages taken at a time: what one PutRecords call holds.
 const TOGETHER: usize = 500;
@@ -25,8 +27,14 @@ const CALL_BYTES_MAX: usize = 5 << 20;
 const TRIES: u32 = 6;
 /// Between tries; it doubles.
 const PAUSE: Duration = Duration::from_millis(100);
+/// Calls at the same time.
+const JOBS_MAX: usize = 8;
+/// Error actions at the same time, of one failed call.
+const ERROR_ACTIONS: usize = 16;
+/// For what is under way when the stack stops.
+const FINISH: Duration = Duration::from_secs(5);
 
-/// The rules at work; it ends when dropped.
+/// The rules at work; it ends when dropped, with what is under way.
 pub struct Engine(JoinHandle<()>);
 
 impl Drop for Engine {
@@ -39,32 +47,71 @@ impl Drop for Engine {
 struct Pending {
     message: usize,
     rule: usize,
-    variables: Output,
+    action: usize,
+    output: Output,
     entry: Entry,
+}
+
+/// What is done about some messages at a time.
+enum Job {
+    /// Puts their records on a stream.
+    Put(String, Vec<Pending>),
+    /// Runs an action for one of them, or the error action if the rule cannot even begin with it.
+    Run { message: usize, rule: usize, action: usize, output: Output, begun: Result<(), String> },
 }
 
 impl Engine {
     /// Rules on `messages` until there are no more.
     pub fn start(rules: Vec<Rule>, targets: Targets, mut messages: mpsc::Receiver<Published>) -> Self {
-        let inner = Arc::new(Inner { rules, targets });
+        let streams = rules.iter().flat_map(|rule| rule.actions.iter().chain(&rule.error_action));
+        let streams = streams.filter_map(|action| match action {
+            Action::Kinesis { stream, .. } => Some((stream.clone(), targets.stream(stream))),
+            Action::Lambda { .. } | Action::S3 { .. } => None,
+        });
+        let inner = Arc::new(Inner { streams: streams.collect(), rules, targets });
         Self(tokio::spawn(async move {
-            let mut batch = Vec::with_capacity(TOGETHER);
-            while messages.recv_many(&mut batch, TOGETHER).await > 0 {
-                inner.rule_on(&batch).await;
-                batch.clear();
+            let permits = Arc::new(Semaphore::new(JOBS_MAX));
+            let mut jobs = JoinSet::new();
+            loop {
+                let mut batch = Vec::new();
+                if messages.recv_many(&mut batch, TOGETHER).await == 0 {
+                    break;
+                }
+                let batch = Arc::new(batch);
+                for job in inner.rule_on(&batch) {
+                    // While all are busy messages gather, and go out together.
+                    let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
+                    let (inner, batch) = (Arc::clone(&inner), Arc::clone(&batch));
+                    jobs.spawn(async move {
+                        inner.work(job, &batch).await;
+                        drop(permit);
+                    });
+                }
+                while jobs.try_join_next().is_some() {}
             }
+            while jobs.join_next().await.is_some() {}
         }))
+    }
+
+    /// Waits, within bounds, until the messages that it has are ruled on. There must come no more.
+    pub async fn finish(mut self) {
+        if tokio::time::timeout(FINISH, &mut self.0).await.is_err() {
+            tracing::error!("messages were left in the rules when the stack stopped");
+        }
     }
 }
 
 struct Inner {
     rules: Vec<Rule>,
+    streams: BTreeMap<String, KinesisStream>,
     targets: Targets,
 }
 
 impl Inner {
-    async fn rule_on(self: &Arc<Self>, messages: &[Published]) {
+    /// What is to be done about messages: SQL only, no I/O.
+    fn rule_on(&self, messages: &[Published]) -> Vec<Job> {
         let mut streams: BTreeMap<&str, Vec<Pending>> = BTreeMap::new();
+        let mut jobs = Vec::new();
         for (message, published) in messages.iter().enumerate() {
             for (rule_index, rule) in self.rules.iter().enumerate() {
                 let Some(topic) = rule.topic(&published.topic) else { continue };
@@ -78,82 +125,90 @@ impl Inner {
                         continue;
                     }
                 };
-                for wanted in &rule.actions {
-                    match wanted {
+                for (action, wanted) in rule.actions.iter().enumerate() {
+                    let output = output.clone();
+                    let begun = match wanted {
                         Action::Kinesis { stream, partition_key } => {
                             match action::entry(partition_key, &event, &output) {
-                                Ok(entry) => streams.entry(stream).or_default().push(Pending {
-                                    message,
-                                    rule: rule_index,
-                                    variables: output.clone(),
-                                    entry,
-                                }),
-                                Err(error) => self.failed(rule, wanted, published, &output, &chain(&error)).await,
+                                Ok(entry) => {
+                                    let pending = Pending { message, rule: rule_index, action, output, entry };
+                                    streams.entry(stream).or_default().push(pending);
+                                    continue;
+                                }
+                                Err(error) => Err(chain(&error)),
                             }
                         }
-                        Action::Lambda { .. } | Action::S3 { .. } => {
-                            self.spawn(rule_index, wanted.clone(), published.clone(), output.clone());
-                        }
-                    }
+                        Action::Lambda { .. } | Action::S3 { .. } => Ok(()),
+                    };
+                    jobs.push(Job::Run { message, rule: rule_index, action, output, begun });
                 }
             }
         }
         for (stream, pending) in streams {
-            self.put(stream, pending, messages).await;
+            jobs.extend(calls(pending).into_iter().map(|call| Job::Put(stream.to_owned(), call)));
+        }
+        jobs
+    }
+
+    async fn work(&self, job: Job, messages: &[Published]) {
+        match job {
+            Job::Put(stream, pending) => self.put(&stream, pending, messages).await,
+            Job::Run { message, rule, action, output, begun } => {
+                let (rule, published) = (&self.rules[rule], &messages[message]);
+                let wanted = &rule.actions[action];
+                let ran = match begun {
+                    Ok(()) => {
+                        let record = output.record.to_string().into_bytes();
+                        self.run(rule, wanted, published, &output, record).await.map_err(|error| format!("{error:#}"))
+                    }
+                    Err(problem) => Err(problem),
+                };
+                if let Err(problem) = ran {
+                    self.failed(rule, wanted, published, &output, &problem).await;
+                }
+            }
         }
     }
 
     /// Puts records on a stream, each refused one again, and hands what is left to the error actions.
     async fn put(&self, stream: &str, mut pending: Vec<Pending>, messages: &[Published]) {
-        let port = KinesisStream::new(&self.targets.config, stream);
         let mut problem = String::new();
         for attempt in 0..TRIES {
             if attempt > 0 {
                 tokio::time::sleep(PAUSE * 2_u32.pow(attempt - 1)).await;
             }
-            let mut refused = Vec::new();
-            for call in calls(pending) {
-                let entries: Vec<Entry> = call.iter().map(|pending| pending.entry.clone()).collect();
-                match port.put_records(&entries).await {
-                    Err(error) => {
-                        problem = chain(&error);
-                        refused.extend(call);
-                    }
-                    Ok(outcomes) => {
-                        for (pending, outcome) in call.into_iter().zip(outcomes) {
-                            if let Outcome::Refused { code } = outcome {
-                                problem = code;
-                                refused.push(pending);
-                            }
+            let entries: Vec<Entry> = pending.iter().map(|pending| pending.entry.clone()).collect();
+            match self.stream(stream).put_records(&entries).await {
+                Err(error) => problem = chain(&error),
+                Ok(outcomes) => {
+                    let mut outcomes = outcomes.into_iter();
+                    // An outcome that is missing counts as refused: a message twice is better than none.
+                    pending.retain(|_| match outcomes.next() {
+                        Some(Outcome::Put { .. }) => false,
+                        Some(Outcome::Refused { code }) => {
+                            problem = code;
+                            true
                         }
-                    }
+                        None => true,
+                    });
                 }
             }
-            pending = refused;
             if pending.is_empty() {
                 return;
             }
         }
-        for Pending { message, rule, variables, .. } in pending {
-            let rule = &self.rules[rule];
-            let wanted =
-                rule.actions.iter().find(|action| matches!(action, Action::Kinesis { stream: of, .. } if of == stream));
-            if let Some(wanted) = wanted {
-                self.failed(rule, wanted, &messages[message], &variables, &problem).await;
-            }
-        }
+        let problem = problem.as_str();
+        let failures = futures::stream::iter(pending).for_each_concurrent(ERROR_ACTIONS, |pending| async move {
+            let rule = &self.rules[pending.rule];
+            let published = &messages[pending.message];
+            self.failed(rule, &rule.actions[pending.action], published, &pending.output, problem).await;
+        });
+        failures.await;
     }
 
-    /// Runs an action that need not hold up the others.
-    fn spawn(self: &Arc<Self>, rule: usize, wanted: Action, published: Published, output: Output) {
-        let inner = Arc::clone(self);
-        tokio::spawn(async move {
-            let rule = &inner.rules[rule];
-            let record = output.record.to_string().into_bytes();
-            if let Err(error) = inner.run(rule, &wanted, &published, &output, record).await {
-                inner.failed(rule, &wanted, &published, &output, &format!("{error:#}")).await;
-            }
-        });
+    /// A stream of a rule: all of them have a client since the start.
+    fn stream(&self, name: &str) -> Cow<'_, KinesisStream> {
+        self.streams.get(name).map_or_else(|| Cow::Owned(self.targets.stream(name)), Cow::Borrowed)
     }
 
     /// Runs an action with `body` as its record.
@@ -174,7 +229,7 @@ impl Inner {
             }
             Action::Kinesis { stream, partition_key } => {
                 let entry = Entry { data: body, ..action::entry(partition_key, &event, output)? };
-                match KinesisStream::new(&self.targets.config, stream).put_records(&[entry]).await?.pop() {
+                match self.stream(stream).put_records(&[entry]).await?.pop() {
                     Some(Outcome::Put { .. }) => Ok(()),
                     Some(Outcome::Refused { code }) => Err(anyhow::anyhow!(code)),
                     None => Err(anyhow::anyhow!("an empty answer")),

@@ -1,4 +1,7 @@
 //! Kinesis Data Streams: every operation, with the throughput limits of each shard enforced.
+//!
+//! Two things differ from AWS. Times of arrival are cut to whole seconds, so that a record can seem to have arrived up to
+//! a second before it was sent. And `UpdateShardCount` makes shards without parents: split and merge instead.
 
 mod turns;
 

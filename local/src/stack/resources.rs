@@ -1,9 +1,11 @@
 //! Streams, tables and buckets, made in the embedded servers.
 
-use crate::template::{Resolved, Resource, integer};
+use crate::template::{Resolved, Resource, flag, integer};
 use anyhow::{Context as _, Result, bail};
 use aws_config::SdkConfig;
-use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TimeToLiveSpecification,
+};
 use aws_sdk_kinesis::types::StreamStatus;
 use serde_json::Value;
 use std::time::Duration;
@@ -80,6 +82,12 @@ async fn table(resource: &Resource, config: &SdkConfig) -> Result<()> {
         call = call.key_schema(KeySchemaElement::builder().attribute_name(name).key_type(kind).build()?);
     }
     call.send().await?;
+    let expiry = &resource.properties["TimeToLiveSpecification"];
+    if flag(&expiry["Enabled"]) {
+        let expiry = TimeToLiveSpecification::builder().attribute_name(text(expiry, "AttributeName")?).enabled(true);
+        let call = client.update_time_to_live().table_name(&resource.physical_id);
+        call.time_to_live_specification(expiry.build()?).send().await?;
+    }
     Ok(())
 }
 

@@ -2,7 +2,11 @@
 
 use super::{Names, TemplateError, section, text};
 use serde_json::{Map, Value};
+use std::cell::Cell;
 use std::collections::BTreeMap;
+
+/// Conditions within conditions, at most: more is a circle.
+const DEPTH_MAX: usize = 32;
 
 /// What the functions refer to.
 pub(super) struct Scope<'a> {
@@ -11,6 +15,8 @@ pub(super) struct Scope<'a> {
     names: &'a Names,
     /// The types of all resources, made or not: a reference to one without is a mistake.
     kinds: BTreeMap<String, &'a str>,
+    /// How many named conditions are being decided, each within the one before.
+    depth: Cell<usize>,
 }
 
 impl<'a> Scope<'a> {
@@ -31,14 +37,20 @@ impl<'a> Scope<'a> {
                 }
             }
         }
-        Ok(Self { template, parameters, names, kinds })
+        Ok(Self { template, parameters, names, kinds, depth: Cell::default() })
     }
 
     /// Whether a condition of the template holds.
     pub(super) fn condition(&self, name: &str, place: &str) -> Result<bool, TemplateError> {
         match &self.template["Conditions"][name] {
             Value::Null => Err(TemplateError::at(place, format!("there is no condition {name}"))),
-            condition => self.truth(condition, &format!("Conditions.{name}")),
+            _ if self.depth.get() > DEPTH_MAX => Err(TemplateError::at(place, format!("{name} depends on itself"))),
+            condition => {
+                self.depth.set(self.depth.get() + 1);
+                let truth = self.truth(condition, &format!("Conditions.{name}"));
+                self.depth.set(self.depth.get() - 1);
+                truth
+            }
         }
     }
 

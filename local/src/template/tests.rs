@@ -116,3 +116,32 @@ fn the_projects_own_template_resolves_with_a_redis_server_given() {
     let alarm = &resolved.resources["TransformGaveUpAlarm"].properties;
     assert_eq!(alarm["Dimensions"][0]["Value"], "myaku-TransformFunctionIngest-abc123");
 }
+
+#[test]
+fn an_empty_list_has_one_empty_item() {
+    let template = "
+Parameters: { Subnets: { Type: CommaDelimitedList, Default: '' } }
+Resources: { A: { Type: T, Properties: { First: !Select [0, !Ref Subnets] } } }";
+    let resolved = Template::parse(template).unwrap().resolve(&BTreeMap::new(), &names()).unwrap();
+    assert_eq!(resolved.resources["A"].properties["First"], "");
+}
+
+#[test]
+fn what_sam_makes_beside_a_function_can_be_referred_to() {
+    let template = "
+Resources:
+  Worker: { Type: AWS::Serverless::Function, Properties: { Events: { In: { Type: Kinesis } } } }
+  Alarm: { Type: AWS::CloudWatch::Alarm, Properties: { Mapping: !Ref WorkerIn } }";
+    let resolved = Template::parse(template).unwrap().resolve(&BTreeMap::new(), &names()).unwrap();
+    let alarm = &resolved.resources["Alarm"].properties;
+    assert_eq!(alarm["Mapping"], "myaku-WorkerIn-abc123");
+}
+
+#[test]
+fn a_condition_that_depends_on_itself_is_told() {
+    let circle = "
+Conditions: { A: !Not [!Condition B], B: !Not [!Condition A] }
+Resources: { X: { Type: T, Condition: A } }";
+    let error = resolve(circle, &[]).unwrap_err().to_string();
+    assert!(error.ends_with("depends on itself"), "{error}");
+}

@@ -63,7 +63,8 @@ impl<'de> Deserialize<'de> for Batch {
             }
             let record = record.kinesis.record().map_err(|what| wrong(&what))?;
             // A batch is a stretch of its shard: what is archived or counted by position rests on it.
-            if batch.records.last().is_some_and(|before| before.sequence >= record.sequence) {
+            let before = batch.records.last().map_or(SequenceNumber::ZERO, |before| before.sequence);
+            if before >= record.sequence {
                 return Err(wrong("sequenceNumber is not above the one before it"));
             }
             batch.records.push(record);
@@ -226,6 +227,7 @@ mod tests {
 
     #[test]
     fn sequence_numbers_that_do_not_ascend_are_an_error() {
+        assert!(read(&[record("0", "1", b"")]).unwrap_err().contains("Records[0]: sequenceNumber"), "none is below 1");
         for second in ["9", "10"] {
             let error = read(&[record("10", "1", b""), record(second, "1", b"")]).unwrap_err();
             assert!(error.contains("Records[1]: sequenceNumber"), "{error}");

@@ -4,6 +4,9 @@ use super::{DeadLetter, DeadLetterReader, DeadLetterStore, Reason};
 use crate::batch::Position;
 
 /// A letter to test with, of the record at `sequence` that holds `data`.
+///
+/// # Panics
+/// Where `sequence` is no number.
 pub fn letter(sequence: &str, reason: Reason, data: &[u8]) -> DeadLetter {
     DeadLetter {
         stream: "myaku-IngestStream-1".to_owned(),
@@ -27,6 +30,7 @@ pub async fn suite(store: &(impl DeadLetterStore + DeadLetterReader)) {
     assert!(store.keys(None).await.expect("keys of an empty store").is_empty());
 
     // What is put comes back byte for byte, whatever it is.
+    let large = vec![b'x'; 300_000];
     let payloads: [&[u8]; 8] = [
         b"",
         b"null",
@@ -35,7 +39,7 @@ pub async fn suite(store: &(impl DeadLetterStore + DeadLetterReader)) {
         b"{\n}",
         "na\u{ef}ve \u{0} \"text\"".as_bytes(),
         &[0xff, 0xfe, 0x00],
-        &[b'x'; 300_000],
+        &large,
     ];
     for (sequence, data) in (100..).zip(payloads) {
         let letter = letter(&format!("{sequence}"), Reason::Undecodable, data);

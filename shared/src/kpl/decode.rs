@@ -112,7 +112,7 @@ fn record(bytes: &[u8]) -> Result<Raw<'_>, Malformed> {
     while let Some(field) = fields.next()? {
         match field {
             (PARTITION_KEY_INDEX, Value::Varint(index)) => {
-                partition_key = Some(usize::try_from(index).or(Err(Malformed))?)
+                partition_key = Some(usize::try_from(index).or(Err(Malformed))?);
             }
             (EXPLICIT_HASH_KEY_INDEX, Value::Varint(index)) => {
                 explicit_hash_key = Some(usize::try_from(index).or(Err(Malformed))?);

@@ -4,6 +4,7 @@
 //! it came through. An entry that is due while the store is down is used up to [`LONGEST_USE`], and not beyond; that
 //! there is *no* such device or profile is believed for a third of the time, and never while the store is down.
 
+#[cfg(feature = "dynamodb")]
 mod batches;
 mod cache;
 mod device;
@@ -38,7 +39,7 @@ use std::time::Duration;
 pub const DEFAULT_TTL: Duration = Duration::from_secs(30);
 /// For how long at most anything that was read is used, whatever happens: the promise that a change is live within a
 /// minute.
-pub const LONGEST_USE: Duration = Duration::from_secs(60);
+pub const LONGEST_USE: Duration = Duration::from_mins(1);
 /// How long a failed store is left alone while what is known still serves.
 const PAUSE_MS: i64 = 5_000;
 /// Devices kept in memory; some 300 bytes each.

@@ -1,9 +1,10 @@
-//! One put at a time, so that records become visible in the order of their sequence numbers.
+//! One put at a time and no read meanwhile, so that records become visible in the order of their sequence numbers.
 //!
 //! ferrokinesis 0.7 gives a record its number and inserts it in two steps without a lock between them. Two puts at the
 //! same time can show the second record first; a reader that comes between them goes on behind it and never sees the
 //! first. Kinesis promises readers that this doesn't happen. (With twelve writers on one shard, a reader missed 253
-//! records of 23,400; with turns, none.)
+//! records of 23,400; with turns, none.) Reads wait as well: a shard that is closed between the two steps would otherwise
+//! end, for a reader, before its last record.
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -12,26 +13,33 @@ use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use std::sync::Arc;
-use tokio::sync::Mutex;
+use tokio::sync::RwLock;
 
 /// More than any request: 10 MiB of records, as base64 in JSON.
 const BODY_BYTES_MAX: usize = 32 << 20;
 
-/// The app, with `PutRecord` and `PutRecords` one after the other.
+/// The app, with `PutRecord` and `PutRecords` one after the other, and `GetRecords` between them.
 pub(super) fn in_turns(app: Router) -> Router {
-    app.layer(from_fn_with_state(Arc::new(Mutex::new(())), take_turn))
+    app.layer(from_fn_with_state(Arc::new(RwLock::new(())), take_turn))
 }
 
-async fn take_turn(State(turn): State<Arc<Mutex<()>>>, request: Request, next: Next) -> Response {
+async fn take_turn(State(turn): State<Arc<RwLock<()>>>, request: Request, next: Next) -> Response {
     let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
-    if !target.contains(".PutRecord") {
+    let puts = target.contains(".PutRecord");
+    if !puts && !target.ends_with(".GetRecords") {
         return next.run(request).await;
     }
     // The body is read before the turn is taken: a slow client keeps nobody waiting.
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, BODY_BYTES_MAX).await else { return StatusCode::PAYLOAD_TOO_LARGE.into_response() };
-    let _turn = turn.lock().await;
-    next.run(Request::from_parts(parts, Body::from(body))).await
+    let request = Request::from_parts(parts, Body::from(body));
+    if puts {
+        let _turn = turn.write().await;
+        next.run(request).await
+    } else {
+        let _turn = turn.read().await;
+        next.run(request).await
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use crate::aws;
 use crate::errors::{Remedy, RemoteError};
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::primitives::ByteStream;
 use std::time::Duration;
 
@@ -71,7 +72,7 @@ impl Lake for S3Lake {
     async fn get(&self, key: &str) -> Result<Option<Stored>, RemoteError> {
         let object = match self.client.get_object().bucket(&self.bucket).key(key).send().await {
             Ok(object) => object,
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => return Ok(None),
+            Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => return Ok(None),
             Err(error) => return Err(aws::remote_error(self.operation("GetObject", key), error)),
         };
         let body = object.body.collect().await;

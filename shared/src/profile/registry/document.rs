@@ -72,13 +72,15 @@ pub(super) trait Parse: Sized {
 
 impl Parse for Device {
     fn parse(id: &str, document: &str) -> Result<Self, String> {
-        parse_device(document).and_then(|device| same("deviceId", &device.device_id, id).map(|()| device)).map_err(told)
+        parse_device(document)
+            .and_then(|device| same("deviceId", &device.device_id, id).map(|()| device))
+            .map_err(|problems| told(&problems))
     }
 }
 
 impl Parse for Profile {
     fn parse(id: &str, document: &str) -> Result<Self, String> {
-        let named = |problems| format!("profile {id}: {}", told(problems));
+        let named = |problems: Vec<Problem>| format!("profile {id}: {}", told(&problems));
         let document = parse_profile(document).map_err(named)?;
         same("id", &document.id, id).map_err(named)?;
         Self::compile(&document).map_err(named)
@@ -141,7 +143,7 @@ fn syntax(error: &serde_json::Error) -> Problem {
     problem("", error.to_string())
 }
 
-fn told(problems: Vec<Problem>) -> String {
+fn told(problems: &[Problem]) -> String {
     let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
     problems.join("; ")
 }

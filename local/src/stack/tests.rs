@@ -1,0 +1,176 @@
+//! From MQTT to the stream over real wire protocols, with a template that has no functions.
+
+use super::*;
+use aws_sdk_kinesis::types::{Record, ShardIteratorType};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rumqttc::{AsyncClient, MqttOptions, QoS};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+const TEMPLATE: &str = r#"
+Parameters:
+  RedisUrl: { Type: String, Default: "" }
+Resources:
+  Ingest: { Type: AWS::Kinesis::Stream, Properties: { ShardCount: 2 } }
+  Letters: { Type: AWS::S3::Bucket }
+  Rule:
+    Type: AWS::IoT::TopicRule
+    Properties:
+      TopicRulePayload:
+        AwsIotSqlVersion: "2016-03-23"
+        Sql: >-
+          SET @id = newuuid()
+          SELECT @id AS deliveryId, topic(4) AS deviceId, clientid() AS clientId, timestamp() AS receivedAt,
+          encode(*, 'base64') AS payload FROM 'dt/myaku/+/+/+'
+        Actions: [{ Kinesis: { StreamName: !Ref Ingest, PartitionKey: "${@id}", RoleArn: role } }]
+        ErrorAction: { S3: { BucketName: !Ref Letters, Key: "rule-errors/${@id}.json", RoleArn: role } }
+"#;
+/// For anything awaited, on a machine that compiles at the same time.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+async fn up(template: &str) -> (tempfile::TempDir, Result<Stack>) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("template.yaml");
+    std::fs::write(&path, template).unwrap();
+    let options = Options {
+        template: path,
+        parameters: BTreeMap::new(),
+        binaries: directory.path().join("binaries"),
+        directory: directory.path().join("run"),
+    };
+    (directory, Stack::up(options).await)
+}
+
+fn device(stack: &Stack, id: &str) -> AsyncClient {
+    let address = stack.endpoints().mqtt;
+    let mut options = MqttOptions::new(id, address.ip().to_string(), address.port());
+    options.set_inflight(1000);
+    let (client, mut events) = AsyncClient::new(options, 1000);
+    tokio::spawn(async move { while events.poll().await.is_ok() {} });
+    client
+}
+
+/// Reads the stream from its beginning until it has brought `count` records.
+async fn records(stack: &Stack, count: usize) -> Vec<Record> {
+    let client = aws_sdk_kinesis::Client::new(&stack.sdk_config());
+    let stream = stack.physical_id("Ingest").unwrap();
+    let mut iterators = Vec::new();
+    for shard in client.list_shards().stream_name(&stream).send().await.unwrap().shards() {
+        let iterator = client.get_shard_iterator().stream_name(&stream).shard_id(shard.shard_id());
+        let iterator = iterator.shard_iterator_type(ShardIteratorType::TrimHorizon).send().await.unwrap();
+        iterators.push(iterator.shard_iterator.unwrap());
+    }
+    let mut records = Vec::new();
+    let read = async {
+        while records.len() < count {
+            for iterator in &mut iterators {
+                let read = client.get_records().shard_iterator(&*iterator).send().await.unwrap();
+                *iterator = read.next_shard_iterator.unwrap();
+                records.extend(read.records);
+            }
+        }
+    };
+    let in_time = tokio::time::timeout(PATIENCE, read).await.is_ok();
+    assert!(in_time, "{} of {count} records arrived", records.len());
+    records
+}
+
+fn json(record: &Record) -> Value {
+    serde_json::from_slice(record.data().as_ref()).unwrap()
+}
+
+#[tokio::test]
+async fn a_published_message_becomes_a_record_with_its_bytes_and_its_client() {
+    let (_directory, stack) = up(TEMPLATE).await;
+    let stack = stack.unwrap();
+    let client = device(&stack, "gw-3");
+    let rule = stack.physical_id("Rule").unwrap();
+    let binary = [0xff, 0x00, b'"'];
+    for topic in ["dt/myaku/home-3/bed-17/vital".into(), format!("$aws/rules/{rule}/dt/myaku/home-3/bed-17/vital")] {
+        client.publish(topic, QoS::AtLeastOnce, false, binary).await.unwrap();
+    }
+    for record in records(&stack, 2).await {
+        let message = json(&record);
+        assert_eq!(message["deviceId"], "bed-17");
+        assert_eq!(message["clientId"], "gw-3");
+        assert_eq!(message["payload"], STANDARD.encode(binary));
+        assert_eq!(message["deliveryId"].as_str(), record.partition_key());
+    }
+    stack.down().await;
+}
+
+#[tokio::test]
+async fn what_the_stream_refuses_for_good_goes_to_the_error_action_with_the_original_payload() {
+    let (_directory, stack) = up(TEMPLATE).await;
+    let stack = stack.unwrap();
+    stack.servers().kinesis.stop().await;
+    device(&stack, "gw-3").publish("dt/myaku/h/d/k", QoS::AtLeastOnce, false, "lost?").await.unwrap();
+    let objects = aws_sdk_s3::Client::new(&stack.sdk_config());
+    let bucket = stack.physical_id("Letters").unwrap();
+    let key = async {
+        loop {
+            let list = objects.list_objects_v2().bucket(&bucket).prefix("rule-errors/").send().await.unwrap();
+            if let Some(object) = list.contents().first() {
+                break object.key().unwrap().to_owned();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let key = tokio::time::timeout(PATIENCE, key).await.expect("the error action runs");
+    let object = objects.get_object().bucket(&bucket).key(&key).send().await.unwrap();
+    let letter: Value = serde_json::from_slice(&object.body.collect().await.unwrap().into_bytes()).unwrap();
+    assert_eq!(letter["base64OriginalPayload"], STANDARD.encode("lost?"));
+    assert_eq!(letter["topic"], "dt/myaku/h/d/k");
+    assert_eq!(letter["clientId"], "gw-3");
+    assert_eq!(letter["failures"][0]["failedAction"], "KinesisAction");
+    stack.down().await;
+}
+
+#[tokio::test]
+async fn a_burst_arrives_whole_and_once() {
+    const MESSAGES: usize = 1500;
+    let (_directory, stack) = up(TEMPLATE).await;
+    let stack = stack.unwrap();
+    let client = device(&stack, "gw-3");
+    let began = Instant::now();
+    for n in 0..MESSAGES {
+        client.publish(format!("dt/myaku/h/d{n}/k"), QoS::AtLeastOnce, false, vec![b'x'; 1000]).await.unwrap();
+    }
+    let records = records(&stack, MESSAGES).await;
+    println!("{MESSAGES} messages in {:?}", began.elapsed());
+    let devices: BTreeSet<_> = records.iter().map(|record| json(record)["deviceId"].to_string()).collect();
+    assert_eq!((records.len(), devices.len()), (MESSAGES, MESSAGES));
+    assert_eq!(stack.messages_dropped(), 0);
+    stack.down().await;
+}
+
+#[tokio::test]
+async fn a_lone_message_does_not_wait_for_others() {
+    let (_directory, stack) = up(TEMPLATE).await;
+    let stack = stack.unwrap();
+    let client = device(&stack, "gw-3");
+    let mut took = Vec::new();
+    for sent in 1..=10 {
+        let began = Instant::now();
+        client.publish("dt/myaku/h/d/k", QoS::AtLeastOnce, false, "x").await.unwrap();
+        records(&stack, sent).await;
+        took.push(began.elapsed());
+    }
+    took.sort_unstable();
+    println!("publish to read: {took:?}");
+    // Some milliseconds; the bound leaves room for a machine that compiles at the same time.
+    assert!(took[5] < Duration::from_millis(500), "{took:?}");
+    stack.down().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_brought_up_is_named() {
+    let function = "  Worker: { Type: AWS::Serverless::Function, Metadata: { BuildProperties: { Binary: worker } } }\n";
+    let (_directory, stack) = up(&format!("{TEMPLATE}{function}")).await;
+    let error = format!("{:#}", stack.err().unwrap());
+    assert!(error.starts_with("Worker: ") && error.contains("make build"), "{error}");
+    let (_directory, stack) = up(&format!("{TEMPLATE}  Queue: {{ Type: AWS::SQS::Queue }}\n")).await;
+    assert_eq!(format!("{:#}", stack.err().unwrap()), "Queue: AWS::SQS::Queue does not run on this machine");
+}

@@ -1,0 +1,87 @@
+//! The lake over the wire: S3 and its `If-None-Match`, the heads in DynamoDB.
+
+use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
+use myaku::archive::{self, Archiver, Compression, DynamoDbHeads, Format, Lake as _, MemoryHeads, S3Lake, Stored};
+use myaku::batch::Batch;
+use myaku_local::servers::{self, AwsEndpoints};
+use std::path::Path;
+
+const BUCKET: &str = "lake";
+const TABLE: &str = "heads";
+const EVENT: &str = include_str!("../../events/kinesis-archiver.json");
+
+async fn lake(directory: &Path) -> anyhow::Result<(servers::s3::S3, S3Lake)> {
+    let server = servers::s3::start(0, directory).await?;
+    let config = AwsEndpoints { kinesis: String::new(), dynamodb: String::new(), s3: server.endpoint() }.sdk_config();
+    let client =
+        aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build());
+    client.create_bucket().bucket(BUCKET).send().await?;
+    let lake = S3Lake::new(&config, BUCKET);
+    Ok((server, lake))
+}
+
+async fn heads(server: &servers::dynamodb::DynamoDb) -> anyhow::Result<DynamoDbHeads> {
+    let config = AwsEndpoints { kinesis: String::new(), dynamodb: server.endpoint(), s3: String::new() }.sdk_config();
+    let mut request = aws_sdk_dynamodb::Client::new(&config).create_table().table_name(TABLE);
+    for (name, kind) in [("stream", KeyType::Hash), ("shard", KeyType::Range)] {
+        let attribute = AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S);
+        request = request.key_schema(KeySchemaElement::builder().attribute_name(name).key_type(kind).build()?);
+        request = request.attribute_definitions(attribute.build()?);
+    }
+    request.billing_mode(BillingMode::PayPerRequest).send().await?;
+    Ok(DynamoDbHeads::new(&config, TABLE))
+}
+
+#[tokio::test]
+async fn s3_is_a_lake_as_every_lake_is() -> anyhow::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let (_server, lake) = lake(directory.path()).await?;
+    archive::conformance::lake(lake).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn dynamodb_keeps_heads_as_every_store_does() -> anyhow::Result<()> {
+    let server = servers::dynamodb::start(0).await?;
+    archive::conformance::heads(heads(&server).await?).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_batch_that_comes_again_over_the_wire_is_in_the_lake_once() -> anyhow::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let (_server, lake) = lake(directory.path()).await?;
+    let dynamodb = servers::dynamodb::start(0).await?;
+    let heads = heads(&dynamodb).await?;
+    let batch: Batch = serde_json::from_str(EVENT)?;
+    let zstd = Compression::new(Format::Zstd, None)?;
+    // Again with its head, again by another function that has lost it.
+    let archiver = Archiver::new(lake.clone(), heads, zstd);
+    for known in [0, batch.records.len()] {
+        let archived = archiver.archive(&batch).await;
+        assert!(archived.stopped.is_none(), "{archived:?}");
+        assert_eq!(archived.known, known);
+    }
+    let archived = Archiver::new(lake.clone(), MemoryHeads::default(), Compression::default()).archive(&batch).await;
+    assert_eq!((archived.known, archived.objects), (batch.records.len(), 0));
+
+    let mut data = Vec::new();
+    for key in archive::list(&lake, &batch.stream).await? {
+        let (_, records) = archive::read_object(&lake, &key).await?;
+        data.extend(records.into_iter().map(|record| record.data));
+    }
+    assert_eq!(data, batch.records.iter().map(|record| record.data.clone()).collect::<Vec<_>>());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_lake_that_is_down_stops_the_batch_at_its_first_record() -> anyhow::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let (server, lake) = lake(directory.path()).await?;
+    lake.put_if_absent("raw/other", &Stored::default()).await?;
+    drop(server);
+    let batch: Batch = serde_json::from_str(EVENT)?;
+    let archived = Archiver::new(lake, MemoryHeads::default(), Compression::default()).archive(&batch).await;
+    assert_eq!(archived.stopped.map(|stopped| stopped.record), Some(0));
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! The whole template, with the functions' own binaries, under traffic and while its stores come and go.
+
+use anyhow::Context as _;
+use myaku_local::demo::run::{self, Options, Progress};
+use myaku_local::stack::{self, Stack};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Seeds of one run of the tests. `MYAKU_E2E_SEEDS=100` tries more.
+const SEEDS: u64 = 2;
+
+/// How long a store is away.
+const OUTAGE: Duration = Duration::from_secs(1);
+
+/// Tells when the first messages were sent.
+#[derive(Default)]
+struct Sending(watch::Sender<bool>);
+
+impl Progress for Sending {
+    fn stage(&self, _: &str) {}
+
+    fn sent(&self, sent: usize, _: usize, _: u64) {
+        self.0.send_if_modified(|sending| !std::mem::replace(sending, *sending || sent > 0) && sent > 0);
+    }
+
+    fn event(&self, _: &str) {}
+}
+
+/// The directory of the binaries: this test is in `deps` below it.
+fn binaries() -> anyhow::Result<PathBuf> {
+    let test = std::env::current_exe()?;
+    let profile = test.parent().and_then(Path::parent).context("the test has no place")?;
+    anyhow::ensure!(profile.join("archiver").is_file(), "build the functions first: `make test` does");
+    Ok(profile.to_owned())
+}
+
+async fn up(directory: &Path) -> anyhow::Result<Stack> {
+    let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
+    let parameters = BTreeMap::from([("ArchiveWindowSeconds".to_owned(), "1".to_owned())]);
+    Stack::up(stack::Options { template, parameters, binaries: binaries()?, directory: directory.to_owned() }).await
+}
+
+fn options(seed: u64) -> Options {
+    Options { rate: 150.0, devices: 40, duration: Duration::from_secs(8), seed }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_promise_is_broken_by_splits_kills_and_what_devices_do() -> anyhow::Result<()> {
+    let seeds = std::env::var("MYAKU_E2E_SEEDS").ok().map_or(Ok(SEEDS), |seeds| seeds.parse())?;
+    for seed in 1..=seeds {
+        let directory = tempfile::tempdir()?;
+        let stack = up(directory.path()).await?;
+        let report = Box::pin(run::run(&stack, &options(seed), &Sending::default())).await?;
+        assert_eq!(stack.messages_dropped(), 0);
+        stack.down().await;
+        assert!(report.ok, "seed {seed}: {:?}", report.verdict.broken);
+    }
+    Ok(())
+}
+
+/// Takes each store away for a while in turn, once messages are sent.
+async fn outages(stack: &Stack, mut sending: watch::Receiver<bool>) -> anyhow::Result<()> {
+    let servers = stack.servers();
+    let pause = || tokio::time::sleep(OUTAGE);
+    sending.wait_for(|sending| *sending).await?;
+    servers.s3.stop().await;
+    pause().await;
+    servers.s3.restart().await?;
+    servers.dynamodb.stop().await;
+    pause().await;
+    servers.dynamodb.restart().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stores_that_go_down_and_come_back_lose_nothing() -> anyhow::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let stack = up(directory.path()).await?;
+    let sending = Sending::default();
+    let outages = outages(&stack, sending.0.subscribe());
+    let options = options(77);
+    let (report, outages) = tokio::join!(Box::pin(run::run(&stack, &options, &sending)), outages);
+    outages?;
+    let report = report?;
+    stack.down().await;
+    assert!(report.ok, "{:?}", report.verdict.broken);
+    Ok(())
+}
