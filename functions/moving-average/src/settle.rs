@@ -92,8 +92,10 @@ impl<'a, W: MetricWindows> Part<'a, W> {
                         self.losses.insert(key.0.clone(), loss);
                         anew = true;
                     }
-                    // A partial row of the same record gives way to a whole one.
-                    let gives_way = there.position == row.position && there.partial && !row.partial;
+                    // A partial row of the same record gives way to a whole one, and one from a state that lost the race
+                    // for its commit to one that counts more.
+                    let counts_more = row.revision > there.revision || there.partial && !row.partial;
+                    let gives_way = there.position == row.position && counts_more;
                     if there.position < row.position || gives_way {
                         self.open.insert(key, Some(there.position));
                     } else {

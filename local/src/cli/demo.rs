@@ -50,18 +50,24 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         stack = args.place.up(&bar) => stack?,
         () = interrupted() => bail!("interrupted"),
     };
-    let outcome = tokio::select! {
-        outcome = on(&stack, &args, &bar) => outcome,
+    let report = tokio::select! {
+        report = on(&stack, &args, &bar) => report,
         () = interrupted() => Err(anyhow!("interrupted")),
     };
+    bar.finish();
+    if let Ok(report) = &report {
+        print(report, args.json)?;
+        if args.stay {
+            stay(&stack, &args).await?;
+        }
+    }
     bar.stage("stopping");
     args.place.forget();
     stack.down().await;
-    bar.finish();
-    outcome
+    Ok(if report?.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn on(stack: &Stack, args: &Args, bar: &Bar) -> Result<ExitCode> {
+async fn on(stack: &Stack, args: &Args, bar: &Bar) -> Result<Report> {
     let options = Options {
         rate: args.rate,
         devices: args.devices,
@@ -70,14 +76,14 @@ async fn on(stack: &Stack, args: &Args, bar: &Bar) -> Result<ExitCode> {
     };
     let mut report = Box::pin(run::run(stack, &options, bar)).await?;
     report.where_next = args.place.where_next(stack, args.stay)?;
-    bar.finish();
-    print(&report, args.json)?;
-    if args.stay {
-        args.place.note(stack)?;
-        eprintln!("\nEverything stays up until Ctrl-C. In another terminal:\n\n{}", State::of(stack)?.exports());
-        interrupted().await;
-    }
-    Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(report)
+}
+
+async fn stay(stack: &Stack, args: &Args) -> Result<()> {
+    args.place.note(stack)?;
+    eprintln!("\nEverything stays up until Ctrl-C. In another terminal:\n\n{}", State::of(stack)?.exports());
+    interrupted().await;
+    Ok(())
 }
 
 fn print(report: &Report, as_json: bool) -> Result<()> {
