@@ -83,7 +83,7 @@ Put a record on the stream:
   aws kinesis put-record --stream-name {ingest} --partition-key 1 --cli-binary-format raw-in-base64-out --data hello
 
 Invoke a function:
-  myaku invoke transform --event events/kinesis-vital.json
+  myaku invoke transform --event events/kinesis-transform.json
 "#,
         exports = state.exports(),
         redis = state.redis,
@@ -116,5 +116,8 @@ mod tests {
         ] {
             assert!(guide.contains(place), "{place} is not in\n{guide}");
         }
+        let event = guide.split_whitespace().last().unwrap();
+        let event = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(event);
+        assert!(event.is_file(), "there is no {}", event.display());
     }
 }
