@@ -93,6 +93,8 @@ pub struct Row {
     pub revision: u64,
     /// The stream that `position` is of.
     pub stream: String,
+    /// The shard that its batch came from.
+    pub shard: String,
     /// The record that the row was last computed for.
     pub position: Position,
     /// Up to where the state that it was computed from had come, or results that this state was behind. A state that
@@ -109,6 +111,10 @@ pub struct Row {
 /// What a row that is there says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
+    /// The shard that its batch came from.
+    pub shard: String,
+    /// When it was computed, in milliseconds since the epoch.
+    pub updated_at: i64,
     /// The record that it was last computed for.
     pub position: Position,
     /// Up to where the state behind it had come.
@@ -123,7 +129,15 @@ pub struct Mark {
 
 impl From<&Row> for Mark {
     fn from(row: &Row) -> Self {
-        Self { position: row.position, base: row.base, at: row.at, revision: row.revision, partial: row.partial }
+        Self {
+            shard: row.shard.clone(),
+            updated_at: row.updated_at,
+            position: row.position,
+            base: row.base,
+            at: row.at,
+            revision: row.revision,
+            partial: row.partial,
+        }
     }
 }
 

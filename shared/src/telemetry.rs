@@ -63,9 +63,24 @@ pub fn count(metric: Metric, n: usize) {
     }
 }
 
-/// Adds one observation to a distribution.
-pub fn observe(metric: Metric, value: f64) {
-    metrics::histogram!(metric.name()).record(value);
+/// Values of one metric that a line can carry: the format's own limit.
+const VALUES_MAX: usize = 100;
+
+/// Adds a batch's observations to a distribution; once for each metric and invocation. More than a line can carry are
+/// told by as many evenly spaced ones of them in order, the least and the greatest included.
+pub fn observe(metric: Metric, values: impl IntoIterator<Item = f64>) {
+    let histogram = metrics::histogram!(metric.name());
+    for value in spread(values.into_iter().collect()) {
+        histogram.record(value);
+    }
+}
+
+fn spread(mut values: Vec<f64>) -> Vec<f64> {
+    if values.len() <= VALUES_MAX {
+        return values;
+    }
+    values.sort_unstable_by(f64::total_cmp);
+    (0..VALUES_MAX).map(|index| values[index * (values.len() - 1) / (VALUES_MAX - 1)]).collect()
 }
 
 /// Writes what was counted since the last flush.
@@ -88,5 +103,18 @@ impl Telemetry {
         if let Err(error) = self.0.flush(io::stdout()) {
             tracing::warn!(error = %error, "metrics could not be written");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_carries_the_spread_of_more_values_than_it_can_hold() {
+        assert_eq!(spread(vec![3.0, 1.0]), [3.0, 1.0]);
+        let many = spread((0..10_000).rev().map(f64::from).collect());
+        assert_eq!((many.len(), many[0], many[99]), (VALUES_MAX, 0.0, 9_999.0));
+        assert!(many.is_sorted());
     }
 }

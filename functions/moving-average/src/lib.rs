@@ -156,10 +156,10 @@ where
     count(Metric::DeadLetters, letters.len());
     count(Metric::Skipped, skipped);
     let now_ms = context.clock.now_ms();
-    for taken in known.iter().flat_map(|(_, taken, _)| taken.iter()) {
-        observe(Metric::LatenessMs, taken.source.arrived_ms.saturating_sub(taken.reading.at).max(0) as f64);
-        observe(Metric::EndToEndMs, now_ms.saturating_sub(taken.reading.received_at).max(0) as f64);
-    }
+    let counted = || known.iter().flat_map(|(_, taken, _)| taken.iter());
+    let since = |later_ms: i64, ms: i64| later_ms.saturating_sub(ms).max(0) as f64;
+    observe(Metric::LatenessMs, counted().map(|taken| since(taken.source.arrived_ms, taken.reading.at)));
+    observe(Metric::EndToEndMs, counted().map(|taken| since(now_ms, taken.reading.received_at)));
     Ok(())
 }
 

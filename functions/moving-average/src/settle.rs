@@ -12,6 +12,9 @@ use myaku::window::state::Loaded;
 use myaku::window::{Advance, Change, Incoming, Loss, Origin, advance};
 use std::collections::BTreeMap;
 
+/// The longest that an invocation of Lambda lives, in milliseconds: what is older does not race with this one.
+const INVOCATION_MS_MAX: i64 = 15 * 60 * 1_000;
+
 /// Which row of a device: the metric, and the interval of history.
 type RowKey = (String, Option<i64>);
 
@@ -87,7 +90,7 @@ impl<'a, W: MetricWindows> Part<'a, W> {
                     stored.push((key, row.position));
                 }
                 Written::Kept(there) => {
-                    if self.is_behind(there) && !self.losses.contains_key(&key.0) {
+                    if self.is_behind(there, row.updated_at) && !self.losses.contains_key(&key.0) {
                         let loss = Loss { at: there.at, revision: there.revision, position: there.position };
                         self.losses.insert(key.0.clone(), loss);
                         anew = true;
@@ -113,13 +116,15 @@ impl<'a, W: MetricWindows> Part<'a, W> {
     }
 
     /// Whether the state has lost what this row was computed from: the state behind the row had come further; or the
-    /// row's own record, which the state has not seen, is not delivered again either.
-    fn is_behind(&self, mark: &Mark) -> bool {
+    /// row's own record, which the state has not seen, is not delivered again either. After a reshard a device can be in
+    /// two shards for a moment: a fresh row of the other one is a race, whose loser is delivered again, and no loss.
+    fn is_behind(&self, mark: &Mark, now_ms: i64) -> bool {
         let seen = self.loaded.state.as_ref().and_then(|state| state.position(self.origin.stream));
         let last = self.taken.last().map(|taken| taken.source.position);
         let delivered_again =
             Some(mark.position) > last || self.taken.iter().any(|taken| taken.source.position == mark.position);
-        seen < mark.base || (seen < Some(mark.position) && !delivered_again)
+        let races = mark.shard != self.origin.shard && now_ms.saturating_sub(mark.updated_at) <= INVOCATION_MS_MAX;
+        seen < mark.base || (seen < Some(mark.position) && !delivered_again && !races)
     }
 
     fn row(&self, change: &Change, now_ms: i64, history_ttl_ms: i64) -> Row {
@@ -138,6 +143,7 @@ impl<'a, W: MetricWindows> Part<'a, W> {
             partial: change.partial,
             revision: change.revision,
             stream: self.origin.stream.to_owned(),
+            shard: self.origin.shard.to_owned(),
             position: change.position,
             base: change.base,
             received_at: reading.received_at,

@@ -360,6 +360,25 @@ async fn a_conflict_is_answered_by_all_of_the_batch_again() {
 }
 
 #[tokio::test]
+async fn two_shards_that_race_for_a_device_lose_nothing_and_flag_nothing() {
+    for first in [2, 9] {
+        let context = context();
+        done(&context, &readings("a", [1])).await;
+        // The one writes its rows and does not get to its commit; the other, after a reshard, goes on meanwhile.
+        let (mine, other) = (readings("a", [first]), readings("a", [5]));
+        let other = Batch { shard: "shardId-000000000007".to_owned(), ..other };
+        *context.states.write.lock().unwrap() = Some(Fault::Before(Remedy::Retry));
+        assert!(invoke(&context, &mine).await.is_some());
+        *context.states.write.lock().unwrap() = None;
+        done(&context, &other).await;
+        done(&context, &mine).await;
+        let row = latest(&context, "a").await;
+        let expected = f64::from(1 + first + 5) / 3.0;
+        assert_eq!((row.average.count, row.average.mean, row.partial), (3, expected, false), "{first}");
+    }
+}
+
+#[tokio::test]
 async fn a_lost_state_is_told_from_a_new_device_until_the_window_has_filled() {
     let context = context();
     done(&context, &readings("a", 1..7)).await;

@@ -134,8 +134,6 @@ impl Work {
         count(Metric::DeadLetters, done(&self.letter_records));
         let readings = done(&self.item_records);
         count(Metric::Readings, readings);
-        for &lateness_ms in &self.lateness_ms[..readings] {
-            observe(Metric::LatenessMs, lateness_ms as f64);
-        }
+        observe(Metric::LatenessMs, self.lateness_ms[..readings].iter().map(|&lateness_ms| lateness_ms as f64));
     }
 }

@@ -25,6 +25,7 @@ fn row(device: &str, item: Item, position: u32) -> Row {
         partial: position % 2 == 1,
         revision: position.into(),
         stream: "readings".to_owned(),
+        shard: "shardId-000000000000".to_owned(),
         position: at(position),
         base: position.checked_sub(1).map(at),
         received_at: 1_795_218_892_021,

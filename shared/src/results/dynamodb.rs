@@ -181,6 +181,7 @@ fn attributes(row: &Row) -> Attributes {
         ("partial", AttributeValue::Bool(row.partial)),
         ("revision", integer(row.revision)),
         ("stream", text(&row.stream)),
+        ("shard", text(&row.shard)),
         ("position", text(&row.position.to_string())),
         ("receivedAt", integer(row.received_at)),
         ("updatedAt", integer(row.updated_at)),
@@ -218,6 +219,7 @@ fn parse(item: &Attributes) -> Option<Row> {
         partial: *item.get("partial")?.as_bool().ok()?,
         revision: u64::try_from(integer("revision")?).ok()?,
         stream: text("stream")?.clone(),
+        shard: text("shard")?.clone(),
         position: text("position")?.parse().ok()?,
         base: match text("base") {
             Some(base) => Some(base.parse::<Position>().ok()?),
