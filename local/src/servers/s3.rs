@@ -126,6 +126,8 @@ mod tests {
         let first = list().start_after("a/1").max_keys(2).send().await.unwrap();
         assert_eq!(keys(first.contents()), ["a/2", "a/3"]);
         assert_eq!(first.is_truncated(), Some(true));
+        let older = client.list_objects().bucket("bucket").prefix("a/").marker("a/1").max_keys(2).send().await.unwrap();
+        assert_eq!((keys(older.contents()), older.next_marker()), (keys(first.contents()), Some("a/3")));
         let second = list().set_continuation_token(first.next_continuation_token).send().await.unwrap();
         assert_eq!(keys(second.contents()), ["a/b=c/4"]);
         assert_eq!(second.is_truncated(), Some(false));
