@@ -8,6 +8,7 @@ pub mod cli;
 pub mod demo;
 pub mod event_source;
 pub mod function;
+pub mod http_api;
 pub mod iot;
 pub mod servers;
 pub mod stack;
