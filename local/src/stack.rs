@@ -5,6 +5,7 @@ mod functions;
 mod http_api;
 mod mappings;
 mod resources;
+mod schedules;
 #[cfg(test)]
 mod tests;
 mod topics;
@@ -24,6 +25,7 @@ use rand::RngExt as _;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use tokio::task::JoinSet;
 
 /// The stack's name.
 const STACK: &str = "myaku";
@@ -112,6 +114,7 @@ pub struct Stack {
     engine: Engine,
     issuer: Option<issuer::Issuer>,
     http_api: Option<HttpApi>,
+    schedules: JoinSet<()>,
 }
 
 impl Stack {
@@ -155,7 +158,8 @@ impl Stack {
         let mappings = mappings::start(&resolved, &functions, &config)?;
         let engine = Engine::start(rules(&resolved)?, targets(&resolved, &functions, config)?, mqtt.tap()?);
         let http_api = http_api::start(&resolved, &functions, issuer.as_ref(), ports.http, &directory).await?;
-        Ok(Self { servers, mqtt, resolved, functions, mappings, engine, issuer, http_api })
+        let schedules = schedules::start(&resolved, &functions, clock)?;
+        Ok(Self { servers, mqtt, resolved, functions, mappings, engine, issuer, http_api, schedules })
     }
 
     /// Where everything listens.
@@ -251,6 +255,7 @@ impl Stack {
 
     /// Stops everything, in the reverse order. The buckets' files and the logs stay.
     pub async fn down(self) {
+        drop(self.schedules);
         if let Some(api) = &self.http_api {
             api.server().stop().await;
         }
