@@ -1,6 +1,6 @@
 //! The services behind the template, each on its own wire protocol and on loopback only.
 //!
-//! Kinesis, DynamoDB, S3 and MQTT are served by this process; Redis is a child process. Each server takes a free port
+//! Kinesis, DynamoDB, S3, SNS and MQTT are served by this process; Redis is a child process. Each server takes a free port
 //! unless one is asked for, and can be stopped and started again on that port without losing what it holds, so that a
 //! test can take a store away and give it back.
 
@@ -9,6 +9,7 @@ pub mod kinesis;
 mod listener;
 pub mod mqtt;
 pub mod s3;
+pub mod sns;
 pub mod valkey;
 
 pub use listener::Server;

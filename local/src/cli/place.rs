@@ -22,7 +22,7 @@ pub(super) struct Place {
     /// Where the functions' binaries are; the directory of this program without it.
     #[arg(long, value_name = "DIR")]
     binaries: Option<PathBuf>,
-    /// Where a server listens on 127.0.0.1: kinesis, dynamodb, s3, mqtt or redis. Without, on a free port.
+    /// Where a server listens on 127.0.0.1: kinesis, dynamodb, s3, sns, mqtt or redis. Without, on a free port.
     #[arg(long = "port", value_name = "SERVER=PORT", value_parser = port)]
     ports: Vec<(Server, u16)>,
     /// Where the servers, the functions' logs and the state are kept. It is emptied first.
@@ -44,9 +44,12 @@ fn port(text: &str) -> Result<(Server, u16), String> {
         "kinesis" => |ports| &mut ports.kinesis,
         "dynamodb" => |ports| &mut ports.dynamodb,
         "s3" => |ports| &mut ports.s3,
+        "sns" => |ports| &mut ports.sns,
         "mqtt" => |ports| &mut ports.mqtt,
         "redis" => |ports| &mut ports.redis,
-        other => return Err(format!("there is no server {other:?}: kinesis, dynamodb, s3, mqtt and redis are there")),
+        other => {
+            return Err(format!("there is no server {other:?}: kinesis, dynamodb, s3, sns, mqtt and redis are there"));
+        }
     };
     let port = port.parse().ok().filter(|port| *port > 0);
     Ok((server, port.ok_or_else(|| "the port must be 1 to 65535".to_owned())?))

@@ -1,6 +1,7 @@
 //! What a running stack is, noted in a file for the commands that speak to it.
 
 use crate::function::FunctionSpec;
+use crate::function::asynchronous::Asynchronous;
 use crate::stack::Stack;
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
@@ -119,6 +120,7 @@ impl FunctionState {
             memory_mb: self.memory_mb,
             concurrency: 1,
             log,
+            asynchronous: Asynchronous::default(),
         }
     }
 }
