@@ -3,9 +3,12 @@
 //! The IoT rule and the HTTP function build it. Whoever else puts to the stream is held to the same limits, so that
 //! what comes behind (keys, topics, logs) need not check again.
 
+mod fingerprint;
 mod parse;
 
+pub(crate) use fingerprint::fingerprint;
 pub use parse::MessageError;
+pub(crate) use parse::topic_level;
 
 use crate::batch::Position;
 use base64::Engine as _;
@@ -80,7 +83,7 @@ impl Message {
     /// `None` if the partition key names no source that could be a device, or the record is too large.
     pub fn foreign(partition_key: &str, position: Position, arrived_ms: i64, data: &[u8]) -> Option<Self> {
         let (source, _) = partition_key.split_once(':')?;
-        if parse::topic_level(source).is_err() || data.len() > MAX_PAYLOAD {
+        if topic_level(source).is_err() || data.len() > MAX_PAYLOAD {
             return None;
         }
         Some(Self {
