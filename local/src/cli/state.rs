@@ -11,7 +11,8 @@ use std::time::Duration;
 /// The logical ids of the template that other commands and people name.
 const RESOURCES: [&str; 7] =
     ["IngestStream", "ReadingsStream", "LakeBucket", "DeadLetterBucket", "HeadsTable", "RegistryTable", "ResultsTable"];
-const FUNCTIONS: [&str; 3] = ["ArchiverFunction", "TransformFunction", "MovingAverageFunction"];
+const FUNCTIONS: [&str; 5] =
+    ["ArchiverFunction", "TransformFunction", "MovingAverageFunction", "IotIngestFunction", "HttpIngestFunction"];
 
 /// A running stack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

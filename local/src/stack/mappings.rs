@@ -80,7 +80,8 @@ pub(super) fn start(
 ) -> Result<Vec<Running>> {
     let mut running = Vec::new();
     for (id, function) in functions {
-        for (event, source) in resolved.resources[id].properties["Events"].as_object().into_iter().flatten() {
+        let events = resolved.resources[id].properties["Events"].as_object().into_iter().flatten();
+        for (event, source) in events.filter(|(_, source)| source["Type"] != "HttpApi") {
             let name = format!("{id}/{event}");
             let mapping = mapping(resolved, id, source, function, config).with_context(|| name.clone())?;
             let handle = mapping.handle();
