@@ -3,6 +3,7 @@
 pub mod command;
 pub mod demo;
 pub mod device;
+pub mod env;
 pub mod invoke;
 pub mod local;
 mod place;
@@ -17,7 +18,7 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
 /// What is logged where `MYAKU_LOG` says nothing else: the servers' own chatter is of no use to a user.
-pub const DEFAULT_LOG: &str = "warn,rumqttd=off,rumqttc=off,dynoxide=error";
+pub const DEFAULT_LOG: &str = "warn,myaku_local::mail=info,rumqttd=off,rumqttc=off,dynoxide=error";
 
 /// Myaku on one machine, and the tools around it.
 #[derive(Debug, Parser)]
@@ -35,6 +36,8 @@ enum Command {
     Local(local::Args),
     /// Invoke one function against the servers of a running `myaku local`.
     Invoke(invoke::Args),
+    /// Print the variables with which tools, or one function, find a running `myaku local`.
+    Env(env::Args),
     /// Check, put, list and show device profiles.
     Profile(profile::Args),
     /// Put, import and list devices.
@@ -50,6 +53,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => Box::pin(demo::run(args)).await,
         Command::Local(args) => local::run(args).await,
         Command::Invoke(args) => invoke::run(args).await,
+        Command::Env(args) => env::run(&args),
         Command::Profile(args) => profile::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Device(args) => device::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Pending(args) => command::run(args).await.map(|()| ExitCode::SUCCESS),
