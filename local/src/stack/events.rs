@@ -4,8 +4,8 @@ use crate::template::{Resolved, only};
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-/// The kinds that run here, and routes, which don't yet.
-const KINDS: [&str; 3] = ["Kinesis", "SNS", "HttpApi"];
+/// The kinds that run here, and where.
+const KINDS: [&str; 5] = ["HttpApi", "Kinesis", "SNS", "Schedule", "ScheduleV2"];
 
 /// An event of a function.
 pub(super) struct FunctionEvent<'a> {

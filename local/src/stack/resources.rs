@@ -10,11 +10,12 @@ use aws_sdk_kinesis::types::StreamStatus;
 use serde_json::Value;
 use std::time::Duration;
 
-/// What is made elsewhere: by `functions`, `iot` and `topics`. The API's routes don't run yet.
-const ELSEWHERE: [&str; 5] = [
+/// What is made elsewhere: by `functions`, `http_api`, `iot`, `schedules` and `topics`.
+const ELSEWHERE: [&str; 6] = [
     "AWS::Serverless::Function",
     "AWS::Serverless::HttpApi",
     "AWS::IoT::TopicRule",
+    "AWS::Scheduler::Schedule",
     "AWS::SNS::Topic",
     "AWS::SNS::Subscription",
 ];
