@@ -1,9 +1,10 @@
 //! The services behind the template, each on its own wire protocol and on loopback only.
 //!
-//! Kinesis, DynamoDB, S3, SNS and MQTT are served by this process; Redis is a child process. Each server takes a free port
+//! Kinesis, DynamoDB, S3, SNS, CloudWatch and MQTT are served by this process; Redis is a child process. Each server takes a free port
 //! unless one is asked for, and can be stopped and started again on that port without losing what it holds, so that a
 //! test can take a store away and give it back.
 
+pub mod cloudwatch;
 pub mod dynamodb;
 pub mod kinesis;
 mod listener;
@@ -37,16 +38,19 @@ pub struct AwsEndpoints {
     pub s3: String,
     /// SNS.
     pub sns: String,
+    /// CloudWatch.
+    pub cloudwatch: String,
 }
 
 impl AwsEndpoints {
     /// What the environment of a process says so that any AWS SDK in it speaks to these servers.
-    pub fn environment(&self) -> [(&'static str, String); 8] {
+    pub fn environment(&self) -> [(&'static str, String); 9] {
         [
             ("AWS_ENDPOINT_URL_KINESIS", self.kinesis.clone()),
             ("AWS_ENDPOINT_URL_DYNAMODB", self.dynamodb.clone()),
             ("AWS_ENDPOINT_URL_S3", self.s3.clone()),
             ("AWS_ENDPOINT_URL_SNS", self.sns.clone()),
+            ("AWS_ENDPOINT_URL_CLOUDWATCH", self.cloudwatch.clone()),
             ("AWS_REGION", REGION.into()),
             ("AWS_DEFAULT_REGION", REGION.into()),
             ("AWS_ACCESS_KEY_ID", KEY.into()),
@@ -82,6 +86,7 @@ impl LoadServiceConfig for AwsEndpoints {
             "dynamodb" => Some(self.dynamodb.clone()),
             "s3" => Some(self.s3.clone()),
             "sns" => Some(self.sns.clone()),
+            "cloudwatch" => Some(self.cloudwatch.clone()),
             _ => None,
         }
     }

@@ -3,7 +3,9 @@
 mod events;
 mod functions;
 mod mappings;
+mod monitoring;
 mod resources;
+mod schedules;
 #[cfg(test)]
 mod tests;
 mod topics;
@@ -13,15 +15,17 @@ pub use mappings::MappingStatus;
 use crate::event_source::TokioClock;
 use crate::function::Function;
 use crate::iot::{Engine, Rule, Targets};
-use crate::servers::{AwsEndpoints, dynamodb, kinesis, mqtt, s3, sns, valkey};
+use crate::servers::{AwsEndpoints, cloudwatch, dynamodb, kinesis, mqtt, s3, sns, valkey};
 use crate::template::{Names, Resolved, Template};
 use anyhow::{Context as _, Result};
 use aws_config::SdkConfig;
-use myaku::clock::{Now as _, SystemClock};
+use cloudwatch::Monitoring;
+use myaku::clock::{Now as _, ScaledClock, SystemClock};
 use rand::RngExt as _;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The stack's name.
 const STACK: &str = "myaku";
@@ -43,6 +47,9 @@ pub struct Options {
     pub binaries: PathBuf,
     /// Where buckets and logs are kept; what an earlier stack left there is removed.
     pub directory: PathBuf,
+    /// How many minutes pass in one, for metrics, alarms, schedules, retries and cool-downs. Rates, and what waits for
+    /// records, stay as they are.
+    pub time_scale: f64,
 }
 
 /// The embedded servers, for those who take one away and give it back.
@@ -55,6 +62,8 @@ pub struct Servers {
     pub s3: s3::S3,
     /// SNS.
     pub sns: sns::Sns,
+    /// CloudWatch.
+    pub cloudwatch: cloudwatch::CloudWatch,
     /// Redis or Valkey.
     pub valkey: valkey::Valkey,
 }
@@ -70,6 +79,8 @@ pub struct Endpoints {
     pub s3: String,
     /// Base URL of SNS.
     pub sns: String,
+    /// Base URL of CloudWatch.
+    pub cloudwatch: String,
     /// The MQTT broker.
     pub mqtt: SocketAddr,
     /// URL of Redis.
@@ -84,24 +95,28 @@ pub struct Stack {
     functions: BTreeMap<String, Function>,
     mappings: Vec<mappings::Running>,
     engine: Engine,
+    watch: monitoring::Watch,
+    schedules: schedules::Schedules,
 }
 
 impl Stack {
     /// Brings a template up. An error names the resource that it is about.
     pub async fn up(options: Options) -> Result<Self> {
-        let Options { template, parameters, binaries, directory } = options;
+        let Options { template, parameters, binaries, directory, time_scale } = options;
         let directory = prepared(&directory)?;
         // Retries, ages and schedules go by it.
-        let clock = TokioClock::start();
-        let (kinesis, dynamodb, s3, sns, valkey, mqtt) = tokio::try_join!(
-            async { kinesis::start(0).await.context("Kinesis") },
+        let clock = TokioClock::start().at_rate(time_scale);
+        let monitoring = Arc::new(Monitoring::new(ScaledClock::from_now(time_scale)));
+        let (kinesis, dynamodb, s3, sns, cloudwatch, valkey, mqtt) = tokio::try_join!(
+            async { kinesis::start_monitored(0, Arc::clone(&monitoring)).await.context("Kinesis") },
             async { dynamodb::start(0).await.context("DynamoDB") },
             async { s3::start(0, &directory.join("s3")).await.context("S3") },
             async { sns::start(0, clock).await.context("SNS") },
+            async { cloudwatch::start(0, Arc::clone(&monitoring)).await.context("CloudWatch") },
             async { valkey::start(0).await.context("Redis") },
             async { mqtt::start(0).await.context("MQTT") },
         )?;
-        let servers = Servers { kinesis, dynamodb, s3, sns, valkey };
+        let servers = Servers { kinesis, dynamodb, s3, sns, cloudwatch, valkey };
         let mut given = BTreeMap::from([(REDIS_PARAMETER.to_owned(), servers.valkey.endpoint())]);
         given.extend(parameters);
         let resolved = Template::load(&template)?.resolve(&given, &Names::new(STACK, suffix()))?;
@@ -111,19 +126,23 @@ impl Stack {
         resources::create(&resolved, &config).await?;
         let topics = servers.sns.topics();
         topics::create(&resolved, topics)?;
-        let functions = functions::start(&resolved, &endpoints, &binaries, &directory, clock)?;
+        let times = functions::Times { queues: clock, functions: monitoring.clock() };
+        let functions = functions::start(&resolved, &endpoints, &binaries, &directory, times)?;
         topics.connect(functions.values().cloned());
         topics::subscribe(&resolved, topics)?;
         let mappings = mappings::start(&resolved, &functions, &config)?;
+        monitoring::put_alarms(&resolved, &monitoring)?;
+        let watch = monitoring::watch(&monitoring, &functions, &mappings, topics);
+        let schedules = schedules::start(&resolved, &functions, clock)?;
         let engine = Engine::start(rules(&resolved)?, targets(&resolved, &functions, config)?, mqtt.tap()?);
-        Ok(Self { servers, mqtt, resolved, functions, mappings, engine })
+        Ok(Self { servers, mqtt, resolved, functions, mappings, engine, watch, schedules })
     }
 
     /// Where everything listens.
     pub fn endpoints(&self) -> Endpoints {
-        let AwsEndpoints { kinesis, dynamodb, s3, sns } = self.servers.aws();
+        let AwsEndpoints { kinesis, dynamodb, s3, sns, cloudwatch } = self.servers.aws();
         let mqtt = SocketAddr::from((Ipv4Addr::LOCALHOST, self.mqtt.port()));
-        Endpoints { kinesis, dynamodb, s3, sns, mqtt, redis: self.servers.valkey.endpoint() }
+        Endpoints { kinesis, dynamodb, s3, sns, cloudwatch, mqtt, redis: self.servers.valkey.endpoint() }
     }
 
     /// The servers themselves.
@@ -188,12 +207,14 @@ impl Stack {
         // With the broker gone no more messages come, and the rules end with those that they have.
         self.mqtt.stop().await;
         self.engine.finish().await;
+        drop((self.watch, self.schedules));
         for mapping in self.mappings {
             mapping.stop().await;
         }
         for function in self.functions.values() {
             function.stop().await;
         }
+        self.servers.cloudwatch.stop().await;
         self.servers.sns.stop().await;
         self.servers.s3.stop().await;
         self.servers.dynamodb.stop().await;
@@ -210,6 +231,7 @@ impl Servers {
             dynamodb: self.dynamodb.endpoint(),
             s3: self.s3.endpoint(),
             sns: self.sns.endpoint(),
+            cloudwatch: self.cloudwatch.endpoint(),
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod kpl;
 pub mod message;
 pub mod profile;
 pub mod reading;
+pub mod reshard;
 pub mod results;
 pub mod shards;
 pub mod stream;

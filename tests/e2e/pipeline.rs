@@ -29,7 +29,7 @@ impl Progress for Sending {
 }
 
 /// The directory of the binaries: this test is in `deps` below it.
-fn binaries() -> anyhow::Result<PathBuf> {
+pub(crate) fn binaries() -> anyhow::Result<PathBuf> {
     let test = std::env::current_exe()?;
     let profile = test.parent().and_then(Path::parent).context("the test has no place")?;
     anyhow::ensure!(profile.join("archiver").is_file(), "build the functions first: `make test` does");
@@ -39,7 +39,8 @@ fn binaries() -> anyhow::Result<PathBuf> {
 async fn up(directory: &Path) -> anyhow::Result<Stack> {
     let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
     let parameters = BTreeMap::from([("ArchiveWindowSeconds".to_owned(), "1".to_owned())]);
-    Stack::up(stack::Options { template, parameters, binaries: binaries()?, directory: directory.to_owned() }).await
+    let directory = directory.to_owned();
+    Stack::up(stack::Options { template, parameters, binaries: binaries()?, directory, time_scale: 1.0 }).await
 }
 
 fn options(seed: u64) -> Options {

@@ -25,6 +25,9 @@ pub(super) struct Place {
     /// Where the servers, the functions' logs and the state are kept. It is emptied first.
     #[arg(long, default_value = ".local", value_name = "DIR")]
     directory: PathBuf,
+    /// How many minutes pass in one, for metrics, alarms, schedules and cool-downs: at 60, half an hour takes half a minute.
+    #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
+    time_scale: f64,
 }
 
 fn parameter(text: &str) -> Result<(String, String), String> {
@@ -53,8 +56,13 @@ impl Place {
         let parameters = std::iter::once((ARCHIVE_WINDOW.0.to_owned(), ARCHIVE_WINDOW.1.to_owned()))
             .chain(self.parameters.iter().cloned())
             .collect::<BTreeMap<_, _>>();
-        let options =
-            stack::Options { template: self.template.clone(), parameters, binaries, directory: self.directory.clone() };
+        let options = stack::Options {
+            template: self.template.clone(),
+            parameters,
+            binaries,
+            directory: self.directory.clone(),
+            time_scale: self.time_scale,
+        };
         Stack::up(options).await.with_context(|| format!("{} cannot be brought up", self.template.display()))
     }
 

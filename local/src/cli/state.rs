@@ -63,6 +63,7 @@ impl State {
             ("AWS_ENDPOINT_URL_DYNAMODB", endpoints.dynamodb.as_str()),
             ("AWS_ENDPOINT_URL_S3", endpoints.s3.as_str()),
             ("AWS_ENDPOINT_URL_SNS", endpoints.sns.as_str()),
+            ("AWS_ENDPOINT_URL_CLOUDWATCH", endpoints.cloudwatch.as_str()),
             ("AWS_REGION", "us-east-1"),
             ("AWS_DEFAULT_REGION", "us-east-1"),
             ("AWS_ACCESS_KEY_ID", "local"),

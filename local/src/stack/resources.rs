@@ -10,11 +10,16 @@ use aws_sdk_kinesis::types::StreamStatus;
 use serde_json::Value;
 use std::time::Duration;
 
-/// What is made elsewhere: by `functions`, `iot` and `topics`.
-const ELSEWHERE: [&str; 4] =
-    ["AWS::Serverless::Function", "AWS::IoT::TopicRule", "AWS::SNS::Topic", "AWS::SNS::Subscription"];
-/// What one machine has no use for: permissions, logs, alarms, consumers with a read capacity of their own.
-const NOT_HERE: [&str; 9] = [
+/// What is made elsewhere: by `functions`, `iot`, `topics` and `monitoring`.
+const ELSEWHERE: [&str; 5] = [
+    "AWS::Serverless::Function",
+    "AWS::IoT::TopicRule",
+    "AWS::SNS::Topic",
+    "AWS::SNS::Subscription",
+    "AWS::CloudWatch::Alarm",
+];
+/// What one machine has no use for: permissions, logs, consumers with a read capacity of their own.
+const NOT_HERE: [&str; 8] = [
     "AWS::IAM::Role",
     "AWS::Lambda::Permission",
     "AWS::SNS::TopicPolicy",
@@ -22,7 +27,6 @@ const NOT_HERE: [&str; 9] = [
     "AWS::Logs::MetricFilter",
     "AWS::S3::BucketPolicy",
     "AWS::IoT::Policy",
-    "AWS::CloudWatch::Alarm",
     "AWS::Kinesis::StreamConsumer",
 ];
 /// Until a new stream or table can be used.

@@ -39,6 +39,7 @@ async fn up(template: &str) -> (tempfile::TempDir, Result<Stack>) {
         parameters: BTreeMap::new(),
         binaries: directory.path().join("binaries"),
         directory: directory.path().join("run"),
+        time_scale: 1.0,
     };
     (directory, Stack::up(options).await)
 }
