@@ -2,6 +2,7 @@
 
 pub mod demo;
 pub mod device;
+pub mod env;
 pub mod invoke;
 pub mod local;
 mod place;
@@ -10,6 +11,7 @@ mod progress;
 mod registry;
 pub mod reshard;
 mod state;
+pub mod token;
 
 use place::Place;
 
@@ -35,6 +37,10 @@ enum Command {
     Local(local::Args),
     /// Invoke one function against the servers of a running `myaku local`.
     Invoke(invoke::Args),
+    /// Print the variables with which tools, or one function, find a running `myaku local`.
+    Env(env::Args),
+    /// Print a token for the HTTP API of a running `myaku local`.
+    Token(token::Args),
     /// Check, put, list and show device profiles.
     Profile(profile::Args),
     /// Put, import and list devices.
@@ -49,6 +55,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => Box::pin(demo::run(args)).await,
         Command::Local(args) => local::run(args).await,
         Command::Invoke(args) => invoke::run(args).await,
+        Command::Env(args) => env::run(&args),
+        Command::Token(args) => token::run(args).await,
         Command::Profile(args) => profile::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Device(args) => device::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Reshard(args) => Box::pin(reshard::run(args)).await.map(|()| ExitCode::SUCCESS),

@@ -2,6 +2,7 @@
 
 mod events;
 mod functions;
+mod http_api;
 mod mappings;
 mod monitoring;
 mod resources;
@@ -14,8 +15,9 @@ pub use mappings::MappingStatus;
 
 use crate::event_source::TokioClock;
 use crate::function::Function;
+use crate::http_api::HttpApi;
 use crate::iot::{Engine, Rule, Targets};
-use crate::servers::{AwsEndpoints, cloudwatch, dynamodb, kinesis, mqtt, s3, sns, valkey};
+use crate::servers::{AwsEndpoints, Server, cloudwatch, dynamodb, issuer, kinesis, mqtt, s3, sns, valkey};
 use crate::template::{Names, Resolved, Template};
 use anyhow::{Context as _, Result};
 use aws_config::SdkConfig;
@@ -26,11 +28,15 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio::task::JoinSet;
 
 /// The stack's name.
 const STACK: &str = "myaku";
 /// The template's parameter for an existing Redis server, which gets the embedded one.
 const REDIS_PARAMETER: &str = "RedisUrl";
+/// The template's parameters for who issues tokens, and for whom: the issuer of this machine, for this API.
+const ISSUER_PARAMETER: &str = "JwtIssuer";
+const AUDIENCE_PARAMETER: &str = "JwtAudience";
 /// How many streams a message can go through, one made from the other.
 const STREAMS_DEEP: usize = 2;
 /// The length of what makes names unique.
@@ -47,9 +53,34 @@ pub struct Options {
     pub binaries: PathBuf,
     /// Where buckets and logs are kept; what an earlier stack left there is removed.
     pub directory: PathBuf,
+    /// Where the servers are to listen.
+    pub ports: Ports,
     /// How many minutes pass in one, for metrics, alarms, schedules, retries and cool-downs. Rates, and what waits for
     /// records, stay as they are.
     pub time_scale: f64,
+}
+
+/// The servers' ports on the loopback address, a free one for 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ports {
+    /// Kinesis.
+    pub kinesis: u16,
+    /// DynamoDB.
+    pub dynamodb: u16,
+    /// S3.
+    pub s3: u16,
+    /// The MQTT broker.
+    pub mqtt: u16,
+    /// Redis or Valkey.
+    pub redis: u16,
+    /// SNS.
+    pub sns: u16,
+    /// CloudWatch.
+    pub cloudwatch: u16,
+    /// The HTTP API.
+    pub http: u16,
+    /// The issuer of tokens for it.
+    pub issuer: u16,
 }
 
 /// The embedded servers, for those who take one away and give it back.
@@ -57,9 +88,9 @@ pub struct Servers {
     /// Kinesis.
     pub kinesis: kinesis::Kinesis,
     /// DynamoDB.
-    pub dynamodb: dynamodb::DynamoDb,
+    pub dynamodb: Server,
     /// S3.
-    pub s3: s3::S3,
+    pub s3: Server,
     /// SNS.
     pub sns: sns::Sns,
     /// CloudWatch.
@@ -71,20 +102,16 @@ pub struct Servers {
 /// Where everything listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoints {
-    /// Base URL of Kinesis.
-    pub kinesis: String,
-    /// Base URL of DynamoDB.
-    pub dynamodb: String,
-    /// Base URL of S3.
-    pub s3: String,
-    /// Base URL of SNS.
-    pub sns: String,
-    /// Base URL of CloudWatch.
-    pub cloudwatch: String,
+    /// AWS's services.
+    pub aws: AwsEndpoints,
     /// The MQTT broker.
     pub mqtt: SocketAddr,
     /// URL of Redis.
     pub redis: String,
+    /// Base URL of the HTTP API, if the template has one.
+    pub http: Option<String>,
+    /// Base URL of the issuer of tokens, if the template asks for one.
+    pub issuer: Option<String>,
 }
 
 /// A stack that is up.
@@ -95,31 +122,43 @@ pub struct Stack {
     functions: BTreeMap<String, Function>,
     mappings: Vec<mappings::Running>,
     engine: Engine,
+    issuer: Option<issuer::Issuer>,
+    http_api: Option<HttpApi>,
+    schedules: JoinSet<()>,
     watch: monitoring::Watch,
-    schedules: schedules::Schedules,
 }
 
 impl Stack {
     /// Brings a template up. An error names the resource that it is about.
     pub async fn up(options: Options) -> Result<Self> {
-        let Options { template, parameters, binaries, directory, time_scale } = options;
+        let Options { template, parameters, binaries, directory, ports, time_scale } = options;
         let directory = prepared(&directory)?;
         // Retries, ages and schedules go by it.
         let clock = TokioClock::start().at_rate(time_scale);
         let monitoring = Arc::new(Monitoring::new(ScaledClock::from_now(time_scale)));
         let (kinesis, dynamodb, s3, sns, cloudwatch, valkey, mqtt) = tokio::try_join!(
-            async { kinesis::start_monitored(0, Arc::clone(&monitoring)).await.context("Kinesis") },
-            async { dynamodb::start(0).await.context("DynamoDB") },
-            async { s3::start(0, &directory.join("s3")).await.context("S3") },
-            async { sns::start(0, clock).await.context("SNS") },
-            async { cloudwatch::start(0, Arc::clone(&monitoring)).await.context("CloudWatch") },
-            async { valkey::start(0).await.context("Redis") },
-            async { mqtt::start(0).await.context("MQTT") },
+            async { kinesis::start_monitored(ports.kinesis, Arc::clone(&monitoring)).await.context("Kinesis") },
+            async { dynamodb::start(ports.dynamodb).await.context("DynamoDB") },
+            async { s3::start(ports.s3, &directory.join("s3")).await.context("S3") },
+            async { sns::start(ports.sns, clock).await.context("SNS") },
+            async { cloudwatch::start(ports.cloudwatch, Arc::clone(&monitoring)).await.context("CloudWatch") },
+            async { valkey::start(ports.redis).await.context("Redis") },
+            async { mqtt::start(ports.mqtt).await.context("MQTT") },
         )?;
         let servers = Servers { kinesis, dynamodb, s3, sns, cloudwatch, valkey };
+        let template = Template::load(&template)?;
         let mut given = BTreeMap::from([(REDIS_PARAMETER.to_owned(), servers.valkey.endpoint())]);
+        let issuer = if template.declares(ISSUER_PARAMETER) {
+            Some(issuer::start(ports.issuer).await.context("the issuer of tokens")?)
+        } else {
+            None
+        };
+        if let Some(issuer) = &issuer {
+            given.insert(ISSUER_PARAMETER.to_owned(), issuer.server().endpoint());
+            given.insert(AUDIENCE_PARAMETER.to_owned(), STACK.to_owned());
+        }
         given.extend(parameters);
-        let resolved = Template::load(&template)?.resolve(&given, &Names::new(STACK, suffix()))?;
+        let resolved = template.resolve(&given, &Names::new(STACK, suffix()))?;
         let endpoints = servers.aws();
         let config = endpoints.sdk_config();
         events::check(&resolved)?;
@@ -133,16 +172,18 @@ impl Stack {
         let mappings = mappings::start(&resolved, &functions, &config)?;
         monitoring::put_alarms(&resolved, &monitoring)?;
         let watch = monitoring::watch(&monitoring, &functions, &mappings, topics);
-        let schedules = schedules::start(&resolved, &functions, clock)?;
         let engine = Engine::start(rules(&resolved)?, targets(&resolved, &functions, config)?, mqtt.tap()?);
-        Ok(Self { servers, mqtt, resolved, functions, mappings, engine, watch, schedules })
+        let http_api = http_api::start(&resolved, &functions, issuer.as_ref(), ports.http, &directory).await?;
+        let schedules = schedules::start(&resolved, &functions, clock)?;
+        Ok(Self { servers, mqtt, resolved, functions, mappings, engine, issuer, http_api, schedules, watch })
     }
 
     /// Where everything listens.
     pub fn endpoints(&self) -> Endpoints {
-        let AwsEndpoints { kinesis, dynamodb, s3, sns, cloudwatch } = self.servers.aws();
         let mqtt = SocketAddr::from((Ipv4Addr::LOCALHOST, self.mqtt.port()));
-        Endpoints { kinesis, dynamodb, s3, sns, cloudwatch, mqtt, redis: self.servers.valkey.endpoint() }
+        let http = self.http_api.as_ref().map(|api| api.server().endpoint());
+        let issuer = self.issuer.as_ref().map(|issuer| issuer.server().endpoint());
+        Endpoints { aws: self.servers.aws(), mqtt, redis: self.servers.valkey.endpoint(), http, issuer }
     }
 
     /// The servers themselves.
@@ -156,9 +197,35 @@ impl Stack {
         Ok(resource.with_context(|| format!("the template makes no {logical_id}"))?.physical_id.clone())
     }
 
+    /// The streams, tables and buckets: their logical ids and the names that they were given.
+    pub fn resources(&self) -> impl Iterator<Item = (&str, &str)> {
+        let made = self.resolved.resources.iter().filter(|(_, resource)| resources::is_named(&resource.kind));
+        made.map(|(id, resource)| (id.as_str(), resource.physical_id.as_str()))
+    }
+
+    /// The functions, by their logical ids.
+    pub fn functions(&self) -> impl Iterator<Item = (&str, &Function)> {
+        self.functions.iter().map(|(id, function)| (id.as_str(), function))
+    }
+
     /// A function, by its logical id.
     pub fn function(&self, logical_id: &str) -> Result<Function> {
         self.functions.get(logical_id).cloned().with_context(|| format!("the template makes no function {logical_id}"))
+    }
+
+    /// The issuer of tokens for the HTTP API; none if the template has no parameter for it.
+    pub fn issuer(&self) -> Option<&issuer::Issuer> {
+        self.issuer.as_ref()
+    }
+
+    /// The routes of the HTTP API: `POST /v1/messages`.
+    pub fn routes(&self) -> Vec<String> {
+        self.http_api.as_ref().map_or_else(Vec::new, |api| api.routes().to_vec())
+    }
+
+    /// The value of a parameter of the template.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.resolved.parameters.get(name).map(String::as_str)
     }
 
     /// Configuration for SDK clients of these servers.
@@ -204,21 +271,24 @@ impl Stack {
 
     /// Stops everything, in the reverse order. The buckets' files and the logs stay.
     pub async fn down(self) {
+        drop((self.schedules, self.watch));
+        if let Some(api) = &self.http_api {
+            api.server().stop().await;
+        }
         // With the broker gone no more messages come, and the rules end with those that they have.
         self.mqtt.stop().await;
         self.engine.finish().await;
-        drop((self.watch, self.schedules));
         for mapping in self.mappings {
             mapping.stop().await;
         }
         for function in self.functions.values() {
             function.stop().await;
         }
-        self.servers.cloudwatch.stop().await;
-        self.servers.sns.stop().await;
+        self.servers.cloudwatch.server().stop().await;
+        self.servers.sns.server().stop().await;
         self.servers.s3.stop().await;
         self.servers.dynamodb.stop().await;
-        self.servers.kinesis.stop().await;
+        self.servers.kinesis.server().stop().await;
         // A server that is gone already is as good as one that was killed.
         let _ = self.servers.valkey.kill().await;
     }
@@ -226,13 +296,13 @@ impl Stack {
 
 impl Servers {
     fn aws(&self) -> AwsEndpoints {
-        AwsEndpoints {
-            kinesis: self.kinesis.endpoint(),
-            dynamodb: self.dynamodb.endpoint(),
-            s3: self.s3.endpoint(),
-            sns: self.sns.endpoint(),
-            cloudwatch: self.cloudwatch.endpoint(),
-        }
+        AwsEndpoints::from([
+            ("kinesis", self.kinesis.endpoint()),
+            ("dynamodb", self.dynamodb.endpoint()),
+            ("s3", self.s3.endpoint()),
+            ("sns", self.sns.endpoint()),
+            ("cloudwatch", self.cloudwatch.endpoint()),
+        ])
     }
 }
 

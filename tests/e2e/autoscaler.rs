@@ -31,8 +31,9 @@ async fn up(directory: &Path) -> anyhow::Result<Stack> {
     let parameters =
         [("ArchiveWindowSeconds", "1"), ("IngestShards", "1"), ("ReshardMode", "stream"), ("ReshardMaxShards", "4")];
     let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    let directory = directory.to_owned();
-    Stack::up(stack::Options { template, parameters, binaries: binaries()?, directory, time_scale: TIME_SCALE }).await
+    let (directory, ports) = (directory.to_owned(), stack::Ports::default());
+    Stack::up(stack::Options { template, parameters, binaries: binaries()?, directory, ports, time_scale: TIME_SCALE })
+        .await
 }
 
 /// Puts record after record of each key, each once the one before it was taken.

@@ -31,7 +31,7 @@ async fn table(client: &aws_sdk_dynamodb::Client, name: &str, keys: [&str; 2]) -
 #[tokio::test]
 async fn dynamodb_holds_results() -> anyhow::Result<()> {
     let server = servers::dynamodb::start(0).await?;
-    let config = AwsEndpoints { dynamodb: server.endpoint(), ..AwsEndpoints::default() }.sdk_config();
+    let config = AwsEndpoints::from([("dynamodb", server.endpoint())]).sdk_config();
     table(&aws_sdk_dynamodb::Client::new(&config), "results", ["deviceId", "item"]).await?;
     results::conformance::suite(&DynamoDbResults::new(&config, "results"), "bed").await;
     Ok(())
@@ -49,7 +49,7 @@ async fn redis_holds_the_windows_state() -> anyhow::Result<()> {
 #[tokio::test]
 async fn kinesis_is_a_stream() -> anyhow::Result<()> {
     let server = servers::kinesis::start(0).await?;
-    let config = AwsEndpoints { kinesis: server.endpoint(), ..AwsEndpoints::default() }.sdk_config();
+    let config = AwsEndpoints::from([("kinesis", server.endpoint())]).sdk_config();
     let client = aws_sdk_kinesis::Client::new(&config);
     client.create_stream().stream_name("ingest").shard_count(3).send().await?;
     let stream = KinesisStream::new(&config, "ingest");
@@ -63,7 +63,7 @@ async fn kinesis_is_a_stream() -> anyhow::Result<()> {
 #[tokio::test]
 async fn kinesis_is_a_stream_whose_shards_change() -> anyhow::Result<()> {
     let server = servers::kinesis::start(0).await?;
-    let config = AwsEndpoints { kinesis: server.endpoint(), ..AwsEndpoints::default() }.sdk_config();
+    let config = AwsEndpoints::from([("kinesis", server.endpoint())]).sdk_config();
     let client = aws_sdk_kinesis::Client::new(&config);
     client.create_stream().stream_name("ingest").shard_count(2).send().await?;
     let stream = KinesisStream::new(&config, "ingest");
@@ -82,7 +82,7 @@ async fn kinesis_is_a_stream_whose_shards_change() -> anyhow::Result<()> {
 #[tokio::test]
 async fn kinesis_takes_ten_calls_of_update_shard_count_a_day() -> anyhow::Result<()> {
     let server = servers::kinesis::start(0).await?;
-    let config = AwsEndpoints { kinesis: server.endpoint(), ..AwsEndpoints::default() }.sdk_config();
+    let config = AwsEndpoints::from([("kinesis", server.endpoint())]).sdk_config();
     aws_sdk_kinesis::Client::new(&config).create_stream().stream_name("ingest").shard_count(1).send().await?;
     let stream = KinesisControl::new(&config, "ingest");
     let mut answers = Vec::new();
@@ -101,7 +101,7 @@ async fn kinesis_takes_ten_calls_of_update_shard_count_a_day() -> anyhow::Result
 #[tokio::test]
 async fn dynamodb_is_a_ledger() -> anyhow::Result<()> {
     let server = servers::dynamodb::start(0).await?;
-    let config = AwsEndpoints { dynamodb: server.endpoint(), ..AwsEndpoints::default() }.sdk_config();
+    let config = AwsEndpoints::from([("dynamodb", server.endpoint())]).sdk_config();
     let key = KeySchemaElement::builder().attribute_name("stream").key_type(KeyType::Hash).build()?;
     let attribute = AttributeDefinition::builder().attribute_name("stream").attribute_type(ScalarAttributeType::S);
     let call = aws_sdk_dynamodb::Client::new(&config).create_table().table_name("ledger").key_schema(key);
@@ -113,7 +113,7 @@ async fn dynamodb_is_a_ledger() -> anyhow::Result<()> {
 #[tokio::test]
 async fn cloudwatch_keeps_alarms() -> anyhow::Result<()> {
     let server = servers::cloudwatch::start(0, std::sync::Arc::default()).await?;
-    let config = AwsEndpoints { cloudwatch: server.endpoint(), ..AwsEndpoints::default() }.sdk_config();
+    let config = AwsEndpoints::from([("cloudwatch", server.endpoint())]).sdk_config();
     alarms::conformance::suite(&CloudWatchAlarms::new(&config)).await;
     Ok(())
 }
@@ -122,7 +122,7 @@ async fn cloudwatch_keeps_alarms() -> anyhow::Result<()> {
 async fn cloudwatch_tells_by_the_minute_what_was_put_also_in_a_request_so_large_that_it_is_compressed()
 -> anyhow::Result<()> {
     let server = servers::cloudwatch::start(0, std::sync::Arc::default()).await?;
-    let config = AwsEndpoints { cloudwatch: server.endpoint(), ..AwsEndpoints::default() }.sdk_config();
+    let config = AwsEndpoints::from([("cloudwatch", server.endpoint())]).sdk_config();
     let client = aws_sdk_cloudwatch::Client::new(&config);
     let minute = |n: i64| 1_795_218_900_000 / 60_000 * 60_000 + n * 60_000;
     let mut call = client.put_metric_data().namespace("Myaku");

@@ -14,9 +14,8 @@ pub use notification::Action;
 pub use series::{MINUTE_MS, Statistics};
 pub use wire::Alarm;
 
-use super::listener::Listener;
+use super::Server;
 use alarm::Watched;
-use futures::FutureExt as _;
 use myaku::alarms::MetricId;
 use myaku::clock::{Now as _, ScaledClock};
 use series::Series;
@@ -27,29 +26,21 @@ use wire::{Described, MetricData, MetricDataQuery, MetricDataResult, timestamp};
 
 /// A CloudWatch server of this process; it ends when dropped.
 pub struct CloudWatch {
-    listener: Listener,
+    server: Server,
     monitoring: Arc<Monitoring>,
 }
 
-/// Starts a server of `monitoring` on `port`, or on a free one for 0.
+/// Starts a server of `monitoring` on `port`, or on a free one for 0. Metrics and alarms live through a
+/// [`stop`](Server::stop).
 pub async fn start(port: u16, monitoring: Arc<Monitoring>) -> anyhow::Result<CloudWatch> {
-    let app = protocol::app(Arc::clone(&monitoring));
-    let listener = Listener::start(port, move |socket, stopped| {
-        let app = app.clone();
-        async move {
-            let stopped = async move { drop(stopped.await) };
-            Ok(axum::serve(socket, app).with_graceful_shutdown(stopped).await?)
-        }
-        .boxed()
-    })
-    .await?;
-    Ok(CloudWatch { listener, monitoring })
+    let server = Server::app(port, protocol::app(Arc::clone(&monitoring))).await?;
+    Ok(CloudWatch { server, monitoring })
 }
 
 impl CloudWatch {
     /// The base URL.
     pub fn endpoint(&self) -> String {
-        self.listener.endpoint()
+        self.server.endpoint()
     }
 
     /// What it serves.
@@ -57,14 +48,9 @@ impl CloudWatch {
         &self.monitoring
     }
 
-    /// Refuses connections from now on; metrics and alarms stay.
-    pub async fn stop(&self) {
-        self.listener.stop().await;
-    }
-
-    /// Serves again, on the same port, what was there.
-    pub async fn restart(&self) -> anyhow::Result<()> {
-        self.listener.restart().await
+    /// The server, to stop and restart.
+    pub fn server(&self) -> &Server {
+        &self.server
     }
 }
 

@@ -1,96 +1,102 @@
-//! Schedules of functions: the event of EventBridge, at a rate, by the stack's clock.
+//! Schedules: events of functions, and resources of their own.
 
 use super::events;
-use crate::event_source::{Clock as _, TokioClock};
+use crate::event_source::TokioClock;
 use crate::function::Function;
-use crate::servers::{ACCOUNT, REGION};
-use crate::template::Resolved;
-use anyhow::{Context as _, Result};
-use jiff::Timestamp;
-use myaku::clock::Now as _;
-use serde_json::json;
+use crate::schedule::{Expression, Schedule, Service};
+use crate::template::{Resolved, only};
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
 use std::collections::BTreeMap;
-use std::time::Duration;
-use tokio::task::JoinHandle;
-use uuid::Uuid;
+use tokio::task::JoinSet;
 
-/// The schedules at work; they end when dropped.
-pub(super) struct Schedules(Vec<JoinHandle<()>>);
+/// What a scheduled rule may say. Retries and dead letters are about events that Lambda does not take, and here it does.
+const RULE: [&str; 8] =
+    ["Schedule", "Input", "Name", "Description", "Enabled", "State", "RetryPolicy", "DeadLetterConfig"];
+/// What a schedule of the Scheduler may say.
+const SCHEDULE: [&str; 11] = [
+    "ScheduleExpression",
+    "ScheduleExpressionTimezone",
+    "FlexibleTimeWindow",
+    "Input",
+    "Target",
+    "Name",
+    "Description",
+    "State",
+    "RoleArn",
+    "RetryPolicy",
+    "DeadLetterConfig",
+];
+const TARGET: [&str; 5] = ["Arn", "RoleArn", "Input", "RetryPolicy", "DeadLetterConfig"];
 
-impl Drop for Schedules {
-    fn drop(&mut self) {
-        for task in &self.0 {
-            task.abort();
-        }
-    }
-}
-
-/// Begins the schedules of all functions.
+/// Starts all schedules that are enabled. They end when the set is dropped.
 pub(super) fn start(
     resolved: &Resolved,
     functions: &BTreeMap<String, Function>,
     clock: TokioClock,
-) -> Result<Schedules> {
-    let mut tasks = Schedules(Vec::new());
-    for event in events::of_kind(resolved, "Schedule") {
-        let started = event.only(&["Schedule"]).and_then(|()| {
-            let every = rate(event.text("Schedule")?)?;
-            let function = functions.get(event.function).context("the function does not run")?.clone();
-            Ok(tokio::spawn(run(function, event.place(), every, clock)))
-        });
-        tasks.0.push(started.with_context(|| event.place())?);
+) -> Result<JoinSet<()>> {
+    let mut running = JoinSet::new();
+    for schedule in all(resolved, functions)? {
+        running.spawn(schedule.run(clock));
     }
-    Ok(tasks)
+    Ok(running)
 }
 
-async fn run(function: Function, place: String, every: Duration, clock: TokioClock) {
-    loop {
-        clock.sleep(every).await;
-        let time = Timestamp::from_millisecond(clock.now_ms()).unwrap_or_default();
-        let event = json!({
-            "version": "0",
-            "id": Uuid::new_v4().to_string(),
-            "detail-type": "Scheduled Event",
-            "source": "aws.events",
-            "account": ACCOUNT,
-            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-            "region": REGION,
-            "resources": [format!("arn:aws:events:{REGION}:{ACCOUNT}:rule/{}", place.replace('/', ""))],
-            "detail": {},
-        });
-        if let Err(error) = function.invoke_async(event.to_string().into()) {
-            tracing::warn!(place, %error, "a schedule's event is lost");
+fn all(resolved: &Resolved, functions: &BTreeMap<String, Function>) -> Result<Vec<Schedule>> {
+    let mut schedules = Vec::new();
+    for (kind, service) in [("Schedule", Service::Rule), ("ScheduleV2", Service::Scheduler)] {
+        for event in events::of_kind(resolved, kind) {
+            let name = format!("{}{}", event.function, event.name);
+            let function = functions.get(event.function).context("the function does not run");
+            let schedule = function.and_then(|function| {
+                event.only(if service == Service::Rule { &RULE } else { &SCHEDULE })?;
+                one(&name, service, event.properties, &event.properties["Input"], function)
+            });
+            schedules.extend(schedule.with_context(|| event.place())?);
         }
     }
-}
-
-/// `rate(1 minute)`, `rate(5 minutes)`.
-fn rate(expression: &str) -> Result<Duration> {
-    let parts = expression.strip_prefix("rate(").and_then(|rest| rest.strip_suffix(')'));
-    let every = parts.and_then(|parts| {
-        let (value, unit) = parts.trim().split_once(' ')?;
-        let value: u64 = value.parse().ok().filter(|value| *value > 0)?;
-        let unit_s = match unit.trim().trim_end_matches('s') {
-            "minute" => 60,
-            "hour" => 3_600,
-            "day" => 86_400,
-            _ => return None,
-        };
-        Some(Duration::from_secs(value * unit_s))
-    });
-    every.with_context(|| format!("the schedule {expression} does not run here, only rate(n minutes, hours or days)"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_rate_is_a_number_of_minutes_hours_or_days() {
-        assert_eq!(rate("rate(1 minute)").unwrap(), Duration::from_mins(1));
-        assert_eq!(rate("rate(12 hours)").unwrap(), Duration::from_hours(12));
-        for wrong in ["rate(0 minutes)", "rate(1 week)", "cron(0 * * * ? *)", "1 minute"] {
-            assert!(rate(wrong).is_err(), "{wrong}");
-        }
+    for (id, resource) in resolved.of_kind("AWS::Scheduler::Schedule") {
+        let (properties, target) = (&resource.properties, &resource.properties["Target"]);
+        let schedule = only(properties, &SCHEDULE).and_then(|()| only(target, &TARGET)).map_err(anyhow::Error::from);
+        let schedule = schedule.and_then(|()| {
+            let arn = target["Arn"].as_str().context("its Target names no Arn")?;
+            let function = functions.values().find(|function| function.arn() == arn);
+            let function = function.with_context(|| format!("the target {arn} is no function of the template"))?;
+            one(&resource.physical_id, Service::Scheduler, properties, &target["Input"], function)
+        });
+        schedules.extend(schedule.with_context(|| id.to_owned())?);
     }
+    Ok(schedules)
+}
+
+/// A schedule; none if it is disabled.
+fn one(
+    name: &str,
+    service: Service,
+    properties: &Value,
+    input: &Value,
+    function: &Function,
+) -> Result<Option<Schedule>> {
+    let expression = match service {
+        Service::Rule => "Schedule",
+        Service::Scheduler => "ScheduleExpression",
+    };
+    let expression = properties[expression].as_str().with_context(|| format!("it names no {expression}"))?;
+    let zone = properties["ScheduleExpressionTimezone"].as_str().unwrap_or("UTC");
+    ensure!(zone == "UTC", "the time zone {zone} does not run on this machine, only UTC");
+    let window = properties["FlexibleTimeWindow"]["Mode"].as_str().unwrap_or("OFF");
+    ensure!(window == "OFF", "a flexible time window does not run on this machine");
+    let input = match input {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        _ => bail!("Input must be a text with JSON in it"),
+    };
+    if let Some(input) = &input {
+        serde_json::from_str::<serde::de::IgnoredAny>(input).context("Input is no JSON")?;
+    }
+    let is_enabled =
+        properties["State"] != "DISABLED" && properties["Enabled"] != false && properties["Enabled"] != "false";
+    let expression = Expression::parse(expression)?;
+    let schedule = Schedule { name: name.to_owned(), service, expression, input, function: function.clone() };
+    Ok(is_enabled.then_some(schedule))
 }
