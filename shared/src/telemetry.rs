@@ -46,6 +46,13 @@ pub enum Metric {
     ShardsWanted,
     /// Of these, those beyond the maximum. Count.
     ShardsOverMaximum,
+    /// Requests that are wrong, or not the caller's to make. Count.
+    Rejected,
+    /// Items of requests that the stream was too busy for. Count.
+    Throttled,
+    /// Items of requests that are not known to be on the stream for another reason; a whole request that ran out of
+    /// time counts as one. Count.
+    Unavailable,
 }
 
 impl Metric {
@@ -70,6 +77,9 @@ impl Metric {
             Self::ShardsOpen => "ShardsOpen",
             Self::ShardsWanted => "ShardsWanted",
             Self::ShardsOverMaximum => "ShardsOverMaximum",
+            Self::Rejected => "Rejected",
+            Self::Throttled => "Throttled",
+            Self::Unavailable => "Unavailable",
         }
     }
 }
