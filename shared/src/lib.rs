@@ -7,6 +7,7 @@ pub mod archive;
 pub mod batch;
 pub mod clock;
 pub mod dead_letter;
+pub mod intake;
 pub mod kpl;
 pub mod message;
 pub mod profile;
