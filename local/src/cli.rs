@@ -1,5 +1,6 @@
 //! The command line `myaku`: one module for each command. Commands print; what they do is in the library's modules.
 
+pub mod archive;
 pub mod demo;
 pub mod device;
 pub mod invoke;
@@ -8,7 +9,10 @@ mod place;
 pub mod profile;
 mod progress;
 mod registry;
+pub mod replay;
 mod state;
+mod times;
+pub mod windows;
 
 use place::Place;
 
@@ -34,6 +38,12 @@ enum Command {
     Local(local::Args),
     /// Invoke one function against the servers of a running `myaku local`.
     Invoke(invoke::Args),
+    /// Prove that the lake is whole, and read it.
+    Archive(archive::Args),
+    /// Send again what failed, or a stretch of the lake.
+    Replay(replay::Args),
+    /// The windows of the moving averages.
+    State(windows::Args),
     /// Check, put, list and show device profiles.
     Profile(profile::Args),
     /// Put, import and list devices.
@@ -46,6 +56,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => Box::pin(demo::run(args)).await,
         Command::Local(args) => local::run(args).await,
         Command::Invoke(args) => invoke::run(args).await,
+        Command::Archive(args) => Box::pin(archive::run(args)).await,
+        Command::Replay(args) => Box::pin(replay::run(args)).await.map(|()| ExitCode::SUCCESS),
+        Command::State(args) => Box::pin(windows::run(args)).await,
         Command::Profile(args) => profile::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Device(args) => device::run(args).await.map(|()| ExitCode::SUCCESS),
     }
