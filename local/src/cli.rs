@@ -3,6 +3,7 @@
 pub mod archive;
 pub mod demo;
 pub mod device;
+pub mod env;
 pub mod invoke;
 pub mod local;
 mod place;
@@ -20,7 +21,7 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
 /// What is logged where `MYAKU_LOG` says nothing else: the servers' own chatter is of no use to a user.
-pub const DEFAULT_LOG: &str = "warn,rumqttd=off,rumqttc=off,dynoxide=error";
+pub const DEFAULT_LOG: &str = "warn,myaku_local::mail=info,rumqttd=off,rumqttc=off,dynoxide=error";
 
 /// Myaku on one machine, and the tools around it.
 #[derive(Debug, Parser)]
@@ -38,6 +39,8 @@ enum Command {
     Local(local::Args),
     /// Invoke one function against the servers of a running `myaku local`.
     Invoke(invoke::Args),
+    /// Print the variables with which tools, or one function, find a running `myaku local`.
+    Env(env::Args),
     /// Prove that the lake is whole, and read it.
     Archive(archive::Args),
     /// Send again what failed, or a stretch of the lake.
@@ -56,6 +59,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => Box::pin(demo::run(args)).await,
         Command::Local(args) => local::run(args).await,
         Command::Invoke(args) => invoke::run(args).await,
+        Command::Env(args) => env::run(&args),
         Command::Archive(args) => Box::pin(archive::run(args)).await,
         Command::Replay(args) => Box::pin(replay::run(args)).await.map(|()| ExitCode::SUCCESS),
         Command::State(args) => Box::pin(windows::run(args)).await,
