@@ -1,5 +1,7 @@
 //! End-to-end tests: adapters against their servers, and the whole template with its own binaries.
 
+mod audit;
+mod bring_back;
 mod conformance;
 mod lake;
 mod master_data;

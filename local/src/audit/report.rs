@@ -21,6 +21,8 @@ pub struct Report {
     pub hours: (String, String),
     /// Objects that were fetched and read.
     pub objects: u64,
+    /// Their size as they are stored, in bytes.
+    pub bytes: u64,
     /// Records in them.
     pub records: u64,
     /// Heads that were held against them.
@@ -53,6 +55,7 @@ impl Report {
 
     pub(super) fn count(&mut self, seen: &[Seen]) {
         self.objects += seen.len() as u64;
+        self.bytes += seen.iter().map(|seen| seen.bytes).sum::<u64>();
         self.records +=
             seen.iter().filter_map(|seen| seen.extent.as_ref().ok()).map(|extent| extent.count).sum::<u64>();
     }
