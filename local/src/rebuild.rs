@@ -21,6 +21,7 @@ use myaku::window::rebuild::{Known, Outcome, Rebuilt, Recovered, rebuild as rebu
 use myaku::window::state::{Commit, Committed, States};
 use serde::Serialize;
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -243,13 +244,14 @@ impl Report {
             text.push_str("\nThose reach further back than was looked: an earlier --since finds more.");
         }
         if self.busy > 0 {
-            text.push_str(&format!(
+            let _ = write!(
+                text,
                 "\n{} devices were left alone, since somebody may be at work on them: again in a quarter of an hour.",
                 self.busy
-            ));
+            );
         }
         if self.overtaken > 0 {
-            text.push_str(&format!("\n{} devices were overtaken by the moving average: run it again.", self.overtaken));
+            let _ = write!(text, "\n{} devices were overtaken by the moving average: run it again.", self.overtaken);
         }
         text
     }

@@ -157,13 +157,13 @@ where
             }
             (Target::Lake(archiver), Content::Batch(batch)) => {
                 pace.admit(batch.records.len()).await;
-                let archived = Box::pin(archiver.archive(&batch)).await;
-                if let Some(stopped_at) = archived.stopped {
+                let done = Box::pin(archiver.archive(&batch)).await;
+                if let Some(stopped_at) = done.stopped {
                     return Err(stopped_at.error).with_context(stopped);
                 }
-                notes.sent(archived.records as u64);
-                report.known += archived.known as u64;
-                *report.records.entry(label(&parcel.label, "the lake")).or_default() += archived.records as u64;
+                notes.sent(done.records as u64);
+                report.known += done.known as u64;
+                *report.records.entry(label(&parcel.label, "the lake")).or_default() += done.records as u64;
             }
             (Target::Lake(_), Content::Records(_)) => {
                 bail!("only whole batches go into the lake, and {} is none", name.key)

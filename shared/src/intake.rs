@@ -62,11 +62,10 @@ impl Content {
         arrived_ms: i64,
     ) -> Result<Decoded, (Option<&str>, Cow<'_, Problem>)> {
         let message = match self {
-            Self::Message(message) => message,
             Self::Foreign(_, problem) if matches!(resolved, None | Some(Resolved::UnknownDevice)) => {
                 return Err((None, Cow::Borrowed(problem)));
             }
-            Self::Foreign(message, _) => message,
+            Self::Message(message) | Self::Foreign(message, _) => message,
             Self::Neither(problem) => return Err((None, Cow::Borrowed(problem))),
         };
         let id = message.device_id.as_str();

@@ -102,8 +102,8 @@ impl World {
                 let ended = read.ended || (read.records.is_empty() && read.behind_ms == 0);
                 if !read.records.is_empty() {
                     let batch = Batch { stream: STREAM.into(), shard: shard.id.clone(), records: read.records };
-                    let archived = Box::pin(archiver.archive(&batch)).await;
-                    anyhow::ensure!(archived.stopped.is_none(), "{:?}", archived.stopped);
+                    let done = Box::pin(archiver.archive(&batch)).await;
+                    anyhow::ensure!(done.stopped.is_none(), "{:?}", done.stopped);
                 }
                 if ended {
                     break;
@@ -146,7 +146,7 @@ impl World {
 }
 
 /// Whether a finding of this kind names this key.
-fn tells(report: &Report, kind: Kind, key: impl ToString) -> bool {
+fn tells(report: &Report, kind: Kind, key: &impl ToString) -> bool {
     report.findings.iter().any(|finding| finding.kind == kind && finding.key == key.to_string())
 }
 
@@ -210,7 +210,7 @@ async fn an_object_that_was_added_is_told_by_its_key() -> anyhow::Result<()> {
     let original = world.parents().await?.remove(1);
     let copy =
         ObjectKey { slot: archive::Slot::beyond(Position { sub: 7, ..original.slot.after }), ..original.clone() };
-    let strangers = [format!("{}.bak", original), original.to_string().replace(".gz", ".zst")];
+    let strangers = [format!("{original}.bak"), original.to_string().replace(".gz", ".zst")];
     let stored = world.get(&original).await?;
     world.overwrite(&copy, &stored).await?;
     for stranger in &strangers {
@@ -229,7 +229,7 @@ async fn a_head_that_is_no_objects_end_is_told_by_its_shard() -> anyhow::Result<
     let wrong = Head { last: Position { sub: head.last.sub + 1, ..head.last }, ..head };
     world.heads.advance(STREAM, &shard, wrong).await?;
     let report = world.audit(false).await?;
-    assert!(tells(&report, Kind::Head, format!("head {shard}")), "{:?}", report.findings);
+    assert!(tells(&report, Kind::Head, &format!("head {shard}")), "{:?}", report.findings);
     assert_eq!(report.findings.len(), 1, "{:?}", report.findings);
     Ok(())
 }

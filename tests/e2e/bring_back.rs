@@ -153,9 +153,9 @@ async fn windows_that_redis_lost_are_rebuilt_from_the_lake_as_they_were() -> any
         let registry = Registry::new(registry, SystemClock, LONGEST_USE);
         Box::pin(rebuild::rebuild(&lake, &registry, &states().await?, &rows, &options, &ProgressBar::hidden())).await
     };
-    let rebuilt = rebuild().await?;
-    assert_eq!((rebuilt.partial, rebuilt.busy, rebuilt.overtaken), (0, 0, 0), "{rebuilt:?}");
-    assert_eq!(rebuilt.whole as usize, rows_before.len());
+    let report = rebuild().await?;
+    assert_eq!((report.partial, report.busy, report.overtaken), (0, 0, 0), "{report:?}");
+    assert_eq!(report.whole as usize, rows_before.len());
     let after = states().await?.load(&names).await?;
     let mut windows = 0;
     for (device, (before, after)) in names.iter().zip(before.iter().zip(&after)) {
@@ -168,7 +168,7 @@ async fn windows_that_redis_lost_are_rebuilt_from_the_lake_as_they_were() -> any
             assert_eq!(entries(after), entries(before), "{device} {metric}");
             windows += 1;
         }
-        assert_eq!(after.position(&rows_before[0].stream).is_some(), true, "{device}");
+        assert!(after.position(&rows_before[0].stream).is_some(), "{device}");
     }
     assert_eq!(windows, rows_before.len());
     assert_eq!(of(&devices, &rows).await?, rows_before, "the rows were right");

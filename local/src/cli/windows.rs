@@ -31,7 +31,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Rebuild windows from the lake, after Redis lost its memory: a quarter of an hour later, when the last messages from
-    /// before are archived. It takes REDIS_URL and its kin from the environment, as the function does. Exit code 1 if some
+    /// before are archived. It finds Redis by the same variables of the environment as the function. Exit code 1 if some
     /// devices are to be done again.
     Rebuild(RebuildArgs),
 }
@@ -57,7 +57,7 @@ struct RebuildArgs {
     /// an invocation may be about to commit their state.
     #[arg(long, default_value_t = 900, value_name = "SECONDS")]
     settled: u32,
-    /// How long a silent device's state is kept, as the stack's StateTtlSeconds says.
+    /// How long a silent device's state is kept, as the stack has it.
     #[arg(long, env = "STATE_TTL_SECONDS", default_value_t = 604_800, value_name = "SECONDS")]
     ttl: u32,
     /// Print the report as JSON.

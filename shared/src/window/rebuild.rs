@@ -104,7 +104,7 @@ pub fn rebuild<'s>(
             // A row that reaches beyond what was found keeps what it says.
             if newest.place.at >= row.at {
                 let (revision, value, at) = (series.revision, newest.value, newest.place.at);
-                out.rows.push(Row { average, partial, revision, value, at, ..row.clone() });
+                out.rows.push(Row { value, at, average, partial, revision, ..row.clone() });
             }
         }
         out.state.series.insert(metric.clone(), series);

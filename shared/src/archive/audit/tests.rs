@@ -47,7 +47,7 @@ impl World {
         let (lake, heads) = (MemoryLake::default(), MemoryHeads::default());
         let stretches = batches.iter().map(|&(from, length)| from..(from + length).min(shard.len()));
         let archiver = Archiver::new(&lake, &heads, Compression::new(Format::Zstd, Some(1)).unwrap());
-        for stretch in stretches.chain([0..shard.len()]).filter(|stretch| stretch.start < stretch.end) {
+        for stretch in stretches.chain(std::iter::once(0..shard.len())).filter(|stretch| stretch.start < stretch.end) {
             let batch = Batch { stream: STREAM.into(), shard: SHARD.into(), records: shard[stretch].to_vec() };
             assert!(run(archiver.archive(&batch)).stopped.is_none());
         }
