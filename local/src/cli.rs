@@ -1,6 +1,7 @@
 //! The command line `myaku`: one module for each command. Commands print; what they do is in the library's modules.
 
 pub mod archive;
+pub mod command;
 pub mod demo;
 pub mod device;
 pub mod env;
@@ -13,6 +14,7 @@ mod registry;
 pub mod replay;
 mod state;
 mod times;
+pub mod token;
 pub mod windows;
 
 use place::Place;
@@ -41,6 +43,8 @@ enum Command {
     Invoke(invoke::Args),
     /// Print the variables with which tools, or one function, find a running `myaku local`.
     Env(env::Args),
+    /// Print a token for the HTTP API of a running `myaku local`.
+    Token(token::Args),
     /// Prove that the lake is whole, and read it.
     Archive(archive::Args),
     /// Send again what failed, or a stretch of the lake.
@@ -51,6 +55,9 @@ enum Command {
     Profile(profile::Args),
     /// Put, import and list devices.
     Device(device::Args),
+    /// Put, list and cancel what waits for devices that only call in.
+    #[command(name = "command")]
+    Pending(command::Args),
 }
 
 /// Runs one command; the exit code is its verdict, an error is its failure to reach one.
@@ -60,11 +67,13 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Local(args) => local::run(args).await,
         Command::Invoke(args) => invoke::run(args).await,
         Command::Env(args) => env::run(&args),
+        Command::Token(args) => token::run(args).await,
         Command::Archive(args) => Box::pin(archive::run(args)).await,
         Command::Replay(args) => Box::pin(replay::run(args)).await.map(|()| ExitCode::SUCCESS),
         Command::State(args) => Box::pin(windows::run(args)).await,
         Command::Profile(args) => profile::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Device(args) => device::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Pending(args) => command::run(args).await.map(|()| ExitCode::SUCCESS),
     }
 }
 

@@ -2,8 +2,10 @@
 
 mod events;
 mod functions;
+mod http_api;
 mod mappings;
 mod resources;
+mod schedules;
 #[cfg(test)]
 mod tests;
 mod topics;
@@ -12,8 +14,9 @@ pub use mappings::MappingStatus;
 
 use crate::event_source::TokioClock;
 use crate::function::Function;
+use crate::http_api::HttpApi;
 use crate::iot::{Engine, Rule, Targets};
-use crate::servers::{AwsEndpoints, Server, dynamodb, kinesis, mqtt, s3, sns, valkey};
+use crate::servers::{AwsEndpoints, Server, dynamodb, issuer, kinesis, mqtt, s3, sns, valkey};
 use crate::template::{Names, Resolved, Template};
 use anyhow::{Context as _, Result};
 use aws_config::SdkConfig;
@@ -22,11 +25,15 @@ use rand::RngExt as _;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use tokio::task::JoinSet;
 
 /// The stack's name.
 const STACK: &str = "myaku";
 /// The template's parameter for an existing Redis server, which gets the embedded one.
 const REDIS_PARAMETER: &str = "RedisUrl";
+/// The template's parameters for who issues tokens, and for whom: the issuer of this machine, for this API.
+const ISSUER_PARAMETER: &str = "JwtIssuer";
+const AUDIENCE_PARAMETER: &str = "JwtAudience";
 /// How many streams a message can go through, one made from the other.
 const STREAMS_DEEP: usize = 2;
 /// The length of what makes names unique.
@@ -45,6 +52,9 @@ pub struct Options {
     pub directory: PathBuf,
     /// Where the servers are to listen.
     pub ports: Ports,
+    /// How many minutes pass in one, for metrics, alarms, schedules, retries and cool-downs. Rates, and what waits for
+    /// records, stay as they are.
+    pub time_scale: f64,
 }
 
 /// The servers' ports on the loopback address, a free one for 0.
@@ -56,12 +66,16 @@ pub struct Ports {
     pub dynamodb: u16,
     /// S3.
     pub s3: u16,
-    /// SNS.
-    pub sns: u16,
     /// The MQTT broker.
     pub mqtt: u16,
     /// Redis or Valkey.
     pub redis: u16,
+    /// SNS.
+    pub sns: u16,
+    /// The HTTP API.
+    pub http: u16,
+    /// The issuer of tokens for it.
+    pub issuer: u16,
 }
 
 /// The embedded servers, for those who take one away and give it back.
@@ -87,6 +101,10 @@ pub struct Endpoints {
     pub mqtt: SocketAddr,
     /// URL of Redis.
     pub redis: String,
+    /// Base URL of the HTTP API, if the template has one.
+    pub http: Option<String>,
+    /// Base URL of the issuer of tokens, if the template asks for one.
+    pub issuer: Option<String>,
 }
 
 /// A stack that is up.
@@ -97,15 +115,18 @@ pub struct Stack {
     functions: BTreeMap<String, Function>,
     mappings: Vec<mappings::Running>,
     engine: Engine,
+    issuer: Option<issuer::Issuer>,
+    http_api: Option<HttpApi>,
+    schedules: JoinSet<()>,
 }
 
 impl Stack {
     /// Brings a template up. An error names the resource that it is about.
     pub async fn up(options: Options) -> Result<Self> {
-        let Options { template, parameters, binaries, directory, ports } = options;
+        let Options { template, parameters, binaries, directory, ports, time_scale } = options;
         let directory = prepared(&directory)?;
         // Retries, ages and schedules go by it.
-        let clock = TokioClock::start();
+        let clock = TokioClock::start().at_rate(time_scale);
         let (kinesis, dynamodb, s3, sns, valkey, mqtt) = tokio::try_join!(
             async { kinesis::start(ports.kinesis).await.context("Kinesis") },
             async { dynamodb::start(ports.dynamodb).await.context("DynamoDB") },
@@ -115,9 +136,19 @@ impl Stack {
             async { mqtt::start(ports.mqtt).await.context("MQTT") },
         )?;
         let servers = Servers { kinesis, dynamodb, s3, sns, valkey };
+        let template = Template::load(&template)?;
         let mut given = BTreeMap::from([(REDIS_PARAMETER.to_owned(), servers.valkey.endpoint())]);
+        let issuer = if template.declares(ISSUER_PARAMETER) {
+            Some(issuer::start(ports.issuer).await.context("the issuer of tokens")?)
+        } else {
+            None
+        };
+        if let Some(issuer) = &issuer {
+            given.insert(ISSUER_PARAMETER.to_owned(), issuer.server().endpoint());
+            given.insert(AUDIENCE_PARAMETER.to_owned(), STACK.to_owned());
+        }
         given.extend(parameters);
-        let resolved = Template::load(&template)?.resolve(&given, &Names::new(STACK, suffix()))?;
+        let resolved = template.resolve(&given, &Names::new(STACK, suffix()))?;
         let endpoints = servers.aws();
         let config = endpoints.sdk_config();
         events::check(&resolved)?;
@@ -129,13 +160,17 @@ impl Stack {
         topics::subscribe(&resolved, topics)?;
         let mappings = mappings::start(&resolved, &functions, &config)?;
         let engine = Engine::start(rules(&resolved)?, targets(&resolved, &functions, config)?, mqtt.tap()?);
-        Ok(Self { servers, mqtt, resolved, functions, mappings, engine })
+        let http_api = http_api::start(&resolved, &functions, issuer.as_ref(), ports.http, &directory).await?;
+        let schedules = schedules::start(&resolved, &functions, clock)?;
+        Ok(Self { servers, mqtt, resolved, functions, mappings, engine, issuer, http_api, schedules })
     }
 
     /// Where everything listens.
     pub fn endpoints(&self) -> Endpoints {
         let mqtt = SocketAddr::from((Ipv4Addr::LOCALHOST, self.mqtt.port()));
-        Endpoints { aws: self.servers.aws(), mqtt, redis: self.servers.valkey.endpoint() }
+        let http = self.http_api.as_ref().map(|api| api.server().endpoint());
+        let issuer = self.issuer.as_ref().map(|issuer| issuer.server().endpoint());
+        Endpoints { aws: self.servers.aws(), mqtt, redis: self.servers.valkey.endpoint(), http, issuer }
     }
 
     /// The servers themselves.
@@ -163,6 +198,21 @@ impl Stack {
     /// A function, by its logical id.
     pub fn function(&self, logical_id: &str) -> Result<Function> {
         self.functions.get(logical_id).cloned().with_context(|| format!("the template makes no function {logical_id}"))
+    }
+
+    /// The issuer of tokens for the HTTP API; none if the template has no parameter for it.
+    pub fn issuer(&self) -> Option<&issuer::Issuer> {
+        self.issuer.as_ref()
+    }
+
+    /// The routes of the HTTP API: `POST /v1/messages`.
+    pub fn routes(&self) -> Vec<String> {
+        self.http_api.as_ref().map_or_else(Vec::new, |api| api.routes().to_vec())
+    }
+
+    /// The value of a parameter of the template.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.resolved.parameters.get(name).map(String::as_str)
     }
 
     /// Configuration for SDK clients of these servers.
@@ -208,6 +258,10 @@ impl Stack {
 
     /// Stops everything, in the reverse order. The buckets' files and the logs stay.
     pub async fn down(self) {
+        drop(self.schedules);
+        if let Some(api) = &self.http_api {
+            api.server().stop().await;
+        }
         // With the broker gone no more messages come, and the rules end with those that they have.
         self.mqtt.stop().await;
         self.engine.finish().await;

@@ -6,7 +6,10 @@
 pub mod archive;
 pub mod batch;
 pub mod clock;
+pub mod command;
 pub mod dead_letter;
+pub mod delivery;
+pub mod gateway;
 pub mod intake;
 pub mod kpl;
 pub mod message;
@@ -14,6 +17,7 @@ pub mod profile;
 pub mod reading;
 pub mod results;
 pub mod stream;
+pub mod submission;
 pub mod window;
 
 #[cfg(feature = "aws")]

@@ -34,6 +34,13 @@ pub enum Metric {
     Retries,
     /// State commits that lost against another invocation. Count.
     Conflicts,
+    /// Requests that are wrong, or not the caller's to make. Count.
+    Rejected,
+    /// Items of requests that the stream was too busy for. Count.
+    Throttled,
+    /// Items of requests that are not known to be on the stream for another reason; a whole request that ran out of
+    /// time counts as one. Count.
+    Unavailable,
 }
 
 impl Metric {
@@ -52,6 +59,9 @@ impl Metric {
             Self::Objects => "Objects",
             Self::Retries => "Retries",
             Self::Conflicts => "Conflicts",
+            Self::Rejected => "Rejected",
+            Self::Throttled => "Throttled",
+            Self::Unavailable => "Unavailable",
         }
     }
 }

@@ -47,7 +47,7 @@ impl World {
         );
         let (kinesis, dynamodb, s3) = (servers.0.endpoint(), servers.1.endpoint(), servers.2.endpoint());
         let config = AwsEndpoints::from([("kinesis", kinesis), ("dynamodb", dynamodb), ("s3", s3)]).sdk_config();
-        super::conformance::table(&aws_sdk_dynamodb::Client::new(&config), TABLE, ["stream", "shard"]).await?;
+        super::conformance::table(&aws_sdk_dynamodb::Client::new(&config), TABLE, &["stream", "shard"]).await?;
         let s3 = aws_sdk_s3::Client::new(&config);
         s3.create_bucket().bucket(BUCKET).send().await?;
         let world = Self {

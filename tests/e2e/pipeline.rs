@@ -45,6 +45,7 @@ pub(crate) async fn up(directory: &Path) -> anyhow::Result<Stack> {
         binaries: binaries()?,
         directory: directory.to_owned(),
         ports: stack::Ports::default(),
+        time_scale: 1.0,
     })
     .await
 }
