@@ -11,6 +11,7 @@ pub mod command;
 pub mod dead_letter;
 pub mod delivery;
 pub mod gateway;
+pub mod intake;
 pub mod kpl;
 pub mod message;
 pub mod profile;

@@ -17,7 +17,7 @@ use myaku_local::servers::{self, AwsEndpoints};
 use std::time::Duration;
 
 /// A table whose keys are texts.
-async fn table(client: &aws_sdk_dynamodb::Client, name: &str, keys: &[&str]) -> anyhow::Result<()> {
+pub(crate) async fn table(client: &aws_sdk_dynamodb::Client, name: &str, keys: &[&str]) -> anyhow::Result<()> {
     let mut call = client.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
     for (key, kind) in keys.iter().copied().zip([KeyType::Hash, KeyType::Range]) {
         let text = ScalarAttributeType::S;

@@ -16,7 +16,7 @@ const OUTAGE: Duration = Duration::from_secs(1);
 
 /// Tells when the first messages were sent.
 #[derive(Default)]
-struct Sending(watch::Sender<bool>);
+pub(crate) struct Sending(watch::Sender<bool>);
 
 impl Progress for Sending {
     fn stage(&self, _: &str) {}
@@ -36,7 +36,7 @@ pub(crate) fn binaries() -> anyhow::Result<PathBuf> {
     Ok(profile.to_owned())
 }
 
-async fn up(directory: &Path) -> anyhow::Result<Stack> {
+pub(crate) async fn up(directory: &Path) -> anyhow::Result<Stack> {
     let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
     let parameters = BTreeMap::from([("ArchiveWindowSeconds".to_owned(), "1".to_owned())]);
     Stack::up(stack::Options {
@@ -50,7 +50,7 @@ async fn up(directory: &Path) -> anyhow::Result<Stack> {
     .await
 }
 
-fn options(seed: u64) -> Options {
+pub(crate) fn options(seed: u64) -> Options {
     Options { rate: 150.0, devices: 40, duration: Duration::from_secs(8), seed }
 }
 
