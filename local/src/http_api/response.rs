@@ -1,6 +1,6 @@
 //! A function's answer as a response, structured or inferred.
 //!
-//! "If your Lambda function returns valid JSON and doesn't return a statusCode, API Gateway … makes the following
+//! "If your Lambda function returns valid JSON and doesn't return a statusCode, API Gateway makes the following
 //! assumptions": the status is 200, the content type `application/json`, and the answer is the body.
 
 use axum::body::Body;

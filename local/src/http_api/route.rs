@@ -31,7 +31,7 @@ pub struct RouteKeyError {
 }
 
 /// A route's claim to a request: the more specific one has it.
-/// "1. Full match for a route and method. 2. Match for a route and method with a greedy path variable. 3. $default"
+/// A full match comes first, then one with a greedy variable, and `$default` at last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Match {
     /// One number a segment, literals above variables above greedy ones; then whether the method is named.

@@ -62,7 +62,7 @@ async fn run(
     (script.asked_s.into_inner().unwrap(), kept.0.into_inner().unwrap())
 }
 
-/// "If the function returns an error, Lambda by default attempts to run it two more times, with a one-minute wait between
+/// "If the function returns an error, Lambda attempts to run it two more times, with a one-minute wait between
 /// the first two attempts, and two minutes between the second and third attempts. Function errors include errors
 /// returned by the function's code and errors returned by the function's runtime, such as timeouts."
 #[tokio::test(start_paused = true)]
@@ -83,7 +83,7 @@ async fn a_function_that_wants_no_retries_is_tried_once() {
 }
 
 /// "For throttling errors (429) and system errors (500-series), Lambda returns the event to the queue and attempts to run
-/// the function again for up to 6 hours by default. The retry interval increases exponentially from 1 second after the
+/// the function again for up to 6 hours. The retry interval increases exponentially from 1 second after the
 /// first attempt to a maximum of 5 minutes."
 #[tokio::test(start_paused = true)]
 async fn a_refusal_is_tried_again_with_growing_waits_and_costs_no_retry() {
