@@ -10,6 +10,7 @@ mod place;
 pub mod profile;
 mod progress;
 mod registry;
+pub mod reshard;
 mod state;
 pub mod token;
 
@@ -45,6 +46,8 @@ enum Command {
     Profile(profile::Args),
     /// Put, import and list devices.
     Device(device::Args),
+    /// Look at a stream's shards, plan for them, change them.
+    Reshard(reshard::Args),
     /// Put, list and cancel what waits for devices that only call in.
     #[command(name = "command")]
     Pending(command::Args),
@@ -60,6 +63,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Token(args) => token::run(args).await,
         Command::Profile(args) => profile::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Device(args) => device::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Reshard(args) => Box::pin(reshard::run(args)).await.map(|()| ExitCode::SUCCESS),
         Command::Pending(args) => command::run(args).await.map(|()| ExitCode::SUCCESS),
     }
 }

@@ -29,7 +29,7 @@ impl Progress for Sending {
 }
 
 /// The directory of the binaries: this test is in `deps` below it.
-fn binaries() -> anyhow::Result<PathBuf> {
+pub(crate) fn binaries() -> anyhow::Result<PathBuf> {
     let test = std::env::current_exe()?;
     let profile = test.parent().and_then(Path::parent).context("the test has no place")?;
     anyhow::ensure!(profile.join("archiver").is_file(), "build the functions first: `make test` does");
