@@ -1,6 +1,8 @@
 use super::*;
 use serde_json::json;
 
+mod ways_in;
+
 fn names() -> Names {
     Names::new("myaku", "abc123")
 }
