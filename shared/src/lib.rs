@@ -3,12 +3,14 @@
 //! In reading order. With no features there is no SDK in the tree: decisions are pure functions of their inputs,
 //! time included, and every effect stands behind a narrow port.
 
+pub mod alert;
 pub mod archive;
 pub mod batch;
 pub mod clock;
 pub mod dead_letter;
 pub mod kpl;
 pub mod message;
+pub mod presence;
 pub mod profile;
 pub mod reading;
 pub mod results;
