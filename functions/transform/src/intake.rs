@@ -54,11 +54,16 @@ impl<'a> Intake<'a> {
 
     /// The ids of the devices and sources that must be known.
     pub(crate) fn devices(&self) -> Vec<&str> {
-        let ids = self.0.iter().filter_map(|taken| match &taken.content {
+        let ids = self.contents().filter_map(|content| match content {
             Content::Message(message) | Content::Foreign(message, _) => Some(message.device_id.as_str()),
             Content::Neither(_) => None,
         });
         ids.collect()
+    }
+
+    /// What each record is.
+    pub(crate) fn contents(&self) -> impl Iterator<Item = &Content> {
+        self.0.iter().map(|taken| &taken.content)
     }
 
     /// The records in stretches of some `size`. A Kinesis record is never cut, since an answer can only name a whole one.
