@@ -16,7 +16,7 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
 /// What is logged where `MYAKU_LOG` says nothing else: the servers' own chatter is of no use to a user.
-pub const DEFAULT_LOG: &str = "warn,rumqttd=off,rumqttc=off,dynoxide=error";
+pub const DEFAULT_LOG: &str = "warn,myaku_local::mail=info,rumqttd=off,rumqttc=off,dynoxide=error";
 
 /// Myaku on one machine, and the tools around it.
 #[derive(Debug, Parser)]

@@ -1,6 +1,6 @@
 //! The services behind the template, each on its own wire protocol and on loopback only.
 //!
-//! Kinesis, DynamoDB, S3 and MQTT are served by this process; Redis is a child process. Each server takes a free port
+//! Kinesis, DynamoDB, S3, SNS and MQTT are served by this process; Redis is a child process. Each server takes a free port
 //! unless one is asked for, and can be stopped and started again on that port without losing what it holds, so that a
 //! test can take a store away and give it back.
 
@@ -9,6 +9,7 @@ pub mod kinesis;
 mod listener;
 pub mod mqtt;
 pub mod s3;
+pub mod sns;
 pub mod valkey;
 
 use aws_config::retry::RetryConfig;
@@ -25,8 +26,8 @@ pub const REGION: &str = "us-east-1";
 /// Access key and secret for all servers. S3 takes any pair whose secret is the key; the others don't look.
 pub const KEY: &str = "local";
 
-/// Where the three AWS services listen, as base URLs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Where the AWS services listen, as base URLs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AwsEndpoints {
     /// Kinesis.
     pub kinesis: String,
@@ -34,15 +35,18 @@ pub struct AwsEndpoints {
     pub dynamodb: String,
     /// S3; path-style addressing.
     pub s3: String,
+    /// SNS.
+    pub sns: String,
 }
 
 impl AwsEndpoints {
     /// What the environment of a process says so that any AWS SDK in it speaks to these servers.
-    pub fn environment(&self) -> [(&'static str, String); 7] {
+    pub fn environment(&self) -> [(&'static str, String); 8] {
         [
             ("AWS_ENDPOINT_URL_KINESIS", self.kinesis.clone()),
             ("AWS_ENDPOINT_URL_DYNAMODB", self.dynamodb.clone()),
             ("AWS_ENDPOINT_URL_S3", self.s3.clone()),
+            ("AWS_ENDPOINT_URL_SNS", self.sns.clone()),
             ("AWS_REGION", REGION.into()),
             ("AWS_DEFAULT_REGION", REGION.into()),
             ("AWS_ACCESS_KEY_ID", KEY.into()),
@@ -77,6 +81,7 @@ impl LoadServiceConfig for AwsEndpoints {
             "kinesis" => Some(self.kinesis.clone()),
             "dynamodb" => Some(self.dynamodb.clone()),
             "s3" => Some(self.s3.clone()),
+            "sns" => Some(self.sns.clone()),
             _ => None,
         }
     }

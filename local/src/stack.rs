@@ -1,16 +1,19 @@
 //! The template, up and running on this machine: its servers, resources, functions, mappings and rules.
 
+mod events;
 mod functions;
 mod mappings;
 mod resources;
 #[cfg(test)]
 mod tests;
+mod topics;
 
 pub use mappings::MappingStatus;
 
+use crate::event_source::TokioClock;
 use crate::function::Function;
 use crate::iot::{Engine, Rule, Targets};
-use crate::servers::{AwsEndpoints, dynamodb, kinesis, mqtt, s3, valkey};
+use crate::servers::{AwsEndpoints, dynamodb, kinesis, mqtt, s3, sns, valkey};
 use crate::template::{Names, Resolved, Template};
 use anyhow::{Context as _, Result};
 use aws_config::SdkConfig;
@@ -50,6 +53,8 @@ pub struct Servers {
     pub dynamodb: dynamodb::DynamoDb,
     /// S3.
     pub s3: s3::S3,
+    /// SNS.
+    pub sns: sns::Sns,
     /// Redis or Valkey.
     pub valkey: valkey::Valkey,
 }
@@ -63,6 +68,8 @@ pub struct Endpoints {
     pub dynamodb: String,
     /// Base URL of S3.
     pub s3: String,
+    /// Base URL of SNS.
+    pub sns: String,
     /// The MQTT broker.
     pub mqtt: SocketAddr,
     /// URL of Redis.
@@ -84,21 +91,29 @@ impl Stack {
     pub async fn up(options: Options) -> Result<Self> {
         let Options { template, parameters, binaries, directory } = options;
         let directory = prepared(&directory)?;
-        let (kinesis, dynamodb, s3, valkey, mqtt) = tokio::try_join!(
+        // Retries, ages and schedules go by it.
+        let clock = TokioClock::start();
+        let (kinesis, dynamodb, s3, sns, valkey, mqtt) = tokio::try_join!(
             async { kinesis::start(0).await.context("Kinesis") },
             async { dynamodb::start(0).await.context("DynamoDB") },
             async { s3::start(0, &directory.join("s3")).await.context("S3") },
+            async { sns::start(0, clock).await.context("SNS") },
             async { valkey::start(0).await.context("Redis") },
             async { mqtt::start(0).await.context("MQTT") },
         )?;
-        let servers = Servers { kinesis, dynamodb, s3, valkey };
+        let servers = Servers { kinesis, dynamodb, s3, sns, valkey };
         let mut given = BTreeMap::from([(REDIS_PARAMETER.to_owned(), servers.valkey.endpoint())]);
         given.extend(parameters);
         let resolved = Template::load(&template)?.resolve(&given, &Names::new(STACK, suffix()))?;
         let endpoints = servers.aws();
         let config = endpoints.sdk_config();
+        events::check(&resolved)?;
         resources::create(&resolved, &config).await?;
-        let functions = functions::start(&resolved, &endpoints, &binaries, &directory)?;
+        let topics = servers.sns.topics();
+        topics::create(&resolved, topics)?;
+        let functions = functions::start(&resolved, &endpoints, &binaries, &directory, clock)?;
+        topics.connect(functions.values().cloned());
+        topics::subscribe(&resolved, topics)?;
         let mappings = mappings::start(&resolved, &functions, &config)?;
         let engine = Engine::start(rules(&resolved)?, targets(&resolved, &functions, config)?, mqtt.tap()?);
         Ok(Self { servers, mqtt, resolved, functions, mappings, engine })
@@ -106,9 +121,9 @@ impl Stack {
 
     /// Where everything listens.
     pub fn endpoints(&self) -> Endpoints {
-        let AwsEndpoints { kinesis, dynamodb, s3 } = self.servers.aws();
+        let AwsEndpoints { kinesis, dynamodb, s3, sns } = self.servers.aws();
         let mqtt = SocketAddr::from((Ipv4Addr::LOCALHOST, self.mqtt.port()));
-        Endpoints { kinesis, dynamodb, s3, mqtt, redis: self.servers.valkey.endpoint() }
+        Endpoints { kinesis, dynamodb, s3, sns, mqtt, redis: self.servers.valkey.endpoint() }
     }
 
     /// The servers themselves.
@@ -137,16 +152,29 @@ impl Stack {
         self.mappings.iter().map(mappings::Running::status).collect()
     }
 
+    /// Asynchronous invocations that are neither done nor given up, of all functions.
+    pub fn asynchronous_pending(&self) -> usize {
+        self.functions.values().map(Function::asynchronous_pending).sum()
+    }
+
     /// Waits until everything that was on the streams at `since_ms` (milliseconds since the epoch) is processed, and
-    /// what was made of it too.
+    /// what was made of it too, asynchronous invocations included.
     pub async fn caught_up(&self, since_ms: i64) {
         let mut since_ms = since_ms;
         // What the first stream's consumers made is on the second one by the time that they have caught up.
         for _ in 0..STREAMS_DEEP {
+            self.asynchronous_done().await;
             for mapping in &self.mappings {
                 mapping.handle().caught_up(since_ms).await;
             }
             since_ms = SystemClock.now_ms();
+        }
+        self.asynchronous_done().await;
+    }
+
+    async fn asynchronous_done(&self) {
+        for function in self.functions.values() {
+            function.asynchronous_done().await;
         }
     }
 
@@ -166,6 +194,7 @@ impl Stack {
         for function in self.functions.values() {
             function.stop().await;
         }
+        self.servers.sns.stop().await;
         self.servers.s3.stop().await;
         self.servers.dynamodb.stop().await;
         self.servers.kinesis.stop().await;
@@ -176,7 +205,12 @@ impl Stack {
 
 impl Servers {
     fn aws(&self) -> AwsEndpoints {
-        AwsEndpoints { kinesis: self.kinesis.endpoint(), dynamodb: self.dynamodb.endpoint(), s3: self.s3.endpoint() }
+        AwsEndpoints {
+            kinesis: self.kinesis.endpoint(),
+            dynamodb: self.dynamodb.endpoint(),
+            s3: self.s3.endpoint(),
+            sns: self.sns.endpoint(),
+        }
     }
 }
 

@@ -167,6 +167,17 @@ pub(crate) fn flag(value: &Value) -> bool {
     value == &Value::Bool(true) || value.as_str() == Some("true")
 }
 
+/// A property that would change what happens, and that does not run here.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} does not run on this machine")]
+pub(crate) struct UnknownProperty(String);
+
+/// Refuses properties other than `known`: what is not heeded must not be passed over in silence.
+pub(crate) fn only(properties: &Value, known: &[&str]) -> Result<(), UnknownProperty> {
+    let mut names = properties.as_object().into_iter().flatten().map(|(name, _)| name);
+    names.find(|name| !known.contains(&name.as_str())).map_or(Ok(()), |name| Err(UnknownProperty(name.clone())))
+}
+
 fn section<'a>(template: &'a Value, name: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
     template[name].as_object().into_iter().flatten()
 }

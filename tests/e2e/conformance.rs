@@ -9,10 +9,6 @@ use myaku::{results, stream, window};
 use myaku_local::servers::{self, AwsEndpoints};
 use std::time::Duration;
 
-fn endpoints() -> AwsEndpoints {
-    AwsEndpoints { kinesis: String::new(), dynamodb: String::new(), s3: String::new() }
-}
-
 /// A table whose keys are texts.
 async fn table(client: &aws_sdk_dynamodb::Client, name: &str, keys: [&str; 2]) -> anyhow::Result<()> {
     let mut call = client.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
@@ -29,7 +25,7 @@ async fn table(client: &aws_sdk_dynamodb::Client, name: &str, keys: [&str; 2]) -
 #[tokio::test]
 async fn dynamodb_holds_results() -> anyhow::Result<()> {
     let server = servers::dynamodb::start(0).await?;
-    let config = AwsEndpoints { dynamodb: server.endpoint(), ..endpoints() }.sdk_config();
+    let config = AwsEndpoints { dynamodb: server.endpoint(), ..AwsEndpoints::default() }.sdk_config();
     table(&aws_sdk_dynamodb::Client::new(&config), "results", ["deviceId", "item"]).await?;
     results::conformance::suite(&DynamoDbResults::new(&config, "results"), "bed").await;
     Ok(())
@@ -38,7 +34,8 @@ async fn dynamodb_holds_results() -> anyhow::Result<()> {
 #[tokio::test]
 async fn redis_holds_the_windows_state() -> anyhow::Result<()> {
     let server = servers::valkey::start(0).await?;
-    let connection = Connection::connect(&Settings::node(&server.endpoint())?, &endpoints().sdk_config()).await?;
+    let connection =
+        Connection::connect(&Settings::node(&server.endpoint())?, &AwsEndpoints::default().sdk_config()).await?;
     window::state::conformance::suite(&RedisStates::new(connection, Duration::from_mins(1)), "bed").await;
     Ok(())
 }
@@ -46,7 +43,7 @@ async fn redis_holds_the_windows_state() -> anyhow::Result<()> {
 #[tokio::test]
 async fn kinesis_is_a_stream() -> anyhow::Result<()> {
     let server = servers::kinesis::start(0).await?;
-    let config = AwsEndpoints { kinesis: server.endpoint(), ..endpoints() }.sdk_config();
+    let config = AwsEndpoints { kinesis: server.endpoint(), ..AwsEndpoints::default() }.sdk_config();
     let client = aws_sdk_kinesis::Client::new(&config);
     client.create_stream().stream_name("ingest").shard_count(3).send().await?;
     let stream = KinesisStream::new(&config, "ingest");

@@ -12,7 +12,7 @@ const EVENT: &str = include_str!("../../events/kinesis-archiver.json");
 
 async fn lake(directory: &Path) -> anyhow::Result<(servers::s3::S3, S3Lake)> {
     let server = servers::s3::start(0, directory).await?;
-    let config = AwsEndpoints { kinesis: String::new(), dynamodb: String::new(), s3: server.endpoint() }.sdk_config();
+    let config = AwsEndpoints { s3: server.endpoint(), ..AwsEndpoints::default() }.sdk_config();
     let client =
         aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build());
     client.create_bucket().bucket(BUCKET).send().await?;
@@ -21,7 +21,7 @@ async fn lake(directory: &Path) -> anyhow::Result<(servers::s3::S3, S3Lake)> {
 }
 
 async fn heads(server: &servers::dynamodb::DynamoDb) -> anyhow::Result<DynamoDbHeads> {
-    let config = AwsEndpoints { kinesis: String::new(), dynamodb: server.endpoint(), s3: String::new() }.sdk_config();
+    let config = AwsEndpoints { dynamodb: server.endpoint(), ..AwsEndpoints::default() }.sdk_config();
     let mut request = aws_sdk_dynamodb::Client::new(&config).create_table().table_name(TABLE);
     for (name, kind) in [("stream", KeyType::Hash), ("shard", KeyType::Range)] {
         let attribute = AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S);

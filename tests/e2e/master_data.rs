@@ -12,7 +12,7 @@ const TTL: Duration = Duration::from_secs(30);
 const TABLE: &str = "registry";
 
 fn endpoints(dynamodb: String, s3: String) -> AwsEndpoints {
-    AwsEndpoints { kinesis: String::new(), dynamodb, s3 }
+    AwsEndpoints { dynamodb, s3, ..AwsEndpoints::default() }
 }
 
 async fn table(server: &servers::dynamodb::DynamoDb) -> anyhow::Result<DynamoDb> {

@@ -68,6 +68,7 @@ For SDKs, the aws command and myaku in another terminal:
 {exports}
 
 MQTT listens on {host}:{port}, Redis at {redis}.
+Mails of a topic are lines in this log.
 
 Publish as a device:
   mosquitto_pub -h {host} -p {port} -q 1 -t dt/myaku/{facility}/{device}/vital \

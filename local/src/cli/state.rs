@@ -1,6 +1,7 @@
 //! What a running stack is, noted in a file for the commands that speak to it.
 
 use crate::function::FunctionSpec;
+use crate::function::asynchronous::Asynchronous;
 use crate::stack::Stack;
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
@@ -9,8 +10,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The logical ids of the template that other commands and people name.
-const RESOURCES: [&str; 7] =
-    ["IngestStream", "ReadingsStream", "LakeBucket", "DeadLetterBucket", "HeadsTable", "RegistryTable", "ResultsTable"];
+const RESOURCES: [&str; 8] = [
+    "IngestStream",
+    "ReadingsStream",
+    "LakeBucket",
+    "DeadLetterBucket",
+    "HeadsTable",
+    "RegistryTable",
+    "ResultsTable",
+    "AlarmTopic",
+];
 const FUNCTIONS: [&str; 3] = ["ArchiverFunction", "TransformFunction", "MovingAverageFunction"];
 
 /// A running stack.
@@ -53,6 +62,7 @@ impl State {
             ("AWS_ENDPOINT_URL_KINESIS", endpoints.kinesis.as_str()),
             ("AWS_ENDPOINT_URL_DYNAMODB", endpoints.dynamodb.as_str()),
             ("AWS_ENDPOINT_URL_S3", endpoints.s3.as_str()),
+            ("AWS_ENDPOINT_URL_SNS", endpoints.sns.as_str()),
             ("AWS_REGION", "us-east-1"),
             ("AWS_DEFAULT_REGION", "us-east-1"),
             ("AWS_ACCESS_KEY_ID", "local"),
@@ -140,6 +150,7 @@ impl FunctionState {
             memory_mb: self.memory_mb,
             concurrency: 1,
             log,
+            asynchronous: Asynchronous::default(),
         }
     }
 }

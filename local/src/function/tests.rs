@@ -30,6 +30,7 @@ fn function(configure: impl FnOnce(&mut FunctionSpec)) -> Fixture {
         memory_mb: 256,
         concurrency: 2,
         log: directory.path().join("logs/fake.log"),
+        asynchronous: Asynchronous::default(),
     };
     configure(&mut spec);
     Fixture { function: Function::start(spec).unwrap(), directory }
@@ -193,6 +194,31 @@ async fn an_invocation_whose_caller_goes_away_runs_to_its_end() {
     assert_eq!(fixture.function.stats().errors, 0);
 }
 
+#[tokio::test]
+async fn asynchronous_invocations_beyond_the_concurrency_wait_their_turn_and_are_all_done() {
+    let fixture = function(|_| ());
+    for _ in 0..6 {
+        fixture.function.invoke_async(Bytes::from_static(br#"{"do":"describe"}"#)).unwrap();
+    }
+    assert_eq!(fixture.function.asynchronous_pending(), 6);
+    fixture.function.asynchronous_done().await;
+    let stats = fixture.function.stats();
+    assert_eq!((stats.invocations, stats.throttles, stats.errors), (6, 0, 0));
+}
+
+#[tokio::test]
+async fn an_asynchronous_invocation_takes_one_mebibyte_and_none_after_the_stop() {
+    let fixture = function(|_| ());
+    let bytes = asynchronous::PAYLOAD_BYTES_MAX + 1;
+    let refused = fixture.function.invoke_async(Bytes::from(vec![b' '; bytes])).unwrap_err();
+    assert_eq!(refused, Refused::PayloadTooLarge { bytes });
+    fixture.function.invoke_async(Bytes::from_static(br#"{"do":"fail"}"#)).unwrap();
+    fixture.function.stop().await;
+    // What waits for its retry is given up with the function.
+    fixture.function.asynchronous_done().await;
+    assert_eq!(fixture.function.invoke_async(Bytes::new()).unwrap_err(), Refused::Stopped);
+}
+
 #[test]
 fn a_function_without_a_binary_says_so_at_its_start() {
     let spec = FunctionSpec {
@@ -203,6 +229,7 @@ fn a_function_without_a_binary_says_so_at_its_start() {
         memory_mb: 128,
         concurrency: 1,
         log: "/nonexistent/log".into(),
+        asynchronous: Asynchronous::default(),
     };
     let error = Function::start(spec).unwrap_err();
     assert_eq!(error.to_string(), "function absent has no binary at /nonexistent/bootstrap: build it first");

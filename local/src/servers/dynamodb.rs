@@ -54,8 +54,7 @@ mod tests {
     #[tokio::test]
     async fn a_conditional_write_is_decided_by_what_a_stop_left_there() {
         let dynamodb = start(0).await.unwrap();
-        let endpoint = dynamodb.endpoint();
-        let endpoints = AwsEndpoints { kinesis: endpoint.clone(), dynamodb: endpoint.clone(), s3: endpoint };
+        let endpoints = AwsEndpoints { dynamodb: dynamodb.endpoint(), ..AwsEndpoints::default() };
         let client = Client::new(&endpoints.sdk_config());
         let attribute = AttributeDefinition::builder().attribute_name("pk").attribute_type(ScalarAttributeType::S);
         let key = KeySchemaElement::builder().attribute_name("pk").key_type(KeyType::Hash);

@@ -78,8 +78,7 @@ mod tests {
     use aws_sdk_kinesis::types::PutRecordsRequestEntry;
 
     fn client(kinesis: &Kinesis) -> Client {
-        let endpoint = kinesis.endpoint();
-        Client::new(&AwsEndpoints { kinesis: endpoint.clone(), dynamodb: endpoint.clone(), s3: endpoint }.sdk_config())
+        Client::new(&AwsEndpoints { kinesis: kinesis.endpoint(), ..AwsEndpoints::default() }.sdk_config())
     }
 
     async fn create(client: &Client, stream: &str) {

@@ -89,8 +89,7 @@ mod tests {
 
     async fn start_with_bucket(directory: &Path) -> (S3, Client) {
         let s3 = start(0, directory).await.unwrap();
-        let endpoint = s3.endpoint();
-        let endpoints = AwsEndpoints { kinesis: endpoint.clone(), dynamodb: endpoint.clone(), s3: endpoint };
+        let endpoints = AwsEndpoints { s3: s3.endpoint(), ..AwsEndpoints::default() };
         let client = Client::new(&endpoints.sdk_config());
         client.create_bucket().bucket("bucket").send().await.unwrap();
         (s3, client)

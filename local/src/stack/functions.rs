@@ -1,9 +1,12 @@
 //! The template's functions, as processes of their own binaries.
 
+use crate::event_source::TokioClock;
+use crate::function::asynchronous::{Asynchronous, FailureDestination, Settings};
 use crate::function::{Function, FunctionSpec};
 use crate::servers::AwsEndpoints;
-use crate::template::{Resolved, Resource, integer};
+use crate::template::{Resolved, Resource, integer, only};
 use anyhow::{Context as _, Result, bail};
+use aws_config::SdkConfig;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,9 +23,12 @@ pub(super) fn start(
     endpoints: &AwsEndpoints,
     binaries: &Path,
     directory: &Path,
+    clock: TokioClock,
 ) -> Result<BTreeMap<String, Function>> {
+    let config = endpoints.sdk_config();
     let functions = resolved.of_kind("AWS::Serverless::Function").map(|(id, resource)| {
-        let spec = spec(resource, endpoints, binaries, directory).with_context(|| id.to_owned())?;
+        let mut spec = spec(resource, endpoints, binaries, directory).with_context(|| id.to_owned())?;
+        spec.asynchronous = asynchronous(&resource.properties, &config, clock).with_context(|| id.to_owned())?;
         let function = Function::start(spec).with_context(|| id.to_owned())?;
         Ok((id.to_owned(), function))
     });
@@ -53,5 +59,22 @@ fn spec(resource: &Resource, endpoints: &AwsEndpoints, binaries: &Path, director
         memory_mb: u32::try_from(integer(&resource.properties["MemorySize"]).unwrap_or(MEMORY_MB))?,
         concurrency: CONCURRENCY,
         log: directory.join("logs").join(format!("{binary}.log")),
+        asynchronous: Asynchronous::default(),
     })
+}
+
+/// What the template says of asynchronous invocations.
+fn asynchronous(properties: &Value, config: &SdkConfig, clock: TokioClock) -> Result<Asynchronous> {
+    if !properties["DeadLetterQueue"].is_null() {
+        bail!("DeadLetterQueue does not run on this machine: an on-failure destination says more");
+    }
+    let wanted = &properties["EventInvokeConfig"];
+    let destinations = &wanted["DestinationConfig"];
+    only(wanted, &["MaximumRetryAttempts", "MaximumEventAgeInSeconds", "DestinationConfig"])?;
+    only(destinations, &["OnFailure"])?;
+    let number = |name: &str| integer(&wanted[name]);
+    let settings = Settings::new(number("MaximumRetryAttempts"), number("MaximumEventAgeInSeconds"))?;
+    let on_failure = destinations["OnFailure"]["Destination"].as_str();
+    let destination = on_failure.map(|arn| FailureDestination::new(config, arn)).transpose()?;
+    Ok(Asynchronous { settings, destination, clock })
 }

@@ -10,17 +10,18 @@ use aws_sdk_kinesis::types::StreamStatus;
 use serde_json::Value;
 use std::time::Duration;
 
-/// What is made elsewhere: by `functions` and `iot`.
-const ELSEWHERE: [&str; 2] = ["AWS::Serverless::Function", "AWS::IoT::TopicRule"];
-/// What one machine has no use for: permissions, logs, alarms and who is told, consumers with a read capacity of their own.
+/// What is made elsewhere: by `functions`, `iot` and `topics`.
+const ELSEWHERE: [&str; 4] =
+    ["AWS::Serverless::Function", "AWS::IoT::TopicRule", "AWS::SNS::Topic", "AWS::SNS::Subscription"];
+/// What one machine has no use for: permissions, logs, alarms, consumers with a read capacity of their own.
 const NOT_HERE: [&str; 9] = [
     "AWS::IAM::Role",
+    "AWS::Lambda::Permission",
+    "AWS::SNS::TopicPolicy",
     "AWS::Logs::LogGroup",
     "AWS::Logs::MetricFilter",
     "AWS::S3::BucketPolicy",
     "AWS::IoT::Policy",
-    "AWS::SNS::Topic",
-    "AWS::SNS::Subscription",
     "AWS::CloudWatch::Alarm",
     "AWS::Kinesis::StreamConsumer",
 ];

@@ -166,11 +166,35 @@ async fn a_lone_message_does_not_wait_for_others() {
 }
 
 #[tokio::test]
+async fn topics_are_made_with_who_is_subscribed() {
+    let topics = "  Mailed:
+    Type: AWS::SNS::Topic
+    Properties: { DisplayName: Alarms, Subscription: [{ Protocol: email, Endpoint: a@b.example }] }
+  More: { Type: AWS::SNS::Subscription, Properties: { TopicArn: !Ref Mailed, Protocol: email, Endpoint: c@d.example } }\n";
+    let (_directory, stack) = up(&format!("{TEMPLATE}{topics}")).await;
+    let stack = stack.unwrap();
+    let arn = stack.physical_id("Mailed").unwrap();
+    let client = aws_sdk_sns::Client::new(&stack.sdk_config());
+    client.publish().topic_arn(&arn).message("hello").send().await.unwrap();
+    let topics = stack.servers().sns.topics();
+    assert_eq!(topics.messages(&arn).unwrap()[0].publication.message, "hello");
+    let subscribed: Vec<_> = topics.subscriptions(&arn).unwrap().iter().map(|it| it.endpoint.address()).collect();
+    assert_eq!(subscribed, ["a@b.example", "c@d.example"]);
+    stack.down().await;
+}
+
+#[tokio::test]
 async fn what_cannot_be_brought_up_is_named() {
     let function = "  Worker: { Type: AWS::Serverless::Function, Metadata: { BuildProperties: { Binary: worker } } }\n";
     let (_directory, stack) = up(&format!("{TEMPLATE}{function}")).await;
     let error = format!("{:#}", stack.err().unwrap());
     assert!(error.starts_with("Worker: ") && error.contains("make build"), "{error}");
+    let filtered = "  Topic: { Type: AWS::SNS::Topic }
+  Mails:
+    Type: AWS::SNS::Subscription
+    Properties: { TopicArn: !Ref Topic, Protocol: email, Endpoint: a@b.example, FilterPolicy: {} }\n";
+    let (_directory, stack) = up(&format!("{TEMPLATE}{filtered}")).await;
+    assert_eq!(format!("{:#}", stack.err().unwrap()), "Mails: FilterPolicy does not run on this machine");
     let (_directory, stack) = up(&format!("{TEMPLATE}  Queue: {{ Type: AWS::SQS::Queue }}\n")).await;
     assert_eq!(format!("{:#}", stack.err().unwrap()), "Queue: AWS::SQS::Queue does not run on this machine");
 }
