@@ -46,6 +46,8 @@ class Resolver:
             "AWS::DynamoDB::Table": f"arn:aws:dynamodb:{REGION}:{account}:table/{physical}",
             "AWS::IAM::Role": f"arn:aws:iam::{account}:role/{physical}",
             "AWS::Logs::LogGroup": f"arn:aws:logs:{REGION}:{account}:log-group:{physical}:*",
+            "AWS::Serverless::Function": f"arn:aws:lambda:{REGION}:{account}:function:{physical}",
+            "AWS::IoT::TopicRule": f"arn:aws:iot:{REGION}:{account}:rule/{physical}",
         }[kind]
 
     def ref(self, name):
@@ -162,6 +164,9 @@ def compare(template, resolve, session):
                 made = session.client("dynamodb").describe_table(TableName=physical)["Table"]
                 check(f"{name}: keys", properties["KeySchema"], made["KeySchema"])
                 check(f"{name}: billing", properties["BillingMode"], made["BillingModeSummary"]["BillingMode"])
+                wanted = {i["IndexName"]: i["KeySchema"] for i in properties.get("GlobalSecondaryIndexes", [])}
+                found = {i["IndexName"]: i["KeySchema"] for i in made.get("GlobalSecondaryIndexes", [])}
+                check(f"{name}: indexes", wanted, found)
             case "AWS::IAM::Role":
                 trust = iam.get_role(RoleName=physical)["Role"]["AssumeRolePolicyDocument"]
                 check(f"{name}: trust", properties["AssumeRolePolicyDocument"], policy(trust))
@@ -176,10 +181,11 @@ def compare(template, resolve, session):
             case "AWS::IoT::TopicRule":
                 made = session.client("iot").get_topic_rule(ruleName=physical)["rule"]
                 wanted = properties["TopicRulePayload"]
-                (kinesis_wanted, error_wanted) = (wanted["Actions"][0]["Kinesis"], wanted["ErrorAction"]["S3"])
+                ((action, action_wanted),) = wanted["Actions"][0].items()
+                error_wanted = wanted["ErrorAction"]["S3"]
                 check(f"{name}: SQL", wanted["Sql"], made["sql"])
                 check(f"{name}: SQL version", wanted["AwsIotSqlVersion"], made.get("awsIotSqlVersion"))
-                check(f"{name}: action", [{"kinesis": lower(kinesis_wanted)}], made["actions"])
+                check(f"{name}: action", [{action.lower(): lower(action_wanted)}], made["actions"])
                 check(f"{name}: error action", {"s3": lower(error_wanted)}, made.get("errorAction"))
             case "AWS::Serverless::Function":
                 compare_function(check, resolve, functions, name, template, properties)
@@ -202,9 +208,10 @@ def compare_function(check, resolve, functions, name, template, properties):
     check(f"{name}: log group", properties["LoggingConfig"], made.get("LoggingConfig"))
     check(f"{name}: has code", True, made["CodeSize"] > 0)
     mappings = functions.list_event_source_mappings(FunctionName=resolve.ids[name])["EventSourceMappings"]
-    check(f"{name}: mappings", len(properties["Events"]), len(mappings))
+    streams = {event: wanted for event, wanted in properties["Events"].items() if wanted["Type"] == "Kinesis"}
+    check(f"{name}: mappings", len(streams), len(mappings))
     by_source = {mapping["EventSourceArn"]: mapping for mapping in mappings}
-    for event, wanted in properties["Events"].items():
+    for event, wanted in streams.items():
         settings = dict(wanted["Properties"])
         found = by_source.get(source := settings.pop("Stream"), {})
         check(f"{name}.{event}: stream", source, found.get("EventSourceArn"))

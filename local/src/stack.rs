@@ -3,6 +3,8 @@
 mod events;
 mod functions;
 mod mappings;
+#[cfg(test)]
+mod presence_table;
 mod resources;
 #[cfg(test)]
 mod tests;
