@@ -44,7 +44,7 @@ bench: ## The record path beside its limits, as ratios
 ##@ Checks
 
 .PHONY: ci
-ci: fmt-check tidy lint no-sdk deny template test interop demo-short ## All that continuous integration runs
+ci: fmt-check tidy lint no-sdk deny template test watch-test interop demo-short ## All that continuous integration runs
 
 .PHONY: fmt
 fmt: ## Format the code
@@ -91,6 +91,12 @@ interop: $(VENV)/.installed ## Aggregated records, to and from AWS's own Python 
 	@scripts/need cargo cc
 	cargo build --locked --profile demo --workspace --example kpl
 	$(VENV)/bin/python scripts/kpl_interop.py target/demo/examples/kpl
+
+.PHONY: watch-test
+watch-test: $(VENV)/.installed ## `cargo lambda watch` and `invoke` of one function, against the servers of `myaku local`
+	@scripts/need cargo cc redis
+	$(DEMO_BUILD)
+	$(IN_VENV) $(VENV)/bin/python scripts/watch_test.py
 
 .PHONY: tidy
 tidy: ## Files' sizes, links between documents, and stray marks

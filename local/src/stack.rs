@@ -15,7 +15,7 @@ pub use mappings::MappingStatus;
 use crate::event_source::TokioClock;
 use crate::function::Function;
 use crate::iot::{Engine, Rule, Targets};
-use crate::servers::{AwsEndpoints, dynamodb, kinesis, mqtt, s3, sns, valkey};
+use crate::servers::{AwsEndpoints, Server, dynamodb, kinesis, mqtt, s3, sns, valkey};
 use crate::template::{Names, Resolved, Template};
 use anyhow::{Context as _, Result};
 use aws_config::SdkConfig;
@@ -45,6 +45,25 @@ pub struct Options {
     pub binaries: PathBuf,
     /// Where buckets and logs are kept; what an earlier stack left there is removed.
     pub directory: PathBuf,
+    /// Where the servers are to listen.
+    pub ports: Ports,
+}
+
+/// The servers' ports on the loopback address, a free one for 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ports {
+    /// Kinesis.
+    pub kinesis: u16,
+    /// DynamoDB.
+    pub dynamodb: u16,
+    /// S3.
+    pub s3: u16,
+    /// The MQTT broker.
+    pub mqtt: u16,
+    /// Redis or Valkey.
+    pub redis: u16,
+    /// SNS.
+    pub sns: u16,
 }
 
 /// The embedded servers, for those who take one away and give it back.
@@ -52,9 +71,9 @@ pub struct Servers {
     /// Kinesis.
     pub kinesis: kinesis::Kinesis,
     /// DynamoDB.
-    pub dynamodb: dynamodb::DynamoDb,
+    pub dynamodb: Server,
     /// S3.
-    pub s3: s3::S3,
+    pub s3: Server,
     /// SNS.
     pub sns: sns::Sns,
     /// Redis or Valkey.
@@ -64,14 +83,8 @@ pub struct Servers {
 /// Where everything listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoints {
-    /// Base URL of Kinesis.
-    pub kinesis: String,
-    /// Base URL of DynamoDB.
-    pub dynamodb: String,
-    /// Base URL of S3.
-    pub s3: String,
-    /// Base URL of SNS.
-    pub sns: String,
+    /// AWS's services.
+    pub aws: AwsEndpoints,
     /// The MQTT broker.
     pub mqtt: SocketAddr,
     /// URL of Redis.
@@ -91,17 +104,17 @@ pub struct Stack {
 impl Stack {
     /// Brings a template up. An error names the resource that it is about.
     pub async fn up(options: Options) -> Result<Self> {
-        let Options { template, parameters, binaries, directory } = options;
+        let Options { template, parameters, binaries, directory, ports } = options;
         let directory = prepared(&directory)?;
         // Retries, ages and schedules go by it.
         let clock = TokioClock::start();
         let (kinesis, dynamodb, s3, sns, valkey, mqtt) = tokio::try_join!(
-            async { kinesis::start(0).await.context("Kinesis") },
-            async { dynamodb::start(0).await.context("DynamoDB") },
-            async { s3::start(0, &directory.join("s3")).await.context("S3") },
-            async { sns::start(0, clock).await.context("SNS") },
-            async { valkey::start(0).await.context("Redis") },
-            async { mqtt::start(0).await.context("MQTT") },
+            async { kinesis::start(ports.kinesis).await.context("Kinesis") },
+            async { dynamodb::start(ports.dynamodb).await.context("DynamoDB") },
+            async { s3::start(ports.s3, &directory.join("s3")).await.context("S3") },
+            async { sns::start(ports.sns, clock).await.context("SNS") },
+            async { valkey::start(ports.redis).await.context("Redis") },
+            async { mqtt::start(ports.mqtt).await.context("MQTT") },
         )?;
         let servers = Servers { kinesis, dynamodb, s3, sns, valkey };
         let mut given = BTreeMap::from([(REDIS_PARAMETER.to_owned(), servers.valkey.endpoint())]);
@@ -123,9 +136,8 @@ impl Stack {
 
     /// Where everything listens.
     pub fn endpoints(&self) -> Endpoints {
-        let AwsEndpoints { kinesis, dynamodb, s3, sns } = self.servers.aws();
         let mqtt = SocketAddr::from((Ipv4Addr::LOCALHOST, self.mqtt.port()));
-        Endpoints { kinesis, dynamodb, s3, sns, mqtt, redis: self.servers.valkey.endpoint() }
+        Endpoints { aws: self.servers.aws(), mqtt, redis: self.servers.valkey.endpoint() }
     }
 
     /// The servers themselves.
@@ -137,6 +149,17 @@ impl Stack {
     pub fn physical_id(&self, logical_id: &str) -> Result<String> {
         let resource = self.resolved.resources.get(logical_id);
         Ok(resource.with_context(|| format!("the template makes no {logical_id}"))?.physical_id.clone())
+    }
+
+    /// The streams, tables and buckets: their logical ids and the names that they were given.
+    pub fn resources(&self) -> impl Iterator<Item = (&str, &str)> {
+        let made = self.resolved.resources.iter().filter(|(_, resource)| resources::is_named(&resource.kind));
+        made.map(|(id, resource)| (id.as_str(), resource.physical_id.as_str()))
+    }
+
+    /// The functions, by their logical ids.
+    pub fn functions(&self) -> impl Iterator<Item = (&str, &Function)> {
+        self.functions.iter().map(|(id, function)| (id.as_str(), function))
     }
 
     /// A function, by its logical id.
@@ -196,10 +219,10 @@ impl Stack {
         for function in self.functions.values() {
             function.stop().await;
         }
-        self.servers.sns.stop().await;
+        self.servers.sns.server().stop().await;
         self.servers.s3.stop().await;
         self.servers.dynamodb.stop().await;
-        self.servers.kinesis.stop().await;
+        self.servers.kinesis.server().stop().await;
         // A server that is gone already is as good as one that was killed.
         let _ = self.servers.valkey.kill().await;
     }
@@ -207,12 +230,12 @@ impl Stack {
 
 impl Servers {
     fn aws(&self) -> AwsEndpoints {
-        AwsEndpoints {
-            kinesis: self.kinesis.endpoint(),
-            dynamodb: self.dynamodb.endpoint(),
-            s3: self.s3.endpoint(),
-            sns: self.sns.endpoint(),
-        }
+        AwsEndpoints::from([
+            ("kinesis", self.kinesis.endpoint()),
+            ("dynamodb", self.dynamodb.endpoint()),
+            ("s3", self.s3.endpoint()),
+            ("sns", self.sns.server().endpoint()),
+        ])
     }
 }
 

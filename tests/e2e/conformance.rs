@@ -25,7 +25,7 @@ async fn table(client: &aws_sdk_dynamodb::Client, name: &str, keys: [&str; 2]) -
 #[tokio::test]
 async fn dynamodb_holds_results() -> anyhow::Result<()> {
     let server = servers::dynamodb::start(0).await?;
-    let config = AwsEndpoints { dynamodb: server.endpoint(), ..AwsEndpoints::default() }.sdk_config();
+    let config = AwsEndpoints::from([("dynamodb", server.endpoint())]).sdk_config();
     table(&aws_sdk_dynamodb::Client::new(&config), "results", ["deviceId", "item"]).await?;
     results::conformance::suite(&DynamoDbResults::new(&config, "results"), "bed").await;
     Ok(())
@@ -43,7 +43,7 @@ async fn redis_holds_the_windows_state() -> anyhow::Result<()> {
 #[tokio::test]
 async fn kinesis_is_a_stream() -> anyhow::Result<()> {
     let server = servers::kinesis::start(0).await?;
-    let config = AwsEndpoints { kinesis: server.endpoint(), ..AwsEndpoints::default() }.sdk_config();
+    let config = AwsEndpoints::from([("kinesis", server.endpoint())]).sdk_config();
     let client = aws_sdk_kinesis::Client::new(&config);
     client.create_stream().stream_name("ingest").shard_count(3).send().await?;
     let stream = KinesisStream::new(&config, "ingest");

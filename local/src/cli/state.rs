@@ -9,19 +9,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The logical ids of the template that other commands and people name.
-const RESOURCES: [&str; 8] = [
-    "IngestStream",
-    "ReadingsStream",
-    "LakeBucket",
-    "DeadLetterBucket",
-    "HeadsTable",
-    "RegistryTable",
-    "ResultsTable",
-    "AlarmTopic",
-];
-const FUNCTIONS: [&str; 3] = ["ArchiverFunction", "TransformFunction", "MovingAverageFunction"];
-
 /// A running stack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -58,37 +45,20 @@ impl State {
     /// The state of `stack`.
     pub(super) fn of(stack: &Stack) -> Result<Self> {
         let endpoints = stack.endpoints();
-        let environment = [
-            ("AWS_ENDPOINT_URL_KINESIS", endpoints.kinesis.as_str()),
-            ("AWS_ENDPOINT_URL_DYNAMODB", endpoints.dynamodb.as_str()),
-            ("AWS_ENDPOINT_URL_S3", endpoints.s3.as_str()),
-            ("AWS_ENDPOINT_URL_SNS", endpoints.sns.as_str()),
-            ("AWS_REGION", "us-east-1"),
-            ("AWS_DEFAULT_REGION", "us-east-1"),
-            ("AWS_ACCESS_KEY_ID", "local"),
-            ("AWS_SECRET_ACCESS_KEY", "local"),
-        ];
-        let mut environment = environment
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into_iter()
-            .collect::<BTreeMap<_, _>>();
+        let mut environment = endpoints.aws.environment();
         environment.insert("REGISTRY_TABLE".to_owned(), stack.physical_id("RegistryTable")?);
         environment.insert("REDIS_URL".to_owned(), endpoints.redis.clone());
-        let mut state = Self {
+        Ok(Self {
             process: std::process::id(),
             environment,
             mqtt: (endpoints.mqtt.ip().to_string(), endpoints.mqtt.port()),
             redis: endpoints.redis.clone(),
-            resources: BTreeMap::new(),
-            functions: BTreeMap::new(),
-        };
-        for id in RESOURCES {
-            state.resources.insert(id.to_owned(), stack.physical_id(id)?);
-        }
-        for id in FUNCTIONS {
-            state.functions.insert(id.to_owned(), FunctionState::of(stack.function(id)?.spec()));
-        }
-        Ok(state)
+            resources: stack.resources().map(|(id, name)| (id.to_owned(), name.to_owned())).collect(),
+            functions: stack
+                .functions()
+                .map(|(id, function)| (id.to_owned(), FunctionState::of(function.spec())))
+                .collect(),
+        })
     }
 
     /// Where the state of a stack in `directory` is noted.

@@ -16,7 +16,7 @@ pub use publication::{Attribute, InvalidPublication, PUBLICATION_BYTES_MAX, Publ
 pub use subscription::{Endpoint, InvalidEndpoint, Subscription};
 pub use topics::{Topics, UnknownTopic};
 
-use super::listener::Listener;
+use super::Server;
 use crate::event_source::TokioClock;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -28,11 +28,12 @@ const REQUEST_BYTES_MAX: usize = 4 << 20;
 
 /// An SNS server of this process; it ends when dropped.
 pub struct Sns {
-    listener: Listener,
+    server: Server,
     topics: Topics,
 }
 
-/// Starts a server on `port`, or on a free one for 0. Topics live in memory, and live through a [`stop`](Sns::stop).
+/// Starts a server on `port`, or on a free one for 0. Topics live in memory, and live through a
+/// [`stop`](Server::stop).
 /// The `clock` stamps messages, and times the retries of HTTP deliveries.
 pub async fn start(port: u16, clock: TokioClock) -> anyhow::Result<Sns> {
     let topics = Topics::new(clock);
@@ -40,7 +41,7 @@ pub async fn start(port: u16, clock: TokioClock) -> anyhow::Result<Sns> {
         .route("/", get(query::link).post(query::call))
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
         .with_state(topics.clone());
-    let listener = Listener::start(port, move |socket, stopped| {
+    let server = Server::start(port, move |socket, stopped| {
         let app = app.clone();
         async move {
             let stopped = async move { drop(stopped.await) };
@@ -49,28 +50,18 @@ pub async fn start(port: u16, clock: TokioClock) -> anyhow::Result<Sns> {
         .boxed()
     })
     .await?;
-    topics.reached_at(&listener.endpoint());
-    Ok(Sns { listener, topics })
+    topics.reached_at(&server.endpoint());
+    Ok(Sns { server, topics })
 }
 
 impl Sns {
-    /// The base URL.
-    pub fn endpoint(&self) -> String {
-        self.listener.endpoint()
+    /// Where it listens; it can be stopped and started again, and keeps topics and subscriptions.
+    pub fn server(&self) -> &Server {
+        &self.server
     }
 
     /// The topics, for who publishes within this process.
     pub fn topics(&self) -> &Topics {
         &self.topics
-    }
-
-    /// Refuses connections from now on; topics and subscriptions stay.
-    pub async fn stop(&self) {
-        self.listener.stop().await;
-    }
-
-    /// Serves again, on the same port, what was there.
-    pub async fn restart(&self) -> anyhow::Result<()> {
-        self.listener.restart().await
     }
 }

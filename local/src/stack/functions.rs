@@ -42,8 +42,7 @@ fn spec(resource: &Resource, endpoints: &AwsEndpoints, binaries: &Path, director
         bail!("there is no binary {}: type `make build`, or say --binaries", path.display());
     }
     let seconds = integer(&resource.properties["Timeout"]).unwrap_or(TIMEOUT_SECONDS);
-    let mut environment: BTreeMap<String, String> =
-        endpoints.environment().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let mut environment = endpoints.environment();
     for (name, value) in resource.properties["Environment"]["Variables"].as_object().into_iter().flatten() {
         let value = match value {
             Value::String(text) => text.clone(),

@@ -30,6 +30,11 @@ const NOT_HERE: [&str; 9] = [
 const READY: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(20);
 
+/// Whether people and tools name a resource of this kind.
+pub(super) fn is_named(kind: &str) -> bool {
+    ["AWS::Kinesis::Stream", "AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SNS::Topic"].contains(&kind)
+}
+
 pub(super) async fn create(resolved: &Resolved, config: &SdkConfig) -> Result<()> {
     for (id, resource) in &resolved.resources {
         match resource.kind.as_str() {

@@ -39,6 +39,7 @@ async fn up(template: &str) -> (tempfile::TempDir, Result<Stack>) {
         parameters: BTreeMap::new(),
         binaries: directory.path().join("binaries"),
         directory: directory.path().join("run"),
+        ports: Ports::default(),
     };
     (directory, Stack::up(options).await)
 }
@@ -105,7 +106,7 @@ async fn a_published_message_becomes_a_record_with_its_bytes_and_its_client() {
 async fn what_the_stream_refuses_for_good_goes_to_the_error_action_with_the_original_payload() {
     let (_directory, stack) = up(TEMPLATE).await;
     let stack = stack.unwrap();
-    stack.servers().kinesis.stop().await;
+    stack.servers().kinesis.server().stop().await;
     device(&stack, "gw-3").publish("dt/myaku/h/d/k", QoS::AtLeastOnce, false, "lost?").await.unwrap();
     let objects = aws_sdk_s3::Client::new(&stack.sdk_config());
     let bucket = stack.physical_id("Letters").unwrap();

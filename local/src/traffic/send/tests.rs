@@ -22,10 +22,7 @@ fn counted(fingerprints: impl Iterator<Item = Fingerprint>) -> BTreeMap<Fingerpr
 async fn what_the_fleet_says_arrives_at_the_broker_and_on_the_stream() {
     let (broker, kinesis) = (mqtt::start(0).await.unwrap(), kinesis::start(0).await.unwrap());
     let mut tap = broker.tap().unwrap();
-    let nowhere = "http://127.0.0.1:1".to_owned();
-    let endpoints =
-        AwsEndpoints { kinesis: kinesis.endpoint(), s3: nowhere.clone(), dynamodb: nowhere, ..AwsEndpoints::default() };
-    let config = endpoints.sdk_config();
+    let config = AwsEndpoints::from([("kinesis", kinesis.endpoint())]).sdk_config();
     let client = aws_sdk_kinesis::Client::new(&config);
     client.create_stream().stream_name(STREAM).shard_count(2).send().await.unwrap();
     // The producer repeats what is refused while the stream is being made.
