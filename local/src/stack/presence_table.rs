@@ -16,7 +16,7 @@ async fn connections_and_incidents_live_in_the_table_of_the_template() {
     let mut resolved = template.resolve(&redis, &Names::new("myaku", "abc")).unwrap();
     resolved.resources.retain(|id, _| id == "PresenceTable");
     let server = dynamodb::start(0).await.unwrap();
-    let config = AwsEndpoints { dynamodb: server.endpoint(), ..AwsEndpoints::default() }.sdk_config();
+    let config = AwsEndpoints::from([("dynamodb", server.endpoint())]).sdk_config();
     resources::create(&resolved, &config).await.unwrap();
     let (table, kept) = (&resolved.resources["PresenceTable"].physical_id, Duration::from_hours(24));
     // One after the other, in one table: neither sees the other's items.
