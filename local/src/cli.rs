@@ -10,6 +10,7 @@ pub mod profile;
 mod progress;
 mod registry;
 mod state;
+pub mod traffic;
 
 use place::Place;
 
@@ -33,6 +34,8 @@ enum Command {
     Demo(demo::Args),
     /// Bring the template up on this machine and keep it running.
     Local(local::Args),
+    /// Send the reference mix at a steady rate, and say what became of it.
+    Traffic(traffic::Args),
     /// Invoke one function against the servers of a running `myaku local`.
     Invoke(invoke::Args),
     /// Print the variables with which tools, or one function, find a running `myaku local`.
@@ -48,6 +51,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Demo(args) => Box::pin(demo::run(args)).await,
         Command::Local(args) => local::run(args).await,
+        Command::Traffic(args) => Box::pin(traffic::run(args)).await,
         Command::Invoke(args) => invoke::run(args).await,
         Command::Env(args) => env::run(&args),
         Command::Profile(args) => profile::run(args).await.map(|()| ExitCode::SUCCESS),

@@ -8,12 +8,14 @@ mod band;
 mod bed;
 mod fault;
 mod fleet;
+pub mod gateway;
+pub mod load;
 mod node;
 mod room;
 pub mod send;
 mod thermistor;
 
-pub use fleet::{Fleet, Registration, Settings};
+pub use fleet::{Family, Fleet, Registration, Settings};
 
 use myaku::reading::Value;
 use serde_json::json;
@@ -108,6 +110,13 @@ impl Planned {
     /// The MQTT topic.
     pub fn topic(&self) -> String {
         format!("dt/myaku/{}/{}/{}", self.facility, self.device, self.kind)
+    }
+
+    /// As an item of an HTTP request or a gateway's batch, with the very bytes that the device sends.
+    pub fn item(&self) -> serde_json::Value {
+        use base64::Engine as _;
+        let payload = base64::engine::general_purpose::STANDARD.encode(&self.payload);
+        json!({ "deviceId": self.device, "facility": self.facility, "kind": self.kind, "payloadBase64": payload })
     }
 
     /// The delivery id of a message that its producer puts on the stream itself.

@@ -1,15 +1,22 @@
 //! Sending what the fleet says: over MQTT with real clients, and straight to Kinesis as a producer library does.
 
 mod direct;
+mod http;
 mod mqtt;
 
 pub use direct::Direct;
+pub use http::{Api, Http, Outcome, Request, Told};
 pub use mqtt::Mqtt;
 
 use super::{Planned, Route};
 use anyhow::Context as _;
 use aws_config::SdkConfig;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
+
+/// Who hears of messages that are acknowledged: how many, and since when they were due.
+pub type Acknowledged = Arc<dyn Fn(usize, Instant) + Send + Sync>;
 
 /// Both ways of a message, behind one call.
 #[derive(Debug)]

@@ -103,7 +103,7 @@ struct Written<'a> {
 }
 
 /// The lines of one object.
-fn lines(key: &str, bytes: &[u8]) -> Result<Vec<Line>> {
+pub fn lines(key: &str, bytes: &[u8]) -> Result<Vec<Line>> {
     let text = text(key, bytes)?;
     let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     lines

@@ -1,0 +1,66 @@
+//! Whether all that was handed over is in the lake. Objects never change, so that each is read once, while they come.
+
+use crate::demo::evidence::{Fingerprint, lake};
+use anyhow::Result;
+use aws_sdk_s3::Client;
+use std::collections::HashSet;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Between two looks at which objects there are.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Where the lake's objects stand.
+const RAW: &str = "raw/";
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Found {
+    /// Messages that must be in the lake.
+    pub wanted: usize,
+    /// Those of them that are not.
+    pub lost: usize,
+    /// Lines of the lake beyond the first of each message: sent again, or delivered again.
+    pub repeated: usize,
+    /// Until the last of them was found, in seconds from the end of sending.
+    pub seconds: f64,
+}
+
+/// Looks until everything of `wanted` is in `bucket`, or until no new object came for `patience`.
+pub async fn lake(
+    client: &Client,
+    bucket: &str,
+    mut seen: HashSet<String>,
+    wanted: &HashSet<Fingerprint>,
+    patience: Duration,
+) -> Result<Found> {
+    let started = Instant::now();
+    let (mut found, mut repeated, mut last_new) = (HashSet::with_capacity(wanted.len()), 0, started);
+    loop {
+        for key in lake::keys(client, bucket, RAW).await? {
+            if seen.contains(&key) {
+                continue;
+            }
+            let bytes = lake::object(client, bucket, &key).await?;
+            for line in lake::lines(&key, &bytes)? {
+                let fingerprint = Fingerprint::of_record(&line.data);
+                if wanted.contains(&fingerprint) && !found.insert(fingerprint) {
+                    repeated += 1;
+                }
+            }
+            seen.insert(key);
+            last_new = Instant::now();
+        }
+        if found.len() == wanted.len() || last_new.elapsed() > patience {
+            let lost = wanted.len() - found.len();
+            let seconds = last_new.duration_since(started).as_secs_f64();
+            return Ok(Found { wanted: wanted.len(), lost, repeated, seconds });
+        }
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+/// The objects that are there before anything is sent.
+pub async fn before(client: &Client, bucket: &str) -> Result<HashSet<String>> {
+    Ok(lake::keys(client, bucket, RAW).await?.into_iter().collect())
+}
