@@ -10,6 +10,7 @@ pub mod profile;
 mod progress;
 mod registry;
 mod state;
+pub mod token;
 pub mod traffic;
 
 use place::Place;
@@ -40,6 +41,8 @@ enum Command {
     Invoke(invoke::Args),
     /// Print the variables with which tools, or one function, find a running `myaku local`.
     Env(env::Args),
+    /// Print a token for the HTTP API of a running `myaku local`.
+    Token(token::Args),
     /// Check, put, list and show device profiles.
     Profile(profile::Args),
     /// Put, import and list devices.
@@ -54,6 +57,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Traffic(args) => Box::pin(traffic::run(args)).await,
         Command::Invoke(args) => invoke::run(args).await,
         Command::Env(args) => env::run(&args),
+        Command::Token(args) => token::run(args).await,
         Command::Profile(args) => profile::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Device(args) => device::run(args).await.map(|()| ExitCode::SUCCESS),
     }

@@ -10,7 +10,7 @@ pub mod asynchronous;
 mod environment;
 mod runtime_api;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::servers::{ACCOUNT, REGION};
 use asynchronous::{Asynchronous, Event, Queue, Refused};

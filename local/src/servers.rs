@@ -5,6 +5,7 @@
 //! test can take a store away and give it back.
 
 pub mod dynamodb;
+pub mod issuer;
 pub mod kinesis;
 mod listener;
 pub mod mqtt;

@@ -2,10 +2,12 @@
 
 mod events;
 mod functions;
+mod http_api;
 mod mappings;
 #[cfg(test)]
 mod presence_table;
 mod resources;
+mod schedules;
 #[cfg(test)]
 mod tests;
 mod topics;
@@ -14,8 +16,9 @@ pub use mappings::MappingStatus;
 
 use crate::event_source::TokioClock;
 use crate::function::Function;
+use crate::http_api::HttpApi;
 use crate::iot::{Engine, Rule, Targets};
-use crate::servers::{AwsEndpoints, Server, dynamodb, kinesis, mqtt, s3, sns, valkey};
+use crate::servers::{AwsEndpoints, Server, dynamodb, issuer, kinesis, mqtt, s3, sns, valkey};
 use crate::template::{Names, Resolved, Template};
 use anyhow::{Context as _, Result};
 use aws_config::SdkConfig;
@@ -24,11 +27,15 @@ use rand::RngExt as _;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use tokio::task::JoinSet;
 
 /// The stack's name.
 const STACK: &str = "myaku";
 /// The template's parameter for an existing Redis server, which gets the embedded one.
 const REDIS_PARAMETER: &str = "RedisUrl";
+/// The template's parameters for who issues tokens, and for whom: the issuer of this machine, for this API.
+const ISSUER_PARAMETER: &str = "JwtIssuer";
+const AUDIENCE_PARAMETER: &str = "JwtAudience";
 /// How many streams a message can go through, one made from the other.
 const STREAMS_DEEP: usize = 2;
 /// The length of what makes names unique.
@@ -64,6 +71,10 @@ pub struct Ports {
     pub redis: u16,
     /// SNS.
     pub sns: u16,
+    /// The HTTP API.
+    pub http: u16,
+    /// The issuer of tokens for it.
+    pub issuer: u16,
 }
 
 /// The embedded servers, for those who take one away and give it back.
@@ -89,6 +100,10 @@ pub struct Endpoints {
     pub mqtt: SocketAddr,
     /// URL of Redis.
     pub redis: String,
+    /// Base URL of the HTTP API, if the template has one.
+    pub http: Option<String>,
+    /// Base URL of the issuer of tokens, if the template asks for one.
+    pub issuer: Option<String>,
 }
 
 /// A stack that is up.
@@ -99,6 +114,9 @@ pub struct Stack {
     functions: BTreeMap<String, Function>,
     mappings: Vec<mappings::Running>,
     engine: Engine,
+    issuer: Option<issuer::Issuer>,
+    http_api: Option<HttpApi>,
+    schedules: JoinSet<()>,
 }
 
 impl Stack {
@@ -117,9 +135,19 @@ impl Stack {
             async { mqtt::start(ports.mqtt).await.context("MQTT") },
         )?;
         let servers = Servers { kinesis, dynamodb, s3, sns, valkey };
+        let template = Template::load(&template)?;
         let mut given = BTreeMap::from([(REDIS_PARAMETER.to_owned(), servers.valkey.endpoint())]);
+        let issuer = if template.declares(ISSUER_PARAMETER) {
+            Some(issuer::start(ports.issuer).await.context("the issuer of tokens")?)
+        } else {
+            None
+        };
+        if let Some(issuer) = &issuer {
+            given.insert(ISSUER_PARAMETER.to_owned(), issuer.server().endpoint());
+            given.insert(AUDIENCE_PARAMETER.to_owned(), STACK.to_owned());
+        }
         given.extend(parameters);
-        let resolved = Template::load(&template)?.resolve(&given, &Names::new(STACK, suffix()))?;
+        let resolved = template.resolve(&given, &Names::new(STACK, suffix()))?;
         let endpoints = servers.aws();
         let config = endpoints.sdk_config();
         events::check(&resolved)?;
@@ -131,13 +159,17 @@ impl Stack {
         topics::subscribe(&resolved, topics)?;
         let mappings = mappings::start(&resolved, &functions, &config)?;
         let engine = Engine::start(rules(&resolved)?, targets(&resolved, &functions, config)?, mqtt.tap()?);
-        Ok(Self { servers, mqtt, resolved, functions, mappings, engine })
+        let http_api = http_api::start(&resolved, &functions, issuer.as_ref(), ports.http, &directory).await?;
+        let schedules = schedules::start(&resolved, &functions, clock)?;
+        Ok(Self { servers, mqtt, resolved, functions, mappings, engine, issuer, http_api, schedules })
     }
 
     /// Where everything listens.
     pub fn endpoints(&self) -> Endpoints {
         let mqtt = SocketAddr::from((Ipv4Addr::LOCALHOST, self.mqtt.port()));
-        Endpoints { aws: self.servers.aws(), mqtt, redis: self.servers.valkey.endpoint() }
+        let http = self.http_api.as_ref().map(|api| api.server().endpoint());
+        let issuer = self.issuer.as_ref().map(|issuer| issuer.server().endpoint());
+        Endpoints { aws: self.servers.aws(), mqtt, redis: self.servers.valkey.endpoint(), http, issuer }
     }
 
     /// The servers themselves.
@@ -165,6 +197,21 @@ impl Stack {
     /// A function, by its logical id.
     pub fn function(&self, logical_id: &str) -> Result<Function> {
         self.functions.get(logical_id).cloned().with_context(|| format!("the template makes no function {logical_id}"))
+    }
+
+    /// The issuer of tokens for the HTTP API; none if the template has no parameter for it.
+    pub fn issuer(&self) -> Option<&issuer::Issuer> {
+        self.issuer.as_ref()
+    }
+
+    /// The routes of the HTTP API: `POST /v1/messages`.
+    pub fn routes(&self) -> Vec<String> {
+        self.http_api.as_ref().map_or_else(Vec::new, |api| api.routes().to_vec())
+    }
+
+    /// The value of a parameter of the template.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.resolved.parameters.get(name).map(String::as_str)
     }
 
     /// Configuration for SDK clients of these servers.
@@ -210,6 +257,10 @@ impl Stack {
 
     /// Stops everything, in the reverse order. The buckets' files and the logs stay.
     pub async fn down(self) {
+        drop(self.schedules);
+        if let Some(api) = &self.http_api {
+            api.server().stop().await;
+        }
         // With the broker gone no more messages come, and the rules end with those that they have.
         self.mqtt.stop().await;
         self.engine.finish().await;

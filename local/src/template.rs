@@ -85,6 +85,11 @@ impl Template {
         Ok(Self(yaml::to_json(yaml_serde::from_str(text)?, "template")?))
     }
 
+    /// Whether it has a parameter of this name.
+    pub fn declares(&self, parameter: &str) -> bool {
+        self.0["Parameters"].get(parameter).is_some()
+    }
+
     /// Resolves it for `names` with these parameters; the others have their defaults.
     pub fn resolve(&self, given: &BTreeMap<String, String>, names: &Names) -> Result<Resolved, TemplateError> {
         let parameters = self.parameters(given)?;

@@ -22,7 +22,8 @@ pub(super) struct Place {
     /// Where the functions' binaries are; the directory of this program without it.
     #[arg(long, value_name = "DIR")]
     binaries: Option<PathBuf>,
-    /// Where a server listens on 127.0.0.1: kinesis, dynamodb, s3, sns, mqtt or redis. Without, on a free port.
+    /// Where a server listens on 127.0.0.1: kinesis, dynamodb, s3, sns, mqtt, redis, http or
+    /// issuer. Without, on a free port.
     #[arg(long = "port", value_name = "SERVER=PORT", value_parser = port)]
     ports: Vec<(Server, u16)>,
     /// Where the servers, the functions' logs and the state are kept. It is emptied first.
@@ -47,8 +48,12 @@ fn port(text: &str) -> Result<(Server, u16), String> {
         "sns" => |ports| &mut ports.sns,
         "mqtt" => |ports| &mut ports.mqtt,
         "redis" => |ports| &mut ports.redis,
+        "http" => |ports| &mut ports.http,
+        "issuer" => |ports| &mut ports.issuer,
         other => {
-            return Err(format!("there is no server {other:?}: kinesis, dynamodb, s3, sns, mqtt and redis are there"));
+            return Err(format!(
+                "there is no server {other:?}: kinesis, dynamodb, s3, sns, mqtt, redis, http and issuer are there"
+            ));
         }
     };
     let port = port.parse().ok().filter(|port| *port > 0);

@@ -21,10 +21,42 @@ pub(super) struct State {
     pub(super) mqtt: (String, u16),
     /// The URL of Redis or Valkey.
     pub(super) redis: String,
+    /// The base URL of the HTTP API, if there is one.
+    pub(super) http: Option<String>,
+    /// Its routes.
+    pub(super) routes: Vec<String>,
+    /// The base URL of the issuer of tokens, if there is one.
+    pub(super) issuer: Option<String>,
+    /// What tokens say, and how.
+    pub(super) claims: Claims,
     /// Physical names by logical ids.
     pub(super) resources: BTreeMap<String, String>,
     /// Its functions by logical ids.
     pub(super) functions: BTreeMap<String, FunctionState>,
+}
+
+/// The claims of tokens for the HTTP API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Claims {
+    /// For whom tokens are: the value of `aud`.
+    pub(super) audience: String,
+    /// The claim that names a device.
+    pub(super) device: String,
+    /// The claim that names facilities.
+    pub(super) facilities: String,
+}
+
+impl Claims {
+    /// As the template's parameters say; their defaults where it has none.
+    fn of(stack: &Stack) -> Self {
+        let parameter = |name: &str, default: &str| stack.parameter(name).unwrap_or(default).to_owned();
+        Self {
+            audience: parameter("JwtAudience", "myaku"),
+            device: parameter("DeviceClaim", "device_id"),
+            facilities: parameter("FacilitiesClaim", "facilities"),
+        }
+    }
 }
 
 /// A function of a running stack: what it takes to run another environment of it.
@@ -53,6 +85,10 @@ impl State {
             environment,
             mqtt: (endpoints.mqtt.ip().to_string(), endpoints.mqtt.port()),
             redis: endpoints.redis.clone(),
+            http: endpoints.http,
+            routes: stack.routes(),
+            issuer: endpoints.issuer,
+            claims: Claims::of(stack),
             resources: stack.resources().map(|(id, name)| (id.to_owned(), name.to_owned())).collect(),
             functions: stack
                 .functions()
@@ -126,10 +162,10 @@ impl FunctionState {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn state() -> State {
+    pub(crate) fn state() -> State {
         let function = FunctionState {
             binary: "target/demo/transform".into(),
             environment: BTreeMap::new(),
@@ -141,6 +177,14 @@ mod tests {
             environment: BTreeMap::from([("AWS_REGION".to_owned(), "us-east-1".to_owned())]),
             mqtt: ("127.0.0.1".to_owned(), 1883),
             redis: "redis://127.0.0.1:6379".to_owned(),
+            http: Some("http://127.0.0.1:8000".to_owned()),
+            routes: vec!["POST /v1/messages".to_owned()],
+            issuer: Some("http://127.0.0.1:8001".to_owned()),
+            claims: Claims {
+                audience: "myaku".to_owned(),
+                device: "device_id".to_owned(),
+                facilities: "facilities".to_owned(),
+            },
             resources: BTreeMap::new(),
             functions: BTreeMap::from([("TransformFunction".to_owned(), function)]),
         }

@@ -5,23 +5,29 @@ use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 /// A function whose binary is a script that starts [`runtime_process`] in this test binary.
-struct Fixture {
-    function: Function,
+pub(crate) struct Fixture {
+    pub(crate) function: Function,
     directory: tempfile::TempDir,
 }
 
-fn function(configure: impl FnOnce(&mut FunctionSpec)) -> Fixture {
-    let directory = tempfile::tempdir().unwrap();
-    let binary = directory.path().join("bootstrap");
+/// Writes an executable that starts [`runtime_process`] in this test binary.
+pub(crate) fn write_binary(path: &Path) {
     let this = std::env::current_exe().unwrap();
     let script = format!(
         "#!/bin/sh\nexec '{}' --exact function::tests::runtime_process --ignored --nocapture\n",
         this.display()
     );
-    std::fs::write(&binary, script).unwrap();
-    std::fs::set_permissions(&binary, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::write(path, script).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+pub(crate) fn function(configure: impl FnOnce(&mut FunctionSpec)) -> Fixture {
+    let directory = tempfile::tempdir().unwrap();
+    let binary = directory.path().join("bootstrap");
+    write_binary(&binary);
     let mut spec = FunctionSpec {
         name: "fake".to_owned(),
         binary,
@@ -253,7 +259,18 @@ fn runtime_process() {
         let (headers, payload) = call(&api, "GET", "invocation/next", b"");
         let payload: Value = serde_json::from_slice(&payload).unwrap();
         let id = headers["lambda-runtime-aws-request-id"].as_str().unwrap().to_owned();
-        let (path, body) = match payload["do"].as_str().unwrap() {
+        if let Ok(notes) = std::env::var("NOTES") {
+            // Whole when its name is there.
+            let unfinished = format!("{notes}/.{id}");
+            std::fs::write(&unfinished, payload.to_string()).unwrap();
+            std::fs::rename(&unfinished, format!("{notes}/{id}.json")).unwrap();
+        }
+        // An HTTP request says in its body what to do.
+        let command =
+            payload["body"].as_str().and_then(|body| serde_json::from_str(body).ok()).unwrap_or(payload.clone());
+        let (path, body) = match command["do"].as_str().unwrap_or_default() {
+            "answer" => ("response", command["answer"].to_string()),
+            "echo" => ("response", payload.to_string()),
             "fail" => ("error", json!({"errorType": "Test.Asked", "errorMessage": "as asked"}).to_string()),
             "exit" => std::process::exit(7),
             "hang" => loop {

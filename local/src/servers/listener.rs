@@ -1,6 +1,8 @@
 //! A port that can be opened, closed and opened again around one service, whose state outlives the closing.
 
 use anyhow::Context as _;
+use axum::Router;
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -37,6 +39,20 @@ impl Server {
         let server = Self { address, serve: Box::new(serve), running: Mutex::new(None) };
         *server.running.lock().await = Some(server.run(socket));
         Ok(server)
+    }
+
+    /// Serves an application on `port`, or on a free one for 0.
+    pub(crate) async fn app(port: u16, app: Router) -> anyhow::Result<Self> {
+        let app = app.into_make_service_with_connect_info::<SocketAddr>();
+        Self::start(port, move |socket, stopped| {
+            let app = app.clone();
+            async move {
+                let stopped = async move { drop(stopped.await) };
+                Ok(axum::serve(socket, app).with_graceful_shutdown(stopped).await?)
+            }
+            .boxed()
+        })
+        .await
     }
 
     /// The base URL.

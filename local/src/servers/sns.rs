@@ -21,7 +21,6 @@ use crate::event_source::TokioClock;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
-use futures::FutureExt as _;
 
 /// A request, at most: ten messages as a form, where a byte can take three characters.
 const REQUEST_BYTES_MAX: usize = 4 << 20;
@@ -41,15 +40,7 @@ pub async fn start(port: u16, clock: TokioClock) -> anyhow::Result<Sns> {
         .route("/", get(query::link).post(query::call))
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
         .with_state(topics.clone());
-    let server = Server::start(port, move |socket, stopped| {
-        let app = app.clone();
-        async move {
-            let stopped = async move { drop(stopped.await) };
-            Ok(axum::serve(socket, app).with_graceful_shutdown(stopped).await?)
-        }
-        .boxed()
-    })
-    .await?;
+    let server = Server::app(port, app).await?;
     topics.reached_at(&server.endpoint());
     Ok(Sns { server, topics })
 }

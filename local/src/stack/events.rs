@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 /// The kinds that run here, and where.
-const KINDS: [&str; 2] = ["Kinesis", "SNS"];
+const KINDS: [&str; 5] = ["HttpApi", "Kinesis", "SNS", "Schedule", "ScheduleV2"];
 
 /// An event of a function.
 pub(super) struct FunctionEvent<'a> {

@@ -11,9 +11,15 @@ use aws_sdk_kinesis::types::StreamStatus;
 use serde_json::Value;
 use std::time::Duration;
 
-/// What is made elsewhere: by `functions`, `iot` and `topics`.
-const ELSEWHERE: [&str; 4] =
-    ["AWS::Serverless::Function", "AWS::IoT::TopicRule", "AWS::SNS::Topic", "AWS::SNS::Subscription"];
+/// What is made elsewhere: by `functions`, `http_api`, `iot`, `schedules` and `topics`.
+const ELSEWHERE: [&str; 6] = [
+    "AWS::Serverless::Function",
+    "AWS::Serverless::HttpApi",
+    "AWS::IoT::TopicRule",
+    "AWS::Scheduler::Schedule",
+    "AWS::SNS::Topic",
+    "AWS::SNS::Subscription",
+];
 /// What one machine has no use for: permissions, logs, alarms, consumers with a read capacity of their own.
 const NOT_HERE: [&str; 9] = [
     "AWS::IAM::Role",
