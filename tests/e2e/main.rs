@@ -4,3 +4,4 @@ mod conformance;
 mod lake;
 mod master_data;
 mod pipeline;
+mod presence;

@@ -3,7 +3,6 @@
 use anyhow::Context as _;
 use myaku_local::demo::run::{self, Options, Progress};
 use myaku_local::stack::{self, Stack};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -37,8 +36,14 @@ fn binaries() -> anyhow::Result<PathBuf> {
 }
 
 async fn up(directory: &Path) -> anyhow::Result<Stack> {
+    up_with(directory, []).await
+}
+
+/// The whole stack, with some parameters of its own.
+pub(crate) async fn up_with<const N: usize>(directory: &Path, own: [(&str, &str); N]) -> anyhow::Result<Stack> {
     let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
-    let parameters = BTreeMap::from([("ArchiveWindowSeconds".to_owned(), "1".to_owned())]);
+    let parameters = [("ArchiveWindowSeconds", "1")].into_iter().chain(own);
+    let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     Stack::up(stack::Options {
         template,
         parameters,
