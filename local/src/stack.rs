@@ -54,6 +54,9 @@ pub struct Options {
     pub directory: PathBuf,
     /// Where the servers are to listen.
     pub ports: Ports,
+    /// How many minutes pass in one, for metrics, alarms, schedules, retries and cool-downs. Rates, and what waits for
+    /// records, stay as they are.
+    pub time_scale: f64,
 }
 
 /// The servers' ports on the loopback address, a free one for 0.
@@ -122,10 +125,10 @@ pub struct Stack {
 impl Stack {
     /// Brings a template up. An error names the resource that it is about.
     pub async fn up(options: Options) -> Result<Self> {
-        let Options { template, parameters, binaries, directory, ports } = options;
+        let Options { template, parameters, binaries, directory, ports, time_scale } = options;
         let directory = prepared(&directory)?;
         // Retries, ages and schedules go by it.
-        let clock = TokioClock::start();
+        let clock = TokioClock::start().at_rate(time_scale);
         let (kinesis, dynamodb, s3, sns, valkey, mqtt) = tokio::try_join!(
             async { kinesis::start(ports.kinesis).await.context("Kinesis") },
             async { dynamodb::start(ports.dynamodb).await.context("DynamoDB") },
@@ -285,7 +288,7 @@ impl Servers {
             ("kinesis", self.kinesis.endpoint()),
             ("dynamodb", self.dynamodb.endpoint()),
             ("s3", self.s3.endpoint()),
-            ("sns", self.sns.server().endpoint()),
+            ("sns", self.sns.endpoint()),
         ])
     }
 }

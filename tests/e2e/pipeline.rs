@@ -50,6 +50,7 @@ pub(crate) async fn up_with<const N: usize>(directory: &Path, own: [(&str, &str)
         binaries: binaries()?,
         directory: directory.to_owned(),
         ports: stack::Ports::default(),
+        time_scale: 1.0,
     })
     .await
 }

@@ -29,6 +29,9 @@ pub(super) struct Place {
     /// Where the servers, the functions' logs and the state are kept. It is emptied first.
     #[arg(long, default_value = ".local", value_name = "DIR")]
     directory: PathBuf,
+    /// How many minutes pass in one, for metrics, alarms, schedules and cool-downs: at 60, half an hour takes half a minute.
+    #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
+    time_scale: f64,
 }
 
 fn parameter(text: &str) -> Result<(String, String), String> {
@@ -86,7 +89,7 @@ impl Place {
             *server(&mut ports) = *port;
         }
         let (template, directory) = (self.template.clone(), self.directory.clone());
-        let options = stack::Options { template, parameters, binaries, directory, ports };
+        let options = stack::Options { template, parameters, binaries, directory, ports, time_scale: self.time_scale };
         Stack::up(options).await.with_context(|| format!("{} cannot be brought up", self.template.display()))
     }
 

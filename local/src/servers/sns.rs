@@ -31,8 +31,7 @@ pub struct Sns {
     topics: Topics,
 }
 
-/// Starts a server on `port`, or on a free one for 0. Topics live in memory, and live through a
-/// [`stop`](Server::stop).
+/// Starts a server on `port`, or on a free one for 0. Topics live in memory, and live through a [`stop`](Server::stop).
 /// The `clock` stamps messages, and times the retries of HTTP deliveries.
 pub async fn start(port: u16, clock: TokioClock) -> anyhow::Result<Sns> {
     let topics = Topics::new(clock);
@@ -46,13 +45,18 @@ pub async fn start(port: u16, clock: TokioClock) -> anyhow::Result<Sns> {
 }
 
 impl Sns {
-    /// Where it listens; it can be stopped and started again, and keeps topics and subscriptions.
-    pub fn server(&self) -> &Server {
-        &self.server
+    /// The base URL.
+    pub fn endpoint(&self) -> String {
+        self.server.endpoint()
     }
 
     /// The topics, for who publishes within this process.
     pub fn topics(&self) -> &Topics {
         &self.topics
+    }
+
+    /// The server, to stop and restart.
+    pub fn server(&self) -> &Server {
+        &self.server
     }
 }

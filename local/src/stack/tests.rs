@@ -1,5 +1,7 @@
 //! From MQTT to the stream over real wire protocols, with a template that has no functions.
 
+mod ways_in;
+
 use super::*;
 use aws_sdk_kinesis::types::{Record, ShardIteratorType};
 use base64::Engine as _;
@@ -31,16 +33,22 @@ Resources:
 const PATIENCE: Duration = Duration::from_mins(1);
 
 async fn up(template: &str) -> (tempfile::TempDir, Result<Stack>) {
+    up_with(template, |_| ()).await
+}
+
+async fn up_with(template: &str, change: impl FnOnce(&mut Options)) -> (tempfile::TempDir, Result<Stack>) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("template.yaml");
     std::fs::write(&path, template).unwrap();
-    let options = Options {
+    let mut options = Options {
         template: path,
         parameters: BTreeMap::new(),
         binaries: directory.path().join("binaries"),
         directory: directory.path().join("run"),
         ports: Ports::default(),
+        time_scale: 1.0,
     };
+    change(&mut options);
     (directory, Stack::up(options).await)
 }
 

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 async fn sns() -> (Sns, Client) {
     let sns = start(0, TokioClock::start()).await.unwrap();
-    let endpoints = AwsEndpoints::from([("sns", sns.server().endpoint())]);
+    let endpoints = AwsEndpoints::from([("sns", sns.endpoint())]);
     let client = Client::new(&endpoints.sdk_config());
     (sns, client)
 }
