@@ -44,7 +44,7 @@ bench: ## The record path beside its limits, as ratios
 ##@ Checks
 
 .PHONY: ci
-ci: fmt-check tidy lint no-sdk deny template test watch-test interop demo-short ## All that continuous integration runs
+ci: fmt-check tidy lint no-sdk deny template openapi test watch-test interop demo-short ## All that continuous integration runs
 
 .PHONY: fmt
 fmt: ## Format the code
@@ -85,6 +85,10 @@ deny: ## Licences, sources, bans and advisories of the dependencies
 template: $(VENV)/.installed ## Check template.yaml
 	$(IN_VENV) sam validate --lint
 	$(IN_VENV) cfn-lint template.yaml
+
+.PHONY: openapi
+openapi: $(VENV)/.installed ## Check the HTTP API's description
+	$(VENV)/bin/openapi-spec-validator functions/http-ingest/openapi.json
 
 .PHONY: interop
 interop: $(VENV)/.installed ## Aggregated records, to and from AWS's own Python package

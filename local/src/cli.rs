@@ -1,5 +1,6 @@
 //! The command line `myaku`: one module for each command. Commands print; what they do is in the library's modules.
 
+pub mod command;
 pub mod demo;
 pub mod device;
 pub mod env;
@@ -47,6 +48,9 @@ enum Command {
     Profile(profile::Args),
     /// Put, import and list devices.
     Device(device::Args),
+    /// Put, list and cancel what waits for devices that only call in.
+    #[command(name = "command")]
+    Pending(command::Args),
 }
 
 /// Runs one command; the exit code is its verdict, an error is its failure to reach one.
@@ -60,6 +64,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Token(args) => token::run(args).await,
         Command::Profile(args) => profile::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Device(args) => device::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Pending(args) => command::run(args).await.map(|()| ExitCode::SUCCESS),
     }
 }
 

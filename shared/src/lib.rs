@@ -7,7 +7,10 @@ pub mod alert;
 pub mod archive;
 pub mod batch;
 pub mod clock;
+pub mod command;
 pub mod dead_letter;
+pub mod delivery;
+pub mod gateway;
 pub mod kpl;
 pub mod message;
 pub mod presence;
@@ -15,6 +18,7 @@ pub mod profile;
 pub mod reading;
 pub mod results;
 pub mod stream;
+pub mod submission;
 pub mod window;
 
 #[cfg(feature = "aws")]

@@ -40,6 +40,13 @@ pub enum Metric {
     Raised,
     /// Incidents that were cleared. Count.
     Cleared,
+    /// Requests that are wrong, or not the caller's to make. Count.
+    Rejected,
+    /// Items of requests that the stream was too busy for. Count.
+    Throttled,
+    /// Items of requests that are not known to be on the stream for another reason; a whole request that ran out of
+    /// time counts as one. Count.
+    Unavailable,
 }
 
 impl Metric {
@@ -61,6 +68,9 @@ impl Metric {
             Self::Settled => "Settled",
             Self::Raised => "Raised",
             Self::Cleared => "Cleared",
+            Self::Rejected => "Rejected",
+            Self::Throttled => "Throttled",
+            Self::Unavailable => "Unavailable",
         }
     }
 }

@@ -80,6 +80,8 @@ impl State {
         let mut environment = endpoints.aws.environment();
         environment.insert("REGISTRY_TABLE".to_owned(), stack.physical_id("RegistryTable")?);
         environment.insert("REDIS_URL".to_owned(), endpoints.redis.clone());
+        // Where the stack has pending commands.
+        environment.extend(stack.physical_id("CommandsTable").ok().map(|table| ("COMMANDS_TABLE".to_owned(), table)));
         Ok(Self {
             process: std::process::id(),
             environment,

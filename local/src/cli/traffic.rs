@@ -2,6 +2,7 @@
 
 use super::progress::Bar;
 use super::state::State;
+use super::token;
 use crate::demo::registry;
 use crate::demo::run::Progress as _;
 use crate::servers::AwsEndpoints;
@@ -26,6 +27,9 @@ const INFLIGHT: u16 = 1_000;
 /// From one step to the next, and how many there are at most.
 const STEP: f64 = 1.25;
 const STEPS: usize = 20;
+
+/// Where the API takes messages.
+const MESSAGES: &str = "/v1/messages";
 
 /// Arguments of `myaku traffic`.
 #[derive(Debug, clap::Args)]
@@ -170,9 +174,10 @@ fn print(report: &impl serde::Serialize, text: &str, as_json: bool) -> Result<()
 /// Finds the target, and tells a local one of the devices.
 async fn find(args: &Args, fleet: &Fleet) -> Result<Found> {
     let Target { directory, mqtt, http, token, .. } = &args.target;
-    let api = |url: String| Api { url, token: token.clone(), items: args.items.max(1), lose_every: 0 };
+    let api = |url: String, token: Option<String>| Api { url, token, items: args.items.max(1), lose_every: 0 };
     if let Some(mqtt) = mqtt {
-        return Ok(Found { mqtt: mqtt.clone(), api: http.clone().map(api), lake: None });
+        let api = http.clone().map(|url| api(url, token.clone()));
+        return Ok(Found { mqtt: mqtt.clone(), api, lake: None });
     }
     let state = State::read(directory).context("say --mqtt, or run `myaku local`")?;
     let endpoint = |service: &'static str| {
@@ -184,7 +189,14 @@ async fn find(args: &Args, fleet: &Fleet) -> Result<Found> {
     let name = |id: &str| state.resources.get(id).cloned().with_context(|| format!("the stack has no {id}"));
     registry::fill(&config, &name("RegistryTable")?, fleet.registrations()).await?;
     let lake = (aws_sdk_s3::Client::new(&config), name("LakeBucket")?);
-    Ok(Found { mqtt: state.mqtt.clone(), api: http.clone().map(api), lake: Some(lake) })
+    let facilities: BTreeSet<&str> = fleet.registrations().map(|it| it.facility.as_str()).collect();
+    let facilities: Vec<String> = facilities.into_iter().map(str::to_owned).collect();
+    let token = match (token, &state.issuer) {
+        (None, Some(issuer)) => Some(token::sign(issuer, &token::subject(&state, None, &facilities)).await?),
+        (token, _) => token.clone(),
+    };
+    let url = http.clone().or_else(|| state.http.as_ref().map(|base| format!("{base}{MESSAGES}")));
+    Ok(Found { mqtt: state.mqtt.clone(), api: url.map(|url| api(url, token)), lake: Some(lake) })
 }
 
 async fn one(args: &Args, found: &Found, fleet: &mut Fleet, rate: f64, bar: &Bar) -> Result<Report> {

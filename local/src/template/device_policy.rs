@@ -117,6 +117,7 @@ fn a_gateway_sends_batches_under_its_own_name_and_nothing_else() {
     for (action, resource) in [
         ("iot:Connect", "client/hub-1"),
         ("iot:Publish", "topic/gw/myaku/home-3/hub-1"),
+        ("iot:Publish", "topic/$aws/rules/RULE/gw/myaku/home-3/hub-1"),
         ("iot:Subscribe", "topicfilter/cmd/myaku/home-3/hub-1/+"),
         ("iot:Receive", "topic/cmd/myaku/home-3/hub-1/scan"),
     ] {
@@ -125,6 +126,7 @@ fn a_gateway_sends_batches_under_its_own_name_and_nothing_else() {
     for (action, resource) in [
         ("iot:Connect", "client/hub-2"),
         ("iot:Publish", "topic/gw/myaku/home-3/hub-2"),
+        ("iot:Publish", "topic/$aws/rules/RULE/gw/myaku/home-3/hub-2"),
         ("iot:Publish", "topic/gw/myaku/home-4/hub-1"),
         ("iot:Publish", "topic/dt/myaku/home-3/hub-1/vital"),
         ("iot:Publish", "topic/cmd/myaku/home-3/hub-1/scan"),
