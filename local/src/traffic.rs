@@ -50,12 +50,16 @@ pub struct Planned {
 /// How a message travels to the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Route {
-    /// Over MQTT, through the topic rule.
+    /// Over MQTT, through the topic rule for devices.
     Mqtt,
     /// As a `Message` in a KPL aggregate, put by the producer itself.
     Aggregate,
     /// As a plain record of any bytes, put by the producer itself.
     Record,
+    /// As an item of a request over HTTP.
+    Http,
+    /// In the batch of its facility's gateway, over MQTT.
+    Gateway,
 }
 
 /// A reading that must come of a message.

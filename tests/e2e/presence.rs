@@ -1,6 +1,6 @@
 //! Devices that come, go and fall silent, through the broker, the rules, the functions and their stores.
 
-use crate::pipeline::up_with;
+use crate::pipeline::up;
 use anyhow::Context as _;
 use myaku::presence::store::{Presences as _, dynamodb::DynamoDbPresences};
 use myaku::profile::registry::{Device, DynamoDb, Key, Kind, MasterDataWriter as _, device_document};
@@ -85,7 +85,7 @@ fn alerts(stack: &Stack) -> anyhow::Result<Vec<(String, String)>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_that_reconnects_was_never_gone_and_one_that_stays_away_is() -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
-    let stack = up_with(directory.path(), [("DisconnectGraceSeconds", "2")]).await?;
+    let stack = up(directory.path()).await?;
     let presences = &presences(&stack)?;
     let known = || async { Ok(presences.get("bed-17").await?.map(|stored| stored.presence)) };
 
@@ -119,7 +119,7 @@ async fn a_device_that_reconnects_was_never_gone_and_one_that_stays_away_is() ->
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_device_is_told_of_once_and_once_more_when_it_is_back() -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
-    let stack = up_with(directory.path(), []).await?;
+    let stack = up(directory.path()).await?;
     let registry = DynamoDb::new(&stack.sdk_config(), stack.physical_id("RegistryTable")?);
     let device = Device { device_id: "bed-18".into(), profile: "restless".into(), facility: Some("home-1".into()) };
     let device = device_document(&device).map_err(|problems| anyhow::anyhow!("{problems:?}"))?;

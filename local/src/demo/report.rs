@@ -2,6 +2,7 @@
 
 use super::disturb::Disturbance;
 use super::latency::Latency;
+use super::presence::Presence;
 use super::verify::Verdict;
 use crate::traffic::{Mishap, Route};
 use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
@@ -26,6 +27,8 @@ pub struct Report {
     /// Whether the promises were kept.
     #[serde(flatten)]
     pub verdict: Verdict,
+    /// Who was connected, and who was silent.
+    pub presence: Presence,
     /// The lake's objects, and their size in bytes.
     pub lake: Lake,
     /// How fast it was.
@@ -42,6 +45,16 @@ pub struct Report {
 pub struct Traffic {
     /// Over MQTT.
     pub mqtt: usize,
+    /// Over HTTP.
+    pub http: usize,
+    /// Items that were sent again over HTTP, since an answer was lost or asked for it.
+    pub http_again: usize,
+    /// In gateways' batches, over MQTT.
+    pub gateways: usize,
+    /// Those batches.
+    pub batches: usize,
+    /// Batches that were published twice.
+    pub batches_again: usize,
     /// In KPL aggregates.
     pub aggregated: usize,
     /// As plain records.
@@ -63,6 +76,8 @@ impl Traffic {
             Route::Mqtt => self.mqtt += 1,
             Route::Aggregate => self.aggregated += 1,
             Route::Record => self.records += 1,
+            Route::Http => self.http += 1,
+            Route::Gateway => self.gateways += 1,
         }
     }
 }
@@ -94,7 +109,8 @@ pub struct Throughput {
 impl Report {
     /// The report as text with tables.
     pub fn to_text(&self) -> String {
-        let sections = [self.flow(), self.letters(), self.times(), self.disturbances(), self.next()];
+        let sections =
+            [self.flow(), self.presence.to_text(), self.letters(), self.times(), self.disturbances(), self.next()];
         let mut text = sections.join("\n\n");
         text.push_str("\n\n");
         if self.ok {
@@ -117,12 +133,16 @@ impl Report {
             table.add_row([name.to_owned(), grouped(count), note]);
         };
         let ways = format!(
-            "{} over MQTT, {} in aggregates, {} plain",
+            "{} over MQTT, {} over HTTP, {} through gateways, {} in aggregates, {} plain",
             grouped(traffic.mqtt),
+            grouped(traffic.http),
+            grouped(traffic.gateways),
             grouped(traffic.aggregated),
             traffic.records
         );
         row("sent", archive.sent, ways);
+        row("sent again", traffic.http_again, "over HTTP, since an answer was lost".to_owned());
+        row("gateways' batches", traffic.batches, format!("in every form; {} delivered twice", traffic.batches_again));
         row(
             "acknowledged",
             traffic.acknowledged,

@@ -288,7 +288,10 @@ impl Device {
             rng.random_range(-200..200)
         };
         let route = match model {
-            Model::Rooms | Model::AppLog => Route::Aggregate,
+            Model::AppLog => Route::Http,
+            // A person's band that speaks through the phone.
+            Model::BandFormat1 if index % 4 == 1 => Route::Http,
+            Model::Rooms => Route::Gateway,
             Model::Node if index.is_multiple_of(2) => Route::Aggregate,
             _ => Route::Mqtt,
         };

@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result};
 use hdrhistogram::Histogram;
 use myaku::clock::{Now as _, SystemClock};
 use report::Way;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::{Sender, channel};
@@ -155,7 +155,7 @@ pub struct Run {
     /// For how many seconds messages were due.
     pub seconds: f64,
     /// What the lake must have.
-    pub sent: HashSet<Fingerprint>,
+    pub sent: BTreeSet<Fingerprint>,
 }
 
 /// A publish that waits for its client.
@@ -190,9 +190,9 @@ pub async fn run(fleet: &mut Fleet, ways: Ways, options: &Options, progress: imp
     let waiting = |family| (options.rate * options.mix.part(family) * QUEUE_SECONDS).ceil() as usize;
     let (sensors, sensing) = publisher(ways.sensors.0, waiting(Family::Sensor));
     let (gateways, gating) = publisher(ways.gateways.0, waiting(Family::Facility));
-    let mut sent = HashSet::new();
+    let mut sent = BTreeSet::new();
     let mut due_of = [(Family::App, 0_usize), (Family::Sensor, 0), (Family::Facility, 0)];
-    let mut filling = HashMap::<String, Filling>::new();
+    let mut filling = BTreeMap::<String, Filling>::new();
     let mut batches = 0_usize;
     let started = Instant::now();
     let mut ticks = tokio::time::interval(TICK);

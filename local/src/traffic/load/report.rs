@@ -90,7 +90,8 @@ pub struct Report {
 const DRAIN_SECONDS_MAX: f64 = 20.0;
 
 impl Report {
-    /// Makes up its mind.
+    /// With its verdict.
+    #[must_use]
     pub fn concluded(self) -> Self {
         let lost = self.lake.as_ref().is_some_and(|lake| lake.lost > 0);
         Self { ok: !lost && self.ways.iter().all(Way::is_complete), ..self }

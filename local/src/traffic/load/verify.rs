@@ -3,7 +3,7 @@
 use crate::demo::evidence::{Fingerprint, lake};
 use anyhow::Result;
 use aws_sdk_s3::Client;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -30,12 +30,12 @@ pub struct Found {
 pub async fn lake(
     client: &Client,
     bucket: &str,
-    mut seen: HashSet<String>,
-    wanted: &HashSet<Fingerprint>,
+    mut seen: BTreeSet<String>,
+    wanted: &BTreeSet<Fingerprint>,
     patience: Duration,
 ) -> Result<Found> {
     let started = Instant::now();
-    let (mut found, mut repeated, mut last_new) = (HashSet::with_capacity(wanted.len()), 0, started);
+    let (mut found, mut repeated, mut last_new) = (BTreeSet::new(), 0, started);
     loop {
         for key in lake::keys(client, bucket, RAW).await? {
             if seen.contains(&key) {
@@ -61,6 +61,6 @@ pub async fn lake(
 }
 
 /// The objects that are there before anything is sent.
-pub async fn before(client: &Client, bucket: &str) -> Result<HashSet<String>> {
+pub async fn before(client: &Client, bucket: &str) -> Result<BTreeSet<String>> {
     Ok(lake::keys(client, bucket, RAW).await?.into_iter().collect())
 }

@@ -6,6 +6,7 @@ use reqwest::{Client, Response, StatusCode};
 use serde_json::Value;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -86,7 +87,7 @@ impl Http {
 
     /// Hands an item over; it comes back where no more can wait.
     pub fn try_send(&self, request: Request) -> Result<(), Request> {
-        self.queue.try_send(request).map_err(|error| error.into_inner())
+        self.queue.try_send(request).map_err(TrySendError::into_inner)
     }
 
     /// Hands an item over, when there is room.
