@@ -136,7 +136,7 @@ async fn a_silent_device_is_told_of_once_and_once_more_when_it_is_back() -> anyh
         sweep(&stack).await?;
     }
     let raised = ("bed-18".to_owned(), "raised".to_owned());
-    assert_eq!(alerts(&stack)?, [raised.clone()], "once, however often it is looked for");
+    assert_eq!(alerts(&stack)?, std::slice::from_ref(&raised), "once, however often it is looked for");
 
     until("the return", || async {
         connection.say("bed-18", "back").await?;

@@ -93,7 +93,10 @@ impl Sender {
                     let mut filling = lock(&self.filling);
                     let batch = filling.entry(message.facility.clone()).or_default();
                     batch.push(message.clone());
-                    if batch.len() < BATCH { return Ok(()) } else { std::mem::take(batch) }
+                    if batch.len() < BATCH {
+                        return Ok(());
+                    }
+                    std::mem::take(batch)
                 };
                 self.publish(&full).await
             }

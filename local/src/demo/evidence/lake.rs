@@ -44,7 +44,7 @@ pub async fn read(client: &Client, bucket: &str, prefix: &str) -> Result<Content
 }
 
 /// Whether engines pass over an object: those whose name begins with an underscore or a dot hold no rows.
-fn is_hidden(key: &str) -> bool {
+pub fn is_hidden(key: &str) -> bool {
     key.rsplit('/').next().is_some_and(|name| name.starts_with(['_', '.']))
 }
 

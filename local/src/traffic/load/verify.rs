@@ -38,7 +38,7 @@ pub async fn lake(
     let (mut found, mut repeated, mut last_new) = (BTreeSet::new(), 0, started);
     loop {
         for key in lake::keys(client, bucket, RAW).await? {
-            if seen.contains(&key) {
+            if seen.contains(&key) || lake::is_hidden(&key) {
                 continue;
             }
             let bytes = lake::object(client, bucket, &key).await?;
