@@ -128,6 +128,11 @@ build: $(VENV)/.installed ## Build the functions for deployment (ARCH=arm64 or x
 .PHONY: deploy
 deploy: build ## Deploy to the AWS account of your credentials (PARAMETERS="IngestShards=4 AlarmEmail=...")
 	$(IN_VENV) sam deploy --parameter-overrides Architecture=$(ARCH) $(PARAMETERS)
+	$(VENV)/bin/python scripts/stack_policy.py protect
+
+.PHONY: unprotect
+unprotect: $(VENV)/.installed ## Let the next deployment change the stream of messages itself (its retention, its mode)
+	$(VENV)/bin/python scripts/stack_policy.py open
 
 PARAMETERS ?=
 

@@ -1,5 +1,6 @@
 //! The command line `myaku`: one module for each command. Commands print; what they do is in the library's modules.
 
+pub mod archive;
 pub mod command;
 pub mod demo;
 pub mod device;
@@ -10,9 +11,13 @@ mod place;
 pub mod profile;
 mod progress;
 mod registry;
+pub mod replay;
+pub mod reshard;
 mod state;
+mod times;
 pub mod token;
 pub mod traffic;
+pub mod windows;
 
 use place::Place;
 
@@ -44,10 +49,18 @@ enum Command {
     Env(env::Args),
     /// Print a token for the HTTP API of a running `myaku local`.
     Token(token::Args),
+    /// Prove that the lake is whole, and read it.
+    Archive(archive::Args),
+    /// Send again what failed, or a stretch of the lake.
+    Replay(replay::Args),
+    /// The windows of the moving averages.
+    State(windows::Args),
     /// Check, put, list and show device profiles.
     Profile(profile::Args),
     /// Put, import and list devices.
     Device(device::Args),
+    /// Look at a stream's shards, plan for them, change them.
+    Reshard(reshard::Args),
     /// Put, list and cancel what waits for devices that only call in.
     #[command(name = "command")]
     Pending(command::Args),
@@ -62,8 +75,12 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Invoke(args) => invoke::run(args).await,
         Command::Env(args) => env::run(&args),
         Command::Token(args) => token::run(args).await,
+        Command::Archive(args) => Box::pin(archive::run(args)).await,
+        Command::Replay(args) => Box::pin(replay::run(args)).await.map(|()| ExitCode::SUCCESS),
+        Command::State(args) => Box::pin(windows::run(args)).await,
         Command::Profile(args) => profile::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Device(args) => device::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Reshard(args) => Box::pin(reshard::run(args)).await.map(|()| ExitCode::SUCCESS),
         Command::Pending(args) => command::run(args).await.map(|()| ExitCode::SUCCESS),
     }
 }

@@ -1,9 +1,10 @@
 //! The services behind the template, each on its own wire protocol and on loopback only.
 //!
-//! Kinesis, DynamoDB, S3, SNS and MQTT are served by this process; Redis is a child process. Each server takes a free port
-//! unless one is asked for, and can be stopped and started again on that port without losing what it holds, so that a
+//! Kinesis, DynamoDB, S3, SNS, CloudWatch and MQTT are served by this process; Redis is a child process. Each server takes a
+//! free port unless one is asked for, and can be stopped and started again on that port without losing what it holds, so that a
 //! test can take a store away and give it back.
 
+pub mod cloudwatch;
 pub mod dynamodb;
 pub mod issuer;
 pub mod kinesis;

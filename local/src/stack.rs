@@ -4,6 +4,7 @@ mod events;
 mod functions;
 mod http_api;
 mod mappings;
+mod monitoring;
 #[cfg(test)]
 mod presence_table;
 mod resources;
@@ -18,15 +19,17 @@ use crate::event_source::TokioClock;
 use crate::function::Function;
 use crate::http_api::HttpApi;
 use crate::iot::{Engine, Rule, Targets};
-use crate::servers::{AwsEndpoints, Server, dynamodb, issuer, kinesis, mqtt, s3, sns, valkey};
+use crate::servers::{AwsEndpoints, Server, cloudwatch, dynamodb, issuer, kinesis, mqtt, s3, sns, valkey};
 use crate::template::{Names, Resolved, Template};
 use anyhow::{Context as _, Result};
 use aws_config::SdkConfig;
-use myaku::clock::{Now as _, SystemClock};
+use cloudwatch::Monitoring;
+use myaku::clock::{Now as _, ScaledClock, SystemClock};
 use rand::RngExt as _;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tokio::task::JoinSet;
 
 /// The stack's name.
@@ -74,6 +77,8 @@ pub struct Ports {
     pub redis: u16,
     /// SNS.
     pub sns: u16,
+    /// CloudWatch.
+    pub cloudwatch: u16,
     /// The HTTP API.
     pub http: u16,
     /// The issuer of tokens for it.
@@ -90,6 +95,8 @@ pub struct Servers {
     pub s3: Server,
     /// SNS.
     pub sns: sns::Sns,
+    /// CloudWatch.
+    pub cloudwatch: cloudwatch::CloudWatch,
     /// Redis or Valkey.
     pub valkey: valkey::Valkey,
 }
@@ -120,6 +127,7 @@ pub struct Stack {
     issuer: Option<issuer::Issuer>,
     http_api: Option<HttpApi>,
     schedules: JoinSet<()>,
+    watch: monitoring::Watch,
 }
 
 impl Stack {
@@ -129,15 +137,17 @@ impl Stack {
         let directory = prepared(&directory)?;
         // Retries, ages and schedules go by it.
         let clock = TokioClock::start().at_rate(time_scale);
-        let (kinesis, dynamodb, s3, sns, valkey, mqtt) = tokio::try_join!(
-            async { kinesis::start(ports.kinesis).await.context("Kinesis") },
+        let monitoring = Arc::new(Monitoring::new(ScaledClock::from_now(time_scale)));
+        let (kinesis, dynamodb, s3, sns, cloudwatch, valkey, mqtt) = tokio::try_join!(
+            async { kinesis::start_monitored(ports.kinesis, Arc::clone(&monitoring)).await.context("Kinesis") },
             async { dynamodb::start(ports.dynamodb).await.context("DynamoDB") },
             async { s3::start(ports.s3, &directory.join("s3")).await.context("S3") },
             async { sns::start(ports.sns, clock).await.context("SNS") },
+            async { cloudwatch::start(ports.cloudwatch, Arc::clone(&monitoring)).await.context("CloudWatch") },
             async { valkey::start(ports.redis).await.context("Redis") },
             async { mqtt::start(ports.mqtt).await.context("MQTT") },
         )?;
-        let servers = Servers { kinesis, dynamodb, s3, sns, valkey };
+        let servers = Servers { kinesis, dynamodb, s3, sns, cloudwatch, valkey };
         let template = Template::load(&template)?;
         let mut given = BTreeMap::from([(REDIS_PARAMETER.to_owned(), servers.valkey.endpoint())]);
         let issuer = if template.declares(ISSUER_PARAMETER) {
@@ -157,14 +167,17 @@ impl Stack {
         resources::create(&resolved, &config).await?;
         let topics = servers.sns.topics();
         topics::create(&resolved, topics)?;
-        let functions = functions::start(&resolved, &endpoints, &binaries, &directory, clock)?;
+        let times = functions::Times { queues: clock, functions: monitoring.clock() };
+        let functions = functions::start(&resolved, &endpoints, &binaries, &directory, times)?;
         topics.connect(functions.values().cloned());
         topics::subscribe(&resolved, topics)?;
         let mappings = mappings::start(&resolved, &functions, &config)?;
+        monitoring::put_alarms(&resolved, &monitoring)?;
+        let watch = monitoring::watch(&monitoring, &functions, &mappings, topics);
         let engine = Engine::start(rules(&resolved)?, targets(&resolved, &functions, config)?, mqtt.tap()?);
         let http_api = http_api::start(&resolved, &functions, issuer.as_ref(), ports.http, &directory).await?;
         let schedules = schedules::start(&resolved, &functions, clock)?;
-        Ok(Self { servers, mqtt, resolved, functions, mappings, engine, issuer, http_api, schedules })
+        Ok(Self { servers, mqtt, resolved, functions, mappings, engine, issuer, http_api, schedules, watch })
     }
 
     /// Where everything listens.
@@ -260,7 +273,7 @@ impl Stack {
 
     /// Stops everything, in the reverse order. The buckets' files and the logs stay.
     pub async fn down(self) {
-        drop(self.schedules);
+        drop((self.schedules, self.watch));
         if let Some(api) = &self.http_api {
             api.server().stop().await;
         }
@@ -273,6 +286,7 @@ impl Stack {
         for function in self.functions.values() {
             function.stop().await;
         }
+        self.servers.cloudwatch.server().stop().await;
         self.servers.sns.server().stop().await;
         self.servers.s3.stop().await;
         self.servers.dynamodb.stop().await;
@@ -289,6 +303,7 @@ impl Servers {
             ("dynamodb", self.dynamodb.endpoint()),
             ("s3", self.s3.endpoint()),
             ("sns", self.sns.endpoint()),
+            ("cloudwatch", self.cloudwatch.endpoint()),
         ])
     }
 }

@@ -40,6 +40,18 @@ pub enum Metric {
     Raised,
     /// Incidents that were cleared. Count.
     Cleared,
+    /// Steps of a reshard that were begun. Count.
+    ReshardSteps,
+    /// Calls that it took to make a stream's alarms right. Count.
+    AlarmsChanged,
+    /// Notifications of alarms that were no reason to look. Count.
+    IgnoredNotifications,
+    /// Shards that were open. Count.
+    ShardsOpen,
+    /// Shards that the load called for. Count.
+    ShardsWanted,
+    /// Of these, those beyond the maximum. Count.
+    ShardsOverMaximum,
     /// Requests that are wrong, or not the caller's to make. Count.
     Rejected,
     /// Items of requests that the stream was too busy for. Count.
@@ -68,6 +80,12 @@ impl Metric {
             Self::Settled => "Settled",
             Self::Raised => "Raised",
             Self::Cleared => "Cleared",
+            Self::ReshardSteps => "ReshardSteps",
+            Self::AlarmsChanged => "AlarmsChanged",
+            Self::IgnoredNotifications => "IgnoredNotifications",
+            Self::ShardsOpen => "ShardsOpen",
+            Self::ShardsWanted => "ShardsWanted",
+            Self::ShardsOverMaximum => "ShardsOverMaximum",
             Self::Rejected => "Rejected",
             Self::Throttled => "Throttled",
             Self::Unavailable => "Unavailable",

@@ -15,7 +15,7 @@ const OUTAGE: Duration = Duration::from_secs(1);
 
 /// Tells when the first messages were sent.
 #[derive(Default)]
-struct Sending(watch::Sender<bool>);
+pub(crate) struct Sending(watch::Sender<bool>);
 
 impl Progress for Sending {
     fn stage(&self, _: &str) {}
@@ -28,7 +28,7 @@ impl Progress for Sending {
 }
 
 /// The directory of the binaries: this test is in `deps` below it.
-fn binaries() -> anyhow::Result<PathBuf> {
+pub(crate) fn binaries() -> anyhow::Result<PathBuf> {
     let test = std::env::current_exe()?;
     let profile = test.parent().and_then(Path::parent).context("the test has no place")?;
     anyhow::ensure!(profile.join("archiver").is_file(), "build the functions first: `make test` does");
@@ -51,7 +51,7 @@ pub(crate) async fn up(directory: &Path) -> anyhow::Result<Stack> {
     .await
 }
 
-fn options(seed: u64) -> Options {
+pub(crate) fn options(seed: u64) -> Options {
     Options { rate: 150.0, devices: 40, duration: Duration::from_secs(8), seed }
 }
 

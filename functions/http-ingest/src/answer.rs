@@ -230,6 +230,20 @@ mod tests {
     }
 
     #[test]
+    fn the_documents_limits_are_those_of_the_code() {
+        let document: Value = serde_json::from_str(DOCUMENT).unwrap();
+        let post = &document["paths"]["/v1/messages"]["post"];
+        let json = &post["requestBody"]["content"]["application/json"]["schema"]["oneOf"][1];
+        assert_eq!(json["maxItems"], crate::LIMITS.items);
+        assert_eq!(post["parameters"][0]["schema"]["maxLength"], crate::intake::MAX_KEY);
+        let item = &document["components"]["schemas"]["Item"]["properties"];
+        assert_eq!(item["messageId"]["oneOf"][0]["maxLength"], myaku::message::MAX_MESSAGE_ID);
+        assert_eq!(item["deviceId"]["maxLength"], myaku::message::MAX_ID);
+        let fields: Vec<_> = item.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(fields, ["deviceId", "facility", "kind", "messageId", "payload", "payloadBase64"]);
+    }
+
+    #[test]
     fn an_answer_with_a_command_shows_its_payload_as_it_was_put() {
         let answer = Answer::accepted(2).with_pending(myaku::command::conformance::command("bed-17", "c-1"));
         insta::assert_snapshot!(answer.response().body, @r#"{"accepted":2,"pendingCommand":{"id":"c-1","request":"set-interval","payload":{"seconds": 30, "note": "naïve"},"createdAt":1795218892020,"expiresAt":1795219792020}}"#);

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 /// carries must be on the stream within the API's 30 seconds.
 pub const LIMITS: Limits = Limits { body_bytes: 8 * 1024 * 1024, items: 1_000 };
 /// The longest `Idempotency-Key`: with `:` and an index it is a message id.
-const MAX_KEY: usize = MAX_MESSAGE_ID - 8;
+pub(crate) const MAX_KEY: usize = MAX_MESSAGE_ID - 8;
 
 /// Reads the items of a request, each with the id that makes a retry the same message, if it has one.
 ///
@@ -22,7 +22,17 @@ pub(crate) fn items(request: &Request) -> Result<Vec<Item>, Answer> {
     let key = idempotency_key(request)?;
     let body = request.body();
     let body = body.ok_or_else(|| bad("the body is said to be base64, and is not"))?;
-    let body = if gzip { Cow::Owned(inflate(&body, LIMITS.body_bytes).map_err(|error| wrong(&error))?) } else { body };
+    let body = match gzip {
+        true if request.is_base64_encoded => {
+            Cow::Owned(inflate(&body, LIMITS.body_bytes).map_err(|error| wrong(&error))?)
+        }
+        // The API hands `application/json` on as text, which gzip does not live through.
+        true if body.starts_with(b"\x1f") => {
+            return Err(bad("the gzip was taken for text on its way: send it as application/x-ndjson"));
+        }
+        // Text it is: somebody on the way inflated it, and left the header.
+        _ => body,
+    };
     let read = read(&body, form, false, &LIMITS).map_err(|error| wrong(&error))?;
     if read.is_empty() {
         return Err(wrong(&BodyError::Empty));

@@ -236,7 +236,8 @@ async fn a_stream_that_hangs_is_left_before_the_api_gives_up() {
     let Fixture { registry, commands, claims, clock, .. } = fixture();
     let context = Context { messages: Producer::new(Hanging, Limits::default()), registry, commands, claims, clock };
     let request: Request = serde_json::from_value(request(item(1).to_string())).unwrap();
-    let response = handle(&context, &request, Invocation { id: "i", deadline_ms: NOW_MS + 29_000 }).await;
+    let answered = handle(&context, &request, Invocation { id: "i", deadline_ms: NOW_MS + 29_000 });
+    let response = tokio::time::timeout(Duration::from_secs(29), answered).await.expect("an answer in time");
     assert_eq!(response.status_code, 503);
 }
 

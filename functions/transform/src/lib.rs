@@ -15,11 +15,12 @@ pub use config::Config;
 
 use aws_lambda_events::streams::KinesisEventResponse;
 use decode::Work;
-use intake::{Content, Intake};
+use intake::Intake;
 use myaku::batch::Batch;
 use myaku::clock::Now;
 use myaku::dead_letter::{DeadLetterStore, S3DeadLetters, put_all};
 use myaku::errors::{Remedy, RemoteError, chain};
+use myaku::intake::Content;
 use myaku::presence::watch::{Expected, Hears, expected_by, redis::PatientWatch};
 use myaku::profile::registry::{self, MasterData, Registry, Resolved};
 use myaku::stream::kinesis::KinesisStream;

@@ -23,7 +23,7 @@ pub(super) struct Place {
     /// Where the functions' binaries are; the directory of this program without it.
     #[arg(long, value_name = "DIR")]
     binaries: Option<PathBuf>,
-    /// Where a server listens on 127.0.0.1: kinesis, dynamodb, s3, sns, mqtt, redis, http or
+    /// Where a server listens on 127.0.0.1: kinesis, dynamodb, s3, sns, cloudwatch, mqtt, redis, http or
     /// issuer. Without, on a free port.
     #[arg(long = "port", value_name = "SERVER=PORT", value_parser = port)]
     ports: Vec<(Server, u16)>,
@@ -50,13 +50,14 @@ fn port(text: &str) -> Result<(Server, u16), String> {
         "dynamodb" => |ports| &mut ports.dynamodb,
         "s3" => |ports| &mut ports.s3,
         "sns" => |ports| &mut ports.sns,
+        "cloudwatch" => |ports| &mut ports.cloudwatch,
         "mqtt" => |ports| &mut ports.mqtt,
         "redis" => |ports| &mut ports.redis,
         "http" => |ports| &mut ports.http,
         "issuer" => |ports| &mut ports.issuer,
         other => {
             return Err(format!(
-                "there is no server {other:?}: kinesis, dynamodb, s3, sns, mqtt, redis, http and issuer are there"
+                "there is no server {other:?}: kinesis, dynamodb, s3, sns, cloudwatch, mqtt, redis, http and issuer are there"
             ));
         }
     };

@@ -9,6 +9,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// What commands take from the environment, under the names that the functions have for it, and the resource that it names.
+const VARIABLES: [(&str, &str); 6] = [
+    ("INGEST_STREAM", "IngestStream"),
+    ("LAKE_BUCKET", "LakeBucket"),
+    ("HEADS_TABLE", "HeadsTable"),
+    ("DEAD_LETTER_BUCKET", "DeadLetterBucket"),
+    ("REGISTRY_TABLE", "RegistryTable"),
+    ("RESULTS_TABLE", "ResultsTable"),
+];
+
 /// A running stack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -78,7 +88,9 @@ impl State {
     pub(super) fn of(stack: &Stack) -> Result<Self> {
         let endpoints = stack.endpoints();
         let mut environment = endpoints.aws.environment();
-        environment.insert("REGISTRY_TABLE".to_owned(), stack.physical_id("RegistryTable")?);
+        for (name, resource) in VARIABLES {
+            environment.insert(name.to_owned(), stack.physical_id(resource)?);
+        }
         environment.insert("REDIS_URL".to_owned(), endpoints.redis.clone());
         // Where the stack has pending commands.
         environment.extend(stack.physical_id("CommandsTable").ok().map(|table| ("COMMANDS_TABLE".to_owned(), table)));

@@ -12,6 +12,7 @@ use crate::traffic::load::{Mix, Options, Shared, Ways, run as load, verify};
 use crate::traffic::send::{Api, Http, Mqtt};
 use crate::traffic::{Fleet, Settings, gateway};
 use anyhow::{Context as _, Result, bail};
+use myaku::archive::S3Lake;
 use rumqttc::{MqttOptions, Transport};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -117,7 +118,7 @@ struct Found {
     mqtt: (String, u16),
     api: Option<Api>,
     /// The lake, where it can be read from here.
-    lake: Option<(aws_sdk_s3::Client, String)>,
+    lake: Option<S3Lake>,
 }
 
 /// Runs the command; the exit code says whether anything was lost.
@@ -188,7 +189,7 @@ async fn find(args: &Args, fleet: &Fleet) -> Result<Found> {
     let config = AwsEndpoints::from([endpoint("s3")?, endpoint("dynamodb")?]).sdk_config();
     let name = |id: &str| state.resources.get(id).cloned().with_context(|| format!("the stack has no {id}"));
     registry::fill(&config, &name("RegistryTable")?, fleet.registrations()).await?;
-    let lake = (aws_sdk_s3::Client::new(&config), name("LakeBucket")?);
+    let lake = S3Lake::new(&config, name("LakeBucket")?);
     let facilities: BTreeSet<&str> = fleet.registrations().map(|it| it.facility.as_str()).collect();
     let facilities: Vec<String> = facilities.into_iter().map(str::to_owned).collect();
     let token = match (token, &state.issuer) {
@@ -203,7 +204,7 @@ async fn one(args: &Args, found: &Found, fleet: &mut Fleet, rate: f64, bar: &Bar
     let options = Options { rate, mix: args.mix, duration: Duration::from_secs(args.seconds), batch: args.batch };
     let ways = connect(args, found, fleet, rate).await?;
     let seen = match &found.lake {
-        Some((client, bucket)) => Some(verify::before(client, bucket).await?),
+        Some(lake) => Some(verify::before(lake).await?),
         None => None,
     };
     let total = (rate * args.seconds as f64) as usize;
@@ -211,9 +212,9 @@ async fn one(args: &Args, found: &Found, fleet: &mut Fleet, rate: f64, bar: &Bar
     let run = Box::pin(load(fleet, ways, &options, |due| bar.sent(due.min(total), total, 0))).await?;
     let busy = before.and_then(|before| Some(Ticks::now()?.busy_since(before)));
     let lake = match (&found.lake, seen) {
-        (Some((client, bucket)), Some(seen)) => {
+        (Some(lake), Some(seen)) => {
             bar.stage("waiting until the lake has it all");
-            Some(verify::lake(client, bucket, seen, &run.sent, LAKE_PATIENCE).await?)
+            Some(verify::lake(lake, seen, &run.sent, LAKE_PATIENCE).await?)
         }
         _ => None,
     };

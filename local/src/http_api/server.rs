@@ -120,7 +120,7 @@ async fn serve(
             (None, response, None)
         }
         _ => match api.routed(&request) {
-            None => (None, refusal(NOT_FOUND).response(), None),
+            None => (None, refusal(NOT_FOUND).response(), Some(refusal(NOT_FOUND))),
             Some((index, found)) => match api.run(index, &found, &request, body).await {
                 Ok(response) => (Some(index), response, None),
                 Err(refusal) => (Some(index), refusal.response(), Some(refusal)),
@@ -193,7 +193,7 @@ impl Api {
             ("protocol".to_owned(), request.protocol.clone()),
             ("requestId".to_owned(), request.id.clone()),
             ("requestTime".to_owned(), request.time()),
-            ("requestTimeEpoch".to_owned(), (request.at_ms / 1_000).to_string()),
+            ("requestTimeEpoch".to_owned(), request.at_ms.to_string()),
             ("responseLatency".to_owned(), (SystemClock.now_ms() - request.at_ms).to_string()),
             ("responseLength".to_owned(), bytes.to_string()),
             ("stage".to_owned(), "$default".to_owned()),

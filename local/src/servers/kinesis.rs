@@ -1,16 +1,20 @@
 //! Kinesis Data Streams: every operation, with the throughput limits of each shard enforced.
 //!
-//! Two things differ from AWS. Times of arrival are cut to whole seconds, so that a record can seem to have arrived up to
-//! a second before it was sent. And `UpdateShardCount` makes shards without parents: split and merge instead.
+//! One thing differs from AWS: times of arrival are cut to whole seconds, so that a record can seem to have arrived up to
+//! a second before it was sent.
 
+mod meter;
 mod outage;
+mod resharding;
 mod turns;
 
 use super::Server;
+use super::cloudwatch::Monitoring;
 use super::{ACCOUNT, REGION};
 use ferrokinesis::store::StoreOptions;
 use futures::FutureExt as _;
 use outage::Outage;
+use std::sync::Arc;
 
 /// Open shards of all streams together. The real quota is 20,000 in the large regions.
 const SHARD_LIMIT: u32 = 10_000;
@@ -30,6 +34,11 @@ pub struct Kinesis {
 
 /// Starts a server on `port`, or on a free one for 0. Streams live in memory, and live through a [`stop`](Server::stop).
 pub async fn start(port: u16) -> anyhow::Result<Kinesis> {
+    start_monitored(port, Arc::default()).await
+}
+
+/// The same, telling `monitoring` what passes, by whose clock the calls of a day are counted.
+pub async fn start_monitored(port: u16, monitoring: Arc<Monitoring>) -> anyhow::Result<Kinesis> {
     let (app, _store) = ferrokinesis::create_app(StoreOptions {
         create_stream_ms: TRANSITION_MS,
         delete_stream_ms: TRANSITION_MS,
@@ -44,6 +53,8 @@ pub async fn start(port: u16) -> anyhow::Result<Kinesis> {
     let app = app.layer(axum::extract::DefaultBodyLimit::max(REQUEST_BYTES_MAX));
     let outage = Outage::default();
     let app = outage::with(outage.clone(), turns::in_turns(app));
+    let app = resharding::with_lineage(app, monitoring.clock());
+    let app = meter::metered(app, monitoring);
     let server = Server::start(port, move |socket, stopped| {
         let app = app.clone();
         async move {

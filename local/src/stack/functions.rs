@@ -7,6 +7,7 @@ use crate::servers::AwsEndpoints;
 use crate::template::{Resolved, Resource, integer, only};
 use anyhow::{Context as _, Result, bail};
 use aws_config::SdkConfig;
+use myaku::clock::ScaledClock;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,17 +19,32 @@ const CONCURRENCY: usize = 100;
 const TIMEOUT_SECONDS: i64 = 3;
 const MEMORY_MB: i64 = 128;
 
+/// The variable by which a function's own clock is set: only under a time scale.
+const CLOCK: &str = "MYAKU_CLOCK";
+
+/// How time passes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    /// For retries of asynchronous invocations.
+    pub(super) queues: TokioClock,
+    /// For the functions themselves.
+    pub(super) functions: ScaledClock,
+}
+
 pub(super) fn start(
     resolved: &Resolved,
     endpoints: &AwsEndpoints,
     binaries: &Path,
     directory: &Path,
-    clock: TokioClock,
+    times: Times,
 ) -> Result<BTreeMap<String, Function>> {
     let config = endpoints.sdk_config();
     let functions = resolved.of_kind("AWS::Serverless::Function").map(|(id, resource)| {
         let mut spec = spec(resource, endpoints, binaries, directory).with_context(|| id.to_owned())?;
-        spec.asynchronous = asynchronous(&resource.properties, &config, clock).with_context(|| id.to_owned())?;
+        spec.asynchronous = asynchronous(&resource.properties, &config, times.queues).with_context(|| id.to_owned())?;
+        if times.functions != ScaledClock::default() {
+            spec.environment.insert(CLOCK.to_owned(), times.functions.to_string());
+        }
         let function = Function::start(spec).with_context(|| id.to_owned())?;
         Ok((id.to_owned(), function))
     });

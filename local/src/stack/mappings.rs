@@ -22,6 +22,7 @@ const POLL: Duration = Duration::from_millis(250);
 /// A mapping at work.
 pub(super) struct Running {
     name: String,
+    function: String,
     handle: Handle,
     task: JoinHandle<()>,
 }
@@ -56,6 +57,11 @@ impl Running {
         }
     }
 
+    /// The function's name.
+    pub(super) fn function(&self) -> &str {
+        &self.function
+    }
+
     pub(super) fn handle(&self) -> &Handle {
         &self.handle
     }
@@ -88,7 +94,8 @@ pub(super) fn start(
             .and_then(|function| mapping(resolved, &event, function, config))
             .with_context(|| name.clone())?;
         let handle = mapping.handle();
-        running.push(Running { name, handle, task: tokio::spawn(mapping.run()) });
+        let function = functions.get(event.function).map(|it| it.name().to_owned()).unwrap_or_default();
+        running.push(Running { name, function, handle, task: tokio::spawn(mapping.run()) });
     }
     Ok(running)
 }

@@ -11,17 +11,18 @@ use aws_sdk_kinesis::types::StreamStatus;
 use serde_json::Value;
 use std::time::Duration;
 
-/// What is made elsewhere: by `functions`, `http_api`, `iot`, `schedules` and `topics`.
-const ELSEWHERE: [&str; 6] = [
+/// What is made elsewhere: by `functions`, `http_api`, `iot`, `monitoring`, `schedules` and `topics`.
+const ELSEWHERE: [&str; 7] = [
     "AWS::Serverless::Function",
     "AWS::Serverless::HttpApi",
+    "AWS::CloudWatch::Alarm",
     "AWS::IoT::TopicRule",
     "AWS::Scheduler::Schedule",
     "AWS::SNS::Topic",
     "AWS::SNS::Subscription",
 ];
-/// What one machine has no use for: permissions, logs, alarms, consumers with a read capacity of their own.
-const NOT_HERE: [&str; 9] = [
+/// What one machine has no use for: permissions, logs, consumers with a read capacity of their own.
+const NOT_HERE: [&str; 8] = [
     "AWS::IAM::Role",
     "AWS::Lambda::Permission",
     "AWS::SNS::TopicPolicy",
@@ -29,7 +30,6 @@ const NOT_HERE: [&str; 9] = [
     "AWS::Logs::MetricFilter",
     "AWS::S3::BucketPolicy",
     "AWS::IoT::Policy",
-    "AWS::CloudWatch::Alarm",
     "AWS::Kinesis::StreamConsumer",
 ];
 /// Until a new stream or table can be used.

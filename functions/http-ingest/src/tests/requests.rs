@@ -113,6 +113,19 @@ async fn gzip_that_is_none_or_a_bomb_is_told() {
 }
 
 #[tokio::test]
+async fn gzip_that_was_taken_for_text_is_told_and_what_was_inflated_on_the_way_is_taken() {
+    let mut text = gzip(item(1).to_string().as_bytes());
+    let bytes = STANDARD.decode(text["body"].as_str().unwrap()).unwrap();
+    text["isBase64Encoded"] = json!(false);
+    text["body"] = json!(String::from_utf8_lossy(&bytes));
+    let (status, answer) = refused(&text).await;
+    assert_eq!(status, 400);
+    assert!(answer["error"].as_str().unwrap().contains("application/x-ndjson"), "{answer}");
+    text["body"] = json!(item(1).to_string());
+    assert_eq!(send(&fixture(), &text).await.0, 202);
+}
+
+#[tokio::test]
 async fn too_many_items_and_too_large_ones_are_told() {
     let many = |count: usize| request(Value::from(vec![item(1); count]).to_string());
     assert_eq!(send(&fixture(), &many(1_000)).await, (202, json!({"accepted": 1_000})));

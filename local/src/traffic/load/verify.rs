@@ -1,8 +1,8 @@
 //! Whether all that was handed over is in the lake. Objects never change, so that each is read once, while they come.
 
-use crate::demo::evidence::{Fingerprint, lake};
-use anyhow::Result;
-use aws_sdk_s3::Client;
+use crate::demo::evidence::Fingerprint;
+use anyhow::{Context as _, Result};
+use myaku::archive::{Lake, ObjectKey, read_object};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -26,10 +26,9 @@ pub struct Found {
     pub seconds: f64,
 }
 
-/// Looks until everything of `wanted` is in `bucket`, or until no new object came for `patience`.
+/// Looks until everything of `wanted` is in `lake`, or until no new object came for `patience`.
 pub async fn lake(
-    client: &Client,
-    bucket: &str,
+    lake: &impl Lake,
     mut seen: BTreeSet<String>,
     wanted: &BTreeSet<Fingerprint>,
     patience: Duration,
@@ -37,18 +36,18 @@ pub async fn lake(
     let started = Instant::now();
     let (mut found, mut repeated, mut last_new) = (BTreeSet::new(), 0, started);
     loop {
-        for key in lake::keys(client, bucket, RAW).await? {
-            if seen.contains(&key) || lake::is_hidden(&key) {
+        for name in lake.list(RAW).await.context("the lake cannot be listed")? {
+            // What is no object of records is a note of the archiver's.
+            let Ok(key) = name.parse::<ObjectKey>() else { continue };
+            if !seen.insert(name) {
                 continue;
             }
-            let bytes = lake::object(client, bucket, &key).await?;
-            for line in lake::lines(&key, &bytes)? {
-                let fingerprint = Fingerprint::of_record(&line.data);
+            for record in read_object(lake, &key).await?.1 {
+                let fingerprint = Fingerprint::of_record(&record.data);
                 if wanted.contains(&fingerprint) && !found.insert(fingerprint) {
                     repeated += 1;
                 }
             }
-            seen.insert(key);
             last_new = Instant::now();
         }
         if found.len() == wanted.len() || last_new.elapsed() > patience {
@@ -61,6 +60,6 @@ pub async fn lake(
 }
 
 /// The objects that are there before anything is sent.
-pub async fn before(client: &Client, bucket: &str) -> Result<BTreeSet<String>> {
-    Ok(lake::keys(client, bucket, RAW).await?.into_iter().collect())
+pub async fn before(lake: &impl Lake) -> Result<BTreeSet<String>> {
+    Ok(lake.list(RAW).await.context("the lake cannot be listed")?.into_iter().collect())
 }
