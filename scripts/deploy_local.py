@@ -168,6 +168,9 @@ def compare(template, resolve, session):
                 made = session.client("dynamodb").describe_table(TableName=physical)["Table"]
                 check(f"{name}: keys", properties["KeySchema"], made["KeySchema"])
                 check(f"{name}: billing", properties["BillingMode"], made["BillingModeSummary"]["BillingMode"])
+                wanted = {i["IndexName"]: i["KeySchema"] for i in properties.get("GlobalSecondaryIndexes", [])}
+                found = {i["IndexName"]: i["KeySchema"] for i in made.get("GlobalSecondaryIndexes", [])}
+                check(f"{name}: indexes", wanted, found)
             case "AWS::IAM::Role":
                 trust = iam.get_role(RoleName=physical)["Role"]["AssumeRolePolicyDocument"]
                 check(f"{name}: trust", properties["AssumeRolePolicyDocument"], policy(trust))

@@ -16,6 +16,7 @@ pub mod reshard;
 mod state;
 mod times;
 pub mod token;
+pub mod traffic;
 pub mod windows;
 
 use place::Place;
@@ -40,6 +41,8 @@ enum Command {
     Demo(demo::Args),
     /// Bring the template up on this machine and keep it running.
     Local(local::Args),
+    /// Send the reference mix at a steady rate, and say what became of it.
+    Traffic(traffic::Args),
     /// Invoke one function against the servers of a running `myaku local`.
     Invoke(invoke::Args),
     /// Print the variables with which tools, or one function, find a running `myaku local`.
@@ -68,6 +71,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Demo(args) => Box::pin(demo::run(args)).await,
         Command::Local(args) => local::run(args).await,
+        Command::Traffic(args) => Box::pin(traffic::run(args)).await,
         Command::Invoke(args) => invoke::run(args).await,
         Command::Env(args) => env::run(&args),
         Command::Token(args) => token::run(args).await,

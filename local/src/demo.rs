@@ -5,6 +5,7 @@
 pub mod disturb;
 pub mod evidence;
 pub mod latency;
+pub mod presence;
 pub mod registry;
 pub mod report;
 pub mod run;

@@ -5,6 +5,8 @@ mod functions;
 mod http_api;
 mod mappings;
 mod monitoring;
+#[cfg(test)]
+mod presence_table;
 mod resources;
 mod schedules;
 #[cfg(test)]

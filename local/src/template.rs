@@ -230,4 +230,6 @@ fn merge(properties: &mut Value, globals: &Value) {
 }
 
 #[cfg(test)]
+mod device_policy;
+#[cfg(test)]
 mod tests;

@@ -8,12 +8,14 @@ mod band;
 mod bed;
 mod fault;
 mod fleet;
+pub mod gateway;
+pub mod load;
 mod node;
 mod room;
 pub mod send;
 mod thermistor;
 
-pub use fleet::{Fleet, Registration, Settings};
+pub use fleet::{Family, Fleet, Registration, Settings};
 
 use myaku::reading::Value;
 use serde_json::json;
@@ -48,12 +50,16 @@ pub struct Planned {
 /// How a message travels to the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Route {
-    /// Over MQTT, through the topic rule.
+    /// Over MQTT, through the topic rule for devices.
     Mqtt,
     /// As a `Message` in a KPL aggregate, put by the producer itself.
     Aggregate,
     /// As a plain record of any bytes, put by the producer itself.
     Record,
+    /// As an item of a request over HTTP.
+    Http,
+    /// In the batch of its facility's gateway, over MQTT.
+    Gateway,
 }
 
 /// A reading that must come of a message.
@@ -108,6 +114,13 @@ impl Planned {
     /// The MQTT topic.
     pub fn topic(&self) -> String {
         format!("dt/myaku/{}/{}/{}", self.facility, self.device, self.kind)
+    }
+
+    /// As an item of an HTTP request or a gateway's batch, with the very bytes that the device sends.
+    pub fn item(&self) -> serde_json::Value {
+        use base64::Engine as _;
+        let payload = base64::engine::general_purpose::STANDARD.encode(&self.payload);
+        json!({ "deviceId": self.device, "facility": self.facility, "kind": self.kind, "payloadBase64": payload })
     }
 
     /// The delivery id of a message that its producer puts on the stream itself.

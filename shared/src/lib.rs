@@ -4,6 +4,7 @@
 //! time included, and every effect stands behind a narrow port.
 
 pub mod alarms;
+pub mod alert;
 pub mod archive;
 pub mod batch;
 pub mod clock;
@@ -14,6 +15,7 @@ pub mod gateway;
 pub mod intake;
 pub mod kpl;
 pub mod message;
+pub mod presence;
 pub mod profile;
 pub mod reading;
 pub mod reshard;

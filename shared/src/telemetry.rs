@@ -30,10 +30,16 @@ pub enum Metric {
     EndToEndMs,
     /// Objects put to the lake. Count.
     Objects,
-    /// Batches answered with "retry from here". Count.
+    /// Batches answered with "retry from here", and invocations that failed. Count.
     Retries,
     /// State commits that lost against another invocation. Count.
     Conflicts,
+    /// Disconnects that count, since no reconnect came within their grace. Count.
+    Settled,
+    /// Incidents that were raised. Count.
+    Raised,
+    /// Incidents that were cleared. Count.
+    Cleared,
     /// Steps of a reshard that were begun. Count.
     ReshardSteps,
     /// Calls that it took to make a stream's alarms right. Count.
@@ -71,6 +77,9 @@ impl Metric {
             Self::Objects => "Objects",
             Self::Retries => "Retries",
             Self::Conflicts => "Conflicts",
+            Self::Settled => "Settled",
+            Self::Raised => "Raised",
+            Self::Cleared => "Cleared",
             Self::ReshardSteps => "ReshardSteps",
             Self::AlarmsChanged => "AlarmsChanged",
             Self::IgnoredNotifications => "IgnoredNotifications",

@@ -4,9 +4,13 @@
 //! connection that broke, or was frozen with its function, is replaced at the next call.
 
 mod iam;
+mod patience;
 mod settings;
+mod sorted_set;
 
+pub use patience::Patience;
 pub use settings::Settings;
+pub use sorted_set::Member;
 
 use crate::clock::{Now, SystemClock};
 use crate::errors::{Remedy, RemoteError};

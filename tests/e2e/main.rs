@@ -7,4 +7,5 @@ mod conformance;
 mod lake;
 mod master_data;
 mod pipeline;
+mod presence;
 mod ways_in;

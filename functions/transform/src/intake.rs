@@ -31,6 +31,11 @@ impl<'a> Intake<'a> {
         self.0.iter().filter_map(|taken| taken.content.device_id()).collect()
     }
 
+    /// What each record is.
+    pub(crate) fn contents(&self) -> impl Iterator<Item = &Content> {
+        self.0.iter().map(|taken| &taken.content)
+    }
+
     /// The records in stretches of some `size`. A Kinesis record is never cut, since an answer can only name a whole one.
     pub(crate) fn stretches(&self, size: usize) -> impl Iterator<Item = &[Taken<'a>]> {
         let mut rest = self.0.as_slice();

@@ -4,6 +4,8 @@
 //! Promise 3: readings and letters of a record are durable before the record is acknowledged. What could not be made
 //! durable is answered as "retry from this record"; a redelivered record makes the same readings, with the same ids,
 //! and the same letters, at the same keys.
+//!
+//! It also tells the watch which devices were heard. That is a help to those who look for silence, and fails no batch.
 
 mod config;
 mod decode;
@@ -18,11 +20,14 @@ use myaku::batch::Batch;
 use myaku::clock::Now;
 use myaku::dead_letter::{DeadLetterStore, S3DeadLetters, put_all};
 use myaku::errors::{Remedy, RemoteError, chain};
-use myaku::profile::registry::{self, MasterData, Registry};
+use myaku::intake::Content;
+use myaku::presence::watch::{Expected, Hears, expected_by, redis::PatientWatch};
+use myaku::profile::registry::{self, MasterData, Registry, Resolved};
 use myaku::stream::kinesis::KinesisStream;
 use myaku::stream::{Limits, Producer, PutRecords};
 use myaku::telemetry::{Metric, count};
 use myaku::{aws, valkey};
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 /// What is left of an invocation's time when no more work begins: enough to answer and to write the metrics.
@@ -32,20 +37,27 @@ const MARGIN: Duration = Duration::from_secs(1);
 const STRETCH: usize = 2_000;
 
 /// What the function works with, made once.
-pub struct Context<M, P, D, N> {
+pub struct Context<M, P, D, W, N> {
     /// Devices and their profiles.
     pub registry: Registry<M, N>,
     /// The stream of readings.
     pub readings: Producer<P>,
     /// Where the dead letters go.
     pub letters: D,
+    /// Who is told of the devices that were heard.
+    pub watch: W,
     /// The wall clock, by which an invocation's deadline is told.
     pub clock: N,
 }
 
 /// The context of the deployed function.
-pub type Deployed =
-    Context<registry::Shared<registry::DynamoDb>, KinesisStream, S3DeadLetters, myaku::clock::SystemClock>;
+pub type Deployed = Context<
+    registry::Shared<registry::DynamoDb>,
+    KinesisStream,
+    S3DeadLetters,
+    Option<PatientWatch>,
+    myaku::clock::SystemClock,
+>;
 
 /// Connects to what `config` names. Nothing is asked yet: a service that is down fails batches, not the start.
 pub async fn connect(config: &Config) -> Result<Deployed, RemoteError> {
@@ -55,6 +67,7 @@ pub async fn connect(config: &Config) -> Result<Deployed, RemoteError> {
         None => None,
     };
     Ok(Context {
+        watch: redis.clone().map(PatientWatch::new),
         registry: Registry::connect(&sdk, &config.registry_table, redis, config.registry_ttl),
         readings: Producer::new(KinesisStream::new(&sdk, &config.readings_stream), Limits::default()),
         letters: S3DeadLetters::new(&sdk, &config.dead_letter_bucket),
@@ -66,11 +79,16 @@ pub async fn connect(config: &Config) -> Result<Deployed, RemoteError> {
 ///
 /// `deadline_ms` is the invocation's, in milliseconds since the epoch. Shortly before it, the work stops with what is
 /// certain by then.
-pub async fn handle<M, P, D, N>(context: &Context<M, P, D, N>, batch: &Batch, deadline_ms: i64) -> KinesisEventResponse
+pub async fn handle<M, P, D, W, N>(
+    context: &Context<M, P, D, W, N>,
+    batch: &Batch,
+    deadline_ms: i64,
+) -> KinesisEventResponse
 where
     M: MasterData,
     P: PutRecords,
     D: DeadLetterStore,
+    W: Hears,
     N: Now,
 {
     let mut response = KinesisEventResponse::default();
@@ -97,11 +115,12 @@ struct Stop {
     source: RemoteError,
 }
 
-async fn transform<M, P, D, N>(context: &Context<M, P, D, N>, batch: &Batch, deadline_ms: i64) -> Result<(), Stop>
+async fn transform<M, P, D, W, N>(context: &Context<M, P, D, W, N>, batch: &Batch, deadline_ms: i64) -> Result<(), Stop>
 where
     M: MasterData,
     P: PutRecords,
     D: DeadLetterStore,
+    W: Hears,
     N: Now,
 {
     let intake = Intake::parse(batch);
@@ -112,6 +131,7 @@ where
         Ok(Err(source)) => return Err(Stop { record: 0, source }),
         Err(_) => return Err(Stop { record: 0, source: out_of_time("resolve devices") }),
     };
+    hear(context, &intake, &resolved).await;
     for stretch in intake.stretches(STRETCH) {
         let begins = stretch[0].record;
         if time_left(context, deadline_ms).is_zero() {
@@ -124,8 +144,37 @@ where
     Ok(())
 }
 
+/// Tells the watch by when each device of the batch is expected again, whatever its messages say, in one round trip.
+async fn hear<M, P, D, W: Hears, N: Now>(
+    context: &Context<M, P, D, W, N>,
+    intake: &Intake<'_>,
+    resolved: &HashMap<&str, Resolved>,
+) {
+    let now_ms = context.clock.now_ms();
+    let mut expected = BTreeMap::new();
+    for content in intake.contents() {
+        let (Content::Message(message) | Content::Foreign(message, _)) = content else { continue };
+        let Some(Resolved::Known(_, profile)) = resolved.get(message.device_id.as_str()) else { continue };
+        let Some(interval) = profile.expected_interval() else { continue };
+        if let Some(by_ms) = expected_by(message.received_at, now_ms, interval) {
+            expected.insert(message.device_id.as_str(), by_ms);
+        }
+    }
+    let expected: Vec<Expected> =
+        expected.into_iter().map(|(id, by_ms)| Expected { device_id: id.to_owned(), by_ms }).collect();
+    if !expected.is_empty()
+        && let Err(error) = context.watch.heard(&expected).await
+    {
+        tracing::warn!(devices = expected.len(), error = chain(&error), "the watch was not told who was heard");
+    }
+}
+
 /// Puts the readings and writes the letters of one stretch, side by side.
-async fn make_durable<M, P, D, N>(context: &Context<M, P, D, N>, work: &Work, deadline_ms: i64) -> Result<(), Stop>
+async fn make_durable<M, P, D, W, N>(
+    context: &Context<M, P, D, W, N>,
+    work: &Work,
+    deadline_ms: i64,
+) -> Result<(), Stop>
 where
     P: PutRecords,
     D: DeadLetterStore,
@@ -154,7 +203,7 @@ where
     stop.map_or(Ok(()), Err)
 }
 
-fn time_left<M, P, D, N: Now>(context: &Context<M, P, D, N>, deadline_ms: i64) -> Duration {
+fn time_left<M, P, D, W, N: Now>(context: &Context<M, P, D, W, N>, deadline_ms: i64) -> Duration {
     let left_ms = deadline_ms.saturating_sub(context.clock.now_ms());
     Duration::from_millis(u64::try_from(left_ms).unwrap_or(0)).saturating_sub(MARGIN)
 }

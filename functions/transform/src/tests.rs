@@ -5,6 +5,8 @@ use myaku::clock::ManualClock;
 use myaku::dead_letter::{DeadLetter, MemoryDeadLetters, Reason};
 use myaku::kpl;
 use myaku::message::Message;
+use myaku::presence::watch::Watch as _;
+use myaku::presence::watch::memory::MemoryWatch;
 use myaku::profile::registry::{DEFAULT_TTL, Device, Key, Kind, MemoryMasterData};
 use myaku::reading::{Reading, Value};
 use myaku::stream::memory::{Fault, MemoryStream};
@@ -14,9 +16,9 @@ const DEADLINE_MS: i64 = NOW_MS + 60_000;
 const VITAL: &str = r#"{"id":"vital","metrics":{"heart_rate":{"unit":"1/min","range":{"min":20,"max":250}}},
     "versions":[{"name":"1","format":"json","identity":["seq"],"time":{"from":"ts","unit":"ms"},
                  "fields":[{"metric":"heart_rate","from":"hr"}]}]}"#;
-const LINES: &str = r#"{"id":"lines","versions":[{"name":"1","format":"text"}]}"#;
+const LINES: &str = r#"{"id":"lines","expectedIntervalSeconds":60,"versions":[{"name":"1","format":"text"}]}"#;
 
-type Fixture = Context<MemoryMasterData, MemoryStream, MemoryDeadLetters, ManualClock>;
+type Fixture = Context<MemoryMasterData, MemoryStream, MemoryDeadLetters, MemoryWatch, ManualClock>;
 
 /// Two known beds, a source of lines, and devices with each kind of trouble.
 fn master_data() -> MemoryMasterData {
@@ -38,6 +40,7 @@ fn fixture_with(limits: Limits) -> Fixture {
         registry: Registry::new(master_data(), ManualClock::at(NOW_MS), DEFAULT_TTL),
         readings: Producer::seeded(MemoryStream::new(2), limits, 1),
         letters: MemoryDeadLetters::new(),
+        watch: MemoryWatch::default(),
         clock: ManualClock::at(NOW_MS),
     }
 }
@@ -336,7 +339,7 @@ async fn a_batch_that_runs_out_of_time_keeps_what_it_has_done() {
     let registry = Registry::new(master_data(), Shared(&clock), DEFAULT_TTL);
     let readings = fixture().readings;
     let letters = Slow(&clock, MemoryDeadLetters::new());
-    let context = Context { registry, readings, letters, clock: Shared(&clock) };
+    let context = Context { registry, readings, letters, watch: None::<MemoryWatch>, clock: Shared(&clock) };
     // An aggregate lies across the end of the first stretch: it is not cut.
     let two = [b"bad".as_slice(); 2].map(|data| ("k", data));
     let mut records = vec![b"bad".to_vec(); STRETCH + 500];
@@ -344,6 +347,33 @@ async fn a_batch_that_runs_out_of_time_keeps_what_it_has_done() {
     let response = handle(&context, &batch(records), DEADLINE_MS).await;
     assert_eq!(retry_from(&response), Some((100 + STRETCH).to_string().as_str()));
     assert_eq!(context.letters.1.letters().len(), STRETCH + 1);
+}
+
+#[tokio::test]
+async fn the_watch_is_told_of_each_device_that_was_heard_and_is_expected_again() {
+    let context = fixture();
+    let mut old = Message::parse(&message("app-log", "old")).unwrap();
+    old.received_at = NOW_MS - 16 * 60_000;
+    let records = [message("app-log", "a line"), old.to_json().into_bytes(), beat("bed-17", 1), message("ghost", "?")];
+    handle(&context, &batch(records), DEADLINE_MS).await;
+    let expected = context.watch.expected(&["app-log", "bed-17", "ghost"]).await.unwrap();
+    assert_eq!(expected, [Some(NOW_MS + 60_000), None, None]);
+
+    // What is sent again from the lake says nothing about now.
+    let context = fixture();
+    handle(&context, &batch([old.to_json().into_bytes()]), DEADLINE_MS).await;
+    assert_eq!(context.watch.expected(&["app-log"]).await.unwrap(), [None]);
+}
+
+#[tokio::test]
+async fn a_watch_that_is_down_fails_no_batch() {
+    let context = fixture();
+    context.watch.set_down(true);
+    assert_eq!(
+        retry_from(&handle(&context, &batch([beat("bed-17", 1), message("app-log", "x")]), DEADLINE_MS).await),
+        None
+    );
+    assert_eq!(put(&context).len(), 1);
 }
 
 #[tokio::test]

@@ -7,8 +7,9 @@ use anyhow::{Context as _, Result, bail};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// How long the archiver waits to fill a batch here, in seconds: on one machine somebody is watching.
-const ARCHIVE_WINDOW: (&str, &str) = ("ArchiveWindowSeconds", "5");
+/// How long the archiver waits to fill a batch here, and a disconnect for a reconnect, in seconds: on one machine somebody
+/// is watching.
+const SHORTER: [(&str, &str); 2] = [("ArchiveWindowSeconds", "5"), ("DisconnectGraceSeconds", "5")];
 
 /// Arguments that `myaku demo` and `myaku local` share.
 #[derive(Clone, Debug, clap::Args)]
@@ -82,7 +83,9 @@ impl Place {
         std::fs::create_dir_all(&self.directory)
             .with_context(|| format!("{} cannot be made", self.directory.display()))?;
         // What the user says comes last, and counts.
-        let parameters = std::iter::once((ARCHIVE_WINDOW.0.to_owned(), ARCHIVE_WINDOW.1.to_owned()))
+        let parameters = SHORTER
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into_iter()
             .chain(self.parameters.iter().cloned())
             .collect::<BTreeMap<_, _>>();
         let mut ports = Ports::default();

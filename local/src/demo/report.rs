@@ -2,6 +2,7 @@
 
 use super::disturb::Disturbance;
 use super::latency::Latency;
+use super::presence::Presence;
 use super::verify::Verdict;
 use crate::audit;
 use crate::traffic::{Mishap, Route};
@@ -27,6 +28,8 @@ pub struct Report {
     /// Whether the promises were kept.
     #[serde(flatten)]
     pub verdict: Verdict,
+    /// Who was connected, and who was silent.
+    pub presence: Presence,
     /// What the audit says of the lake.
     pub audit: audit::Report,
     /// How fast it was.
@@ -43,6 +46,16 @@ pub struct Report {
 pub struct Traffic {
     /// Over MQTT.
     pub mqtt: usize,
+    /// Over HTTP.
+    pub http: usize,
+    /// Items that were sent again over HTTP, since an answer was lost or asked for it.
+    pub http_again: usize,
+    /// In gateways' batches, over MQTT.
+    pub gateways: usize,
+    /// Those batches.
+    pub batches: usize,
+    /// Batches that were published twice.
+    pub batches_again: usize,
     /// In KPL aggregates.
     pub aggregated: usize,
     /// As plain records.
@@ -64,6 +77,8 @@ impl Traffic {
             Route::Mqtt => self.mqtt += 1,
             Route::Aggregate => self.aggregated += 1,
             Route::Record => self.records += 1,
+            Route::Http => self.http += 1,
+            Route::Gateway => self.gateways += 1,
         }
     }
 }
@@ -85,8 +100,15 @@ pub struct Throughput {
 impl Report {
     /// The report as text with tables.
     pub fn to_text(&self) -> String {
-        let sections =
-            [self.flow(), self.letters(), self.times(), self.disturbances(), self.next(), self.audit.to_text()];
+        let sections = [
+            self.flow(),
+            self.presence.to_text(),
+            self.letters(),
+            self.times(),
+            self.disturbances(),
+            self.next(),
+            self.audit.to_text(),
+        ];
         let mut text = sections.join("\n\n");
         text.push_str("\n\n");
         if self.ok {
@@ -109,12 +131,16 @@ impl Report {
             table.add_row([name.to_owned(), grouped(count), note]);
         };
         let ways = format!(
-            "{} over MQTT, {} in aggregates, {} plain",
+            "{} over MQTT, {} over HTTP, {} through gateways, {} in aggregates, {} plain",
             grouped(traffic.mqtt),
+            grouped(traffic.http),
+            grouped(traffic.gateways),
             grouped(traffic.aggregated),
             traffic.records
         );
         row("sent", archive.sent, ways);
+        row("sent again", traffic.http_again, "over HTTP, since an answer was lost".to_owned());
+        row("gateways' batches", traffic.batches, format!("in every form; {} delivered twice", traffic.batches_again));
         row(
             "acknowledged",
             traffic.acknowledged,

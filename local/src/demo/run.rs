@@ -3,24 +3,31 @@
 use super::disturb::{self, Disturbance};
 use super::evidence::{Evidence, Sent, letters, results, stream};
 use super::latency::{self, Seen};
+use super::presence;
 use super::registry;
 use super::report::{Report, Throughput, Traffic};
 use super::verify::{Windows, verify};
 use crate::audit;
 use crate::event_source::kinesis::KinesisSource;
 use crate::stack::Stack;
-use crate::traffic::{Fleet, Settings, send::Sender};
+use crate::traffic::send::{Api, Sender};
+use crate::traffic::{Fleet, Settings};
 use anyhow::{Context as _, Result};
 use aws_config::SdkConfig;
 use indicatif::ProgressBar;
 use myaku::archive::{DynamoDbHeads, Hour, S3Lake};
 use myaku::clock::{Now as _, SystemClock};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// Real MQTT connections; the fleet's devices are spread over them.
 const CONNECTIONS: usize = 8;
+/// Items of a request over HTTP, at most.
+const HTTP_ITEMS: usize = 5;
+/// Of so many answers over HTTP, one is lost, and its request sent again.
+const ANSWERS_PER_LOSS: usize = 10;
 /// Between two looks at what is due.
 const TICK: Duration = Duration::from_millis(10);
 /// For what was sent to be acknowledged.
@@ -119,10 +126,13 @@ pub async fn run(stack: &Stack, options: &Options, progress: &impl Progress) -> 
     progress.stage("sending");
     let started = Instant::now();
     let started_ms = SystemClock.now_ms();
-    let (sending, disturbances) =
-        tokio::join!(send(stack, options, &mut fleet, progress), disturbances(stack, options, started, progress));
+    let (sending, disturbances, cast) = tokio::join!(
+        send(stack, options, &mut fleet, progress),
+        disturbances(stack, options, started, progress),
+        presence::play(stack, options.duration)
+    );
     let (sent, mut traffic, sending_seconds) = sending?;
-    let disturbances = disturbances?;
+    let (disturbances, cast) = (disturbances?, cast?);
     for message in sent.iter().filter(|message| message.planned.repeats.is_none()) {
         if let Some(mishap) = message.planned.mishap {
             *traffic.mishaps.entry(mishap).or_default() += 1;
@@ -133,6 +143,8 @@ pub async fn run(stack: &Stack, options: &Options, progress: &impl Progress) -> 
     stop.send_replace(true);
     let seen = watching.await.context("the watch over the results stopped")?;
 
+    progress.stage("looking who is connected, and who is silent");
+    let presence = presence::look(stack, &cast).await?;
     progress.stage("reading everything back");
     let kinesis = aws_sdk_kinesis::Client::new(&config);
     let s3 = aws_sdk_s3::Client::new(&config);
@@ -155,7 +167,8 @@ pub async fn run(stack: &Stack, options: &Options, progress: &impl Progress) -> 
     };
     progress.stage("comparing");
     let latency = latency::measure(&evidence.sent, &evidence.readings, &seen)?;
-    let verdict = verify(&evidence, &windows);
+    let mut verdict = verify(&evidence, &windows);
+    verdict.broken.extend(presence.broken());
     let throughput = Throughput {
         sending_seconds,
         messages_per_second: evidence.sent.len() as f64 / sending_seconds,
@@ -169,6 +182,7 @@ pub async fn run(stack: &Stack, options: &Options, progress: &impl Progress) -> 
         traffic,
         disturbances,
         verdict,
+        presence,
         audit: evidence.audit,
         throughput,
         latency,
@@ -200,8 +214,9 @@ async fn send(
 ) -> Result<(Vec<Sent>, Traffic, f64)> {
     let broker = stack.endpoints().mqtt;
     let stream = stack.physical_id("IngestStream")?;
-    let sender =
-        Sender::connect((broker.ip().to_string(), broker.port()), CONNECTIONS, &stack.sdk_config(), &stream).await?;
+    let api = api(stack, fleet)?;
+    let broker = (broker.ip().to_string(), broker.port());
+    let sender = Sender::connect(broker, CONNECTIONS, &stack.sdk_config(), &stream, Some(&api)).await?;
     let total = (options.rate * options.duration.as_secs_f64()).round() as usize;
     let mut sent = Vec::with_capacity(total);
     let mut traffic = Traffic::default();
@@ -223,8 +238,26 @@ async fn send(
     let settled = sender.settle(SETTLE).await?;
     traffic.acknowledged = settled.acknowledged;
     traffic.given_up = settled.failed.len();
+    traffic.http_again = settled.http_again;
+    traffic.batches = settled.batches;
+    traffic.batches_again = settled.batches_again;
     traffic.dropped = stack.messages_dropped();
     Ok((sent, traffic, seconds))
+}
+
+/// The HTTP API with a token for all facilities of the fleet.
+fn api(stack: &Stack, fleet: &Fleet) -> Result<Api> {
+    let base = stack.endpoints().http.context("the template has no HTTP API")?;
+    let issuer = stack.issuer().context("the template takes no tokens")?;
+    let facilities: BTreeSet<&str> = fleet.registrations().map(|it| it.facility.as_str()).collect();
+    let claim = |name: &str, default: &str| stack.parameter(name).unwrap_or(default).to_owned();
+    let claims = serde_json::Map::from_iter([
+        ("sub".to_owned(), serde_json::json!("fleet")),
+        ("aud".to_owned(), serde_json::json!(claim("JwtAudience", "myaku"))),
+        (claim("FacilitiesClaim", "facilities"), serde_json::json!(facilities)),
+    ]);
+    let token = Some(issuer.token(claims)?);
+    Ok(Api { url: format!("{base}/v1/messages"), token, items: HTTP_ITEMS, lose_every: ANSWERS_PER_LOSS })
 }
 
 /// Carries out the plan of disturbances.

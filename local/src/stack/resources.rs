@@ -4,7 +4,8 @@ use crate::template::{Resolved, Resource, flag, integer};
 use anyhow::{Context as _, Result, bail};
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TimeToLiveSpecification,
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
+    ScalarAttributeType, TimeToLiveSpecification,
 };
 use aws_sdk_kinesis::types::StreamStatus;
 use serde_json::Value;
@@ -88,12 +89,15 @@ async fn table(resource: &Resource, config: &SdkConfig) -> Result<()> {
         call = call
             .attribute_definitions(AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build()?);
     }
-    for key in list(&resource.properties["KeySchema"]) {
-        let kind = KeyType::from(text(key, "KeyType")?);
-        let name = text(key, "AttributeName")?;
-        call = call.key_schema(KeySchemaElement::builder().attribute_name(name).key_type(kind).build()?);
+    for index in list(&resource.properties["GlobalSecondaryIndexes"]) {
+        let projection = ProjectionType::from(text(&index["Projection"], "ProjectionType")?);
+        let index = GlobalSecondaryIndex::builder()
+            .index_name(text(index, "IndexName")?)
+            .set_key_schema(Some(keys(index)?))
+            .projection(Projection::builder().projection_type(projection).build());
+        call = call.global_secondary_indexes(index.build()?);
     }
-    call.send().await?;
+    call.set_key_schema(Some(keys(&resource.properties)?)).send().await?;
     let expiry = &resource.properties["TimeToLiveSpecification"];
     if flag(&expiry["Enabled"]) {
         let expiry = TimeToLiveSpecification::builder().attribute_name(text(expiry, "AttributeName")?).enabled(true);
@@ -101,6 +105,15 @@ async fn table(resource: &Resource, config: &SdkConfig) -> Result<()> {
         call.time_to_live_specification(expiry.build()?).send().await?;
     }
     Ok(())
+}
+
+/// The keys of a table or an index.
+fn keys(owner: &Value) -> Result<Vec<KeySchemaElement>> {
+    let keys = list(&owner["KeySchema"]).map(|key| {
+        let kind = KeyType::from(text(key, "KeyType")?);
+        Ok(KeySchemaElement::builder().attribute_name(text(key, "AttributeName")?).key_type(kind).build()?)
+    });
+    keys.collect()
 }
 
 fn list(value: &Value) -> impl Iterator<Item = &Value> {

@@ -103,6 +103,27 @@ impl Model {
     }
 }
 
+/// Devices by who sends for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// Apps of people.
+    App,
+    /// Sensors of vital signs.
+    Sensor,
+    /// Sensors of buildings.
+    Facility,
+}
+
+impl Model {
+    const fn family(self) -> Family {
+        match self {
+            Self::BandFormat1 | Self::BandFormat2 | Self::BedFirmware1 | Self::BedFirmware2 => Family::Sensor,
+            Self::Node | Self::Rooms => Family::Facility,
+            Self::AppLog => Family::App,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Device {
     registration: Registration,
@@ -156,6 +177,20 @@ impl Fleet {
             self.repetitions.insert((due_ms, number), message.clone());
         }
         message
+    }
+
+    /// A message of some device of a family, sent at `now_ms`, that nothing befalls; `None` where the family has none.
+    pub fn calm(&mut self, family: Family, now_ms: i64) -> Option<Planned> {
+        let of_family = |device: &Device| device.model.family() == family;
+        let count = self.devices.iter().filter(|device| of_family(device)).count();
+        if count == 0 {
+            return None;
+        }
+        let chosen = self.rng.random_range(0..count);
+        let index = self.devices.iter().enumerate().filter(|(_, device)| of_family(device)).nth(chosen)?.0;
+        let number = self.number;
+        self.number += 1;
+        Some(self.message(number, index, None, now_ms))
     }
 
     /// What befalls the next message of a device: about one message in six.
@@ -253,7 +288,10 @@ impl Device {
             rng.random_range(-200..200)
         };
         let route = match model {
-            Model::Rooms | Model::AppLog => Route::Aggregate,
+            Model::AppLog => Route::Http,
+            // A person's band that speaks through the phone.
+            Model::BandFormat1 if index % 4 == 1 => Route::Http,
+            Model::Rooms => Route::Gateway,
             Model::Node if index.is_multiple_of(2) => Route::Aggregate,
             _ => Route::Mqtt,
         };

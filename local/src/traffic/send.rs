@@ -1,42 +1,82 @@
 //! Sending what the fleet says: over MQTT with real clients, and straight to Kinesis as a producer library does.
 
 mod direct;
+mod http;
 mod mqtt;
 
 pub use direct::Direct;
+pub use http::{Api, Http, Outcome, Request, Told};
 pub use mqtt::Mqtt;
 
-use super::{Planned, Route};
+use super::{Planned, Route, gateway};
 use anyhow::Context as _;
 use aws_config::SdkConfig;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::time::Instant;
 
-/// Both ways of a message, behind one call.
-#[derive(Debug)]
+/// Who hears of messages that are acknowledged: how many, and since when they were due.
+pub type Acknowledged = Arc<dyn Fn(usize, Instant) + Send + Sync>;
+
+/// Messages of a gateway's batch.
+const BATCH: usize = 5;
+/// Of so many batches, one is published twice, as MQTT does where an acknowledgement is lost.
+const BATCHES_PER_REPETITION: usize = 6;
+/// HTTP clients, and how many items wait for them.
+const HTTP_CLIENTS: usize = 4;
+const HTTP_WAITING: usize = 1_000;
+
+/// All ways of a message, behind one call.
 pub struct Sender {
     mqtt: Mqtt,
     direct: Direct,
+    http: Option<Http>,
+    settled: Arc<Mutex<Settled>>,
+    /// Batches that fill, by facility.
+    filling: Mutex<BTreeMap<String, Vec<Planned>>>,
 }
 
 /// What became of all that was handed over.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settled {
-    /// How many messages the broker or the stream has acknowledged.
+    /// How many messages the broker, the stream or the API has acknowledged.
     pub acknowledged: usize,
     /// The numbers of the messages that were given up; the stream may have them all the same.
     pub failed: Vec<usize>,
+    /// Items that were sent again over HTTP.
+    pub http_again: usize,
+    /// Batches of gateways.
+    pub batches: usize,
+    /// Those of them that were published twice.
+    pub batches_again: usize,
 }
 
 impl Sender {
-    /// Connects `connections` MQTT clients to `broker` (host and port), and opens a producer on `stream`.
+    /// Connects `connections` MQTT clients to `broker` (host and port), and opens a producer on `stream`; and clients of
+    /// `api`, without which there is no way over HTTP.
     pub async fn connect(
         broker: (String, u16),
         connections: usize,
         config: &SdkConfig,
         stream: &str,
+        api: Option<&Api>,
     ) -> anyhow::Result<Self> {
         let mqtt = Mqtt::connect(broker, connections).await.context("the MQTT clients cannot connect")?;
-        Ok(Self { mqtt, direct: Direct::open(config, stream) })
+        let settled = Arc::new(Mutex::new(Settled::default()));
+        let told: Told = {
+            let settled = Arc::clone(&settled);
+            Arc::new(move |requests, outcome| {
+                let mut settled = lock(&settled);
+                match outcome {
+                    Outcome::Accepted => settled.acknowledged += requests.len(),
+                    Outcome::Retried(_) => settled.http_again += requests.len(),
+                    Outcome::GivenUp(_) => settled.failed.extend(requests.iter().map(|request| request.number)),
+                }
+            })
+        };
+        let http = api.map(|api| Http::open(api, HTTP_CLIENTS, HTTP_WAITING, &told)).transpose()?;
+        Ok(Self { mqtt, direct: Direct::open(config, stream), http, settled, filling: Mutex::default() })
     }
 
     /// Hands a message over; it waits where the way is full.
@@ -44,15 +84,69 @@ impl Sender {
         match message.route {
             Route::Mqtt => self.mqtt.publish(message).await,
             Route::Aggregate | Route::Record => self.direct.put(message).await,
+            Route::Http => {
+                let http = self.http.as_ref().context("there is no HTTP API")?;
+                http.send(Request { number: message.number, item: message.item(), due: Instant::now() }).await
+            }
+            Route::Gateway => {
+                let full = {
+                    let mut filling = lock(&self.filling);
+                    let batch = filling.entry(message.facility.clone()).or_default();
+                    batch.push(message.clone());
+                    if batch.len() < BATCH {
+                        return Ok(());
+                    }
+                    std::mem::take(batch)
+                };
+                self.publish(&full).await
+            }
         }
+    }
+
+    /// Publishes a gateway's batch, each in another form; now and then twice.
+    async fn publish(&self, messages: &[Planned]) -> anyhow::Result<()> {
+        let Some(first) = messages.first() else { return Ok(()) };
+        let (number, is_repeated) = {
+            let mut settled = lock(&self.settled);
+            settled.batches += 1;
+            let is_repeated = settled.batches.is_multiple_of(BATCHES_PER_REPETITION);
+            settled.batches_again += usize::from(is_repeated);
+            (settled.batches, is_repeated)
+        };
+        let (form, is_gzipped) = gateway::FORMS[number % gateway::FORMS.len()];
+        let payload = gateway::batch(messages, form, is_gzipped);
+        let (id, topic) = (gateway::gateway(&first.facility), gateway::topic(&first.facility));
+        if is_repeated {
+            // What is delivered again is acknowledged once.
+            self.mqtt.publish_as(&id, topic.clone(), payload.clone(), 0, Instant::now()).await?;
+        }
+        self.mqtt.publish_as(&id, topic, payload, messages.len(), Instant::now()).await
     }
 
     /// Waits until everything is acknowledged or given up, for at most `patience`.
     pub async fn settle(self, patience: Duration) -> anyhow::Result<Settled> {
-        let (mqtt, direct) = tokio::join!(self.mqtt.settle(patience), self.direct.settle(patience));
-        let (acknowledged, direct) = (mqtt?, direct?);
-        Ok(Settled { acknowledged: acknowledged + direct.acknowledged, failed: direct.failed })
+        let rest = std::mem::take(&mut *lock(&self.filling));
+        for messages in rest.values() {
+            self.publish(messages).await?;
+        }
+        let http = async {
+            match self.http {
+                Some(http) => http.settle(patience).await,
+                None => Ok(()),
+            }
+        };
+        let (acknowledged, direct, http) = tokio::join!(self.mqtt.settle(patience), self.direct.settle(patience), http);
+        let (acknowledged, direct) = (acknowledged?, direct?);
+        http?;
+        let mut settled = lock(&self.settled).clone();
+        settled.acknowledged += acknowledged + direct.acknowledged;
+        settled.failed.extend(direct.failed);
+        Ok(settled)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

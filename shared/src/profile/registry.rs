@@ -185,6 +185,17 @@ impl<M: MasterData, N: Now> Registry<M, N> {
         Ok(resolved.collect())
     }
 
+    /// The profiles of each of `names`, which may repeat, that can be used. At most one call of the store.
+    pub async fn profiles<'a>(&self, names: &[&'a str]) -> Result<HashMap<&'a str, Arc<Profile>>, RemoteError> {
+        let names: BTreeSet<&'a str> = names.iter().copied().collect();
+        let loaded = self.load(&self.profiles, Kind::Profile, &names).await?;
+        let valid = loaded.into_iter().filter_map(|(name, cached)| match cached {
+            Cached::Valid(profile) => Some((name, profile)),
+            Cached::Invalid(_) | Cached::Absent => None,
+        });
+        Ok(valid.collect())
+    }
+
     /// The entries of `ids`, from the cache where they are fresh enough, else from the store.
     async fn load<'a, T: document::Parse>(
         &self,

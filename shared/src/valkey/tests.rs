@@ -1,6 +1,8 @@
 //! Against a server that is away, and against a real one where the machine has one.
 
 use super::*;
+use crate::presence::watch;
+use crate::presence::watch::redis::RedisWatch;
 use crate::window::DeviceState;
 use crate::window::state::redis::RedisStates;
 use crate::window::state::{Commit, Committed, States as _, Version, conformance};
@@ -127,6 +129,12 @@ async fn state_in_a_real_server_keeps_the_contract() {
 }
 
 #[tokio::test]
+async fn a_watch_in_a_real_server_keeps_the_contract() {
+    let Some(server) = Server::start() else { return };
+    watch::conformance::suite(&RedisWatch::new(server.connection().await), "real").await;
+}
+
+#[tokio::test]
 async fn values_are_kept_for_their_time_and_read_in_the_order_of_the_question() {
     let server = Server::start();
     let connection = server.connection().await;
@@ -174,6 +182,7 @@ async fn a_cluster_keeps_the_same_contract() {
     let settings = Settings { cluster: true, ..Settings::node(&url).unwrap() };
     let connection = Connection::connect(&settings, &sdk()).await.unwrap();
     conformance::suite(&RedisStates::new(connection.clone(), Duration::from_mins(10)), "cluster").await;
+    watch::conformance::suite(&RedisWatch::new(connection.clone()), "cluster").await;
     let entries: Vec<_> = (0..600).map(|n: u32| (format!("key-{n}"), n.to_le_bytes().to_vec())).collect();
     connection.set_many(&entries, Duration::from_mins(1)).await.unwrap();
     let keys: Vec<_> = entries.iter().map(|(key, _)| key.clone()).collect();

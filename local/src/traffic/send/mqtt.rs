@@ -1,14 +1,18 @@
 //! A pool of MQTT clients. A device keeps to one of them, so that its messages arrive in the order of sending.
 
+use super::Acknowledged;
 use crate::traffic::Planned;
 use anyhow::Context as _;
-use rumqttc::{AsyncClient, Event, EventLoop, Incoming, MqttOptions, QoS};
+use rumqttc::{AsyncClient, Event, EventLoop, Incoming, MqttOptions, Outgoing, QoS};
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 /// Messages that wait for the connection before `publish` does.
 const QUEUE: usize = 256;
@@ -17,22 +21,40 @@ const RECONNECT_AFTER: Duration = Duration::from_millis(250);
 /// For the first connection of each client.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const PACKET_BYTES: usize = 256 * 1024;
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// The clients.
 #[derive(Debug)]
 pub struct Mqtt {
-    clients: Vec<AsyncClient>,
+    clients: Vec<Client>,
+    /// The client of a device that has one of its own.
+    own: HashMap<String, usize>,
     loops: Vec<JoinHandle<()>>,
     published: AtomicUsize,
     seen: Arc<Seen>,
 }
 
+/// One client, and what it has published and not yet sent: its event loop sends in the same order.
+#[derive(Debug)]
+struct Client {
+    sender: AsyncClient,
+    waiting: Arc<Mutex<VecDeque<Ticket>>>,
+}
+
+/// A publish: how many messages it carries, and since when they are due.
+#[derive(Clone, Copy, Debug)]
+struct Ticket {
+    messages: usize,
+    due: Instant,
+}
+
 /// What the broker has said, over all connections.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Seen {
     connections: AtomicUsize,
     acknowledged: AtomicUsize,
     changed: Notify,
+    told: Option<Acknowledged>,
 }
 
 impl Mqtt {
@@ -46,17 +68,42 @@ impl Mqtt {
         connections: usize,
         patience: Duration,
     ) -> anyhow::Result<Self> {
-        let seen = Arc::new(Seen::default());
-        let mut pool =
-            Self { clients: Vec::new(), loops: Vec::new(), published: AtomicUsize::new(0), seen: Arc::clone(&seen) };
-        for number in 0..connections {
-            let mut options = MqttOptions::new(format!("fleet-{number}"), broker.0.clone(), broker.1);
-            options.set_keep_alive(Duration::from_secs(30)).set_max_packet_size(PACKET_BYTES, PACKET_BYTES);
-            let (client, events) = AsyncClient::new(options, QUEUE);
-            pool.clients.push(client);
-            pool.loops.push(tokio::spawn(run(events, Arc::clone(&seen))));
+        let options = (0..connections).map(|number| Self::options(format!("fleet-{number}"), &broker)).collect();
+        Self::connect_as(options, patience, None).await
+    }
+
+    /// What a client of this pool connects with, under the id `client_id`.
+    pub fn options(client_id: impl Into<String>, broker: &(String, u16)) -> MqttOptions {
+        let mut options = MqttOptions::new(client_id, broker.0.clone(), broker.1);
+        options.set_keep_alive(KEEP_ALIVE).set_max_packet_size(PACKET_BYTES, PACKET_BYTES);
+        options
+    }
+
+    /// Connects a client with each of `options` and waits until all are in. A device whose id is a client's uses that one.
+    /// `told` hears of what is acknowledged.
+    pub async fn connect_as(
+        options: Vec<MqttOptions>,
+        patience: Duration,
+        told: Option<Acknowledged>,
+    ) -> anyhow::Result<Self> {
+        let seen = Arc::new(Seen { told, ..Seen::default() });
+        let mut pool = Self {
+            clients: Vec::new(),
+            own: HashMap::new(),
+            loops: Vec::new(),
+            published: AtomicUsize::new(0),
+            seen: Arc::clone(&seen),
+        };
+        let wanted = options.len();
+        let broker = options.first().map(MqttOptions::broker_address).context("no client is asked for")?;
+        for options in options {
+            pool.own.insert(options.client_id(), pool.clients.len());
+            let (sender, events) = AsyncClient::new(options, QUEUE);
+            let waiting = Arc::new(Mutex::new(VecDeque::new()));
+            pool.loops.push(tokio::spawn(run(events, Arc::clone(&waiting), Arc::clone(&seen))));
+            pool.clients.push(Client { sender, waiting });
         }
-        seen.wait(patience, |seen| seen.connections.load(Ordering::SeqCst) >= connections)
+        seen.wait(patience, |seen| seen.connections.load(Ordering::SeqCst) >= wanted)
             .await
             .with_context(|| format!("no answer from {}:{}", broker.0, broker.1))?;
         Ok(pool)
@@ -64,11 +111,27 @@ impl Mqtt {
 
     /// Publishes at least once, which MQTT calls quality of service 1.
     pub async fn publish(&self, message: &Planned) -> anyhow::Result<()> {
-        let mut hasher = DefaultHasher::new();
-        message.device.hash(&mut hasher);
-        let client = &self.clients[hasher.finish() as usize % self.clients.len()];
-        client.publish(message.topic(), QoS::AtLeastOnce, false, message.payload.clone()).await?;
-        self.published.fetch_add(1, Ordering::SeqCst);
+        self.publish_as(&message.device, message.topic(), message.payload.clone(), 1, Instant::now()).await
+    }
+
+    /// Publishes `messages` in one payload as `device`, which were due at `due`.
+    pub async fn publish_as(
+        &self,
+        device: &str,
+        topic: String,
+        payload: Vec<u8>,
+        messages: usize,
+        due: Instant,
+    ) -> anyhow::Result<()> {
+        let client = self.own.get(device).copied().unwrap_or_else(|| {
+            let mut hasher = DefaultHasher::new();
+            device.hash(&mut hasher);
+            hasher.finish() as usize % self.clients.len()
+        });
+        let Client { sender, waiting } = &self.clients[client];
+        lock(waiting).push_back(Ticket { messages, due });
+        sender.publish(topic, QoS::AtLeastOnce, false, payload).await?;
+        self.published.fetch_add(messages, Ordering::SeqCst);
         Ok(())
     }
 
@@ -79,13 +142,23 @@ impl Mqtt {
         let acknowledged = self.seen.acknowledged.load(Ordering::SeqCst);
         for client in &self.clients {
             // The connection goes with the process anyway.
-            let _ = client.disconnect().await;
+            let _ = client.sender.disconnect().await;
         }
         for task in &self.loops {
             task.abort();
         }
         settled.with_context(|| format!("the broker acknowledged {acknowledged} of {published} messages"))?;
         Ok(published)
+    }
+}
+
+impl fmt::Debug for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { connections, acknowledged, .. } = self;
+        f.debug_struct("Seen")
+            .field("connections", connections)
+            .field("acknowledged", acknowledged)
+            .finish_non_exhaustive()
     }
 }
 
@@ -107,12 +180,31 @@ impl Seen {
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Drives one connection, and connects again where it breaks; what was not acknowledged is sent again then.
-async fn run(mut events: EventLoop, seen: Arc<Seen>) {
+async fn run(mut events: EventLoop, waiting: Arc<Mutex<VecDeque<Ticket>>>, seen: Arc<Seen>) {
+    // By the packet's id, under which it is sent again too.
+    let mut flying = HashMap::<u16, Ticket>::new();
     loop {
         match events.poll().await {
-            Ok(Event::Incoming(Incoming::PubAck(_))) => {
-                seen.acknowledged.fetch_add(1, Ordering::SeqCst);
+            Ok(Event::Outgoing(Outgoing::Publish(packet))) => {
+                if !flying.contains_key(&packet)
+                    && let Some(ticket) = lock(&waiting).pop_front()
+                {
+                    flying.insert(packet, ticket);
+                }
+                continue;
+            }
+            Ok(Event::Incoming(Incoming::PubAck(ack))) => {
+                if let Some(Ticket { messages, due }) = flying.remove(&ack.pkid) {
+                    seen.acknowledged.fetch_add(messages, Ordering::SeqCst);
+                    if let Some(told) = &seen.told {
+                        told(messages, due);
+                    }
+                }
             }
             Ok(Event::Incoming(Incoming::ConnAck(_))) => {
                 seen.connections.fetch_add(1, Ordering::SeqCst);

@@ -2,18 +2,13 @@
 //!
 //! Redis is a help and nothing more. When it is down, slow, or holds what makes no sense, the store is read.
 
-use super::document::{Key, Stored};
-use super::{LONGEST_USE, MasterData, negative_ms};
-use crate::errors::{RemoteError, chain};
-use crate::valkey::Connection;
+use super::document::{Key, Kind, Stored};
+use super::{LONGEST_USE, MasterData, MasterDataWriter, NotPut, Page, negative_ms};
+use crate::errors::RemoteError;
+use crate::valkey::{Connection, Patience};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-/// How long Redis may take, a cold TLS connection included; a read of DynamoDB takes a hundredth.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// How long it is left alone after a failure, so that a server that is down does not cost each batch its patience.
-const PAUSE_MS: i64 = 10_000;
 /// Begins every key; the number goes up when the value's form changes.
 const PREFIX: &str = "myaku:registry:1:";
 
@@ -22,38 +17,26 @@ pub struct Shared<M> {
     store: M,
     cache: Option<Connection>,
     ttl_ms: i64,
-    paused_until_ms: AtomicI64,
+    patience: Patience,
 }
 
 impl<M: MasterData> Shared<M> {
     /// `store`, with what it said kept in `cache` for `ttl`.
     pub fn new(store: M, cache: Option<Connection>, ttl: Duration) -> Self {
         let ttl_ms = ttl.min(LONGEST_USE).as_millis() as i64;
-        Self { store, cache, ttl_ms, paused_until_ms: AtomicI64::new(i64::MIN) }
+        Self { store, cache, ttl_ms, patience: Patience::new("registry") }
     }
 
     /// Redis, unless there is none or it failed a moment ago.
     fn cache(&self, now_ms: i64) -> Option<&Connection> {
-        self.cache.as_ref().filter(|_| now_ms >= self.paused_until_ms.load(Ordering::Relaxed))
-    }
-
-    /// The value of a call, or nothing and a pause.
-    async fn within_patience<T>(&self, now_ms: i64, call: impl Future<Output = Result<T, RemoteError>>) -> Option<T> {
-        let problem = match tokio::time::timeout(PATIENCE, call).await {
-            Ok(Ok(value)) => return Some(value),
-            Ok(Err(error)) => chain(&error),
-            Err(_) => format!("no answer within {} ms", PATIENCE.as_millis()),
-        };
-        self.paused_until_ms.store(now_ms + PAUSE_MS, Ordering::Relaxed);
-        tracing::warn!(error = problem, pause_ms = PAUSE_MS, "registry goes without Redis for a while");
-        None
+        self.cache.as_ref().filter(|_| !self.patience.is_paused(now_ms))
     }
 
     /// What Redis knows of `keys` that is still young enough.
     async fn recall(&self, keys: &[Key], now_ms: i64) -> HashMap<Key, Stored> {
         let Some(cache) = self.cache(now_ms) else { return HashMap::new() };
         let names: Vec<_> = keys.iter().map(|key| format!("{PREFIX}{key}")).collect();
-        let values = self.within_patience(now_ms, cache.get_many(&names)).await.unwrap_or_default();
+        let values = self.patience.wait(now_ms, cache.get_many(&names)).await.unwrap_or_default();
         let known = keys.iter().zip(values).filter_map(|(key, value)| {
             let stored = decode(&value?)?;
             let age_ms = now_ms - stored.read_ms;
@@ -70,7 +53,7 @@ impl<M: MasterData> Shared<M> {
             let entries: Vec<_> =
                 group.into_iter().map(|(key, stored)| (format!("{PREFIX}{key}"), encode(stored))).collect();
             let ttl = Duration::from_millis(ttl_ms.max(1) as u64);
-            if self.within_patience(now_ms, cache.set_many(&entries, ttl)).await.is_none() {
+            if self.patience.wait(now_ms, cache.set_many(&entries, ttl)).await.is_none() {
                 return;
             }
         }
@@ -92,6 +75,17 @@ impl<M: MasterData> MasterData for Shared<M> {
         self.remember(&read, now_ms).await;
         answer.extend(read);
         Ok(answer)
+    }
+}
+
+/// Behind the cache: what is written is live when its time is over, as everybody's.
+impl<M: MasterDataWriter> MasterDataWriter for Shared<M> {
+    async fn put(&self, documents: &[(Key, String)]) -> Result<(), NotPut> {
+        self.store.put(documents).await
+    }
+
+    async fn list(&self, kind: Kind, after: Option<String>, limit: usize) -> Result<Page, RemoteError> {
+        self.store.list(kind, after, limit).await
     }
 }
 

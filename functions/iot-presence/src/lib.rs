@@ -1,0 +1,116 @@
+//! Keeps who is connected, and tells of devices that have fallen silent.
+//!
+//! Two kinds of invocation: one for each lifecycle event of AWS IoT, and a sweep by schedule. The sweep is level-triggered:
+//! it does what is due by what is stored, whoever failed to do it before, so that no crash and no lost event leaves a
+//! disconnect unsettled, a silence untold, or an incident open.
+
+mod config;
+mod lifecycle;
+mod sweep;
+
+pub use config::Config;
+pub use sweep::{Failed, Sweep};
+
+use myaku::alert::incidents::{Incidents, dynamodb::DynamoDbIncidents};
+use myaku::alert::topic::{Topic, sns::SnsTopic};
+use myaku::clock::{Now, SystemClock};
+use myaku::errors::RemoteError;
+use myaku::presence::EventError;
+use myaku::presence::store::{Presences, dynamodb::DynamoDbPresences};
+use myaku::presence::watch::{Watch, redis::RedisWatch};
+use myaku::profile::registry::{self, MasterData, MasterDataWriter, Registry};
+use myaku::telemetry::{Metric, count};
+use myaku::{aws, valkey};
+use std::time::Duration;
+
+/// What the schedule sends.
+const SWEEP: &str = r#"{"task":"sweep"}"#;
+
+/// What the function works with, made once.
+pub struct Context<P, I, T, W, M, N> {
+    /// Connections.
+    pub presences: P,
+    /// Incidents.
+    pub incidents: I,
+    /// The topic of alerts.
+    pub topic: T,
+    /// By when each device must be heard.
+    pub watch: W,
+    /// Devices and their profiles.
+    pub registry: Registry<M, N>,
+    /// The wall clock.
+    pub clock: N,
+    /// How long after a disconnect a reconnect makes it none.
+    pub grace: Duration,
+}
+
+/// The context of the deployed function.
+pub type Deployed = Context<
+    DynamoDbPresences,
+    DynamoDbIncidents,
+    SnsTopic,
+    RedisWatch,
+    registry::Shared<registry::DynamoDb>,
+    SystemClock,
+>;
+
+/// Why an invocation failed.
+#[derive(Debug, thiserror::Error)]
+pub enum HandleError {
+    /// The event is none that this function knows. It fails again when it is tried again, and ends in the on-failure
+    /// destination.
+    #[error("the event is not known here")]
+    Event(#[from] EventError),
+    /// A store could not be asked.
+    #[error("the event is not stored")]
+    Store(#[from] RemoteError),
+    /// Parts of a sweep.
+    #[error("the sweep is not complete")]
+    Sweep(#[from] Failed),
+}
+
+/// Connects to what `config` names. Nothing is asked yet: a service that is down fails invocations, not the start.
+pub async fn connect(config: &Config) -> Result<Deployed, RemoteError> {
+    let sdk = aws::config().await;
+    let redis = valkey::Connection::connect(&config.redis, &sdk).await?;
+    Ok(Context {
+        presences: DynamoDbPresences::new(&sdk, &config.presence_table, config.kept),
+        incidents: DynamoDbIncidents::new(&sdk, &config.presence_table, config.kept),
+        topic: SnsTopic::new(&sdk, &config.alert_topic),
+        watch: RedisWatch::new(redis.clone()),
+        registry: Registry::connect(&sdk, &config.registry_table, Some(redis), config.registry_ttl),
+        clock: SystemClock,
+        grace: config.grace,
+    })
+}
+
+/// Handles one invocation. `deadline_ms` is its own, in milliseconds since the epoch.
+pub async fn handle<P, I, T, W, M, N>(
+    context: &Context<P, I, T, W, M, N>,
+    event: &[u8],
+    deadline_ms: i64,
+) -> Result<(), HandleError>
+where
+    P: Presences,
+    I: Incidents,
+    T: Topic,
+    W: Watch,
+    M: MasterData + MasterDataWriter,
+    N: Now,
+{
+    let result = if is_sweep(event) {
+        sweep::run(context, deadline_ms).await.map(drop).map_err(HandleError::from)
+    } else {
+        lifecycle::take(context, event).await
+    };
+    count(Metric::Retries, usize::from(result.is_err()));
+    result
+}
+
+fn is_sweep(event: &[u8]) -> bool {
+    let task = |json: &[u8]| serde_json::from_slice::<serde_json::Value>(json).ok();
+    task(event).is_some_and(|event| Some(event) == task(SWEEP.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests;

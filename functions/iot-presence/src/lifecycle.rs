@@ -1,0 +1,34 @@
+//! One lifecycle event, resolved into what is known of its client.
+
+use crate::{Context, HandleError};
+use myaku::clock::Now;
+use myaku::errors::{Remedy, RemoteError};
+use myaku::presence::store::{Presences, Written};
+use myaku::presence::{Lifecycle, observe};
+use myaku::telemetry::{Metric, count};
+
+/// Invocations for one client at the same time are few; each that loses has seen another win.
+const TRIES: usize = 8;
+
+pub(crate) async fn take<P: Presences, I, T, W, M, N: Now>(
+    context: &Context<P, I, T, W, M, N>,
+    event: &[u8],
+) -> Result<(), HandleError> {
+    let now_ms = context.clock.now_ms();
+    let event = Lifecycle::parse(event, now_ms)?;
+    count(Metric::Records, 1);
+    for _ in 0..TRIES {
+        let known = context.presences.get(&event.client_id).await?;
+        let presence = known.as_ref().map(|known| &known.presence);
+        let Some(changed) = observe(presence, &event, now_ms, context.grace) else {
+            count(Metric::Duplicates, 1);
+            return Ok(());
+        };
+        match context.presences.put(&changed, known.map(|known| known.revision)).await? {
+            Written::Done => return Ok(()),
+            Written::Conflict => count(Metric::Conflicts, 1),
+        }
+    }
+    let lost = format!("somebody else wrote {TRIES} times in between");
+    Err(RemoteError::new("store a lifecycle event", Remedy::Retry, lost).into())
+}

@@ -1,0 +1,27 @@
+//! The stores that share the table of connections and incidents, on that table as the template makes it.
+
+use super::resources;
+use crate::servers::{AwsEndpoints, dynamodb};
+use crate::template::{Names, Template};
+use myaku::alert::incidents::{self, dynamodb::DynamoDbIncidents};
+use myaku::presence::store::{self, dynamodb::DynamoDbPresences};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+#[tokio::test]
+async fn connections_and_incidents_live_in_the_table_of_the_template() {
+    let template = Template::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml")).unwrap();
+    let redis = BTreeMap::from([("RedisUrl".to_owned(), "redis://127.0.0.1".to_owned())]);
+    let mut resolved = template.resolve(&redis, &Names::new("myaku", "abc")).unwrap();
+    resolved.resources.retain(|id, _| id == "PresenceTable");
+    let server = dynamodb::start(0).await.unwrap();
+    let config = AwsEndpoints::from([("dynamodb", server.endpoint())]).sdk_config();
+    resources::create(&resolved, &config).await.unwrap();
+    let (table, kept) = (&resolved.resources["PresenceTable"].physical_id, Duration::from_hours(24));
+    // One after the other, in one table: neither sees the other's items.
+    store::conformance::suite(&DynamoDbPresences::new(&config, table, kept), "a").await;
+    incidents::conformance::suite(&DynamoDbIncidents::new(&config, table, kept), "a").await;
+    store::conformance::suite(&DynamoDbPresences::new(&config, table, kept), "b").await;
+    incidents::conformance::suite(&DynamoDbIncidents::new(&config, table, kept), "b").await;
+}

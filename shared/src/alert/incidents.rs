@@ -1,0 +1,80 @@
+//! The port to incidents: the last one of each device, and which are open.
+
+#[cfg(any(test, feature = "testing"))]
+pub mod conformance;
+#[cfg(feature = "dynamodb")]
+pub mod dynamodb;
+pub mod memory;
+
+use super::Incident;
+use crate::errors::RemoteError;
+use std::fmt;
+use std::str::FromStr;
+
+/// Lanes of the open incidents.
+pub const LANES: u8 = 16;
+
+/// A place among the open incidents of a lane, which are ordered by when they were raised.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// When the incident at this place was raised, in milliseconds since the epoch.
+    pub raised_ms: i64,
+    /// Its device.
+    pub device_id: String,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.raised_ms, self.device_id)
+    }
+}
+
+/// A text that is no place.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no place among the incidents")]
+pub struct NoPlace;
+
+impl FromStr for Place {
+    type Err = NoPlace;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (raised_ms, device_id) = text.split_once('#').ok_or(NoPlace)?;
+        Ok(Self { raised_ms: raised_ms.parse().map_err(|_| NoPlace)?, device_id: device_id.to_owned() })
+    }
+}
+
+/// Some open incidents.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// The incidents, by when they were raised.
+    pub incidents: Vec<Incident>,
+    /// Behind which place the next page begins; `None` at the end.
+    pub next: Option<Place>,
+}
+
+/// What became of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// It is there.
+    Done,
+    /// Another incident of the device is there, or this one is over already.
+    Conflict,
+}
+
+/// The port.
+pub trait Incidents: Send + Sync {
+    /// The open incident of each of `device_ids`, in their order.
+    fn open_of(&self, device_ids: &[&str]) -> impl Future<Output = Result<Vec<Option<Incident>>, RemoteError>> + Send;
+
+    /// Keeps an incident: an open one where the device has no other open one, one that is over where it is the device's
+    /// open one. The same write again is done.
+    fn put(&self, incident: &Incident) -> impl Future<Output = Result<Written, RemoteError>> + Send;
+
+    /// At most `limit` open incidents of `lane` behind a place, from the beginning without. It may lag behind the writes.
+    fn open(
+        &self,
+        lane: u8,
+        after: Option<&Place>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Page, RemoteError>> + Send;
+}

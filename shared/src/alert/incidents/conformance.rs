@@ -1,0 +1,81 @@
+//! What every store of incidents does.
+
+use super::{Incident, Incidents, LANES, Place, Written};
+use crate::alert::Cleared;
+use crate::presence::{lane, watch::Expected};
+use std::time::Duration;
+
+const NOW_MS: i64 = 1_795_218_892_020;
+
+fn silence(device_id: &str, by_ms: i64) -> Incident {
+    let expected = Expected { device_id: device_id.to_owned(), by_ms };
+    Incident::silence(&expected, Duration::from_secs(30), Some("home-3"), by_ms + 5_000)
+}
+
+async fn put(store: &impl Incidents, incident: &Incident) -> Written {
+    store.put(incident).await.expect("put")
+}
+
+/// All open incidents of the lane of `device_id` that are of devices beginning with `prefix`, page by page.
+async fn open(store: &impl Incidents, device_id: &str, prefix: &str) -> Vec<Incident> {
+    let (mut all, mut after) = (Vec::new(), None::<Place>);
+    loop {
+        let page = store.open(lane(device_id, LANES), after.as_ref(), 2).await.expect("open");
+        assert!(page.incidents.len() <= 2, "no more than were asked for");
+        all.extend(page.incidents.into_iter().filter(|it| it.device_id.starts_with(prefix)));
+        after = page.next;
+        if after.is_none() {
+            return all;
+        }
+    }
+}
+
+/// Runs all of it against `store`, on devices whose names begin with `prefix` and that have no incident.
+///
+/// # Panics
+/// Where the store does otherwise.
+pub async fn suite(store: &impl Incidents, prefix: &str) {
+    let device = format!("{prefix}-ü #1");
+    assert_eq!(store.open_of(&[&device]).await.expect("open_of"), [None]);
+    let first = silence(&device, NOW_MS);
+    let (_, over) = first.cleared(Cleared::Returned, NOW_MS + 60_000);
+    assert_eq!(put(store, &over).await, Written::Conflict, "what was never raised cannot be cleared");
+
+    assert_eq!(put(store, &first).await, Written::Done);
+    assert_eq!(put(store, &first).await, Written::Done, "the same again is done");
+    assert_eq!(put(store, &silence(&device, NOW_MS + 1)).await, Written::Conflict, "one is open");
+    let found = store.open_of(&["nobody", &device]).await.expect("open_of");
+    assert_eq!(found, [None, Some(first.clone())], "answers come in the order of the question");
+    assert_eq!(open(store, &device, prefix).await, std::slice::from_ref(&first));
+
+    let (_, stranger) = silence(&device, NOW_MS + 1).cleared(Cleared::Returned, NOW_MS + 2);
+    assert_eq!(put(store, &stranger).await, Written::Conflict, "another one is open");
+    assert_eq!(put(store, &over).await, Written::Done);
+    assert_eq!(put(store, &over).await, Written::Done, "the same again is done");
+    assert_eq!(put(store, &first).await, Written::Conflict, "what is over stays over");
+    assert_eq!(store.open_of(&[&device]).await.expect("open_of"), [None]);
+    assert_eq!(open(store, &device, prefix).await, []);
+
+    let nowhere = Incident { facility: None, ..silence(&device, NOW_MS + 90_000) };
+    assert_eq!(put(store, &nowhere).await, Written::Done, "the next one takes the place of one that is over");
+    assert_eq!(open(store, &device, prefix).await, [nowhere]);
+
+    pages(store, prefix).await;
+}
+
+async fn pages(store: &impl Incidents, prefix: &str) {
+    let prefix = format!("{prefix}-pages");
+    let names = (0..).map(|n| format!("{prefix}-{n}"));
+    let devices: Vec<String> = names.filter(|name| lane(name, LANES) == 7).take(5).collect();
+    // Some were raised at the same time.
+    for (device, minute) in devices.iter().zip([4, 1, 2, 2, 3]) {
+        assert_eq!(put(store, &silence(device, NOW_MS - 10_000_000 + minute * 60_000)).await, Written::Done);
+    }
+    let found = open(store, &devices[0], &prefix).await;
+    let mut found: Vec<&str> = found.iter().map(|it| it.device_id.as_str()).collect();
+    assert_eq!((found[0], found[3], found[4]), (devices[1].as_str(), devices[4].as_str(), devices[0].as_str()));
+    found.sort_unstable();
+    let mut devices: Vec<&str> = devices.iter().map(String::as_str).collect();
+    devices.sort_unstable();
+    assert_eq!(found, devices, "each is on one page");
+}

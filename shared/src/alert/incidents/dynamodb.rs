@@ -1,0 +1,176 @@
+//! Incidents in a DynamoDB table, beside the connections: partition key `deviceId`, sort key `item`, which is
+//! `incident#device-silent`. Open ones have the attributes `queue` (`silent#<lane>`) and `dueAt`, the keys of the index
+//! `due`; those that are over are not in it.
+
+use super::{Incident, Incidents, LANES, Page, Place, Written};
+use crate::aws::{incomplete, remote_error};
+use crate::errors::RemoteError;
+use crate::presence::{lane, store::dynamodb::INDEX};
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use std::collections::HashMap;
+use std::time::Duration;
+
+const ITEM: &str = "incident#device-silent";
+/// Reads under way at a time.
+const CONCURRENCY: usize = 32;
+
+type Attributes = HashMap<String, AttributeValue>;
+
+/// Incidents in a table.
+#[derive(Clone, Debug)]
+pub struct DynamoDbIncidents {
+    client: Client,
+    table: String,
+    kept: Duration,
+}
+
+impl DynamoDbIncidents {
+    /// Incidents in `table`. One that is over is forgotten after `kept`.
+    pub fn new(config: &SdkConfig, table: impl Into<String>, kept: Duration) -> Self {
+        Self { client: Client::new(config), table: table.into(), kept }
+    }
+
+    fn operation(&self, call: &str, device_id: &str) -> String {
+        format!("{call} {} {device_id} {ITEM}", self.table)
+    }
+
+    fn attributes(&self, incident: &Incident) -> Attributes {
+        let Incident { id, device_id, facility, since_ms, raised_ms, cleared_ms } = incident;
+        let mut attributes = key(device_id);
+        attributes.insert("incident".to_owned(), text(id));
+        attributes.insert("since".to_owned(), integer(*since_ms));
+        attributes.insert("raisedAt".to_owned(), integer(*raised_ms));
+        attributes.extend(facility.as_ref().map(|facility| ("facility".to_owned(), text(facility))));
+        match cleared_ms {
+            None => {
+                attributes.insert("queue".to_owned(), AttributeValue::S(queue(lane(device_id, LANES))));
+                attributes.insert("dueAt".to_owned(), integer(*raised_ms));
+            }
+            Some(at_ms) => {
+                attributes.insert("clearedAt".to_owned(), integer(*at_ms));
+                let until = at_ms.saturating_add(self.kept.as_millis() as i64) / 1_000;
+                attributes.insert("expiresAt".to_owned(), integer(until));
+            }
+        }
+        attributes
+    }
+
+    async fn get(&self, device_id: &str) -> Result<Option<Incident>, RemoteError> {
+        let request = self.client.get_item().table_name(&self.table).set_key(Some(key(device_id)));
+        let answer = request.consistent_read(true).send().await;
+        let answer = answer.map_err(|error| remote_error(self.operation("GetItem", device_id), error))?;
+        let parsed = answer.item.map(|item| {
+            parse(&item).ok_or_else(|| incomplete(&self.operation("GetItem", device_id), "attributes of an incident"))
+        });
+        parsed.transpose()
+    }
+}
+
+fn queue(lane: u8) -> String {
+    format!("silent#{lane:02}")
+}
+
+fn key(device_id: &str) -> Attributes {
+    [("deviceId".to_owned(), text(device_id)), ("item".to_owned(), text(ITEM))].into()
+}
+
+impl Incidents for DynamoDbIncidents {
+    async fn open_of(&self, device_ids: &[&str]) -> Result<Vec<Option<Incident>>, RemoteError> {
+        let ids: Vec<String> = device_ids.iter().map(|id| (*id).to_owned()).collect();
+        let found = stream::iter(ids).map(|id| {
+            let this = self.clone();
+            async move { Ok(this.get(&id).await?.filter(|incident| incident.cleared_ms.is_none())) }
+        });
+        found.buffered(CONCURRENCY).try_collect().await
+    }
+
+    async fn put(&self, incident: &Incident) -> Result<Written, RemoteError> {
+        // `queue` is there while an incident is open.
+        let condition = if incident.cleared_ms.is_some() {
+            "incident = :id"
+        } else {
+            "attribute_not_exists(deviceId) OR (incident = :id AND attribute_exists(#queue)) \
+             OR (incident <> :id AND attribute_not_exists(#queue))"
+        };
+        let mut put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(self.attributes(incident)))
+            .condition_expression(condition)
+            .expression_attribute_values(":id", text(&incident.id));
+        if incident.cleared_ms.is_none() {
+            put = put.expression_attribute_names("#queue", "queue");
+        }
+        match put.send().await {
+            Ok(_) => Ok(Written::Done),
+            Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
+                Ok(Written::Conflict)
+            }
+            Err(error) => Err(remote_error(self.operation("PutItem", &incident.device_id), error)),
+        }
+    }
+
+    async fn open(&self, lane: u8, after: Option<&Place>, limit: usize) -> Result<Page, RemoteError> {
+        let queue = AttributeValue::S(queue(lane));
+        let start = after.map(|Place { raised_ms, device_id }| {
+            let mut start = key(device_id);
+            start.insert("queue".to_owned(), queue.clone());
+            start.insert("dueAt".to_owned(), integer(*raised_ms));
+            start
+        });
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(INDEX)
+            .key_condition_expression("#queue = :queue")
+            .expression_attribute_names("#queue", "queue")
+            .expression_attribute_values(":queue", queue)
+            .set_exclusive_start_key(start)
+            .limit(i32::try_from(limit.max(1)).unwrap_or(i32::MAX))
+            .send()
+            .await
+            .map_err(|error| remote_error(format!("Query {} {INDEX}", self.table), error))?;
+        let next = answer.last_evaluated_key().and_then(|key| {
+            let raised_ms = key.get("dueAt")?.as_n().ok()?.parse().ok()?;
+            Some(Place { raised_ms, device_id: key.get("deviceId")?.as_s().ok()?.clone() })
+        });
+        // What cannot be read is passed over and told: it must not stop the others.
+        let incidents = answer.items().iter().filter_map(|item| {
+            let incident = parse(item);
+            if incident.is_none() {
+                let device = item.get("deviceId").and_then(|id| id.as_s().ok());
+                tracing::error!(table = self.table, device, "an item of the queue is no incident");
+            }
+            incident
+        });
+        Ok(Page { incidents: incidents.collect(), next })
+    }
+}
+
+fn text(value: &str) -> AttributeValue {
+    AttributeValue::S(value.to_owned())
+}
+
+fn integer(value: i64) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+/// The incident of an item; `None` if an attribute is missing or of another type.
+fn parse(item: &Attributes) -> Option<Incident> {
+    let text = |name: &str| item.get(name)?.as_s().ok().cloned();
+    let integer = |name: &str| item.get(name)?.as_n().ok()?.parse::<i64>().ok();
+    Some(Incident {
+        id: text("incident")?,
+        device_id: text("deviceId")?,
+        facility: text("facility"),
+        since_ms: integer("since")?,
+        raised_ms: integer("raisedAt")?,
+        cleared_ms: integer("clearedAt"),
+    })
+}

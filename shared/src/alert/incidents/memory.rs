@@ -1,0 +1,87 @@
+//! Incidents in memory, for tests and simulations.
+
+use super::{Incident, Incidents, LANES, Page, Place, Written};
+use crate::errors::{Remedy, RemoteError};
+use crate::presence::lane;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+/// Incidents in memory.
+#[derive(Debug, Default)]
+pub struct MemoryIncidents(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    incidents: BTreeMap<String, Incident>,
+    is_down: bool,
+}
+
+impl MemoryIncidents {
+    /// From now on every call fails, or none.
+    pub fn set_down(&self, is_down: bool) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_down = is_down;
+    }
+
+    /// The last incident of each device, by device.
+    pub fn all(&self) -> Vec<Incident> {
+        self.with(|state| state.incidents.values().cloned().collect()).unwrap_or_default()
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&mut State) -> T) -> Result<T, RemoteError> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.is_down {
+            return Err(RemoteError::new("call the incidents", Remedy::Retry, "they are down"));
+        }
+        Ok(f(&mut state))
+    }
+}
+
+impl Incidents for MemoryIncidents {
+    async fn open_of(&self, device_ids: &[&str]) -> Result<Vec<Option<Incident>>, RemoteError> {
+        self.with(|state| {
+            let open = |id: &&str| state.incidents.get(*id).filter(|it| it.cleared_ms.is_none()).cloned();
+            device_ids.iter().map(open).collect()
+        })
+    }
+
+    async fn put(&self, incident: &Incident) -> Result<Written, RemoteError> {
+        self.with(|state| {
+            let there = state.incidents.get(&incident.device_id);
+            let is_fine = match (there, incident.cleared_ms) {
+                (None, None) => true,
+                (None, Some(_)) => false,
+                (Some(there), None) => there.id == incident.id || there.cleared_ms.is_some(),
+                (Some(there), Some(_)) => there.id == incident.id,
+            };
+            // Nothing makes an incident open again.
+            let is_over = there.is_some_and(|there| there.id == incident.id && there.cleared_ms.is_some());
+            if !is_fine || (is_over && incident.cleared_ms.is_none()) {
+                return Written::Conflict;
+            }
+            state.incidents.insert(incident.device_id.clone(), incident.clone());
+            Written::Done
+        })
+    }
+
+    async fn open(&self, of: u8, after: Option<&Place>, limit: usize) -> Result<Page, RemoteError> {
+        self.with(|state| {
+            let place = |it: &Incident| Place { raised_ms: it.raised_ms, device_id: it.device_id.clone() };
+            let open =
+                state.incidents.values().filter(|it| it.cleared_ms.is_none() && lane(&it.device_id, LANES) == of);
+            let mut open: Vec<Incident> =
+                open.filter(|it| after.is_none_or(|after| place(it) > *after)).cloned().collect();
+            open.sort_by_key(place);
+            let is_more = open.len() > limit;
+            open.truncate(limit);
+            Page { next: open.last().map(place).filter(|_| is_more), incidents: open }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[tokio::test]
+    async fn memory_keeps_the_contract() {
+        super::super::conformance::suite(&super::MemoryIncidents::default(), "test").await;
+    }
+}

@@ -1,0 +1,76 @@
+//! The topic in SNS. The attributes `kind`, `state` and `facility` let a subscription filter by them.
+
+use super::{Alert, Topic};
+use crate::aws::remote_error;
+use crate::errors::{Remedy, RemoteError};
+use aws_config::SdkConfig;
+use aws_sdk_sns::Client;
+use aws_sdk_sns::types::MessageAttributeValue;
+
+/// The longest subject of a mail. <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>
+const SUBJECT_MAX: usize = 99;
+
+/// A topic in SNS.
+#[derive(Clone, Debug)]
+pub struct SnsTopic {
+    client: Client,
+    arn: String,
+}
+
+impl SnsTopic {
+    /// The topic of an ARN.
+    pub fn new(config: &SdkConfig, arn: impl Into<String>) -> Self {
+        Self { client: Client::new(config), arn: arn.into() }
+    }
+}
+
+/// What a mail is headed with: "ASCII text that begins with a letter, number, or punctuation mark", without line breaks.
+fn subject(alert: &Alert) -> String {
+    let ascii = |character: char| if character.is_ascii_graphic() || character == ' ' { character } else { '?' };
+    let text = format!("{} {}: {}", alert.kind.name(), alert.state.name(), alert.device_id);
+    text.chars().map(ascii).take(SUBJECT_MAX).collect()
+}
+
+impl Topic for SnsTopic {
+    async fn publish(&self, alert: &Alert) -> Result<(), RemoteError> {
+        let operation = || format!("Publish {} {}", self.arn, alert.key());
+        let no_request =
+            |error: Box<dyn std::error::Error + Send + Sync>| RemoteError::new(operation(), Remedy::GiveUp, error);
+        let json = serde_json::to_string(alert).map_err(|error| no_request(error.into()))?;
+        let mut call = self.client.publish().topic_arn(&self.arn).subject(subject(alert)).message(json);
+        let attributes = [
+            ("kind", Some(alert.kind.name())),
+            ("state", Some(alert.state.name())),
+            ("facility", alert.facility.as_deref()),
+        ];
+        for (name, value) in attributes {
+            let Some(value) = value.filter(|value| !value.is_empty()) else { continue };
+            let value = MessageAttributeValue::builder().data_type("String").string_value(value).build();
+            call = call.message_attributes(name, value.map_err(|error| no_request(error.into()))?);
+        }
+        call.send().await.map(drop).map_err(|error| remote_error(operation(), error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::{Kind, State};
+
+    #[test]
+    fn a_mail_is_headed_in_one_line_of_ascii() {
+        let alert = Alert {
+            id: "0a".to_owned(),
+            state: State::Raised,
+            kind: Kind::DeviceSilent,
+            device_id: format!("bett-ö\n{}", "x".repeat(200)),
+            facility: None,
+            since: 0,
+            at: 1,
+            detail: String::new(),
+        };
+        let subject = subject(&alert);
+        assert!(subject.starts_with("device-silent raised: bett-??xxx"), "{subject}");
+        assert_eq!(subject.len(), SUBJECT_MAX);
+    }
+}
