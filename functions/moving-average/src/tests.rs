@@ -305,7 +305,7 @@ async fn a_zombie_neither_commits_nor_overwrites() {
     // It loaded before the others, and goes on now: its states are the old ones, its rows and commits meet the new.
     zombie.states.port.restore(loaded);
     for row in rows.clone() {
-        zombie.results.port.write(&[Write { row, over: None }]).await.unwrap();
+        zombie.results.port.write(&[Write { row, over: None, revision: 0 }]).await.unwrap();
     }
     let overlaid = Overlaid { old: &zombie.states.port, new: &context.states.port };
     let late = Context {
@@ -317,7 +317,7 @@ async fn a_zombie_neither_commits_nor_overwrites() {
         history_ttl: context.history_ttl,
     };
     for row in rows.clone() {
-        late.results.port.write(&[Write { row, over: None }]).await.unwrap();
+        late.results.port.write(&[Write { row, over: None, revision: 0 }]).await.unwrap();
     }
     let response = handle(&late, &readings("a", 3..6), DEADLINE_MS).await;
     assert_eq!(response.batch_item_failures.len(), 1, "its commit fails");
