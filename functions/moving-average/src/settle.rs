@@ -91,7 +91,9 @@ impl<'a, W: MetricWindows> Part<'a, W> {
                     stored.push((key, (Some(row.position), row.revision)));
                 }
                 Written::Kept(there) => {
-                    if self.is_behind(&key.0, there, row.updated_at) {
+                    // An earlier try of this very record found a loss, and its commit did not come.
+                    let told = there.partial && there.revision > row.revision;
+                    if told || self.is_behind(&key.0, there, row.updated_at) {
                         anew |= self.lose(&key.0, there);
                     }
                     // A partial row of the same record gives way to a whole one, and one from a state that lost the race
@@ -101,13 +103,18 @@ impl<'a, W: MetricWindows> Part<'a, W> {
                     if there.position < row.position || gives_way {
                         self.open.insert(key, (Some(there.position), there.revision));
                     } else {
+                        // A row of an earlier try whose state knew no more than this one is written again, if more is
+                        // found to be lost.
+                        if there.position == row.position && there.base <= self.seen() {
+                            stored.push((key.clone(), (Some(there.position), there.revision)));
+                        }
                         self.open.remove(&key);
                     }
                 }
             }
         }
         if anew {
-            let seen = self.loaded.state.as_ref().and_then(|state| state.position(self.origin.stream));
+            let seen = self.seen();
             let before: BTreeSet<RowKey> = self.advance.changes.iter().map(key).collect();
             self.advance = compute(self.taken, self.windows, self.origin, self.loaded, &self.losses);
             // Rows that went before the loss was known are written again, over themselves.
@@ -118,6 +125,11 @@ impl<'a, W: MetricWindows> Part<'a, W> {
             self.open.extend(due.map(|change| (key(change), (seen, revision(self.loaded, &change.metric)))));
         }
         anew
+    }
+
+    /// The furthest record that the loaded state has taken in.
+    fn seen(&self) -> Option<Position> {
+        self.loaded.state.as_ref().and_then(|state| state.position(self.origin.stream))
     }
 
     /// Notes that a metric has lost what a row was computed from; whether more is lost than was known.
@@ -144,7 +156,7 @@ impl<'a, W: MetricWindows> Part<'a, W> {
     /// since, by other metrics, and this one is behind in its revisions. After a reshard a device can be in
     /// two shards for a moment: a fresh row of the other one is a race, whose loser is delivered again, and no loss.
     fn is_behind(&self, metric: &str, mark: &Mark, now_ms: i64) -> bool {
-        let seen = self.loaded.state.as_ref().and_then(|state| state.position(self.origin.stream));
+        let seen = self.seen();
         let last = self.taken.last().map(|taken| taken.source.position);
         let delivered_again =
             Some(mark.position) > last || self.taken.iter().any(|taken| taken.source.position == mark.position);
