@@ -5,7 +5,9 @@ use crate::function::Deployed;
 use crate::invariants::{Invariant, Violation};
 use crate::ledger::{METRICS, value_of};
 use crate::mapping::{Destination, Running};
-use crate::plan::{Content, DEVICES, Function, NUMBERS, Plan, REFILL, START_MS, Step, Stream, device_time_ms, is_out_of_range};
+use crate::plan::{
+    Content, DEVICES, Function, NUMBERS, Plan, REFILL, START_MS, Step, Stream, device_time_ms, is_out_of_range,
+};
 use crate::world::World;
 use myaku::batch::{Batch, Position, StreamRecord};
 use myaku::clock::Now as _;
@@ -75,7 +77,11 @@ impl<'a> Driver<'a> {
         let mut driver = Self {
             world,
             plan,
-            deployed: [deployed(Function::Archiver)?, deployed(Function::Transform)?, deployed(Function::MovingAverage)?],
+            deployed: [
+                deployed(Function::Archiver)?,
+                deployed(Function::Transform)?,
+                deployed(Function::MovingAverage)?,
+            ],
             destination: Destination::new(world),
             mappings: Vec::new(),
             started: 0,
@@ -101,7 +107,7 @@ impl<'a> Driver<'a> {
         }
         self.world.faults.calm_down();
         self.world.note(format_args!("-- no more faults"));
-        if self.settle().await && self.world.models().averages.lost {
+        if self.settle().await && self.world.models().averages.must_fill_again() {
             self.refill();
             self.settle().await;
         }
@@ -221,7 +227,7 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// After a loss the windows fill again.
+    /// After a loss, or a race between shards, the windows fill again.
     fn refill(&mut self) {
         for number in NUMBERS..NUMBERS + REFILL {
             for device in 0..DEVICES {
@@ -333,7 +339,9 @@ fn record(content: Content, delivery: u32, now_ms: i64) -> (String, Vec<u8>) {
         }
         Content::Stranger => message("stranger".to_owned(), "{}".to_owned()),
         Content::Undecodable { device } => message(format!("device-{device}"), "{".to_owned()),
-        Content::Garbage => (format!("key-{delivery}"), format!("garbage {delivery} at {}", now_ms - START_MS).into_bytes()),
+        Content::Garbage => {
+            (format!("key-{delivery}"), format!("garbage {delivery} at {}", now_ms - START_MS).into_bytes())
+        }
         Content::Line => (format!("log:{delivery}"), format!("{{\"line\":{delivery}}}").into_bytes()),
     }
 }

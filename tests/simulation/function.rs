@@ -104,8 +104,9 @@ impl Invoker for Deployed {
         let world = &self.world;
         let number = world.next_invocation();
         let fate = world.faults.of_invocation(Site::Invocation(self.function, number));
-        let batch: Batch = serde_json::from_slice(&event).map_err(|error| {
-            InvokeError::FunctionError { error_type: "Event".to_owned(), message: error.to_string() }
+        let batch: Batch = serde_json::from_slice(&event).map_err(|error| InvokeError::FunctionError {
+            error_type: "Event".to_owned(),
+            message: error.to_string(),
         })?;
         let batch = Arc::new(batch);
         world.note(format_args!("{:?} {number}: {} {} {fate:?}", self.function, batch.shard, stretch(&batch)));

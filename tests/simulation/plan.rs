@@ -67,7 +67,10 @@ pub(crate) enum Content {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// Puts a record on `ingest`, an aggregate where there are several contents. The stream's clock is off by so much.
-    Put { contents: Vec<Content>, clock_off_ms: i64 },
+    Put {
+        contents: Vec<Content>,
+        clock_off_ms: i64,
+    },
     /// Puts what is no reading on `readings`.
     PutNoReading,
     Wait(u64),
@@ -84,7 +87,10 @@ pub(crate) enum Step {
     /// A second mapping of a function begins.
     SecondMapping(Function, StartingPosition),
     /// The poller of a function dies, and another one goes on where it was or, `back`, from a copy of its progress.
-    CrashPoller { function: Function, back: bool },
+    CrashPoller {
+        function: Function,
+        back: bool,
+    },
     SaveProgress(Function),
     /// A batch in the on-failure destination is sent again, while everything goes on.
     Replay,

@@ -298,12 +298,7 @@ impl PutRecords for Ports {
 }
 
 /// Puts one entry if it is `taken`, and gives the names of the readings in it. `keys` are those of the entries before.
-fn put_entry(
-    world: &World,
-    entry: &Entry,
-    taken: bool,
-    keys: &mut BTreeSet<String>,
-) -> (Outcome, Vec<Name>) {
+fn put_entry(world: &World, entry: &Entry, taken: bool, keys: &mut BTreeSet<String>) -> (Outcome, Vec<Name>) {
     let hash = entry.explicit_hash_key.unwrap_or_else(|| hash_key(&entry.partition_key));
     let arrived_ms = world.clock.now_ms();
     let stream = world.stream(Stream::Readings);
@@ -358,9 +353,8 @@ impl States for Ports {
 
     async fn commit(&self, commits: &[Commit<'_>]) -> Result<Vec<Committed>, RemoteError> {
         let about = commits.iter().map(|commit| commit.device_id).collect::<Vec<_>>().join(" ");
-        let owned = commits.iter().map(|commit| {
-            (commit.device_id.to_owned(), commit.replaces.clone(), commit.state.clone())
-        });
+        let owned =
+            commits.iter().map(|commit| (commit.device_id.to_owned(), commit.replaces.clone(), commit.state.clone()));
         let owned: Vec<(String, Version, _)> = owned.collect();
         let effect = move |world: &World, bits| {
             let mut answers = Vec::new();

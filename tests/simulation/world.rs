@@ -159,9 +159,8 @@ fn master_data() -> MemoryMasterData {
     let metrics: BTreeMap<_, _> = (0..METRICS)
         .map(|metric| (metric_name(metric), json!({"range": {"min": 0, "max": 1e15}, "window": window(metric)})))
         .collect();
-    let fields: Vec<_> = (0..METRICS)
-        .map(|metric| json!({"metric": metric_name(metric), "from": format!("v{metric}")}))
-        .collect();
+    let fields: Vec<_> =
+        (0..METRICS).map(|metric| json!({"metric": metric_name(metric), "from": format!("v{metric}")})).collect();
     let meter = json!({
         "id": "meter",
         "clock": {"trust": "device", "allowedSkewSeconds": 86_400, "allowedDelaySeconds": 86_400},

@@ -43,7 +43,8 @@ impl<'a, W: MetricWindows> Part<'a, W> {
         let losses = BTreeMap::new();
         let advance = compute(taken, windows, origin, loaded, &losses);
         let seen = loaded.state.as_ref().and_then(|state| state.position(origin.stream));
-        let open = advance.changes.iter().map(|change| (key(change), (seen, revision(loaded, &change.metric)))).collect();
+        let open =
+            advance.changes.iter().map(|change| (key(change), (seen, revision(loaded, &change.metric)))).collect();
         Self { device_id, taken, windows, origin, loaded, losses, advance, open }
     }
 

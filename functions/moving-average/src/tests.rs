@@ -1,6 +1,8 @@
 //! The function on ports in memory, with each fault.
 #![allow(clippy::float_cmp, reason = "means of small whole numbers are exact")]
 
+mod loss;
+
 use super::*;
 use myaku::batch::{Batch, StreamRecord};
 use myaku::clock::ManualClock;
@@ -96,7 +98,9 @@ type Test = Context<Fixed, Faulty<MemoryStates>, Faulty<MemoryResults>, MemoryDe
 fn context() -> Test {
     let heart_rate = WindowSpec { history_seconds: Some(60), ..WindowSpec::last(3) };
     Context {
-        windows: Fixed(Metrics([("heart_rate".to_owned(), heart_rate)].into())),
+        windows: Fixed(Metrics(
+            [("heart_rate".to_owned(), heart_rate), ("spo2".to_owned(), WindowSpec::last(3))].into(),
+        )),
         states: Faulty::default(),
         results: Faulty::default(),
         letters: MemoryDeadLetters::new(),

@@ -84,7 +84,8 @@ async fn many_and_odd(port: &(impl Results + ResultsReader), device: &str) {
     let taken = row(device, latest("metric-064"), 9);
     assert_eq!(write(port, &taken, None).await, Written::Stored);
     let rows: Vec<Row> = metrics.iter().map(|metric| row(device, latest(metric), 2)).collect();
-    let writes: Vec<Write> = rows.iter().map(|row| Write { row: row.clone(), over: None, revision: u64::MAX }).collect();
+    let writes: Vec<Write> =
+        rows.iter().map(|row| Write { row: row.clone(), over: None, revision: u64::MAX }).collect();
     let written = port.write(&writes).await.expect("write");
     for (n, written) in written.iter().enumerate() {
         let expected = if n == 64 { Written::Kept(Mark::from(&taken)) } else { Written::Stored };

@@ -5,7 +5,7 @@ use super::Checked;
 use super::readings::Name;
 use crate::invariants::{Invariant, Violation};
 use crate::plan::{DEVICES, NUMBERS, REFILL, Stream, device_time_ms};
-use myaku::batch::{Batch, SequenceNumber};
+use myaku::batch::{Batch, Position, SequenceNumber};
 use myaku::results::{Item, Row};
 use myaku::window::state::Commit;
 use myaku::window::{Average, WindowSpec};
@@ -68,11 +68,16 @@ pub(crate) struct Averages {
     /// States were lost.
     pub(crate) lost: bool,
     /// For a moment after a reshard two shards hold one device. Which of them comes first is open, and a row can lack what
-    /// the other one brought until the loser of the race is delivered again.
+    /// the other one brought: the latest until its window moves on, one of history for good.
     pub(crate) resharded: bool,
 }
 
 impl Averages {
+    /// Whether results are only right when their windows have filled again.
+    pub(crate) const fn must_fill_again(&self) -> bool {
+        self.lost || self.resharded
+    }
+
     /// A reading was put on the stream.
     pub(crate) fn put(&mut self, name: Name) {
         *self.put.entry((name.device, name.metric)).or_default() |= 1 << name.number;
@@ -95,13 +100,13 @@ impl Averages {
             }
             let reading = serde_json::from_slice(record.data).ok();
             if let Some(name) = reading.and_then(|reading| super::name(&reading)) {
-                self.acknowledge(name)?;
+                self.acknowledge(name, record.position)?;
             }
         }
         Ok(())
     }
 
-    fn acknowledge(&mut self, name: Name) -> Checked {
+    fn acknowledge(&mut self, name: Name, position: Position) -> Checked {
         let series = (name.device, name.metric);
         *self.counted.entry(series).or_default() |= 1 << name.number;
         if !self.rows.contains_key(&(series, None)) {
@@ -109,6 +114,9 @@ impl Averages {
             return Err(Violation::new(Invariant::MissingOnlyWhileFlagged, what));
         }
         for ((_, interval), row) in self.rows.iter().filter(|((of, _), _)| *of == series) {
+            if self.lost && row.position > position {
+                continue;
+            }
             self.lacks_nothing(series, *interval, row)?;
         }
         Ok(())
@@ -134,7 +142,9 @@ impl Averages {
             let grows = row.revision > before.revision
                 || (row.revision == before.revision && row.average == before.average)
                 || self.resharded;
-            let later = row.position > before.position || (row.position == before.position && grows);
+            // A batch that finds a loss puts the flag on rows that it wrote before it knew.
+            let flags = self.lost && row.partial && !before.partial;
+            let later = row.position > before.position || (row.position == before.position && grows) || flags;
             if !later || !grows {
                 return wrong(Invariant::RowsNeverGoBack, format!("{row:?} replaces {before:?}"));
             }
@@ -209,7 +219,8 @@ impl Averages {
                     return wrong(format!("{series:?} has no row for {interval:?}"));
                 };
                 let expected = right(series, put, *interval);
-                if counted(&row.average) != Some(expected) && !(row.partial && interval.is_some()) {
+                let excused = interval.is_some() && (row.partial || self.resharded);
+                if counted(&row.average) != Some(expected) && !excused {
                     let expected: Vec<_> = numbers(expected).collect();
                     return wrong(format!("the messages {expected:?} of {series:?} make {row:?}"));
                 }

@@ -34,9 +34,10 @@ impl LakeModel {
             Ok(_) => return wrong(Invariant::OneSlotOneObject, "an object lies outside its slot"),
             Err(problem) => return wrong(Invariant::OneSlotOneObject, &problem),
         };
-        let records = self.records.get(&key.of).map_or(0, |records| {
-            records.iter().filter(|(position, _)| extent.covers(*position)).count() as u64
-        });
+        let records = self
+            .records
+            .get(&key.of)
+            .map_or(0, |records| records.iter().filter(|(position, _)| extent.covers(*position)).count() as u64);
         if records != extent.count {
             let what = format!("an object has {} records where the stream has {records}", extent.count);
             return wrong(Invariant::AnObjectIsContiguous, &what);

@@ -92,9 +92,8 @@ impl Readings {
 
     /// A reading was put on `readings`.
     pub(crate) fn put(&mut self, reading: &Reading) -> Result<Name, Violation> {
-        let name = name(reading).ok_or_else(|| {
-            Violation::new(Invariant::NothingFromNowhere, format!("nobody measured {reading:?}"))
-        })?;
+        let name = name(reading)
+            .ok_or_else(|| Violation::new(Invariant::NothingFromNowhere, format!("nobody measured {reading:?}")))?;
         let made = (reading.id.clone(), reading.at);
         match self.put.get(&name) {
             Some(before) if *before != made => {
@@ -167,7 +166,8 @@ impl Readings {
     /// In the end.
     pub(crate) fn settled(&self) -> Checked {
         let wrong = |what: String| Err(Violation::new(Invariant::NothingFromNowhere, what));
-        let expected: BTreeSet<Name> = self.expected.values().flat_map(|expected| &expected.readings).copied().collect();
+        let expected: BTreeSet<Name> =
+            self.expected.values().flat_map(|expected| &expected.readings).copied().collect();
         let put: BTreeSet<Name> = self.put.keys().copied().collect();
         if expected != put {
             let (missing, foreign): (Vec<_>, Vec<_>) =
