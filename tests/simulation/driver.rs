@@ -89,6 +89,7 @@ impl<'a> Driver<'a> {
             states: HashMap::new(),
             puts: 0,
         };
+        world.models().averages.troubled = plan.trouble > 0;
         for function in Function::ALL {
             driver.start(function, StartingPosition::TrimHorizon, None)?;
         }

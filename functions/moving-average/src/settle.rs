@@ -94,7 +94,7 @@ impl<'a, W: MetricWindows> Part<'a, W> {
                 Written::Kept(there) => {
                     // An earlier try of this very record found a loss, and its commit did not come.
                     let told = there.partial && there.revision > row.revision;
-                    if told || self.is_behind(&key.0, there, row.updated_at) {
+                    if told || self.is_behind(&key.0, there, row) {
                         anew |= self.lose(&key.0, there);
                     }
                     // A partial row of the same record gives way to a whole one, and one from a state that lost the race
@@ -156,12 +156,15 @@ impl<'a, W: MetricWindows> Part<'a, W> {
     /// row's own record, which the state has not seen, is not delivered again either; or the device has come further
     /// since, by other metrics, and this one is behind in its revisions. After a reshard a device can be in
     /// two shards for a moment: a fresh row of the other one is a race, whose loser is delivered again, and no loss.
-    fn is_behind(&self, metric: &str, mark: &Mark, now_ms: i64) -> bool {
+    fn is_behind(&self, metric: &str, mark: &Mark, row: &Row) -> bool {
         let seen = self.seen();
         let last = self.taken.last().map(|taken| taken.source.position);
-        let delivered_again =
-            Some(mark.position) > last || self.taken.iter().any(|taken| taken.source.position == mark.position);
-        let races = mark.shard != self.origin.shard && now_ms.saturating_sub(mark.updated_at) <= INVOCATION_MS_MAX;
+        // What came astray is written at the position that the device had reached, as in an earlier try.
+        let delivered_again = Some(mark.position) > last
+            || mark.position == row.position
+            || self.taken.iter().any(|taken| taken.source.position == mark.position);
+        let races =
+            mark.shard != self.origin.shard && row.updated_at.saturating_sub(mark.updated_at) <= INVOCATION_MS_MAX;
         let unseen = seen < Some(mark.position) || revision(self.loaded, metric) < mark.revision;
         seen < mark.base || (unseen && !delivered_again && !races)
     }

@@ -65,6 +65,8 @@ pub(crate) struct Averages {
     counted: BTreeMap<Series, Numbers>,
     discarded: BTreeSet<SequenceNumber>,
     rows: BTreeMap<(Series, Option<i64>), Row>,
+    /// Invocations fail and die.
+    pub(crate) troubled: bool,
     /// States were lost.
     pub(crate) lost: bool,
     /// For a moment after a reshard two shards hold one device. Which of them comes first is open, and a row can lack what
@@ -114,7 +116,8 @@ impl Averages {
             return Err(Violation::new(Invariant::MissingOnlyWhileFlagged, what));
         }
         for ((_, interval), row) in self.rows.iter().filter(|((of, _), _)| *of == series) {
-            if self.lost && row.position > position {
+            // A row of history that was put in the moment in which a loss was found stays if the invocation died in it.
+            if self.lost && (row.position > position || (interval.is_some() && self.troubled)) {
                 continue;
             }
             self.lacks_nothing(series, *interval, row)?;
@@ -143,7 +146,7 @@ impl Averages {
                 || (row.revision == before.revision && row.average == before.average)
                 || self.resharded;
             // A batch that finds a loss puts the flag on rows that it wrote before it knew.
-            let flags = self.lost && row.partial && !before.partial;
+            let flags = self.lost && row.partial;
             let later = row.position > before.position || (row.position == before.position && grows) || flags;
             if !later || !grows {
                 return wrong(Invariant::RowsNeverGoBack, format!("{row:?} replaces {before:?}"));
@@ -219,7 +222,8 @@ impl Averages {
                     return wrong(format!("{series:?} has no row for {interval:?}"));
                 };
                 let expected = right(series, put, *interval);
-                let excused = interval.is_some() && (row.partial || self.resharded);
+                let died = self.lost && self.troubled;
+                let excused = interval.is_some() && (row.partial || self.resharded || died);
                 if counted(&row.average) != Some(expected) && !excused {
                     let expected: Vec<_> = numbers(expected).collect();
                     return wrong(format!("the messages {expected:?} of {series:?} make {row:?}"));
