@@ -44,6 +44,7 @@ pub(crate) enum Fault {
 
 /// What goes wrong with one invocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each can happen beside the others")]
 pub(crate) struct Fate {
     /// It is refused before it begins.
     pub(crate) throttled: bool,

@@ -34,8 +34,8 @@ struct Environment {
 
 enum Context {
     Archiver(Archiver<Ports, Ports>),
-    Transform(transform::Context<Ports, Ports, Ports, TokioClock>),
-    MovingAverage(moving_average::Context<Registry<Ports, TokioClock>, Ports, Ports, Ports, TokioClock>),
+    Transform(Box<transform::Context<Ports, Ports, Ports, TokioClock>>),
+    MovingAverage(Box<moving_average::Context<Registry<Ports, TokioClock>, Ports, Ports, Ports, TokioClock>>),
 }
 
 impl Environment {
@@ -44,7 +44,7 @@ impl Environment {
         let registry = || Registry::new(ports.clone(), world.clock, DEFAULT_TTL);
         let context = match function {
             Function::Archiver => Context::Archiver(Archiver::new(ports.clone(), ports.clone(), compression)),
-            Function::Transform => Context::Transform(transform::Context {
+            Function::Transform => Context::Transform(Box::new(transform::Context {
                 registry: registry(),
                 readings: Producer::seeded(
                     ports.clone(),
@@ -53,15 +53,15 @@ impl Environment {
                 ),
                 letters: ports.clone(),
                 clock: world.clock,
-            }),
-            Function::MovingAverage => Context::MovingAverage(moving_average::Context {
+            })),
+            Function::MovingAverage => Context::MovingAverage(Box::new(moving_average::Context {
                 windows: registry(),
                 states: ports.clone(),
                 results: ports.clone(),
                 letters: ports.clone(),
                 clock: world.clock,
                 history_ttl: Duration::from_hours(24),
-            }),
+            })),
         };
         Self { ports, context }
     }

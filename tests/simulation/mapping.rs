@@ -18,12 +18,12 @@ struct Reads {
     world: Arc<World>,
     stream: MemoryStream,
     mapping: u32,
-    reads: AtomicU32,
+    count: AtomicU32,
 }
 
 impl Reads {
     fn site(&self) -> Site {
-        Site::Read(self.mapping, self.reads.fetch_add(1, Ordering::Relaxed))
+        Site::Read(self.mapping, self.count.fetch_add(1, Ordering::Relaxed))
     }
 
     fn fails<T>(&self, site: Site, name: &str) -> Result<Option<T>, RemoteError> {
@@ -146,7 +146,7 @@ impl Running {
             world: Arc::clone(world),
             stream: world.stream(stream).clone(),
             mapping: number,
-            reads: AtomicU32::new(0),
+            count: AtomicU32::new(0),
         };
         let discards = Discards(destination.clone(), function);
         let seed = plan.seed ^ u64::from(number);

@@ -174,20 +174,19 @@ fn step(rng: &mut StdRng, sent: &mut Sent, reshards: bool, losses: bool) -> Step
     let stream = if losses || rng.random() { Stream::Ingest } else { Stream::Readings };
     let function = *Function::ALL.choose(rng).unwrap_or(&Function::Archiver);
     match rng.random_range(0..100) {
-        0..50 => put(rng, sent),
-        50..52 => Step::PutNoReading,
-        52..80 => Step::Wait(*[1, 50, 400, 2_000, 9_000].choose(rng).unwrap_or(&1)),
-        80..83 if reshards => Step::Split(stream, rng.random()),
-        83..85 if reshards => Step::Merge(stream, rng.random()),
-        85 if losses => Step::LoseStates,
-        86 if losses => Step::LoseLastStates,
-        87 if losses => Step::SaveStates,
-        88 => Step::LoseHeads,
-        89 => {
+        0..2 => Step::PutNoReading,
+        2..30 => Step::Wait(*[1, 50, 400, 2_000, 9_000].choose(rng).unwrap_or(&1)),
+        30..33 if reshards => Step::Split(stream, rng.random()),
+        33..35 if reshards => Step::Merge(stream, rng.random()),
+        35 if losses => Step::LoseStates,
+        36 if losses => Step::LoseLastStates,
+        37 if losses => Step::SaveStates,
+        38 => Step::LoseHeads,
+        39 => {
             let service = [Service::S3, Service::DynamoDb, Service::Redis, Service::Kinesis];
             Step::Outage(*service.choose(rng).unwrap_or(&Service::S3), rng.random_range(100..20_000))
         }
-        90 => Step::SecondMapping(
+        40 => Step::SecondMapping(
             function,
             match rng.random_range(0..3) {
                 0 => StartingPosition::TrimHorizon,
@@ -195,9 +194,9 @@ fn step(rng: &mut StdRng, sent: &mut Sent, reshards: bool, losses: bool) -> Step
                 _ => StartingPosition::AtTimestamp(START_MS + rng.random_range(0..60_000)),
             },
         ),
-        91..93 => Step::CrashPoller { function, back: rng.random() },
-        93 => Step::SaveProgress(function),
-        94 => Step::Replay,
+        41..43 => Step::CrashPoller { function, back: rng.random() },
+        43 => Step::SaveProgress(function),
+        44 => Step::Replay,
         _ => put(rng, sent),
     }
 }

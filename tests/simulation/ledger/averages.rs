@@ -51,7 +51,7 @@ fn counted(average: &Average) -> Option<Numbers> {
     let sum = (average.mean * f64::from(average.count)).round() as u64;
     let ends = number_of(average.min).zip(number_of(average.max))?;
     let right = sum.count_ones() == average.count
-        && (sum.trailing_zeros(), 63 - sum.leading_zeros()) == (u32::from(ends.0), u32::from(ends.1));
+        && (sum.trailing_zeros(), sum.checked_ilog2()) == (u32::from(ends.0), Some(u32::from(ends.1)));
     right.then_some(sum)
 }
 

@@ -46,7 +46,7 @@ pub(crate) struct Readings {
     /// By position, which no two shards share.
     expected: BTreeMap<Position, Expected>,
     /// Records of `readings` that are none: their letters.
-    no_readings: BTreeMap<Position, Letter>,
+    none: BTreeMap<Position, Letter>,
     /// The readings on the stream, each with its id and time.
     put: BTreeMap<Name, (String, i64)>,
     letters: BTreeMap<Letter, Vec<u8>>,
@@ -78,8 +78,8 @@ impl Readings {
 
     /// What is no reading was given up and put again: its letter is written there, if it was not before.
     pub(crate) fn moved(&mut self, from: Position, to: Position) {
-        if self.no_readings.get(&from).is_some_and(|letter| !self.letters.contains_key(letter)) {
-            self.no_readings.remove(&from);
+        if self.none.get(&from).is_some_and(|letter| !self.letters.contains_key(letter)) {
+            self.none.remove(&from);
         }
         self.no_reading(to);
     }
@@ -87,7 +87,7 @@ impl Readings {
     /// What is no reading was put on `readings`.
     pub(crate) fn no_reading(&mut self, position: Position) {
         let stream = Stream::Readings.name().to_owned();
-        self.no_readings.insert(position, Letter { stream, position, index: None, reason: Reason::NotAMessage });
+        self.none.insert(position, Letter { stream, position, index: None, reason: Reason::NotAMessage });
     }
 
     /// A reading was put on `readings`.
@@ -154,7 +154,7 @@ impl Readings {
 
     /// A batch of `readings` was acknowledged.
     pub(crate) fn taken_in(&self, batch: &Batch) -> Checked {
-        let letters = batch.user_records().filter_map(|record| self.no_readings.get(&record.position));
+        let letters = batch.user_records().filter_map(|record| self.none.get(&record.position));
         match letters.into_iter().find(|letter| !self.letters.contains_key(letter)) {
             Some(missing) => {
                 Err(Violation::new(Invariant::DurableBeforeAcknowledged, format!("{missing:?} is not written")))
@@ -175,7 +175,7 @@ impl Readings {
             return wrong(format!("readings that are missing: {missing:?}, from nowhere: {foreign:?}"));
         }
         let letters = self.expected.values().filter_map(|expected| expected.letter.as_ref());
-        let expected: BTreeSet<&Letter> = letters.chain(self.no_readings.values()).collect();
+        let expected: BTreeSet<&Letter> = letters.chain(self.none.values()).collect();
         let written: BTreeSet<&Letter> = self.letters.keys().collect();
         if expected != written {
             let (missing, foreign): (Vec<_>, Vec<_>) =
