@@ -1,14 +1,22 @@
 //! The command line `myaku`: one module for each command. Commands print; what they do is in the library's modules.
 
+pub mod archive;
+pub mod command;
 pub mod demo;
 pub mod device;
+pub mod env;
 pub mod invoke;
 pub mod local;
 mod place;
 pub mod profile;
 mod progress;
 mod registry;
+pub mod replay;
+pub mod reshard;
 mod state;
+mod times;
+pub mod token;
+pub mod windows;
 
 use place::Place;
 
@@ -16,7 +24,7 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
 /// What is logged where `MYAKU_LOG` says nothing else: the servers' own chatter is of no use to a user.
-pub const DEFAULT_LOG: &str = "warn,rumqttd=off,rumqttc=off,dynoxide=error";
+pub const DEFAULT_LOG: &str = "warn,myaku_local::mail=info,rumqttd=off,rumqttc=off,dynoxide=error";
 
 /// Myaku on one machine, and the tools around it.
 #[derive(Debug, Parser)]
@@ -34,10 +42,25 @@ enum Command {
     Local(local::Args),
     /// Invoke one function against the servers of a running `myaku local`.
     Invoke(invoke::Args),
+    /// Print the variables with which tools, or one function, find a running `myaku local`.
+    Env(env::Args),
+    /// Print a token for the HTTP API of a running `myaku local`.
+    Token(token::Args),
+    /// Prove that the lake is whole, and read it.
+    Archive(archive::Args),
+    /// Send again what failed, or a stretch of the lake.
+    Replay(replay::Args),
+    /// The windows of the moving averages.
+    State(windows::Args),
     /// Check, put, list and show device profiles.
     Profile(profile::Args),
     /// Put, import and list devices.
     Device(device::Args),
+    /// Look at a stream's shards, plan for them, change them.
+    Reshard(reshard::Args),
+    /// Put, list and cancel what waits for devices that only call in.
+    #[command(name = "command")]
+    Pending(command::Args),
 }
 
 /// Runs one command; the exit code is its verdict, an error is its failure to reach one.
@@ -46,8 +69,15 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => Box::pin(demo::run(args)).await,
         Command::Local(args) => local::run(args).await,
         Command::Invoke(args) => invoke::run(args).await,
+        Command::Env(args) => env::run(&args),
+        Command::Token(args) => token::run(args).await,
+        Command::Archive(args) => Box::pin(archive::run(args)).await,
+        Command::Replay(args) => Box::pin(replay::run(args)).await.map(|()| ExitCode::SUCCESS),
+        Command::State(args) => Box::pin(windows::run(args)).await,
         Command::Profile(args) => profile::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Device(args) => device::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Reshard(args) => Box::pin(reshard::run(args)).await.map(|()| ExitCode::SUCCESS),
+        Command::Pending(args) => command::run(args).await.map(|()| ExitCode::SUCCESS),
     }
 }
 

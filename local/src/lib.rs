@@ -4,11 +4,17 @@
 //! wire protocol, and the functions are their own binaries behind the Lambda Runtime API. `demo` sends real traffic
 //! through it and holds the promises against what came out.
 
+pub mod audit;
 pub mod cli;
 pub mod demo;
 pub mod event_source;
 pub mod function;
+pub mod http_api;
 pub mod iot;
+pub mod rebuild;
+pub mod replay;
+pub mod schedule;
+pub mod selection;
 pub mod servers;
 pub mod stack;
 pub mod template;

@@ -10,6 +10,7 @@
 //! shard, because the event source mapping has one lane and no filter.
 
 mod archiver;
+pub mod audit;
 mod extent;
 #[cfg(any(test, feature = "testing"))]
 pub mod faults;
@@ -22,14 +23,14 @@ mod plan;
 mod read;
 mod slot;
 
-pub use archiver::{ArchiveError, Archived, Archiver, Stopped};
+pub use archiver::{ArchiveError, Archived, Archiver, Stopped, noted_format};
 pub use extent::{Extent, Metadata};
-pub use heads::{Head, Heads, MemoryHeads};
+pub use heads::{Head, Heads, HeadsReader, MemoryHeads};
 pub use lake::{Lake, MemoryLake, Put, Stored};
 pub use line::ParseLineError;
 pub use object::{Compression, CompressionError, Encoded, Format};
 pub use read::{LakeRecord, ReadError, list, read, read_object};
-pub use slot::{Hour, ObjectKey, ParseKeyError, ShardHour, Slot};
+pub use slot::{Hour, ObjectKey, ParseKeyError, ShardHour, Slot, hour_prefix};
 
 #[cfg(feature = "dynamodb")]
 pub use heads::DynamoDbHeads;

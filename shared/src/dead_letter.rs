@@ -3,6 +3,7 @@
 //! A letter's key is made of its reason and its record's place in the stream, never of when or by whom it was
 //! written: a redelivered batch writes the same objects again, and letters can be listed by reason and time.
 
+mod key;
 mod memory;
 #[cfg(feature = "s3")]
 mod s3;
@@ -11,17 +12,18 @@ mod wire;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 
+pub use key::LetterKey;
 pub use memory::MemoryDeadLetters;
 #[cfg(feature = "s3")]
 pub use s3::S3DeadLetters;
 pub use wire::NotALetter;
 
+use crate::archive::Hour;
 use crate::batch::Position;
 use crate::errors::{Remedy, RemoteError};
 use futures::{StreamExt as _, stream};
-use jiff::{Timestamp, tz::Offset};
 use serde::{Deserialize, Serialize};
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 /// Where letters stand in their bucket.
 pub const PREFIX: &str = "dead-letters/";
@@ -128,21 +130,15 @@ impl DeadLetter {
     /// `dead-letters/reason=<reason>/stream=<stream>/dt=YYYY-MM-DD/hh=HH/<shard>/<position>[-<index>].json`, with the
     /// time of arrival in UTC.
     pub fn key(&self) -> String {
-        let arrived = Offset::UTC.to_datetime(Timestamp::from_millisecond(self.arrived_ms).unwrap_or_default());
-        let mut key = format!(
-            "{PREFIX}reason={}/stream={}/dt={}/hh={:02}/{}/{}",
-            self.reason,
-            self.stream,
-            arrived.date(),
-            arrived.hour(),
-            self.shard,
-            self.position
-        );
-        if let Some(index) = self.index {
-            let _ = write!(key, "-{index:04}");
-        }
-        key.push_str(".json");
-        key
+        let key = LetterKey {
+            reason: self.reason,
+            stream: self.stream.clone(),
+            hour: Hour::of(self.arrived_ms),
+            shard: self.shard.clone(),
+            position: self.position,
+            index: self.index,
+        };
+        key.to_string()
     }
 }
 

@@ -123,6 +123,11 @@ impl Profile {
         self.metric(metric)?.window.as_ref()
     }
 
+    /// Which clock its devices' messages are placed by, and how far it is trusted.
+    pub const fn clock(&self) -> &ClockRule {
+        &self.clock
+    }
+
     /// How often such a device is heard. [`Metric::expected_interval`] has it for a metric.
     pub const fn expected_interval(&self) -> Option<Duration> {
         self.expected_interval

@@ -4,6 +4,7 @@
 
 mod average;
 mod device;
+pub mod rebuild;
 mod series;
 mod spec;
 pub mod state;

@@ -1,6 +1,10 @@
 //! End-to-end tests: adapters against their servers, and the whole template with its own binaries.
 
+mod audit;
+mod autoscaler;
+mod bring_back;
 mod conformance;
 mod lake;
 mod master_data;
 mod pipeline;
+mod ways_in;

@@ -1,13 +1,13 @@
 //! What is to be made durable for a stretch of records: pure, once the devices are known.
 
-use crate::intake::{Content, Problem, Taken};
+use crate::intake::Taken;
 use myaku::batch::Batch;
 use myaku::dead_letter::{DeadLetter, Reason};
-use myaku::message::Message;
+use myaku::intake::Problem;
+use myaku::profile::Decoded;
 use myaku::profile::registry::Resolved;
 use myaku::stream::Item;
 use myaku::telemetry::{Metric, count, observe};
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 /// Items and letters, each with the index of the Kinesis record that it came from, ascending.
@@ -28,46 +28,21 @@ pub(crate) fn decode(batch: &Batch, stretch: &[Taken<'_>], resolved: &HashMap<&s
     let mut work = Work::default();
     for taken in stretch {
         work.sizes.push((taken.record, taken.source.data.len()));
-        match &taken.content {
-            Content::Neither(problem) => work.refuse(batch, taken, None, None, problem),
-            Content::Message(message) => work.decode(batch, taken, message, resolved.get(message.device_id.as_str())),
-            Content::Foreign(message, problem) => match resolved.get(message.device_id.as_str()) {
-                None | Some(Resolved::UnknownDevice) => work.refuse(batch, taken, None, None, problem),
-                known => work.decode(batch, taken, message, known),
-            },
+        let resolved = taken.content.device_id().and_then(|id| resolved.get(id));
+        match taken.content.decode(resolved, taken.source.arrived_ms) {
+            Ok(decoded) => work.take(batch, taken, decoded),
+            Err((device_id, problem)) => work.refuse(batch, taken, device_id, None, &problem),
         }
     }
     work
 }
 
 impl Work {
-    fn decode(&mut self, batch: &Batch, taken: &Taken<'_>, message: &Message, resolved: Option<&Resolved>) {
-        let id = &message.device_id;
-        let (device, profile) = match resolved {
-            Some(Resolved::Known(device, profile)) => (device, profile),
-            unusable => {
-                let (reason, detail) = match unusable {
-                    Some(Resolved::InvalidDevice(problems)) => (Reason::InvalidDevice, problems.to_string()),
-                    Some(Resolved::InvalidProfile(problems)) => (Reason::InvalidProfile, problems.to_string()),
-                    Some(Resolved::UnknownProfile(name)) => {
-                        (Reason::UnknownProfile, format!("device {id:?} has the profile {name:?}, which is not there"))
-                    }
-                    _ => (Reason::UnknownDevice, format!("device {id:?} is not registered")),
-                };
-                return self.refuse(batch, taken, Some(id), None, &Problem { reason, detail });
-            }
-        };
-        // Where a device stands is the registry's to say, if it says so.
-        let message = match &device.facility {
-            Some(facility) if *facility != message.facility => {
-                Cow::Owned(Message { facility: facility.clone(), ..message.clone() })
-            }
-            _ => Cow::Borrowed(message),
-        };
-        let decoded = profile.decode(&message, taken.source.arrived_ms);
+    fn take(&mut self, batch: &Batch, taken: &Taken<'_>, decoded: Decoded) {
+        let id = taken.content.device_id();
         for (index, rejected) in (0..).zip(decoded.rejected) {
             let problem = Problem { reason: rejected.reason, detail: rejected.detail };
-            self.refuse(batch, taken, Some(id), Some(index), &problem);
+            self.refuse(batch, taken, id, Some(index), &problem);
         }
         for reading in decoded.readings {
             match serde_json::to_vec(&reading) {
@@ -79,7 +54,7 @@ impl Work {
                 // A reading is texts and finite numbers, which JSON can say. Should it not, it is not lost.
                 Err(error) => {
                     let problem = Problem { reason: Reason::Undecodable, detail: error.to_string() };
-                    self.refuse(batch, taken, Some(id), None, &problem);
+                    self.refuse(batch, taken, id, None, &problem);
                 }
             }
         }

@@ -1,8 +1,7 @@
 //! A batch's user records, read as far as that goes without knowing any device.
 
 use myaku::batch::{Batch, UserRecord};
-use myaku::dead_letter::Reason;
-use myaku::message::Message;
+use myaku::intake::Content;
 
 /// One user record, read.
 pub(crate) struct Taken<'a> {
@@ -14,22 +13,6 @@ pub(crate) struct Taken<'a> {
     pub(crate) content: Content,
 }
 
-/// What a user record is.
-pub(crate) enum Content {
-    /// A message of a device.
-    Message(Message),
-    /// A record of another form, whose source may be known to the registry; the problem counts if it is not.
-    Foreign(Message, Problem),
-    /// Neither.
-    Neither(Problem),
-}
-
-/// Why a record is no message.
-pub(crate) struct Problem {
-    pub(crate) reason: Reason,
-    pub(crate) detail: String,
-}
-
 /// All user records of a batch, in the stream's order.
 pub(crate) struct Intake<'a>(Vec<Taken<'a>>);
 
@@ -37,16 +20,7 @@ impl<'a> Intake<'a> {
     /// Reads all of `batch`. Nothing in it can fail this.
     pub(crate) fn parse(batch: &'a Batch) -> Self {
         let taken = batch.user_records().map(|source| {
-            let content = match Message::parse(source.data) {
-                Ok(message) => Content::Message(message),
-                Err(error) => {
-                    let problem = Problem { reason: error.reason(), detail: error.to_string() };
-                    match Message::foreign(source.partition_key, source.position, source.arrived_ms, source.data) {
-                        Some(message) => Content::Foreign(message, problem),
-                        None => Content::Neither(problem),
-                    }
-                }
-            };
+            let content = Content::of(&source);
             Taken { record: source.record, source, content }
         });
         Self(taken.collect())
@@ -54,11 +28,7 @@ impl<'a> Intake<'a> {
 
     /// The ids of the devices and sources that must be known.
     pub(crate) fn devices(&self) -> Vec<&str> {
-        let ids = self.0.iter().filter_map(|taken| match &taken.content {
-            Content::Message(message) | Content::Foreign(message, _) => Some(message.device_id.as_str()),
-            Content::Neither(_) => None,
-        });
-        ids.collect()
+        self.0.iter().filter_map(|taken| taken.content.device_id()).collect()
     }
 
     /// The records in stretches of some `size`. A Kinesis record is never cut, since an answer can only name a whole one.

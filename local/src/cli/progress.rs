@@ -73,6 +73,14 @@ impl Progress for Bar {
     }
 }
 
+/// A bar that counts `what`, on a terminal only, and on standard error.
+pub(super) fn counting(what: &str) -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    bar.set_style(style(&format!("{{spinner}} {{msg}} {{bar:30}} {{pos}}/{{len}} {what}, {{per_sec}}, {{eta}} left")));
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
+}
+
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
 }

@@ -1,11 +1,13 @@
-//! What a run leaves behind, read back with parsers of its own: the code under test is no witness.
+//! What a run leaves behind, read back with parsers of its own: the code under test is no witness. Of the lake it is the
+//! audit that tells, as it does in production.
 
 pub mod aggregate;
-pub mod lake;
 pub mod letters;
+mod objects;
 pub mod results;
 pub mod stream;
 
+use crate::audit;
 use crate::traffic::Planned;
 use base64::Engine as _;
 use serde::Deserialize;
@@ -19,8 +21,8 @@ pub struct Evidence {
     pub sent: Vec<Sent>,
     /// The user records of the stream of messages, aggregates taken apart.
     pub stream: Vec<stream::Record>,
-    /// The lines of the lake.
-    pub lake: Vec<lake::Line>,
+    /// What the audit says of the lake, held against the stream.
+    pub audit: audit::Report,
     /// The user records of the stream of readings.
     pub readings: Vec<stream::Record>,
     /// The first and last hash key of each shard of that stream.

@@ -3,6 +3,7 @@
 use super::disturb::Disturbance;
 use super::latency::Latency;
 use super::verify::Verdict;
+use crate::audit;
 use crate::traffic::{Mishap, Route};
 use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
 use serde::Serialize;
@@ -26,8 +27,8 @@ pub struct Report {
     /// Whether the promises were kept.
     #[serde(flatten)]
     pub verdict: Verdict,
-    /// The lake's objects, and their size in bytes.
-    pub lake: Lake,
+    /// What the audit says of the lake.
+    pub audit: audit::Report,
     /// How fast it was.
     pub throughput: Throughput,
     /// How long it took.
@@ -67,16 +68,6 @@ impl Traffic {
     }
 }
 
-/// The lake's size.
-#[derive(Clone, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Lake {
-    /// Objects.
-    pub objects: usize,
-    /// Bytes as they are stored.
-    pub bytes: u64,
-}
-
 /// How fast it was.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -94,7 +85,8 @@ pub struct Throughput {
 impl Report {
     /// The report as text with tables.
     pub fn to_text(&self) -> String {
-        let sections = [self.flow(), self.letters(), self.times(), self.disturbances(), self.next()];
+        let sections =
+            [self.flow(), self.letters(), self.times(), self.disturbances(), self.next(), self.audit.to_text()];
         let mut text = sections.join("\n\n");
         text.push_str("\n\n");
         if self.ok {
@@ -129,12 +121,14 @@ impl Report {
             format!("{} given up by a producer, {} dropped by the rules", traffic.given_up, traffic.dropped),
         );
         row("on the stream", archive.on_stream, format!("{} delivered again", archive.delivered_again));
-        let stored =
-            format!("{} objects, {} KiB", grouped(self.lake.objects), grouped(self.lake.bytes as usize / 1024));
+        let stored = format!(
+            "{} objects, {} KiB",
+            grouped(self.audit.objects as usize),
+            grouped(self.audit.bytes as usize / 1024)
+        );
         row("archived", archive.archived, stored);
         row("lost", archive.lost + archive.not_on_stream, verdict(archive.lost + archive.not_on_stream));
-        row("archived twice", archive.archived_twice, verdict(archive.archived_twice));
-        row("archived wrongly", archive.altered + archive.invented, verdict(archive.altered + archive.invented));
+        row("found by the audit", archive.findings.len(), verdict(archive.findings.len()));
         let repeated = format!(
             "of {} expected; {} repeated, counted once; {} astray in a reshard",
             grouped(readings.expected),

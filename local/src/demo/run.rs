@@ -1,14 +1,19 @@
 //! A run: registry, traffic and disturbances, then quiet, then the evidence.
 
 use super::disturb::{self, Disturbance};
-use super::evidence::{Evidence, Sent, lake, letters, results, stream};
+use super::evidence::{Evidence, Sent, letters, results, stream};
 use super::latency::{self, Seen};
 use super::registry;
-use super::report::{Lake, Report, Throughput, Traffic};
+use super::report::{Report, Throughput, Traffic};
 use super::verify::{Windows, verify};
+use crate::audit;
+use crate::event_source::kinesis::KinesisSource;
 use crate::stack::Stack;
 use crate::traffic::{Fleet, Settings, send::Sender};
 use anyhow::{Context as _, Result};
+use aws_config::SdkConfig;
+use indicatif::ProgressBar;
+use myaku::archive::{DynamoDbHeads, Hour, S3Lake};
 use myaku::clock::{Now as _, SystemClock};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -26,8 +31,11 @@ const QUIET: Duration = Duration::from_mins(3);
 /// another's to read.
 const QUIET_LOOKS: u32 = 6;
 const QUIET_TICK: Duration = Duration::from_millis(500);
+/// The stream cuts its times to whole seconds: what is sent at the hour may have arrived before it.
+const CLOCK_MS: i64 = 2_000;
+/// Objects that the audit fetches at a time.
+const AUDIT_CONCURRENCY: usize = 16;
 /// Where objects stand in their buckets.
-const RAW: &str = "raw/";
 const DEAD_LETTERS: &str = "dead-letters/";
 
 /// What a run is made of.
@@ -73,6 +81,7 @@ struct Names {
     ingest: String,
     readings: String,
     lake: String,
+    heads: String,
     letters: String,
     registry: String,
     results: String,
@@ -84,6 +93,7 @@ impl Names {
             ingest: stack.physical_id("IngestStream")?,
             readings: stack.physical_id("ReadingsStream")?,
             lake: stack.physical_id("LakeBucket")?,
+            heads: stack.physical_id("HeadsTable")?,
             letters: stack.physical_id("DeadLetterBucket")?,
             registry: stack.physical_id("RegistryTable")?,
             results: stack.physical_id("ResultsTable")?,
@@ -108,6 +118,7 @@ pub async fn run(stack: &Stack, options: &Options, progress: &impl Progress) -> 
 
     progress.stage("sending");
     let started = Instant::now();
+    let started_ms = SystemClock.now_ms();
     let (sending, disturbances) =
         tokio::join!(send(stack, options, &mut fleet, progress), disturbances(stack, options, started, progress));
     let (sent, mut traffic, sending_seconds) = sending?;
@@ -125,17 +136,18 @@ pub async fn run(stack: &Stack, options: &Options, progress: &impl Progress) -> 
     progress.stage("reading everything back");
     let kinesis = aws_sdk_kinesis::Client::new(&config);
     let s3 = aws_sdk_s3::Client::new(&config);
-    let (ingest, readings, lake, letters, results) = tokio::try_join!(
+    let (ingest, readings, letters, results) = tokio::try_join!(
         stream::read(&kinesis, &names.ingest),
         stream::read(&kinesis, &names.readings),
-        lake::read(&s3, &names.lake, RAW),
         letters::read(&s3, &names.letters, DEAD_LETTERS),
         results::scan(&dynamodb, &names.results),
     )?;
+    progress.stage("auditing the lake");
+    let audit = Box::pin(audit_lake(&config, &names, started_ms)).await?;
     let evidence = Evidence {
         sent,
         stream: ingest.records,
-        lake: lake.lines,
+        audit,
         readings: readings.records,
         readings_ranges: readings.ranges,
         letters,
@@ -157,11 +169,26 @@ pub async fn run(stack: &Stack, options: &Options, progress: &impl Progress) -> 
         traffic,
         disturbances,
         verdict,
-        lake: Lake { objects: lake.objects, bytes: lake.bytes },
+        audit: evidence.audit,
         throughput,
         latency,
         where_next: Vec::new(),
     })
+}
+
+/// Audits the lake as `myaku archive audit` does. Nothing is left to do, so everything must be in it.
+async fn audit_lake(config: &SdkConfig, names: &Names, started_ms: i64) -> Result<audit::Report> {
+    let options = audit::Options {
+        stream: names.ingest.clone(),
+        hours: Hour::of(started_ms - CLOCK_MS)..=Hour::of(SystemClock.now_ms() + CLOCK_MS),
+        archived_ms: i64::MAX,
+        held_since_ms: 0,
+        concurrency: AUDIT_CONCURRENCY,
+    };
+    let lake = S3Lake::new(config, &names.lake);
+    let heads = DynamoDbHeads::new(config, &names.heads);
+    let source = KinesisSource::new(config, &names.ingest);
+    audit::audit(&lake, &heads, Some(&source), &options, &ProgressBar::hidden()).await
 }
 
 /// Sends at the rate that was asked for. What was sent, how, and for how many seconds.
@@ -229,7 +256,7 @@ async fn quiet(stack: &Stack, progress: &impl Progress) -> Result<f64> {
     let mut looks = 0;
     while looks < QUIET_LOOKS {
         let status = stack.mapping_status();
-        if status.iter().all(|mapping| mapping.idle && mapping.lag == 0) {
+        if status.iter().all(|mapping| mapping.idle && mapping.lag == 0) && stack.asynchronous_pending() == 0 {
             looks += 1;
         } else {
             looks = 0;

@@ -9,6 +9,7 @@ use myaku::aws::{incomplete, remote_error};
 use myaku::batch::StreamRecord;
 use myaku::clock::{Now as _, SystemClock};
 use myaku::errors::RemoteError;
+use std::time::Duration;
 
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,15 @@ impl KinesisSource {
     /// The stream called `stream`, at the endpoint and with the credentials of `config`.
     pub fn new(config: &SdkConfig, stream: impl Into<String>) -> Self {
         Self { client: Client::new(config), stream: stream.into() }
+    }
+
+    /// For how long the stream holds a record.
+    pub async fn retention(&self) -> Result<Duration, RemoteError> {
+        let operation = || format!("DescribeStreamSummary {}", self.stream);
+        let output = self.client.describe_stream_summary().stream_name(&self.stream).send().await;
+        let summary = output.map_err(|error| remote_error(operation(), error))?.stream_description_summary;
+        let hours = summary.and_then(|summary| u64::try_from(summary.retention_period_hours).ok());
+        hours.map(Duration::from_hours).ok_or_else(|| incomplete(&operation(), "RetentionPeriodHours"))
     }
 
     async fn iterator(&self, shard: &str, at: &ReadFrom) -> Result<String, RemoteError> {

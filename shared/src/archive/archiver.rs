@@ -2,7 +2,7 @@
 
 use super::plan::{self, Task};
 use super::slot::stream_prefix;
-use super::{Compression, Encoded, Extent, Head, Heads, Lake, ObjectKey, Put, ShardHour, Slot, Stored};
+use super::{Compression, Encoded, Extent, Format, Head, Heads, Lake, ObjectKey, Put, ShardHour, Slot, Stored};
 use crate::batch::{Batch, Position, UserRecord};
 use crate::errors::{self, RemoteError};
 use bytes::Bytes;
@@ -142,7 +142,7 @@ impl<L: Lake, H: Heads> Archiver<L, H> {
         if let Some(known) = self.streams.lock().unwrap_or_else(PoisonError::into_inner).get(stream) {
             return Ok(*known);
         }
-        let key = format!("{}{FORMAT_NAME}", stream_prefix(stream));
+        let key = format_key(stream);
         let wanted = self.compression;
         let name = wanted.format().name();
         let mut note = self.lake.get(&key).await?;
@@ -154,8 +154,7 @@ impl<L: Lake, H: Heads> Archiver<L, H> {
             };
         }
         let note = note.ok_or_else(|| ArchiveError::Flickers(key.clone()))?;
-        let format = std::str::from_utf8(&note.body).ok().and_then(|text| text.trim().parse().ok());
-        let format = format.ok_or_else(|| ArchiveError::Foreign { key, problem: "it names no format".to_owned() })?;
+        let format = format_of(key, &note)?;
         let compression = if format == wanted.format() {
             wanted
         } else {
@@ -165,6 +164,23 @@ impl<L: Lake, H: Heads> Archiver<L, H> {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner).insert(stream.to_owned(), compression);
         Ok(compression)
     }
+}
+
+/// The key of the note that says in which format a stream's objects are.
+fn format_key(stream: &str) -> String {
+    format!("{}{FORMAT_NAME}", stream_prefix(stream))
+}
+
+fn format_of(key: String, note: &Stored) -> Result<Format, ArchiveError> {
+    let format = std::str::from_utf8(&note.body).ok().and_then(|text| text.trim().parse().ok());
+    format.ok_or_else(|| ArchiveError::Foreign { key, problem: "it names no format".to_owned() })
+}
+
+/// The format that a stream's objects have; `None` while the lake has nothing of the stream.
+pub async fn noted_format(lake: &impl Lake, stream: &str) -> Result<Option<Format>, ArchiveError> {
+    let key = format_key(stream);
+    let note = lake.get(&key).await?;
+    note.map(|note| format_of(key, &note)).transpose()
 }
 
 /// The filling of one shard's hour with a batch's records.

@@ -63,6 +63,12 @@ impl<H: Heads> Heads for &H {
     }
 }
 
+/// The port for reading all heads of a stream, for people and for audits.
+pub trait HeadsReader: Send + Sync {
+    /// The shards of `stream` that have a head, each with it, in the order of their ids.
+    fn all(&self, stream: &str) -> impl Future<Output = Result<Vec<(String, Head)>, RemoteError>> + Send;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

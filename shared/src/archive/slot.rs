@@ -71,8 +71,13 @@ pub struct ShardHour {
 impl ShardHour {
     /// What the keys of its objects begin with.
     pub fn prefix(&self) -> String {
-        format!("{}{}/{}/", stream_prefix(&self.stream), self.hour, self.shard)
+        format!("{}{}/", hour_prefix(&self.stream, self.hour), self.shard)
     }
+}
+
+/// What the keys of a stream's objects of one hour begin with.
+pub fn hour_prefix(stream: &str, hour: Hour) -> String {
+    format!("{}{hour}/", stream_prefix(stream))
 }
 
 /// What the keys of a stream's objects begin with. The name tells apart a stream that was deleted and made again, whose

@@ -24,6 +24,19 @@ fn a_key_says_reason_stream_hour_and_place() {
 }
 
 #[test]
+fn a_key_reads_back_and_that_of_another_object_does_not() {
+    for index in [None, Some(12), Some(12_345)] {
+        let letter = DeadLetter { index, ..letter("7", Reason::UnknownDevice, b"") };
+        let key = LetterKey::parse(&letter.key()).unwrap();
+        assert_eq!(key.to_string(), letter.key());
+        assert_eq!((key.reason, key.position, key.index), (letter.reason, letter.position, index));
+    }
+    for bad in ["rule-errors/1-a.json", "dead-letters/reason=other/stream=s/dt=2026-11-20/hh=23/shard/7.0.json", ""] {
+        assert_eq!(LetterKey::parse(bad), None, "{bad}");
+    }
+}
+
+#[test]
 fn a_letter_is_one_line_of_json_with_the_record_readable_in_it() {
     let written = |data: &[u8]| String::from_utf8(letter("7", Reason::MissingField, data).to_json()).unwrap();
     insta::assert_snapshot!(written(br#"{"deviceId":"bed-17", "n":1.0}"#), @r#"{"reason":"missing-field","detail":"no device bed-17","stream":"myaku-IngestStream-1","shard":"shardId-000000000003","position":"00000000000000000000000000000000000000000000000000000007.0000000002","partitionKey":"7d0c","arrived":1795218892020,"deviceId":"bed-17","json":{"deviceId":"bed-17", "n":1.0}}"#);

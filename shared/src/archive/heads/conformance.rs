@@ -1,6 +1,6 @@
 //! What all heads must do.
 
-use super::{Head, Heads};
+use super::{Head, Heads, HeadsReader};
 use crate::archive::Hour;
 use crate::batch::Position;
 
@@ -15,11 +15,12 @@ fn head(hour: i64, sequence: &str, sub: u32) -> Head {
 ///
 /// Where the heads do not conform.
 #[allow(clippy::unwrap_used)]
-pub async fn suite(heads: impl Heads) {
+pub async fn suite(heads: impl Heads + HeadsReader) {
     let (stream, shard) = ("conformance", "shardId-000000000000");
     let get = || async { heads.get(stream, shard).await.unwrap() };
 
     assert_eq!(get().await, None);
+    assert_eq!(heads.all(stream).await.unwrap(), []);
     heads.advance(stream, shard, head(10, "9", 0)).await.unwrap();
     assert_eq!(get().await, Some(head(10, "9", 0)));
 
@@ -46,4 +47,15 @@ pub async fn suite(heads: impl Heads) {
     heads.advance("conformance-2", shard, head(1, "1", 0)).await.unwrap();
     assert_eq!(heads.get("conformance-2", shard).await.unwrap(), Some(head(1, "1", 0)));
     assert_eq!(get().await, Some(head(11, "1", 0)));
+
+    // All heads of a stream are those of its shards, in the order of their ids, and no other stream's.
+    heads.advance(stream, "shardId-000000000002", head(2, "2", 0)).await.unwrap();
+    heads.advance(stream, "shardId-000000000001", head(1, "1", 7)).await.unwrap();
+    let all = heads.all(stream).await.unwrap();
+    let expected = [
+        (shard, head(11, "1", 0)),
+        ("shardId-000000000001", head(1, "1", 7)),
+        ("shardId-000000000002", head(2, "2", 0)),
+    ];
+    assert_eq!(all, expected.map(|(shard, head)| (shard.to_owned(), head)));
 }

@@ -1,6 +1,6 @@
 //! Heads in a DynamoDB table: partition key `stream`, sort key `shard`, attribute `head`.
 
-use super::{Head, Heads};
+use super::{Head, Heads, HeadsReader};
 use crate::aws;
 use crate::errors::{Remedy, RemoteError};
 use aws_config::SdkConfig;
@@ -33,6 +33,15 @@ fn key(stream: &str, shard: &str) -> HashMap<String, AttributeValue> {
         .into()
 }
 
+/// The head of an item, if it has one.
+fn head(item: &HashMap<String, AttributeValue>) -> Option<Head> {
+    item.get("head")?.as_s().ok()?.parse().ok()
+}
+
+fn no_head(operation: String) -> RemoteError {
+    RemoteError::new(operation, Remedy::GiveUp, "the item has no `head` that is one")
+}
+
 impl Heads for DynamoDbHeads {
     async fn get(&self, stream: &str, shard: &str) -> Result<Option<Head>, RemoteError> {
         let operation = || self.operation("GetItem", stream, shard);
@@ -40,11 +49,7 @@ impl Heads for DynamoDbHeads {
         let request = self.client.get_item().table_name(&self.table).set_key(Some(key(stream, shard)));
         let answer = request.consistent_read(true).send().await;
         let item = answer.map_err(|error| aws::remote_error(operation(), error))?.item;
-        let Some(item) = item else { return Ok(None) };
-        let text = item.get("head").and_then(|value| value.as_s().ok());
-        let head = text.and_then(|text| text.parse().ok());
-        head.map(Some)
-            .ok_or_else(|| RemoteError::new(operation(), Remedy::GiveUp, "the item has no `head` that is one"))
+        item.map(|item| head(&item).ok_or_else(|| no_head(operation()))).transpose()
     }
 
     async fn advance(&self, stream: &str, shard: &str, head: Head) -> Result<(), RemoteError> {
@@ -67,5 +72,26 @@ impl Heads for DynamoDbHeads {
             }
             Err(error) => Err(aws::remote_error(self.operation("UpdateItem", stream, shard), error)),
         }
+    }
+}
+
+impl HeadsReader for DynamoDbHeads {
+    async fn all(&self, stream: &str) -> Result<Vec<(String, Head)>, RemoteError> {
+        let operation = |shard: &str| self.operation("Query", stream, shard);
+        let query = self.client.query().table_name(&self.table).consistent_read(true);
+        let query = query
+            .key_condition_expression("#stream = :stream")
+            .expression_attribute_names("#stream", "stream")
+            .expression_attribute_values(":stream", AttributeValue::S(stream.to_owned()));
+        let mut pages = query.into_paginator().send();
+        let mut heads = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| aws::remote_error(operation(""), error))?;
+            for item in page.items() {
+                let shard = item.get("shard").and_then(|shard| shard.as_s().ok()).map_or("", String::as_str);
+                heads.push((shard.to_owned(), head(item).ok_or_else(|| no_head(operation(shard)))?));
+            }
+        }
+        Ok(heads)
     }
 }

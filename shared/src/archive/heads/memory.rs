@@ -1,6 +1,6 @@
 //! Heads in memory.
 
-use super::{Head, Heads};
+use super::{Head, Heads, HeadsReader};
 use crate::errors::RemoteError;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,6 +32,16 @@ impl Heads for MemoryHeads {
         let known = items.entry((stream.to_owned(), shard.to_owned())).or_insert(head);
         *known = head.max(*known);
         Ok(())
+    }
+}
+
+impl HeadsReader for MemoryHeads {
+    async fn all(&self, stream: &str) -> Result<Vec<(String, Head)>, RemoteError> {
+        let items = self.lock();
+        let of_stream = items.iter().filter(|((of, _), _)| of == stream);
+        let mut heads: Vec<_> = of_stream.map(|((_, shard), head)| (shard.clone(), *head)).collect();
+        heads.sort();
+        Ok(heads)
     }
 }
 

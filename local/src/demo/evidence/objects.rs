@@ -1,0 +1,32 @@
+//! Objects of a bucket.
+
+use anyhow::{Context as _, Result};
+use aws_sdk_s3::Client;
+
+/// The keys of all objects under `prefix`.
+pub(super) async fn keys(client: &Client, bucket: &str, prefix: &str) -> Result<Vec<String>> {
+    let mut keys = Vec::new();
+    let mut token = None;
+    loop {
+        let page = client
+            .list_objects_v2()
+            .bucket(bucket)
+            .prefix(prefix)
+            .set_continuation_token(token)
+            .send()
+            .await
+            .with_context(|| format!("{bucket}/{prefix} cannot be listed"))?;
+        keys.extend(page.contents().iter().filter_map(|object| object.key()).map(str::to_owned));
+        token = page.next_continuation_token().map(str::to_owned);
+        if token.is_none() {
+            return Ok(keys);
+        }
+    }
+}
+
+/// The bytes of one object.
+pub(super) async fn object(client: &Client, bucket: &str, key: &str) -> Result<Vec<u8>> {
+    let answer = client.get_object().bucket(bucket).key(key).send().await;
+    let body = answer.with_context(|| format!("{bucket}/{key} cannot be fetched"))?.body;
+    Ok(body.collect().await.with_context(|| format!("{bucket}/{key} broke off"))?.to_vec())
+}

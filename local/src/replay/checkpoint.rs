@@ -1,0 +1,147 @@
+//! How far a replay has come, in a file that a crash leaves whole.
+
+use anyhow::{Context as _, Result, bail};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write as _};
+use std::ops::Range;
+use std::path::PathBuf;
+
+/// How far a replay has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Checkpoint {
+    /// What is replayed, and where to, in words.
+    pub replay: String,
+    /// The range of time, in milliseconds since the epoch: it stays, however much later the replay goes on.
+    pub range_ms: Range<i64>,
+    /// The last parcel that was begun.
+    pub parcel: String,
+    /// How many of its records are in; `None`: all.
+    pub items: Option<usize>,
+    /// Records that are in altogether.
+    pub sent: u64,
+}
+
+impl Checkpoint {
+    /// Whether something of a parcel is still to be sent.
+    pub fn is_left(&self, order: &str) -> bool {
+        order > self.parcel.as_str() || (order == self.parcel && self.items.is_some())
+    }
+
+    /// How many records of a parcel are in.
+    pub fn items_of(&self, order: &str) -> usize {
+        if order == self.parcel { self.items.unwrap_or(0) } else { 0 }
+    }
+}
+
+/// A checkpoint and the file that it is kept in.
+#[derive(Debug)]
+pub struct Notes {
+    file: Option<PathBuf>,
+    checkpoint: Checkpoint,
+}
+
+impl Notes {
+    /// The notes of a replay that begins, or of one that goes on if `file` has it. Without a file nothing is noted.
+    pub fn open(file: Option<PathBuf>, replay: String, range_ms: Range<i64>) -> Result<Self> {
+        let begin = Checkpoint { replay, range_ms, parcel: String::new(), items: None, sent: 0 };
+        let Some(path) = &file else { return Ok(Self { file, checkpoint: begin }) };
+        let json = match fs::read(path) {
+            Ok(json) => json,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self { file, checkpoint: begin }),
+            Err(error) => return Err(error).with_context(|| format!("{} cannot be read", path.display())),
+        };
+        let checkpoint: Checkpoint = serde_json::from_slice(&json)
+            .with_context(|| format!("{} is no checkpoint of a replay", path.display()))?;
+        if checkpoint.replay != begin.replay {
+            bail!(
+                "{} belongs to another replay ({}), and this is {}: finish that one, name another --checkpoint, or delete it",
+                path.display(),
+                checkpoint.replay,
+                begin.replay
+            );
+        }
+        Ok(Self { file, checkpoint })
+    }
+
+    /// How far it has come.
+    pub const fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    /// Counts records that are in.
+    pub(super) fn sent(&mut self, records: u64) {
+        self.checkpoint.sent += records;
+    }
+
+    /// Notes that so many records of a parcel are in.
+    pub(super) fn partly(&mut self, order: &str, items: usize) -> Result<()> {
+        self.note(order, Some(items))
+    }
+
+    /// Notes that a parcel is in.
+    pub(super) fn wholly(&mut self, order: &str) -> Result<()> {
+        self.note(order, None)
+    }
+
+    fn note(&mut self, order: &str, items: Option<usize>) -> Result<()> {
+        order.clone_into(&mut self.checkpoint.parcel);
+        self.checkpoint.items = items;
+        let Some(path) = &self.file else { return Ok(()) };
+        let cannot = || format!("{} cannot be written", path.display());
+        // A new file takes the old one's place at once, or not at all.
+        let new = path.with_extension("new");
+        let mut file = File::create(&new).with_context(cannot)?;
+        file.write_all(&serde_json::to_vec_pretty(&self.checkpoint)?).with_context(cannot)?;
+        file.sync_all().with_context(cannot)?;
+        fs::rename(&new, path).with_context(cannot)
+    }
+
+    /// Takes the file away: the replay is done.
+    pub fn done(self) -> Result<()> {
+        match self.file.map(|path| (fs::remove_file(&path), path)) {
+            Some((Err(error), path)) if error.kind() != ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("{} cannot be deleted", path.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replay_goes_on_where_its_notes_end_and_another_one_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = Some(directory.path().join("replay.json"));
+        let open = |replay: &str, range| Notes::open(file.clone(), replay.to_owned(), range);
+        let mut notes = open("letters", 1..2).unwrap();
+        notes.sent(7);
+        notes.partly("b", 7).unwrap();
+        let again = open("letters", 5..9).unwrap();
+        assert_eq!(again.checkpoint(), notes.checkpoint());
+        let checkpoint = again.checkpoint();
+        assert_eq!(
+            (checkpoint.range_ms.clone(), checkpoint.sent, checkpoint.items_of("b"), checkpoint.items_of("c")),
+            (1..2, 7, 7, 0)
+        );
+        assert_eq!(["a", "b", "c"].map(|order| checkpoint.is_left(order)), [false, true, true]);
+        notes.wholly("b").unwrap();
+        assert_eq!(["a", "b", "c"].map(|order| notes.checkpoint().is_left(order)), [false, false, true]);
+        assert!(open("batches", 1..2).unwrap_err().to_string().contains("belongs to another replay (letters)"));
+        notes.done().unwrap();
+        assert_eq!(open("batches", 1..2).unwrap().checkpoint().sent, 0);
+    }
+
+    #[test]
+    fn a_file_that_is_no_checkpoint_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("replay.json");
+        fs::write(&path, "{}").unwrap();
+        let error = Notes::open(Some(path), String::new(), 0..1).unwrap_err();
+        assert!(error.to_string().ends_with("replay.json is no checkpoint of a replay"), "{error}");
+    }
+}

@@ -1,0 +1,189 @@
+//! What an operator does after a failure, against the whole template: replays, and windows rebuilt from the lake.
+
+use crate::pipeline::{Sending, options, up};
+use anyhow::Context as _;
+use indicatif::ProgressBar;
+use myaku::archive::{MemoryHeads, S3Lake};
+use myaku::clock::{Now as _, SystemClock};
+use myaku::dead_letter::Reason;
+use myaku::message::Message;
+use myaku::profile::registry::{Device, DynamoDb, LONGEST_USE, MasterDataWriter as _, Registry, device_document};
+use myaku::results::dynamodb::DynamoDbResults;
+use myaku::results::{ResultsReader as _, Row};
+use myaku::stream::kinesis::KinesisStream;
+use myaku::stream::{Item, Limits, Producer};
+use myaku::valkey::{Connection, Settings};
+use myaku::window::state::States as _;
+use myaku::window::state::redis::RedisStates;
+use myaku_local::demo::{evidence::results, run};
+use myaku_local::rebuild;
+use myaku_local::replay::{Letters, Notes, Parcels, Report, Stretch, Target, replay};
+use myaku_local::selection::Selection;
+use myaku_local::stack::Stack;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Everything that was ever archived.
+fn everything(stream: &str) -> Selection {
+    Selection { stream: stream.to_owned(), arrived_ms: 0..SystemClock.now_ms() + 1, shard: None, device: None }
+}
+
+/// Sends parcels back to where they were, as fast as the stream takes them, and waits until all is done.
+async fn send(stack: &Stack, parcels: &impl Parcels) -> anyhow::Result<Report> {
+    let config = stack.sdk_config();
+    let open = |name: &str| KinesisStream::new(&config, name);
+    let target = Target::<_, S3Lake, MemoryHeads>::Streams { to: None, open };
+    let mut notes = Notes::open(None, String::new(), 0..i64::MAX)?;
+    let report = Box::pin(replay(parcels, &target, 2_000.0, &mut notes, &ProgressBar::hidden())).await?;
+    stack.caught_up(SystemClock.now_ms()).await;
+    Ok(report)
+}
+
+/// What the latest rows say, but for when they were written.
+async fn averages(stack: &Stack) -> anyhow::Result<BTreeMap<(String, String), (i64, u64, [u64; 4])>> {
+    let client = aws_sdk_dynamodb::Client::new(&stack.sdk_config());
+    let rows = results::scan(&client, &stack.physical_id("ResultsTable")?).await?;
+    let numbers = |row: &results::Latest| [row.value, row.mean, row.min, row.max].map(f64::to_bits);
+    Ok(rows
+        .into_iter()
+        .map(|row| ((row.device.clone(), row.metric.clone()), (row.at_ms, row.count, numbers(&row))))
+        .collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_of_everything_changes_no_average_and_a_letter_becomes_readings_when_its_cause_is_gone()
+-> anyhow::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let stack = up(directory.path()).await?;
+    let report = Box::pin(run::run(&stack, &options(5), &Sending::default())).await?;
+    assert!(report.ok, "{:?}", report.verdict.broken);
+    let before = averages(&stack).await?;
+    let config = stack.sdk_config();
+    let ingest = stack.physical_id("IngestStream")?;
+    let bucket = || anyhow::Ok(S3Lake::new(&config, stack.physical_id("DeadLetterBucket")?));
+    let letters = |reasons: &[Reason]| {
+        anyhow::Ok(Letters { bucket: bucket()?, reasons: reasons.to_vec(), arrived_ms: 0..SystemClock.now_ms() + 1 })
+    };
+
+    let lake = S3Lake::new(&config, stack.physical_id("LakeBucket")?);
+    let again = Box::pin(send(&stack, &Stretch { lake, selection: everything(&ingest) })).await?;
+    assert_eq!(again.records.values().sum::<u64>(), report.audit.records);
+    assert_eq!(averages(&stack).await?, before, "what was counted before counts no second time");
+    let again = Box::pin(send(&stack, &letters(&[])?)).await?;
+    assert!(again.records.values().sum::<u64>() > 0);
+    assert_eq!(averages(&stack).await?, before);
+
+    // A device that nobody has registered sends a message; somebody registers it.
+    let now_ms = SystemClock.now_ms();
+    let message = Message {
+        delivery_id: "7d0c-newcomer".to_owned(),
+        device_id: "newcomer".to_owned(),
+        facility: "home-1".to_owned(),
+        kind: "vital".to_owned(),
+        client_id: None,
+        received_at: now_ms,
+        payload: format!(r#"{{"id":"m1","ts":{},"vital":{{"hr":61,"spo2":"97","temp":98.2}}}}"#, now_ms / 1_000)
+            .into_bytes(),
+        message_id: None,
+    };
+    let producer = Producer::new(KinesisStream::new(&config, &ingest), Limits::default());
+    producer.send(vec![Item { key: message.delivery_id.clone(), data: message.to_json().into_bytes() }]).await?;
+    stack.caught_up(SystemClock.now_ms()).await;
+    let rows = DynamoDbResults::new(&config, stack.physical_id("ResultsTable")?);
+    assert_eq!(rows.latest("newcomer").await?, []);
+    let device = Device { device_id: "newcomer".to_owned(), profile: "vital-band".to_owned(), facility: None };
+    let document = device_document(&device).map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
+    DynamoDb::new(&config, stack.physical_id("RegistryTable")?).put(&[document]).await?;
+    let found = tokio::time::timeout(PATIENCE, async {
+        // That there is no such device is believed for some seconds.
+        loop {
+            Box::pin(send(&stack, &letters(&[Reason::UnknownDevice])?)).await?;
+            let found = rows.latest("newcomer").await?;
+            if !found.is_empty() {
+                return anyhow::Ok(found);
+            }
+        }
+    });
+    let found = found.await.context("the letter did not become readings")??;
+    let heart_rate = found.iter().find(|row| row.item.metric() == "heart_rate").context("no heart rate")?;
+    assert_eq!((heart_rate.average.count, heart_rate.average.mean.to_bits()), (1, 61_f64.to_bits()));
+    stack.down().await;
+    Ok(())
+}
+
+/// The rows of all devices, and their states.
+async fn of(devices: &[String], rows: &DynamoDbResults) -> anyhow::Result<Vec<Row>> {
+    let mut all = Vec::new();
+    for device in devices {
+        all.extend(rows.latest(device).await?);
+    }
+    Ok(all)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn windows_that_redis_lost_are_rebuilt_from_the_lake_as_they_were() -> anyhow::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let stack = up(directory.path()).await?;
+    let report = Box::pin(run::run(&stack, &options(6), &Sending::default())).await?;
+    assert!(report.ok, "{:?}", report.verdict.broken);
+    let config = stack.sdk_config();
+    let devices: Vec<String> = averages(&stack).await?.into_keys().map(|(device, _)| device).collect();
+    let names: Vec<&str> = devices.iter().map(String::as_str).collect();
+    let states = || async {
+        let redis = Connection::connect(&Settings::node(&stack.endpoints().redis)?, &config).await?;
+        anyhow::Ok(RedisStates::new(redis, Duration::from_hours(1)))
+    };
+    let before = states().await?.load(&names).await?;
+    let rows = DynamoDbResults::new(&config, stack.physical_id("ResultsTable")?);
+    let rows_before = of(&devices, &rows).await?;
+
+    stack.servers().valkey.kill().await?;
+    stack.servers().valkey.restart().await?;
+    let lost = states().await?.load(&names).await?;
+    assert!(lost.iter().all(|loaded| loaded.state.is_none()), "Redis has lost its memory");
+
+    let ingest = stack.physical_id("IngestStream")?;
+    let rebuild = || async {
+        let options =
+            rebuild::Options { selection: everything(&ingest), is_everything: true, settled_ms: SystemClock.now_ms() };
+        let lake = S3Lake::new(&config, stack.physical_id("LakeBucket")?);
+        let registry = DynamoDb::new(&config, stack.physical_id("RegistryTable")?);
+        let registry = Registry::new(registry, SystemClock, LONGEST_USE);
+        Box::pin(rebuild::rebuild(&lake, &registry, &states().await?, &rows, &options, &ProgressBar::hidden())).await
+    };
+    let report = rebuild().await?;
+    assert_eq!((report.partial, report.busy, report.overtaken), (0, 0, 0), "{report:?}");
+    assert_eq!(report.whole as usize, rows_before.len());
+    let after = states().await?.load(&names).await?;
+    let mut windows = 0;
+    for (device, (before, after)) in names.iter().zip(before.iter().zip(&after)) {
+        let (before, after) =
+            (before.state.as_ref().context("no state before")?, after.state.as_ref().context("no state after")?);
+        for row in rows_before.iter().filter(|row| row.device_id == *device) {
+            let metric = row.item.metric();
+            let entries =
+                |state: &myaku::window::DeviceState| state.series(metric).map(|series| series.entries().to_vec());
+            assert_eq!(entries(after), entries(before), "{device} {metric}");
+            windows += 1;
+        }
+        assert!(after.position(&rows_before[0].stream).is_some(), "{device}");
+    }
+    assert_eq!(windows, rows_before.len());
+    assert_eq!(of(&devices, &rows).await?, rows_before, "the rows were right");
+    let again = rebuild().await?;
+    assert_eq!(again.rebuilt, 0, "a second time changes nothing");
+
+    // Traffic goes on: no result is partial, and none is of a window that begins anew.
+    let lake = S3Lake::new(&config, stack.physical_id("LakeBucket")?);
+    Box::pin(send(&stack, &Stretch { lake, selection: everything(&ingest) })).await?;
+    let rows_after = of(&devices, &rows).await?;
+    assert!(rows_after.iter().all(|row| !row.partial));
+    assert_eq!(rows_after.len(), rows_before.len());
+    for (after, before) in rows_after.iter().zip(&rows_before) {
+        assert_eq!((after.average, after.at), (before.average, before.at), "{} {:?}", after.device_id, after.item);
+    }
+    stack.down().await;
+    Ok(())
+}
