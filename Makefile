@@ -36,6 +36,22 @@ test: ## Run all tests, those against real servers included
 	$(DEMO_BUILD)
 	cargo test --locked --profile demo --workspace $(ARGS)
 
+# What is tried: so many seeds from the first on, or one alone, with its trace.
+SEEDS ?= 300
+SEED ?=
+SIMULATE := target/demo/examples/simulate
+
+.PHONY: simulate
+simulate: ## The functions under every fault, from seeds (SEEDS=1000; SEED=17 repeats one, with its trace)
+	@scripts/need cargo cc
+	cargo build --locked --profile demo --workspace --example simulate
+	$(SIMULATE) $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) $(ARGS))
+
+.PHONY: simulate-mutants
+simulate-mutants: ## Break the code on purpose, and see the simulation find each break
+	@scripts/need cargo cc
+	scripts/simulate_mutants tests/simulation/mutants/*.patch
+
 .PHONY: bench
 bench: ## The record path beside its limits, as ratios
 	@scripts/need cargo cc
@@ -44,7 +60,7 @@ bench: ## The record path beside its limits, as ratios
 ##@ Checks
 
 .PHONY: ci
-ci: fmt-check tidy lint no-sdk deny template openapi test watch-test interop demo-short ## All that continuous integration runs
+ci: fmt-check tidy lint no-sdk deny template openapi test simulate watch-test interop demo-short ## All that continuous integration runs
 
 .PHONY: fmt
 fmt: ## Format the code

@@ -186,7 +186,11 @@ async fn put_back<'a>(
             Outcome::Whole => {}
             Outcome::Busy => report.busy += 1,
             Outcome::Rebuilt(one) => {
-                writes.extend(one.rows.iter().map(|row| Write { row: row.clone(), over: Some(row.position) }));
+                writes.extend(one.rows.iter().map(|row| Write {
+                    row: row.clone(),
+                    over: Some(row.position),
+                    revision: row.revision,
+                }));
                 rebuilt.push(one);
                 of.push(index);
             }

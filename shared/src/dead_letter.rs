@@ -185,8 +185,9 @@ pub async fn put_all(
     let mut written = vec![false; letters.len()];
     let mut failure = None;
     {
-        let mut puts = stream::iter(letters.iter().enumerate())
-            .map(|(index, letter)| async move { (index, store.put(letter).await) })
+        // By index: a closure over references makes a future that nobody can prove to be `Send`.
+        let mut puts = stream::iter(0..letters.len())
+            .map(|index| async move { (index, store.put(&letters[index]).await) })
             .buffer_unordered(CONCURRENT_PUTS);
         tokio::pin!(stop);
         loop {

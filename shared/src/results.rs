@@ -89,6 +89,9 @@ pub struct Row {
     /// Readings that belong to the window may be missing, because the state was lost or the window is full to its
     /// limit.
     pub partial: bool,
+    /// Of a partial row: readings up to this time may be missing, in milliseconds since the epoch. A state that is lost
+    /// again takes it from here.
+    pub lost_until: Option<i64>,
     /// Grows whenever the row is written with another content.
     pub revision: u64,
     /// The stream that `position` is of.
@@ -125,6 +128,8 @@ pub struct Mark {
     pub revision: u64,
     /// Whether readings may be missing from it.
     pub partial: bool,
+    /// Up to which time, in milliseconds since the epoch.
+    pub lost_until: Option<i64>,
 }
 
 impl From<&Row> for Mark {
@@ -137,6 +142,7 @@ impl From<&Row> for Mark {
             at: row.at,
             revision: row.revision,
             partial: row.partial,
+            lost_until: row.lost_until,
         }
     }
 }
@@ -146,9 +152,13 @@ impl From<&Row> for Mark {
 pub struct Write {
     /// The row.
     pub row: Row,
-    /// It is written if there is no row, or one of another stream, or one whose position is not above this. What the
-    /// writer's state has seen, which passes in the usual case; else what it found in an earlier try.
+    /// It is written if there is no row, or one of another stream, or one whose position is not above this and whose
+    /// revision is not above [`Self::revision`]. What the writer's state has seen, which passes in the usual case; else
+    /// what it found in an earlier try.
     pub over: Option<Position>,
+    /// The metric's revision in the writer's state. A row of a higher one tells that the state has lost what the row was
+    /// computed from, also where its device has come further by other metrics since.
+    pub revision: u64,
 }
 
 /// What became of a write.
@@ -156,7 +166,7 @@ pub struct Write {
 pub enum Written {
     /// The row is there.
     Stored,
-    /// A row above `over` is there, and stays.
+    /// A row above `over` or `revision` is there, and stays.
     Kept(Mark),
 }
 

@@ -24,7 +24,7 @@ use myaku::results::dynamodb::DynamoDbResults;
 use myaku::telemetry::{Metric, count, observe};
 use myaku::window::Origin;
 use myaku::window::state::redis::RedisStates;
-use myaku::window::state::{Commit, Committed, States};
+use myaku::window::state::{Commit, Committed, States, Version};
 use myaku::{aws, valkey};
 use settle::Part;
 use std::collections::HashMap;
@@ -203,6 +203,7 @@ async fn write_results<W, S, R, D, N, M>(
     parts: &mut [Part<'_, M>],
 ) -> Result<(), RemoteError>
 where
+    S: States,
     R: Results,
     N: Now,
     M: MetricWindows,
@@ -216,12 +217,34 @@ where
             return Ok(());
         }
         let mut written = context.results.write(&writes).await?.into_iter();
+        let mut lossy = Vec::new();
         for (part, writes) in parts.iter_mut().zip(&of_parts) {
             let written: Vec<_> = written.by_ref().take(writes.len()).collect();
-            part.settle(writes, &written);
+            if part.settle(writes, &written) {
+                lossy.push((part.device_id(), &part.loaded().version));
+            }
         }
+        still_loaded(context, &lossy).await?;
     }
     Err(RemoteError::new("write results", Remedy::Retry, "somebody else writes the same rows"))
+}
+
+/// A row that is ahead of the state tells of a loss only if the state that was loaded is still the one that is kept: a
+/// zombie's is not, and what it would flag as partial is whole.
+async fn still_loaded<W, S: States, R, D, N>(
+    context: &Context<W, S, R, D, N>,
+    lossy: &[(&str, &Version)],
+) -> Result<(), RemoteError> {
+    if lossy.is_empty() {
+        return Ok(());
+    }
+    let devices: Vec<&str> = lossy.iter().map(|(device_id, _)| *device_id).collect();
+    let kept = context.states.load(&devices).await?;
+    if kept.iter().zip(lossy).all(|(kept, (_, loaded))| kept.version == **loaded) {
+        return Ok(());
+    }
+    count(Metric::Conflicts, lossy.len());
+    Err(RemoteError::new("write results", Remedy::Retry, "another invocation has advanced a device"))
 }
 
 /// Commits the states. Devices that nobody else has touched are done with, also when another's commit conflicts.

@@ -9,8 +9,8 @@ use crate::windows::MetricWindows;
 use myaku::batch::Position;
 use myaku::results::{Item, Mark, Row, Write, Written};
 use myaku::window::state::Loaded;
-use myaku::window::{Advance, Change, Incoming, Loss, Origin, advance};
-use std::collections::BTreeMap;
+use myaku::window::{Advance, Change, Incoming, Loss, Origin, Series, advance};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The longest that an invocation of Lambda lives, in milliseconds: what is older does not race with this one.
 const INVOCATION_MS_MAX: i64 = 15 * 60 * 1_000;
@@ -27,8 +27,8 @@ pub(crate) struct Part<'a, W> {
     loaded: &'a Loaded,
     losses: BTreeMap<String, Loss>,
     advance: Advance,
-    /// Over what each row is to be written next; a row that is settled is not among them.
-    open: BTreeMap<RowKey, Option<Position>>,
+    /// Over which position and revision each row is to be written next; a row that is settled is not among them.
+    open: BTreeMap<RowKey, (Option<Position>, u64)>,
 }
 
 impl<'a, W: MetricWindows> Part<'a, W> {
@@ -43,7 +43,8 @@ impl<'a, W: MetricWindows> Part<'a, W> {
         let losses = BTreeMap::new();
         let advance = compute(taken, windows, origin, loaded, &losses);
         let seen = loaded.state.as_ref().and_then(|state| state.position(origin.stream));
-        let open = advance.changes.iter().map(|change| (key(change), seen)).collect();
+        let open =
+            advance.changes.iter().map(|change| (key(change), (seen, revision(loaded, &change.metric)))).collect();
         Self { device_id, taken, windows, origin, loaded, losses, advance, open }
     }
 
@@ -75,11 +76,12 @@ impl<'a, W: MetricWindows> Part<'a, W> {
     /// The rows that are still to be written.
     pub(crate) fn writes(&self, now_ms: i64, history_ttl_ms: i64) -> Vec<Write> {
         let open = self.advance.changes.iter().filter_map(|change| Some((change, *self.open.get(&key(change))?)));
-        open.map(|(change, over)| Write { row: self.row(change, now_ms, history_ttl_ms), over }).collect()
+        open.map(|(change, (over, revision))| Write { row: self.row(change, now_ms, history_ttl_ms), over, revision })
+            .collect()
     }
 
-    /// Takes in what became of [`Self::writes`].
-    pub(crate) fn settle(&mut self, writes: &[Write], outcomes: &[Written]) {
+    /// Takes in what became of [`Self::writes`]; whether it tells that the state has lost something.
+    pub(crate) fn settle(&mut self, writes: &[Write], outcomes: &[Written]) -> bool {
         let mut anew = false;
         let mut stored = Vec::new();
         for (Write { row, .. }, outcome) in writes.iter().zip(outcomes) {
@@ -87,44 +89,84 @@ impl<'a, W: MetricWindows> Part<'a, W> {
             match outcome {
                 Written::Stored => {
                     self.open.remove(&key);
-                    stored.push((key, row.position));
+                    stored.push((key, (Some(row.position), row.revision)));
                 }
                 Written::Kept(there) => {
-                    if self.is_behind(there, row.updated_at) && !self.losses.contains_key(&key.0) {
-                        let loss = Loss { at: there.at, revision: there.revision, position: there.position };
-                        self.losses.insert(key.0.clone(), loss);
-                        anew = true;
+                    // An earlier try of this very record found a loss, and its commit did not come.
+                    let told = there.partial && there.revision > row.revision;
+                    if told || self.is_behind(&key.0, there, row) {
+                        anew |= self.lose(&key.0, there);
                     }
                     // A partial row of the same record gives way to a whole one, and one from a state that lost the race
                     // for its commit to one that counts more.
                     let counts_more = row.revision > there.revision || there.partial && !row.partial;
                     let gives_way = there.position == row.position && counts_more;
                     if there.position < row.position || gives_way {
-                        self.open.insert(key, Some(there.position));
+                        self.open.insert(key, (Some(there.position), there.revision));
                     } else {
+                        // A row of an earlier try whose state knew no more than this one is written again, if more is
+                        // found to be lost.
+                        if there.position == row.position && there.base <= self.seen() {
+                            stored.push((key.clone(), (Some(there.position), there.revision)));
+                        }
                         self.open.remove(&key);
                     }
                 }
             }
         }
         if anew {
+            let seen = self.seen();
+            let before: BTreeSet<RowKey> = self.advance.changes.iter().map(key).collect();
             self.advance = compute(self.taken, self.windows, self.origin, self.loaded, &self.losses);
             // Rows that went before the loss was known are written again, over themselves.
             stored.retain(|(key, _)| self.losses.contains_key(&key.0));
-            self.open.extend(stored.into_iter().map(|(key, position)| (key, Some(position))));
+            self.open.extend(stored);
+            // What was lost was newer: rows of history that it had closed are due now.
+            let due = self.advance.changes.iter().filter(|change| !before.contains(&key(change)));
+            self.open.extend(due.map(|change| (key(change), (seen, revision(self.loaded, &change.metric)))));
+        }
+        anew
+    }
+
+    /// The furthest record that the loaded state has taken in.
+    fn seen(&self) -> Option<Position> {
+        self.loaded.state.as_ref().and_then(|state| state.position(self.origin.stream))
+    }
+
+    /// Notes that a metric has lost what a row was computed from; whether more is lost than was known.
+    fn lose(&mut self, metric: &str, there: &Mark) -> bool {
+        let at = there.lost_until.map_or(there.at, |until| until.max(there.at));
+        let loss = Loss { at, revision: there.revision, position: there.position };
+        match self.losses.get_mut(metric) {
+            None => {
+                self.losses.insert(metric.to_owned(), loss);
+                true
+            }
+            Some(known) => {
+                let before = *known;
+                known.at = known.at.max(loss.at);
+                known.revision = known.revision.max(loss.revision);
+                known.position = known.position.max(loss.position);
+                before != *known
+            }
         }
     }
 
     /// Whether the state has lost what this row was computed from: the state behind the row had come further; or the
-    /// row's own record, which the state has not seen, is not delivered again either. After a reshard a device can be in
+    /// row's own record, which the state has not seen, is not delivered again either; or the device has come further
+    /// since, by other metrics, and this one is behind in its revisions. After a reshard a device can be in
     /// two shards for a moment: a fresh row of the other one is a race, whose loser is delivered again, and no loss.
-    fn is_behind(&self, mark: &Mark, now_ms: i64) -> bool {
-        let seen = self.loaded.state.as_ref().and_then(|state| state.position(self.origin.stream));
+    fn is_behind(&self, metric: &str, mark: &Mark, row: &Row) -> bool {
+        let seen = self.seen();
         let last = self.taken.last().map(|taken| taken.source.position);
-        let delivered_again =
-            Some(mark.position) > last || self.taken.iter().any(|taken| taken.source.position == mark.position);
-        let races = mark.shard != self.origin.shard && now_ms.saturating_sub(mark.updated_at) <= INVOCATION_MS_MAX;
-        seen < mark.base || (seen < Some(mark.position) && !delivered_again && !races)
+        // What came astray is written at the position that the device had reached, as in an earlier try.
+        let delivered_again = Some(mark.position) > last
+            || mark.position == row.position
+            || self.taken.iter().any(|taken| taken.source.position == mark.position);
+        let races =
+            mark.shard != self.origin.shard && row.updated_at.saturating_sub(mark.updated_at) <= INVOCATION_MS_MAX;
+        let unseen = seen < Some(mark.position) || revision(self.loaded, metric) < mark.revision;
+        seen < mark.base || (unseen && !delivered_again && !races)
     }
 
     fn row(&self, change: &Change, now_ms: i64, history_ttl_ms: i64) -> Row {
@@ -141,6 +183,7 @@ impl<'a, W: MetricWindows> Part<'a, W> {
             at: change.newest.place.at,
             average: change.average,
             partial: change.partial,
+            lost_until: change.lost_until,
             revision: change.revision,
             stream: self.origin.stream.to_owned(),
             shard: self.origin.shard.to_owned(),
@@ -152,6 +195,11 @@ impl<'a, W: MetricWindows> Part<'a, W> {
             expires_at: change.interval_ms.map(|from_ms| from_ms.saturating_add(history_ttl_ms) / 1_000),
         }
     }
+}
+
+/// The revision of a metric in what was loaded.
+fn revision(loaded: &Loaded, metric: &str) -> u64 {
+    loaded.state.as_ref().and_then(|state| state.series(metric)).map_or(0, Series::revision)
 }
 
 fn compute<W: MetricWindows>(

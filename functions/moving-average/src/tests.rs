@@ -1,6 +1,8 @@
 //! The function on ports in memory, with each fault.
 #![allow(clippy::float_cmp, reason = "means of small whole numbers are exact")]
 
+mod loss;
+
 use super::*;
 use myaku::batch::{Batch, StreamRecord};
 use myaku::clock::ManualClock;
@@ -96,7 +98,9 @@ type Test = Context<Fixed, Faulty<MemoryStates>, Faulty<MemoryResults>, MemoryDe
 fn context() -> Test {
     let heart_rate = WindowSpec { history_seconds: Some(60), ..WindowSpec::last(3) };
     Context {
-        windows: Fixed(Metrics([("heart_rate".to_owned(), heart_rate)].into())),
+        windows: Fixed(Metrics(
+            [("heart_rate".to_owned(), heart_rate), ("spo2".to_owned(), WindowSpec::last(3))].into(),
+        )),
         states: Faulty::default(),
         results: Faulty::default(),
         letters: MemoryDeadLetters::new(),
@@ -305,7 +309,7 @@ async fn a_zombie_neither_commits_nor_overwrites() {
     // It loaded before the others, and goes on now: its states are the old ones, its rows and commits meet the new.
     zombie.states.port.restore(loaded);
     for row in rows.clone() {
-        zombie.results.port.write(&[Write { row, over: None }]).await.unwrap();
+        zombie.results.port.write(&[Write { row, over: None, revision: 0 }]).await.unwrap();
     }
     let overlaid = Overlaid { old: &zombie.states.port, new: &context.states.port };
     let late = Context {
@@ -317,7 +321,7 @@ async fn a_zombie_neither_commits_nor_overwrites() {
         history_ttl: context.history_ttl,
     };
     for row in rows.clone() {
-        late.results.port.write(&[Write { row, over: None }]).await.unwrap();
+        late.results.port.write(&[Write { row, over: None, revision: 0 }]).await.unwrap();
     }
     let response = handle(&late, &readings("a", 3..6), DEADLINE_MS).await;
     assert_eq!(response.batch_item_failures.len(), 1, "its commit fails");

@@ -3,6 +3,7 @@
 use super::{Read, ReadFrom, Shard, Source};
 use myaku::batch::{SequenceNumber, StreamRecord};
 use myaku::errors::{Remedy, RemoteError};
+use myaku::stream::{HashKeyRange, hash_key};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A stream in memory. Clones are the same stream.
@@ -34,9 +35,13 @@ impl MemoryStream {
 
     /// Puts a record, and gives its place.
     pub fn put(&self, partition_key: &str, data: &[u8], arrived_ms: i64) -> (String, SequenceNumber) {
+        self.put_at(hash_key(partition_key), partition_key, data, arrived_ms)
+    }
+
+    /// Puts a record at an explicit hash key, and gives its place.
+    pub fn put_at(&self, hash: u128, partition_key: &str, data: &[u8], arrived_ms: i64) -> (String, SequenceNumber) {
         let mut state = self.state();
         let sequence = state.number();
-        let hash = hash_key(partition_key);
         let takes = |shard: &Shard| shard.ending.is_none() && (shard.hash_keys.0..=shard.hash_keys.1).contains(&hash);
         let record =
             StreamRecord { sequence, partition_key: partition_key.to_owned(), arrived_ms, data: data.to_vec() };
@@ -52,10 +57,20 @@ impl MemoryStream {
 
     /// The ids of the open shards, in the order of their hash keys.
     pub fn open_shards(&self) -> Vec<String> {
+        self.open_ranges().into_iter().map(|range| range.shard).collect()
+    }
+
+    /// The open shards with their hash keys, in the order of these.
+    pub fn open_ranges(&self) -> Vec<HashKeyRange> {
         let state = self.state();
-        let mut open: Vec<_> = state.shards.iter().filter(|(shard, _)| shard.ending.is_none()).collect();
-        open.sort_by_key(|(shard, _)| shard.hash_keys);
-        open.iter().map(|(shard, _)| shard.id.clone()).collect()
+        let open = state.shards.iter().filter(|(shard, _)| shard.ending.is_none());
+        let range = |shard: &Shard| {
+            let (start, end) = shard.hash_keys;
+            HashKeyRange { shard: shard.id.clone(), start, end }
+        };
+        let mut open: Vec<_> = open.map(|(shard, _)| range(shard)).collect();
+        open.sort_by_key(|range| range.start);
+        open
     }
 
     /// Splits an open shard in the middle.
@@ -152,13 +167,4 @@ fn even(shards: usize) -> impl Iterator<Item = (u128, u128)> {
         let last = index + 1 == shards as u128;
         (index * width, if last { u128::MAX } else { (index + 1) * width - 1 })
     })
-}
-
-/// A hash that spreads keys over all hash keys; Kinesis takes MD5.
-fn hash_key(partition_key: &str) -> u128 {
-    const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
-    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
-    let hash = partition_key.bytes().fold(OFFSET, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME));
-    // FNV's high bits move little for short keys.
-    hash.wrapping_mul(PRIME).rotate_left(64)
 }

@@ -1,6 +1,7 @@
 //! Simulated time: futures on one thread whose clock jumps to the next moment at which something happens.
 //!
 //! Hours pass in milliseconds, and a seed repeats a run: among the tasks that could go on, the seed chooses who does.
+//! What waits on tokio's clock runs inside a runtime whose clock is paused: there the runtime turns the time.
 
 use super::Clock;
 use myaku::clock::Now;
@@ -27,14 +28,38 @@ struct State {
     tasks: BTreeMap<u64, (Option<Task>, Arc<Flag>)>,
     next: u64,
     random: StdRng,
+    outside: Outside,
 }
 
+/// Who polls the simulation, if it runs inside a runtime.
+type Outside = Arc<Mutex<Option<Waker>>>;
+
 /// Set when a task may go on.
-struct Flag(AtomicBool);
+struct Flag {
+    ready: AtomicBool,
+    outside: Outside,
+}
+
+impl Flag {
+    fn new(outside: &Outside) -> Arc<Self> {
+        Arc::new(Self { ready: AtomicBool::new(true), outside: Arc::clone(outside) })
+    }
+
+    fn is_set(&self) -> bool {
+        self.ready.load(Ordering::SeqCst)
+    }
+
+    fn take(&self) -> bool {
+        self.ready.swap(false, Ordering::SeqCst)
+    }
+}
 
 impl Wake for Flag {
     fn wake(self: Arc<Self>) {
-        self.0.store(true, Ordering::SeqCst);
+        self.ready.store(true, Ordering::SeqCst);
+        if let Some(outside) = &*self.outside.lock().unwrap_or_else(PoisonError::into_inner) {
+            outside.wake_by_ref();
+        }
     }
 }
 
@@ -46,15 +71,18 @@ impl Simulation {
     /// A simulation whose clock starts at `start_ms`, in milliseconds since the epoch.
     pub fn new(start_ms: i64, seed: u64) -> Self {
         let random = StdRng::seed_from_u64(seed);
-        let state = State { now_ms: start_ms, sleepers: BTreeMap::new(), tasks: BTreeMap::new(), next: 0, random };
-        Self(Arc::new(Mutex::new(state)))
+        let (sleepers, tasks, outside) = (BTreeMap::new(), BTreeMap::new(), Outside::default());
+        Self(Arc::new(Mutex::new(State { now_ms: start_ms, sleepers, tasks, next: 0, random, outside })))
     }
 
     /// Adds a task, which goes on as long as [`Simulation::run`] does.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> TaskId {
         let mut state = self.state();
         let id = state.number();
-        state.tasks.insert(id, (Some(Box::pin(task)), Arc::new(Flag(AtomicBool::new(true)))));
+        let flag = Flag::new(&state.outside);
+        state.tasks.insert(id, (Some(Box::pin(task)), Arc::clone(&flag)));
+        drop(state);
+        flag.wake();
         TaskId(id)
     }
 
@@ -62,6 +90,12 @@ impl Simulation {
     pub fn abort(&self, task: TaskId) {
         let aborted = self.state().tasks.remove(&task.0);
         // Dropped without the lock: what the task holds may take it.
+        drop(aborted);
+    }
+
+    /// Drops all tasks where they stand: those that hold the simulation itself would keep it for ever.
+    pub fn abort_all(&self) {
+        let aborted = std::mem::take(&mut self.state().tasks);
         drop(aborted);
     }
 
@@ -76,16 +110,40 @@ impl Simulation {
     /// When nothing is left that could ever wake `main`.
     pub fn run<T>(&self, main: impl Future<Output = T>) -> T {
         let mut main = pin!(main);
-        let flag = Arc::new(Flag(AtomicBool::new(true)));
-        let waker = Waker::from(Arc::clone(&flag));
+        let flag = Flag::new(&Outside::default());
         loop {
-            if flag.0.swap(false, Ordering::SeqCst)
-                && let Poll::Ready(result) = main.as_mut().poll(&mut Context::from_waker(&waker))
-            {
+            if let Poll::Ready(result) = self.poll_all(main.as_mut(), &flag) {
                 return result;
             }
-            if !self.poll_one() && !flag.0.load(Ordering::SeqCst) {
-                assert!(self.advance(), "nobody can go on: the simulation is at a deadlock");
+            assert!(self.advance(), "nobody can go on: the simulation is at a deadlock");
+        }
+    }
+
+    /// The same on the clock of the runtime that polls this: for what waits on tokio's. Where that clock is paused, time
+    /// jumps as in [`Simulation::run`], and nobody may wait on the simulation's own.
+    pub async fn run_inside<T>(&self, main: impl Future<Output = T>) -> T {
+        let mut main = pin!(main);
+        let outside = Arc::clone(&self.state().outside);
+        let flag = Flag::new(&outside);
+        let polled = std::future::poll_fn(|context| {
+            *outside.lock().unwrap_or_else(PoisonError::into_inner) = Some(context.waker().clone());
+            self.poll_all(main.as_mut(), &flag)
+        });
+        // Tokio's budget is for each task of the runtime, and this is only one.
+        tokio::task::coop::unconstrained(polled).await
+    }
+
+    /// Polls `main` and the tasks until none of them can go on.
+    fn poll_all<T>(&self, mut main: Pin<&mut impl Future<Output = T>>, flag: &Arc<Flag>) -> Poll<T> {
+        let waker = Waker::from(Arc::clone(flag));
+        loop {
+            if flag.take()
+                && let Poll::Ready(result) = main.as_mut().poll(&mut Context::from_waker(&waker))
+            {
+                return Poll::Ready(result);
+            }
+            if !self.poll_one() && !flag.is_set() {
+                return Poll::Pending;
             }
         }
     }
@@ -94,7 +152,7 @@ impl Simulation {
     fn poll_one(&self) -> bool {
         let (id, mut task, flag) = {
             let mut state = self.state();
-            let ready = state.tasks.iter().filter(|(_, (_, flag))| flag.0.load(Ordering::SeqCst));
+            let ready = state.tasks.iter().filter(|(_, (_, flag))| flag.is_set());
             let ready: Vec<_> = ready.map(|(id, _)| *id).collect();
             if ready.is_empty() {
                 return false;
@@ -104,7 +162,7 @@ impl Simulation {
             let Some(task) = task.take() else { return false };
             (id, task, Arc::clone(flag))
         };
-        flag.0.store(false, Ordering::SeqCst);
+        flag.take();
         let polled = task.as_mut().poll(&mut Context::from_waker(&Waker::from(flag)));
         let mut state = self.state();
         if polled.is_ready() {
@@ -215,6 +273,21 @@ mod tests {
         });
         assert_eq!(*woken.lock().unwrap(), [(1, 3_601_000), (3, 10_801_000)]);
         assert!(simulation.is_finished(three));
+    }
+
+    #[test]
+    fn inside_a_runtime_the_runtimes_clock_is_turned() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let simulation = Simulation::new(0, 7);
+        let took = runtime.block_on(simulation.run_inside(async {
+            let started = tokio::time::Instant::now();
+            let sleeper = simulation.spawn(async { tokio::time::sleep(Duration::from_hours(2)).await });
+            while !simulation.is_finished(sleeper) {
+                tokio::time::sleep(Duration::from_mins(1)).await;
+            }
+            started.elapsed()
+        }));
+        assert_eq!(took.as_secs() / 60, 120);
     }
 
     #[test]

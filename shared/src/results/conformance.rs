@@ -23,6 +23,7 @@ fn row(device: &str, item: Item, position: u32) -> Row {
         at: 1_795_218_892_020,
         average: Average { count: 3, mean: n / 3.0, min: -n, max: n, stddev: 0.1 },
         partial: position % 2 == 1,
+        lost_until: (position % 2 == 1).then_some(1_795_218_892_019),
         revision: position.into(),
         stream: "readings".to_owned(),
         shard: "shardId-000000000000".to_owned(),
@@ -35,7 +36,7 @@ fn row(device: &str, item: Item, position: u32) -> Row {
 }
 
 async fn write(port: &impl Results, row: &Row, over: Option<u32>) -> Written {
-    port.write(&[Write { row: row.clone(), over: over.map(at) }]).await.expect("write").remove(0)
+    port.write(&[Write { row: row.clone(), over: over.map(at), revision: u64::MAX }]).await.expect("write").remove(0)
 }
 
 /// Runs all of it against `port`, on devices whose names begin with `prefix` and that have no rows.
@@ -66,6 +67,13 @@ async fn conditions(port: &(impl Results + ResultsReader), device: &str) {
     assert_eq!(write(port, &third, Some(1)).await, Written::Kept(Mark::from(&fifth)), "a zombie overwrites nothing");
     assert_eq!(port.latest(device).await.expect("latest"), std::slice::from_ref(&fifth));
 
+    let later = Write { row: row(device, latest("m"), 7), over: Some(at(6)), revision: 4 };
+    let kept = port.write(std::slice::from_ref(&later)).await.expect("write");
+    assert_eq!(kept, [Written::Kept(Mark::from(&fifth))], "a row of a higher revision than is known stays");
+    let known = Write { revision: 5, ..later.clone() };
+    assert_eq!(port.write(&[known]).await.expect("write"), [Written::Stored]);
+    assert_eq!(port.latest(device).await.expect("latest"), [later.row]);
+
     let moved = Row { stream: "readings-2".to_owned(), ..first };
     assert_eq!(write(port, &moved, None).await, Written::Stored, "positions of another stream do not compare");
     assert_eq!(port.latest(device).await.expect("latest"), [moved]);
@@ -76,7 +84,8 @@ async fn many_and_odd(port: &(impl Results + ResultsReader), device: &str) {
     let taken = row(device, latest("metric-064"), 9);
     assert_eq!(write(port, &taken, None).await, Written::Stored);
     let rows: Vec<Row> = metrics.iter().map(|metric| row(device, latest(metric), 2)).collect();
-    let writes: Vec<Write> = rows.iter().map(|row| Write { row: row.clone(), over: None }).collect();
+    let writes: Vec<Write> =
+        rows.iter().map(|row| Write { row: row.clone(), over: None, revision: u64::MAX }).collect();
     let written = port.write(&writes).await.expect("write");
     for (n, written) in written.iter().enumerate() {
         let expected = if n == 64 { Written::Kept(Mark::from(&taken)) } else { Written::Stored };
@@ -104,7 +113,7 @@ async fn history(port: &(impl Results + ResultsReader), device: &str) {
     let mut all = rows.clone();
     all.push(row(device, item("m2", 60_000), 1));
     all.push(row(device, latest("m"), 7));
-    let writes: Vec<Write> = all.into_iter().map(|row| Write { row, over: None }).collect();
+    let writes: Vec<Write> = all.into_iter().map(|row| Write { row, over: None, revision: u64::MAX }).collect();
     assert!(port.write(&writes).await.expect("write").iter().all(|written| *written == Written::Stored));
 
     let read = async |from_ms, to_ms| port.history(device, "m", from_ms, to_ms).await.expect("history");

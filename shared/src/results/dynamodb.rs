@@ -46,10 +46,12 @@ impl DynamoDbResults {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let mut condition = "attribute_not_exists(deviceId) OR #stream <> :stream".to_owned();
         if let Some(over) = write.over {
-            condition.push_str(" OR #position <= :over");
+            condition.push_str(" OR (#position <= :over AND #revision <= :revision)");
             put = put
                 .expression_attribute_names("#position", "position")
-                .expression_attribute_values(":over", text(&over.to_string()));
+                .expression_attribute_names("#revision", "revision")
+                .expression_attribute_values(":over", text(&over.to_string()))
+                .expression_attribute_values(":revision", AttributeValue::N(write.revision.to_string()));
         }
         match put.condition_expression(condition).send().await {
             Ok(_) => Ok(Written::Stored),
@@ -190,6 +192,7 @@ fn attributes(row: &Row) -> Attributes {
     .map(|(name, value)| (name.to_owned(), value))
     .collect();
     attributes.extend(row.base.map(|base| ("base".to_owned(), text(&base.to_string()))));
+    attributes.extend(row.lost_until.map(|at| ("lostUntil".to_owned(), integer(at))));
     attributes.extend(row.expires_at.map(|at| ("expiresAt".to_owned(), integer(at))));
     attributes
 }
@@ -217,6 +220,7 @@ fn parse(item: &Attributes) -> Option<Row> {
             stddev: number("stddev")?,
         },
         partial: *item.get("partial")?.as_bool().ok()?,
+        lost_until: integer("lostUntil"),
         revision: u64::try_from(integer("revision")?).ok()?,
         stream: text("stream")?.clone(),
         shard: text("shard")?.clone(),

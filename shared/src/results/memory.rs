@@ -25,10 +25,13 @@ impl Results for MemoryResults {
         let mut map = self.map();
         Ok(writes
             .iter()
-            .map(|Write { row, over }| {
+            .map(|Write { row, over, revision }| {
                 let key = (row.device_id.clone(), row.item.clone());
                 match map.get(&key) {
-                    Some(there) if there.stream == row.stream && Some(there.position) > *over => {
+                    Some(there)
+                        if there.stream == row.stream
+                            && (Some(there.position) > *over || there.revision > *revision) =>
+                    {
                         Written::Kept(Mark::from(there))
                     }
                     _ => {

@@ -80,7 +80,7 @@ pub struct Incoming<'a> {
 /// What is known to be missing from the state of a metric: results were written from a newer one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Loss {
-    /// The time of the newest reading that those results were over, in milliseconds since the epoch.
+    /// The time of the newest reading that those results were over or were missing, in milliseconds since the epoch.
     pub at: i64,
     /// Their revision.
     pub revision: u64,
@@ -99,6 +99,8 @@ pub struct Change {
     pub average: Average,
     /// Readings that belong to the window may be missing.
     pub partial: bool,
+    /// If so, up to which time, in milliseconds since the epoch.
+    pub lost_until: Option<i64>,
     /// The newest reading of the window.
     pub newest: Entry,
     /// Grows with each change of the metric.
@@ -195,7 +197,7 @@ pub fn advance<'s>(
             if let Some((statistics, newest)) = computed {
                 history.insert(
                     (reading.metric, interval),
-                    change((reading, position), Some(interval), statistics, newest, series.revision, base),
+                    change((reading, position), Some(interval), statistics, newest, series, base),
                 );
             }
         }
@@ -203,7 +205,8 @@ pub fn advance<'s>(
     for (metric, (reading, revision)) in latest {
         let base = base_of(seen, losses.get(metric));
         let computed = out.state.series.get(metric).and_then(|series| {
-            Some(change(reading, None, series.average(spec(metric)?)?, series.newest()?, revision, base))
+            let change = change(reading, None, series.average(spec(metric)?)?, series.newest()?, series, base);
+            Some(Change { revision, ..change })
         });
         out.changes.extend(computed);
     }
@@ -220,7 +223,7 @@ fn change(
     interval_ms: Option<i64>,
     (average, partial): (Average, bool),
     newest: Entry,
-    revision: u64,
+    series: &Series,
     base: Option<Position>,
 ) -> Change {
     Change {
@@ -228,8 +231,9 @@ fn change(
         interval_ms,
         average,
         partial,
+        lost_until: series.forgotten.filter(|_| partial).map(|place| place.at),
         newest,
-        revision,
+        revision: series.revision,
         position,
         base,
         index: reading.index,
@@ -242,9 +246,11 @@ fn change(
 /// It follows from the readings and their order alone, so that a batch that comes again, cut elsewhere, makes the same
 /// rows due. An interval is closed by a reading behind it and by nothing else: there is no clock here.
 fn intervals(series: &Series, spec: &WindowSpec, before: Option<Entry>, place: Place) -> Vec<i64> {
-    let (Some(length), Some(before)) = (spec.history_ms(), before) else { return Vec::new() };
+    // What was lost was newer than what is left: its intervals were closed before.
+    let newest = before.map(|before| before.place).max(series.forgotten);
+    let (Some(length), Some(newest)) = (spec.history_ms(), newest) else { return Vec::new() };
     let interval = |at: i64| at.div_euclid(length) * length;
-    let open = interval(before.place.at);
+    let open = interval(newest.at);
     if interval(place.at) > open {
         return vec![open];
     }

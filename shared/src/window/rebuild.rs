@@ -104,7 +104,8 @@ pub fn rebuild<'s>(
             // A row that reaches beyond what was found keeps what it says.
             if newest.place.at >= row.at {
                 let (revision, value, at) = (series.revision, newest.value, newest.place.at);
-                out.rows.push(Row { value, at, average, partial, revision, ..row.clone() });
+                let lost_until = row.lost_until.filter(|_| partial);
+                out.rows.push(Row { value, at, average, partial, lost_until, revision, ..row.clone() });
             }
         }
         out.state.series.insert(metric.clone(), series);

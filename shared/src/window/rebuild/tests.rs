@@ -75,6 +75,7 @@ fn row(change: &Change, shard: &str) -> Row {
         at: change.newest.place.at,
         average: change.average,
         partial: change.partial,
+        lost_until: change.lost_until,
         revision: change.revision,
         stream: "s".to_owned(),
         shard: shard.to_owned(),

@@ -1,0 +1,88 @@
+//! What is told of a state that was lost, and what is not taken for a loss.
+
+use super::*;
+
+#[tokio::test]
+async fn a_loss_is_told_for_each_metric_also_where_another_one_came_first() {
+    let context = context();
+    let spo2 = |n| record(n, "a", json("a", n).replace("heart_rate", "spo2"));
+    done(&context, &batch(vec![spo2(1), spo2(2)])).await;
+    done(&context, &readings("a", 3..5)).await;
+    context.states.port.lose_everything();
+    done(&context, &readings("a", 5..6)).await;
+    done(&context, &batch(vec![spo2(6)])).await;
+    let rows = context.results.port.latest("a").await.unwrap();
+    let told: Vec<_> =
+        rows.iter().map(|row| (row.item.metric(), row.average.count, row.partial, row.revision)).collect();
+    assert_eq!(told, [("heart_rate", 1, true, 3), ("spo2", 1, true, 3)]);
+}
+
+#[tokio::test]
+async fn how_far_a_loss_reaches_is_known_also_when_the_commit_behind_it_did_not_come() {
+    let context = context();
+    done(&context, &readings("a", [1, 2, 50])).await;
+    context.states.port.lose_everything();
+    let late = |sequence, n| batch(vec![record(sequence, "a", json("a", n))]);
+    *context.states.write.lock().unwrap() = Some(Fault::Before(Remedy::Retry));
+    assert!(invoke(&context, &late(60, 10)).await.is_some());
+    *context.states.write.lock().unwrap() = None;
+    for (sequence, n) in [(60, 10), (61, 11), (62, 12)] {
+        done(&context, &late(sequence, n)).await;
+    }
+    let row = latest(&context, "a").await;
+    let until = Some(50_000 + 1_795_218_840_000);
+    assert_eq!((row.average.mean, row.partial, row.lost_until), (11.0, true, until), "50 is missing");
+}
+
+#[tokio::test]
+async fn after_a_loss_a_late_reading_flags_the_history_of_its_interval() {
+    let context = context();
+    done(&context, &readings("a", [10, 20, 70])).await;
+    context.states.port.lose_everything();
+    done(&context, &batch(vec![record(90, "a", json("a", 30))])).await;
+    let rows = context.results.port.history("a", "heart_rate", 0, i64::MAX).await.unwrap();
+    assert_eq!((rows.len(), rows[0].average.count, rows[0].partial), (1, 1, true), "10 and 20 are missing");
+}
+
+/// A state that is loaded as it was, and then as it is.
+struct Thawed<'a> {
+    old: Mutex<Option<&'a MemoryStates>>,
+    new: &'a MemoryStates,
+}
+
+impl States for Thawed<'_> {
+    async fn load(&self, devices: &[&str]) -> Result<Vec<Loaded>, RemoteError> {
+        let old = self.old.lock().unwrap().take();
+        old.unwrap_or(self.new).load(devices).await
+    }
+
+    async fn commit(&self, commits: &[Commit<'_>]) -> Result<Vec<Committed>, RemoteError> {
+        self.new.commit(commits).await
+    }
+}
+
+#[tokio::test]
+async fn a_zombie_takes_what_others_did_meanwhile_for_no_loss() {
+    let context = context();
+    done(&context, &readings("a", 1..3)).await;
+    let old = MemoryStates::default();
+    old.restore(context.states.port.snapshot());
+    done(&context, &readings("a", 3..6)).await;
+    done(&context, &readings("a", 6..9)).await;
+    let rows = context.results.port.rows();
+    let late = Context {
+        windows: Fixed(context.windows.0.clone()),
+        states: Thawed { old: Mutex::new(Some(&old)), new: &context.states.port },
+        results: MemoryResults::default(),
+        letters: MemoryDeadLetters::new(),
+        clock: ManualClock::at(NOW_MS),
+        history_ttl: context.history_ttl,
+    };
+    for row in rows.clone() {
+        late.results.write(&[Write { row, over: None, revision: 0 }]).await.unwrap();
+    }
+    // It was given all of what the others took in two batches.
+    let response = handle(&late, &readings("a", 3..9), DEADLINE_MS).await;
+    assert_eq!(response.batch_item_failures.len(), 1);
+    assert_eq!(late.results.rows(), rows);
+}

@@ -1,0 +1,348 @@
+//! One run: carries out the plan, lets everything come to rest, and compares what is there with what must be.
+
+use crate::faults::{Faults, Site};
+use crate::function::Deployed;
+use crate::invariants::{Invariant, Violation};
+use crate::ledger::{METRICS, value_of};
+use crate::mapping::{Destination, Running};
+use crate::plan::{
+    Content, DEVICES, Function, NUMBERS, Plan, REFILL, START_MS, Step, Stream, device_time_ms, is_out_of_range,
+};
+use crate::world::World;
+use myaku::batch::{Batch, Position, StreamRecord};
+use myaku::clock::Now as _;
+use myaku::kpl;
+use myaku::message::Message;
+use myaku_local::event_source::{Discarded, Invoker as _, Progress, StartingPosition};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// How long everything may take to come to rest, in simulated time.
+const PATIENCE: Duration = Duration::from_hours(6);
+
+/// A record of `readings` that is none.
+const NO_READING: &[u8] = b"no reading";
+
+/// What came of a run.
+pub(crate) struct Outcome {
+    pub(crate) violation: Option<Violation>,
+    pub(crate) trace: String,
+    pub(crate) events: u64,
+    /// Where something went wrong that was not the plan's.
+    pub(crate) fired: BTreeSet<Site>,
+}
+
+/// Runs a plan: with all the faults that its seed has, or only the `allowed` ones.
+pub(crate) fn run(plan: &Plan, allowed: Option<Arc<BTreeSet<Site>>>, traced: bool) -> Outcome {
+    let faults = Faults::new(plan, allowed);
+    let ran = catch_unwind(AssertUnwindSafe(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
+        runtime.block_on(async {
+            let world = World::new(plan, faults.clone(), traced);
+            let ran = world.simulation.run_inside(Driver::new(&world, plan)?.run()).await;
+            world.simulation.abort_all();
+            ran.map(|()| world)
+        })
+    }));
+    let violation = |what: String| Some(Violation::new(Invariant::NoPanic, what));
+    let (violation, trace, events) = match ran {
+        Ok(Ok(world)) => (world.violation(), world.take_trace(), world.events()),
+        Ok(Err(error)) => (violation(format!("{error:#}")), String::new(), 0),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+            (violation(text.unwrap_or("a panic without words").to_owned()), String::new(), 0)
+        }
+    };
+    Outcome { violation, trace, events, fired: faults.fired() }
+}
+
+struct Driver<'a> {
+    world: &'a Arc<World>,
+    plan: &'a Plan,
+    deployed: [Deployed; 3],
+    destination: Destination,
+    mappings: Vec<Running>,
+    started: u32,
+    saved: BTreeMap<Function, Progress>,
+    states: HashMap<String, Vec<u8>>,
+    puts: u32,
+}
+
+impl<'a> Driver<'a> {
+    fn new(world: &'a Arc<World>, plan: &'a Plan) -> anyhow::Result<Self> {
+        let deployed = |function| Deployed::new(world, plan, function);
+        let mut driver = Self {
+            world,
+            plan,
+            deployed: [
+                deployed(Function::Archiver)?,
+                deployed(Function::Transform)?,
+                deployed(Function::MovingAverage)?,
+            ],
+            destination: Destination::new(world),
+            mappings: Vec::new(),
+            started: 0,
+            saved: BTreeMap::new(),
+            states: HashMap::new(),
+            puts: 0,
+        };
+        world.models().averages.troubled = plan.trouble > 0;
+        for function in Function::ALL {
+            driver.start(function, StartingPosition::TrimHorizon, None)?;
+        }
+        Ok(driver)
+    }
+
+    async fn run(mut self) -> anyhow::Result<()> {
+        for step in &self.plan.steps {
+            if self.world.violation().is_some() {
+                return Ok(());
+            }
+            if !matches!(step, Step::Wait(_)) {
+                self.world.note(format_args!("-- {step}"));
+            }
+            self.step(step).await?;
+        }
+        self.world.faults.calm_down();
+        self.world.note(format_args!("-- no more faults"));
+        if self.settle().await && self.world.models().averages.must_fill_again() {
+            self.refill();
+            self.settle().await;
+        }
+        if self.world.violation().is_none() {
+            self.compare();
+        }
+        Ok(())
+    }
+
+    fn start(
+        &mut self,
+        function: Function,
+        starting: StartingPosition,
+        progress: Option<Progress>,
+    ) -> anyhow::Result<()> {
+        let deployed = &self.deployed[function as usize];
+        let begin = (starting, progress);
+        self.mappings.push(Running::start(self.world, self.plan, deployed, &self.destination, self.started, begin)?);
+        self.started += 1;
+        Ok(())
+    }
+
+    async fn step(&mut self, step: &Step) -> anyhow::Result<()> {
+        let world = self.world;
+        match step {
+            Step::Put { contents, clock_off_ms } => self.put(contents, *clock_off_ms),
+            Step::PutNoReading => {
+                let now_ms = world.clock.now_ms();
+                let (shard, sequence) = world.stream(Stream::Readings).put("device-0", NO_READING, now_ms);
+                world.note(format_args!("   at {sequence} of {shard}"));
+                world.models().readings.no_reading(Position { sequence, sub: 0 });
+            }
+            Step::Wait(ms) => tokio::time::sleep(Duration::from_millis(*ms)).await,
+            Step::Split(stream, which) => {
+                let open = world.stream(*stream).open_shards();
+                if open.len() < 4 {
+                    world.stream(*stream).split(&open[usize::from(*which) % open.len()]);
+                    world.models().averages.resharded |= *stream == Stream::Readings;
+                }
+            }
+            Step::Merge(stream, which) => {
+                let open = world.stream(*stream).open_shards();
+                if open.len() > 1 {
+                    let left = usize::from(*which) % (open.len() - 1);
+                    world.stream(*stream).merge(&open[left], &open[left + 1]);
+                    world.models().averages.resharded |= *stream == Stream::Readings;
+                }
+            }
+            Step::LoseStates => {
+                world.states.lose_everything();
+                world.models().averages.lost = true;
+            }
+            Step::SaveStates => self.states = world.states.snapshot(),
+            Step::LoseLastStates => {
+                world.states.restore(self.states.clone());
+                world.models().averages.lost = true;
+            }
+            Step::LoseHeads => world.heads.clear(),
+            Step::Outage(service, ms) => world.faults.outage(*service, world.clock.now_ms() + *ms as i64),
+            Step::SecondMapping(function, starting) => {
+                // A window counts a record once its shard has come that far: it must be delivered in order.
+                let in_order = *function != Function::MovingAverage || *starting == StartingPosition::TrimHorizon;
+                if in_order && self.mappings.iter().filter(|mapping| mapping.function == *function).count() < 2 {
+                    self.start(*function, *starting, None)?;
+                }
+            }
+            Step::SaveProgress(function) => {
+                let first = self.mappings.iter().find(|mapping| mapping.function == *function);
+                self.saved.extend(first.map(|mapping| (*function, mapping.handle.progress())));
+            }
+            Step::CrashPoller { function, back } => self.crash(*function, *back)?,
+            Step::Replay => {
+                if let Some(batch) = self.destination.take() {
+                    let (deployed, destination) = (self.deployed.clone(), self.destination.clone());
+                    let world = Arc::clone(world);
+                    let running = crate::ports::Running::new(&world);
+                    self.world.simulation.spawn(async move {
+                        replay(&world, &deployed, &destination, batch).await;
+                        drop(running);
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn crash(&mut self, function: Function, back: bool) -> anyhow::Result<()> {
+        let Some(index) = self.mappings.iter().position(|mapping| mapping.function == function) else { return Ok(()) };
+        let mapping = self.mappings.remove(index);
+        self.world.simulation.abort(mapping.task);
+        let copy = if back { self.saved.get(&function).cloned() } else { None };
+        self.start(function, mapping.starting(), Some(copy.unwrap_or_else(|| mapping.handle.progress())))
+    }
+
+    /// Puts one record on `ingest`.
+    fn put(&mut self, contents: &[Content], clock_off_ms: i64) {
+        let world = self.world;
+        self.puts += 1;
+        let now_ms = world.clock.now_ms();
+        let records: Vec<_> = contents.iter().map(|content| record(*content, self.puts, now_ms)).collect();
+        let (key, data) = match records.as_slice() {
+            [(key, data)] => (key.clone(), data.clone()),
+            several => {
+                let parts = several.iter().map(|(key, data)| (key.as_str(), data.as_slice()));
+                (several[0].0.clone(), kpl::encode(parts))
+            }
+        };
+        let arrived_ms = now_ms + clock_off_ms;
+        let (shard, sequence) = world.stream(Stream::Ingest).put(&key, &data, arrived_ms);
+        world.note(format_args!("   at {sequence} of {shard}"));
+        let record = StreamRecord { sequence, partition_key: key, arrived_ms, data };
+        let batch = Batch { stream: Stream::Ingest.name().to_owned(), shard, records: vec![record] };
+        let mut models = world.models();
+        for (record, content) in batch.user_records().zip(contents) {
+            models.lake.arrived(&batch.stream, &batch.shard, &record);
+            models.readings.arrived(*content, record.position);
+        }
+    }
+
+    /// After a loss, or a race between shards, the windows fill again.
+    fn refill(&mut self) {
+        for number in NUMBERS..NUMBERS + REFILL {
+            for device in 0..DEVICES {
+                self.put(&[Content::Message { device, number }], 0);
+            }
+        }
+    }
+
+    /// Waits until everything is processed and nobody runs any more.
+    async fn settle(&mut self) -> bool {
+        let until = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            for function in Function::ALL {
+                for mapping in self.mappings.iter().filter(|mapping| mapping.function == function) {
+                    let caught_up = mapping.handle.caught_up(self.world.clock.now_ms());
+                    if tokio::time::timeout_at(until, caught_up).await.is_err() {
+                        let status = mapping.handle.status();
+                        self.world.does_not_settle(&format!("{function:?} does not catch up: {status:?}"));
+                        return false;
+                    }
+                }
+            }
+            let discarded = !self.destination.is_empty();
+            while let Some(batch) = self.destination.take() {
+                replay(self.world, &self.deployed, &self.destination, batch).await;
+            }
+            if self.world.violation().is_some() {
+                return false;
+            }
+            if tokio::time::Instant::now() >= until {
+                self.world.does_not_settle("somebody runs for ever");
+                return false;
+            }
+            let running = self.world.running.load(Ordering::Relaxed);
+            if running == 0 && !discarded {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+    }
+
+    fn compare(&self) {
+        let world = self.world;
+        let models = world.models();
+        let checks = [
+            models.lake.settled(&world.lake.objects()),
+            models.readings.settled(),
+            models.averages.settled(&world.results.rows()),
+        ];
+        drop(models);
+        for checked in checks {
+            world.check(checked);
+        }
+    }
+}
+
+/// Sends a discarded batch again: to its function, whole, as it was delivered; readings onto their stream, since their
+/// windows count a record only where its shard has come that far.
+async fn replay(world: &World, deployed: &[Deployed; 3], destination: &Destination, batch: (Function, Discarded)) {
+    let function = batch.0;
+    let event: serde_json::Value = serde_json::from_slice(&batch.1.body).unwrap_or_default();
+    let payload = event["payload"].as_str().unwrap_or_default().to_owned();
+    world.note(format_args!("-- a batch of {function:?} is replayed"));
+    if function == Function::MovingAverage {
+        let records = serde_json::from_str::<Batch>(&payload).map(|batch| batch.records).unwrap_or_default();
+        for record in records {
+            let now_ms = world.clock.now_ms();
+            let (_, sequence) = world.stream(Stream::Readings).put(&record.partition_key, &record.data, now_ms);
+            if record.data == NO_READING {
+                let at = |sequence| Position { sequence, sub: 0 };
+                world.models().readings.moved(at(record.sequence), at(sequence));
+            }
+        }
+        return;
+    }
+    let answer = deployed[function as usize].invoke(payload.into()).await;
+    let done = answer.is_ok_and(|answer| {
+        let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap_or_default();
+        answer["batchItemFailures"].as_array().is_none_or(Vec::is_empty)
+    });
+    if !done {
+        destination.put_back(batch);
+    }
+}
+
+/// A record of `ingest`: its partition key and its bytes.
+fn record(content: Content, delivery: u32, now_ms: i64) -> (String, Vec<u8>) {
+    let message = |device: String, payload: String| {
+        let message = Message {
+            delivery_id: format!("delivery-{delivery}"),
+            device_id: device,
+            facility: "home-3".to_owned(),
+            kind: "meter".to_owned(),
+            client_id: None,
+            received_at: now_ms,
+            payload: payload.into_bytes(),
+            message_id: None,
+        };
+        (format!("delivery-{delivery}"), message.to_json().into_bytes())
+    };
+    match content {
+        Content::Message { device, number } => {
+            let mut payload = serde_json::json!({"seq": number, "ts": device_time_ms(device, number)});
+            for metric in 0..METRICS {
+                let bad = metric > 0 && is_out_of_range(number);
+                payload[format!("v{metric}")] = serde_json::json!(if bad { -1.0 } else { value_of(number) });
+            }
+            message(format!("device-{device}"), payload.to_string())
+        }
+        Content::Stranger => message("stranger".to_owned(), "{}".to_owned()),
+        Content::Undecodable { device } => message(format!("device-{device}"), "{".to_owned()),
+        Content::Garbage => {
+            (format!("key-{delivery}"), format!("garbage {delivery} at {}", now_ms - START_MS).into_bytes())
+        }
+        Content::Line => (format!("log:{delivery}"), format!("{{\"line\":{delivery}}}").into_bytes()),
+    }
+}

@@ -1,0 +1,186 @@
+//! Lambda as the functions see it: environments that are used again, crashes, time-outs, zombies and lost answers.
+
+use crate::faults::Site;
+use crate::invariants::{Invariant, Violation};
+use crate::plan::{Function, Plan};
+use crate::ports::{Ports, Running};
+use crate::world::World;
+use archiver::handle as archive;
+use aws_lambda_events::streams::KinesisEventResponse;
+use bytes::Bytes;
+use moving_average::handle as average;
+use myaku::archive::{Archiver, Compression, CompressionError, Format};
+use myaku::batch::Batch;
+use myaku::clock::Now as _;
+use myaku::profile::registry::{DEFAULT_TTL, Registry};
+use myaku::stream::{Limits, Producer};
+use myaku_local::event_source::{Invoker, TokioClock};
+use myaku_local::function::InvokeError;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::oneshot;
+use transform::handle as transform;
+
+/// How long an invocation may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// The least bytes of an aggregate: small, so that a batch makes several of them.
+const AGGREGATE_BYTES_MAX: usize = 600;
+
+/// An environment: what one process of a function keeps between invocations.
+struct Environment {
+    ports: Ports,
+    context: Context,
+}
+
+enum Context {
+    Archiver(Archiver<Ports, Ports>),
+    Transform(Box<transform::Context<Ports, Ports, Ports, TokioClock>>),
+    MovingAverage(Box<moving_average::Context<Registry<Ports, TokioClock>, Ports, Ports, Ports, TokioClock>>),
+}
+
+impl Environment {
+    fn new(world: &Arc<World>, function: Function, compression: Compression, seed: u64) -> Self {
+        let ports = Ports::new(world, function);
+        let registry = || Registry::new(ports.clone(), world.clock, DEFAULT_TTL);
+        let context = match function {
+            Function::Archiver => Context::Archiver(Archiver::new(ports.clone(), ports.clone(), compression)),
+            Function::Transform => Context::Transform(Box::new(transform::Context {
+                registry: registry(),
+                readings: Producer::seeded(
+                    ports.clone(),
+                    Limits { aggregate_bytes_max: AGGREGATE_BYTES_MAX, ..Limits::default() },
+                    seed,
+                ),
+                letters: ports.clone(),
+                clock: world.clock,
+            })),
+            Function::MovingAverage => Context::MovingAverage(Box::new(moving_average::Context {
+                windows: registry(),
+                states: ports.clone(),
+                results: ports.clone(),
+                letters: ports.clone(),
+                clock: world.clock,
+                history_ttl: Duration::from_hours(24),
+            })),
+        };
+        Self { ports, context }
+    }
+
+    async fn handle(&self, batch: &Batch, deadline_ms: i64) -> KinesisEventResponse {
+        match &self.context {
+            Context::Archiver(context) => archive(context, batch).await,
+            Context::Transform(context) => transform(context, batch, deadline_ms).await,
+            Context::MovingAverage(context) => average(context, batch, deadline_ms).await,
+        }
+    }
+}
+
+/// A deployed function. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct Deployed {
+    world: Arc<World>,
+    pub(crate) function: Function,
+    compression: Compression,
+    seed: u64,
+    idle: Arc<Mutex<Vec<Arc<Environment>>>>,
+}
+
+impl Deployed {
+    pub(crate) fn new(world: &Arc<World>, plan: &Plan, function: Function) -> Result<Self, CompressionError> {
+        let format = if plan.gzip { Format::Gzip } else { Format::Zstd };
+        let compression = Compression::new(format, Some(1))?;
+        Ok(Self { world: Arc::clone(world), function, compression, seed: plan.seed, idle: Arc::default() })
+    }
+
+    fn environment(&self, number: u32, cold: bool) -> Arc<Environment> {
+        let idle = if cold { None } else { self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop() };
+        let seed = self.seed ^ u64::from(number);
+        idle.unwrap_or_else(|| Arc::new(Environment::new(&self.world, self.function, self.compression, seed)))
+    }
+}
+
+impl Invoker for Deployed {
+    async fn invoke(&self, event: Bytes) -> Result<Bytes, InvokeError> {
+        let world = &self.world;
+        let number = world.next_invocation();
+        let fate = world.faults.of_invocation(Site::Invocation(self.function, number));
+        let batch: Batch = serde_json::from_slice(&event).map_err(|error| InvokeError::FunctionError {
+            error_type: "Event".to_owned(),
+            message: error.to_string(),
+        })?;
+        let batch = Arc::new(batch);
+        world.note(format_args!("{:?} {number}: {} {} {fate:?}", self.function, batch.shard, stretch(&batch)));
+        if fate.throttled {
+            return Err(InvokeError::Throttled);
+        }
+        let environment = self.environment(number, fate.cold);
+        environment.ports.begin(number, &batch);
+        let deadline_ms = world.clock.now_ms() + TIMEOUT.as_millis() as i64;
+        let (answer, mut answered) = oneshot::channel();
+        let (running, served) = (Running::new(world), Arc::clone(&environment));
+        let function = self.function;
+        let task = world.simulation.spawn(async move {
+            let response = served.handle(&batch, deadline_ms).await;
+            acknowledged(&running, function, number, &batch, &response);
+            // The mapping may have given up waiting.
+            let _ = answer.send(response);
+        });
+        environment.ports.runs_in(task);
+        tokio::select! {
+            biased;
+            response = &mut answered => {
+                // An environment that crashed takes the sender with it.
+                let response = response.map_err(|_| InvokeError::Crashed("the seed says so".to_owned()))?;
+                self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(environment);
+                if fate.answer_lost {
+                    return Err(InvokeError::Crashed("the answer is lost".to_owned()));
+                }
+                let failed = |error: serde_json::Error| InvokeError::Crashed(error.to_string());
+                Ok(Bytes::from(serde_json::to_vec(&response).map_err(failed)?))
+            }
+            () = tokio::time::sleep(TIMEOUT) => {
+                world.note(format_args!("{:?} {number}: timed out", self.function));
+                environment.ports.is_zombie();
+                if !fate.zombie {
+                    world.simulation.abort(task);
+                }
+                Err(InvokeError::TimedOut)
+            }
+        }
+    }
+}
+
+/// An invocation answered: what it acknowledges must be durable by now.
+fn acknowledged(running: &Running, function: Function, number: u32, batch: &Batch, response: &KinesisEventResponse) {
+    let world = running.world();
+    let failed = response.batch_item_failures.first().map(|failure| {
+        let named = failure.item_identifier.as_deref().and_then(|number| number.parse().ok());
+        batch.records.iter().position(|record| Some(record.sequence) == named)
+    });
+    world.note(format_args!("{function:?} {number}: answers {failed:?} of {}", batch.records.len()));
+    let records = match failed {
+        None => batch.records.len(),
+        Some(Some(records)) => records,
+        Some(None) => {
+            let what = format!("the answer names no record of the batch: {response:?}");
+            return world.check(Err(Violation::new(Invariant::DurableBeforeAcknowledged, what)));
+        }
+    };
+    let mut models = world.models();
+    let checked = match function {
+        Function::Archiver => models.lake.acknowledged(batch, records),
+        Function::Transform => models.readings.transformed(batch, records),
+        Function::MovingAverage if failed.is_none() => {
+            models.readings.taken_in(batch).and_then(|()| models.averages.acknowledged(batch))
+        }
+        Function::MovingAverage => Ok(()),
+    };
+    drop(models);
+    world.check(checked);
+}
+
+/// A batch in a few words.
+fn stretch(batch: &Batch) -> String {
+    let ends = batch.records.first().zip(batch.records.last());
+    ends.map_or_else(String::new, |(first, last)| format!("{}..={}", first.sequence, last.sequence))
+}

@@ -1,0 +1,83 @@
+//! What always holds, by name: `ARCHITECTURE.md` states the same ones in the same words.
+
+use std::fmt;
+
+/// An invariant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Invariant {
+    /// No two objects of a shard's hour cover one record, and each lies in the slot that its key names.
+    OneSlotOneObject,
+    /// An object holds a stretch of its shard's hour without a gap.
+    AnObjectIsContiguous,
+    /// A head is the last record of an object in an open-ended slot.
+    AHeadIsAnOpenEnd,
+    /// A record is acknowledged when it is in the lake.
+    ArchivedBeforeAcknowledged,
+    /// In the end each record is in the lake once, byte for byte.
+    OnceInTheLake,
+    /// A partition key is in one record of a call.
+    OneRecordAKeyACall,
+    /// What one invocation puts of a device is in the order in which it came.
+    OrderOfAKey,
+    /// What is made of a record again is what was made of it before.
+    SameAgain,
+    /// Readings and dead letters are durable before their record is acknowledged.
+    DurableBeforeAcknowledged,
+    /// In the end there is each reading and each dead letter that there must be, and no other.
+    NothingFromNowhere,
+    /// An average counts each reading once.
+    CountedOnce,
+    /// What is acknowledged and missing from a result makes the result partial.
+    MissingOnlyWhileFlagged,
+    /// A result is partial only after a loss.
+    FlaggedOnlyAfterALoss,
+    /// A row is replaced by a later one only, and its revisions grow.
+    RowsNeverGoBack,
+    /// The results of a state are there before the state is.
+    EffectsBeforeState,
+    /// In the end each average is that of the set of its readings.
+    RightInTheEnd,
+    /// When faults end, everything is processed.
+    Settles,
+    /// No handler panics.
+    NoPanic,
+}
+
+impl Invariant {
+    /// Its name: `one-slot-one-object`.
+    pub(crate) fn name(self) -> String {
+        let mut name = String::new();
+        for letter in format!("{self:?}").chars() {
+            if letter.is_ascii_uppercase() && !name.is_empty() {
+                name.push('-');
+            }
+            name.push(letter.to_ascii_lowercase());
+        }
+        name
+    }
+}
+
+impl fmt::Display for Invariant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name())
+    }
+}
+
+/// What was seen that must never be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Violation {
+    pub(crate) invariant: Invariant,
+    pub(crate) what: String,
+}
+
+impl Violation {
+    pub(crate) fn new(invariant: Invariant, what: impl Into<String>) -> Self {
+        Self { invariant, what: what.into() }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.invariant, self.what)
+    }
+}

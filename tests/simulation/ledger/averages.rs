@@ -1,0 +1,295 @@
+//! What the averages must be. The reading of a device's message `n` has the value 2ⁿ: so the sum behind an average names
+//! the readings that were counted, and shows one that was counted twice.
+
+use super::Checked;
+use super::readings::Name;
+use crate::invariants::{Invariant, Violation};
+use crate::plan::{DEVICES, NUMBERS, REFILL, Stream, device_time_ms};
+use myaku::batch::{Batch, Position, SequenceNumber};
+use myaku::results::{Item, Row};
+use myaku::window::state::Commit;
+use myaku::window::{Average, WindowSpec};
+use myaku_local::event_source::Discarded;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The metrics of each device.
+pub(crate) const METRICS: u8 = 2;
+/// The interval of the rows of history, in milliseconds.
+const HISTORY_MS: i64 = 60_000;
+
+/// A metric's name.
+pub(crate) const fn metric_name(metric: u8) -> &'static str {
+    if metric == 0 { "by_number" } else { "by_time" }
+}
+
+/// A metric's window. No reading of a run is too late for it.
+pub(crate) fn window(metric: u8) -> WindowSpec {
+    let (last, seconds) = if metric == 0 { (3, None) } else { (6, Some(40)) };
+    let history_seconds = Some((HISTORY_MS / 1_000) as u32);
+    WindowSpec { last: Some(last), seconds, history_seconds, allowed_lateness_seconds: 3_600 }
+}
+
+/// The value of the message `number`.
+pub(crate) fn value_of(number: u8) -> f64 {
+    (1_u64 << number) as f64
+}
+
+/// The message whose value this is.
+pub(crate) fn number_of(value: f64) -> Option<u8> {
+    (0..NUMBERS + REFILL).find(|number| value_of(*number).to_bits() == value.to_bits())
+}
+
+/// A set of a device's messages, as bits.
+type Numbers = u64;
+
+fn numbers(set: Numbers) -> impl Iterator<Item = u8> {
+    (0..NUMBERS + REFILL).filter(move |number| set >> number & 1 == 1)
+}
+
+/// The readings that an average is over; `None` if it counts one twice, or what was never sent.
+fn counted(average: &Average) -> Option<Numbers> {
+    let sum = (average.mean * f64::from(average.count)).round() as u64;
+    let ends = number_of(average.min).zip(number_of(average.max))?;
+    let right = sum.count_ones() == average.count
+        && (sum.trailing_zeros(), sum.checked_ilog2()) == (u32::from(ends.0), Some(u32::from(ends.1)));
+    right.then_some(sum)
+}
+
+/// One metric of one device.
+type Series = (u8, u8);
+
+/// The readings of the stream, what was acknowledged of them, and the rows.
+#[derive(Default)]
+pub(crate) struct Averages {
+    put: BTreeMap<Series, Numbers>,
+    counted: BTreeMap<Series, Numbers>,
+    discarded: BTreeSet<SequenceNumber>,
+    rows: BTreeMap<(Series, Option<i64>), Row>,
+    /// Invocations fail and die.
+    pub(crate) troubled: bool,
+    /// States were lost.
+    pub(crate) lost: bool,
+    /// For a moment after a reshard two shards hold one device. Which of them comes first is open, and a row can lack what
+    /// the other one brought: the latest until its window moves on, one of history for good.
+    pub(crate) resharded: bool,
+}
+
+impl Averages {
+    /// Whether results are only right when their windows have filled again.
+    pub(crate) const fn must_fill_again(&self) -> bool {
+        self.lost || self.resharded
+    }
+
+    /// A reading was put on the stream.
+    pub(crate) fn put(&mut self, name: Name) {
+        *self.put.entry((name.device, name.metric)).or_default() |= 1 << name.number;
+    }
+
+    /// A batch was given up: to the windows, what was in it is lost until it is put again.
+    pub(crate) fn discarded(&mut self, discarded: &Discarded) {
+        self.lost = true;
+        let event: serde_json::Value = serde_json::from_slice(&discarded.body).unwrap_or_default();
+        let batch = event["payload"].as_str().and_then(|event| serde_json::from_str::<Batch>(event).ok());
+        let records = batch.into_iter().flat_map(|batch| batch.records);
+        self.discarded.extend(records.map(|record| record.sequence));
+    }
+
+    /// A batch was acknowledged. What was given up before is behind its shard's windows, and counts when it is put again.
+    pub(crate) fn acknowledged(&mut self, batch: &Batch) -> Checked {
+        for record in batch.user_records() {
+            if self.discarded.contains(&record.position.sequence) {
+                continue;
+            }
+            let reading = serde_json::from_slice(record.data).ok();
+            if let Some(name) = reading.and_then(|reading| super::name(&reading)) {
+                self.acknowledge(name, record.position)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn acknowledge(&mut self, name: Name, position: Position) -> Checked {
+        let series = (name.device, name.metric);
+        *self.counted.entry(series).or_default() |= 1 << name.number;
+        if !self.rows.contains_key(&(series, None)) {
+            let what = format!("{name:?} is acknowledged and there is no result");
+            return Err(Violation::new(Invariant::MissingOnlyWhileFlagged, what));
+        }
+        for ((_, interval), row) in self.rows.iter().filter(|((of, _), _)| *of == series) {
+            // A row of history that was put in the moment in which a loss was found stays if the invocation died in it.
+            if self.lost && (row.position > position || (interval.is_some() && self.troubled)) {
+                continue;
+            }
+            self.lacks_nothing(series, *interval, row)?;
+        }
+        Ok(())
+    }
+
+    /// A row was written.
+    pub(crate) fn written(&mut self, row: &Row) -> Checked {
+        let wrong = |invariant, what: String| Err(Violation::new(invariant, what));
+        let Some((series, interval)) = place(row) else {
+            return wrong(Invariant::CountedOnce, format!("a row of nothing: {row:?}"));
+        };
+        let Some(counted) = counted(&row.average) else {
+            return wrong(Invariant::CountedOnce, format!("a reading counts twice: {row:?}"));
+        };
+        let put = self.put.get(&series).copied().unwrap_or_default();
+        if counted & !put != 0 {
+            return wrong(Invariant::CountedOnce, format!("nobody put what is in {row:?}"));
+        }
+        if row.partial && !self.lost {
+            return wrong(Invariant::FlaggedOnlyAfterALoss, format!("nothing was lost: {row:?}"));
+        }
+        if let Some(before) = self.rows.get(&(series, interval)) {
+            let grows = row.revision > before.revision
+                || (row.revision == before.revision && row.average == before.average)
+                || self.resharded;
+            // A batch that finds a loss puts the flag on rows that it wrote before it knew.
+            let flags = self.lost && row.partial;
+            let later = row.position > before.position || (row.position == before.position && grows) || flags;
+            if !later || !grows {
+                return wrong(Invariant::RowsNeverGoBack, format!("{row:?} replaces {before:?}"));
+            }
+        }
+        // A loss is told by the rows that are there: a new one can stand beside them unflagged until the same batch, or
+        // the same batch again, has written it anew. So it counts when the batch is acknowledged.
+        if !self.lost {
+            self.lacks_nothing(series, interval, row)?;
+        }
+        self.rows.insert((series, interval), row.clone());
+        Ok(())
+    }
+
+    /// Whether a row that is not flagged has all that was acknowledged and belongs to its window.
+    fn lacks_nothing(&self, series: Series, interval: Option<i64>, row: &Row) -> Checked {
+        if row.partial || self.resharded {
+            return Ok(());
+        }
+        let acknowledged = self.counted.get(&series).copied().unwrap_or_default();
+        let counted = counted(&row.average).unwrap_or_default();
+        // The row may have counted more than what was acknowledged: then its window is that of both together.
+        let expected = right(series, acknowledged | counted, interval);
+        if expected & acknowledged & !counted == 0 {
+            return Ok(());
+        }
+        let what = format!(
+            "of {:?} the messages {:?} are acknowledged and missing from {row:?}",
+            series,
+            numbers(expected & acknowledged & !counted).collect::<Vec<_>>()
+        );
+        Err(Violation::new(Invariant::MissingOnlyWhileFlagged, what))
+    }
+
+    /// A state was committed.
+    pub(crate) fn committed(&self, commit: &Commit<'_>) -> Checked {
+        let Some(device) = device(commit.device_id) else { return Ok(()) };
+        let position = commit.state.position(Stream::Readings.name());
+        for metric in 0..METRICS {
+            let average = commit.state.series(metric_name(metric)).and_then(|series| series.average(&window(metric)));
+            // What a state has lost, a row that is there may still have.
+            let Some((average, false)) = average else { continue };
+            let row = self.rows.get(&((device, metric), None));
+            let revision = commit.state.series(metric_name(metric)).map(myaku::window::Series::revision);
+            let ahead = |row: &Row| Some(row.position) > position || (self.lost && Some(row.revision) > revision);
+            if !row.is_some_and(|row| row.average == average || ahead(row) || self.resharded) {
+                let what = format!("the state of {} is {average:?}, and its row {row:?}", commit.device_id);
+                return Err(Violation::new(Invariant::EffectsBeforeState, what));
+            }
+        }
+        Ok(())
+    }
+
+    /// In the end.
+    pub(crate) fn settled(&self, rows: &[Row]) -> Checked {
+        let wrong = |what: String| Err(Violation::new(Invariant::RightInTheEnd, what));
+        let rows: BTreeMap<_, _> = rows.iter().filter_map(|row| Some((place(row)?, row))).collect();
+        for series in (0..DEVICES).flat_map(|device| (0..METRICS).map(move |metric| (device, metric))) {
+            let put = self.put.get(&series).copied().unwrap_or_default();
+            let newest = numbers(put).map(|number| device_time_ms(series.0, number)).max();
+            let starts = numbers(put).map(|number| interval_of(device_time_ms(series.0, number)));
+            let mut intervals: Vec<Option<i64>> =
+                starts.filter(|start| newest.is_some_and(|newest| *start < interval_of(newest))).map(Some).collect();
+            intervals.sort_unstable();
+            intervals.dedup();
+            intervals.extend((put != 0).then_some(None));
+            for interval in &intervals {
+                let Some(row) = rows.get(&(series, *interval)) else {
+                    // What lost its state in the middle of an interval cannot tell that it is over.
+                    if self.lost && interval.is_some() {
+                        continue;
+                    }
+                    return wrong(format!("{series:?} has no row for {interval:?}"));
+                };
+                let expected = right(series, put, *interval);
+                let died = self.lost && self.troubled;
+                let excused = interval.is_some() && (row.partial || self.resharded || died);
+                if counted(&row.average) != Some(expected) && !excused {
+                    let expected: Vec<_> = numbers(expected).collect();
+                    return wrong(format!("the messages {expected:?} of {series:?} make {row:?}"));
+                }
+                if row.partial && (interval.is_none() || !self.lost) {
+                    return wrong(format!("nothing is missing from {row:?}"));
+                }
+            }
+            let of_series = rows.keys().filter(|(of, _)| *of == series);
+            if let Some(foreign) = of_series.into_iter().find(|(_, interval)| !intervals.contains(interval)) {
+                return wrong(format!("there is a row for {foreign:?}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The window over a set of messages: sorted by their time, those before the interval's end, the last so many, and of
+/// them those that lie close enough before the newest.
+fn right((device, metric): Series, set: Numbers, interval: Option<i64>) -> Numbers {
+    let window = window(metric);
+    let mut times: Vec<_> = numbers(set).map(|number| (device_time_ms(device, number), number)).collect();
+    times.retain(|(at, _)| interval.is_none_or(|start| *at < start + HISTORY_MS));
+    times.sort_unstable();
+    let newest = times.last().map_or(0, |(at, _)| *at);
+    let last = times.iter().rev().take(window.last.unwrap_or(u32::MAX) as usize);
+    let close = last.filter(|(at, _)| window.seconds.is_none_or(|seconds| *at > newest - i64::from(seconds) * 1_000));
+    close.fold(0, |set, (_, number)| set | 1 << number)
+}
+
+fn interval_of(at: i64) -> i64 {
+    at.div_euclid(HISTORY_MS) * HISTORY_MS
+}
+
+fn device(id: &str) -> Option<u8> {
+    id.strip_prefix("device-")?.parse().ok()
+}
+
+fn place(row: &Row) -> Option<(Series, Option<i64>)> {
+    let metric = (0..METRICS).find(|metric| metric_name(*metric) == row.item.metric())?;
+    let interval = match row.item {
+        Item::Latest { .. } => None,
+        Item::History { from_ms, .. } => Some(from_ms),
+    };
+    Some(((device(&row.device_id)?, metric), interval))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(numbers: &[u8]) -> Average {
+        Average::of(numbers.iter().map(|number| value_of(*number)).collect::<Vec<_>>().into_iter()).unwrap()
+    }
+
+    #[test]
+    fn an_average_names_the_readings_that_it_counts() {
+        for set in [&[0, 1, 2][..], &[39], &[0, 39], &[3, 17, 18, 30, 38, 39]] {
+            assert_eq!(counted(&of(set)), Some(set.iter().fold(0, |bits, number| bits | 1 << number)));
+        }
+    }
+
+    #[test]
+    fn what_counts_twice_is_seen() {
+        assert_eq!(counted(&of(&[3, 3])), None);
+        assert_eq!(counted(&of(&[3, 4, 4])), None);
+        assert_eq!(counted(&of(&[0, 1, 1])), None);
+    }
+}

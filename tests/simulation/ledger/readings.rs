@@ -1,0 +1,195 @@
+//! What must come of the records of `ingest`: readings, and dead letters for the rest.
+
+use super::Checked;
+use super::averages::{METRICS, number_of};
+use crate::invariants::{Invariant, Violation};
+use crate::plan::{Content, Stream, is_out_of_range};
+use myaku::batch::{Batch, Position};
+use myaku::dead_letter::{DeadLetter, Reason};
+use myaku::reading::{Reading, Value};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A reading as the models name it: the device, the number of its message, and the metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Name {
+    pub(crate) device: u8,
+    pub(crate) number: u8,
+    pub(crate) metric: u8,
+}
+
+/// What tells one letter from another.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Letter {
+    stream: String,
+    position: Position,
+    index: Option<u32>,
+    reason: Reason,
+}
+
+impl Letter {
+    pub(crate) fn of(letter: &DeadLetter) -> Self {
+        let DeadLetter { stream, position, index, reason, .. } = letter;
+        Self { stream: stream.clone(), position: *position, index: *index, reason: *reason }
+    }
+}
+
+/// What a record of `ingest` must come to.
+#[derive(Default)]
+struct Expected {
+    readings: Vec<Name>,
+    letter: Option<Letter>,
+}
+
+/// The records of both streams and the letters.
+#[derive(Default)]
+pub(crate) struct Readings {
+    /// By position, which no two shards share.
+    expected: BTreeMap<Position, Expected>,
+    /// Records of `readings` that are none: their letters.
+    none: BTreeMap<Position, Letter>,
+    /// The readings on the stream, each with its id and time.
+    put: BTreeMap<Name, (String, i64)>,
+    letters: BTreeMap<Letter, Vec<u8>>,
+    /// Of each invocation and device, what it has put so far, each reading once.
+    order: BTreeMap<(u32, u8), Vec<Name>>,
+}
+
+impl Readings {
+    /// A record was put on `ingest`.
+    pub(crate) fn arrived(&mut self, content: Content, position: Position) {
+        let letter = |index, reason| Some(Letter { stream: Stream::Ingest.name().to_owned(), position, index, reason });
+        let expected = match content {
+            Content::Message { device, number } => {
+                let metrics = if is_out_of_range(number) { 0..1 } else { 0..METRICS };
+                Expected {
+                    readings: metrics.map(|metric| Name { device, number, metric }).collect(),
+                    letter: if is_out_of_range(number) { letter(Some(0), Reason::OutOfRange) } else { None },
+                }
+            }
+            Content::Stranger => Expected { letter: letter(None, Reason::UnknownDevice), ..Expected::default() },
+            Content::Undecodable { .. } => {
+                Expected { letter: letter(Some(0), Reason::Undecodable), ..Expected::default() }
+            }
+            Content::Garbage => Expected { letter: letter(None, Reason::NotAMessage), ..Expected::default() },
+            Content::Line => Expected::default(),
+        };
+        self.expected.insert(position, expected);
+    }
+
+    /// What is no reading was given up and put again: its letter is written there, if it was not before.
+    pub(crate) fn moved(&mut self, from: Position, to: Position) {
+        if self.none.get(&from).is_some_and(|letter| !self.letters.contains_key(letter)) {
+            self.none.remove(&from);
+        }
+        self.no_reading(to);
+    }
+
+    /// What is no reading was put on `readings`.
+    pub(crate) fn no_reading(&mut self, position: Position) {
+        let stream = Stream::Readings.name().to_owned();
+        self.none.insert(position, Letter { stream, position, index: None, reason: Reason::NotAMessage });
+    }
+
+    /// A reading was put on `readings`.
+    pub(crate) fn put(&mut self, reading: &Reading) -> Result<Name, Violation> {
+        let name = name(reading)
+            .ok_or_else(|| Violation::new(Invariant::NothingFromNowhere, format!("nobody measured {reading:?}")))?;
+        let made = (reading.id.clone(), reading.at);
+        match self.put.get(&name) {
+            Some(before) if *before != made => {
+                let what = format!("{name:?} was {before:?} and is now {made:?}");
+                Err(Violation::new(Invariant::SameAgain, what))
+            }
+            _ => {
+                self.put.insert(name, made);
+                Ok(name)
+            }
+        }
+    }
+
+    /// What one call of an invocation put, in its order, was put.
+    pub(crate) fn in_order(&mut self, invocation: u32, batch: &Batch, names: &[Name]) -> Checked {
+        for name in names {
+            let done = self.order.entry((invocation, name.device)).or_default();
+            if done.contains(name) {
+                continue;
+            }
+            let all = batch.user_records().filter_map(|record| self.expected.get(&record.position));
+            let all = all.flat_map(|expected| &expected.readings).filter(|next| next.device == name.device);
+            let next = all.into_iter().find(|next| !done.contains(next));
+            if next != Some(name) {
+                let what = format!("invocation {invocation} put {name:?} before {next:?}");
+                return Err(Violation::new(Invariant::OrderOfAKey, what));
+            }
+            done.push(*name);
+        }
+        Ok(())
+    }
+
+    /// A dead letter was written.
+    pub(crate) fn letter(&mut self, letter: &DeadLetter) -> Checked {
+        let (name, data) = (Letter::of(letter), &letter.data);
+        if let Some(before) = self.letters.insert(name, data.clone())
+            && before != *data
+        {
+            return Err(Violation::new(Invariant::SameAgain, format!("another letter is at {}", letter.key())));
+        }
+        Ok(())
+    }
+
+    /// The first `records` records of a batch of `ingest` were acknowledged.
+    pub(crate) fn transformed(&self, batch: &Batch, records: usize) -> Checked {
+        let lacks = |what: String| Err(Violation::new(Invariant::DurableBeforeAcknowledged, what));
+        for record in batch.user_records().take_while(|record| record.record < records) {
+            let Some(expected) = self.expected.get(&record.position) else { continue };
+            if let Some(missing) = expected.readings.iter().find(|name| !self.put.contains_key(name)) {
+                return lacks(format!("{missing:?} of {:?} is on no stream", record.position));
+            }
+            if let Some(missing) = expected.letter.iter().find(|letter| !self.letters.contains_key(letter)) {
+                return lacks(format!("{missing:?} is not written"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A batch of `readings` was acknowledged.
+    pub(crate) fn taken_in(&self, batch: &Batch) -> Checked {
+        let letters = batch.user_records().filter_map(|record| self.none.get(&record.position));
+        match letters.into_iter().find(|letter| !self.letters.contains_key(letter)) {
+            Some(missing) => {
+                Err(Violation::new(Invariant::DurableBeforeAcknowledged, format!("{missing:?} is not written")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// In the end.
+    pub(crate) fn settled(&self) -> Checked {
+        let wrong = |what: String| Err(Violation::new(Invariant::NothingFromNowhere, what));
+        let expected: BTreeSet<Name> =
+            self.expected.values().flat_map(|expected| &expected.readings).copied().collect();
+        let put: BTreeSet<Name> = self.put.keys().copied().collect();
+        if expected != put {
+            let (missing, foreign): (Vec<_>, Vec<_>) =
+                (expected.difference(&put).collect(), put.difference(&expected).collect());
+            return wrong(format!("readings that are missing: {missing:?}, from nowhere: {foreign:?}"));
+        }
+        let letters = self.expected.values().filter_map(|expected| expected.letter.as_ref());
+        let expected: BTreeSet<&Letter> = letters.chain(self.none.values()).collect();
+        let written: BTreeSet<&Letter> = self.letters.keys().collect();
+        if expected != written {
+            let (missing, foreign): (Vec<_>, Vec<_>) =
+                (expected.difference(&written).collect(), written.difference(&expected).collect());
+            return wrong(format!("letters that are missing: {missing:?}, from nowhere: {foreign:?}"));
+        }
+        Ok(())
+    }
+}
+
+/// The name of a reading, by its value.
+pub(crate) fn name(reading: &Reading) -> Option<Name> {
+    let Value::Number(value) = reading.value else { return None };
+    let device = reading.device_id.strip_prefix("device-")?.parse().ok()?;
+    let metric = (0..METRICS).find(|metric| super::averages::metric_name(*metric) == reading.metric)?;
+    Some(Name { device, number: number_of(value)?, metric })
+}

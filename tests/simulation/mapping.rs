@@ -1,0 +1,167 @@
+//! Event source mappings of the run, with what can go wrong around them.
+
+use crate::faults::Site;
+use crate::function::Deployed;
+use crate::plan::{Function, Plan, Stream};
+use crate::world::World;
+use myaku::errors::{Remedy, RemoteError};
+use myaku_local::event_source::{
+    Backoff, Discarded, Handle, Mapping, MemoryStream, OnFailure, Progress, Read, ReadFrom, Settings, Shard, Source,
+    StartingPosition, TaskId,
+};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// A stream as a mapping reads it: a few records at a time, and sometimes none.
+struct Reads {
+    world: Arc<World>,
+    stream: MemoryStream,
+    mapping: u32,
+    count: AtomicU32,
+}
+
+impl Reads {
+    fn site(&self) -> Site {
+        Site::Read(self.mapping, self.count.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn fails<T>(&self, site: Site, name: &str) -> Result<Option<T>, RemoteError> {
+        if self.world.faults.fails(site) {
+            self.world.note(format_args!("mapping {}: {name} fails", self.mapping));
+            return Err(RemoteError::new(name, Remedy::Retry, "the seed says so"));
+        }
+        Ok(None)
+    }
+}
+
+impl Source for Reads {
+    type Cursor = <MemoryStream as Source>::Cursor;
+
+    async fn shards(&self) -> Result<Vec<Shard>, RemoteError> {
+        self.fails::<()>(self.site(), "ListShards")?;
+        self.stream.shards().await
+    }
+
+    async fn open(&self, shard: &str, from: ReadFrom) -> Result<Self::Cursor, RemoteError> {
+        self.fails::<()>(self.site(), "GetShardIterator")?;
+        self.stream.open(shard, from).await
+    }
+
+    async fn read(&self, cursor: &mut Self::Cursor, limit: usize) -> Result<Read, RemoteError> {
+        let site = self.site();
+        self.fails::<()>(site, "GetRecords")?;
+        self.stream.read(cursor, limit.min(self.world.faults.read_limit(site))).await
+    }
+}
+
+/// The on-failure destination of all mappings: the batches in it, with whose they are.
+#[derive(Clone)]
+pub(crate) struct Destination {
+    world: Arc<World>,
+    puts: Arc<AtomicU32>,
+    kept: Arc<Mutex<Vec<(Function, Discarded)>>>,
+}
+
+impl Destination {
+    pub(crate) fn new(world: &Arc<World>) -> Self {
+        Self { world: Arc::clone(world), puts: Arc::default(), kept: Arc::default() }
+    }
+
+    /// Takes the first batch that is there.
+    pub(crate) fn take(&self) -> Option<(Function, Discarded)> {
+        let mut kept = self.kept();
+        (!kept.is_empty()).then(|| kept.remove(0))
+    }
+
+    pub(crate) fn put_back(&self, batch: (Function, Discarded)) {
+        self.kept().push(batch);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.kept().is_empty()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Vec<(Function, Discarded)>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One mapping's way to the destination.
+struct Discards(Destination, Function);
+
+impl OnFailure for Discards {
+    async fn send(&self, discarded: &Discarded) -> Result<(), RemoteError> {
+        let Self(destination, function) = self;
+        let world = &destination.world;
+        // Lambda drops what its destination does not take: that would be a loss, and is not what is tried here.
+        let put = destination.puts.fetch_add(1, Ordering::Relaxed);
+        let fails = put % 2 == 0 && world.faults.fails(Site::Destination(put));
+        world.note(format_args!("{function:?}: {} records are discarded, {}", discarded.records, !fails));
+        if fails {
+            return Err(RemoteError::new("PutObject", Remedy::Retry, "the seed says so"));
+        }
+        if *function == Function::MovingAverage {
+            world.models().averages.discarded(discarded);
+        }
+        destination.kept().push((*function, discarded.clone()));
+        Ok(())
+    }
+}
+
+/// A mapping that runs.
+pub(crate) struct Running {
+    pub(crate) function: Function,
+    pub(crate) handle: Handle,
+    pub(crate) task: TaskId,
+    starting: StartingPosition,
+}
+
+impl Running {
+    /// Starts a mapping of `deployed`, where another one was if there is `progress`.
+    pub(crate) fn start(
+        world: &Arc<World>,
+        plan: &Plan,
+        deployed: &Deployed,
+        destination: &Destination,
+        number: u32,
+        (starting, progress): (StartingPosition, Option<Progress>),
+    ) -> anyhow::Result<Self> {
+        let function = deployed.function;
+        let stream = if function == Function::MovingAverage { Stream::Readings } else { Stream::Ingest };
+        let arn = format!("arn:aws:kinesis:eu-west-1:000000000000:stream/{}", stream.name());
+        let of = plan.mappings[function as usize];
+        let settings = Settings {
+            batch_size: of.batch_size,
+            window: Duration::from_secs(of.window_s),
+            bisect: of.bisect,
+            max_retries: of.max_retries,
+            report_batch_item_failures: true,
+            poll_interval: Duration::from_secs(5),
+            list_interval: Duration::from_secs(30),
+            backoff: Backoff { base: Duration::from_millis(200), cap: Duration::from_secs(5) },
+            ..Settings::new(&format!("mapping-{number}"), &arn, &format!("{function:?}"), starting)
+        };
+        let reads = Reads {
+            world: Arc::clone(world),
+            stream: world.stream(stream).clone(),
+            mapping: number,
+            count: AtomicU32::new(0),
+        };
+        let discards = Discards(destination.clone(), function);
+        let seed = plan.seed ^ u64::from(number);
+        let mapping = Mapping::new(settings, reads, deployed.clone(), discards, world.clock, seed)?;
+        let mapping = match progress {
+            Some(progress) => mapping.resuming(progress),
+            None => mapping,
+        };
+        let handle = mapping.handle();
+        let task = world.simulation.spawn(mapping.run());
+        Ok(Self { function, handle, task, starting })
+    }
+
+    /// From where it was to begin.
+    pub(crate) const fn starting(&self) -> StartingPosition {
+        self.starting
+    }
+}

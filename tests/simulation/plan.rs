@@ -1,0 +1,247 @@
+//! What a seed decides beforehand: the workload, what happens to the platform meanwhile, and how much goes wrong.
+//!
+//! A plan is a list, so that it can be made shorter while it still fails.
+
+use myaku_local::event_source::StartingPosition;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom as _;
+use rand::{RngExt as _, SeedableRng as _};
+use std::fmt;
+
+/// 2026-11-21T03:50:00Z: ten minutes before the lake's next hour.
+pub(crate) const START_MS: i64 = 1_795_233_000_000;
+
+/// The functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Function {
+    Archiver,
+    Transform,
+    MovingAverage,
+}
+
+impl Function {
+    pub(crate) const ALL: [Self; 3] = [Self::Archiver, Self::Transform, Self::MovingAverage];
+}
+
+/// The streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stream {
+    Ingest,
+    Readings,
+}
+
+impl Stream {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Ingest => "ingest",
+            Self::Readings => "readings",
+        }
+    }
+}
+
+/// The services behind the ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Service {
+    S3,
+    DynamoDb,
+    Redis,
+    Kinesis,
+}
+
+/// What is put on `ingest`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Content {
+    /// The device's message with this number; the same again is a device that sends again.
+    Message { device: u8, number: u8 },
+    /// A message of a device that nobody knows.
+    Stranger,
+    /// A message whose payload is in no format of its profile.
+    Undecodable { device: u8 },
+    /// No message.
+    Garbage,
+    /// A line of a source of which only the lake wants records.
+    Line,
+}
+
+/// One thing that happens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Puts a record on `ingest`, an aggregate where there are several contents. The stream's clock is off by so much.
+    Put {
+        contents: Vec<Content>,
+        clock_off_ms: i64,
+    },
+    /// Puts what is no reading on `readings`.
+    PutNoReading,
+    Wait(u64),
+    Split(Stream, u8),
+    Merge(Stream, u8),
+    /// Redis loses everything.
+    LoseStates,
+    /// Redis loses what was written since the last [`Step::SaveStates`].
+    LoseLastStates,
+    SaveStates,
+    LoseHeads,
+    /// A service refuses every call for so many milliseconds.
+    Outage(Service, u64),
+    /// A second mapping of a function begins.
+    SecondMapping(Function, StartingPosition),
+    /// The poller of a function dies, and another one goes on where it was or, `back`, from a copy of its progress.
+    CrashPoller {
+        function: Function,
+        back: bool,
+    },
+    SaveProgress(Function),
+    /// A batch in the on-failure destination is sent again, while everything goes on.
+    Replay,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+/// How one mapping is set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MappingSettings {
+    pub(crate) batch_size: usize,
+    pub(crate) window_s: u64,
+    pub(crate) bisect: bool,
+    pub(crate) max_retries: Option<u32>,
+}
+
+/// All that a seed decides beforehand.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    /// Of a thousand calls, in how many something goes wrong.
+    pub(crate) trouble: u32,
+    /// Of a hundred invocations that time out, how many run on.
+    pub(crate) zombies: u32,
+    pub(crate) gzip: bool,
+    pub(crate) shards: [usize; 2],
+    pub(crate) mappings: [MappingSettings; 3],
+    pub(crate) steps: Vec<Step>,
+}
+
+/// Devices that are known; each has two metrics with different windows.
+pub(crate) const DEVICES: u8 = 3;
+/// Messages of one device, at most: each has its own power of two as its value, and doubles are exact up to 53 of them.
+pub(crate) const NUMBERS: u8 = 40;
+/// Messages of each device beyond these, with which windows are filled again after a loss.
+pub(crate) const REFILL: u8 = 8;
+
+impl Plan {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let trouble = *[0, 10, 40, 80, 150].choose(&mut rng).unwrap_or(&0);
+        let discards = rng.random_ratio(1, 3);
+        // What is given up is lost to the windows: one kind of loss in a run is enough.
+        let losses = rng.random_ratio(1, 3);
+        let averages_discard = discards && !losses && rng.random_ratio(1, 3);
+        let mapping = |rng: &mut StdRng, discards: bool| MappingSettings {
+            batch_size: rng.random_range(1..=12),
+            window_s: rng.random_range(0..3),
+            bisect: rng.random(),
+            max_retries: discards.then(|| rng.random_range(0..4)),
+        };
+        let mut plan = Self {
+            seed,
+            trouble,
+            zombies: *[0, 50, 100].choose(&mut rng).unwrap_or(&0),
+            gzip: rng.random_ratio(1, 8),
+            shards: [rng.random_range(1..=2), rng.random_range(1..=2)],
+            mappings: [mapping(&mut rng, discards), mapping(&mut rng, discards), mapping(&mut rng, averages_discard)],
+            steps: Vec::new(),
+        };
+        let reshards = rng.random_ratio(1, 3);
+        let mut sent = Sent::default();
+        for _ in 0..rng.random_range(10..90) {
+            let step = step(&mut rng, &mut sent, reshards, losses);
+            plan.steps.push(step);
+        }
+        plan
+    }
+}
+
+/// The numbers that the devices have used.
+#[derive(Default)]
+struct Sent([u8; DEVICES as usize]);
+
+fn step(rng: &mut StdRng, sent: &mut Sent, reshards: bool, losses: bool) -> Step {
+    // For a quarter of an hour after a reshard, what another shard wrote counts as a race and not as a loss.
+    let stream = if losses || rng.random() { Stream::Ingest } else { Stream::Readings };
+    let function = *Function::ALL.choose(rng).unwrap_or(&Function::Archiver);
+    match rng.random_range(0..100) {
+        0..2 => Step::PutNoReading,
+        2..30 => Step::Wait(*[1, 50, 400, 2_000, 9_000].choose(rng).unwrap_or(&1)),
+        30..33 if reshards => Step::Split(stream, rng.random()),
+        33..35 if reshards => Step::Merge(stream, rng.random()),
+        35 if losses => Step::LoseStates,
+        36 if losses => Step::LoseLastStates,
+        37 if losses => Step::SaveStates,
+        38 => Step::LoseHeads,
+        39 => {
+            let service = [Service::S3, Service::DynamoDb, Service::Redis, Service::Kinesis];
+            Step::Outage(*service.choose(rng).unwrap_or(&Service::S3), rng.random_range(100..20_000))
+        }
+        40 => Step::SecondMapping(
+            function,
+            match rng.random_range(0..3) {
+                0 => StartingPosition::TrimHorizon,
+                1 => StartingPosition::Latest,
+                _ => StartingPosition::AtTimestamp(START_MS + rng.random_range(0..60_000)),
+            },
+        ),
+        41..43 => Step::CrashPoller { function, back: rng.random() },
+        43 => Step::SaveProgress(function),
+        44 => Step::Replay,
+        _ => put(rng, sent),
+    }
+}
+
+fn put(rng: &mut StdRng, sent: &mut Sent) -> Step {
+    let contents = match rng.random_range(0..4) {
+        0 => rng.random_range(2..5),
+        _ => 1,
+    };
+    let contents = (0..contents).map(|_| content(rng, sent)).collect();
+    // The stream's clock goes back now and then, also over the change of the hour.
+    let clock_off_ms = if rng.random_ratio(1, 4) { rng.random_range(-20_000..20_000) } else { 0 };
+    Step::Put { contents, clock_off_ms: clock_off_ms + if rng.random_ratio(1, 3) { 590_000 } else { 0 } }
+}
+
+fn content(rng: &mut StdRng, sent: &mut Sent) -> Content {
+    let device = rng.random_range(0..DEVICES);
+    let used = &mut sent.0[usize::from(device)];
+    match rng.random_range(0..20) {
+        0 => Content::Stranger,
+        1 => Content::Undecodable { device },
+        2 => Content::Garbage,
+        3 => Content::Line,
+        4..7 if *used > 0 => Content::Message { device, number: rng.random_range(0..*used) },
+        _ if *used < NUMBERS => {
+            *used += 1;
+            Content::Message { device, number: *used - 1 }
+        }
+        _ => Content::Garbage,
+    }
+}
+
+/// Whether the second value of the messages with this number lies outside its range.
+pub(crate) const fn is_out_of_range(number: u8) -> bool {
+    number % 9 == 7
+}
+
+/// The device's own time of a message, in milliseconds since the epoch: it repeats for no other number, and goes back.
+pub(crate) fn device_time_ms(device: u8, number: u8) -> i64 {
+    let refills = number >= NUMBERS;
+    let number = i64::from(number);
+    if refills {
+        return START_MS + number * 10_000;
+    }
+    // 7 seconds apart, shuffled over a minute, and each at a millisecond of its own.
+    let shuffled = (number * 37 + i64::from(device) * 11) % 61;
+    START_MS - 600_000 + number * 7_000 + shuffled * 1_000 + number
+}

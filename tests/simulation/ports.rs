@@ -1,0 +1,408 @@
+//! The functions' ports onto the platform, where faults strike: at every call, before and after its effect.
+
+use crate::faults::{Fault, Site};
+use crate::invariants::{Invariant, Violation};
+use crate::ledger::Name;
+use crate::plan::{Function, Service, Stream};
+use crate::world::World;
+use futures::FutureExt as _;
+use myaku::archive::{Head, Heads, Lake, Metadata, Put, Stored};
+use myaku::batch::{Batch, StreamRecord};
+use myaku::clock::Now as _;
+use myaku::dead_letter::{DeadLetter, DeadLetterStore};
+use myaku::errors::{Remedy, RemoteError};
+use myaku::profile::registry::{Key, MasterData, Stored as Document};
+use myaku::results::{Results, Write, Written};
+use myaku::stream::{Entry, HashKeyRange, Outcome, PutRecords, hash_key};
+use myaku::window::state::{Commit, Committed, Loaded, States, Version};
+use myaku_local::event_source::TaskId;
+use std::collections::{BTreeSet, HashMap};
+use std::future::{pending, poll_fn};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+/// All items of a call.
+const ALL: u64 = u64::MAX;
+
+/// All ports of one environment. Clones are of the same environment.
+#[derive(Clone)]
+pub(crate) struct Ports {
+    world: Arc<World>,
+    function: Function,
+    current: Arc<Mutex<Current>>,
+}
+
+/// The invocation that the environment serves.
+#[derive(Default)]
+struct Current {
+    invocation: u32,
+    calls: u32,
+    task: Option<TaskId>,
+    batch: Option<Arc<Batch>>,
+    zombie: bool,
+}
+
+/// Counts what runs for as long as it is there.
+pub(crate) struct Running(Arc<World>);
+
+impl Running {
+    pub(crate) fn new(world: &Arc<World>) -> Self {
+        world.running.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(world))
+    }
+
+    pub(crate) fn world(&self) -> &World {
+        &self.0
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Ports {
+    pub(crate) fn new(world: &Arc<World>, function: Function) -> Self {
+        Self { world: Arc::clone(world), function, current: Arc::default() }
+    }
+
+    /// The environment serves this invocation from now on.
+    pub(crate) fn begin(&self, invocation: u32, batch: &Arc<Batch>) {
+        *self.current() = Current { invocation, batch: Some(Arc::clone(batch)), ..Current::default() };
+    }
+
+    /// The invocation runs in this task.
+    pub(crate) fn runs_in(&self, task: TaskId) {
+        self.current().task = Some(task);
+    }
+
+    /// The invocation has timed out and runs on.
+    pub(crate) fn is_zombie(&self) {
+        self.current().zombie = true;
+    }
+
+    fn current(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A call that answers for all of its items.
+    async fn call<T: Send + 'static>(
+        &self,
+        service: Service,
+        name: &str,
+        about: &str,
+        effect: impl FnOnce(&World, u64) -> Result<T, RemoteError> + Send + 'static,
+    ) -> Result<T, RemoteError> {
+        match self.struck(service, name, about, effect).await {
+            (answer, Fault::Partial(_)) => answer.and(self.failed(name, about, Remedy::Retry)),
+            (answer, _) => answer,
+        }
+    }
+
+    /// A call, whose effect is on those items whose bits are set; with what went wrong.
+    async fn struck<T: Send + 'static>(
+        &self,
+        service: Service,
+        name: &str,
+        about: &str,
+        effect: impl FnOnce(&World, u64) -> Result<T, RemoteError> + Send + 'static,
+    ) -> (Result<T, RemoteError>, Fault) {
+        let world = &self.world;
+        let (invocation, call, zombie) = {
+            let mut current = self.current();
+            current.calls += 1;
+            (current.invocation, current.calls, current.zombie)
+        };
+        let site = Site::Call(self.function, invocation, call);
+        let fault = world.fault(site, service);
+        let note = |what: &str| {
+            world.note(format_args!("{:?} {invocation}: {name} {about} {what} {fault:?}", self.function));
+        };
+        wait(world.faults.latency_ms(site, zombie)).await;
+        match fault {
+            Fault::Slow(ms) => wait(ms).await,
+            Fault::CrashBefore => {
+                note("crashes before it");
+                self.crash().await;
+            }
+            Fault::Refused(remedy) => {
+                note("is refused");
+                return (self.failed(name, about, remedy), fault);
+            }
+            Fault::Late(ms) => {
+                note("fails and comes late");
+                let (late, running) = (Arc::clone(world), Running::new(world));
+                world.simulation.spawn(async move {
+                    wait(ms).await;
+                    late.note(format_args!("invocation {invocation}: call {call} comes late"));
+                    // Nobody is there any more to hear the answer.
+                    let _ = effect(&late, ALL);
+                    drop(running);
+                });
+                return (self.failed(name, about, Remedy::Retry), fault);
+            }
+            _ => {}
+        }
+        let answer = effect(world, if let Fault::Partial(bits) = fault { bits } else { ALL });
+        note("takes effect");
+        match fault {
+            Fault::CrashAfter => self.crash().await,
+            Fault::TimedOut(ms) => wait(ms).await,
+            _ => wait(0).await,
+        }
+        match fault {
+            Fault::AnswerLost | Fault::TimedOut(_) => (self.failed(name, about, Remedy::Retry), fault),
+            _ => (answer, fault),
+        }
+    }
+
+    fn failed<T>(&self, name: &str, about: &str, remedy: Remedy) -> Result<T, RemoteError> {
+        Err(RemoteError::new(format!("{name} {about} of {:?}", self.function), remedy, "the seed says so"))
+    }
+
+    /// The environment is gone, with the invocation in it.
+    async fn crash(&self) {
+        if let Some(task) = self.current().task {
+            self.world.simulation.abort(task);
+        }
+        pending::<()>().await;
+    }
+}
+
+/// Waits so many milliseconds; without any, gives way to others once.
+async fn wait(ms: u64) {
+    if ms > 0 {
+        return tokio::time::sleep(Duration::from_millis(ms)).await;
+    }
+    let mut given = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut given, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// What a store in memory answers, which is at once.
+fn at_once<T>(answer: impl Future<Output = Result<T, RemoteError>>) -> Result<T, RemoteError> {
+    let late = || Err(RemoteError::new("a store in memory", Remedy::GiveUp, "it let somebody wait"));
+    answer.now_or_never().unwrap_or_else(late)
+}
+
+/// Whether the item `index` is among those of the bits.
+const fn among(bits: u64, index: usize) -> bool {
+    bits >> (index % 64) & 1 == 1
+}
+
+impl Lake for Ports {
+    async fn put_if_absent(&self, key: &str, object: &Stored) -> Result<Put, RemoteError> {
+        let (put, object) = (key.to_owned(), object.clone());
+        let effect = move |world: &World, _: u64| {
+            let answer = at_once(world.lake.put_if_absent(&put, &object));
+            if answer.as_ref().is_ok_and(|answer| *answer == Put::Created) {
+                world.check(world.models().lake.object(&put, &object));
+            }
+            answer
+        };
+        self.call(Service::S3, "put", key, effect).await
+    }
+
+    async fn metadata(&self, key: &str) -> Result<Option<Metadata>, RemoteError> {
+        let of = key.to_owned();
+        self.call(Service::S3, "metadata", key, move |world, _| at_once(world.lake.metadata(&of))).await
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Stored>, RemoteError> {
+        let of = key.to_owned();
+        self.call(Service::S3, "get", key, move |world, _| at_once(world.lake.get(&of))).await
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, RemoteError> {
+        let of = prefix.to_owned();
+        self.call(Service::S3, "list", prefix, move |world, _| at_once(world.lake.list(&of))).await
+    }
+}
+
+impl Heads for Ports {
+    async fn get(&self, stream: &str, shard: &str) -> Result<Option<Head>, RemoteError> {
+        let (stream, of) = (stream.to_owned(), shard.to_owned());
+        let effect = move |world: &World, bits| {
+            // An old copy answers now and then.
+            if bits == ALL { at_once(world.heads.get(&stream, &of)) } else { Ok(world.old_head(&of, bits)) }
+        };
+        self.struck(Service::DynamoDb, "head", shard, effect).await.0
+    }
+
+    async fn advance(&self, stream: &str, shard: &str, head: Head) -> Result<(), RemoteError> {
+        let (stream, of) = (stream.to_owned(), shard.to_owned());
+        let effect = move |world: &World, _| {
+            world.check(world.models().lake.head(&stream, &of, head));
+            world.remember_head(&of, head);
+            at_once(world.heads.advance(&stream, &of, head))
+        };
+        self.call(Service::DynamoDb, "advance head", shard, effect).await
+    }
+}
+
+impl MasterData for Ports {
+    async fn read(&self, keys: &[Key], now_ms: i64) -> Result<HashMap<Key, Document>, RemoteError> {
+        let keys = keys.to_vec();
+        let effect = move |world: &World, _| at_once(world.master_data.read(&keys, now_ms));
+        self.call(Service::DynamoDb, "read", "master data", effect).await
+    }
+}
+
+impl DeadLetterStore for Ports {
+    async fn put(&self, letter: &DeadLetter) -> Result<(), RemoteError> {
+        let written = letter.clone();
+        let effect = move |world: &World, _| {
+            let answer = at_once(world.letters.put(&written));
+            world.check(world.models().readings.letter(&written));
+            answer
+        };
+        self.call(Service::S3, "letter", &format!("{:?}", letter.position), effect).await
+    }
+}
+
+impl PutRecords for Ports {
+    async fn put_records(&self, entries: &[Entry]) -> Result<Vec<Outcome>, RemoteError> {
+        let entries = entries.to_vec();
+        let (invocation, batch) = {
+            let current = self.current();
+            (current.invocation, current.batch.clone())
+        };
+        let about = format!("{} records", entries.len());
+        let effect = move |world: &World, bits| {
+            let mut keys = BTreeSet::new();
+            let put = |(index, entry): (usize, &Entry)| {
+                let names = put_entry(world, entry, among(bits, index), &mut keys);
+                if let (Outcome::Put { .. }, Some(batch)) = (&names.0, &batch) {
+                    world.check(world.models().readings.in_order(invocation, batch, &names.1));
+                }
+                names.0
+            };
+            Ok(entries.iter().enumerate().map(put).collect())
+        };
+        self.struck(Service::Kinesis, "put records", &about, effect).await.0
+    }
+
+    async fn open_shards(&self) -> Result<Vec<HashKeyRange>, RemoteError> {
+        let effect = |world: &World, _| Ok(world.stream(Stream::Readings).open_ranges());
+        self.call(Service::Kinesis, "list shards", "", effect).await
+    }
+}
+
+/// Puts one entry if it is `taken`, and gives the names of the readings in it. `keys` are those of the entries before.
+fn put_entry(world: &World, entry: &Entry, taken: bool, keys: &mut BTreeSet<String>) -> (Outcome, Vec<Name>) {
+    let hash = entry.explicit_hash_key.unwrap_or_else(|| hash_key(&entry.partition_key));
+    let arrived_ms = world.clock.now_ms();
+    let stream = world.stream(Stream::Readings);
+    let record = |sequence| StreamRecord {
+        sequence,
+        partition_key: entry.partition_key.clone(),
+        arrived_ms,
+        data: entry.data.clone(),
+    };
+    let (mut batch, outcome) = if taken {
+        let (shard, sequence) = stream.put_at(hash, &entry.partition_key, &entry.data, arrived_ms);
+        let batch = Batch { stream: String::new(), shard: shard.clone(), records: vec![record(sequence)] };
+        (batch, Outcome::Put { shard })
+    } else {
+        let code = "ProvisionedThroughputExceededException".to_owned();
+        let none = record(myaku::batch::SequenceNumber::ZERO);
+        (Batch { stream: String::new(), shard: String::new(), records: vec![none] }, Outcome::Refused { code })
+    };
+    Stream::Readings.name().clone_into(&mut batch.stream);
+    let of_entry: BTreeSet<_> = batch.user_records().map(|record| record.partition_key.to_owned()).collect();
+    if let Some(twice) = of_entry.iter().find(|key| keys.contains(*key)) {
+        let what = format!("{twice} is in two records of one call");
+        world.check(Err(Violation::new(Invariant::OneRecordAKeyACall, what)));
+    }
+    keys.extend(of_entry);
+    let mut names = Vec::new();
+    for record in batch.user_records().filter(|_| taken) {
+        let parsed = serde_json::from_slice(record.data);
+        let unread = |error| Violation::new(Invariant::NothingFromNowhere, format!("no reading is put: {error}"));
+        let mut models = world.models();
+        let put = parsed.map_err(unread).and_then(|reading| models.readings.put(&reading));
+        if let Ok(name) = &put {
+            models.averages.put(*name);
+            names.push(*name);
+        }
+        drop(models);
+        world.check(put.map(|_| ()));
+    }
+    (outcome, names)
+}
+
+impl States for Ports {
+    async fn load(&self, devices: &[&str]) -> Result<Vec<Loaded>, RemoteError> {
+        let about = devices.join(" ");
+        let devices: Vec<String> = devices.iter().map(|device| (*device).to_owned()).collect();
+        let effect = move |world: &World, _| {
+            let devices: Vec<&str> = devices.iter().map(String::as_str).collect();
+            at_once(world.states.load(&devices))
+        };
+        self.call(Service::Redis, "load", &about, effect).await
+    }
+
+    async fn commit(&self, commits: &[Commit<'_>]) -> Result<Vec<Committed>, RemoteError> {
+        let about = commits.iter().map(|commit| commit.device_id).collect::<Vec<_>>().join(" ");
+        let owned =
+            commits.iter().map(|commit| (commit.device_id.to_owned(), commit.replaces.clone(), commit.state.clone()));
+        let owned: Vec<(String, Version, _)> = owned.collect();
+        let effect = move |world: &World, bits| {
+            let mut answers = Vec::new();
+            for (index, (device, replaces, state)) in owned.iter().enumerate() {
+                if !among(bits, index) {
+                    answers.push(Committed::Conflict);
+                    continue;
+                }
+                let commit = Commit { device_id: device, replaces, state };
+                let answer = at_once(world.states.commit(std::slice::from_ref(&commit)))?;
+                world.note(format_args!("  commit of {device}: {answer:?}"));
+                if answer.contains(&Committed::Done) {
+                    world.check(world.models().averages.committed(&commit));
+                }
+                answers.extend(answer);
+            }
+            Ok(answers)
+        };
+        self.call(Service::Redis, "commit", &about, effect).await
+    }
+}
+
+impl Results for Ports {
+    async fn write(&self, writes: &[Write]) -> Result<Vec<Written>, RemoteError> {
+        let about = format!("{} rows", writes.len());
+        let writes = writes.to_vec();
+        let effect = move |world: &World, bits| {
+            let mut answers = Vec::new();
+            for (_, write) in writes.iter().enumerate().filter(|(index, _)| among(bits, *index)) {
+                let answer = at_once(world.results.write(std::slice::from_ref(write)))?;
+                let row = &write.row;
+                world.note(format_args!(
+                    "  row {} {} at {:?} over {:?}, revision {}: {:?}{}, {answer:?}",
+                    row.device_id,
+                    row.item.key(),
+                    row.position,
+                    write.over,
+                    row.revision,
+                    row.average,
+                    if row.partial { " partial" } else { "" },
+                ));
+                if answer.contains(&Written::Stored) {
+                    world.check(world.models().averages.written(row));
+                }
+                answers.extend(answer);
+            }
+            Ok(answers)
+        };
+        self.call(Service::DynamoDb, "write", &about, effect).await
+    }
+}

@@ -1,0 +1,176 @@
+//! The platform of one run: streams, stores, the schedule of faults, the models, and the journal.
+
+use crate::faults::{Fault, Faults, Site};
+use crate::invariants::{Invariant, Violation};
+use crate::ledger::{Averages, Checked, LakeModel, METRICS, Readings, metric_name, window};
+use crate::plan::{DEVICES, Plan, START_MS, Service, Stream};
+use myaku::archive::{Head, MemoryHeads, MemoryLake};
+use myaku::clock::Now as _;
+use myaku::dead_letter::MemoryDeadLetters;
+use myaku::profile::registry::{Device, Key, Kind, MemoryMasterData};
+use myaku::results::memory::MemoryResults;
+use myaku::window::state::memory::MemoryStates;
+use myaku_local::event_source::{MemoryStream, Simulation, TokioClock};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::fmt::Arguments;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The platform.
+pub(crate) struct World {
+    pub(crate) simulation: Simulation,
+    pub(crate) clock: TokioClock,
+    pub(crate) faults: Faults,
+    streams: [MemoryStream; 2],
+    pub(crate) lake: MemoryLake,
+    pub(crate) heads: MemoryHeads,
+    pub(crate) states: MemoryStates,
+    pub(crate) results: MemoryResults,
+    pub(crate) letters: MemoryDeadLetters,
+    pub(crate) master_data: MemoryMasterData,
+    /// Every head that there ever was, for old copies to answer with.
+    old_heads: Mutex<Vec<(String, Head)>>,
+    models: Mutex<Models>,
+    journal: Mutex<Journal>,
+    invocations: AtomicU32,
+    /// Invocations that run, zombies included, and effects that are on their way.
+    pub(crate) running: AtomicU32,
+}
+
+/// The reference models.
+#[derive(Default)]
+pub(crate) struct Models {
+    pub(crate) lake: LakeModel,
+    pub(crate) readings: Readings,
+    pub(crate) averages: Averages,
+}
+
+/// What happened.
+#[derive(Default)]
+struct Journal {
+    /// Line by line, if somebody wants to read it.
+    trace: Option<String>,
+    events: u64,
+    /// The first one; what comes behind may follow from it.
+    violation: Option<Violation>,
+}
+
+impl World {
+    pub(crate) fn new(plan: &Plan, faults: Faults, traced: bool) -> Arc<Self> {
+        Arc::new(Self {
+            simulation: Simulation::new(START_MS, plan.seed),
+            clock: TokioClock::starting_at(START_MS),
+            faults,
+            streams: plan.shards.map(MemoryStream::new),
+            lake: MemoryLake::default(),
+            heads: MemoryHeads::default(),
+            states: MemoryStates::default(),
+            results: MemoryResults::default(),
+            letters: MemoryDeadLetters::new(),
+            master_data: master_data(),
+            old_heads: Mutex::default(),
+            models: Mutex::default(),
+            journal: Mutex::new(Journal { trace: traced.then(String::new), ..Journal::default() }),
+            invocations: AtomicU32::new(0),
+            running: AtomicU32::new(0),
+        })
+    }
+
+    pub(crate) fn stream(&self, stream: Stream) -> &MemoryStream {
+        &self.streams[stream as usize]
+    }
+
+    pub(crate) fn models(&self) -> MutexGuard<'_, Models> {
+        self.models.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of the next invocation.
+    pub(crate) fn next_invocation(&self) -> u32 {
+        self.invocations.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// What goes wrong with a call.
+    pub(crate) fn fault(&self, site: Site, service: Service) -> Fault {
+        self.faults.of_call(site, service, self.clock.now_ms())
+    }
+
+    pub(crate) fn remember_head(&self, shard: &str, head: Head) {
+        self.old_heads.lock().unwrap_or_else(PoisonError::into_inner).push((shard.to_owned(), head));
+    }
+
+    /// A head that the shard had once, or none.
+    pub(crate) fn old_head(&self, shard: &str, choice: u64) -> Option<Head> {
+        let heads = self.old_heads.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_shard: Vec<_> = heads.iter().filter(|(of, _)| of == shard).map(|(_, head)| *head).collect();
+        of_shard.get(choice as usize % (of_shard.len() + 1)).copied()
+    }
+
+    /// Writes a line into the trace.
+    pub(crate) fn note(&self, line: Arguments<'_>) {
+        use std::fmt::Write as _;
+        let now_ms = self.clock.now_ms();
+        let mut journal = self.journal();
+        journal.events += 1;
+        if let Some(trace) = &mut journal.trace {
+            // Writing to a text does not fail.
+            let _ = writeln!(trace, "{:>9.3} {line}", (now_ms - START_MS) as f64 / 1_000.0);
+        }
+    }
+
+    /// Keeps the first violation.
+    pub(crate) fn check(&self, checked: Checked) {
+        if let Err(violation) = checked {
+            self.note(format_args!("VIOLATED {violation}"));
+            self.journal().violation.get_or_insert(violation);
+        }
+    }
+
+    /// Notes that the platform does not come to rest.
+    pub(crate) fn does_not_settle(&self, what: &str) {
+        self.check(Err(Violation::new(Invariant::Settles, what)));
+    }
+
+    pub(crate) fn violation(&self) -> Option<Violation> {
+        self.journal().violation.clone()
+    }
+
+    pub(crate) fn events(&self) -> u64 {
+        self.journal().events
+    }
+
+    pub(crate) fn take_trace(&self) -> String {
+        self.journal().trace.take().unwrap_or_default()
+    }
+
+    fn journal(&self) -> MutexGuard<'_, Journal> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Three devices of one profile, and a source of lines.
+fn master_data() -> MemoryMasterData {
+    let store = MemoryMasterData::new();
+    let device = |id: String, profile: &str| Device { device_id: id, profile: profile.to_owned(), facility: None };
+    for number in 0..DEVICES {
+        store.put_device(&device(format!("device-{number}"), "meter"));
+    }
+    store.put_device(&device("log".to_owned(), "lines"));
+    let metrics: BTreeMap<_, _> = (0..METRICS)
+        .map(|metric| (metric_name(metric), json!({"range": {"min": 0, "max": 1e15}, "window": window(metric)})))
+        .collect();
+    let fields: Vec<_> =
+        (0..METRICS).map(|metric| json!({"metric": metric_name(metric), "from": format!("v{metric}")})).collect();
+    let meter = json!({
+        "id": "meter",
+        "clock": {"trust": "device", "allowedSkewSeconds": 86_400, "allowedDelaySeconds": 86_400},
+        "metrics": metrics,
+        "versions": [{"name": "1", "format": "json", "identity": ["seq"], "time": {"from": "ts", "unit": "ms"}, "fields": fields}],
+    });
+    store.put_document(Key::new(Kind::Profile, "meter"), meter.to_string());
+    store.put_document(
+        Key::new(Kind::Profile, "lines"),
+        json!({"id": "lines", "versions": [{"name": "1", "format": "text"}]}).to_string(),
+    );
+    store
+}
