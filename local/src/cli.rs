@@ -8,6 +8,7 @@ mod place;
 pub mod profile;
 mod progress;
 mod registry;
+pub mod reshard;
 mod state;
 
 use place::Place;
@@ -38,6 +39,8 @@ enum Command {
     Profile(profile::Args),
     /// Put, import and list devices.
     Device(device::Args),
+    /// What is made of a stream's shards.
+    Reshard(reshard::Args),
 }
 
 /// Runs one command; the exit code is its verdict, an error is its failure to reach one.
@@ -48,6 +51,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Invoke(args) => invoke::run(args).await,
         Command::Profile(args) => profile::run(args).await.map(|()| ExitCode::SUCCESS),
         Command::Device(args) => device::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Reshard(args) => reshard::run(args).map(|()| ExitCode::SUCCESS),
     }
 }
 

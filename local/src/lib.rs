@@ -9,6 +9,7 @@ pub mod demo;
 pub mod event_source;
 pub mod function;
 pub mod iot;
+pub mod scaling;
 pub mod servers;
 pub mod stack;
 pub mod template;
