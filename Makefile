@@ -44,7 +44,7 @@ bench: ## The record path beside its limits, as ratios
 ##@ Checks
 
 .PHONY: ci
-ci: fmt-check tidy lint no-sdk deny template test interop demo-short ## All that continuous integration runs
+ci: fmt-check tidy lint no-sdk deny template openapi test watch-test interop demo-short ## All that continuous integration runs
 
 .PHONY: fmt
 fmt: ## Format the code
@@ -86,11 +86,21 @@ template: $(VENV)/.installed ## Check template.yaml
 	$(IN_VENV) sam validate --lint
 	$(IN_VENV) cfn-lint template.yaml
 
+.PHONY: openapi
+openapi: $(VENV)/.installed ## Check the HTTP API's description
+	$(VENV)/bin/openapi-spec-validator functions/http-ingest/openapi.json
+
 .PHONY: interop
 interop: $(VENV)/.installed ## Aggregated records, to and from AWS's own Python package
 	@scripts/need cargo cc
 	cargo build --locked --profile demo --workspace --example kpl
 	$(VENV)/bin/python scripts/kpl_interop.py target/demo/examples/kpl
+
+.PHONY: watch-test
+watch-test: $(VENV)/.installed ## `cargo lambda watch` and `invoke` of one function, against the servers of `myaku local`
+	@scripts/need cargo cc redis
+	$(DEMO_BUILD)
+	$(IN_VENV) $(VENV)/bin/python scripts/watch_test.py
 
 .PHONY: tidy
 tidy: ## Files' sizes, links between documents, and stray marks
@@ -118,6 +128,11 @@ build: $(VENV)/.installed ## Build the functions for deployment (ARCH=arm64 or x
 .PHONY: deploy
 deploy: build ## Deploy to the AWS account of your credentials (PARAMETERS="IngestShards=4 AlarmEmail=...")
 	$(IN_VENV) sam deploy --parameter-overrides Architecture=$(ARCH) $(PARAMETERS)
+	$(VENV)/bin/python scripts/stack_policy.py protect
+
+.PHONY: unprotect
+unprotect: $(VENV)/.installed ## Let the next deployment change the stream of messages itself (its retention, its mode)
+	$(VENV)/bin/python scripts/stack_policy.py open
 
 PARAMETERS ?=
 

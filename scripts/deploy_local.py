@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Deploys the built template to ministack, an AWS on this machine, and reads back what was made.
 
-Streams, functions, event source mappings, the IoT rule, roles, tables and buckets are compared with template.yaml, every
-setting of theirs, as CloudFormation should have resolved it. Exits with 1 where they differ.
+Streams, functions, event source mappings, destinations, permissions, IoT rules, the HTTP API, roles, tables and buckets are
+compared with template.yaml, every setting of theirs, as CloudFormation should have resolved it. Exits with 1 where they
+differ.
 """
 
 import argparse
@@ -46,6 +47,8 @@ class Resolver:
             "AWS::DynamoDB::Table": f"arn:aws:dynamodb:{REGION}:{account}:table/{physical}",
             "AWS::IAM::Role": f"arn:aws:iam::{account}:role/{physical}",
             "AWS::Logs::LogGroup": f"arn:aws:logs:{REGION}:{account}:log-group:{physical}:*",
+            "AWS::Serverless::Function": f"arn:aws:lambda:{REGION}:{account}:function:{physical}",
+            "AWS::IoT::TopicRule": f"arn:aws:iot:{REGION}:{account}:rule/{physical}",
         }[kind]
 
     def ref(self, name):
@@ -94,6 +97,8 @@ class Resolver:
                     return not self(argument[0])
                 case "Fn::Or":
                     return any(map(self, argument))
+                case "Fn::And":
+                    return all(map(self, argument))
                 case "Fn::Join":
                     return argument[0].join(map(str, self(argument[1])))
                 case "Fn::Split":
@@ -176,11 +181,15 @@ def compare(template, resolve, session):
             case "AWS::IoT::TopicRule":
                 made = session.client("iot").get_topic_rule(ruleName=physical)["rule"]
                 wanted = properties["TopicRulePayload"]
-                (kinesis_wanted, error_wanted) = (wanted["Actions"][0]["Kinesis"], wanted["ErrorAction"]["S3"])
+                actions = [{kind.lower(): lower(one) for kind, one in action.items()} for action in wanted["Actions"]]
                 check(f"{name}: SQL", wanted["Sql"], made["sql"])
                 check(f"{name}: SQL version", wanted["AwsIotSqlVersion"], made.get("awsIotSqlVersion"))
-                check(f"{name}: action", [{"kinesis": lower(kinesis_wanted)}], made["actions"])
-                check(f"{name}: error action", {"s3": lower(error_wanted)}, made.get("errorAction"))
+                check(f"{name}: actions", actions, made["actions"])
+                check(f"{name}: error action", {"s3": lower(wanted["ErrorAction"]["S3"])}, made.get("errorAction"))
+            case "AWS::Lambda::Permission":
+                compare_permission(check, functions, name, properties)
+            case "AWS::Serverless::HttpApi":
+                compare_http_api(check, session.client("apigatewayv2"), name, physical, properties)
             case "AWS::Serverless::Function":
                 compare_function(check, resolve, functions, name, template, properties)
     return check
@@ -191,9 +200,35 @@ def lower(action):
     return {key[0].lower() + key[1:]: value for key, value in action.items()}
 
 
+def compare_permission(check, functions, name, properties):
+    """A permission to invoke a function, among those of the function's policy."""
+    wanted = {key: properties.get(key) for key in ("Principal", "Action", "SourceArn", "SourceAccount")}
+    found = []
+    for statement in json.loads(functions.get_policy(FunctionName=properties["FunctionName"])["Policy"])["Statement"]:
+        condition = statement.get("Condition", {})
+        source = {key.lower(): value for part in condition.values() for key, value in part.items()}
+        principal = statement["Principal"]
+        found.append(
+            {
+                "Principal": principal.get("Service") if isinstance(principal, dict) else principal,
+                "Action": statement["Action"],
+                "SourceArn": source.get("aws:sourcearn"),
+                "SourceAccount": source.get("aws:sourceaccount"),
+            }
+        )
+    check(f"{name}: in the function's policy", wanted, wanted if wanted in found else found)
+
+
+def compare_http_api(check, api, name, physical, properties):
+    """An HTTP API and its stage. ministack makes no routes of a definition, and keeps no throttling."""
+    check(f"{name}: protocol", "HTTP", api.get_api(ApiId=physical)["ProtocolType"])
+    stages = {stage["StageName"]: stage for stage in api.get_stages(ApiId=physical)["Items"]}
+    check(f"{name}: access log", properties["AccessLogSettings"], stages.get("$default", {}).get("AccessLogSettings"))
+
+
 def compare_function(check, resolve, functions, name, template, properties):
-    """A function, and the mappings that SAM makes of its events."""
-    everywhere = resolve(template["Globals"]["Function"])
+    """A function, and what SAM makes of its events and of its asynchronous invocations."""
+    everywhere = resolve(template["Globals"]["Function"]) | properties
     made = functions.get_function_configuration(FunctionName=resolve.ids[name])
     for setting in ("Runtime", "Handler", "MemorySize", "Timeout", "Architectures"):
         check(f"{name}: {setting}", everywhere[setting], made.get(setting))
@@ -201,10 +236,18 @@ def compare_function(check, resolve, functions, name, template, properties):
     check(f"{name}: environment", properties["Environment"]["Variables"], made["Environment"]["Variables"])
     check(f"{name}: log group", properties["LoggingConfig"], made.get("LoggingConfig"))
     check(f"{name}: has code", True, made["CodeSize"] > 0)
+    if "EventInvokeConfig" in properties:
+        wanted = properties["EventInvokeConfig"]
+        made = functions.get_function_event_invoke_config(FunctionName=resolve.ids[name], Qualifier="$LATEST")
+        for setting in ("MaximumRetryAttempts", "MaximumEventAgeInSeconds"):
+            check(f"{name}: {setting}", wanted[setting], made.get(setting))
+        destination = {key: {"Destination": one["Destination"]} for key, one in wanted["DestinationConfig"].items()}
+        check(f"{name}: destinations", destination, made.get("DestinationConfig"))
     mappings = functions.list_event_source_mappings(FunctionName=resolve.ids[name])["EventSourceMappings"]
-    check(f"{name}: mappings", len(properties["Events"]), len(mappings))
+    streams = {event: wanted for event, wanted in properties.get("Events", {}).items() if wanted["Type"] == "Kinesis"}
+    check(f"{name}: mappings", len(streams), len(mappings))
     by_source = {mapping["EventSourceArn"]: mapping for mapping in mappings}
-    for event, wanted in properties["Events"].items():
+    for event, wanted in streams.items():
         settings = dict(wanted["Properties"])
         found = by_source.get(source := settings.pop("Stream"), {})
         check(f"{name}.{event}: stream", source, found.get("EventSourceArn"))

@@ -6,11 +6,14 @@
 //! [`InvokeError::Throttled`]: Lambda's synchronous `Invoke`, which event source mappings use, answers 429 and leaves
 //! the waiting to its caller.
 
+pub mod asynchronous;
 mod environment;
 mod runtime_api;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
+use crate::servers::{ACCOUNT, REGION};
+use asynchronous::{Asynchronous, Event, Queue, Refused};
 use bytes::Bytes;
 use environment::Environment;
 use std::collections::BTreeMap;
@@ -18,6 +21,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use uuid::Uuid;
 
 /// The largest payload of a synchronous invocation, in bytes.
 /// Lambda's quota is "6 MB each for request and response"; its error message names this number.
@@ -47,6 +51,8 @@ pub struct FunctionSpec {
     pub concurrency: usize,
     /// The file to which environments append their output.
     pub log: PathBuf,
+    /// What becomes of asynchronous invocations.
+    pub asynchronous: Asynchronous,
 }
 
 /// A function that cannot be started as specified.
@@ -140,6 +146,7 @@ struct Inner {
     spec: FunctionSpec,
     permits: Arc<Semaphore>,
     pool: Mutex<Pool>,
+    queue: Arc<Queue>,
 }
 
 #[derive(Debug, Default)]
@@ -165,12 +172,18 @@ impl Function {
             return Err(StartError::Log { name: spec.name, log: spec.log, source });
         }
         let permits = Arc::new(Semaphore::new(spec.concurrency));
-        Ok(Self(Arc::new(Inner { spec, permits, pool: Mutex::default() })))
+        let queue = Queue::new(spec.concurrency);
+        Ok(Self(Arc::new(Inner { spec, permits, pool: Mutex::default(), queue })))
     }
 
     /// The function's name.
     pub fn name(&self) -> &str {
         &self.0.spec.name
+    }
+
+    /// The function's ARN.
+    pub fn arn(&self) -> String {
+        self.0.spec.arn()
     }
 
     /// What the function was started with.
@@ -199,6 +212,23 @@ impl Function {
         run.await.unwrap_or_else(|error| Err(InvokeError::Crashed(error.to_string())))
     }
 
+    /// Invokes the function asynchronously: the event is queued, and tried in the background as its settings say.
+    /// The answer is the event's id, which its record has if it is given up.
+    pub fn invoke_async(&self, payload: Bytes) -> Result<Uuid, Refused> {
+        let event = Event { id: Uuid::new_v4(), function_arn: self.arn().into(), payload };
+        self.0.queue.take(event, self.clone())
+    }
+
+    /// Asynchronous invocations that are neither done nor given up.
+    pub fn asynchronous_pending(&self) -> usize {
+        self.0.queue.pending()
+    }
+
+    /// Waits until every asynchronous invocation is done or given up.
+    pub async fn asynchronous_done(&self) {
+        self.0.queue.done().await;
+    }
+
     /// Kills an environment with SIGKILL, a busy one if there is any, and says which process that was.
     pub fn kill_one(&self) -> Option<u32> {
         let mut pool = self.0.pool();
@@ -209,6 +239,7 @@ impl Function {
 
     /// Ends all environments: SIGTERM, then SIGKILL after two seconds. Returns when no process is left.
     pub async fn stop(&self) {
+        self.0.queue.stop();
         let environments: Vec<_> = {
             let mut pool = self.0.pool();
             pool.stopped = true;
@@ -221,6 +252,17 @@ impl Function {
     /// What the function has done so far.
     pub fn stats(&self) -> Stats {
         self.0.pool().stats
+    }
+}
+
+impl FunctionSpec {
+    /// The function's ARN, in the region that its environment names.
+    fn arn(&self) -> String {
+        format!("arn:aws:lambda:{}:{ACCOUNT}:function:{}", self.region(), self.name)
+    }
+
+    fn region(&self) -> &str {
+        self.environment.get("AWS_REGION").map_or(REGION, String::as_str)
     }
 }
 

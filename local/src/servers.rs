@@ -1,21 +1,27 @@
 //! The services behind the template, each on its own wire protocol and on loopback only.
 //!
-//! Kinesis, DynamoDB, S3 and MQTT are served by this process; Redis is a child process. Each server takes a free port
-//! unless one is asked for, and can be stopped and started again on that port without losing what it holds, so that a
+//! Kinesis, DynamoDB, S3, SNS, CloudWatch and MQTT are served by this process; Redis is a child process. Each server takes a
+//! free port unless one is asked for, and can be stopped and started again on that port without losing what it holds, so that a
 //! test can take a store away and give it back.
 
+pub mod cloudwatch;
 pub mod dynamodb;
+pub mod issuer;
 pub mod kinesis;
 mod listener;
 pub mod mqtt;
 pub mod s3;
+pub mod sns;
 pub mod valkey;
+
+pub use listener::Server;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_kinesis::config::{Credentials, SharedCredentialsProvider};
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The account that every server and ARN pretends to belong to.
@@ -25,29 +31,30 @@ pub const REGION: &str = "us-east-1";
 /// Access key and secret for all servers. S3 takes any pair whose secret is the key; the others don't look.
 pub const KEY: &str = "local";
 
-/// Where the three AWS services listen, as base URLs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AwsEndpoints {
-    /// Kinesis.
-    pub kinesis: String,
-    /// DynamoDB.
-    pub dynamodb: String,
-    /// S3; path-style addressing.
-    pub s3: String,
+/// Where AWS's services listen: base URLs by the SDKs' service id in lower case. S3 is addressed by path.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AwsEndpoints(BTreeMap<&'static str, String>);
+
+impl<const N: usize> From<[(&'static str, String); N]> for AwsEndpoints {
+    fn from(endpoints: [(&'static str, String); N]) -> Self {
+        Self(endpoints.into())
+    }
 }
 
 impl AwsEndpoints {
     /// What the environment of a process says so that any AWS SDK in it speaks to these servers.
-    pub fn environment(&self) -> [(&'static str, String); 7] {
-        [
-            ("AWS_ENDPOINT_URL_KINESIS", self.kinesis.clone()),
-            ("AWS_ENDPOINT_URL_DYNAMODB", self.dynamodb.clone()),
-            ("AWS_ENDPOINT_URL_S3", self.s3.clone()),
-            ("AWS_REGION", REGION.into()),
-            ("AWS_DEFAULT_REGION", REGION.into()),
-            ("AWS_ACCESS_KEY_ID", KEY.into()),
-            ("AWS_SECRET_ACCESS_KEY", KEY.into()),
-        ]
+    pub fn environment(&self) -> BTreeMap<String, String> {
+        let endpoints = self.0.iter().map(|(service, url)| {
+            let service = service.to_ascii_uppercase().replace(' ', "_");
+            (format!("AWS_ENDPOINT_URL_{service}"), url.clone())
+        });
+        let identity = [
+            ("AWS_REGION", REGION),
+            ("AWS_DEFAULT_REGION", REGION),
+            ("AWS_ACCESS_KEY_ID", KEY),
+            ("AWS_SECRET_ACCESS_KEY", KEY),
+        ];
+        endpoints.chain(identity.map(|(name, value)| (name.to_owned(), value.to_owned()))).collect()
     }
 
     /// A configuration for clients in this process, independent of its environment.
@@ -73,11 +80,6 @@ impl LoadServiceConfig for AwsEndpoints {
         if key.env() != "AWS_ENDPOINT_URL" {
             return None;
         }
-        match key.service_id().to_ascii_lowercase().as_str() {
-            "kinesis" => Some(self.kinesis.clone()),
-            "dynamodb" => Some(self.dynamodb.clone()),
-            "s3" => Some(self.s3.clone()),
-            _ => None,
-        }
+        self.0.get(key.service_id().to_ascii_lowercase().as_str()).cloned()
     }
 }

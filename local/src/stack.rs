@@ -1,29 +1,42 @@
 //! The template, up and running on this machine: its servers, resources, functions, mappings and rules.
 
+mod events;
 mod functions;
+mod http_api;
 mod mappings;
+mod monitoring;
 mod resources;
+mod schedules;
 #[cfg(test)]
 mod tests;
+mod topics;
 
 pub use mappings::MappingStatus;
 
+use crate::event_source::TokioClock;
 use crate::function::Function;
+use crate::http_api::HttpApi;
 use crate::iot::{Engine, Rule, Targets};
-use crate::servers::{AwsEndpoints, dynamodb, kinesis, mqtt, s3, valkey};
+use crate::servers::{AwsEndpoints, Server, cloudwatch, dynamodb, issuer, kinesis, mqtt, s3, sns, valkey};
 use crate::template::{Names, Resolved, Template};
 use anyhow::{Context as _, Result};
 use aws_config::SdkConfig;
-use myaku::clock::{Now as _, SystemClock};
+use cloudwatch::Monitoring;
+use myaku::clock::{Now as _, ScaledClock, SystemClock};
 use rand::RngExt as _;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::task::JoinSet;
 
 /// The stack's name.
 const STACK: &str = "myaku";
 /// The template's parameter for an existing Redis server, which gets the embedded one.
 const REDIS_PARAMETER: &str = "RedisUrl";
+/// The template's parameters for who issues tokens, and for whom: the issuer of this machine, for this API.
+const ISSUER_PARAMETER: &str = "JwtIssuer";
+const AUDIENCE_PARAMETER: &str = "JwtAudience";
 /// How many streams a message can go through, one made from the other.
 const STREAMS_DEEP: usize = 2;
 /// The length of what makes names unique.
@@ -40,6 +53,34 @@ pub struct Options {
     pub binaries: PathBuf,
     /// Where buckets and logs are kept; what an earlier stack left there is removed.
     pub directory: PathBuf,
+    /// Where the servers are to listen.
+    pub ports: Ports,
+    /// How many minutes pass in one, for metrics, alarms, schedules, retries and cool-downs. Rates, and what waits for
+    /// records, stay as they are.
+    pub time_scale: f64,
+}
+
+/// The servers' ports on the loopback address, a free one for 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ports {
+    /// Kinesis.
+    pub kinesis: u16,
+    /// DynamoDB.
+    pub dynamodb: u16,
+    /// S3.
+    pub s3: u16,
+    /// The MQTT broker.
+    pub mqtt: u16,
+    /// Redis or Valkey.
+    pub redis: u16,
+    /// SNS.
+    pub sns: u16,
+    /// CloudWatch.
+    pub cloudwatch: u16,
+    /// The HTTP API.
+    pub http: u16,
+    /// The issuer of tokens for it.
+    pub issuer: u16,
 }
 
 /// The embedded servers, for those who take one away and give it back.
@@ -47,9 +88,13 @@ pub struct Servers {
     /// Kinesis.
     pub kinesis: kinesis::Kinesis,
     /// DynamoDB.
-    pub dynamodb: dynamodb::DynamoDb,
+    pub dynamodb: Server,
     /// S3.
-    pub s3: s3::S3,
+    pub s3: Server,
+    /// SNS.
+    pub sns: sns::Sns,
+    /// CloudWatch.
+    pub cloudwatch: cloudwatch::CloudWatch,
     /// Redis or Valkey.
     pub valkey: valkey::Valkey,
 }
@@ -57,16 +102,16 @@ pub struct Servers {
 /// Where everything listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoints {
-    /// Base URL of Kinesis.
-    pub kinesis: String,
-    /// Base URL of DynamoDB.
-    pub dynamodb: String,
-    /// Base URL of S3.
-    pub s3: String,
+    /// AWS's services.
+    pub aws: AwsEndpoints,
     /// The MQTT broker.
     pub mqtt: SocketAddr,
     /// URL of Redis.
     pub redis: String,
+    /// Base URL of the HTTP API, if the template has one.
+    pub http: Option<String>,
+    /// Base URL of the issuer of tokens, if the template asks for one.
+    pub issuer: Option<String>,
 }
 
 /// A stack that is up.
@@ -77,38 +122,68 @@ pub struct Stack {
     functions: BTreeMap<String, Function>,
     mappings: Vec<mappings::Running>,
     engine: Engine,
+    issuer: Option<issuer::Issuer>,
+    http_api: Option<HttpApi>,
+    schedules: JoinSet<()>,
+    watch: monitoring::Watch,
 }
 
 impl Stack {
     /// Brings a template up. An error names the resource that it is about.
     pub async fn up(options: Options) -> Result<Self> {
-        let Options { template, parameters, binaries, directory } = options;
+        let Options { template, parameters, binaries, directory, ports, time_scale } = options;
         let directory = prepared(&directory)?;
-        let (kinesis, dynamodb, s3, valkey, mqtt) = tokio::try_join!(
-            async { kinesis::start(0).await.context("Kinesis") },
-            async { dynamodb::start(0).await.context("DynamoDB") },
-            async { s3::start(0, &directory.join("s3")).await.context("S3") },
-            async { valkey::start(0).await.context("Redis") },
-            async { mqtt::start(0).await.context("MQTT") },
+        // Retries, ages and schedules go by it.
+        let clock = TokioClock::start().at_rate(time_scale);
+        let monitoring = Arc::new(Monitoring::new(ScaledClock::from_now(time_scale)));
+        let (kinesis, dynamodb, s3, sns, cloudwatch, valkey, mqtt) = tokio::try_join!(
+            async { kinesis::start_monitored(ports.kinesis, Arc::clone(&monitoring)).await.context("Kinesis") },
+            async { dynamodb::start(ports.dynamodb).await.context("DynamoDB") },
+            async { s3::start(ports.s3, &directory.join("s3")).await.context("S3") },
+            async { sns::start(ports.sns, clock).await.context("SNS") },
+            async { cloudwatch::start(ports.cloudwatch, Arc::clone(&monitoring)).await.context("CloudWatch") },
+            async { valkey::start(ports.redis).await.context("Redis") },
+            async { mqtt::start(ports.mqtt).await.context("MQTT") },
         )?;
-        let servers = Servers { kinesis, dynamodb, s3, valkey };
+        let servers = Servers { kinesis, dynamodb, s3, sns, cloudwatch, valkey };
+        let template = Template::load(&template)?;
         let mut given = BTreeMap::from([(REDIS_PARAMETER.to_owned(), servers.valkey.endpoint())]);
+        let issuer = if template.declares(ISSUER_PARAMETER) {
+            Some(issuer::start(ports.issuer).await.context("the issuer of tokens")?)
+        } else {
+            None
+        };
+        if let Some(issuer) = &issuer {
+            given.insert(ISSUER_PARAMETER.to_owned(), issuer.server().endpoint());
+            given.insert(AUDIENCE_PARAMETER.to_owned(), STACK.to_owned());
+        }
         given.extend(parameters);
-        let resolved = Template::load(&template)?.resolve(&given, &Names::new(STACK, suffix()))?;
+        let resolved = template.resolve(&given, &Names::new(STACK, suffix()))?;
         let endpoints = servers.aws();
         let config = endpoints.sdk_config();
+        events::check(&resolved)?;
         resources::create(&resolved, &config).await?;
-        let functions = functions::start(&resolved, &endpoints, &binaries, &directory)?;
+        let topics = servers.sns.topics();
+        topics::create(&resolved, topics)?;
+        let times = functions::Times { queues: clock, functions: monitoring.clock() };
+        let functions = functions::start(&resolved, &endpoints, &binaries, &directory, times)?;
+        topics.connect(functions.values().cloned());
+        topics::subscribe(&resolved, topics)?;
         let mappings = mappings::start(&resolved, &functions, &config)?;
+        monitoring::put_alarms(&resolved, &monitoring)?;
+        let watch = monitoring::watch(&monitoring, &functions, &mappings, topics);
         let engine = Engine::start(rules(&resolved)?, targets(&resolved, &functions, config)?, mqtt.tap()?);
-        Ok(Self { servers, mqtt, resolved, functions, mappings, engine })
+        let http_api = http_api::start(&resolved, &functions, issuer.as_ref(), ports.http, &directory).await?;
+        let schedules = schedules::start(&resolved, &functions, clock)?;
+        Ok(Self { servers, mqtt, resolved, functions, mappings, engine, issuer, http_api, schedules, watch })
     }
 
     /// Where everything listens.
     pub fn endpoints(&self) -> Endpoints {
-        let AwsEndpoints { kinesis, dynamodb, s3 } = self.servers.aws();
         let mqtt = SocketAddr::from((Ipv4Addr::LOCALHOST, self.mqtt.port()));
-        Endpoints { kinesis, dynamodb, s3, mqtt, redis: self.servers.valkey.endpoint() }
+        let http = self.http_api.as_ref().map(|api| api.server().endpoint());
+        let issuer = self.issuer.as_ref().map(|issuer| issuer.server().endpoint());
+        Endpoints { aws: self.servers.aws(), mqtt, redis: self.servers.valkey.endpoint(), http, issuer }
     }
 
     /// The servers themselves.
@@ -122,9 +197,35 @@ impl Stack {
         Ok(resource.with_context(|| format!("the template makes no {logical_id}"))?.physical_id.clone())
     }
 
+    /// The streams, tables and buckets: their logical ids and the names that they were given.
+    pub fn resources(&self) -> impl Iterator<Item = (&str, &str)> {
+        let made = self.resolved.resources.iter().filter(|(_, resource)| resources::is_named(&resource.kind));
+        made.map(|(id, resource)| (id.as_str(), resource.physical_id.as_str()))
+    }
+
+    /// The functions, by their logical ids.
+    pub fn functions(&self) -> impl Iterator<Item = (&str, &Function)> {
+        self.functions.iter().map(|(id, function)| (id.as_str(), function))
+    }
+
     /// A function, by its logical id.
     pub fn function(&self, logical_id: &str) -> Result<Function> {
         self.functions.get(logical_id).cloned().with_context(|| format!("the template makes no function {logical_id}"))
+    }
+
+    /// The issuer of tokens for the HTTP API; none if the template has no parameter for it.
+    pub fn issuer(&self) -> Option<&issuer::Issuer> {
+        self.issuer.as_ref()
+    }
+
+    /// The routes of the HTTP API: `POST /v1/messages`.
+    pub fn routes(&self) -> Vec<String> {
+        self.http_api.as_ref().map_or_else(Vec::new, |api| api.routes().to_vec())
+    }
+
+    /// The value of a parameter of the template.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.resolved.parameters.get(name).map(String::as_str)
     }
 
     /// Configuration for SDK clients of these servers.
@@ -137,16 +238,29 @@ impl Stack {
         self.mappings.iter().map(mappings::Running::status).collect()
     }
 
+    /// Asynchronous invocations that are neither done nor given up, of all functions.
+    pub fn asynchronous_pending(&self) -> usize {
+        self.functions.values().map(Function::asynchronous_pending).sum()
+    }
+
     /// Waits until everything that was on the streams at `since_ms` (milliseconds since the epoch) is processed, and
-    /// what was made of it too.
+    /// what was made of it too, asynchronous invocations included.
     pub async fn caught_up(&self, since_ms: i64) {
         let mut since_ms = since_ms;
         // What the first stream's consumers made is on the second one by the time that they have caught up.
         for _ in 0..STREAMS_DEEP {
+            self.asynchronous_done().await;
             for mapping in &self.mappings {
                 mapping.handle().caught_up(since_ms).await;
             }
             since_ms = SystemClock.now_ms();
+        }
+        self.asynchronous_done().await;
+    }
+
+    async fn asynchronous_done(&self) {
+        for function in self.functions.values() {
+            function.asynchronous_done().await;
         }
     }
 
@@ -157,6 +271,10 @@ impl Stack {
 
     /// Stops everything, in the reverse order. The buckets' files and the logs stay.
     pub async fn down(self) {
+        drop((self.schedules, self.watch));
+        if let Some(api) = &self.http_api {
+            api.server().stop().await;
+        }
         // With the broker gone no more messages come, and the rules end with those that they have.
         self.mqtt.stop().await;
         self.engine.finish().await;
@@ -166,9 +284,11 @@ impl Stack {
         for function in self.functions.values() {
             function.stop().await;
         }
+        self.servers.cloudwatch.server().stop().await;
+        self.servers.sns.server().stop().await;
         self.servers.s3.stop().await;
         self.servers.dynamodb.stop().await;
-        self.servers.kinesis.stop().await;
+        self.servers.kinesis.server().stop().await;
         // A server that is gone already is as good as one that was killed.
         let _ = self.servers.valkey.kill().await;
     }
@@ -176,7 +296,13 @@ impl Stack {
 
 impl Servers {
     fn aws(&self) -> AwsEndpoints {
-        AwsEndpoints { kinesis: self.kinesis.endpoint(), dynamodb: self.dynamodb.endpoint(), s3: self.s3.endpoint() }
+        AwsEndpoints::from([
+            ("kinesis", self.kinesis.endpoint()),
+            ("dynamodb", self.dynamodb.endpoint()),
+            ("s3", self.s3.endpoint()),
+            ("sns", self.sns.endpoint()),
+            ("cloudwatch", self.cloudwatch.endpoint()),
+        ])
     }
 }
 

@@ -85,6 +85,11 @@ impl Template {
         Ok(Self(yaml::to_json(yaml_serde::from_str(text)?, "template")?))
     }
 
+    /// Whether it has a parameter of this name.
+    pub fn declares(&self, parameter: &str) -> bool {
+        self.0["Parameters"].get(parameter).is_some()
+    }
+
     /// Resolves it for `names` with these parameters; the others have their defaults.
     pub fn resolve(&self, given: &BTreeMap<String, String>, names: &Names) -> Result<Resolved, TemplateError> {
         let parameters = self.parameters(given)?;
@@ -165,6 +170,17 @@ pub(crate) fn integer(value: &Value) -> Option<i64> {
 /// Whether a value is true, written as a boolean or, as parameters are, as text.
 pub(crate) fn flag(value: &Value) -> bool {
     value == &Value::Bool(true) || value.as_str() == Some("true")
+}
+
+/// A property that would change what happens, and that does not run here.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} does not run on this machine")]
+pub(crate) struct UnknownProperty(String);
+
+/// Refuses properties other than `known`: what is not heeded must not be passed over in silence.
+pub(crate) fn only(properties: &Value, known: &[&str]) -> Result<(), UnknownProperty> {
+    let mut names = properties.as_object().into_iter().flatten().map(|(name, _)| name);
+    names.find(|name| !known.contains(&name.as_str())).map_or(Ok(()), |name| Err(UnknownProperty(name.clone())))
 }
 
 fn section<'a>(template: &'a Value, name: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {

@@ -1,8 +1,10 @@
 //! Whose time a reading has, and the port for "now".
 
 mod choice;
+mod scaled;
 
 pub use choice::{BeyondBelief, ClockRule, EventTime, MAX_MS, Times};
+pub use scaled::{ParseClockError, ScaledClock};
 
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -38,6 +38,11 @@ impl<F: Fn(&str) -> Option<String>> Env<F> {
 
     /// A value that may be absent.
     pub fn optional(&self, name: &'static str) -> Option<String> {
+        self.lookup(name)
+    }
+
+    /// The same, for a name that is made up as it is asked for.
+    pub fn lookup(&self, name: &str) -> Option<String> {
         (self.0)(name).filter(|value| !value.trim().is_empty())
     }
 

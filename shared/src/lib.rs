@@ -7,14 +7,19 @@ pub mod alarms;
 pub mod archive;
 pub mod batch;
 pub mod clock;
+pub mod command;
 pub mod dead_letter;
+pub mod delivery;
+pub mod gateway;
 pub mod kpl;
 pub mod message;
 pub mod profile;
 pub mod reading;
+pub mod reshard;
 pub mod results;
 pub mod shards;
 pub mod stream;
+pub mod submission;
 pub mod window;
 
 #[cfg(feature = "aws")]

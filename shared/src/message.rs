@@ -3,9 +3,12 @@
 //! The IoT rule and the HTTP function build it. Whoever else puts to the stream is held to the same limits, so that
 //! what comes behind (keys, topics, logs) need not check again.
 
+mod fingerprint;
 mod parse;
 
+pub(crate) use fingerprint::fingerprint;
 pub use parse::MessageError;
+pub(crate) use parse::topic_level;
 
 use crate::batch::Position;
 use base64::Engine as _;
@@ -18,6 +21,8 @@ pub const MAX_PAYLOAD: usize = 1024 * 1024;
 pub const MAX_ID: usize = 128;
 /// The longest `messageId`, in bytes.
 pub const MAX_MESSAGE_ID: usize = 256;
+/// The source of a foreign record whose partition key names none: some log agents know random keys only.
+pub const UNNAMED_SOURCE: &str = "unnamed-source";
 
 /// One delivery of one message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,13 +79,14 @@ impl Message {
     }
 
     /// A message for a record that is none: a log agent's line, a foreign producer's record. Its source, which stands
-    /// before the first `:` of its partition key, is looked up as a device; the registry then has a device of that
-    /// name, whose profile reads the record or says that the lake is all it wants (format `text`).
+    /// before the first `:` of its partition key and is [`UNNAMED_SOURCE`] without one, is looked up as a device; the
+    /// registry then has a device of that name, whose profile reads the record or says that the lake is all it wants
+    /// (format `text`).
     ///
-    /// `None` if the partition key names no source that could be a device, or the record is too large.
+    /// `None` if the source could be no device, or the record is too large.
     pub fn foreign(partition_key: &str, position: Position, arrived_ms: i64, data: &[u8]) -> Option<Self> {
-        let (source, _) = partition_key.split_once(':')?;
-        if parse::topic_level(source).is_err() || data.len() > MAX_PAYLOAD {
+        let source = partition_key.split_once(':').map_or(UNNAMED_SOURCE, |(source, _)| source);
+        if topic_level(source).is_err() || data.len() > MAX_PAYLOAD {
             return None;
         }
         Some(Self {
@@ -141,7 +147,8 @@ mod tests {
                 .map(|message| (message.device_id, message.received_at, message.payload))
         };
         assert_eq!(foreign("app-log:7f3a:1"), Some(("app-log".to_owned(), 7, b"GET /".to_vec())));
-        for nobody in ["7f3a", ":7f3a", "a/b:7f3a", "a\nb:7f3a"] {
+        assert_eq!(foreign("7f3a").unwrap().0, UNNAMED_SOURCE);
+        for nobody in [":7f3a", "a/b:7f3a", "a\nb:7f3a"] {
             assert_eq!(foreign(nobody), None, "{nobody:?}");
         }
     }

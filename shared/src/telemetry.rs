@@ -34,6 +34,25 @@ pub enum Metric {
     Retries,
     /// State commits that lost against another invocation. Count.
     Conflicts,
+    /// Steps of a reshard that were begun. Count.
+    ReshardSteps,
+    /// Calls that it took to make a stream's alarms right. Count.
+    AlarmsChanged,
+    /// Notifications of alarms that were no reason to look. Count.
+    IgnoredNotifications,
+    /// Shards that were open. Count.
+    ShardsOpen,
+    /// Shards that the load called for. Count.
+    ShardsWanted,
+    /// Of these, those beyond the maximum. Count.
+    ShardsOverMaximum,
+    /// Requests that are wrong, or not the caller's to make. Count.
+    Rejected,
+    /// Items of requests that the stream was too busy for. Count.
+    Throttled,
+    /// Items of requests that are not known to be on the stream for another reason; a whole request that ran out of
+    /// time counts as one. Count.
+    Unavailable,
 }
 
 impl Metric {
@@ -52,6 +71,15 @@ impl Metric {
             Self::Objects => "Objects",
             Self::Retries => "Retries",
             Self::Conflicts => "Conflicts",
+            Self::ReshardSteps => "ReshardSteps",
+            Self::AlarmsChanged => "AlarmsChanged",
+            Self::IgnoredNotifications => "IgnoredNotifications",
+            Self::ShardsOpen => "ShardsOpen",
+            Self::ShardsWanted => "ShardsWanted",
+            Self::ShardsOverMaximum => "ShardsOverMaximum",
+            Self::Rejected => "Rejected",
+            Self::Throttled => "Throttled",
+            Self::Unavailable => "Unavailable",
         }
     }
 }

@@ -1,22 +1,25 @@
 //! The suites of the ports to streams, states and results, against the servers that their adapters are for.
 
 use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
+use myaku::alarms::{MetricId, Statistic};
+use myaku::command::DynamoDbCommands;
+use myaku::reshard::alarms::CloudWatchAlarms;
+use myaku::reshard::control::KinesisControl;
+use myaku::reshard::ledger::DynamoDbLedger;
+use myaku::reshard::metrics::{CloudWatchMetrics, Metrics as _, Span, Wanted};
+use myaku::reshard::{alarms, control, ledger};
 use myaku::results::dynamodb::DynamoDbResults;
 use myaku::stream::kinesis::KinesisStream;
 use myaku::valkey::{Connection, Settings};
 use myaku::window::state::redis::RedisStates;
-use myaku::{results, stream, window};
+use myaku::{command, results, stream, window};
 use myaku_local::servers::{self, AwsEndpoints};
 use std::time::Duration;
 
-fn endpoints() -> AwsEndpoints {
-    AwsEndpoints { kinesis: String::new(), dynamodb: String::new(), s3: String::new() }
-}
-
 /// A table whose keys are texts.
-async fn table(client: &aws_sdk_dynamodb::Client, name: &str, keys: [&str; 2]) -> anyhow::Result<()> {
+async fn table(client: &aws_sdk_dynamodb::Client, name: &str, keys: &[&str]) -> anyhow::Result<()> {
     let mut call = client.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
-    for (key, kind) in keys.into_iter().zip([KeyType::Hash, KeyType::Range]) {
+    for (key, kind) in keys.iter().copied().zip([KeyType::Hash, KeyType::Range]) {
         let text = ScalarAttributeType::S;
         call = call
             .attribute_definitions(AttributeDefinition::builder().attribute_name(key).attribute_type(text).build()?)
@@ -29,16 +32,26 @@ async fn table(client: &aws_sdk_dynamodb::Client, name: &str, keys: [&str; 2]) -
 #[tokio::test]
 async fn dynamodb_holds_results() -> anyhow::Result<()> {
     let server = servers::dynamodb::start(0).await?;
-    let config = AwsEndpoints { dynamodb: server.endpoint(), ..endpoints() }.sdk_config();
-    table(&aws_sdk_dynamodb::Client::new(&config), "results", ["deviceId", "item"]).await?;
+    let config = AwsEndpoints::from([("dynamodb", server.endpoint())]).sdk_config();
+    table(&aws_sdk_dynamodb::Client::new(&config), "results", &["deviceId", "item"]).await?;
     results::conformance::suite(&DynamoDbResults::new(&config, "results"), "bed").await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn dynamodb_holds_pending_commands() -> anyhow::Result<()> {
+    let server = servers::dynamodb::start(0).await?;
+    let config = AwsEndpoints::from([("dynamodb", server.endpoint())]).sdk_config();
+    table(&aws_sdk_dynamodb::Client::new(&config), "commands", &["deviceId"]).await?;
+    command::conformance::suite(&DynamoDbCommands::new(&config, "commands")).await;
     Ok(())
 }
 
 #[tokio::test]
 async fn redis_holds_the_windows_state() -> anyhow::Result<()> {
     let server = servers::valkey::start(0).await?;
-    let connection = Connection::connect(&Settings::node(&server.endpoint())?, &endpoints().sdk_config()).await?;
+    let connection =
+        Connection::connect(&Settings::node(&server.endpoint())?, &AwsEndpoints::default().sdk_config()).await?;
     window::state::conformance::suite(&RedisStates::new(connection, Duration::from_mins(1)), "bed").await;
     Ok(())
 }
@@ -46,7 +59,7 @@ async fn redis_holds_the_windows_state() -> anyhow::Result<()> {
 #[tokio::test]
 async fn kinesis_is_a_stream() -> anyhow::Result<()> {
     let server = servers::kinesis::start(0).await?;
-    let config = AwsEndpoints { kinesis: server.endpoint(), ..endpoints() }.sdk_config();
+    let config = AwsEndpoints::from([("kinesis", server.endpoint())]).sdk_config();
     let client = aws_sdk_kinesis::Client::new(&config);
     client.create_stream().stream_name("ingest").shard_count(3).send().await?;
     let stream = KinesisStream::new(&config, "ingest");
@@ -54,5 +67,86 @@ async fn kinesis_is_a_stream() -> anyhow::Result<()> {
         tokio::task::yield_now().await;
     }
     stream::conformance::suite(&stream).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn kinesis_is_a_stream_whose_shards_change() -> anyhow::Result<()> {
+    let server = servers::kinesis::start(0).await?;
+    let config = AwsEndpoints::from([("kinesis", server.endpoint())]).sdk_config();
+    let client = aws_sdk_kinesis::Client::new(&config);
+    client.create_stream().stream_name("ingest").shard_count(2).send().await?;
+    let stream = KinesisStream::new(&config, "ingest");
+    while stream::PutRecords::open_shards(&stream).await?.len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    control::conformance::suite(&KinesisControl::new(&config, "ingest")).await;
+
+    // Whoever reads the stream comes from parents to children: each shard but the first two has its parent.
+    let shards = client.list_shards().stream_name("ingest").send().await?.shards.unwrap_or_default();
+    let orphans = shards.iter().filter(|shard| shard.parent_shard_id().is_none()).count();
+    assert_eq!(orphans, 2, "{shards:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn kinesis_takes_ten_calls_of_update_shard_count_a_day() -> anyhow::Result<()> {
+    let server = servers::kinesis::start(0).await?;
+    let config = AwsEndpoints::from([("kinesis", server.endpoint())]).sdk_config();
+    aws_sdk_kinesis::Client::new(&config).create_stream().stream_name("ingest").shard_count(1).send().await?;
+    let stream = KinesisControl::new(&config, "ingest");
+    let mut answers = Vec::new();
+    while answers.len() < 11 {
+        let target = if answers.len() % 2 == 0 { 2 } else { 1 };
+        match control::StreamControl::begin(&stream, &myaku::shards::Step::UpdateShardCount { target }).await? {
+            control::Answer::Busy => tokio::task::yield_now().await,
+            answer => answers.push(answer),
+        }
+    }
+    assert!(answers[..10].iter().all(|answer| *answer == control::Answer::Begun), "{answers:?}");
+    assert!(matches!(answers[10], control::Answer::Limited(_)), "{answers:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn dynamodb_is_a_ledger() -> anyhow::Result<()> {
+    let server = servers::dynamodb::start(0).await?;
+    let config = AwsEndpoints::from([("dynamodb", server.endpoint())]).sdk_config();
+    let key = KeySchemaElement::builder().attribute_name("stream").key_type(KeyType::Hash).build()?;
+    let attribute = AttributeDefinition::builder().attribute_name("stream").attribute_type(ScalarAttributeType::S);
+    let call = aws_sdk_dynamodb::Client::new(&config).create_table().table_name("ledger").key_schema(key);
+    call.attribute_definitions(attribute.build()?).billing_mode(BillingMode::PayPerRequest).send().await?;
+    ledger::conformance::suite(&DynamoDbLedger::new(&config, "ledger")).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn cloudwatch_keeps_alarms() -> anyhow::Result<()> {
+    let server = servers::cloudwatch::start(0, std::sync::Arc::default()).await?;
+    let config = AwsEndpoints::from([("cloudwatch", server.endpoint())]).sdk_config();
+    alarms::conformance::suite(&CloudWatchAlarms::new(&config)).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn cloudwatch_tells_by_the_minute_what_was_put_also_in_a_request_so_large_that_it_is_compressed()
+-> anyhow::Result<()> {
+    let server = servers::cloudwatch::start(0, std::sync::Arc::default()).await?;
+    let config = AwsEndpoints::from([("cloudwatch", server.endpoint())]).sdk_config();
+    let client = aws_sdk_cloudwatch::Client::new(&config);
+    let minute = |n: i64| 1_795_218_900_000 / 60_000 * 60_000 + n * 60_000;
+    let mut call = client.put_metric_data().namespace("Myaku");
+    for n in 0..500 {
+        let datum = aws_sdk_cloudwatch::types::MetricDatum::builder().metric_name("Readings").value(1.0);
+        let time = aws_sdk_cloudwatch::primitives::DateTime::from_millis(minute(n % 2));
+        call = call.metric_data(datum.timestamp(time).build());
+    }
+    call.send().await?;
+    let metric = MetricId { namespace: "Myaku".to_owned(), name: "Readings".to_owned(), ..MetricId::default() };
+    let wanted = [Statistic::Sum, Statistic::Maximum].map(|statistic| Wanted { metric: metric.clone(), statistic });
+    let span = Span { end_ms: minute(3), period_ms: 60_000, periods: 3 };
+    let series = CloudWatchMetrics::new(&config).read(&wanted, span).await?;
+    assert_eq!(series[0].values, [Some(250.0), Some(250.0), None]);
+    assert_eq!(series[1].values, [Some(1.0), Some(1.0), None]);
     Ok(())
 }

@@ -3,16 +3,16 @@
 use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
 use myaku::archive::{self, Archiver, Compression, DynamoDbHeads, Format, Lake as _, MemoryHeads, S3Lake, Stored};
 use myaku::batch::Batch;
-use myaku_local::servers::{self, AwsEndpoints};
+use myaku_local::servers::{self, AwsEndpoints, Server};
 use std::path::Path;
 
 const BUCKET: &str = "lake";
 const TABLE: &str = "heads";
 const EVENT: &str = include_str!("../../events/kinesis-archiver.json");
 
-async fn lake(directory: &Path) -> anyhow::Result<(servers::s3::S3, S3Lake)> {
+async fn lake(directory: &Path) -> anyhow::Result<(Server, S3Lake)> {
     let server = servers::s3::start(0, directory).await?;
-    let config = AwsEndpoints { kinesis: String::new(), dynamodb: String::new(), s3: server.endpoint() }.sdk_config();
+    let config = AwsEndpoints::from([("s3", server.endpoint())]).sdk_config();
     let client =
         aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build());
     client.create_bucket().bucket(BUCKET).send().await?;
@@ -20,8 +20,8 @@ async fn lake(directory: &Path) -> anyhow::Result<(servers::s3::S3, S3Lake)> {
     Ok((server, lake))
 }
 
-async fn heads(server: &servers::dynamodb::DynamoDb) -> anyhow::Result<DynamoDbHeads> {
-    let config = AwsEndpoints { kinesis: String::new(), dynamodb: server.endpoint(), s3: String::new() }.sdk_config();
+async fn heads(server: &Server) -> anyhow::Result<DynamoDbHeads> {
+    let config = AwsEndpoints::from([("dynamodb", server.endpoint())]).sdk_config();
     let mut request = aws_sdk_dynamodb::Client::new(&config).create_table().table_name(TABLE);
     for (name, kind) in [("stream", KeyType::Hash), ("shard", KeyType::Range)] {
         let attribute = AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S);

@@ -4,19 +4,15 @@ use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement
 use myaku::dead_letter::{self, S3DeadLetters};
 use myaku::profile::registry::{self, Device, DynamoDb, Key, Kind, MasterData as _, MemoryMasterData, Shared};
 use myaku::valkey::{Connection, Settings};
-use myaku_local::servers::{self, AwsEndpoints};
+use myaku_local::servers::{self, AwsEndpoints, Server};
 use std::time::Duration;
 
 const NOW_MS: i64 = 1_795_218_892_020;
 const TTL: Duration = Duration::from_secs(30);
 const TABLE: &str = "registry";
 
-fn endpoints(dynamodb: String, s3: String) -> AwsEndpoints {
-    AwsEndpoints { kinesis: String::new(), dynamodb, s3 }
-}
-
-async fn table(server: &servers::dynamodb::DynamoDb) -> anyhow::Result<DynamoDb> {
-    let config = endpoints(server.endpoint(), String::new()).sdk_config();
+async fn table(server: &Server) -> anyhow::Result<DynamoDb> {
+    let config = AwsEndpoints::from([("dynamodb", server.endpoint())]).sdk_config();
     let key = KeySchemaElement::builder().attribute_name("pk").key_type(KeyType::Hash).build()?;
     let attribute =
         AttributeDefinition::builder().attribute_name("pk").attribute_type(ScalarAttributeType::S).build()?;
@@ -27,7 +23,7 @@ async fn table(server: &servers::dynamodb::DynamoDb) -> anyhow::Result<DynamoDb>
 }
 
 async fn redis(server: &servers::valkey::Valkey) -> anyhow::Result<Connection> {
-    let config = endpoints(String::new(), String::new()).sdk_config();
+    let config = AwsEndpoints::default().sdk_config();
     Ok(Connection::connect(&Settings::node(&server.endpoint())?, &config).await?)
 }
 
@@ -86,7 +82,7 @@ async fn redis_being_down_costs_a_read_of_the_store_and_no_answer() -> anyhow::R
 async fn s3_holds_dead_letters_as_every_store_does() -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let server = servers::s3::start(0, directory.path()).await?;
-    let config = endpoints(String::new(), server.endpoint()).sdk_config();
+    let config = AwsEndpoints::from([("s3", server.endpoint())]).sdk_config();
     let client =
         aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build());
     client.create_bucket().bucket("dead-letters").send().await?;

@@ -29,7 +29,7 @@ impl Progress for Sending {
 }
 
 /// The directory of the binaries: this test is in `deps` below it.
-fn binaries() -> anyhow::Result<PathBuf> {
+pub(crate) fn binaries() -> anyhow::Result<PathBuf> {
     let test = std::env::current_exe()?;
     let profile = test.parent().and_then(Path::parent).context("the test has no place")?;
     anyhow::ensure!(profile.join("archiver").is_file(), "build the functions first: `make test` does");
@@ -39,7 +39,15 @@ fn binaries() -> anyhow::Result<PathBuf> {
 async fn up(directory: &Path) -> anyhow::Result<Stack> {
     let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
     let parameters = BTreeMap::from([("ArchiveWindowSeconds".to_owned(), "1".to_owned())]);
-    Stack::up(stack::Options { template, parameters, binaries: binaries()?, directory: directory.to_owned() }).await
+    Stack::up(stack::Options {
+        template,
+        parameters,
+        binaries: binaries()?,
+        directory: directory.to_owned(),
+        ports: stack::Ports::default(),
+        time_scale: 1.0,
+    })
+    .await
 }
 
 fn options(seed: u64) -> Options {
@@ -60,7 +68,7 @@ async fn no_promise_is_broken_by_splits_kills_and_what_devices_do() -> anyhow::R
     Ok(())
 }
 
-/// Takes each store away for a while in turn, once messages are sent.
+/// Takes each store, and the second stream, away for a while in turn, once messages are sent.
 async fn outages(stack: &Stack, mut sending: watch::Receiver<bool>) -> anyhow::Result<()> {
     let servers = stack.servers();
     let pause = || tokio::time::sleep(OUTAGE);
@@ -70,11 +78,18 @@ async fn outages(stack: &Stack, mut sending: watch::Receiver<bool>) -> anyhow::R
     servers.s3.restart().await?;
     servers.dynamodb.stop().await;
     pause().await;
-    servers.dynamodb.restart().await
+    servers.dynamodb.restart().await?;
+    let readings = stack.physical_id("ReadingsStream")?;
+    servers.kinesis.close(&readings);
+    pause().await;
+    servers.kinesis.open(&readings);
+    servers.valkey.stop().await?;
+    pause().await;
+    servers.valkey.restart().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stores_that_go_down_and_come_back_lose_nothing() -> anyhow::Result<()> {
+async fn stores_and_streams_that_go_down_and_come_back_lose_nothing() -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let stack = up(directory.path()).await?;
     let sending = Sending::default();

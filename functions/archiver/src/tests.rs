@@ -48,6 +48,26 @@ async fn an_aggregate_is_archived_as_the_records_in_it() {
 }
 
 #[tokio::test]
+async fn records_of_log_agents_and_kpl_producers_are_archived_as_they_were_sent() {
+    let lake = MemoryLake::default();
+    let batch = batch(include_str!("../../../events/kinesis-log-agents.json"));
+    answer(&lake, MemoryHeads::default(), &batch).await;
+    let data: Vec<_> = contents(&lake, &batch.stream).await.into_iter().flat_map(|(_, data)| data).collect();
+    let data: Vec<_> = data.iter().map(|data| String::from_utf8_lossy(data)).collect();
+    insta::assert_debug_snapshot!(data, @r#"
+    [
+        "{\"host\":\"web-1\",\"method\":\"GET\",\"path\":\"/\",\"code\":200}\n",
+        "{\"host\":\"web-1\",\"method\":\"GET\",\"path\":\"/a\",\"code\":200}\n",
+        "{\"host\":\"web-1\",\"method\":\"GET\",\"path\":\"/b\",\"code\":200}\n",
+        "{\"host\":\"web-1\",\"method\":\"GET\",\"path\":\"/c\",\"code\":200}",
+        "{\"kwh\":1.5,\"ts\":1795218891001}",
+        "{\"kwh\":2.5,\"ts\":1795218891002}",
+        "{\"kwh\":3.5,\"ts\":1795218891003}",
+    ]
+    "#);
+}
+
+#[tokio::test]
 async fn a_batch_that_comes_again_adds_nothing() {
     let (lake, heads) = (MemoryLake::default(), MemoryHeads::default());
     for event in [PLAIN, AGGREGATED] {

@@ -184,6 +184,41 @@ async fn aggregates_are_taken_apart_and_a_letter_names_the_place_within() {
     assert_eq!((format!("{position:?}").as_str(), partition_key.as_str(), data), ("101.1", "b", &bad));
 }
 
+/// As the Fluentd plugin writes lines (one of its aggregates has a key of its own before the records'), Fluent Bit with
+/// its random keys, and the KPL with explicit hash keys, in an aggregate and alone.
+const LOG_AGENTS: &str = include_str!("../../../events/kinesis-log-agents.json");
+const METER: &str = r#"{"id":"meter","metrics":{"energy":{"unit":"kWh"}},"versions":[{"name":"1","format":"json",
+    "time":{"from":"ts","unit":"ms"},"fields":[{"metric":"energy","from":"kwh"}]}]}"#;
+
+#[tokio::test]
+async fn records_of_log_agents_and_kpl_producers_are_read_or_left_to_the_lake_as_their_source_says() {
+    let store = MemoryMasterData::new();
+    for (id, profile) in [("nginx", "lines"), (myaku::message::UNNAMED_SOURCE, "lines"), ("meter", "meter")] {
+        store.put_device(&Device { device_id: id.to_owned(), profile: profile.to_owned(), facility: None });
+    }
+    store.put_document(Key::new(Kind::Profile, "lines"), LINES);
+    store.put_document(Key::new(Kind::Profile, "meter"), METER);
+    let registry = Registry::new(store, ManualClock::at(NOW_MS), DEFAULT_TTL);
+    let context = Context { registry, ..fixture() };
+    let batch: Batch = serde_json::from_str(LOG_AGENTS).unwrap();
+    assert_eq!(retry_from(&handle(&context, &batch, DEADLINE_MS).await), None);
+    assert_eq!(context.letters.letters(), []);
+    let mut values: Vec<_> =
+        put(&context).into_iter().map(|(_, reading)| (reading.device_id, reading.value, reading.at)).collect();
+    values.sort_by_key(|(_, _, at)| *at);
+    let energy = |kwh, at| ("meter".to_owned(), Value::Number(kwh), at);
+    assert_eq!(
+        values,
+        [energy(1.5, 1_795_218_891_001), energy(2.5, 1_795_218_891_002), energy(3.5, 1_795_218_891_003)]
+    );
+
+    let unregistered = fixture();
+    assert_eq!(retry_from(&handle(&unregistered, &batch, DEADLINE_MS).await), None);
+    let letters = unregistered.letters.letters();
+    assert_eq!(letters.len(), 7, "each record of each aggregate");
+    assert!(letters.iter().all(|letter| letter.reason == Reason::NotAMessage));
+}
+
 #[tokio::test]
 async fn a_device_stands_where_the_registry_says() {
     let context = fixture();

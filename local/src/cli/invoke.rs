@@ -17,6 +17,9 @@ pub struct Args {
     /// The event, as JSON.
     #[arg(long, value_name = "FILE")]
     event: PathBuf,
+    /// Invoke it asynchronously, with Lambda's defaults: a failure is tried again after one minute, and after two more.
+    #[arg(long = "async")]
+    asynchronously: bool,
     /// Where `myaku local` keeps its files.
     #[arg(long, default_value = ".local", value_name = "DIR")]
     directory: PathBuf,
@@ -31,6 +34,11 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     let (id, function) = state.function(&args.function)?;
     let log = args.directory.join(format!("invoke-{id}.log"));
     let function = Function::start(function.spec(id, log.clone()))?;
+    if args.asynchronously {
+        let done = queue(&function, Bytes::from(event)).await;
+        function.stop().await;
+        return done;
+    }
     let answer = function.invoke(Bytes::from(event)).await;
     function.stop().await;
     match answer {
@@ -43,4 +51,18 @@ pub async fn run(args: Args) -> Result<ExitCode> {
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+/// Queues an event, and waits until it is done or given up.
+async fn queue(function: &Function, event: Bytes) -> Result<ExitCode> {
+    let id = function.invoke_async(event)?;
+    println!("{id} is queued");
+    function.asynchronous_done().await;
+    let stats = function.stats();
+    if stats.errors == stats.invocations {
+        eprintln!("error: it was given up after {} tries", stats.invocations);
+        return Ok(ExitCode::FAILURE);
+    }
+    println!("{id} is done, after {} failures", stats.errors);
+    Ok(ExitCode::SUCCESS)
 }

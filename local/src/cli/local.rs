@@ -1,7 +1,7 @@
 //! `myaku local`: brings the template up and keeps it running.
 
 use super::state::State;
-use super::{Place, interrupted, progress::Bar};
+use super::{Place, interrupted, progress::Bar, token};
 use crate::demo::registry;
 use crate::demo::run::Progress as _;
 use crate::stack::Stack;
@@ -46,7 +46,14 @@ async fn serve(stack: &Stack, args: &Args, bar: &Bar) -> Result<()> {
     }
     args.place.note(stack)?;
     bar.finish();
-    println!("{}", guide(&State::of(stack)?, devices.first()));
+    let state = State::of(stack)?;
+    let device = devices.first();
+    println!("{}", guide(&state, device));
+    if let (Some(http), Some(issuer)) = (&state.http, &state.issuer) {
+        let (device, facility) = device.map_or(("DEVICE", "FACILITY"), |(device, facility)| (device, facility));
+        let claims = token::subject(&state, Some(device), &[facility.to_owned()]);
+        println!("{}", over_http(http, &state.routes, (device, facility), &token::sign(issuer, &claims).await?));
+    }
     std::future::pending().await
 }
 
@@ -68,6 +75,7 @@ For SDKs, the aws command and myaku in another terminal:
 {exports}
 
 MQTT listens on {host}:{port}, Redis at {redis}.
+Mails of a topic are lines in this log.
 
 Publish as a device:
   mosquitto_pub -h {host} -p {port} -q 1 -t dt/myaku/{facility}/{device}/vital \
@@ -90,6 +98,23 @@ Invoke a function:
     )
 }
 
+/// How to call the HTTP API, which is closed to whoever has no token.
+fn over_http(http: &str, routes: &[String], (device, facility): (&str, &str), token: &str) -> String {
+    format!(
+        r#"The HTTP API listens at {http}: {routes}.
+Send as {device}, with its token for twelve hours:
+  export TOKEN={token}
+  curl -i {http}/v1/messages -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
+    -d '{{"kind":"vital","payload":{{"id":"m2","ts":'$(date +%s)',"vital":{{"hr":62,"spo2":"98","temp":98.1}}}}}}'
+
+Tokens of others, an app's for example:
+  myaku token --device {device} --facility {facility}
+  myaku token --facility {facility} --facility home-2 --claim scope=send
+"#,
+        routes = routes.join(", "),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,12 +123,9 @@ mod tests {
     #[test]
     fn the_guide_names_every_place() {
         let state = State {
-            process: 1,
             environment: BTreeMap::from([("AWS_ENDPOINT_URL_S3".to_owned(), "http://127.0.0.1:1".to_owned())]),
-            mqtt: ("127.0.0.1".to_owned(), 1883),
-            redis: "redis://127.0.0.1:6379".to_owned(),
             resources: BTreeMap::from([("ResultsTable".to_owned(), "results-1".to_owned())]),
-            functions: BTreeMap::new(),
+            ..crate::cli::state::tests::state()
         };
         let guide = guide(&state, Some(&("band-0000".to_owned(), "home-1".to_owned())));
         for place in [
@@ -115,6 +137,15 @@ mod tests {
             r#"Table("results-1")"#,
         ] {
             assert!(guide.contains(place), "{place} is not in\n{guide}");
+        }
+        let http = over_http("http://127.0.0.1:2", &state.routes, ("band-0000", "home-1"), "a.b.c");
+        for place in [
+            "listens at http://127.0.0.1:2: POST /v1/messages.",
+            "export TOKEN=a.b.c",
+            r#"curl -i http://127.0.0.1:2/v1/messages -H "Authorization: Bearer $TOKEN""#,
+            "myaku token --device band-0000 --facility home-1",
+        ] {
+            assert!(http.contains(place), "{place} is not in\n{http}");
         }
         let event = guide.split_whitespace().last().unwrap();
         let event = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(event);

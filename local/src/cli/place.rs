@@ -2,7 +2,7 @@
 
 use super::state::State;
 use crate::demo::run::Progress;
-use crate::stack::{self, Stack};
+use crate::stack::{self, Ports, Stack};
 use anyhow::{Context as _, Result, bail};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,14 +22,46 @@ pub(super) struct Place {
     /// Where the functions' binaries are; the directory of this program without it.
     #[arg(long, value_name = "DIR")]
     binaries: Option<PathBuf>,
+    /// Where a server listens on 127.0.0.1: kinesis, dynamodb, s3, sns, cloudwatch, mqtt, redis, http or
+    /// issuer. Without, on a free port.
+    #[arg(long = "port", value_name = "SERVER=PORT", value_parser = port)]
+    ports: Vec<(Server, u16)>,
     /// Where the servers, the functions' logs and the state are kept. It is emptied first.
     #[arg(long, default_value = ".local", value_name = "DIR")]
     directory: PathBuf,
+    /// How many minutes pass in one, for metrics, alarms, schedules and cool-downs: at 60, half an hour takes half a minute.
+    #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
+    time_scale: f64,
 }
 
 fn parameter(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
     pair.map(|(name, value)| (name.to_owned(), value.to_owned())).ok_or_else(|| "it must be NAME=VALUE".to_owned())
+}
+
+/// Sets the port of one server.
+type Server = fn(&mut Ports) -> &mut u16;
+
+fn port(text: &str) -> Result<(Server, u16), String> {
+    let (server, port) = text.split_once('=').ok_or_else(|| "it must be SERVER=PORT".to_owned())?;
+    let server: Server = match server {
+        "kinesis" => |ports| &mut ports.kinesis,
+        "dynamodb" => |ports| &mut ports.dynamodb,
+        "s3" => |ports| &mut ports.s3,
+        "sns" => |ports| &mut ports.sns,
+        "cloudwatch" => |ports| &mut ports.cloudwatch,
+        "mqtt" => |ports| &mut ports.mqtt,
+        "redis" => |ports| &mut ports.redis,
+        "http" => |ports| &mut ports.http,
+        "issuer" => |ports| &mut ports.issuer,
+        other => {
+            return Err(format!(
+                "there is no server {other:?}: kinesis, dynamodb, s3, sns, cloudwatch, mqtt, redis, http and issuer are there"
+            ));
+        }
+    };
+    let port = port.parse().ok().filter(|port| *port > 0);
+    Ok((server, port.ok_or_else(|| "the port must be 1 to 65535".to_owned())?))
 }
 
 impl Place {
@@ -53,8 +85,12 @@ impl Place {
         let parameters = std::iter::once((ARCHIVE_WINDOW.0.to_owned(), ARCHIVE_WINDOW.1.to_owned()))
             .chain(self.parameters.iter().cloned())
             .collect::<BTreeMap<_, _>>();
-        let options =
-            stack::Options { template: self.template.clone(), parameters, binaries, directory: self.directory.clone() };
+        let mut ports = Ports::default();
+        for (server, port) in &self.ports {
+            *server(&mut ports) = *port;
+        }
+        let (template, directory) = (self.template.clone(), self.directory.clone());
+        let options = stack::Options { template, parameters, binaries, directory, ports, time_scale: self.time_scale };
         Stack::up(options).await.with_context(|| format!("{} cannot be brought up", self.template.display()))
     }
 
@@ -91,5 +127,28 @@ impl Place {
             places.push(("the same, left running to look around".to_owned(), "myaku demo --stay".to_owned()));
         }
         Ok(places)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_gets_the_port_that_is_asked_for() {
+        let mut ports = Ports::default();
+        for text in ["mqtt=1883", "redis=6379"] {
+            let (server, number) = port(text).unwrap();
+            *server(&mut ports) = number;
+        }
+        assert_eq!(ports, Ports { mqtt: 1883, redis: 6379, ..Ports::default() });
+    }
+
+    #[test]
+    fn a_port_that_cannot_be_is_told() {
+        assert_eq!(port("mqtt=0").unwrap_err(), "the port must be 1 to 65535");
+        assert_eq!(port("mqtt=70000").unwrap_err(), "the port must be 1 to 65535");
+        assert!(port("ftp=21").unwrap_err().contains("there is no server \"ftp\""));
+        assert!(port("1883").is_err());
     }
 }

@@ -1,17 +1,13 @@
 //! What a running stack is, noted in a file for the commands that speak to it.
 
 use crate::function::FunctionSpec;
+use crate::function::asynchronous::Asynchronous;
 use crate::stack::Stack;
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-/// The logical ids of the template that other commands and people name.
-const RESOURCES: [&str; 7] =
-    ["IngestStream", "ReadingsStream", "LakeBucket", "DeadLetterBucket", "HeadsTable", "RegistryTable", "ResultsTable"];
-const FUNCTIONS: [&str; 3] = ["ArchiverFunction", "TransformFunction", "MovingAverageFunction"];
 
 /// A running stack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,10 +21,42 @@ pub(super) struct State {
     pub(super) mqtt: (String, u16),
     /// The URL of Redis or Valkey.
     pub(super) redis: String,
+    /// The base URL of the HTTP API, if there is one.
+    pub(super) http: Option<String>,
+    /// Its routes.
+    pub(super) routes: Vec<String>,
+    /// The base URL of the issuer of tokens, if there is one.
+    pub(super) issuer: Option<String>,
+    /// What tokens say, and how.
+    pub(super) claims: Claims,
     /// Physical names by logical ids.
     pub(super) resources: BTreeMap<String, String>,
     /// Its functions by logical ids.
     pub(super) functions: BTreeMap<String, FunctionState>,
+}
+
+/// The claims of tokens for the HTTP API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Claims {
+    /// For whom tokens are: the value of `aud`.
+    pub(super) audience: String,
+    /// The claim that names a device.
+    pub(super) device: String,
+    /// The claim that names facilities.
+    pub(super) facilities: String,
+}
+
+impl Claims {
+    /// As the template's parameters say; their defaults where it has none.
+    fn of(stack: &Stack) -> Self {
+        let parameter = |name: &str, default: &str| stack.parameter(name).unwrap_or(default).to_owned();
+        Self {
+            audience: parameter("JwtAudience", "myaku"),
+            device: parameter("DeviceClaim", "device_id"),
+            facilities: parameter("FacilitiesClaim", "facilities"),
+        }
+    }
 }
 
 /// A function of a running stack: what it takes to run another environment of it.
@@ -49,36 +77,26 @@ impl State {
     /// The state of `stack`.
     pub(super) fn of(stack: &Stack) -> Result<Self> {
         let endpoints = stack.endpoints();
-        let environment = [
-            ("AWS_ENDPOINT_URL_KINESIS", endpoints.kinesis.as_str()),
-            ("AWS_ENDPOINT_URL_DYNAMODB", endpoints.dynamodb.as_str()),
-            ("AWS_ENDPOINT_URL_S3", endpoints.s3.as_str()),
-            ("AWS_REGION", "us-east-1"),
-            ("AWS_DEFAULT_REGION", "us-east-1"),
-            ("AWS_ACCESS_KEY_ID", "local"),
-            ("AWS_SECRET_ACCESS_KEY", "local"),
-        ];
-        let mut environment = environment
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into_iter()
-            .collect::<BTreeMap<_, _>>();
+        let mut environment = endpoints.aws.environment();
         environment.insert("REGISTRY_TABLE".to_owned(), stack.physical_id("RegistryTable")?);
         environment.insert("REDIS_URL".to_owned(), endpoints.redis.clone());
-        let mut state = Self {
+        // Where the stack has pending commands.
+        environment.extend(stack.physical_id("CommandsTable").ok().map(|table| ("COMMANDS_TABLE".to_owned(), table)));
+        Ok(Self {
             process: std::process::id(),
             environment,
             mqtt: (endpoints.mqtt.ip().to_string(), endpoints.mqtt.port()),
             redis: endpoints.redis.clone(),
-            resources: BTreeMap::new(),
-            functions: BTreeMap::new(),
-        };
-        for id in RESOURCES {
-            state.resources.insert(id.to_owned(), stack.physical_id(id)?);
-        }
-        for id in FUNCTIONS {
-            state.functions.insert(id.to_owned(), FunctionState::of(stack.function(id)?.spec()));
-        }
-        Ok(state)
+            http: endpoints.http,
+            routes: stack.routes(),
+            issuer: endpoints.issuer,
+            claims: Claims::of(stack),
+            resources: stack.resources().map(|(id, name)| (id.to_owned(), name.to_owned())).collect(),
+            functions: stack
+                .functions()
+                .map(|(id, function)| (id.to_owned(), FunctionState::of(function.spec())))
+                .collect(),
+        })
     }
 
     /// Where the state of a stack in `directory` is noted.
@@ -140,15 +158,16 @@ impl FunctionState {
             memory_mb: self.memory_mb,
             concurrency: 1,
             log,
+            asynchronous: Asynchronous::default(),
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn state() -> State {
+    pub(crate) fn state() -> State {
         let function = FunctionState {
             binary: "target/demo/transform".into(),
             environment: BTreeMap::new(),
@@ -160,6 +179,14 @@ mod tests {
             environment: BTreeMap::from([("AWS_REGION".to_owned(), "us-east-1".to_owned())]),
             mqtt: ("127.0.0.1".to_owned(), 1883),
             redis: "redis://127.0.0.1:6379".to_owned(),
+            http: Some("http://127.0.0.1:8000".to_owned()),
+            routes: vec!["POST /v1/messages".to_owned()],
+            issuer: Some("http://127.0.0.1:8001".to_owned()),
+            claims: Claims {
+                audience: "myaku".to_owned(),
+                device: "device_id".to_owned(),
+                facilities: "facilities".to_owned(),
+            },
             resources: BTreeMap::new(),
             functions: BTreeMap::from([("TransformFunction".to_owned(), function)]),
         }

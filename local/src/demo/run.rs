@@ -229,7 +229,7 @@ async fn quiet(stack: &Stack, progress: &impl Progress) -> Result<f64> {
     let mut looks = 0;
     while looks < QUIET_LOOKS {
         let status = stack.mapping_status();
-        if status.iter().all(|mapping| mapping.idle && mapping.lag == 0) {
+        if status.iter().all(|mapping| mapping.idle && mapping.lag == 0) && stack.asynchronous_pending() == 0 {
             looks += 1;
         } else {
             looks = 0;

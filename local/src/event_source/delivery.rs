@@ -141,6 +141,7 @@ impl<'a, S: Source, I: Invoker, D: OnFailure, C: Clock> Delivery<'a, S, I, D, C>
     async fn invoke(&mut self, records: &[StreamRecord]) -> Outcome {
         let fields = self.tumbling.as_ref().and_then(|tumbling| tumbling.fields(false));
         let event = self.events.write(records, fields.as_ref());
+        self.note_age(records);
         if event.len() > REQUEST_BYTES_MAX && records.len() == 1 {
             return Outcome::TooLarge;
         }
@@ -158,6 +159,14 @@ impl<'a, S: Source, I: Invoker, D: OnFailure, C: Clock> Delivery<'a, S, I, D, C>
             self.shared.core.state().status.failures += 1;
         }
         Outcome::Verdict(verdict)
+    }
+
+    /// "The age of the last record in the event": a metric of Lambda.
+    fn note_age(&self, records: &[StreamRecord]) {
+        let Some(last) = records.last() else { return };
+        let age_ms = (self.shared.clock.now_ms() - last.arrived_ms).max(0);
+        let status = &mut self.shared.core.state().status;
+        status.iterator_age_ms = status.iterator_age_ms.max(Some(age_ms));
     }
 
     /// "If the response does not contain a `state` property, Lambda considers this a failed invocation."

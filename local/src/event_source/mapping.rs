@@ -226,6 +226,11 @@ impl Handle {
         self.0.status()
     }
 
+    /// The greatest iterator age since the last call of this, in milliseconds; none if the function was not invoked.
+    pub fn take_iterator_age_ms(&self) -> Option<i64> {
+        self.0.state().status.iterator_age_ms.take()
+    }
+
     /// How far the mapping is, for another one to resume from.
     pub fn progress(&self) -> Progress {
         self.0.state().progress.clone()

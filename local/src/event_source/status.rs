@@ -11,6 +11,9 @@ pub struct Status {
     pub lag_records: usize,
     /// How far the slowest shard's last read was behind, in milliseconds.
     pub lag_ms: i64,
+    /// The greatest age of the last record of a batch when it was handed to the function, in milliseconds, since this was
+    /// last asked for; none if none was.
+    pub iterator_age_ms: Option<i64>,
     /// Invocations that reached the function.
     pub invocations: u64,
     /// Of these, those that failed as a whole or in part.

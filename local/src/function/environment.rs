@@ -32,9 +32,7 @@ impl Environment {
     pub(super) async fn start(spec: &FunctionSpec) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?.to_string();
-        let region = spec.environment.get("AWS_REGION").map_or("us-east-1", String::as_str);
-        let arn = format!("arn:aws:lambda:{region}:000000000000:function:{}", spec.name);
-        let child = spawn(spec, region, &address)?;
+        let child = spawn(spec, spec.region(), &address)?;
         let pid = child.id().ok_or_else(|| io::Error::other("the process ended at once"))?;
         let (mailbox, inbox) = mpsc::channel(1);
         let exchange = Exchange::new(inbox);
@@ -42,7 +40,7 @@ impl Environment {
         let kill = Arc::new(Notify::new());
         let server = tokio::spawn(Exchange::serve(Arc::clone(&exchange), listener)).abort_handle();
         tokio::spawn(supervise(child, Arc::clone(&kill), exchange));
-        Ok(Self { pid, arn: arn.into(), mailbox, phase, kill, server })
+        Ok(Self { pid, arn: spec.arn().into(), mailbox, phase, kill, server })
     }
 
     pub(super) const fn pid(&self) -> u32 {

@@ -5,23 +5,29 @@ use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 /// A function whose binary is a script that starts [`runtime_process`] in this test binary.
-struct Fixture {
-    function: Function,
+pub(crate) struct Fixture {
+    pub(crate) function: Function,
     directory: tempfile::TempDir,
 }
 
-fn function(configure: impl FnOnce(&mut FunctionSpec)) -> Fixture {
-    let directory = tempfile::tempdir().unwrap();
-    let binary = directory.path().join("bootstrap");
+/// Writes an executable that starts [`runtime_process`] in this test binary.
+pub(crate) fn write_binary(path: &Path) {
     let this = std::env::current_exe().unwrap();
     let script = format!(
         "#!/bin/sh\nexec '{}' --exact function::tests::runtime_process --ignored --nocapture\n",
         this.display()
     );
-    std::fs::write(&binary, script).unwrap();
-    std::fs::set_permissions(&binary, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::write(path, script).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+pub(crate) fn function(configure: impl FnOnce(&mut FunctionSpec)) -> Fixture {
+    let directory = tempfile::tempdir().unwrap();
+    let binary = directory.path().join("bootstrap");
+    write_binary(&binary);
     let mut spec = FunctionSpec {
         name: "fake".to_owned(),
         binary,
@@ -30,6 +36,7 @@ fn function(configure: impl FnOnce(&mut FunctionSpec)) -> Fixture {
         memory_mb: 256,
         concurrency: 2,
         log: directory.path().join("logs/fake.log"),
+        asynchronous: Asynchronous::default(),
     };
     configure(&mut spec);
     Fixture { function: Function::start(spec).unwrap(), directory }
@@ -193,6 +200,31 @@ async fn an_invocation_whose_caller_goes_away_runs_to_its_end() {
     assert_eq!(fixture.function.stats().errors, 0);
 }
 
+#[tokio::test]
+async fn asynchronous_invocations_beyond_the_concurrency_wait_their_turn_and_are_all_done() {
+    let fixture = function(|_| ());
+    for _ in 0..6 {
+        fixture.function.invoke_async(Bytes::from_static(br#"{"do":"describe"}"#)).unwrap();
+    }
+    assert_eq!(fixture.function.asynchronous_pending(), 6);
+    fixture.function.asynchronous_done().await;
+    let stats = fixture.function.stats();
+    assert_eq!((stats.invocations, stats.throttles, stats.errors), (6, 0, 0));
+}
+
+#[tokio::test]
+async fn an_asynchronous_invocation_takes_one_mebibyte_and_none_after_the_stop() {
+    let fixture = function(|_| ());
+    let bytes = asynchronous::PAYLOAD_BYTES_MAX + 1;
+    let refused = fixture.function.invoke_async(Bytes::from(vec![b' '; bytes])).unwrap_err();
+    assert_eq!(refused, Refused::PayloadTooLarge { bytes });
+    fixture.function.invoke_async(Bytes::from_static(br#"{"do":"fail"}"#)).unwrap();
+    fixture.function.stop().await;
+    // What waits for its retry is given up with the function.
+    fixture.function.asynchronous_done().await;
+    assert_eq!(fixture.function.invoke_async(Bytes::new()).unwrap_err(), Refused::Stopped);
+}
+
 #[test]
 fn a_function_without_a_binary_says_so_at_its_start() {
     let spec = FunctionSpec {
@@ -203,6 +235,7 @@ fn a_function_without_a_binary_says_so_at_its_start() {
         memory_mb: 128,
         concurrency: 1,
         log: "/nonexistent/log".into(),
+        asynchronous: Asynchronous::default(),
     };
     let error = Function::start(spec).unwrap_err();
     assert_eq!(error.to_string(), "function absent has no binary at /nonexistent/bootstrap: build it first");
@@ -226,7 +259,18 @@ fn runtime_process() {
         let (headers, payload) = call(&api, "GET", "invocation/next", b"");
         let payload: Value = serde_json::from_slice(&payload).unwrap();
         let id = headers["lambda-runtime-aws-request-id"].as_str().unwrap().to_owned();
-        let (path, body) = match payload["do"].as_str().unwrap() {
+        if let Ok(notes) = std::env::var("NOTES") {
+            // Whole when its name is there.
+            let unfinished = format!("{notes}/.{id}");
+            std::fs::write(&unfinished, payload.to_string()).unwrap();
+            std::fs::rename(&unfinished, format!("{notes}/{id}.json")).unwrap();
+        }
+        // An HTTP request says in its body what to do.
+        let command =
+            payload["body"].as_str().and_then(|body| serde_json::from_str(body).ok()).unwrap_or(payload.clone());
+        let (path, body) = match command["do"].as_str().unwrap_or_default() {
+            "answer" => ("response", command["answer"].to_string()),
+            "echo" => ("response", payload.to_string()),
             "fail" => ("error", json!({"errorType": "Test.Asked", "errorMessage": "as asked"}).to_string()),
             "exit" => std::process::exit(7),
             "hang" => loop {

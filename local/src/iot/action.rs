@@ -9,13 +9,7 @@ use myaku::stream::Entry;
 use myaku::stream::kinesis::KinesisStream;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::time::Duration;
 use uuid::Uuid;
-
-/// Tries of an asynchronous invocation, the first included, as Lambda does by default.
-const INVOCATIONS: u32 = 3;
-/// Between them; it doubles. Lambda waits a minute, which is too long for whoever watches.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// An action of a rule.
 #[derive(Clone, Debug)]
@@ -107,19 +101,11 @@ impl Targets {
         Ok(())
     }
 
-    /// Invokes a function until it succeeds or its tries are used up.
-    pub(super) async fn invoke(&self, arn: &str, payload: Bytes) -> anyhow::Result<()> {
+    /// Hands an event to a function's queue. What becomes of it there is the function's affair: AWS IoT invokes
+    /// asynchronously, and runs the error action only if the invocation was refused.
+    pub(super) fn invoke(&self, arn: &str, payload: Bytes) -> anyhow::Result<()> {
         let function = self.functions.get(arn).with_context(|| format!("there is no function {arn}"))?;
-        let mut tries = 1;
-        loop {
-            match function.invoke(payload.clone()).await {
-                Ok(_) => return Ok(()),
-                Err(error) if tries == INVOCATIONS => return Err(error.into()),
-                Err(_) => {
-                    tokio::time::sleep(PAUSE * 2_u32.pow(tries - 1)).await;
-                    tries += 1;
-                }
-            }
-        }
+        function.invoke_async(payload)?;
+        Ok(())
     }
 }

@@ -222,7 +222,7 @@ impl Inner {
     ) -> anyhow::Result<()> {
         let event = event(published, rule.topic(&published.topic).unwrap_or(&published.topic));
         match wanted {
-            Action::Lambda { arn } => self.targets.invoke(arn, Bytes::from(body)).await,
+            Action::Lambda { arn } => self.targets.invoke(arn, Bytes::from(body)),
             Action::S3 { bucket, key } => {
                 let key = key.fill(&event, &output.variables, &mut new_uuid)?;
                 self.targets.put_object(bucket, &key, body).await

@@ -3,8 +3,8 @@
 use myaku::alarms::{self, MetricStat};
 use myaku::shards::{Capacity, Habits, Load, Series};
 
-/// Days of load that make habits.
-const HABITS_DAYS: usize = 14;
+/// Days of load that make habits, as the autoscaler observes them.
+const HABITS_DAYS: usize = 7;
 /// Minutes of a period of the history.
 const PERIOD_MINUTES: usize = 5;
 

@@ -16,8 +16,8 @@ const RESHARD_SHARD_S: u32 = 1;
 const READ_BYTES_PER_S: f64 = 2.0 * 1_048_576.0;
 /// Records of a sample of partition keys.
 const SAMPLE: usize = 500;
-/// Minutes between two looks at the habits of the load.
-const HABITS_MINUTES: usize = 30;
+/// Minutes between two looks at the habits of the load, as the autoscaler takes them.
+const HABITS_MINUTES: usize = 60;
 
 /// Steps under way.
 struct Resharding {

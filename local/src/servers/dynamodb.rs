@@ -1,19 +1,14 @@
 //! DynamoDB: tables in memory, with AWS's validation, conditional writes and batches.
 
-use super::listener::Listener;
+use super::Server;
 use anyhow::anyhow;
 use dynoxide::Database;
 use futures::FutureExt as _;
 
-/// A DynamoDB server of this process; it ends when dropped.
-pub struct DynamoDb {
-    listener: Listener,
-}
-
-/// Starts a server on `port`, or on a free one for 0. Tables live in memory, and live through a [`stop`](DynamoDb::stop).
-pub async fn start(port: u16) -> anyhow::Result<DynamoDb> {
+/// Starts a server on `port`, or on a free one for 0. Tables live in memory, and live through a [`stop`](Server::stop).
+pub async fn start(port: u16) -> anyhow::Result<Server> {
     let database = Database::memory().map_err(|error| anyhow!("no database in memory: {error}"))?;
-    let listener = Listener::start(port, move |socket, stopped| {
+    Server::start(port, move |socket, stopped| {
         let database = database.clone();
         async move {
             let stopped = async move { drop(stopped.await) };
@@ -21,25 +16,7 @@ pub async fn start(port: u16) -> anyhow::Result<DynamoDb> {
         }
         .boxed()
     })
-    .await?;
-    Ok(DynamoDb { listener })
-}
-
-impl DynamoDb {
-    /// The base URL.
-    pub fn endpoint(&self) -> String {
-        self.listener.endpoint()
-    }
-
-    /// Refuses connections from now on; tables stay.
-    pub async fn stop(&self) {
-        self.listener.stop().await;
-    }
-
-    /// Serves again, on the same port, what was there.
-    pub async fn restart(&self) -> anyhow::Result<()> {
-        self.listener.restart().await
-    }
+    .await
 }
 
 #[cfg(test)]
@@ -54,8 +31,7 @@ mod tests {
     #[tokio::test]
     async fn a_conditional_write_is_decided_by_what_a_stop_left_there() {
         let dynamodb = start(0).await.unwrap();
-        let endpoint = dynamodb.endpoint();
-        let endpoints = AwsEndpoints { kinesis: endpoint.clone(), dynamodb: endpoint.clone(), s3: endpoint };
+        let endpoints = AwsEndpoints::from([("dynamodb", dynamodb.endpoint())]);
         let client = Client::new(&endpoints.sdk_config());
         let attribute = AttributeDefinition::builder().attribute_name("pk").attribute_type(ScalarAttributeType::S);
         let key = KeySchemaElement::builder().attribute_name("pk").key_type(KeyType::Hash);

@@ -1,14 +1,20 @@
 //! Kinesis Data Streams: every operation, with the throughput limits of each shard enforced.
 //!
-//! Two things differ from AWS. Times of arrival are cut to whole seconds, so that a record can seem to have arrived up to
-//! a second before it was sent. And `UpdateShardCount` makes shards without parents: split and merge instead.
+//! One thing differs from AWS: times of arrival are cut to whole seconds, so that a record can seem to have arrived up to
+//! a second before it was sent.
 
+mod meter;
+mod outage;
+mod resharding;
 mod turns;
 
-use super::listener::Listener;
+use super::Server;
+use super::cloudwatch::Monitoring;
 use super::{ACCOUNT, REGION};
 use ferrokinesis::store::StoreOptions;
 use futures::FutureExt as _;
+use outage::Outage;
+use std::sync::Arc;
 
 /// Open shards of all streams together. The real quota is 20,000 in the large regions.
 const SHARD_LIMIT: u32 = 10_000;
@@ -22,11 +28,17 @@ const REQUEST_BYTES_MAX: usize = 16 << 20;
 
 /// A Kinesis server of this process; it ends when dropped.
 pub struct Kinesis {
-    listener: Listener,
+    server: Server,
+    outage: Outage,
 }
 
-/// Starts a server on `port`, or on a free one for 0. Streams live in memory, and live through a [`stop`](Kinesis::stop).
+/// Starts a server on `port`, or on a free one for 0. Streams live in memory, and live through a [`stop`](Server::stop).
 pub async fn start(port: u16) -> anyhow::Result<Kinesis> {
+    start_monitored(port, Arc::default()).await
+}
+
+/// The same, telling `monitoring` what passes, by whose clock the calls of a day are counted.
+pub async fn start_monitored(port: u16, monitoring: Arc<Monitoring>) -> anyhow::Result<Kinesis> {
     let (app, _store) = ferrokinesis::create_app(StoreOptions {
         create_stream_ms: TRANSITION_MS,
         delete_stream_ms: TRANSITION_MS,
@@ -39,8 +51,11 @@ pub async fn start(port: u16) -> anyhow::Result<Kinesis> {
         ..StoreOptions::default()
     });
     let app = app.layer(axum::extract::DefaultBodyLimit::max(REQUEST_BYTES_MAX));
-    let app = turns::in_turns(app);
-    let listener = Listener::start(port, move |socket, stopped| {
+    let outage = Outage::default();
+    let app = outage::with(outage.clone(), turns::in_turns(app));
+    let app = resharding::with_lineage(app, monitoring.clock());
+    let app = meter::metered(app, monitoring);
+    let server = Server::start(port, move |socket, stopped| {
         let app = app.clone();
         async move {
             let stopped = async move { drop(stopped.await) };
@@ -49,23 +64,28 @@ pub async fn start(port: u16) -> anyhow::Result<Kinesis> {
         .boxed()
     })
     .await?;
-    Ok(Kinesis { listener })
+    Ok(Kinesis { server, outage })
 }
 
 impl Kinesis {
     /// The base URL.
     pub fn endpoint(&self) -> String {
-        self.listener.endpoint()
+        self.server.endpoint()
     }
 
-    /// Refuses connections from now on; streams and records stay.
-    pub async fn stop(&self) {
-        self.listener.stop().await;
+    /// The server of all streams, to stop and restart.
+    pub fn server(&self) -> &Server {
+        &self.server
     }
 
-    /// Serves again, on the same port, what was there.
-    pub async fn restart(&self) -> anyhow::Result<()> {
-        self.listener.restart().await
+    /// Refuses the writers of one stream, by its name, until [`open`](Self::open).
+    pub fn close(&self, stream: &str) {
+        self.outage.begin(stream);
+    }
+
+    /// Lets the stream's writers in again.
+    pub fn open(&self, stream: &str) {
+        self.outage.end(stream);
     }
 }
 
@@ -78,8 +98,7 @@ mod tests {
     use aws_sdk_kinesis::types::PutRecordsRequestEntry;
 
     fn client(kinesis: &Kinesis) -> Client {
-        let endpoint = kinesis.endpoint();
-        Client::new(&AwsEndpoints { kinesis: endpoint.clone(), dynamodb: endpoint.clone(), s3: endpoint }.sdk_config())
+        Client::new(&AwsEndpoints::from([("kinesis", kinesis.endpoint())]).sdk_config())
     }
 
     async fn create(client: &Client, stream: &str) {
@@ -108,10 +127,10 @@ mod tests {
         let put = || client.put_record().stream_name("s").partition_key("k").data(Blob::new("x")).send();
         let first = put().await.unwrap();
 
-        kinesis.stop().await;
+        kinesis.server().stop().await;
         assert!(put().await.is_err());
 
-        kinesis.restart().await.unwrap();
+        kinesis.server().restart().await.unwrap();
         let iterator = client
             .get_shard_iterator()
             .stream_name("s")
@@ -122,6 +141,20 @@ mod tests {
             .unwrap();
         let records = client.get_records().set_shard_iterator(iterator.shard_iterator).send().await.unwrap();
         assert_eq!(records.records().first().unwrap().sequence_number(), first.sequence_number());
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_is_closed_takes_no_records_and_others_do() {
+        let kinesis = start(0).await.unwrap();
+        let client = client(&kinesis);
+        create(&client, "s").await;
+        create(&client, "other").await;
+        let put = |stream: &str| client.put_record().stream_name(stream).partition_key("k").data(Blob::new("x")).send();
+        kinesis.close("s");
+        assert!(put("s").await.is_err());
+        put("other").await.unwrap();
+        kinesis.open("s");
+        put("s").await.unwrap();
     }
 
     #[tokio::test]

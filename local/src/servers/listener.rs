@@ -1,6 +1,8 @@
 //! A port that can be opened, closed and opened again around one service, whose state outlives the closing.
 
 use anyhow::Context as _;
+use axum::Router;
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -14,8 +16,8 @@ const DRAIN: Duration = Duration::from_secs(1);
 /// Serves connections of a listener until told to stop.
 type Serve = Box<dyn Fn(TcpListener, oneshot::Receiver<()>) -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync>;
 
-/// One service on one port of the loopback address.
-pub(super) struct Listener {
+/// One service on one port of the loopback address; it ends when dropped.
+pub struct Server {
     address: SocketAddr,
     serve: Serve,
     running: Mutex<Option<Running>>,
@@ -26,7 +28,7 @@ struct Running {
     task: JoinHandle<()>,
 }
 
-impl Listener {
+impl Server {
     /// Opens `port`, or a free one for 0, and serves on it.
     pub(super) async fn start(
         port: u16,
@@ -34,18 +36,32 @@ impl Listener {
     ) -> anyhow::Result<Self> {
         let socket = bind(port).await?;
         let address = socket.local_addr()?;
-        let listener = Self { address, serve: Box::new(serve), running: Mutex::new(None) };
-        *listener.running.lock().await = Some(listener.run(socket));
-        Ok(listener)
+        let server = Self { address, serve: Box::new(serve), running: Mutex::new(None) };
+        *server.running.lock().await = Some(server.run(socket));
+        Ok(server)
+    }
+
+    /// Serves an application on `port`, or on a free one for 0.
+    pub(crate) async fn app(port: u16, app: Router) -> anyhow::Result<Self> {
+        let app = app.into_make_service_with_connect_info::<SocketAddr>();
+        Self::start(port, move |socket, stopped| {
+            let app = app.clone();
+            async move {
+                let stopped = async move { drop(stopped.await) };
+                Ok(axum::serve(socket, app).with_graceful_shutdown(stopped).await?)
+            }
+            .boxed()
+        })
+        .await
     }
 
     /// The base URL.
-    pub(super) fn endpoint(&self) -> String {
+    pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// Closes the port: requests under way end, new connections are refused.
-    pub(super) async fn stop(&self) {
+    pub async fn stop(&self) {
         let Some(Running { stop, mut task }) = self.running.lock().await.take() else { return };
         // It may have ended by itself.
         let _ = stop.send(());
@@ -55,7 +71,7 @@ impl Listener {
     }
 
     /// Opens the same port again after a [`stop`](Self::stop), with the same state behind it.
-    pub(super) async fn restart(&self) -> anyhow::Result<()> {
+    pub async fn restart(&self) -> anyhow::Result<()> {
         let mut running = self.running.lock().await;
         if running.is_none() {
             *running = Some(self.run(bind(self.address.port()).await?));
@@ -76,7 +92,7 @@ impl Listener {
     }
 }
 
-impl Drop for Listener {
+impl Drop for Server {
     fn drop(&mut self) {
         if let Some(running) = self.running.get_mut().take() {
             running.task.abort();

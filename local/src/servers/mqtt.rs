@@ -1,13 +1,18 @@
 //! An MQTT broker, 3.1.1 and 5 on one port, QoS 0 and 1, payloads as large as AWS IoT takes them.
 //!
+//! Its clients' coming and going is told as AWS IoT tells it, on `$aws/events/presence/…`.
+//!
 //! Whoever rules on messages gets them where the broker reads them from the network, before it routes them: with the
 //! publisher's client id, which is lost behind the router, and without a subscriber's queue in between.
 
+mod lifecycle;
 mod protocol;
 
 use anyhow::{Context as _, anyhow, bail};
 use bytes::Bytes;
+use lifecycle::Lifecycle;
 use protocol::{Tap, Tapped};
+use rumqttd::local::{LinkBuilder, LinkError, LinkTx};
 use rumqttd::{ConnectionSettings, LinkType, Router, RouterConfig, Server, ServerSettings};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -30,7 +35,10 @@ const START_UP: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(2);
 const ATTEMPTS: usize = 5;
 
-/// A message as a client published it.
+/// The name under which the broker tells its subscribers of its clients.
+const EVENTS_CLIENT: &str = "lifecycle-events";
+
+/// A message as a client published it, or what the broker tells of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Published {
     /// The publisher's client id, its own or the one the broker gave it.
@@ -72,11 +80,17 @@ async fn start_at(address: SocketAddr) -> anyhow::Result<Mqtt> {
         bail!("port {} of 127.0.0.1 is taken", address.port());
     }
     let tap = Tap::default();
-    let tapped = Tapped::new(tap.clone());
+    let (lifecycle, events) = Lifecycle::new(tap.clone());
+    let tapped = Tapped::new(tap.clone(), lifecycle.clone());
     let (stop, stopped) = oneshot::channel();
     // Its runtime ends with this thread, and with it every connection: there is no other way to stop the broker.
     let thread = std::thread::Builder::new().name("mqtt".into()).spawn(move || {
         let router = Router::new(0, router_config()).spawn();
+        // The receiving end is held as well: the router ends a connection without one.
+        let (link, _receiving) = match LinkBuilder::new(EVENTS_CLIENT, router.clone()).build() {
+            Ok((link, receiving, _)) => (link, receiving),
+            Err(error) => return tracing::error!(%error, "nobody could be told of the MQTT clients"),
+        };
         let mut server = Server::new(settings(address), router, tapped);
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
@@ -89,8 +103,10 @@ async fn start_at(address: SocketAddr) -> anyhow::Result<Mqtt> {
                         tracing::debug!(%error, "the MQTT broker ended");
                     }
                 }
+                Err(error) = tell(link, events) => tracing::error!(%error, "nobody is told of the MQTT clients"),
                 _ = stopped => {}
             }
+            lifecycle.stop();
         });
     })?;
     let ready = async {
@@ -104,6 +120,15 @@ async fn start_at(address: SocketAddr) -> anyhow::Result<Mqtt> {
     };
     tokio::time::timeout(START_UP, ready).await.context("the MQTT broker did not come up")??;
     Ok(Mqtt { address, tap, running: Some((stop, thread)) })
+}
+
+/// Hands events of clients on to the broker's subscribers, for as long as there are any to come.
+async fn tell(mut link: LinkTx, mut events: mpsc::UnboundedReceiver<Published>) -> Result<(), LinkError> {
+    while let Some(Published { mut topic, payload, .. }) = events.recv().await {
+        protocol::within(&mut topic);
+        link.publish(topic, payload)?;
+    }
+    Ok(())
 }
 
 impl Mqtt {

@@ -7,7 +7,7 @@
 mod service;
 mod store;
 
-use super::listener::Listener;
+use super::Server;
 use anyhow::Context as _;
 use futures::FutureExt as _;
 use hyper_util::rt::TokioIo;
@@ -18,22 +18,15 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-/// An S3 server of this process; it ends when dropped.
-pub struct S3 {
-    listener: Listener,
-}
-
 /// Starts a server on `port`, or on a free one for 0. An object's bytes are the file `<directory>/<bucket>/<key>`;
-/// what else is known of it lives in memory, and lives through a [`stop`](S3::stop).
-pub async fn start(port: u16, directory: &Path) -> anyhow::Result<S3> {
+/// what else is known of it lives in memory, and lives through a [`stop`](Server::stop).
+pub async fn start(port: u16, directory: &Path) -> anyhow::Result<Server> {
     let store = store::Store::open(directory)
         .with_context(|| format!("the directory for buckets, {}, cannot be used", directory.display()))?;
     let mut builder = S3ServiceBuilder::new(service::Service(Arc::new(store)));
     builder.set_auth(service::AnyKey);
     let service = builder.build();
-    let listener =
-        Listener::start(port, move |socket, stopped| serve(socket, service.clone(), stopped).boxed()).await?;
-    Ok(S3 { listener })
+    Server::start(port, move |socket, stopped| serve(socket, service.clone(), stopped).boxed()).await
 }
 
 async fn serve(socket: TcpListener, service: S3Service, mut stopped: oneshot::Receiver<()>) -> anyhow::Result<()> {
@@ -59,23 +52,6 @@ async fn serve(socket: TcpListener, service: S3Service, mut stopped: oneshot::Re
     Ok(())
 }
 
-impl S3 {
-    /// The base URL; buckets are addressed by path.
-    pub fn endpoint(&self) -> String {
-        self.listener.endpoint()
-    }
-
-    /// Refuses connections from now on; objects stay.
-    pub async fn stop(&self) {
-        self.listener.stop().await;
-    }
-
-    /// Serves again, on the same port, what was there.
-    pub async fn restart(&self) -> anyhow::Result<()> {
-        self.listener.restart().await
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::AwsEndpoints;
@@ -87,10 +63,9 @@ mod tests {
         00000000000000000000000000000000000000000000000000000001.0000000002-\
         00000000000000000000000000000000000000000000000000000003.0000000004.ndjson.gz";
 
-    async fn start_with_bucket(directory: &Path) -> (S3, Client) {
+    async fn start_with_bucket(directory: &Path) -> (Server, Client) {
         let s3 = start(0, directory).await.unwrap();
-        let endpoint = s3.endpoint();
-        let endpoints = AwsEndpoints { kinesis: endpoint.clone(), dynamodb: endpoint.clone(), s3: endpoint };
+        let endpoints = AwsEndpoints::from([("s3", s3.endpoint())]);
         let client = Client::new(&endpoints.sdk_config());
         client.create_bucket().bucket("bucket").send().await.unwrap();
         (s3, client)
@@ -151,6 +126,8 @@ mod tests {
         let first = list().start_after("a/1").max_keys(2).send().await.unwrap();
         assert_eq!(keys(first.contents()), ["a/2", "a/3"]);
         assert_eq!(first.is_truncated(), Some(true));
+        let older = client.list_objects().bucket("bucket").prefix("a/").marker("a/1").max_keys(2).send().await.unwrap();
+        assert_eq!((keys(older.contents()), older.next_marker()), (keys(first.contents()), Some("a/3")));
         let second = list().set_continuation_token(first.next_continuation_token).send().await.unwrap();
         assert_eq!(keys(second.contents()), ["a/b=c/4"]);
         assert_eq!(second.is_truncated(), Some(false));

@@ -1,4 +1,4 @@
-//! A Redis or Valkey server as a child process, without persistence: it forgets everything when it ends.
+//! A Redis or Valkey server as a child process. It forgets everything when it is killed, and nothing when it is stopped.
 
 use anyhow::{Context as _, bail};
 use std::io;
@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
+use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
@@ -19,11 +20,17 @@ const ATTEMPTS: usize = 5;
 const START_UP: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(5);
 const PING: Duration = Duration::from_millis(500);
+/// Until a server has written what it holds and ended.
+const SHUTDOWN: Duration = Duration::from_secs(20);
+/// The file in which it leaves that.
+const DUMP: &str = "dump.rdb";
 
 /// A server process; it is killed when dropped.
 pub struct Valkey {
     address: SocketAddr,
     child: Mutex<Option<Child>>,
+    /// Where a server that is stopped leaves what it holds.
+    directory: TempDir,
 }
 
 /// Starts a server on `port`, or on a free one for 0. The error says what to install if no server is.
@@ -42,8 +49,9 @@ pub async fn start(port: u16) -> anyhow::Result<Valkey> {
 
 async fn start_at(port: u16) -> anyhow::Result<Valkey> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let child = spawn(address, &PROGRAMS).await?;
-    Ok(Valkey { address, child: Mutex::new(Some(child)) })
+    let directory = tempfile::tempdir().context("no directory for Redis")?;
+    let child = spawn(address, directory.path(), &PROGRAMS).await?;
+    Ok(Valkey { address, child: Mutex::new(Some(child)), directory })
 }
 
 impl Valkey {
@@ -60,11 +68,22 @@ impl Valkey {
         Ok(())
     }
 
-    /// Starts an empty server on the same port, after a [`kill`](Self::kill).
+    /// Ends the process in order: connections are refused, and a [`restart`](Self::restart) brings back what it held.
+    pub async fn stop(&self) -> anyhow::Result<()> {
+        if let Some(mut child) = self.child.lock().await.take() {
+            TcpStream::connect(self.address).await?.write_all(b"SHUTDOWN SAVE\r\n").await?;
+            tokio::time::timeout(SHUTDOWN, child.wait()).await.context("Redis does not end")??;
+        }
+        Ok(())
+    }
+
+    /// Starts a server on the same port: with what a [`stop`](Self::stop) left, and empty after a [`kill`](Self::kill).
     pub async fn restart(&self) -> anyhow::Result<()> {
         let mut child = self.child.lock().await;
         if child.is_none() {
-            *child = Some(spawn(self.address, &PROGRAMS).await?);
+            *child = Some(spawn(self.address, self.directory.path(), &PROGRAMS).await?);
+            // What it has read is not to come back after a kill.
+            let _ = std::fs::remove_file(self.directory.path().join(DUMP));
         }
         Ok(())
     }
@@ -74,13 +93,13 @@ async fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?.port())
 }
 
-async fn spawn(address: SocketAddr, programs: &[&str]) -> anyhow::Result<Child> {
+async fn spawn(address: SocketAddr, directory: &Path, programs: &[&str]) -> anyhow::Result<Child> {
     for program in programs {
         let child = Command::new(program)
             .args(["--bind", "127.0.0.1", "--port", &address.port().to_string()])
             .args(["--save", "", "--appendonly", "no"])
-            // It would write to where we were started, if it ever did.
-            .current_dir(Path::new("/"))
+            .args(["--dbfilename", DUMP])
+            .current_dir(directory)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -130,25 +149,25 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_killed_server_comes_back_empty_on_the_same_port() {
+    async fn a_stopped_server_comes_back_with_what_it_held_and_after_a_kill_without() {
         let valkey = start(0).await.unwrap();
         let client = redis::Client::open(valkey.endpoint()).unwrap();
         let mut connection = client.get_multiplexed_async_connection().await.unwrap();
         let () = redis::cmd("SET").arg("key").arg("value").query_async(&mut connection).await.unwrap();
-
-        valkey.kill().await.unwrap();
-        assert!(client.get_multiplexed_async_connection().await.is_err());
-
-        valkey.restart().await.unwrap();
-        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-        let value: Option<String> = redis::cmd("GET").arg("key").query_async(&mut connection).await.unwrap();
-        assert_eq!(value, None);
+        for expected in [Some("value".to_owned()), None] {
+            if expected.is_some() { valkey.stop().await } else { valkey.kill().await }.unwrap();
+            assert!(client.get_multiplexed_async_connection().await.is_err());
+            valkey.restart().await.unwrap();
+            let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+            let value: Option<String> = redis::cmd("GET").arg("key").query_async(&mut connection).await.unwrap();
+            assert_eq!(value, expected);
+        }
     }
 
     #[tokio::test]
     async fn a_missing_program_says_what_to_type() {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-        let error = spawn(address, &["no-such-redis", "no-such-valkey"]).await.unwrap_err();
+        let error = spawn(address, Path::new("/"), &["no-such-redis", "no-such-valkey"]).await.unwrap_err();
         assert_eq!(
             error.to_string(),
             "neither no-such-redis nor no-such-valkey is installed; \

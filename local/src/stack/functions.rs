@@ -1,9 +1,13 @@
 //! The template's functions, as processes of their own binaries.
 
+use crate::event_source::TokioClock;
+use crate::function::asynchronous::{Asynchronous, FailureDestination, Settings};
 use crate::function::{Function, FunctionSpec};
 use crate::servers::AwsEndpoints;
-use crate::template::{Resolved, Resource, integer};
+use crate::template::{Resolved, Resource, integer, only};
 use anyhow::{Context as _, Result, bail};
+use aws_config::SdkConfig;
+use myaku::clock::ScaledClock;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,14 +19,32 @@ const CONCURRENCY: usize = 100;
 const TIMEOUT_SECONDS: i64 = 3;
 const MEMORY_MB: i64 = 128;
 
+/// The variable by which a function's own clock is set: only under a time scale.
+const CLOCK: &str = "MYAKU_CLOCK";
+
+/// How time passes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    /// For retries of asynchronous invocations.
+    pub(super) queues: TokioClock,
+    /// For the functions themselves.
+    pub(super) functions: ScaledClock,
+}
+
 pub(super) fn start(
     resolved: &Resolved,
     endpoints: &AwsEndpoints,
     binaries: &Path,
     directory: &Path,
+    times: Times,
 ) -> Result<BTreeMap<String, Function>> {
+    let config = endpoints.sdk_config();
     let functions = resolved.of_kind("AWS::Serverless::Function").map(|(id, resource)| {
-        let spec = spec(resource, endpoints, binaries, directory).with_context(|| id.to_owned())?;
+        let mut spec = spec(resource, endpoints, binaries, directory).with_context(|| id.to_owned())?;
+        spec.asynchronous = asynchronous(&resource.properties, &config, times.queues).with_context(|| id.to_owned())?;
+        if times.functions != ScaledClock::default() {
+            spec.environment.insert(CLOCK.to_owned(), times.functions.to_string());
+        }
         let function = Function::start(spec).with_context(|| id.to_owned())?;
         Ok((id.to_owned(), function))
     });
@@ -36,8 +58,7 @@ fn spec(resource: &Resource, endpoints: &AwsEndpoints, binaries: &Path, director
         bail!("there is no binary {}: type `make build`, or say --binaries", path.display());
     }
     let seconds = integer(&resource.properties["Timeout"]).unwrap_or(TIMEOUT_SECONDS);
-    let mut environment: BTreeMap<String, String> =
-        endpoints.environment().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let mut environment = endpoints.environment();
     for (name, value) in resource.properties["Environment"]["Variables"].as_object().into_iter().flatten() {
         let value = match value {
             Value::String(text) => text.clone(),
@@ -53,5 +74,22 @@ fn spec(resource: &Resource, endpoints: &AwsEndpoints, binaries: &Path, director
         memory_mb: u32::try_from(integer(&resource.properties["MemorySize"]).unwrap_or(MEMORY_MB))?,
         concurrency: CONCURRENCY,
         log: directory.join("logs").join(format!("{binary}.log")),
+        asynchronous: Asynchronous::default(),
     })
+}
+
+/// What the template says of asynchronous invocations.
+fn asynchronous(properties: &Value, config: &SdkConfig, clock: TokioClock) -> Result<Asynchronous> {
+    if !properties["DeadLetterQueue"].is_null() {
+        bail!("DeadLetterQueue does not run on this machine: an on-failure destination says more");
+    }
+    let wanted = &properties["EventInvokeConfig"];
+    let destinations = &wanted["DestinationConfig"];
+    only(wanted, &["MaximumRetryAttempts", "MaximumEventAgeInSeconds", "DestinationConfig"])?;
+    only(destinations, &["OnFailure"])?;
+    let number = |name: &str| integer(&wanted[name]);
+    let settings = Settings::new(number("MaximumRetryAttempts"), number("MaximumEventAgeInSeconds"))?;
+    let on_failure = destinations["OnFailure"]["Destination"].as_str();
+    let destination = on_failure.map(|arn| FailureDestination::new(config, arn)).transpose()?;
+    Ok(Asynchronous { settings, destination, clock })
 }

@@ -1,5 +1,6 @@
 //! The event source mappings that the functions' `Events` ask for.
 
+use super::events::{self, FunctionEvent};
 use crate::event_source::kinesis::KinesisSource;
 use crate::event_source::{Filter, Handle, Mapping, S3Destination, Settings, StartingPosition, TokioClock};
 use crate::function::Function;
@@ -21,6 +22,7 @@ const POLL: Duration = Duration::from_millis(250);
 /// A mapping at work.
 pub(super) struct Running {
     name: String,
+    function: String,
     handle: Handle,
     task: JoinHandle<()>,
 }
@@ -55,6 +57,11 @@ impl Running {
         }
     }
 
+    /// The function's name.
+    pub(super) fn function(&self) -> &str {
+        &self.function
+    }
+
     pub(super) fn handle(&self) -> &Handle {
         &self.handle
     }
@@ -79,13 +86,16 @@ pub(super) fn start(
     config: &SdkConfig,
 ) -> Result<Vec<Running>> {
     let mut running = Vec::new();
-    for (id, function) in functions {
-        for (event, source) in resolved.resources[id].properties["Events"].as_object().into_iter().flatten() {
-            let name = format!("{id}/{event}");
-            let mapping = mapping(resolved, id, source, function, config).with_context(|| name.clone())?;
-            let handle = mapping.handle();
-            running.push(Running { name, handle, task: tokio::spawn(mapping.run()) });
-        }
+    for event in events::of_kind(resolved, "Kinesis") {
+        let name = event.place();
+        let mapping = functions
+            .get(event.function)
+            .context("the function does not run")
+            .and_then(|function| mapping(resolved, &event, function, config))
+            .with_context(|| name.clone())?;
+        let handle = mapping.handle();
+        let function = functions.get(event.function).map(|it| it.name().to_owned()).unwrap_or_default();
+        running.push(Running { name, function, handle, task: tokio::spawn(mapping.run()) });
     }
     Ok(running)
 }
@@ -94,20 +104,15 @@ type KinesisMapping = Mapping<KinesisSource, Function, Option<S3Destination>, To
 
 fn mapping(
     resolved: &Resolved,
-    function_id: &str,
-    event: &Value,
+    event: &FunctionEvent<'_>,
     function: &Function,
     config: &SdkConfig,
 ) -> Result<KinesisMapping> {
-    let kind = event["Type"].as_str().unwrap_or_default();
-    if kind != "Kinesis" {
-        bail!("an event of type {kind:?} does not run here, only Kinesis");
-    }
-    let properties = &event["Properties"];
-    let stream_arn = stream_arn(resolved, properties["Stream"].as_str().context("it names no Stream")?);
+    let properties = event.properties;
+    let stream_arn = stream_arn(resolved, event.text("Stream")?);
     let stream =
         stream_arn.rsplit_once('/').map(|(_, name)| name.to_owned()).context("Stream is no ARN of a stream")?;
-    let settings = settings(properties, &stream_arn, &resolved.arn(function_id)?)?;
+    let settings = settings(properties, &stream_arn, &resolved.arn(event.function)?)?;
     let destination = match properties["DestinationConfig"]["OnFailure"]["Destination"].as_str() {
         None => None,
         Some(arn) => {

@@ -10,23 +10,35 @@ use aws_sdk_kinesis::types::StreamStatus;
 use serde_json::Value;
 use std::time::Duration;
 
-/// What is made elsewhere: by `functions` and `iot`.
-const ELSEWHERE: [&str; 2] = ["AWS::Serverless::Function", "AWS::IoT::TopicRule"];
-/// What one machine has no use for: permissions, logs, alarms and who is told, consumers with a read capacity of their own.
-const NOT_HERE: [&str; 9] = [
+/// What is made elsewhere: by `functions`, `http_api`, `iot`, `monitoring`, `schedules` and `topics`.
+const ELSEWHERE: [&str; 7] = [
+    "AWS::Serverless::Function",
+    "AWS::Serverless::HttpApi",
+    "AWS::CloudWatch::Alarm",
+    "AWS::IoT::TopicRule",
+    "AWS::Scheduler::Schedule",
+    "AWS::SNS::Topic",
+    "AWS::SNS::Subscription",
+];
+/// What one machine has no use for: permissions, logs, consumers with a read capacity of their own.
+const NOT_HERE: [&str; 8] = [
     "AWS::IAM::Role",
+    "AWS::Lambda::Permission",
+    "AWS::SNS::TopicPolicy",
     "AWS::Logs::LogGroup",
     "AWS::Logs::MetricFilter",
     "AWS::S3::BucketPolicy",
     "AWS::IoT::Policy",
-    "AWS::SNS::Topic",
-    "AWS::SNS::Subscription",
-    "AWS::CloudWatch::Alarm",
     "AWS::Kinesis::StreamConsumer",
 ];
 /// Until a new stream or table can be used.
 const READY: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(20);
+
+/// Whether people and tools name a resource of this kind.
+pub(super) fn is_named(kind: &str) -> bool {
+    ["AWS::Kinesis::Stream", "AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SNS::Topic"].contains(&kind)
+}
 
 pub(super) async fn create(resolved: &Resolved, config: &SdkConfig) -> Result<()> {
     for (id, resource) in &resolved.resources {

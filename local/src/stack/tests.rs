@@ -1,5 +1,7 @@
 //! From MQTT to the stream over real wire protocols, with a template that has no functions.
 
+mod ways_in;
+
 use super::*;
 use aws_sdk_kinesis::types::{Record, ShardIteratorType};
 use base64::Engine as _;
@@ -31,15 +33,22 @@ Resources:
 const PATIENCE: Duration = Duration::from_mins(1);
 
 async fn up(template: &str) -> (tempfile::TempDir, Result<Stack>) {
+    up_with(template, |_| ()).await
+}
+
+async fn up_with(template: &str, change: impl FnOnce(&mut Options)) -> (tempfile::TempDir, Result<Stack>) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("template.yaml");
     std::fs::write(&path, template).unwrap();
-    let options = Options {
+    let mut options = Options {
         template: path,
         parameters: BTreeMap::new(),
         binaries: directory.path().join("binaries"),
         directory: directory.path().join("run"),
+        ports: Ports::default(),
+        time_scale: 1.0,
     };
+    change(&mut options);
     (directory, Stack::up(options).await)
 }
 
@@ -105,7 +114,7 @@ async fn a_published_message_becomes_a_record_with_its_bytes_and_its_client() {
 async fn what_the_stream_refuses_for_good_goes_to_the_error_action_with_the_original_payload() {
     let (_directory, stack) = up(TEMPLATE).await;
     let stack = stack.unwrap();
-    stack.servers().kinesis.stop().await;
+    stack.servers().kinesis.server().stop().await;
     device(&stack, "gw-3").publish("dt/myaku/h/d/k", QoS::AtLeastOnce, false, "lost?").await.unwrap();
     let objects = aws_sdk_s3::Client::new(&stack.sdk_config());
     let bucket = stack.physical_id("Letters").unwrap();
@@ -166,11 +175,35 @@ async fn a_lone_message_does_not_wait_for_others() {
 }
 
 #[tokio::test]
+async fn topics_are_made_with_who_is_subscribed() {
+    let topics = "  Mailed:
+    Type: AWS::SNS::Topic
+    Properties: { DisplayName: Alarms, Subscription: [{ Protocol: email, Endpoint: a@b.example }] }
+  More: { Type: AWS::SNS::Subscription, Properties: { TopicArn: !Ref Mailed, Protocol: email, Endpoint: c@d.example } }\n";
+    let (_directory, stack) = up(&format!("{TEMPLATE}{topics}")).await;
+    let stack = stack.unwrap();
+    let arn = stack.physical_id("Mailed").unwrap();
+    let client = aws_sdk_sns::Client::new(&stack.sdk_config());
+    client.publish().topic_arn(&arn).message("hello").send().await.unwrap();
+    let topics = stack.servers().sns.topics();
+    assert_eq!(topics.messages(&arn).unwrap()[0].publication.message, "hello");
+    let subscribed: Vec<_> = topics.subscriptions(&arn).unwrap().iter().map(|it| it.endpoint.address()).collect();
+    assert_eq!(subscribed, ["a@b.example", "c@d.example"]);
+    stack.down().await;
+}
+
+#[tokio::test]
 async fn what_cannot_be_brought_up_is_named() {
     let function = "  Worker: { Type: AWS::Serverless::Function, Metadata: { BuildProperties: { Binary: worker } } }\n";
     let (_directory, stack) = up(&format!("{TEMPLATE}{function}")).await;
     let error = format!("{:#}", stack.err().unwrap());
     assert!(error.starts_with("Worker: ") && error.contains("make build"), "{error}");
+    let filtered = "  Topic: { Type: AWS::SNS::Topic }
+  Mails:
+    Type: AWS::SNS::Subscription
+    Properties: { TopicArn: !Ref Topic, Protocol: email, Endpoint: a@b.example, FilterPolicy: {} }\n";
+    let (_directory, stack) = up(&format!("{TEMPLATE}{filtered}")).await;
+    assert_eq!(format!("{:#}", stack.err().unwrap()), "Mails: FilterPolicy does not run on this machine");
     let (_directory, stack) = up(&format!("{TEMPLATE}  Queue: {{ Type: AWS::SQS::Queue }}\n")).await;
     assert_eq!(format!("{:#}", stack.err().unwrap()), "Queue: AWS::SQS::Queue does not run on this machine");
 }

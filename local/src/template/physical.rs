@@ -49,6 +49,7 @@ impl Names {
             ("AWS::S3::Bucket", "Arn") => Some(format!("arn:aws:s3:::{id}")),
             ("AWS::IAM::Role", "Arn") => Some(format!("arn:aws:iam::{}:role/{id}", self.account)),
             ("AWS::SNS::Topic", "TopicArn") => Some(id),
+            ("AWS::SNS::Topic", "TopicName") => id.rsplit(':').next().map(str::to_owned),
             _ => None,
         }
     }

@@ -145,3 +145,42 @@ Resources: { X: { Type: T, Condition: A } }";
     let error = resolve(circle, &[]).unwrap_err().to_string();
     assert!(error.ends_with("depends on itself"), "{error}");
 }
+
+/// The project's own template, with a Redis server.
+fn own(parameters: &[(&str, &str)]) -> Resolved {
+    let given: Vec<_> = [("RedisUrl", "redis://127.0.0.1:6379")].iter().chain(parameters).copied().collect();
+    resolve(include_str!("../../../template.yaml"), &given).unwrap()
+}
+
+#[test]
+fn no_deployment_undoes_the_shards_that_the_autoscaler_made() {
+    let resolved = own(&[]);
+    // Unchanged parameters change no stream: the count at first stands nowhere else.
+    let text = include_str!("../../../template.yaml");
+    assert_eq!(text.matches("!Ref IngestShards").count(), 1);
+    // Where something else about the stream is changed, the stack's policy refuses the deployment.
+    let policy: Value = serde_json::from_str(include_str!("../../../stack-policy.json")).unwrap();
+    let denied =
+        policy["Statement"].as_array().unwrap().iter().find(|statement| statement["Effect"] == "Deny").unwrap();
+    assert_eq!(denied["Action"], "Update:*");
+    let stream = denied["Resource"].as_str().unwrap().strip_prefix("LogicalResourceId/").unwrap();
+    assert_eq!(resolved.resources[stream].kind, "AWS::Kinesis::Stream");
+    let environment = &resolved.resources["ReshardAutoscalerFunction"].properties["Environment"]["Variables"];
+    assert_eq!(environment["STREAM"].as_str(), Some(resolved.resources[stream].physical_id.as_str()));
+    // `make deploy` sets that policy.
+    let makefile = include_str!("../../../Makefile");
+    let deploy = makefile.split("\ndeploy: ").nth(1).unwrap().split("\n\n").next().unwrap();
+    assert!(deploy.contains("scripts/stack_policy.py protect"), "{deploy}");
+    // Thresholds that follow the shards are in no template.
+    let prefix = environment["ALARM_PREFIX"].as_str().unwrap();
+    assert!(resolved.of_kind("AWS::CloudWatch::Alarm").all(|(_, alarm)| !alarm.physical_id.starts_with(prefix)));
+}
+
+#[test]
+fn a_stream_that_sizes_itself_has_no_autoscaler() {
+    for parameters in [[("IngestStreamMode", "ON_DEMAND")], [("ReshardMode", "off")]] {
+        let resolved = own(&parameters);
+        let left: Vec<&String> = resolved.resources.keys().filter(|id| id.starts_with("Reshard")).collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}

@@ -127,7 +127,7 @@ fn level(field: &'static str, value: &str) -> Result<String, MessageError> {
 }
 
 /// Whether a text can be a level of a topic, and a device's id.
-pub(super) fn topic_level(value: &str) -> Result<(), &'static str> {
+pub(crate) fn topic_level(value: &str) -> Result<(), &'static str> {
     if value.is_empty() || value.len() > MAX_ID {
         Err("it must have from 1 to 128 bytes")
     } else if value.chars().any(|character| character.is_control() || matches!(character, '/' | '+' | '#')) {

@@ -2,19 +2,15 @@
 
 use super::source::{Getter, View};
 use super::value::Raw;
-use crate::message::Message;
-use sha2::{Digest as _, Sha256};
+use crate::message::{Message, fingerprint};
 use std::fmt::Write as _;
 
 /// The longest identity that is kept as it is, in bytes; a longer one is kept as its hash.
 const MAX_READABLE: usize = 64;
-/// Bytes of a hash that are kept: among a million messages a second, for a year, two are the same by chance once in a
-/// hundred billion years' worth of such platforms.
-const HASH_BYTES: usize = 16;
 
 /// The identity of a message, unique among all devices: `<device>/<the producer's id>`, or a hash.
 ///
-/// In this order: what the profile names, if all of it is there; the `messageId` that came over HTTP; a hash of the
+/// In this order: what the profile names, if all of it is there; the `messageId` that an app or a gateway gave; a hash of the
 /// device, its time and the payload. A device that sends neither an id nor a time may well measure the same twice, so
 /// its messages are told apart by their delivery.
 pub(super) fn identify(named: &[Getter], view: View<'_>, message: &Message, device_time: Option<i64>) -> String {
@@ -24,7 +20,7 @@ pub(super) fn identify(named: &[Getter], view: View<'_>, message: &Message, devi
     } else if let Some(id) = &message.message_id {
         readable(device, 'm', id)
     } else if let Some(at) = device_time {
-        hash(&[device.as_bytes(), &at.to_be_bytes(), &message.payload])
+        fingerprint(&[device.as_bytes(), &at.to_be_bytes(), &message.payload])
     } else {
         readable(device, 'd', &message.delivery_id)
     }
@@ -54,19 +50,6 @@ fn readable(device: &str, mark: char, id: &str) -> String {
     if id.len() <= MAX_READABLE && id.bytes().all(plain) && device.bytes().all(plain) {
         format!("{device}/{mark}{id}")
     } else {
-        hash(&[device.as_bytes(), &[mark as u8], id.as_bytes()])
+        fingerprint(&[device.as_bytes(), &[mark as u8], id.as_bytes()])
     }
-}
-
-/// A hash of parts, each behind its length, so that no two lists of parts read the same.
-fn hash(parts: &[&[u8]]) -> String {
-    let mut sha = Sha256::new();
-    for part in parts {
-        sha.update((part.len() as u64).to_be_bytes());
-        sha.update(part);
-    }
-    sha.finalize().iter().take(HASH_BYTES).fold(String::with_capacity(2 * HASH_BYTES), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -1,5 +1,10 @@
 use super::*;
 use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS, v5};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+/// For anything awaited, on a machine that compiles at the same time.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn client(mqtt: &Mqtt, id: &str) -> (AsyncClient, EventLoop) {
     let mut options = MqttOptions::new(id, "127.0.0.1", mqtt.port());
@@ -12,6 +17,16 @@ fn drive(mut events: EventLoop) -> tokio::task::JoinHandle<()> {
     tokio::spawn(async move { while events.poll().await.is_ok() {} })
 }
 
+/// The next message of a client.
+async fn message(tap: &mut mpsc::Receiver<Published>) -> Published {
+    loop {
+        let published = tap.recv().await.unwrap();
+        if !published.topic.starts_with("$aws/events/") {
+            return published;
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_taker_gets_the_bytes_and_who_sent_them() {
     let mqtt = start(0).await.unwrap();
@@ -22,14 +37,14 @@ async fn the_taker_gets_the_bytes_and_who_sent_them() {
     client.publish("dt/myaku/home-3/bed-17/vital", QoS::AtLeastOnce, false, payload.clone()).await.unwrap();
     client.publish("$aws/rules/r/dt/x", QoS::AtMostOnce, false, "").await.unwrap();
 
-    let published = tap.recv().await.unwrap();
+    let published = message(&mut tap).await;
     assert_eq!(&*published.client_id, "bed-17");
     assert_eq!(published.topic, "dt/myaku/home-3/bed-17/vital");
     assert_eq!(published.payload, payload);
     // Basic Ingest, and a connection that was not closed for it.
-    assert_eq!(tap.recv().await.unwrap().topic, "$aws/rules/r/dt/x");
+    assert_eq!(message(&mut tap).await.topic, "$aws/rules/r/dt/x");
     client.publish("again", QoS::AtMostOnce, false, "").await.unwrap();
-    assert_eq!(tap.recv().await.unwrap().topic, "again");
+    assert_eq!(message(&mut tap).await.topic, "again");
     mqtt.stop().await;
 }
 
@@ -40,7 +55,7 @@ async fn mqtt_5_is_spoken_on_the_same_port() {
     let (client, mut events) = v5::AsyncClient::new(v5::MqttOptions::new("five", "127.0.0.1", mqtt.port()), 10);
     tokio::spawn(async move { while events.poll().await.is_ok() {} });
     client.publish("t", v5::mqttbytes::QoS::AtLeastOnce, false, "x").await.unwrap();
-    let published = tap.recv().await.unwrap();
+    let published = message(&mut tap).await;
     assert_eq!((&*published.client_id, published.topic.as_str()), ("five", "t"));
 }
 
@@ -80,4 +95,85 @@ async fn a_stopped_broker_gives_its_port_back() {
     let again = start(port).await.unwrap();
     assert_eq!(again.port(), port);
     assert!(start(port).await.is_err(), "a port that is taken is an error");
+}
+
+/// The next lifecycle event: the last level but one of its topic, and its payload.
+async fn event(tap: &mut mpsc::Receiver<Published>) -> (String, Value) {
+    loop {
+        let published = tokio::time::timeout(PATIENCE, tap.recv()).await.expect("an event is told").unwrap();
+        if let Some(rest) = published.topic.strip_prefix("$aws/events/presence/") {
+            let kind = rest.split('/').next().unwrap().to_owned();
+            return (kind, serde_json::from_slice(&published.payload).unwrap());
+        }
+    }
+}
+
+#[tokio::test]
+async fn rules_and_subscribers_are_told_who_comes_and_goes() {
+    let mqtt = start(0).await.unwrap();
+    let mut tap = mqtt.tap().unwrap();
+    let (watcher, mut seen) = client(&mqtt, "watcher");
+    watcher.subscribe("$aws/events/presence/+/bed-17", QoS::AtLeastOnce).await.unwrap();
+    while !matches!(seen.poll().await.unwrap(), Event::Incoming(Packet::SubAck(_))) {}
+    assert_eq!(event(&mut tap).await.1["clientId"], "watcher");
+
+    let (device, events) = client(&mqtt, "bed-17");
+    let driven = drive(events);
+    let (kind, connected) = event(&mut tap).await;
+    assert_eq!((kind.as_str(), &connected["clientId"]), ("connected", &Value::from("bed-17")));
+    device.disconnect().await.unwrap();
+    let (kind, gone) = event(&mut tap).await;
+    assert_eq!((kind.as_str(), &gone["disconnectReason"]), ("disconnected", &"CLIENT_INITIATED_DISCONNECT".into()));
+    assert_eq!(gone["sessionIdentifier"], connected["sessionIdentifier"]);
+    driven.await.unwrap();
+
+    let mut topics = Vec::new();
+    while topics.len() < 2 {
+        if let Event::Incoming(Packet::Publish(publish)) = seen.poll().await.unwrap() {
+            topics.push(publish.topic);
+        }
+    }
+    assert_eq!(topics, ["$aws/events/presence/connected/bed-17", "$aws/events/presence/disconnected/bed-17"]);
+    mqtt.stop().await;
+}
+
+#[tokio::test]
+async fn each_way_of_losing_a_client_is_told_by_its_name() {
+    let mqtt = start(0).await.unwrap();
+    let mut tap = mqtt.tap().unwrap();
+    let mut gone = async || loop {
+        let (kind, payload) = event(&mut tap).await;
+        if kind == "disconnected" {
+            return (payload["clientId"].clone(), payload["disconnectReason"].clone());
+        }
+    };
+    // A second connection under the id.
+    let first = connect(&mqtt, "twin", 60).await;
+    let second = connect(&mqtt, "twin", 60).await;
+    assert_eq!(gone().await, ("twin".into(), "DUPLICATE_CLIENTID".into()));
+    // The first one's own end is not told again.
+    drop(first);
+    drop(second);
+    assert_eq!(gone().await, ("twin".into(), "CONNECTION_LOST".into()));
+    let silent = connect(&mqtt, "silent", 1).await;
+    assert_eq!(gone().await, ("silent".into(), "MQTT_KEEP_ALIVE_TIMEOUT".into()));
+    drop(silent);
+    let mut liar = connect(&mqtt, "liar", 60).await;
+    // PUBLISH with QoS 0 to where only the broker itself may.
+    let topic = b"$aws/events/presence/connected/other";
+    let length = topic.len() as u8;
+    liar.write_all(&[&[0x30, length + 2, 0, length], topic.as_slice()].concat()).await.unwrap();
+    assert_eq!(gone().await, ("liar".into(), "CLIENT_ERROR".into()));
+}
+
+/// A bare connection of MQTT 3.1.1 that says nothing more by itself.
+async fn connect(mqtt: &Mqtt, id: &str, keep_alive: u8) -> TcpStream {
+    let mut connection = TcpStream::connect(("127.0.0.1", mqtt.port())).await.unwrap();
+    let length = id.len() as u8;
+    let head = [0x10, length + 12, 0, 4, b'M', b'Q', b'T', b'T', 4, 2, 0, keep_alive, 0, length];
+    connection.write_all(&[head.as_slice(), id.as_bytes()].concat()).await.unwrap();
+    let mut answer = [0; 4];
+    connection.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer, [0x20, 2, 0, 0]);
+    connection
 }

@@ -1,6 +1,6 @@
 //! The operations of S3 that the store answers.
 
-use super::store::{Attributes, Condition, Object, Refusal, Store};
+use super::store::{Attributes, Condition, Object, Page, Refusal, Store};
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use s3s::auth::{S3Auth, SecretKey};
@@ -162,12 +162,40 @@ impl S3 for Service {
         }))
     }
 
+    /// The older form, which boto3's `bucket.objects` asks for.
+    async fn list_objects(
+        &self,
+        request: S3Request<dto::ListObjectsInput>,
+    ) -> S3Result<S3Response<dto::ListObjectsOutput>> {
+        let input = request.input;
+        let limit = limit(input.max_keys);
+        let page = self.0.list(
+            &input.bucket,
+            input.prefix.as_deref().unwrap_or_default(),
+            input.delimiter.as_deref(),
+            input.marker.as_deref(),
+            limit,
+        )?;
+        Ok(S3Response::new(dto::ListObjectsOutput {
+            max_keys: Some(limit as i32),
+            is_truncated: Some(page.next.is_some()),
+            contents: Some(contents(&page)),
+            common_prefixes: Some(common_prefixes(&page)),
+            next_marker: page.next,
+            name: Some(input.bucket),
+            prefix: input.prefix,
+            delimiter: input.delimiter,
+            marker: input.marker,
+            ..Default::default()
+        }))
+    }
+
     async fn list_objects_v2(
         &self,
         request: S3Request<dto::ListObjectsV2Input>,
     ) -> S3Result<S3Response<dto::ListObjectsV2Output>> {
         let input = request.input;
-        let limit = input.max_keys.and_then(|keys| usize::try_from(keys).ok()).unwrap_or(PAGE).min(PAGE);
+        let limit = limit(input.max_keys);
         let page = self.0.list(
             &input.bucket,
             input.prefix.as_deref().unwrap_or_default(),
@@ -176,20 +204,12 @@ impl S3 for Service {
             input.continuation_token.as_deref().or(input.start_after.as_deref()),
             limit,
         )?;
-        let contents = page.objects.iter().map(|(key, object)| dto::Object {
-            key: Some(key.clone()),
-            size: Some(object.size as i64),
-            e_tag: Some(ETag::Strong(object.etag.clone())),
-            last_modified: Some(timestamp(object.modified_ms)),
-            ..Default::default()
-        });
-        let prefixes = page.prefixes.iter().map(|prefix| dto::CommonPrefix { prefix: Some(prefix.clone()) });
         Ok(S3Response::new(dto::ListObjectsV2Output {
             key_count: Some((page.objects.len() + page.prefixes.len()) as i32),
             max_keys: Some(limit as i32),
             is_truncated: Some(page.next.is_some()),
-            contents: Some(contents.collect()),
-            common_prefixes: Some(prefixes.collect()),
+            contents: Some(contents(&page)),
+            common_prefixes: Some(common_prefixes(&page)),
             next_continuation_token: page.next,
             continuation_token: input.continuation_token,
             name: Some(input.bucket),
@@ -225,6 +245,26 @@ impl S3 for Service {
             .await?;
         Ok(S3Response::new(dto::DeleteObjectsOutput { deleted: Some(deleted), ..Default::default() }))
     }
+}
+
+/// Keys in a page that asks for so many.
+fn limit(max_keys: Option<i32>) -> usize {
+    max_keys.and_then(|keys| usize::try_from(keys).ok()).unwrap_or(PAGE).min(PAGE)
+}
+
+fn contents(page: &Page) -> Vec<dto::Object> {
+    let objects = page.objects.iter().map(|(key, object)| dto::Object {
+        key: Some(key.clone()),
+        size: Some(object.size as i64),
+        e_tag: Some(ETag::Strong(object.etag.clone())),
+        last_modified: Some(timestamp(object.modified_ms)),
+        ..Default::default()
+    });
+    objects.collect()
+}
+
+fn common_prefixes(page: &Page) -> Vec<dto::CommonPrefix> {
+    page.prefixes.iter().map(|prefix| dto::CommonPrefix { prefix: Some(prefix.clone()) }).collect()
 }
 
 /// The whole body; too much of it is refused before it is held.

@@ -1,0 +1,251 @@
+//! What a request is answered with.
+
+use crate::event::Response;
+use myaku::command::Command;
+use myaku::submission::Refused;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+
+/// The description of the API (OpenAPI 3.0), as it is served.
+pub const DOCUMENT: &str = include_str!("../openapi.json");
+/// When to try again, in seconds: a shard's limit is one of each second, and a client adds a jitter of its own.
+const RETRY_AFTER_SECONDS: u32 = 2;
+/// Problems that an answer names.
+const NAMED: usize = 100;
+
+/// The statuses of HTTP that there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Status {
+    /// The API's description.
+    Ok = 200,
+    /// All messages are on the stream.
+    Accepted = 202,
+    /// Some of the messages are on the stream.
+    MultiStatus = 207,
+    /// The request, or an item of it, is not what it must be.
+    BadRequest = 400,
+    /// Nobody vouches for the caller.
+    Unauthorized = 401,
+    /// The caller may not speak for an item's device.
+    Forbidden = 403,
+    /// There is nothing at that path.
+    NotFound = 404,
+    /// The body is too large, or has too many items.
+    ContentTooLarge = 413,
+    /// The body is in no form that is known.
+    UnsupportedMediaType = 415,
+    /// The stream takes no more at the moment.
+    TooManyRequests = 429,
+    /// A setting or a permission of the function is wrong.
+    InternalServerError = 500,
+    /// Something that the function needs does not answer.
+    ServiceUnavailable = 503,
+}
+
+impl Status {
+    /// Those of `POST /v1/messages`.
+    pub const OF_MESSAGES: [Self; 10] = [
+        Self::Accepted,
+        Self::MultiStatus,
+        Self::BadRequest,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::ContentTooLarge,
+        Self::UnsupportedMediaType,
+        Self::TooManyRequests,
+        Self::InternalServerError,
+        Self::ServiceUnavailable,
+    ];
+
+    /// Whether the same request later may well succeed.
+    pub const fn is_worth_a_retry(self) -> bool {
+        matches!(self, Self::TooManyRequests | Self::ServiceUnavailable)
+    }
+
+    /// Why an item, or all of them, are not known to be on the stream.
+    pub const fn told(self) -> &'static str {
+        match self {
+            Self::TooManyRequests => "the stream takes no more at the moment: send it again later",
+            Self::InternalServerError => "the stream refuses it: the operators must see to that",
+            _ => "it is not known to be on the stream: send it again, and it counts once",
+        }
+    }
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: Status,
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    Document,
+    Success(Success),
+    Error(Problems),
+}
+
+/// The body of a success, or of half of one.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Success {
+    accepted: usize,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    results: Vec<ItemResult>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending_command: Option<Pending>,
+}
+
+/// What became of one item.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ItemResult {
+    /// Its place in the request, from 0.
+    pub index: usize,
+    /// 202, or what this item alone would be answered with.
+    pub status: u16,
+    /// What a retry of this item alone must name, so that it is the same message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
+    /// Why it is not accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<&'static str>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Pending {
+    id: String,
+    request: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload: Option<Box<RawValue>>,
+    created_at: i64,
+    expires_at: i64,
+}
+
+/// The body of a failure.
+#[derive(Debug, Serialize)]
+struct Problems {
+    error: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<ItemProblem>,
+}
+
+#[derive(Debug, Serialize)]
+struct ItemProblem {
+    index: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+    problem: String,
+}
+
+impl Answer {
+    /// The API's description.
+    pub const fn document() -> Self {
+        Self { status: Status::Ok, content: Content::Document }
+    }
+
+    /// All `accepted` messages are on the stream.
+    pub fn accepted(accepted: usize) -> Self {
+        Self { status: Status::Accepted, content: Content::Success(Success { accepted, ..Success::default() }) }
+    }
+
+    /// Some of the messages are on the stream.
+    pub fn partly(results: Vec<ItemResult>) -> Self {
+        let accepted = results.iter().filter(|result| result.status == Status::Accepted as u16).count();
+        let success = Success { accepted, results, pending_command: None };
+        Self { status: Status::MultiStatus, content: Content::Success(success) }
+    }
+
+    /// A failure as a whole.
+    pub fn error(status: Status, error: impl Into<String>) -> Self {
+        Self { status, content: Content::Error(Problems { error: error.into(), problems: Vec::new() }) }
+    }
+
+    /// A failure because of `refused` items: nothing of the request is accepted.
+    pub fn refused(status: Status, refused: &[Refused]) -> Self {
+        let problems = refused.iter().take(NAMED).map(|refused| ItemProblem {
+            index: refused.index,
+            field: refused.field.clone(),
+            problem: refused.problem.clone(),
+        });
+        let error = format!("{} of the items cannot be accepted, and so none is", refused.len());
+        Self { status, content: Content::Error(Problems { error, problems: problems.collect() }) }
+    }
+
+    /// The same with the command that waits for the device.
+    #[must_use]
+    pub fn with_pending(mut self, command: Command) -> Self {
+        if let Content::Success(success) = &mut self.content {
+            success.pending_command = Some(Pending {
+                id: command.id,
+                request: command.request,
+                payload: RawValue::from_string(command.payload).ok(),
+                created_at: command.created_ms,
+                expires_at: command.expires_ms,
+            });
+        }
+        self
+    }
+
+    /// The response as the API takes it.
+    pub fn response(&self) -> Response {
+        let mut headers = BTreeMap::from([("content-type", "application/json".to_owned())]);
+        headers.insert("cache-control", "no-store".to_owned());
+        if self.status.is_worth_a_retry() {
+            headers.insert("retry-after", RETRY_AFTER_SECONDS.to_string());
+        }
+        // Texts, numbers, and JSON that was checked: there is nothing in it that JSON cannot say.
+        let body = match &self.content {
+            Content::Document => DOCUMENT.to_owned(),
+            Content::Success(success) => serde_json::to_string(success).unwrap_or_default(),
+            Content::Error(problems) => serde_json::to_string(problems).unwrap_or_default(),
+        };
+        Response { status_code: self.status as u16, headers, body, is_base64_encoded: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_document_names_the_statuses_that_there_are_and_no_others() {
+        let document: Value = serde_json::from_str(DOCUMENT).unwrap();
+        let described: BTreeSet<String> =
+            document["paths"]["/v1/messages"]["post"]["responses"].as_object().unwrap().keys().cloned().collect();
+        let answered: BTreeSet<String> =
+            Status::OF_MESSAGES.iter().map(|status| (*status as u16).to_string()).collect();
+        assert_eq!(described, answered);
+        for status in Status::OF_MESSAGES {
+            let response = &document["paths"]["/v1/messages"]["post"]["responses"][(status as u16).to_string()];
+            let waits = response["headers"]["Retry-After"].is_object();
+            assert_eq!(waits, status.is_worth_a_retry(), "{status:?}: Retry-After");
+        }
+    }
+
+    #[test]
+    fn the_documents_limits_are_those_of_the_code() {
+        let document: Value = serde_json::from_str(DOCUMENT).unwrap();
+        let post = &document["paths"]["/v1/messages"]["post"];
+        let json = &post["requestBody"]["content"]["application/json"]["schema"]["oneOf"][1];
+        assert_eq!(json["maxItems"], crate::LIMITS.items);
+        assert_eq!(post["parameters"][0]["schema"]["maxLength"], crate::intake::MAX_KEY);
+        let item = &document["components"]["schemas"]["Item"]["properties"];
+        assert_eq!(item["messageId"]["oneOf"][0]["maxLength"], myaku::message::MAX_MESSAGE_ID);
+        assert_eq!(item["deviceId"]["maxLength"], myaku::message::MAX_ID);
+        let fields: Vec<_> = item.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(fields, ["deviceId", "facility", "kind", "messageId", "payload", "payloadBase64"]);
+    }
+
+    #[test]
+    fn an_answer_with_a_command_shows_its_payload_as_it_was_put() {
+        let answer = Answer::accepted(2).with_pending(myaku::command::conformance::command("bed-17", "c-1"));
+        insta::assert_snapshot!(answer.response().body, @r#"{"accepted":2,"pendingCommand":{"id":"c-1","request":"set-interval","payload":{"seconds": 30, "note": "naïve"},"createdAt":1795218892020,"expiresAt":1795219792020}}"#);
+    }
+}

@@ -1,0 +1,119 @@
+//! The event of an HTTP API, payload format 2.0, as far as the function needs it. A type of our own, because a claim that
+//! is no text, or a header that is odd, must become an answer and not a failed invocation.
+//! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// A request.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Request {
+    /// The path, with the stage's name in front where the stage is not `$default`.
+    #[serde(default)]
+    pub raw_path: String,
+    /// Header fields; the API has their names in lower case, and joins what stands twice with commas.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// The body; in base64 where it is not text.
+    #[serde(default)]
+    pub body: Option<String>,
+    /// Whether the body is in base64.
+    #[serde(default)]
+    pub is_base64_encoded: bool,
+    /// What the API knows about it.
+    #[serde(default)]
+    pub request_context: RequestContext,
+}
+
+/// What the API knows about a request.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestContext {
+    /// Names the stage.
+    #[serde(default)]
+    pub stage: String,
+    /// When the API received it, in milliseconds since the epoch.
+    #[serde(default)]
+    pub time_epoch: Option<i64>,
+    /// The request line.
+    #[serde(default)]
+    pub http: Http,
+    /// What the API's authorizer found.
+    #[serde(default)]
+    pub authorizer: Option<Authorizer>,
+}
+
+/// The request line.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Http {
+    /// The method, in capitals.
+    #[serde(default)]
+    pub method: String,
+}
+
+/// What an authorizer found: a token's claims, or the IAM identity that signed the request.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Authorizer {
+    /// Of a JWT authorizer.
+    #[serde(default)]
+    pub jwt: Option<Jwt>,
+    /// Of IAM.
+    #[serde(default)]
+    pub iam: Option<Value>,
+}
+
+/// A token that the API has verified.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Jwt {
+    /// Its claims. The API writes an array as `[a b]`.
+    #[serde(default)]
+    pub claims: BTreeMap<String, Value>,
+}
+
+impl Request {
+    /// The path behind the stage's name.
+    pub fn path(&self) -> &str {
+        let stage = self.request_context.stage.as_str();
+        let behind = self.raw_path.strip_prefix('/').and_then(|path| path.strip_prefix(stage));
+        behind.filter(|path| stage != "$default" && path.starts_with('/')).unwrap_or(&self.raw_path)
+    }
+
+    /// A header field, whose name is given in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let exact = self.headers.get(name);
+        // An API that is called directly, in a test or by another tool, may have other letters.
+        let found = exact.or_else(|| {
+            self.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        });
+        found.map(|value| value.trim())
+    }
+
+    /// The body's bytes; `None` where it is said to be base64 and is not.
+    pub fn body(&self) -> Option<Cow<'_, [u8]>> {
+        let body = self.body.as_deref().unwrap_or_default();
+        if self.is_base64_encoded {
+            STANDARD.decode(body).ok().map(Cow::Owned)
+        } else {
+            Some(Cow::Borrowed(body.as_bytes()))
+        }
+    }
+}
+
+/// What the function hands back to the API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Response {
+    /// The status.
+    pub status_code: u16,
+    /// Header fields.
+    pub headers: BTreeMap<&'static str, String>,
+    /// The body: JSON.
+    pub body: String,
+    /// Never: the body is text.
+    pub is_base64_encoded: bool,
+}

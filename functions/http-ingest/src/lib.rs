@@ -1,0 +1,224 @@
+//! From HTTP to messages: apps and devices send one message or many, and are told what is durable.
+//!
+//! Promise 3: 202 means that the stream has them all. Whatever is not known to be there is told, item by item, and is
+//! safe to send again: an item's `messageId`, or the request's `Idempotency-Key` and the item's index, makes it the same
+//! message, which results count once.
+
+mod admission;
+mod answer;
+mod caller;
+mod config;
+mod event;
+mod intake;
+
+pub use answer::{Answer, DOCUMENT, Status};
+pub use caller::{Caller, Claims, Facilities};
+pub use config::Config;
+pub use event::{Request, Response};
+pub use intake::LIMITS;
+
+use admission::Place;
+use answer::ItemResult;
+use myaku::clock::{MAX_MS, Now, SystemClock};
+use myaku::command::{Commands, DynamoDbCommands};
+use myaku::errors::{Remedy, chain};
+use myaku::message::Message;
+use myaku::profile::registry::{DynamoDb, MasterData, Registry};
+use myaku::stream::kinesis::KinesisStream;
+use myaku::stream::{self, Producer, PutRecords, SendError};
+use myaku::submission::Item;
+use myaku::telemetry::{Metric, count};
+use myaku::{aws, delivery};
+use std::time::Duration;
+
+/// What is left of an invocation's time when the work stops: enough to answer and to write the metrics.
+const MARGIN: Duration = Duration::from_secs(1);
+/// For how long a refused record is tried again: a client waits, and can try again itself.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// The longest wait for a pending command: the messages are accepted, and should not wait for it.
+const COMMAND_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What the function works with, made once.
+pub struct Context<P, M, C, N> {
+    /// The stream of messages.
+    pub messages: Producer<P>,
+    /// Devices, and where they stand.
+    pub registry: Registry<M, N>,
+    /// Commands that wait for devices; without, answers carry none.
+    pub commands: Option<C>,
+    /// What tells callers apart.
+    pub claims: Claims,
+    /// The wall clock.
+    pub clock: N,
+}
+
+/// The context of the deployed function.
+pub type Deployed = Context<KinesisStream, DynamoDb, DynamoDbCommands, SystemClock>;
+
+/// Connects to what `config` names. Nothing is asked yet: a service that is down fails requests, not the start.
+pub async fn connect(config: Config) -> Deployed {
+    let sdk = aws::config().await;
+    let limits = stream::Limits { patience: PATIENCE, ..stream::Limits::default() };
+    let master_data = DynamoDb::new(&sdk, &config.registry_table);
+    Context {
+        messages: Producer::new(KinesisStream::new(&sdk, &config.ingest_stream), limits),
+        registry: Registry::new(master_data, SystemClock, config.registry_ttl),
+        commands: config.commands_table.map(|table| DynamoDbCommands::new(&sdk, table)),
+        claims: config.claims,
+        clock: SystemClock,
+    }
+}
+
+/// One invocation.
+#[derive(Clone, Copy, Debug)]
+pub struct Invocation<'a> {
+    /// Names it: the delivery ids of its messages begin with it.
+    pub id: &'a str,
+    /// When it is ended, in milliseconds since the epoch.
+    pub deadline_ms: i64,
+}
+
+/// Answers one request.
+pub async fn handle<P, M, C, N>(
+    context: &Context<P, M, C, N>,
+    request: &Request,
+    invocation: Invocation<'_>,
+) -> Response
+where
+    P: PutRecords,
+    M: MasterData,
+    C: Commands,
+    N: Now,
+{
+    let answer = match (request.request_context.http.method.as_str(), request.path()) {
+        ("POST", "/v1/messages") => messages(context, request, invocation).await.unwrap_or_else(|answer| answer),
+        ("GET", "/openapi.json") => Answer::document(),
+        _ => Answer::error(Status::NotFound, "there are POST /v1/messages and GET /openapi.json"),
+    };
+    if (400..500).contains(&(answer.status as u16)) && !answer.status.is_worth_a_retry() {
+        count(Metric::Rejected, 1);
+    }
+    answer.response()
+}
+
+async fn messages<P, M, C, N>(
+    context: &Context<P, M, C, N>,
+    request: &Request,
+    invocation: Invocation<'_>,
+) -> Result<Answer, Answer>
+where
+    P: PutRecords,
+    M: MasterData,
+    C: Commands,
+    N: Now,
+{
+    let caller = context.claims.caller(request.request_context.authorizer.as_ref()).map_err(|unknown| {
+        let status = match unknown {
+            caller::Unknown::Nobody => Status::Unauthorized,
+            caller::Unknown::NoClaim(_) | caller::Unknown::NoFacility(_) => Status::Forbidden,
+        };
+        Answer::error(status, unknown.to_string())
+    })?;
+    let items = intake::items(request)?;
+    let now_ms = context.clock.now_ms();
+    let left_ms = u64::try_from(invocation.deadline_ms.saturating_sub(now_ms)).unwrap_or(0);
+    let left = Duration::from_millis(left_ms).saturating_sub(MARGIN);
+    let put = async {
+        let places = admission::places(&caller, &items, &context.registry).await?;
+        let received = request.request_context.time_epoch.filter(|ms| (0..=MAX_MS).contains(ms)).unwrap_or(now_ms);
+        let messages = assemble(items, places, received, invocation.id);
+        Ok(put(&context.messages, &messages).await)
+    };
+    let answer = tokio::time::timeout(left, put).await.unwrap_or_else(|_| {
+        count(Metric::Unavailable, 1);
+        Err(Answer::error(Status::ServiceUnavailable, Status::ServiceUnavailable.told()))
+    })?;
+    Ok(match (&caller, &context.commands) {
+        (Caller::Device { device_id, .. }, Some(commands)) => {
+            let acknowledged = request.header("acknowledge-command");
+            let pending = pending(commands, device_id, acknowledged, context.clock.now_ms());
+            match tokio::time::timeout(COMMAND_PATIENCE, pending).await.ok().flatten() {
+                Some(command) => answer.with_pending(command),
+                None => answer,
+            }
+        }
+        _ => answer,
+    })
+}
+
+/// The messages of a request. Pure.
+fn assemble(items: Vec<Item>, places: Vec<Place>, received_at: i64, invocation: &str) -> Vec<Message> {
+    let message = |(item, place): (Item, Place)| Message {
+        delivery_id: format!("{invocation}-{}", item.index),
+        device_id: place.device_id,
+        facility: place.facility,
+        kind: item.kind,
+        client_id: None,
+        received_at,
+        payload: item.payload,
+        message_id: item.message_id,
+    };
+    items.into_iter().zip(places).map(message).collect()
+}
+
+async fn put<P: PutRecords>(stream: &Producer<P>, messages: &[Message]) -> Answer {
+    let sent = stream.send(delivery::items(messages)).await;
+    let failed = sent.as_ref().err().map_or(&[][..], |error| error.failed.as_slice());
+    count(Metric::Records, messages.len() - failed.len());
+    let put = (0..messages.len()).filter(|index| failed.binary_search(index).is_err());
+    count(Metric::Bytes, put.map(|index| messages[index].payload.len()).sum());
+    match sent {
+        Ok(()) => Answer::accepted(messages.len()),
+        Err(error) => refused(messages, &error),
+    }
+}
+
+/// The answer where not all messages are known to be on the stream.
+fn refused(messages: &[Message], error: &SendError) -> Answer {
+    let (status, metric) = match error.source.remedy {
+        Remedy::SlowDown => (Status::TooManyRequests, Metric::Throttled),
+        Remedy::Retry => (Status::ServiceUnavailable, Metric::Unavailable),
+        Remedy::GiveUp => (Status::InternalServerError, Metric::Unavailable),
+    };
+    count(metric, error.failed.len());
+    tracing::error!(error = chain(error), messages = messages.len(), "messages are not on the stream");
+    if error.failed.len() == messages.len() {
+        return Answer::error(status, status.told());
+    }
+    let result = |(index, message): (usize, &Message)| {
+        let failed = error.failed.binary_search(&index).is_ok();
+        ItemResult {
+            index,
+            status: if failed { status as u16 } else { Status::Accepted as u16 },
+            message_id: message.message_id.clone(),
+            error: failed.then(|| status.told()),
+        }
+    };
+    Answer::partly(messages.iter().enumerate().map(result).collect())
+}
+
+/// What waits for a device, behind its acknowledgement of what it was shown before. That it cannot be read fails no
+/// answer: the messages are on the stream, and the next answer shows it.
+async fn pending<C: Commands>(
+    commands: &C,
+    device_id: &str,
+    acknowledged: Option<&str>,
+    now_ms: i64,
+) -> Option<myaku::command::Command> {
+    let pending = async {
+        if let Some(id) = acknowledged.filter(|id| !id.is_empty()) {
+            commands.remove(device_id, id).await?;
+        }
+        commands.pending(device_id).await
+    };
+    match pending.await {
+        Ok(command) => command.filter(|command| command.waits(now_ms)),
+        Err(error) => {
+            tracing::warn!(error = chain(&error), "the pending command cannot be read");
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

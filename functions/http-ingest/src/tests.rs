@@ -1,0 +1,348 @@
+use super::*;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use myaku::clock::ManualClock;
+use myaku::command::conformance::command;
+use myaku::command::{CommandsWriter as _, MemoryCommands};
+use myaku::kpl;
+use myaku::profile::registry::{DEFAULT_TTL, Device, Key, Kind, MemoryMasterData};
+use myaku::stream::Limits;
+use myaku::stream::memory::{Fault, MemoryStream};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::io::Write as _;
+
+mod chain;
+mod requests;
+
+const NOW_MS: i64 = 1_795_218_893_000;
+const PROFILE: &str = r#"{"id":"vital","metrics":{"heart_rate":{"unit":"1/min","window":{"last":20}}},
+    "versions":[{"name":"1","format":"json","time":{"from":"ts","unit":"ms"},
+                 "fields":[{"metric":"heart_rate","from":"hr"}]}]}"#;
+
+type Fixture = Context<MemoryStream, MemoryMasterData, MemoryCommands, ManualClock>;
+
+/// Beds of two homes.
+fn master_data() -> MemoryMasterData {
+    let store = MemoryMasterData::new();
+    for (id, facility) in [("bed-17", "home-3"), ("bed-18", "home-3"), ("bed-99", "home-9")] {
+        let facility = Some(facility.to_owned());
+        store.put_device(&Device { device_id: id.to_owned(), profile: "vital".to_owned(), facility });
+    }
+    store.put_document(Key::new(Kind::Profile, "vital"), PROFILE);
+    store
+}
+
+fn fixture() -> Fixture {
+    fixture_with(Limits::default())
+}
+
+fn fixture_with(limits: Limits) -> Fixture {
+    Context {
+        messages: Producer::seeded(MemoryStream::new(4), limits, 1),
+        registry: Registry::new(master_data(), ManualClock::at(NOW_MS), DEFAULT_TTL),
+        commands: Some(MemoryCommands::default()),
+        claims: Claims { device: "device_id".to_owned(), facilities: "facilities".to_owned(), iam: Facilities::All },
+        clock: ManualClock::at(NOW_MS),
+    }
+}
+
+/// No patience, and records of one message each.
+fn impatient() -> Fixture {
+    fixture_with(Limits { aggregate_bytes_max: 300, patience: Duration::ZERO, ..Limits::default() })
+}
+
+fn event(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+/// A request of an app for `home-3` and `home-4`.
+fn request(body: impl Into<String>) -> Value {
+    let mut request = event(include_str!("../../../events/http-one.json"));
+    request["body"] = Value::String(body.into());
+    request
+}
+
+fn item(n: usize) -> Value {
+    json!({"deviceId": "bed-17", "facility": "home-3", "kind": "vital", "payload": {"ts": NOW_MS - 1_000 - n as i64, "hr": 60 + n}})
+}
+
+async fn send(context: &Fixture, request: &Value) -> (u16, Value) {
+    let response = respond(context, request, "7d0c").await;
+    (response.status_code, event(&response.body))
+}
+
+async fn respond(context: &Fixture, request: &Value, invocation: &str) -> Response {
+    let request: Request = serde_json::from_value(request.clone()).unwrap();
+    handle(context, &request, Invocation { id: invocation, deadline_ms: NOW_MS + 29_000 }).await
+}
+
+/// What is on the stream, each record of it a message.
+fn put(context: &Fixture) -> Vec<Message> {
+    let parse = |data: &[u8]| Message::parse(data).unwrap();
+    let records = context.messages.port().records();
+    records
+        .iter()
+        .flat_map(|(_, entry)| match kpl::decode(&entry.data) {
+            Some(aggregate) => aggregate.records().map(|(_, _, data)| parse(data)).collect(),
+            None => vec![parse(&entry.data)],
+        })
+        .collect()
+}
+
+fn message_ids(context: &Fixture) -> BTreeSet<Option<String>> {
+    put(context).into_iter().map(|message| message.message_id).collect()
+}
+
+#[tokio::test]
+async fn the_sample_requests_are_accepted() {
+    for (name, sample, expected) in [
+        ("one", include_str!("../../../events/http-one.json"), 1),
+        ("many", include_str!("../../../events/http-many.json"), 3),
+        ("lines", include_str!("../../../events/http-lines.json"), 3),
+        ("gzip", include_str!("../../../events/http-gzip.json"), 3),
+        ("device", include_str!("../../../events/http-device.json"), 1),
+        ("iam", include_str!("../../../events/http-iam.json"), 1),
+    ] {
+        let context = fixture();
+        assert_eq!(send(&context, &event(sample)).await, (202, json!({"accepted": expected})), "{name}");
+        let messages = put(&context);
+        assert_eq!((messages.len(), context.messages.port().records().len()), (expected, 1), "{name}");
+        for message in messages {
+            assert_eq!((message.facility.as_str(), message.received_at), ("home-3", 1_795_218_892_020), "{name}");
+            assert!(message.delivery_id.starts_with("7d0c-"), "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_message_is_what_the_item_says_byte_for_byte() {
+    let context = fixture();
+    let body = r#"[{"deviceId":"bed-17","facility":"home-3","kind":"vital","messageId":"m-1","payload":{"hr": 61.0}},
+                   {"deviceId":"bed-18","facility":"home-3","kind":"raw","payloadBase64":"AP8="}]"#;
+    assert_eq!(send(&context, &request(body)).await.0, 202);
+    let records: Vec<_> = put(&context).iter().map(Message::to_json).collect();
+    insta::assert_snapshot!(records.join("\n"), @r#"
+    {"deliveryId":"7d0c-0","deviceId":"bed-17","facility":"home-3","kind":"vital","receivedAt":1795218892020,"payload":"eyJociI6IDYxLjB9","messageId":"m-1"}
+    {"deliveryId":"7d0c-1","deviceId":"bed-18","facility":"home-3","kind":"raw","receivedAt":1795218892020,"payload":"AP8="}
+    "#);
+}
+
+#[tokio::test]
+async fn the_document_is_served_and_nothing_else_is_there() {
+    let context = fixture();
+    let served = respond(&context, &event(include_str!("../../../events/http-document.json")), "i").await;
+    assert_eq!((served.status_code, served.body.as_str()), (200, DOCUMENT));
+    let mut staged = event(include_str!("../../../events/http-document.json"));
+    staged["rawPath"] = json!("/live/openapi.json");
+    staged["requestContext"]["stage"] = json!("live");
+    assert_eq!(respond(&context, &staged, "i").await.status_code, 200);
+    for (method, path) in [("GET", "/v1/messages"), ("POST", "/"), ("POST", "/v1/messages/x")] {
+        let mut other = request("{}");
+        other["rawPath"] = json!(path);
+        other["requestContext"]["http"]["method"] = json!(method);
+        assert_eq!(send(&context, &other).await.0, 404, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_lost_is_repaired_by_a_retry_with_the_same_ids() {
+    let context = fixture();
+    let mut request = request(json!([item(1), item(2)]).to_string());
+    request["headers"]["idempotency-key"] = json!("k-1");
+    // The first answer went lost behind the function, so that the client sends again.
+    for invocation in ["first", "second"] {
+        assert_eq!(respond(&context, &request, invocation).await.status_code, 202);
+    }
+    assert_eq!(put(&context).len(), 4, "the lake has both");
+    assert_eq!(message_ids(&context), BTreeSet::from([Some("k-1:0".to_owned()), Some("k-1:1".to_owned())]));
+    let deliveries: BTreeSet<_> = put(&context).into_iter().map(|message| message.delivery_id).collect();
+    assert_eq!(deliveries.len(), 4, "each delivery has an id of its own");
+}
+
+#[tokio::test]
+async fn a_message_id_of_its_own_counts_more_than_the_requests_key() {
+    let context = fixture();
+    let mut named = item(1);
+    named["messageId"] = json!(4711);
+    let mut request = request(json!([named, item(2)]).to_string());
+    request["headers"]["idempotency-key"] = json!("k-1");
+    send(&context, &request).await;
+    assert_eq!(message_ids(&context), BTreeSet::from([Some("4711".to_owned()), Some("k-1:1".to_owned())]));
+}
+
+#[tokio::test]
+async fn half_a_call_that_is_throttled_is_told_item_by_item_and_a_retry_completes_it() {
+    let context = impatient();
+    context.messages.port().inject([Fault::ThrottleHalf]);
+    // More than stays together in one record.
+    let mut large = item(1);
+    large["payload"]["note"] = json!("x".repeat(1_000));
+    let mut request = request(Value::from(vec![large; 100]).to_string());
+    request["headers"]["idempotency-key"] = json!("k-1");
+    let (status, body) = send(&context, &request).await;
+    assert_eq!(status, 207);
+    let results = body["results"].as_array().unwrap();
+    assert_eq!(results.len(), 100);
+    let there = message_ids(&context);
+    assert_eq!(body["accepted"], there.len());
+    assert!(!there.is_empty() && there.len() < 100);
+    for (index, result) in results.iter().enumerate() {
+        let id = format!("k-1:{index}");
+        assert_eq!((&result["index"], &result["messageId"]), (&json!(index), &json!(id)));
+        let expected = if there.contains(&Some(id)) { 202 } else { 429 };
+        assert_eq!(result["status"], expected, "{result}");
+        assert_eq!(result["error"].is_string(), expected == 429);
+    }
+
+    assert_eq!(send(&context, &request).await, (202, json!({"accepted": 100})));
+    assert_eq!(message_ids(&context).len(), 100, "what was put twice has the same ids");
+}
+
+#[tokio::test]
+async fn a_stream_that_takes_nothing_is_told_by_what_the_client_should_do() {
+    for (fault, status, waits) in [
+        (Fault::ThrottleHalf, 429, true),
+        (Fault::Unavailable, 503, true),
+        (Fault::AnswerLost, 503, true),
+        (Fault::Denied, 500, false),
+    ] {
+        let context = impatient();
+        context.messages.port().inject([fault]);
+        let response = respond(&context, &request(item(1).to_string()), "i").await;
+        assert_eq!(response.status_code, status, "{fault:?}");
+        assert_eq!(response.headers.contains_key("retry-after"), waits, "{fault:?}");
+        assert!(event(&response.body)["error"].is_string());
+    }
+}
+
+/// A stream that never answers.
+struct Hanging;
+
+impl PutRecords for Hanging {
+    async fn put_records(&self, _: &[stream::Entry]) -> Result<Vec<stream::Outcome>, myaku::errors::RemoteError> {
+        std::future::pending().await
+    }
+
+    async fn open_shards(&self) -> Result<Vec<stream::HashKeyRange>, myaku::errors::RemoteError> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_hangs_is_left_before_the_api_gives_up() {
+    let Fixture { registry, commands, claims, clock, .. } = fixture();
+    let context = Context { messages: Producer::new(Hanging, Limits::default()), registry, commands, claims, clock };
+    let request: Request = serde_json::from_value(request(item(1).to_string())).unwrap();
+    let answered = handle(&context, &request, Invocation { id: "i", deadline_ms: NOW_MS + 29_000 });
+    let response = tokio::time::timeout(Duration::from_secs(29), answered).await.expect("an answer in time");
+    assert_eq!(response.status_code, 503);
+}
+
+#[tokio::test]
+async fn a_device_speaks_for_itself_and_for_nobody_else() {
+    let sample = event(include_str!("../../../events/http-device.json"));
+    for (item, status, field) in [
+        (json!({"kind": "vital", "payload": 1}), 202, None),
+        (json!({"deviceId": "bed-17", "facility": "home-3", "kind": "vital", "payload": 1}), 202, None),
+        (json!({"deviceId": "bed-18", "kind": "vital", "payload": 1}), 403, Some("deviceId")),
+        (json!({"facility": "home-4", "kind": "vital", "payload": 1}), 403, Some("facility")),
+    ] {
+        let context = fixture();
+        let mut request = sample.clone();
+        request["body"] = json!(item.to_string());
+        let (found, body) = send(&context, &request).await;
+        assert_eq!((found, body["problems"][0]["field"].as_str()), (status, field), "{item}");
+        assert!(put(&context).iter().all(|message| message.device_id == "bed-17" && message.facility == "home-3"));
+        assert_eq!(put(&context).is_empty(), status != 202, "{item}");
+    }
+}
+
+#[tokio::test]
+async fn an_app_speaks_for_the_devices_of_its_facilities_wherever_it_says_that_they_stand() {
+    let send_as = async |facilities: &str, item: Value| {
+        let context = fixture();
+        let mut request = request(item.to_string());
+        request["requestContext"]["authorizer"]["jwt"]["claims"] = json!({"facilities": facilities});
+        let (status, body) = send(&context, &request).await;
+        assert_eq!(put(&context).is_empty(), status != 202);
+        (status, body["problems"][0]["field"].as_str().map(str::to_owned))
+    };
+    let item = |device: &str, facility: Option<&str>| json!({"deviceId": device, "facility": facility, "kind": "vital", "payload": 1});
+    let field = |name: &str| Some(name.to_owned());
+    assert_eq!(send_as("home-3", item("bed-17", None)).await, (202, None), "there is just one it can be");
+    assert_eq!(send_as("[home-3 home-4]", item("bed-17", None)).await, (400, field("facility")));
+    assert_eq!(send_as("home-3", item("bed-17", Some("home-9"))).await, (403, field("facility")));
+    assert_eq!(
+        send_as("home-3", item("bed-99", Some("home-3"))).await,
+        (403, field("deviceId")),
+        "it stands elsewhere"
+    );
+    assert_eq!(send_as("home-3", item("bed-new", Some("home-3"))).await, (202, None), "it is not registered yet");
+    assert_eq!(send_as("*", item("bed-17", Some("home-3"))).await, (403, field("facility")));
+    assert_eq!(send_as("home-3", json!({"kind": "vital", "payload": 1})).await, (400, field("deviceId")));
+}
+
+#[tokio::test]
+async fn who_is_nobody_in_particular_sends_nothing() {
+    for (authorizer, status) in [
+        (Value::Null, 401),
+        (json!({"iam": null}), 401),
+        (json!({"jwt": {"claims": {"sub": "x"}}}), 403),
+        (json!({"jwt": {"claims": {"device_id": "bed-17"}}}), 403),
+    ] {
+        let context = fixture();
+        let mut request = request(item(1).to_string());
+        request["requestContext"]["authorizer"] = authorizer;
+        assert_eq!(send(&context, &request).await.0, status);
+        assert_eq!(context.messages.port().calls(), 0);
+    }
+}
+
+#[tokio::test]
+async fn while_the_register_is_down_nobody_gets_in_who_might_not_belong() {
+    let context = fixture();
+    context.registry.store().fail(Remedy::Retry);
+    let response = respond(&context, &request(item(1).to_string()), "i").await;
+    assert_eq!((response.status_code, response.headers["retry-after"].as_str()), (503, "2"));
+    assert_eq!(context.messages.port().calls(), 0);
+    // A device's own token says all that is to be known.
+    assert_eq!(send(&context, &event(include_str!("../../../events/http-device.json"))).await.0, 202);
+}
+
+#[tokio::test]
+async fn a_device_is_shown_what_waits_until_it_acknowledges_it() {
+    let context = fixture();
+    context.clock.set(1_795_218_900_000);
+    let commands = context.commands.as_ref().unwrap();
+    commands.put(&command("bed-17", "c-1")).await.unwrap();
+    let request = event(include_str!("../../../events/http-device.json"));
+    for _ in 0..2 {
+        assert_eq!(send(&context, &request).await.1["pendingCommand"]["id"], "c-1");
+    }
+    let mut acknowledging = request.clone();
+    acknowledging["headers"]["acknowledge-command"] = json!("another");
+    assert_eq!(send(&context, &acknowledging).await.1["pendingCommand"]["id"], "c-1");
+    acknowledging["headers"]["acknowledge-command"] = json!("c-1");
+    assert_eq!(send(&context, &acknowledging).await, (202, json!({"accepted": 1})));
+    assert_eq!(send(&context, &request).await, (202, json!({"accepted": 1})));
+
+    commands.put(&command("bed-17", "c-2")).await.unwrap();
+    context.clock.set(command("bed-17", "c-2").expires_ms);
+    assert_eq!(send(&context, &request).await, (202, json!({"accepted": 1})), "it is over");
+}
+
+#[tokio::test]
+async fn commands_are_shown_to_devices_alone_and_fail_no_answer() {
+    let context = fixture();
+    let commands = context.commands.as_ref().unwrap();
+    commands.put(&command("bed-17", "c-1")).await.unwrap();
+    assert_eq!(send(&context, &request(item(1).to_string())).await.1, json!({"accepted": 1}), "an app is no device");
+    commands.fail();
+    let device = event(include_str!("../../../events/http-device.json"));
+    assert_eq!(send(&context, &device).await, (202, json!({"accepted": 1})));
+    let off = Context { commands: None, ..fixture() };
+    assert_eq!(send(&off, &device).await, (202, json!({"accepted": 1})));
+}

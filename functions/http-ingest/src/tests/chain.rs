@@ -1,0 +1,130 @@
+//! From a request to a result: through the functions behind the stream, on ports in memory.
+
+use super::*;
+use myaku::batch::{Batch, StreamRecord};
+use myaku::dead_letter::{MemoryDeadLetters, Reason};
+use myaku::results::Item;
+use myaku::results::memory::MemoryResults;
+use myaku::window::state::memory::MemoryStates;
+use std::collections::BTreeMap;
+
+const DEADLINE_MS: i64 = NOW_MS + 60_000;
+/// Neither a time nor a number: what its messages are is the sender's to say.
+const BARE: &str = r#"{"id":"bare","metrics":{"heart_rate":{"window":{"last":500}}},
+    "versions":[{"name":"1","format":"json","fields":[{"metric":"heart_rate","from":"hr"}]}]}"#;
+
+fn registered() -> MemoryMasterData {
+    let store = master_data();
+    store.put_device(&Device { device_id: "bed-17".to_owned(), profile: "bare".to_owned(), facility: None });
+    store.put_document(Key::new(Kind::Profile, "bare"), BARE);
+    store
+}
+
+/// What Lambda delivers of a stream: a batch for each shard.
+fn batches(stream: &MemoryStream) -> Vec<Batch> {
+    let mut shards = BTreeMap::<String, Vec<StreamRecord>>::new();
+    for (sequence, (shard, entry)) in (100_u32..).zip(stream.records()) {
+        shards.entry(shard).or_default().push(StreamRecord {
+            sequence: sequence.to_string().parse().unwrap(),
+            partition_key: entry.partition_key,
+            arrived_ms: NOW_MS,
+            data: entry.data,
+        });
+    }
+    shards.into_iter().map(|(shard, records)| Batch { stream: "stream".to_owned(), shard, records }).collect()
+}
+
+/// How many readings the average of `bed-17` is over, and the dead letters, once all that `context` put is processed.
+async fn counted(context: &Fixture) -> (u32, Vec<Reason>) {
+    let transform = transform::Context {
+        registry: Registry::new(registered(), ManualClock::at(NOW_MS), DEFAULT_TTL),
+        readings: Producer::seeded(MemoryStream::new(2), Limits::default(), 1),
+        letters: MemoryDeadLetters::new(),
+        clock: ManualClock::at(NOW_MS),
+    };
+    for batch in batches(context.messages.port()) {
+        assert!(transform::handle(&transform, &batch, DEADLINE_MS).await.batch_item_failures.is_empty());
+    }
+    let averages = moving_average::Context {
+        windows: Registry::new(registered(), ManualClock::at(NOW_MS), DEFAULT_TTL),
+        states: MemoryStates::default(),
+        results: MemoryResults::default(),
+        letters: MemoryDeadLetters::new(),
+        clock: ManualClock::at(NOW_MS),
+        history_ttl: Duration::from_hours(24),
+    };
+    for batch in batches(transform.readings.port()) {
+        assert!(moving_average::handle(&averages, &batch, DEADLINE_MS).await.batch_item_failures.is_empty());
+    }
+    let rows = averages.results.rows();
+    let latest = rows.iter().filter(|row| row.device_id == "bed-17" && matches!(row.item, Item::Latest { .. }));
+    let letters = transform.letters.letters().iter().map(|letter| letter.reason).collect();
+    (latest.map(|row| row.average.count).sum(), letters)
+}
+
+fn bare(n: usize) -> Value {
+    json!({"deviceId": "bed-17", "facility": "home-3", "kind": "vital",
+        "payload": {"hr": 60 + n % 7, "note": "x".repeat(1_000)}})
+}
+
+#[tokio::test]
+async fn what_a_client_sends_again_after_a_lost_answer_is_in_the_lake_twice_and_in_the_average_once() {
+    let context = fixture();
+    let mut request = request(json!([bare(1), bare(1)]).to_string());
+    request["headers"]["idempotency-key"] = json!("k-1");
+    for invocation in ["first", "second"] {
+        assert_eq!(respond(&context, &request, invocation).await.status_code, 202);
+    }
+    assert_eq!((put(&context).len(), counted(&context).await.0), (4, 2));
+
+    request["headers"]["idempotency-key"] = json!("k-2");
+    respond(&context, &request, "third").await;
+    assert_eq!(counted(&context).await.0, 4, "another key is another request");
+    request["headers"].as_object_mut().unwrap().remove("idempotency-key");
+    respond(&context, &request, "fourth").await;
+    assert_eq!(counted(&context).await.0, 6, "without a key each is a message of its own");
+}
+
+#[tokio::test]
+async fn an_answer_that_kinesis_lost_is_put_again_and_counted_once() {
+    let context = fixture();
+    context.messages.port().inject([Fault::AnswerLost]);
+    assert_eq!(send(&context, &request(bare(1).to_string())).await.0, 202);
+    assert_eq!((put(&context).len(), counted(&context).await.0), (2, 1));
+}
+
+#[tokio::test]
+async fn the_items_of_a_207_that_failed_can_be_sent_alone_and_all_are_counted_once() {
+    let context = impatient();
+    context.messages.port().inject([Fault::ThrottleHalf]);
+    let items: Vec<_> = (0..100).map(bare).collect();
+    let mut all = request(Value::from(items.clone()).to_string());
+    all["headers"]["idempotency-key"] = json!("k-1");
+    let (status, body) = send(&context, &all).await;
+    assert_eq!(status, 207);
+    let failed: Vec<_> = body["results"].as_array().unwrap().iter().filter(|result| result["status"] == 429).collect();
+    let (accepted, _) = counted(&context).await;
+    assert_eq!(accepted as usize, 100 - failed.len());
+    assert!(!failed.is_empty() && accepted > 0);
+
+    let again = failed.iter().map(|result| {
+        let mut item = items[result["index"].as_u64().unwrap() as usize].clone();
+        item["messageId"] = result["messageId"].clone();
+        item
+    });
+    assert_eq!(send(&context, &request(Value::from(again.collect::<Vec<_>>()).to_string())).await.0, 202);
+    assert_eq!((put(&context).len(), counted(&context).await.0), (100, 100));
+    // A client that is less careful sends the whole again.
+    assert_eq!(send(&context, &all).await.0, 202);
+    assert_eq!((put(&context).len(), counted(&context).await.0), (200, 100));
+}
+
+#[tokio::test]
+async fn a_clock_in_the_year_2099_is_accepted_and_becomes_a_dead_letter_with_a_reason() {
+    let context = fixture();
+    let item =
+        |ts: i64| json!({"deviceId": "bed-18", "facility": "home-3", "kind": "vital", "payload": {"ts": ts, "hr": 61}});
+    let body = json!([item(4_070_908_800_000), item(NOW_MS - 1_000)]).to_string();
+    assert_eq!(send(&context, &request(body)).await.0, 202);
+    assert_eq!(counted(&context).await.1, [Reason::TimeBeyondBelief]);
+}

@@ -1,0 +1,162 @@
+//! Requests that are not what they must be: each has a clear answer, and nothing of it is on the stream.
+
+use super::*;
+
+/// The answer to a request of which nothing may be on the stream.
+async fn refused(request: &Value) -> (u16, Value) {
+    let context = fixture();
+    let answer = send(&context, request).await;
+    assert_eq!(context.messages.port().calls(), 0, "{answer:?}");
+    answer
+}
+
+fn with_header(name: &str, value: &str) -> Value {
+    let mut request = request(item(1).to_string());
+    request["headers"][name] = json!(value);
+    request
+}
+
+fn gzip(body: &[u8]) -> Value {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(body).unwrap();
+    let mut request = request(STANDARD.encode(encoder.finish().unwrap()));
+    request["isBase64Encoded"] = json!(true);
+    request["headers"]["content-encoding"] = json!("gzip");
+    request
+}
+
+#[tokio::test]
+async fn items_that_are_none_are_told_by_place_and_field() {
+    let (status, body) = refused(&event(include_str!("../../../../events/http-bad-items.json"))).await;
+    assert_eq!((status, body["error"].as_str()), (400, Some("8 of the items cannot be accepted, and so none is")));
+    let told = body["problems"].as_array().unwrap().iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
+    insta::assert_snapshot!(told, @r#"
+    {"field":"deviceId","index":1,"problem":"it has a control character or one of `/`, `+` and `#`, which no level of a topic has"}
+    {"field":"facility","index":3,"problem":"it has a control character or one of `/`, `+` and `#`, which no level of a topic has"}
+    {"field":"payload","index":4,"problem":"it is missing"}
+    {"field":"payloadBase64","index":5,"problem":"it is no base64"}
+    {"field":"messageID","index":6,"problem":"unknown field `messageID`, expected one of `deviceId`, `facility`, `kind`, `messageId`, `payload`, `payloadBase64`, `sequence` at line 1 column 47"}
+    {"field":"deviceId","index":7,"problem":"it is no text"}
+    {"index":8,"problem":"it is no JSON object"}
+    {"field":"messageId","index":11,"problem":"item 10 has the same"}
+    "#);
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_what_its_type_says_is_told() {
+    for (body, words) in [
+        ("", "the body: it is empty"),
+        (" ", "the body: it is empty"),
+        ("[]", "the body: it is empty"),
+        ("hello", "the body: it is no JSON object and no JSON array"),
+        ("{\"kind\":", "the body: it is no JSON: EOF while parsing a value"),
+        ("[{}", "the body: it is no JSON: EOF while parsing a list"),
+    ] {
+        let (status, answer) = refused(&request(body)).await;
+        assert_eq!(status, 400, "{body}");
+        assert!(answer["error"].as_str().unwrap().starts_with(words), "{answer}");
+    }
+    let mut lines = request("[\n{}\n]");
+    lines["headers"]["content-type"] = json!("application/x-ndjson");
+    let (status, answer) = refused(&lines).await;
+    assert_eq!((status, answer["problems"].as_array().unwrap().len()), (400, 3));
+}
+
+#[tokio::test]
+async fn invalid_utf_8_and_invalid_base64_are_told() {
+    let mut request = request(STANDARD.encode(b"{\"kind\":\"\xff\"}"));
+    request["isBase64Encoded"] = json!(true);
+    assert_eq!(refused(&request).await, (400, json!({"error": "the body: byte 9 is no UTF-8"})));
+    request["body"] = json!("?");
+    assert_eq!(refused(&request).await, (400, json!({"error": "the body is said to be base64, and is not"})));
+}
+
+#[tokio::test]
+async fn a_body_in_base64_is_the_same_as_one_in_text() {
+    let context = fixture();
+    let mut request = request(STANDARD.encode(item(1).to_string()));
+    request["isBase64Encoded"] = json!(true);
+    assert_eq!(send(&context, &request).await.0, 202);
+    assert_eq!(put(&context)[0].payload, item(1)["payload"].to_string().into_bytes());
+}
+
+#[tokio::test]
+async fn types_and_encodings_that_are_not_known_are_told() {
+    for (name, value) in [
+        ("content-type", "text/plain"),
+        ("content-type", ""),
+        ("content-type", "application/json; charset=latin1"),
+        ("content-type", "application/cbor"),
+        ("content-encoding", "br"),
+        ("content-encoding", "gzip, gzip"),
+    ] {
+        assert_eq!(refused(&with_header(name, value)).await.0, 415, "{name}: {value}");
+    }
+    for (name, value) in [
+        ("content-type", "application/json"),
+        ("content-type", "Application/JSON; charset=\"UTF-8\""),
+        ("content-encoding", "identity"),
+    ] {
+        assert_eq!(send(&fixture(), &with_header(name, value)).await.0, 202, "{name}: {value}");
+    }
+}
+
+#[tokio::test]
+async fn gzip_that_is_none_or_a_bomb_is_told() {
+    let mut plain = gzip(b"");
+    plain["body"] = json!(STANDARD.encode(item(1).to_string()));
+    assert_eq!(refused(&plain).await, (400, json!({"error": "the body: it is no gzip, or not all of it"})));
+    let bomb = gzip(&vec![b' '; 9_000_000]);
+    assert!(bomb["body"].as_str().unwrap().len() < 20_000);
+    assert_eq!(refused(&bomb).await, (413, json!({"error": "the body: it has more than 8388608 bytes, inflated"})));
+    assert_eq!(send(&fixture(), &gzip(item(1).to_string().as_bytes())).await.0, 202);
+}
+
+#[tokio::test]
+async fn gzip_that_was_taken_for_text_is_told_and_what_was_inflated_on_the_way_is_taken() {
+    let mut text = gzip(item(1).to_string().as_bytes());
+    let bytes = STANDARD.decode(text["body"].as_str().unwrap()).unwrap();
+    text["isBase64Encoded"] = json!(false);
+    text["body"] = json!(String::from_utf8_lossy(&bytes));
+    let (status, answer) = refused(&text).await;
+    assert_eq!(status, 400);
+    assert!(answer["error"].as_str().unwrap().contains("application/x-ndjson"), "{answer}");
+    text["body"] = json!(item(1).to_string());
+    assert_eq!(send(&fixture(), &text).await.0, 202);
+}
+
+#[tokio::test]
+async fn too_many_items_and_too_large_ones_are_told() {
+    let many = |count: usize| request(Value::from(vec![item(1); count]).to_string());
+    assert_eq!(send(&fixture(), &many(1_000)).await, (202, json!({"accepted": 1_000})));
+    for count in [1_001, 10_000] {
+        assert_eq!(refused(&many(count)).await, (413, json!({"error": "the body: it has more than 1000 items"})));
+    }
+    let mut large = item(2);
+    large["payload"] = json!("x".repeat(1_100_000));
+    let (status, answer) = refused(&request(json!([item(1), large]).to_string())).await;
+    assert_eq!((status, &answer["problems"][0]["index"]), (413, &json!(1)));
+    assert_eq!(answer["problems"][0]["problem"], "it has 1100002 bytes, and may have 524288");
+    large["payload"] = json!("x".repeat(500_000));
+    assert_eq!(send(&fixture(), &request(large.to_string())).await.0, 202);
+}
+
+#[tokio::test]
+async fn an_idempotency_key_that_cannot_be_one_is_told() {
+    assert_eq!(refused(&with_header("idempotency-key", " ")).await.0, 400);
+    assert_eq!(refused(&with_header("idempotency-key", "a\u{7}b")).await.0, 400);
+    let (status, answer) = refused(&with_header("idempotency-key", &"k".repeat(249))).await;
+    assert_eq!(status, 400);
+    assert_eq!(answer["error"], "Idempotency-Key: it has 249 bytes, and may have 248");
+    let context = fixture();
+    assert_eq!(send(&context, &with_header("idempotency-key", &"k".repeat(248))).await.0, 202);
+    assert!(put(&context)[0].message_id.as_ref().is_some_and(|id| id.len() <= 256));
+}
+
+#[tokio::test]
+async fn a_request_with_little_in_it_is_answered_too() {
+    for request in [json!({}), json!({"requestContext": {"http": {"method": "POST"}}, "rawPath": "/v1/messages"})] {
+        let status = send(&fixture(), &request).await.0;
+        assert!([401, 404].contains(&status), "{status}");
+    }
+}

@@ -1,0 +1,170 @@
+//! Sizes a stream: woken by its alarms and by a schedule, it looks at the stream as it is and does the next thing.
+//!
+//! Promise 6: the stream grows before it throttles, and shrinks only when that is safe. What woke it decides nothing: a
+//! notification is a reason to look, whatever it says, and the schedule looks every minute, so that none is needed.
+
+mod config;
+
+pub use config::{Config, ConfigError};
+
+use myaku::alarms::{Notification, Sender, ShardAlarms, notifications};
+use myaku::aws;
+use myaku::clock::{Now, ScaledClock};
+use myaku::errors::{RemoteError, chain};
+use myaku::reshard::alarms::CloudWatchAlarms;
+use myaku::reshard::control::KinesisControl;
+use myaku::reshard::ledger::DynamoDbLedger;
+use myaku::reshard::metrics::CloudWatchMetrics;
+use myaku::reshard::{AlarmStore, Autoscaler, Ledger, Metrics, Outcome, Readers, Report, StreamControl};
+use myaku::telemetry::{Metric, count, observe};
+use serde::Serialize;
+use serde_json::Value;
+use std::time::Duration;
+
+/// How long an invocation may act: longer than the function's time-out, so that nobody acts beside one that lives.
+const LEASE: Duration = Duration::from_secs(90);
+
+/// What the function works with, made once.
+#[derive(Debug)]
+pub struct Context<C, M, A, L, N> {
+    /// What looks and acts.
+    pub autoscaler: Autoscaler<C, M, A, L>,
+    /// The clock of cool-downs, quotas and metrics.
+    pub clock: N,
+}
+
+/// The context of the deployed function.
+pub type Deployed = Context<KinesisControl, CloudWatchMetrics, CloudWatchAlarms, DynamoDbLedger, ScaledClock>;
+
+/// Connects to what `config` names. Nothing is asked yet.
+pub async fn connect(config: &Config) -> Deployed {
+    let sdk = aws::config().await;
+    let autoscaler = Autoscaler {
+        control: KinesisControl::new(&sdk, &config.stream),
+        metrics: CloudWatchMetrics::new(&sdk),
+        alarms: CloudWatchAlarms::new(&sdk),
+        ledger: DynamoDbLedger::new(&sdk, &config.ledger_table),
+        policy: config.policy.clone(),
+        readers: Readers { functions: config.readers.clone() },
+        alarms_of: Some(ShardAlarms {
+            stream: config.stream.clone(),
+            prefix: config.alarm_prefix.clone(),
+            actions: vec![config.alarm_topic.clone()],
+        }),
+        lease: LEASE,
+    };
+    Context { autoscaler, clock: config.clock }
+}
+
+/// One invocation of the function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invocation {
+    /// Its id, which no other has.
+    pub id: String,
+    /// The account that the function runs in.
+    pub account: Option<String>,
+}
+
+impl Invocation {
+    /// The invocation `id` of the function of this ARN.
+    pub fn of(id: &str, function_arn: &str) -> Self {
+        let account = function_arn.split(':').nth(4).filter(|account| !account.is_empty());
+        Self { id: id.to_owned(), account: account.map(str::to_owned) }
+    }
+}
+
+/// What the function answers: for whoever invokes it by hand, and for the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// It looked.
+    Looked(Report),
+    /// The event was none to look for.
+    Ignored {
+        /// Why, for each notification in it.
+        ignored: Vec<String>,
+    },
+}
+
+/// Looks at the stream if the event is a reason to: a schedule, an alarm of the stream through the topic or straight, or
+/// an empty event by hand.
+pub async fn handle<C, M, A, L, N>(
+    context: &Context<C, M, A, L, N>,
+    invocation: &Invocation,
+    event: &Value,
+) -> Result<Answer, RemoteError>
+where
+    C: StreamControl,
+    M: Metrics,
+    A: AlarmStore,
+    L: Ledger,
+    N: Now,
+{
+    let autoscaler = &context.autoscaler;
+    let stream = autoscaler.control.name();
+    let topic = autoscaler.alarms_of.as_ref().and_then(|alarms| alarms.actions.first());
+    if let Some(ignored) = ignored(event, invocation, stream, topic) {
+        count(Metric::IgnoredNotifications, ignored.len());
+        for why in &ignored {
+            tracing::warn!(stream, why, "a notification is ignored");
+        }
+        return Ok(Answer::Ignored { ignored });
+    }
+    let ticked = autoscaler.tick(&invocation.id, &context.clock).await;
+    let report = ticked.inspect_err(|error| {
+        tracing::error!(stream, error = chain(error), "the stream could not be looked at; the next minute tries again");
+    })?;
+    tell(stream, &report, autoscaler.policy.max_shards);
+    Ok(Answer::Looked(report))
+}
+
+/// Why nothing in the event is a reason to look; none if something is.
+fn ignored(event: &Value, invocation: &Invocation, of: &str, topic: Option<&String>) -> Option<Vec<String>> {
+    if is_call(event) {
+        return None;
+    }
+    let sender = Sender { topic: topic.cloned(), account: invocation.account.clone() };
+    let mut reasons = Vec::new();
+    for told in notifications(event, &sender) {
+        match told {
+            Ok(Notification { alarm, stream: Some(stream), .. }) if stream != of => {
+                reasons.push(format!("the alarm {alarm} is about {stream}"));
+            }
+            Ok(told) => {
+                let Notification { alarm, state, reason, .. } = told;
+                tracing::info!(alarm, ?state, reason, "an alarm tells");
+                return None;
+            }
+            Err(error) => reasons.push(chain(&error)),
+        }
+    }
+    // An event that brings none is a reason no less than one that brings a foreign one.
+    Some(reasons)
+}
+
+/// Whether the event is a schedule's, or a person's: nothing, or nothing but a source that is one.
+fn is_call(event: &Value) -> bool {
+    let is_empty = event.is_null() || event.as_object().is_some_and(serde_json::Map::is_empty);
+    is_empty || event["source"] == "aws.events" || event["detail-type"] == "Scheduled Event"
+}
+
+fn tell(stream: &str, report: &Report, max_shards: u32) {
+    let Report { outcome, reason, open, wanted, begun, alarms_changed } = report;
+    if *outcome == Outcome::Nothing && *alarms_changed == 0 {
+        tracing::debug!(stream, reason, "nothing to do");
+    } else {
+        tracing::info!(stream, ?outcome, reason, open, wanted, ?begun, alarms_changed, "looked");
+    }
+    count(Metric::ReshardSteps, usize::from(begun.is_some()));
+    count(Metric::AlarmsChanged, *alarms_changed);
+    if let Some(open) = open {
+        observe(Metric::ShardsOpen, [f64::from(*open)]);
+    }
+    if let Some(wanted) = wanted {
+        observe(Metric::ShardsWanted, [f64::from(*wanted)]);
+        observe(Metric::ShardsOverMaximum, [f64::from(wanted.saturating_sub(max_shards))]);
+    }
+}
+
+#[cfg(test)]
+mod tests;

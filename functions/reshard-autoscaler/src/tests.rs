@@ -1,0 +1,114 @@
+//! What wakes the function, and what doesn't, over a stream in memory.
+
+use super::*;
+use myaku::clock::ManualClock;
+use myaku::reshard::alarms::MemoryAlarms;
+use myaku::reshard::control::MemoryControl;
+use myaku::reshard::ledger::MemoryLedger;
+use myaku::reshard::metrics::MemoryMetrics;
+use myaku::shards::Policy;
+use serde_json::json;
+
+type Memory = Context<MemoryControl, MemoryMetrics, MemoryAlarms, MemoryLedger, ManualClock>;
+
+const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:reshard";
+const FUNCTION: &str = "arn:aws:lambda:us-east-1:000000000000:function:reshard-autoscaler";
+const EVENTS: [(&str, &str); 5] = [
+    ("reshard-alarm.json", include_str!("../../../events/reshard-alarm.json")),
+    ("reshard-alarm-math.json", include_str!("../../../events/reshard-alarm-math.json")),
+    ("reshard-alarm-composite.json", include_str!("../../../events/reshard-alarm-composite.json")),
+    ("reshard-alarm-direct.json", include_str!("../../../events/reshard-alarm-direct.json")),
+    ("reshard-schedule.json", include_str!("../../../events/reshard-schedule.json")),
+];
+
+fn context() -> Memory {
+    let autoscaler = Autoscaler {
+        control: MemoryControl::new("ingest", 2),
+        metrics: MemoryMetrics::default(),
+        alarms: MemoryAlarms::default(),
+        ledger: MemoryLedger::default(),
+        policy: Policy { min_shards: 4, ..Policy::default() },
+        readers: Readers::default(),
+        alarms_of: Some(ShardAlarms {
+            stream: "ingest".to_owned(),
+            prefix: "myaku-ingest".to_owned(),
+            actions: vec![TOPIC.to_owned()],
+        }),
+        lease: LEASE,
+    };
+    Context { autoscaler, clock: ManualClock::at(1_795_218_900_000) }
+}
+
+async fn answer(context: &Memory, event: &Value) -> Answer {
+    handle(context, &Invocation::of("one", FUNCTION), event).await.unwrap()
+}
+
+fn event(name: &str) -> Value {
+    let (_, text) = EVENTS.iter().find(|(known, _)| *known == name).unwrap();
+    serde_json::from_str(text).unwrap()
+}
+
+#[tokio::test]
+async fn every_kind_of_alarm_a_schedule_and_an_empty_event_make_it_look() {
+    let named = EVENTS.iter().map(|(_, text)| serde_json::from_str(text).unwrap());
+    for event in named.chain([json!({}), Value::Null]) {
+        let context = context();
+        let Answer::Looked(report) = answer(&context, &event).await else { panic!("{event}") };
+        assert_eq!((report.outcome, context.autoscaler.control.steps().len()), (Outcome::Begun, 1), "{event}");
+    }
+}
+
+#[tokio::test]
+async fn another_stream_another_account_another_topic_and_nonsense_are_ignored_with_a_reason() {
+    let sns = event("reshard-alarm.json");
+    let changed = |from: &str, to: &str| -> Value { serde_json::from_str(&sns.to_string().replace(from, to)).unwrap() };
+    let cases = [
+        (
+            changed(r#"\"value\":\"ingest\""#, r#"\"value\":\"other\""#),
+            "the alarm myaku-ingest-throttled is about other",
+        ),
+        (changed("AWSAccountId\\\":\\\"000000000000", "AWSAccountId\\\":\\\"111111111111"), "account 111111111111"),
+        (changed(":reshard\"", ":elsewhere\""), "which is not the one that alarms are told through"),
+        (json!({ "Records": [{ "Sns": { "TopicArn": TOPIC, "Message": "no JSON" } }] }), "the message is no JSON"),
+        (json!({ "hello": "world" }), "no notification of an alarm"),
+    ];
+    for (event, why) in cases {
+        let context = context();
+        let Answer::Ignored { ignored } = answer(&context, &event).await else { panic!("{event}") };
+        assert!(ignored[0].contains(why), "{ignored:?} does not say {why}");
+        assert!(context.autoscaler.control.steps().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_notification_that_comes_twice_or_late_is_a_second_look_and_no_second_step() {
+    let context = context();
+    let event = event("reshard-alarm.json");
+    context.autoscaler.control.looks(9);
+    for n in 0..3 {
+        let invocation = Invocation::of(&format!("invocation-{n}"), FUNCTION);
+        handle(&context, &invocation, &event).await.unwrap();
+    }
+    assert_eq!(context.autoscaler.control.steps().len(), 1);
+}
+
+#[tokio::test]
+async fn an_alarm_of_a_stream_that_was_deleted_meanwhile_is_no_failure() {
+    let context = context();
+    context.autoscaler.control.delete();
+    let Answer::Looked(report) = answer(&context, &event("reshard-alarm.json")).await else { panic!() };
+    assert_eq!(report.outcome, Outcome::Gone);
+}
+
+#[test]
+fn an_answer_reads_well() {
+    let report = Report {
+        outcome: Outcome::Begun,
+        reason: "over 80 % for 5 minutes".to_owned(),
+        open: Some(2),
+        wanted: Some(4),
+        begun: Some(myaku::shards::Step::UpdateShardCount { target: 4 }),
+        alarms_changed: 1,
+    };
+    insta::assert_snapshot!(serde_json::to_string(&Answer::Looked(report)).unwrap(), @r#"{"outcome":"begun","reason":"over 80 % for 5 minutes","open":2,"wanted":4,"begun":{"call":"updateShardCount","target":4},"alarmsChanged":1}"#);
+}

@@ -1,0 +1,63 @@
+//! Throttling of a route by a token bucket: so many requests at once, and so many a second.
+
+use std::sync::{Mutex, PoisonError};
+
+/// How many requests a route takes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Requests a second, in the long run.
+    pub rate: f64,
+    /// Requests at once.
+    pub burst: f64,
+}
+
+/// A bucket that fills at the rate up to the burst, and that each request takes one from.
+#[derive(Debug)]
+pub(super) struct Bucket {
+    limits: Limits,
+    state: Mutex<State>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct State {
+    tokens: f64,
+    at_ms: i64,
+}
+
+impl Bucket {
+    /// A full bucket.
+    pub(super) fn new(limits: Limits, now_ms: i64) -> Self {
+        Self { limits, state: Mutex::new(State { tokens: limits.burst, at_ms: now_ms }) }
+    }
+
+    /// Takes one, if one is there.
+    pub(super) fn take(&self, now_ms: i64) -> bool {
+        // Nothing in here stops half way.
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let passed_s = (now_ms - state.at_ms).max(0) as f64 / 1_000.0;
+        state.tokens = self.limits.burst.min(state.tokens + passed_s * self.limits.rate);
+        state.at_ms = state.at_ms.max(now_ms);
+        let is_there = state.tokens >= 1.0;
+        if is_there {
+            state.tokens -= 1.0;
+        }
+        is_there
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_passes_and_then_the_rate() {
+        let bucket = Bucket::new(Limits { rate: 2.0, burst: 3.0 }, 1_000);
+        let taken = |now_ms, tries| (0..tries).filter(|_| bucket.take(now_ms)).count();
+        assert_eq!(taken(1_000, 5), 3);
+        assert_eq!(taken(1_400, 5), 0);
+        assert_eq!(taken(1_500, 5), 1);
+        // It never holds more than the burst, and a clock that goes back fills nothing.
+        assert_eq!(taken(100_000, 5), 3);
+        assert_eq!(taken(1_000, 5), 0);
+    }
+}

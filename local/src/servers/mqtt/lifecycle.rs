@@ -1,0 +1,223 @@
+//! What AWS IoT tells of its clients: who connected and who is gone, on `$aws/events/presence/…`.
+//!
+//! As on AWS, subscribers and rules get these events like messages, and a connect and its disconnect share a version
+//! number. Two things differ: a subscription whose filter begins with a wildcard sees them too, and nobody logs in here,
+//! so that the principal is always the same.
+//! <https://docs.aws.amazon.com/iot/latest/developerguide/life-cycle-events.html>
+
+use super::Published;
+use super::protocol::Tap;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+/// What such topics begin with. No client may publish there.
+pub(super) const TOPICS: &str = "$aws/events/";
+/// Who "published" such an event, as `clientid()` says it in a rule.
+const NOBODY: &str = "n/a";
+/// Who is behind every connection.
+const PRINCIPAL: &str = "local";
+/// "If a client is not connected for approximately one hour, the version number is reset to 0."
+const FORGOTTEN_MS: i64 = 3_600_000;
+
+/// Why a client is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// It said so, by a DISCONNECT packet.
+    ClientInitiated,
+    /// It did what the protocol, or AWS IoT, does not allow.
+    ClientError,
+    /// The connection broke.
+    ConnectionLost,
+    /// Another client connected under its id.
+    DuplicateClientId,
+    /// It said nothing for one and a half times its keep-alive time.
+    KeepAliveTimeout,
+}
+
+impl Reason {
+    fn name(self) -> &'static str {
+        match self {
+            Self::ClientInitiated => "CLIENT_INITIATED_DISCONNECT",
+            Self::ClientError => "CLIENT_ERROR",
+            Self::ConnectionLost => "CONNECTION_LOST",
+            Self::DuplicateClientId => "DUPLICATE_CLIENTID",
+            Self::KeepAliveTimeout => "MQTT_KEEP_ALIVE_TIMEOUT",
+        }
+    }
+}
+
+/// The clients that are, or were, connected.
+#[derive(Debug, Default)]
+pub(super) struct Clients(HashMap<Arc<str>, Client>);
+
+#[derive(Debug)]
+struct Client {
+    version: u64,
+    /// Its connection, while it has one.
+    session: Option<Uuid>,
+    /// When it was last seen to connect or disconnect, in milliseconds since the epoch.
+    changed_ms: i64,
+}
+
+impl Clients {
+    /// Notes a connection. What is to be told: that an older one under the same id is gone, and that this one is there.
+    pub(super) fn connected(&mut self, client_id: &Arc<str>, session: Uuid, now_ms: i64) -> Vec<Published> {
+        let replaced = self.0.get(client_id).and_then(|client| client.session);
+        let mut events: Vec<_> = replaced
+            .and_then(|old| self.disconnected(client_id, old, Reason::DuplicateClientId, now_ms))
+            .into_iter()
+            .collect();
+        let version = match self.0.get(client_id) {
+            Some(known) if now_ms - known.changed_ms < FORGOTTEN_MS => known.version + 1,
+            _ => 0,
+        };
+        self.0.insert(Arc::clone(client_id), Client { version, session: Some(session), changed_ms: now_ms });
+        let details = json!({ "ipAddress": "127.0.0.1" });
+        events.extend(event(client_id, "connected", session, version, details, now_ms));
+        events
+    }
+
+    /// Notes the end of a connection. None if it was replaced by another one, which was told already.
+    pub(super) fn disconnected(
+        &mut self,
+        client_id: &Arc<str>,
+        session: Uuid,
+        reason: Reason,
+        now_ms: i64,
+    ) -> Option<Published> {
+        let client = self.0.get_mut(client_id).filter(|client| client.session == Some(session))?;
+        client.session = None;
+        client.changed_ms = now_ms;
+        let details = json!({
+            "clientInitiatedDisconnect": reason == Reason::ClientInitiated,
+            "disconnectReason": reason.name(),
+        });
+        event(client_id, "disconnected", session, client.version, details, now_ms)
+    }
+}
+
+/// An event with the fields that both kinds have, and the `details` of its own.
+/// "Client IDs that contain # or + do not receive lifecycle events."
+fn event(client_id: &str, kind: &str, session: Uuid, version: u64, details: Value, now_ms: i64) -> Option<Published> {
+    if client_id.contains(['#', '+']) {
+        return None;
+    }
+    let mut payload = json!({
+        "clientId": client_id,
+        "timestamp": now_ms,
+        "eventType": kind,
+        "sessionIdentifier": session.simple().to_string(),
+        "principalIdentifier": PRINCIPAL,
+        "versionNumber": version,
+    });
+    if let (Value::Object(payload), Value::Object(details)) = (&mut payload, details) {
+        payload.extend(details);
+    }
+    Some(Published {
+        client_id: NOBODY.into(),
+        topic: format!("{TOPICS}presence/{kind}/{client_id}"),
+        payload: payload.to_string().into(),
+        received_at_ms: now_ms,
+    })
+}
+
+/// The clients of a broker, and who is told of them.
+#[derive(Clone)]
+pub(super) struct Lifecycle(Arc<Inner>);
+
+struct Inner {
+    clients: Mutex<Clients>,
+    tap: Tap,
+    /// To the broker's own subscribers; none once it stops, which is not told.
+    subscribers: Mutex<Option<mpsc::UnboundedSender<Published>>>,
+}
+
+impl Lifecycle {
+    /// Tells the `tap`, and whoever hands on to subscribers what the receiver gets.
+    pub(super) fn new(tap: Tap) -> (Self, mpsc::UnboundedReceiver<Published>) {
+        let (subscribers, events) = mpsc::unbounded_channel();
+        let subscribers = Mutex::new(Some(subscribers));
+        (Self(Arc::new(Inner { clients: Mutex::default(), tap, subscribers })), events)
+    }
+
+    /// Notes a change, and tells it.
+    pub(super) fn change<E: IntoIterator<Item = Published>>(&self, note: impl FnOnce(&mut Clients) -> E) {
+        // Told under the lock, so that a client's events are in order. No critical section stops half way.
+        let mut clients = self.0.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let subscribers = self.0.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
+        let events = note(&mut clients);
+        let Some(subscribers) = &*subscribers else { return };
+        for event in events {
+            self.0.tap.send(|| event.clone());
+            // The broker ends, and nobody is left to be told.
+            let _ = subscribers.send(event);
+        }
+    }
+
+    /// Nothing more is told: the connections end because the broker does.
+    pub(super) fn stop(&self) {
+        self.0.subscribers.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW_MS: i64 = 1_573_002_230_757;
+
+    fn payload(event: &Published) -> Value {
+        serde_json::from_slice(&event.payload).unwrap()
+    }
+
+    /// The fields of the documentation's examples.
+    #[test]
+    fn events_have_the_documented_fields() {
+        let (id, session) = ("186b5".into(), Uuid::nil());
+        let mut clients = Clients::default();
+        let connected = clients.connected(&id, session, NOW_MS).remove(0);
+        assert_eq!(connected.topic, "$aws/events/presence/connected/186b5");
+        insta::assert_snapshot!(String::from_utf8_lossy(&connected.payload), @r#"{"clientId":"186b5","eventType":"connected","ipAddress":"127.0.0.1","principalIdentifier":"local","sessionIdentifier":"00000000000000000000000000000000","timestamp":1573002230757,"versionNumber":0}"#);
+        let gone = clients.disconnected(&id, session, Reason::ClientInitiated, NOW_MS + 5).unwrap();
+        assert_eq!(gone.topic, "$aws/events/presence/disconnected/186b5");
+        insta::assert_snapshot!(String::from_utf8_lossy(&gone.payload), @r#"{"clientId":"186b5","clientInitiatedDisconnect":true,"disconnectReason":"CLIENT_INITIATED_DISCONNECT","eventType":"disconnected","principalIdentifier":"local","sessionIdentifier":"00000000000000000000000000000000","timestamp":1573002230762,"versionNumber":0}"#);
+    }
+
+    /// "The connect and disconnect messages for a client connection have the same version number."
+    #[test]
+    fn versions_grow_with_each_connection_and_begin_again_after_an_hour() {
+        let (id, session) = ("c".into(), Uuid::nil());
+        let mut clients = Clients::default();
+        let mut versions = Vec::new();
+        for at_ms in [0, 1_000, FORGOTTEN_MS + 999, 2 * FORGOTTEN_MS + 1_000] {
+            let connected = clients.connected(&id, session, at_ms).remove(0);
+            let gone = clients.disconnected(&id, session, Reason::ConnectionLost, at_ms).unwrap();
+            assert_eq!(payload(&connected)["versionNumber"], payload(&gone)["versionNumber"]);
+            versions.push(payload(&connected)["versionNumber"].as_u64().unwrap());
+        }
+        assert_eq!(versions, [0, 1, 2, 0]);
+    }
+
+    #[test]
+    fn a_client_that_takes_over_an_id_ends_the_other_one_once() {
+        let id = "c".into();
+        let (first, second) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let mut clients = Clients::default();
+        clients.connected(&id, first, 0);
+        let events = clients.connected(&id, second, 1);
+        assert_eq!(payload(&events[0])["disconnectReason"], "DUPLICATE_CLIENTID");
+        assert_eq!(payload(&events[0])["sessionIdentifier"], first.simple().to_string());
+        assert_eq!(payload(&events[1])["sessionIdentifier"], second.simple().to_string());
+        assert_eq!(clients.disconnected(&id, first, Reason::ConnectionLost, 2), None);
+        assert!(clients.disconnected(&id, second, Reason::ConnectionLost, 3).is_some());
+    }
+
+    #[test]
+    fn ids_with_wildcards_are_not_told() {
+        let id = "a+".into();
+        assert!(Clients::default().connected(&id, Uuid::nil(), 0).is_empty());
+    }
+}

@@ -1,0 +1,201 @@
+//! The template's HTTP API: its routes are events of functions, and who may call them stands in its `DefinitionBody`.
+
+use super::events::{self, FunctionEvent};
+use crate::function::Function;
+use crate::http_api::{
+    self, AccessLog, Authorizer, Cors, Definition, HttpApi, INTEGRATION_TIMEOUT, Limits, Route, RouteKey,
+};
+use crate::servers::issuer::Issuer;
+use crate::template::{Resolved, Resource, flag, integer, only};
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What an API may say. Its name and description, tags and metrics change nothing on one machine.
+const API: [&str; 10] = [
+    "AccessLogSettings",
+    "CorsConfiguration",
+    "DefaultRouteSettings",
+    "DefinitionBody",
+    "Description",
+    "FailOnWarnings",
+    "Name",
+    "PropagateTags",
+    "RouteSettings",
+    "Tags",
+];
+/// What an operation may say, beside descriptions.
+const OPERATION: [&str; 6] = ["security", "summary", "description", "operationId", "responses", "tags"];
+const ROUTE_SETTINGS: [&str; 3] = ["ThrottlingRateLimit", "ThrottlingBurstLimit", "DetailedMetricsEnabled"];
+/// The method of an operation that takes all.
+const ANY: &str = "x-amazon-apigateway-any-method";
+
+/// Serves the API, if there is one.
+pub(super) async fn start(
+    resolved: &Resolved,
+    functions: &BTreeMap<String, Function>,
+    issuer: Option<&Issuer>,
+    port: u16,
+    directory: &Path,
+) -> Result<Option<HttpApi>> {
+    let mut apis = resolved.of_kind("AWS::Serverless::HttpApi");
+    let Some((id, api)) = apis.next() else {
+        if let Some(event) = events::of_kind(resolved, "HttpApi").next() {
+            bail!("{}: an API that is not in the template does not run here", event.place());
+        }
+        return Ok(None);
+    };
+    if let Some((other, _)) = apis.next() {
+        bail!("{other}: a second HTTP API does not run on this machine");
+    }
+    let definition = definition(resolved, id, api, functions, issuer, directory).with_context(|| id.to_owned())?;
+    Ok(Some(http_api::start(port, definition).await.with_context(|| id.to_owned())?))
+}
+
+fn definition(
+    resolved: &Resolved,
+    id: &str,
+    api: &Resource,
+    functions: &BTreeMap<String, Function>,
+    issuer: Option<&Issuer>,
+    directory: &Path,
+) -> Result<Definition> {
+    let properties = &api.properties;
+    only(properties, &API)?;
+    let security = Security::new(&properties["DefinitionBody"], issuer)?;
+    let mut routes = Vec::new();
+    for event in events::of_kind(resolved, "HttpApi") {
+        let function = functions.get(event.function).context("the function does not run")?;
+        let route = route(&event, api, function, &security).with_context(|| event.place())?;
+        routes.push(route);
+    }
+    security.check(&routes)?;
+    let access_log = match properties["AccessLogSettings"]["Format"].as_str() {
+        None => None,
+        Some(format) => Some(AccessLog::open(&directory.join("logs").join(format!("{id}-access.log")), format)?),
+    };
+    Ok(Definition { id: api.physical_id.clone(), routes, cors: cors(&properties["CorsConfiguration"])?, access_log })
+}
+
+fn route(event: &FunctionEvent<'_>, api: &Resource, function: &Function, security: &Security) -> Result<Route> {
+    event.only(&["ApiId", "Method", "Path", "PayloadFormatVersion", "TimeoutInMillis"])?;
+    ensure!(event.text("ApiId")? == api.physical_id, "its ApiId is no HTTP API of the template");
+    let version = event.properties["PayloadFormatVersion"].as_str().unwrap_or("2.0");
+    ensure!(version == "2.0", "payload format {version} does not run here, only 2.0");
+    let key = RouteKey::parse(&format!("{} {}", event.text("Method")?, event.text("Path")?))?;
+    let settings = &api.properties["RouteSettings"][key.to_string()];
+    let timeout = integer(&event.properties["TimeoutInMillis"]).map(|ms| Duration::from_millis(ms.unsigned_abs()));
+    Ok(Route {
+        limits: limits(settings, &api.properties["DefaultRouteSettings"])?,
+        authorizer: security.authorizer(event.text("Path")?, event.text("Method")?)?,
+        function: function.clone(),
+        timeout: timeout.unwrap_or(INTEGRATION_TIMEOUT).min(INTEGRATION_TIMEOUT),
+        key,
+    })
+}
+
+/// A route's limits: its own, or the API's for each of its routes.
+fn limits(own: &Value, default: &Value) -> Result<Option<Limits>> {
+    only(own, &ROUTE_SETTINGS)?;
+    only(default, &ROUTE_SETTINGS)?;
+    let number = |name: &str| [own, default].iter().find_map(|it| text(&it[name])?.parse::<f64>().ok());
+    Ok(match (number("ThrottlingRateLimit"), number("ThrottlingBurstLimit")) {
+        (Some(rate), Some(burst)) => Some(Limits { rate, burst }),
+        (None, None) => None,
+        _ => bail!("throttling needs both ThrottlingRateLimit and ThrottlingBurstLimit"),
+    })
+}
+
+fn cors(wanted: &Value) -> Result<Option<Cors>> {
+    if wanted.is_null() || wanted == false {
+        return Ok(None);
+    }
+    only(wanted, &["AllowOrigins", "AllowMethods", "AllowHeaders", "ExposeHeaders", "MaxAge", "AllowCredentials"])?;
+    ensure!(wanted.is_object(), "CorsConfiguration must say what it allows");
+    Ok(Some(Cors {
+        origins: texts(&wanted["AllowOrigins"]),
+        methods: texts(&wanted["AllowMethods"]),
+        headers: texts(&wanted["AllowHeaders"]),
+        exposed: texts(&wanted["ExposeHeaders"]),
+        max_age_seconds: integer(&wanted["MaxAge"]),
+        credentials: flag(&wanted["AllowCredentials"]),
+    }))
+}
+
+/// Who may call what, as an `OpenAPI` document says it.
+struct Security<'a> {
+    document: &'a Value,
+    issuer: Option<&'a Issuer>,
+}
+
+impl<'a> Security<'a> {
+    fn new(document: &'a Value, issuer: Option<&'a Issuer>) -> Result<Self> {
+        only(document, &["openapi", "info", "paths", "components", "security", "tags"]).context("DefinitionBody")?;
+        for (path, operations) in document["paths"].as_object().into_iter().flatten() {
+            for (method, operation) in operations.as_object().into_iter().flatten() {
+                only(operation, &OPERATION).with_context(|| format!("DefinitionBody, {method} {path}"))?;
+            }
+        }
+        Ok(Self { document, issuer })
+    }
+
+    /// Refuses operations that no function serves.
+    fn check(&self, routes: &[Route]) -> Result<()> {
+        for (path, operations) in self.document["paths"].as_object().into_iter().flatten() {
+            for method in operations.as_object().into_iter().flatten().map(|(method, _)| method) {
+                let method = if method == ANY { "any" } else { method };
+                let key = RouteKey::parse(&format!("{method} {path}"))?;
+                ensure!(routes.iter().any(|route| route.key == key), "no function serves {key}");
+            }
+        }
+        Ok(())
+    }
+
+    /// The authorizer of an operation; none if it is open.
+    fn authorizer(&self, path: &str, method: &str) -> Result<Option<Authorizer>> {
+        let method = method.to_ascii_lowercase();
+        let operation = &self.document["paths"][path][if method == "any" { ANY } else { method.as_str() }];
+        let required = [&operation["security"], &self.document["security"]].into_iter().find(|it| !it.is_null());
+        let mut schemes =
+            required.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object).flatten();
+        let Some((name, scopes)) = schemes.next() else { return Ok(None) };
+        ensure!(schemes.next().is_none(), "more than one security scheme does not run here");
+        let scheme = &self.document["components"]["securitySchemes"][name];
+        if scheme["x-amazon-apigateway-authtype"] == "awsSigv4" {
+            bail!(
+                "signatures of IAM are not checked on this machine: leave JwtIssuer and JwtAudience to the local issuer"
+            );
+        }
+        let authorizer = &scheme["x-amazon-apigateway-authorizer"];
+        ensure!(authorizer["type"] == "jwt", "the security scheme {name} does not run here, only JWT authorizers");
+        let source = authorizer["identitySource"].as_str().unwrap_or_default();
+        ensure!(source == "$request.header.Authorization", "the identity source {source:?} does not run here");
+        let wanted = &authorizer["jwtConfiguration"];
+        let named = wanted["issuer"].as_str().context("its JWT configuration names no issuer")?;
+        let issuer = self.issuer.filter(|issuer| issuer.server().endpoint() == named);
+        let issuer =
+            issuer.with_context(|| format!("the issuer {named} is not on this machine: leave JwtIssuer out"))?;
+        Ok(Some(Authorizer {
+            key: Arc::clone(issuer.key()),
+            issuer: named.to_owned(),
+            audience: texts(&wanted["audience"]),
+            scopes: texts(scopes),
+        }))
+    }
+}
+
+/// A scalar as text.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    value.as_array().into_iter().flatten().filter_map(text).collect()
+}

@@ -1,0 +1,24 @@
+"""Sets the policy that says what a deployment of the stack may change: `protect` (stack-policy.json) or `open`."""
+
+import json
+import sys
+import tomllib
+from pathlib import Path
+
+import boto3
+
+ROOT = Path(__file__).resolve().parent.parent
+EVERYTHING = {"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "Update:*", "Resource": "*"}]}
+
+
+def main():
+    if sys.argv[1:] not in (["protect"], ["open"]):
+        sys.exit("say protect or open")
+    policy = json.loads((ROOT / "stack-policy.json").read_text()) if sys.argv[1] == "protect" else EVERYTHING
+    settings = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]["global"]["parameters"]
+    cloudformation = boto3.client("cloudformation", region_name=settings["region"])
+    cloudformation.set_stack_policy(StackName=settings["stack_name"], StackPolicyBody=json.dumps(policy))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+//! Items in CBOR, one behind the other (RFC 8742). A payload is the bytes of a byte string, or the item as it was
+//! encoded, so that the lake has what was sent.
+
+use super::{BodyError, Fields, MAX_DEPTH, Raw};
+use ciborium::Value;
+use std::borrow::Cow;
+
+/// Of a map and the texts in it, on the way down to a payload.
+const DEPTH: usize = MAX_DEPTH + 2;
+
+/// The items of a sequence. Where one is malformed, nobody knows where the next begins.
+pub(super) fn sequence(body: &[u8]) -> Result<Vec<Raw<'_>>, BodyError> {
+    let mut items = Vec::new();
+    let mut at = 0;
+    while at < body.len() {
+        let end = end_of(body, at, DEPTH)
+            .map_err(|why| BodyError::Malformed(format!("it is no CBOR sequence: the item at byte {at} {why}")))?;
+        items.push(fields(&body[at..end]));
+        at = end;
+    }
+    if items.is_empty() { Err(BodyError::Empty) } else { Ok(items) }
+}
+
+fn fields(item: &[u8]) -> Raw<'_> {
+    let mut fields = Fields::default();
+    let entries = entries(item).ok_or_else(|| (None, "it is no CBOR map".to_owned()))?;
+    for (key, value) in entries {
+        let Some(Value::Text(key)) = decode(key) else { return Err((None, "a key is no text".to_owned())) };
+        let problem = |problem: &str| (Some(key.clone()), problem.to_owned());
+        let text = || match decode(value) {
+            Some(Value::Text(text)) => Ok(Some(Cow::Owned(text))),
+            _ => Err(problem("it is no text")),
+        };
+        match key.as_str() {
+            "deviceId" => fields.device_id = text()?,
+            "facility" => fields.facility = text()?,
+            "kind" => fields.kind = text()?,
+            "messageId" => match decode(value) {
+                Some(Value::Text(id)) => fields.message_id = Some(id),
+                Some(Value::Integer(id)) if u64::try_from(id).is_ok() => {
+                    fields.message_id = Some(i128::from(id).to_string());
+                }
+                _ => return Err(problem("it is neither a text nor a whole number")),
+            },
+            "payload" => {
+                fields.payload = Some(match value[0] >> 5 {
+                    BYTES => match decode(value) {
+                        Some(Value::Bytes(bytes)) => Cow::Owned(bytes),
+                        _ => return Err(problem("it is no byte string")),
+                    },
+                    _ => Cow::Borrowed(value),
+                });
+            }
+            "sequence" => fields.sequence = true,
+            _ => return Err(problem("there is no such field")),
+        }
+    }
+    Ok(fields)
+}
+
+fn decode(item: &[u8]) -> Option<Value> {
+    ciborium::de::from_reader_with_recursion_limit(item, DEPTH).ok()
+}
+
+/// The entries of a map, each as the encoded key and value. Tags before it, as the one of self-described CBOR, are
+/// passed over.
+fn entries(mut item: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
+    let head = loop {
+        let head = head(item, 0).ok()?;
+        if head.major != TAG {
+            break head;
+        }
+        item = &item[head.end..];
+    };
+    if head.major != MAP {
+        return None;
+    }
+    let mut entries = Vec::new();
+    let mut at = head.end;
+    let mut left = head.argument;
+    while left.map_or(item.get(at) != Some(&BREAK), |left| left > 0) {
+        let middle = end_of(item, at, DEPTH).ok()?;
+        let end = end_of(item, middle, DEPTH).ok()?;
+        entries.push((&item[at..middle], &item[middle..end]));
+        at = end;
+        left = left.map(|left| left - 1);
+    }
+    Some(entries)
+}
+
+/// Major types (RFC 8949, 3.1).
+const BYTES: u8 = 2;
+const TEXT: u8 = 3;
+const ARRAY: u8 = 4;
+const MAP: u8 = 5;
+const TAG: u8 = 6;
+const SIMPLE: u8 = 7;
+/// Ends what has no length of its own.
+const BREAK: u8 = 0xff;
+
+/// An item's first bytes.
+struct Head {
+    major: u8,
+    /// Its argument; none where the length is left open.
+    argument: Option<u64>,
+    /// Where what follows begins.
+    end: usize,
+}
+
+fn head(bytes: &[u8], at: usize) -> Result<Head, &'static str> {
+    const CUT: &str = "ends in the middle";
+    let first = *bytes.get(at).ok_or(CUT)?;
+    let (major, low) = (first >> 5, first & 31);
+    let length = match low {
+        0..=23 => return Ok(Head { major, argument: Some(u64::from(low)), end: at + 1 }),
+        24..=27 => 1 << (low - 24),
+        31 if (BYTES..=MAP).contains(&major) => return Ok(Head { major, argument: None, end: at + 1 }),
+        _ => return Err("begins as no item does"),
+    };
+    let end = at + 1 + length;
+    let digits = bytes.get(at + 1..end).ok_or(CUT)?;
+    let argument = digits.iter().fold(0, |number, digit| number << 8 | u64::from(*digit));
+    Ok(Head { major, argument: Some(argument), end })
+}
+
+/// Where the item that begins at `at` ends.
+fn end_of(bytes: &[u8], at: usize, depth: usize) -> Result<usize, &'static str> {
+    let depth = depth.checked_sub(1).ok_or("nests too deep")?;
+    let head = head(bytes, at)?;
+    let mut end = head.end;
+    match (head.major, head.argument) {
+        (BYTES | TEXT, Some(length)) => {
+            let last = usize::try_from(length).ok().and_then(|length| end.checked_add(length));
+            last.filter(|last| *last <= bytes.len()).ok_or("ends in the middle")
+        }
+        (ARRAY | MAP, Some(count)) => {
+            for _ in 0..count.saturating_mul(if head.major == MAP { 2 } else { 1 }) {
+                end = end_of(bytes, end, depth)?;
+            }
+            Ok(end)
+        }
+        (TAG, _) => end_of(bytes, end, depth),
+        (major, None) => {
+            let mut count = 0_usize;
+            while bytes.get(end) != Some(&BREAK) {
+                // The pieces of a text or byte string are of its kind, and whole.
+                if major <= TEXT && bytes.get(end).is_some_and(|first| first >> 5 != major || first & 31 == 31) {
+                    return Err("has a piece of another kind");
+                }
+                end = end_of(bytes, end, depth)?;
+                count += 1;
+            }
+            if major == MAP && count % 2 == 1 { Err("has a key without a value") } else { Ok(end + 1) }
+        }
+        _ => {
+            debug_assert!(head.major < BYTES || head.major == SIMPLE);
+            Ok(end)
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Items in JSON: an array, a single object, or lines. A payload is the text that stands there, and is not read.
+
+use super::{BodyError, Fields, MAX_DEPTH, Raw};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+/// The items of an array, or a single one.
+pub(super) fn array(body: &[u8]) -> Result<Vec<Raw<'_>>, BodyError> {
+    let text = utf8(body).map_err(BodyError::Malformed)?.trim_ascii();
+    let malformed = |error: serde_json::Error| BodyError::Malformed(format!("it is no JSON: {error}"));
+    match text.as_bytes().first() {
+        None => Err(BodyError::Empty),
+        Some(b'[') => {
+            let items: Vec<&RawValue> = serde_json::from_str(text).map_err(malformed)?;
+            Ok(items.into_iter().map(|item| fields(item.get())).collect())
+        }
+        Some(b'{') => {
+            let item: &RawValue = serde_json::from_str(text).map_err(malformed)?;
+            Ok(vec![fields(item.get())])
+        }
+        Some(_) => Err(BodyError::Malformed("it is no JSON object and no JSON array".to_owned())),
+    }
+}
+
+/// The items of lines. What is wrong with one concerns no other.
+pub(super) fn lines(body: &[u8]) -> Result<Vec<Raw<'_>>, BodyError> {
+    let lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
+    let items: Vec<_> = lines.map(|line| fields(utf8(line).map_err(|problem| (None, problem))?)).collect();
+    if items.is_empty() { Err(BodyError::Empty) } else { Ok(items) }
+}
+
+fn utf8(bytes: &[u8]) -> Result<&str, String> {
+    std::str::from_utf8(bytes).map_err(|error| format!("byte {} is no UTF-8", error.valid_up_to()))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Wire<'a> {
+    #[serde(borrow, default)]
+    device_id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    facility: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    kind: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    message_id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    payload: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    payload_base64: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    sequence: Option<&'a RawValue>,
+}
+
+fn fields(text: &str) -> Raw<'_> {
+    let problem = |field: &str, problem: String| (Some(field.to_owned()), problem);
+    if !text.starts_with('{') {
+        return Err((None, "it is no JSON object".to_owned()));
+    }
+    let mut json = serde_json::Deserializer::from_str(text);
+    let wire: Wire<'_> = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let field = error.path().to_string();
+        // A text that breaks off has no path.
+        let field = Some(field).filter(|field| !matches!(field.as_str(), "." | "?"));
+        let words = error.into_inner().to_string();
+        // The parser's words would show the value. What has a type here is a text.
+        (field, if words.starts_with("invalid type") { "it is no text".to_owned() } else { words })
+    })?;
+    json.end().map_err(|error| (None, error.to_string()))?;
+    let payload = match (wire.payload, wire.payload_base64) {
+        (Some(_), Some(_)) => {
+            return Err(problem("payloadBase64", "there is a payload as well, and only one can be".to_owned()));
+        }
+        (Some(json), None) if too_deep(json.get()) => {
+            return Err(problem("payload", format!("it nests deeper than {MAX_DEPTH}")));
+        }
+        (Some(json), None) => Some(Cow::Borrowed(json.get().as_bytes())),
+        (None, Some(encoded)) => {
+            let bytes = STANDARD.decode(encoded.as_bytes());
+            Some(Cow::Owned(bytes.map_err(|_| problem("payloadBase64", "it is no base64".to_owned()))?))
+        }
+        (None, None) => None,
+    };
+    Ok(Fields {
+        device_id: wire.device_id,
+        facility: wire.facility,
+        kind: wire.kind,
+        message_id: wire
+            .message_id
+            .map(|id| message_id(id.get()).map_err(|why| problem("messageId", why)))
+            .transpose()?,
+        payload,
+        sequence: wire.sequence.is_some(),
+    })
+}
+
+/// A text, or a whole number as its digits.
+fn message_id(json: &str) -> Result<String, String> {
+    if json.starts_with('"') {
+        return serde_json::from_str(json).map_err(|error| error.to_string());
+    }
+    let number: Result<u64, _> = json.parse();
+    number.map(|number| number.to_string()).map_err(|_| "it is neither a text nor a whole number".to_owned())
+}
+
+/// Whether brackets outside of texts nest too deep. The text is JSON already.
+fn too_deep(json: &str) -> bool {
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'[' | b'{' if !in_text => {
+                depth += 1;
+                if depth > MAX_DEPTH {
+                    return true;
+                }
+            }
+            b']' | b'}' if !in_text => depth -= 1,
+            _ => {}
+        }
+    }
+    false
+}

@@ -1,0 +1,270 @@
+use super::*;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use proptest::prelude::*;
+use std::io::Write as _;
+
+const LIMITS: Limits = Limits { body_bytes: 1_000_000, items: 100 };
+
+fn items(body: &str) -> Items {
+    read(body.as_bytes(), Form::Json, false, &LIMITS).unwrap()
+}
+
+/// What is wrong with the only item.
+fn told(item: &str) -> String {
+    items(item).remove(0).unwrap_err().to_string()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn cbor(value: &impl serde::Serialize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    ciborium::into_writer(value, &mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn an_items_payload_is_kept_as_it_was_written() {
+    let body = r#"{"deviceId":"bed-17","facility":"home-3","kind":"vital","messageId":7,
+                   "payload": {"b": 1.0e0,  "a":"\u00e9"} }"#;
+    let expected = Item {
+        index: 0,
+        device_id: Some("bed-17".to_owned()),
+        facility: Some("home-3".to_owned()),
+        kind: "vital".to_owned(),
+        message_id: Some("7".to_owned()),
+        payload: br#"{"b": 1.0e0,  "a":"\u00e9"}"#.to_vec(),
+    };
+    assert_eq!(items(body), [Ok(expected)]);
+}
+
+#[test]
+fn a_payload_can_be_any_value_or_bytes() {
+    for (payload, bytes) in [
+        (r#""payload":"text""#, br#""text""#.as_slice()),
+        (r#""payload":[1, 2]"#, b"[1, 2]"),
+        (r#""payload":0"#, b"0"),
+        (r#""payload":false"#, b"false"),
+        (r#""payloadBase64":"AQID/w==""#, &[1, 2, 3, 255]),
+        (r#""payloadBase64":"""#, b""),
+    ] {
+        assert_eq!(items(&format!(r#"{{"kind":"k",{payload}}}"#))[0].as_ref().unwrap().payload, bytes, "{payload}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_an_item_is_told_by_its_place_and_field() {
+    for (item, words) in [
+        ("{}", "item 0, kind: it is missing"),
+        (r#"{"kind":"k"}"#, "item 0, payload: it is missing"),
+        (r#"{"kind":"k","payload":null}"#, "item 0, payload: it is missing"),
+        (
+            r#"{"kind":"k","payload":1,"payloadBase64":""}"#,
+            "item 0, payloadBase64: there is a payload as well, and only one can be",
+        ),
+        (r#"{"kind":"k","payloadBase64":"?"}"#, "item 0, payloadBase64: it is no base64"),
+        (r#"{"kind":"","payload":1}"#, "item 0, kind: it must have from 1 to 128 bytes"),
+        (
+            r#"{"deviceId":"a/b","kind":"k","payload":1}"#,
+            "item 0, deviceId: it has a control character or one of `/`, `+` and `#`, which no level of a topic has",
+        ),
+        (r#"{"kind":"k","messageId":"","payload":1}"#, "item 0, messageId: it must have from 1 to 256 bytes"),
+        (r#"{"kind":"k","messageId":1.5,"payload":1}"#, "item 0, messageId: it is neither a text nor a whole number"),
+        (r#"{"kind":"k","messageId":"\n","payload":1}"#, "item 0, messageId: it has a control character"),
+        (
+            r#"{"kind":"k","sequence":1,"payload":1}"#,
+            "item 0, sequence: it may only stand alone in the first item of a gateway's batch",
+        ),
+    ] {
+        assert_eq!(told(item), words, "{item}");
+    }
+    let wrong_type = told(r#"{"deviceId":17,"kind":"k","payload":1}"#);
+    assert_eq!(wrong_type, "item 0, deviceId: it is no text", "a value is not shown");
+    let misspelt = told(r#"{"kind":"k","messageID":"x","payload":1}"#);
+    assert!(misspelt.contains("unknown field `messageID`"), "{misspelt}");
+    let twice = told(r#"{"kind":"k","kind":"l","payload":1}"#);
+    assert!(twice.contains("duplicate field `kind`"), "{twice}");
+    let other = items(r#"[{"kind":"k","payload":1}, 7]"#);
+    assert!(other[0].is_ok());
+    assert_eq!(other[1].as_ref().unwrap_err().to_string(), "item 1: it is no JSON object");
+}
+
+#[test]
+fn limits_on_size_number_and_depth_are_told() {
+    let payload = |bytes: usize| format!(r#"{{"kind":"k","payload":"{}"}}"#, "x".repeat(bytes - 2));
+    assert!(items(&payload(MAX_PAYLOAD))[0].is_ok());
+    let refused = items(&payload(MAX_PAYLOAD + 1)).remove(0).unwrap_err();
+    assert_eq!(refused.reason, Reason::TooLarge);
+    assert_eq!(refused.to_string(), "item 0, payload: it has 524289 bytes, and may have 524288");
+
+    let many = |count: usize| format!("[{}]", vec![r#"{"kind":"k","payload":1}"#; count].join(","));
+    assert_eq!(items(&many(100)).len(), 100);
+    assert_eq!(read(many(101).as_bytes(), Form::Json, false, &LIMITS), Err(BodyError::TooMany { limit: 100 }));
+    let large = vec![b' '; 1_000_001];
+    assert_eq!(read(&large, Form::Lines, false, &LIMITS), Err(BodyError::TooLarge { limit: 1_000_000 }));
+
+    let deep = |depth: usize| format!(r#"{{"kind":"k","payload":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
+    assert!(items(&deep(MAX_DEPTH))[0].is_ok());
+    assert_eq!(told(&deep(MAX_DEPTH + 1)), "item 0, payload: it nests deeper than 100");
+    assert_eq!(told(&deep(100_000)), "item 0, payload: it nests deeper than 100");
+    assert!(items(&format!(r#"{{"kind":"k","payload":"\"{}"}}"#, "[".repeat(200)))[0].is_ok(), "a text is not deep");
+}
+
+#[test]
+fn a_body_that_is_not_what_it_should_be_is_told_as_a_whole() {
+    let error = |body: &[u8]| read(body, Form::Json, false, &LIMITS).unwrap_err().to_string();
+    assert_eq!(error(b" \n"), "it is empty");
+    assert_eq!(error(b"hello"), "it is no JSON object and no JSON array");
+    assert_eq!(error(b"[1,"), "it is no JSON: EOF while parsing a value at line 1 column 3");
+    assert_eq!(error(b"{\"kind\": \"\xff\"}"), "byte 10 is no UTF-8");
+    assert_eq!(error(b"{} {}"), "it is no JSON: trailing characters at line 1 column 4");
+    assert_eq!(read(b"[]", Form::Json, false, &LIMITS), Ok(Vec::new()));
+}
+
+#[test]
+fn a_line_that_is_broken_takes_no_other_with_it() {
+    let lines = b"{\"kind\":\"a\",\"payload\":1}\r\n\n{\"kind\":\n\xff\n{\"kind\":\"b\",\"payload\":2}";
+    let items = read(lines, Form::Lines, false, &LIMITS).unwrap();
+    let told: Vec<_> =
+        items.iter().map(|item| item.as_ref().map(|item| item.index).map_err(ToString::to_string)).collect();
+    assert_eq!(told[0], Ok(0));
+    assert!(told[1].as_ref().unwrap_err().contains("EOF while parsing"), "{told:?}");
+    assert_eq!(told[2], Err("item 2: byte 0 is no UTF-8".to_owned()));
+    assert_eq!(told[3], Ok(3));
+    assert_eq!(read(b"\n \n", Form::Lines, false, &LIMITS), Err(BodyError::Empty));
+}
+
+#[test]
+fn two_items_of_a_device_with_one_message_id_contradict_each_other() {
+    let items = items(
+        r#"[{"deviceId":"a","kind":"k","messageId":"m","payload":1},{"deviceId":"b","kind":"k","messageId":"m","payload":1},
+            {"deviceId":"a","kind":"k","messageId":"m","payload":1}]"#,
+    );
+    assert!(items[0].is_ok() && items[1].is_ok());
+    assert_eq!(items[2].as_ref().unwrap_err().to_string(), "item 2, messageId: item 0 has the same");
+}
+
+#[test]
+fn a_header_keeps_its_place_in_the_count_and_may_stand_first_only() {
+    let body = br#"[{"sequence":"9"},{"kind":"k","payload":1},{"sequence":10}]"#;
+    let items = read(body, Form::Json, true, &LIMITS).unwrap();
+    assert_eq!(items.len(), 2);
+    assert_eq!(items[0].as_ref().unwrap().index, 1);
+    assert_eq!(items[1].as_ref().unwrap_err().field.as_deref(), Some("sequence"));
+    assert!(read(body, Form::Json, false, &LIMITS).unwrap()[0].is_err(), "a request over HTTP has none");
+}
+
+#[test]
+fn a_payload_in_cbor_is_the_bytes_or_the_item_as_it_was_encoded() {
+    use ciborium::cbor;
+    let first =
+        cbor!({"deviceId" => "bed-17", "kind" => "vital", "messageId" => 7, "payload" => {"hr" => 61}}).unwrap();
+    let bytes = ciborium::Value::Bytes(vec![1, 255]);
+    let second = cbor!({"kind" => "room", "messageId" => "x", "payload" => bytes}).unwrap();
+    // Self-described, of open length, with a float that a shorter one could say: {"kind": "k", "payload": 1.0}.
+    let third = [b"\xd9\xd9\xf7\xbf\x64kind\x61k\x67payload\xfb\x3f\xf0".as_slice(), &[0; 6], b"\xff"].concat();
+    let body = [cbor(&first), cbor(&second), third].concat();
+    let items = read(&body, Form::CborSequence, false, &LIMITS).unwrap();
+    let items: Vec<_> = items.into_iter().map(Result::unwrap).collect();
+    assert_eq!(items[0].payload, cbor(&cbor!({"hr" => 61}).unwrap()));
+    assert_eq!((items[0].message_id.as_deref(), items[0].device_id.as_deref()), (Some("7"), Some("bed-17")));
+    assert_eq!(items[1].payload, [1, 255]);
+    assert_eq!(items[2].payload, [0xfb, 0x3f, 0xf0, 0, 0, 0, 0, 0, 0]);
+}
+
+#[test]
+fn what_is_wrong_in_a_cbor_sequence_is_told() {
+    let item =
+        |bytes: &[u8]| read(bytes, Form::CborSequence, false, &LIMITS).unwrap().remove(0).unwrap_err().to_string();
+    assert_eq!(item(&[0x01]), "item 0: it is no CBOR map");
+    assert_eq!(item(&[0xa1, 0x01, 0x02]), "item 0: a key is no text");
+    assert_eq!(item(b"\xa1\x64kind\x01"), "item 0, kind: it is no text");
+    assert_eq!(item(b"\xa1\x64king\x01"), "item 0, king: there is no such field");
+    assert_eq!(item(b"\xa1\x69messageId\x20"), "item 0, messageId: it is neither a text nor a whole number");
+
+    let whole = |bytes: &[u8]| read(bytes, Form::CborSequence, false, &LIMITS).unwrap_err().to_string();
+    assert_eq!(whole(&[]), "it is empty");
+    assert_eq!(whole(&[0xa0, 0xa1, 0x61]), "it is no CBOR sequence: the item at byte 1 ends in the middle");
+    assert_eq!(whole(&[0x1c]), "it is no CBOR sequence: the item at byte 0 begins as no item does");
+    assert_eq!(whole(&[0xbf, 0x01, 0xff]), "it is no CBOR sequence: the item at byte 0 has a key without a value");
+    assert_eq!(
+        whole(&[0x5f, 0x61, b'x', 0xff]),
+        "it is no CBOR sequence: the item at byte 0 has a piece of another kind"
+    );
+    for deep in [vec![0x81; 100_000], vec![0xc1; 100_000], vec![0x9f; 100_000]] {
+        assert_eq!(whole(&deep), "it is no CBOR sequence: the item at byte 0 nests too deep");
+    }
+    let claimed = [0xbb, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
+    assert_eq!(whole(&claimed), "it is no CBOR sequence: the item at byte 0 ends in the middle");
+}
+
+#[test]
+fn a_gzip_bomb_is_left_at_the_limit() {
+    let bomb = gzip(&vec![b' '; 5_000_000]);
+    assert!(bomb.len() < 6_000);
+    assert_eq!(inflate(&bomb, 1_000_000), Err(BodyError::TooLarge { limit: 1_000_000 }));
+    assert_eq!(inflate(&gzip(&[b'x'; 1_000]), 1_000).unwrap().len(), 1_000);
+    let two = [gzip(b"[1,"), gzip(b"2]")].concat();
+    assert_eq!(inflate(&two, 10).unwrap(), b"[1,2]", "members are one body");
+}
+
+#[test]
+fn gzip_that_is_none_or_cut_short_is_told() {
+    let whole = gzip(b"[{}]");
+    for broken in [b"hello".as_slice(), b"", &whole[..whole.len() - 1], &[&whole[..], b"x"].concat()] {
+        assert_eq!(inflate(broken, 100), Err(BodyError::NotGzip), "{broken:?}");
+    }
+}
+
+/// Any tree that CBOR can hold.
+fn trees() -> impl Strategy<Value = serde_json::Value> {
+    let leaf =
+        prop_oneof![Just(serde_json::Value::Null), any::<i64>().prop_map(Into::into), ".{0,12}".prop_map(Into::into)];
+    leaf.prop_recursive(4, 32, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Into::into),
+            prop::collection::hash_map("[a-z]{1,4}", inner, 0..6)
+                .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn items_of_a_cbor_sequence_end_where_a_parser_of_cbor_says(payloads in prop::collection::vec(trees(), 1..6)) {
+        let encoded: Vec<_> = payloads.iter().map(cbor).collect();
+        let body: Vec<u8> = payloads
+            .iter()
+            .flat_map(|payload| cbor(&serde_json::json!({"kind": "k", "payload": payload})))
+            .collect();
+        let items = read(&body, Form::CborSequence, false, &LIMITS).unwrap();
+        let found: Vec<_> = items.into_iter().map(|item| item.unwrap().payload).collect();
+        prop_assert_eq!(found, encoded);
+    }
+
+    #[test]
+    fn any_bytes_give_items_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..80), header in any::<bool>()) {
+        for form in [Form::Json, Form::Lines, Form::CborSequence] {
+            let _ = read(&bytes, form, header, &LIMITS);
+        }
+        let _ = inflate(&bytes, 1_000);
+    }
+
+    #[test]
+    fn an_item_in_json_gives_back_what_was_put_in(payload in trees(), id in "[ -~]{1,30}") {
+        let text = payload.to_string();
+        let id_json = serde_json::to_string(&id).unwrap();
+        let body = format!(r#"[{{"kind":"k","messageId":{id_json},"payload":{text}}}]"#);
+        let item = read(body.as_bytes(), Form::Json, false, &LIMITS).unwrap().remove(0);
+        if payload.is_null() {
+            prop_assert!(item.is_err());
+        } else {
+            let item = item.unwrap();
+            prop_assert_eq!((item.payload, item.message_id), (text.into_bytes(), Some(id)));
+        }
+    }
+}

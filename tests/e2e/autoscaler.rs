@@ -1,0 +1,190 @@
+//! Load that comes and goes, minutes passing sixty times as fast: the stream of messages grows and shrinks with it, through
+//! CloudWatch, SNS, Lambda and Kinesis, and nothing on it is lost or out of order.
+
+use super::pipeline::binaries;
+use anyhow::{Context as _, ensure};
+use aws_sdk_kinesis::primitives::Blob;
+use aws_sdk_kinesis::types::{PutRecordsRequestEntry, StreamStatus};
+use myaku::archive::{self, S3Lake};
+use myaku::clock::{Now as _, SystemClock};
+use myaku_local::stack::{self, Stack};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
+
+/// Minutes that pass in one.
+const TIME_SCALE: f64 = 60.0;
+/// Until a size that is due is there, on a machine that compiles at the same time.
+const PATIENCE: Duration = Duration::from_mins(3);
+const POLL: Duration = Duration::from_millis(200);
+/// Partition keys; each is in one record of a call, so that its order is that of the calls.
+const KEYS: usize = 20;
+/// Bytes of a record: a call for all keys ten times a second fills a shard to some nine tenths.
+const RECORD_BYTES: usize = 4_700;
+const EVERY: Duration = Duration::from_millis(100);
+/// For which records are put behind a reshard.
+const A_WHILE: Duration = Duration::from_secs(2);
+
+async fn up(directory: &Path) -> anyhow::Result<Stack> {
+    let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
+    let parameters =
+        [("ArchiveWindowSeconds", "1"), ("IngestShards", "1"), ("ReshardMode", "stream"), ("ReshardMaxShards", "4")];
+    let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let (directory, ports) = (directory.to_owned(), stack::Ports::default());
+    Stack::up(stack::Options { template, parameters, binaries: binaries()?, directory, ports, time_scale: TIME_SCALE })
+        .await
+}
+
+/// Puts record after record of each key, each once the one before it was taken.
+struct Producer {
+    client: aws_sdk_kinesis::Client,
+    stream: String,
+    /// The number of each key's next record.
+    next: Vec<u64>,
+}
+
+impl Producer {
+    async fn put_one_of_each_key(&mut self) -> anyhow::Result<()> {
+        let mut due: Vec<usize> = (0..KEYS).collect();
+        while !due.is_empty() {
+            let entries = due.iter().map(|key| {
+                let mut data = format!("{key} {} ", self.next[*key]).into_bytes();
+                data.resize(RECORD_BYTES, b'.');
+                PutRecordsRequestEntry::builder().partition_key(format!("key-{key}")).data(Blob::new(data)).build()
+            });
+            let entries = entries.collect::<Result<Vec<_>, _>>()?;
+            let answer = self.client.put_records().stream_name(&self.stream).set_records(Some(entries)).send().await?;
+            let mut refused = Vec::new();
+            for (key, outcome) in due.into_iter().zip(answer.records) {
+                if outcome.error_code.is_some() {
+                    refused.push(key);
+                } else {
+                    self.next[key] += 1;
+                }
+            }
+            due = refused;
+            if !due.is_empty() {
+                tokio::time::sleep(EVERY).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends at a steady rate until `done` completes.
+    async fn send_until(&mut self, done: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+        let done = timeout(PATIENCE, done);
+        tokio::pin!(done);
+        let mut ticks = tokio::time::interval(EVERY);
+        loop {
+            tokio::select! {
+                done = &mut done => return done.context("it takes too long")?,
+                _ = ticks.tick() => self.put_one_of_each_key().await?,
+            }
+        }
+    }
+}
+
+/// Completes when the stream is active with so many open shards.
+async fn shards(client: &aws_sdk_kinesis::Client, stream: &str, count: i32) -> anyhow::Result<()> {
+    loop {
+        let summary = client.describe_stream_summary().stream_name(stream).send().await?.stream_description_summary;
+        let summary = summary.context("no summary")?;
+        if summary.open_shard_count == count && summary.stream_status == StreamStatus::Active {
+            return Ok(());
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// Completes when the alarm on a high load is that of so many shards.
+async fn high_alarm_is_of(stack: &Stack, shards: u32) -> anyhow::Result<()> {
+    let client = aws_sdk_cloudwatch::Client::new(&stack.sdk_config());
+    let wanted = format!("records / {}", shards * 60_000);
+    loop {
+        let found = client.describe_alarms().alarm_names("myaku-ingest-high").send().await?;
+        let queries = found.metric_alarms().iter().flat_map(aws_sdk_cloudwatch::types::MetricAlarm::metrics);
+        if queries.filter_map(|query| query.expression()).any(|expression| expression.contains(&wanted)) {
+            return Ok(());
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// Completes when the topic was told that an alarm is in `ALARM`.
+async fn told(stack: &Stack, alarm: &str) -> anyhow::Result<()> {
+    let topic = stack.physical_id("ReshardTopic")?;
+    let subject = format!("ALARM: \"{alarm}\"");
+    loop {
+        let messages = stack.servers().sns.topics().messages(&topic)?;
+        let subjects = messages.iter().filter_map(|message| message.publication.subject.as_deref());
+        if subjects.into_iter().any(|told| told.starts_with(&subject)) {
+            return Ok(());
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+async fn in_time<T>(what: &str, wait: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    timeout(PATIENCE, wait).await.with_context(|| format!("{what} takes too long"))?
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn load_up_and_down_moves_the_shards_and_the_alarms_and_no_record_is_lost_or_out_of_order() -> anyhow::Result<()>
+{
+    let directory = tempfile::tempdir()?;
+    let stack = up(directory.path()).await?;
+    let client = aws_sdk_kinesis::Client::new(&stack.sdk_config());
+    let stream = stack.physical_id("IngestStream")?;
+    in_time("the first alarms", high_alarm_is_of(&stack, 1)).await?;
+
+    // Over 80 % of one shard for five minutes: the stream doubles.
+    let mut producer = Producer { client: client.clone(), stream: stream.clone(), next: vec![0; KEYS] };
+    let began = Instant::now();
+    Box::pin(producer.send_until(shards(&client, &stream, 2))).await.context("growing")?;
+    println!("two shards after {:?}", began.elapsed());
+    in_time("the alarm on a high load", told(&stack, "myaku-ingest-high")).await?;
+    Box::pin(producer.send_until(high_alarm_is_of(&stack, 2))).await.context("the alarms of two shards")?;
+    // The consumers follow from the parent to its children under load.
+    let a_while = async {
+        tokio::time::sleep(A_WHILE).await;
+        Ok(())
+    };
+    producer.send_until(a_while).await?;
+
+    // Nothing for thirty minutes, while the stream is read: it halves.
+    let ended = Instant::now();
+    in_time("shrinking", shards(&client, &stream, 1)).await?;
+    println!("one shard {:?} after the last record", ended.elapsed());
+    in_time("the alarms of one shard", high_alarm_is_of(&stack, 1)).await?;
+
+    stack.caught_up(SystemClock.now_ms()).await;
+    let log = std::fs::read_to_string(directory.path().join("logs/reshard-autoscaler.log"))?;
+    ensure!(log.contains("an alarm tells"), "the function was never told by an alarm:\n{log}");
+    every_record_once_and_in_order(&stack, &stream, &producer.next).await?;
+    stack.down().await;
+    Ok(())
+}
+
+/// What the lake holds of each key is each of its records, once, and in the order in which they were put.
+async fn every_record_once_and_in_order(stack: &Stack, stream: &str, sent: &[u64]) -> anyhow::Result<()> {
+    let lake = S3Lake::new(&stack.sdk_config(), stack.physical_id("LakeBucket")?);
+    let mut records = Vec::new();
+    for key in archive::list(&lake, stream).await? {
+        records.extend(archive::read_object(&lake, &key).await?.1);
+    }
+    // Sequence numbers of a key grow across a reshard as well.
+    records.sort_unstable_by_key(|record| record.position);
+    let mut seen: BTreeMap<usize, Vec<u64>> = BTreeMap::new();
+    for record in &records {
+        let text = String::from_utf8_lossy(&record.data);
+        let mut words = text.split(' ');
+        let (key, number) = (words.next().context("no key")?.parse()?, words.next().context("no number")?.parse()?);
+        seen.entry(key).or_default().push(number);
+    }
+    for (key, sent) in sent.iter().enumerate() {
+        let seen = seen.remove(&key).unwrap_or_default();
+        ensure!(seen == (0..*sent).collect::<Vec<_>>(), "key {key}: {sent} were sent, and these are there: {seen:?}");
+    }
+    Ok(())
+}
