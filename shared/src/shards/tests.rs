@@ -180,6 +180,17 @@ fn with_the_days_calls_spent_it_splits_and_with_the_reserve_left_it_merges() {
 }
 
 #[test]
+fn few_shards_too_many_wait_for_a_call_unless_they_are_above_the_maximum() {
+    let spent = |observation| Observation { calls: vec![NOW_MS - MINUTE_MS; 5], ..observation };
+    let waits = plan(&spent(calm(7, 5.0)), &Policy::default(), NOW_MS);
+    assert!(waits.is_nothing() && waits.reason.contains("kept for growing"), "{waits:?}");
+    let observation = spent(calm(7, 0.7));
+    let policy = Policy { min_shards: 6, max_shards: 6, ..Policy::default() };
+    let merged = plan(&observation, &policy, NOW_MS);
+    assert!(matches!(merged.steps[..], [Step::Merge { .. }]), "{merged:?}");
+}
+
+#[test]
 fn the_accounts_limit_bounds_a_growth() {
     let with = |open| Limits { account_shards_max: Some(500), account_shards_open: Some(open) };
     let grown = plan(&Observation { limits: with(498), ..calm(4, 8.0) }, &Policy::default(), NOW_MS);

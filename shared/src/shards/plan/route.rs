@@ -27,7 +27,9 @@ impl View<'_> {
         {
             return (vec![Step::UpdateShardCount { target }], self.call(target));
         }
-        if f64::from(self.open) < f64::from(target) * MERGE_FROM {
+        // A maximum is kept whatever it takes.
+        let within = self.open <= self.policy.max_shards;
+        if within && f64::from(self.open) < f64::from(target) * MERGE_FROM {
             return (Vec::new(), "but the remaining calls are kept for growing".to_owned());
         }
         let most = STEPS_MAX.min((self.open - target) as usize);
