@@ -13,6 +13,7 @@ pub mod http_api;
 pub mod iot;
 pub mod rebuild;
 pub mod replay;
+pub mod scaling;
 pub mod schedule;
 pub mod selection;
 pub mod servers;
