@@ -37,6 +37,7 @@ class Resolver:
         self.ids = ids
         self.values = {name: p.get("Default") for name, p in template["Parameters"].items()} | parameters
         self.values |= {"AWS::Region": REGION, "AWS::AccountId": account, "AWS::Partition": "aws", "AWS::NoValue": None}
+        self.values |= {"AWS::StackName": STACK}
 
     def arn(self, name):
         kind, physical = self.template["Resources"][name]["Type"], self.ids[name]
@@ -241,8 +242,9 @@ def compare_function(check, resolve, functions, name, template, properties):
         made = functions.get_function_event_invoke_config(FunctionName=resolve.ids[name], Qualifier="$LATEST")
         for setting in ("MaximumRetryAttempts", "MaximumEventAgeInSeconds"):
             check(f"{name}: {setting}", wanted[setting], made.get(setting))
-        destination = {key: {"Destination": one["Destination"]} for key, one in wanted["DestinationConfig"].items()}
-        check(f"{name}: destinations", destination, made.get("DestinationConfig"))
+        if "DestinationConfig" in wanted:
+            destination = {key: {"Destination": one["Destination"]} for key, one in wanted["DestinationConfig"].items()}
+            check(f"{name}: destinations", destination, made.get("DestinationConfig"))
     mappings = functions.list_event_source_mappings(FunctionName=resolve.ids[name])["EventSourceMappings"]
     streams = {event: wanted for event, wanted in properties.get("Events", {}).items() if wanted["Type"] == "Kinesis"}
     check(f"{name}: mappings", len(streams), len(mappings))

@@ -20,9 +20,10 @@ const PATIENCE: Duration = Duration::from_mins(3);
 const POLL: Duration = Duration::from_millis(200);
 /// Partition keys; each is in one record of a call, so that its order is that of the calls.
 const KEYS: usize = 20;
-/// Bytes of a record: a call for all keys ten times a second fills a shard to some nine tenths.
-const RECORD_BYTES: usize = 4_700;
-const EVERY: Duration = Duration::from_millis(100);
+/// Bytes of a record, and how often one of each key is put: half as much again as one shard takes, so that what is accepted
+/// is all that it takes, and about two thirds of what two take.
+const RECORD_BYTES: usize = 6_000;
+const EVERY: Duration = Duration::from_millis(80);
 /// For which records are put behind a reshard.
 const A_WHILE: Duration = Duration::from_secs(2);
 
@@ -71,7 +72,7 @@ impl Producer {
         Ok(())
     }
 
-    /// Sends at a steady rate until `done` completes.
+    /// Sends at a steady rate, or as fast as the stream takes it, until `done` completes.
     async fn send_until(&mut self, done: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
         let done = timeout(PATIENCE, done);
         tokio::pin!(done);
