@@ -10,6 +10,7 @@ pub mod event_source;
 pub mod function;
 pub mod http_api;
 pub mod iot;
+pub mod scaling;
 pub mod schedule;
 pub mod servers;
 pub mod stack;

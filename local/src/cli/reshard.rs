@@ -1,6 +1,7 @@
 //! `myaku reshard`: what is made of a stream's shards.
 
 mod apply;
+mod simulate;
 mod status;
 mod target;
 
@@ -36,6 +37,8 @@ enum Command {
         #[arg(long, value_name = "SHARDS")]
         count: Option<u32>,
     },
+    /// Run a policy over a demand, beside those that people use, against a model of Kinesis.
+    Simulate(simulate::Args),
 }
 
 /// Runs the command.
@@ -45,5 +48,6 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         Command::Plan { target, json } => status::plan(&target, json).await,
         Command::Apply(target) => apply::apply(&target).await,
         Command::Even { target, count } => apply::even(&target, count).await,
+        Command::Simulate(args) => simulate::run(&args, &mut std::io::stdout().lock()),
     }
 }

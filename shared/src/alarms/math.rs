@@ -196,12 +196,12 @@ impl Function {
                 Ok(Value::Scalar(scope.period_s()))
             }
             (Self::Abs, [one]) => one.evaluate(scope)?.map(f64::abs),
-            (Self::Max, [one]) => one.evaluate(scope)?.reduce(|values| values.into_iter().reduce(f64::max)),
-            (Self::Min, [one]) => one.evaluate(scope)?.reduce(|values| values.into_iter().reduce(f64::min)),
-            (Self::Sum, [one]) => one.evaluate(scope)?.reduce(|values| values.into_iter().reduce(|a, b| a + b)),
+            (Self::Max, [one]) => one.evaluate(scope)?.reduce(|values| values.reduce(f64::max)),
+            (Self::Min, [one]) => one.evaluate(scope)?.reduce(|values| values.reduce(f64::min)),
+            (Self::Sum, [one]) => one.evaluate(scope)?.reduce(|values| values.reduce(|a, b| a + b)),
             (Self::Avg, [one]) => one.evaluate(scope)?.reduce(|values| {
-                let count = values.len() as f64;
-                values.into_iter().reduce(|a, b| a + b).map(|sum| sum / count)
+                let (sum, count) = values.fold((0.0, 0_u32), |(sum, count), value| (sum + value, count + 1));
+                (count > 0).then(|| sum / f64::from(count))
             }),
             _ => Err(MathError::Syntax(format!("{self:?} does not take {} arguments", arguments.len()).to_uppercase())),
         }
@@ -306,14 +306,14 @@ impl Value {
     }
 
     /// An array to a series, period by period, over the values that are there; a series to a number.
-    fn reduce(self, of: impl Fn(Vec<f64>) -> Option<f64>) -> Result<Self, MathError> {
+    fn reduce(self, of: impl Fn(&mut dyn Iterator<Item = f64>) -> Option<f64>) -> Result<Self, MathError> {
         match self {
             Self::Array(values) => {
                 let length = values.iter().map(Self::length).max().unwrap_or(0);
-                let at = |index| of(values.iter().filter_map(|value| value.at(index)).collect());
+                let at = |index| of(&mut values.iter().filter_map(|value| value.at(index)));
                 Ok(Self::Series((0..length).map(at).collect()))
             }
-            Self::Series(values) => of(values.into_iter().flatten().collect())
+            Self::Series(values) => of(&mut values.into_iter().flatten())
                 .map(Self::Scalar)
                 .ok_or_else(|| MathError::Evaluation("the series has no value".to_owned())),
             Self::Scalar(value) => Ok(Self::Scalar(value)),

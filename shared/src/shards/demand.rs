@@ -26,7 +26,7 @@ impl Demand {
             let refused = observation.throttled.ending_at(end_ms).unwrap_or(0.0);
             match (accepted, records) {
                 (Some(accepted), Some(records)) if *records > 0.0 => Some(accepted * (1.0 + refused / records)),
-                (Some(_), _) => Some(capacity.shards_for(refused / 60.0, 0.0)),
+                (Some(accepted), _) => Some(accepted + capacity.shards_for(refused / 60.0, 0.0)),
                 (None, None) if observation.pulse.ending_at(end_ms).is_some() => Some(0.0),
                 _ => None,
             }

@@ -8,9 +8,12 @@ mod size;
 pub use even::even;
 
 use super::observation::{Direction, Observation, StreamMode, StreamStatus};
-use super::{Demand, Keyspace, Mode, Policy, SHARDS_MAX};
+use super::{DAILY_CALLS_MAX, Demand, Keyspace, Mode, Policy, SHARDS_MAX};
 use heat::Heat;
 use serde::{Deserialize, Serialize};
+
+/// Splits or merges of one plan, at most. Each takes half a minute, and what was observed grows old.
+const STEPS_MAX: usize = 4;
 
 /// One call to Kinesis. The steps of a plan concern different shards, all of them open when it was made, so that each
 /// is right whatever became of the others.
@@ -105,7 +108,10 @@ struct View<'a> {
 
 /// The size that the load calls for.
 struct Wish {
+    /// The size to go to.
     shards: u32,
+    /// The demand that it is for, in shards' worth: what is expected, where the mode expects anything.
+    demand: Option<f64>,
     reason: String,
 }
 
@@ -116,16 +122,19 @@ impl<'a> View<'a> {
     }
 
     fn plan(&self) -> Plan {
-        let heat = Heat::of(self);
         let mut wish = self.size();
+        let heat = Heat::of(self, wish.demand);
         let scheduled = self.policy.schedule.iter().filter(|scheduled| scheduled.holds_at(self.now_ms));
         if let Some(scheduled) = scheduled.max_by_key(|scheduled| scheduled.shards)
             && scheduled.shards > wish.shards
         {
-            wish = Wish { shards: scheduled.shards, reason: format!("the schedule asks for {scheduled}") };
+            wish =
+                Wish { shards: scheduled.shards, demand: None, reason: format!("the schedule asks for {scheduled}") };
         }
         let hot = heat.hot();
-        let wanted = wish.shards.max(if hot.is_empty() { 0 } else { self.open + hot.len() as u32 });
+        let by_shard = self.policy.mode == Mode::Shard || heat.is_skewed(self.open);
+        let hotter = if wish.shards <= self.open { self.open + hot.len() as u32 } else { 0 };
+        let wanted = if hot.is_empty() { wish.shards } else { wish.shards.max(hotter) };
         let bounded = wish.shards.clamp(self.policy.min_shards, self.policy.max_shards);
         let reason = match bounded {
             least if least > wish.shards => format!("{}; the minimum is {least} shards", wish.reason),
@@ -134,11 +143,16 @@ impl<'a> View<'a> {
             }
             _ => wish.reason,
         };
-        let mut plan = if bounded > self.open {
+        let needed = bounded.max(self.open + 1).min(self.policy.max_shards);
+        let mut plan = if by_shard && !hot.is_empty() {
+            self.split_hot(&heat, hot)
+        } else if bounded > self.open && (!by_shard || self.open < self.policy.min_shards) {
             self.grow(bounded, &heat, &reason)
+        } else if !hot.is_empty() && self.calls_left() > 0 && needed > self.open {
+            self.grow(needed, &heat, &format!("{reason}; its shards are of uneven width"))
         } else if !hot.is_empty() {
             self.split_hot(&heat, hot)
-        } else if self.policy.mode == Mode::Shard && bounded >= self.policy.min_shards && bounded == self.open {
+        } else if by_shard && bounded >= self.policy.min_shards && self.open <= self.policy.max_shards {
             self.merge_cold(&heat, reason)
         } else if bounded < self.open {
             self.shrink(bounded, &heat, &reason)
@@ -184,7 +198,8 @@ impl<'a> View<'a> {
         if let Some(wait) = self.cooling(&[Direction::Grow], self.policy.grow_cooldown_s) {
             return Plan::nothing(self.open, format!("{reason}; {wait}"));
         }
-        let steps: Vec<Step> = hot.into_iter().filter_map(|index| heat.split(index)).take(room as usize).collect();
+        let steps: Vec<Step> =
+            hot.into_iter().filter_map(|index| heat.split(index)).take(STEPS_MAX.min(room as usize)).collect();
         if steps.is_empty() {
             return Plan::nothing(self.open, format!("{reason}; but one key alone is too much for its shard"));
         }
@@ -197,7 +212,7 @@ impl<'a> View<'a> {
     }
 
     fn merge_cold(&self, heat: &Heat<'_>, reason: String) -> Plan {
-        let spare = (self.open - self.policy.min_shards) as usize;
+        let spare = STEPS_MAX.min((self.open - self.policy.min_shards) as usize);
         let steps = heat.merges(self.policy.shard.merge_below, spare);
         if steps.is_empty() {
             return Plan::nothing(self.open, reason);
@@ -207,6 +222,11 @@ impl<'a> View<'a> {
         }
         let reason = format!("{} pairs of neighbours are cold", steps.len());
         Plan { steps, direction: Some(Direction::Shrink), wanted: self.open, reason }
+    }
+
+    /// UpdateShardCount calls that are left of the day's.
+    fn calls_left(&self) -> u32 {
+        DAILY_CALLS_MAX.saturating_sub(self.observation.calls_used(self.now_ms))
     }
 
     /// Shards that the account and Kinesis still allow.

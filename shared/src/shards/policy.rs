@@ -138,7 +138,7 @@ impl Default for TargetRule {
     fn default() -> Self {
         Self {
             utilisation: 0.9,
-            newcomer_utilisation: 0.5,
+            newcomer_utilisation: 0.6,
             habits_after_hours: 24,
             horizon_minutes: 5,
             shrink_minutes: 60,

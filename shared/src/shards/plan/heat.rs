@@ -2,11 +2,15 @@
 
 use super::{Step, View};
 use crate::shards::keyspace::{share, uniform_start};
-use crate::shards::{Demand, Observation, StreamStatus};
+use crate::shards::{Demand, Load, Observation};
 use crate::stream::HashKeyRange;
 
 /// Hash keys, at least, from which shares of the load are told.
 const SAMPLE_MIN: usize = 100;
+/// Standard deviations by which a sampled share must be off the width's to be believed.
+const CHANCE: f64 = 4.0;
+/// From here on, keys count as skewed: the busiest of equal shards would carry so much more than its part.
+const SKEWED: f64 = 1.5;
 /// A split that leaves more than this of the load on one side gains nothing.
 const LOPSIDED: f64 = 0.97;
 
@@ -27,7 +31,8 @@ struct Shard<'v> {
 }
 
 impl<'v> Heat<'v> {
-    pub(super) fn of(view: &'v View<'v>) -> Self {
+    /// The load of each shard; `expected` is the demand that a shard must be able to take, if the mode says one.
+    pub(super) fn of(view: &'v View<'v>, expected: Option<f64>) -> Self {
         let mut sample = view.observation.sample.clone();
         sample.sort_unstable();
         if sample.len() < SAMPLE_MIN {
@@ -35,19 +40,22 @@ impl<'v> Heat<'v> {
         }
         let rule = &view.policy.shard;
         let (lasting, most) = (view.demand.floor(rule.split_minutes), view.demand.max(rule.merge_minutes));
-        let shards = view.keyspace.shards().iter().map(|range| {
-            if let Some(own) = own_demand(view.observation, range) {
+        let (lasting, most) = (expected.or(lasting), most.map(|most| most.max(expected.unwrap_or(0.0))));
+        let ranges = view.keyspace.shards().iter();
+        let shards = ranges.zip(own_demands(view.observation)).map(|(range, own)| {
+            if let Some(own) = own {
                 return Shard { range, lasting: own.floor(rule.split_minutes), most: own.max(rule.merge_minutes) };
             }
-            let share = if sample.is_empty() {
-                share(range)
-            } else {
-                within(&sample, range).len() as f64 / sample.len() as f64
-            };
+            let share = believed(&sample, range);
             Shard { range, lasting: lasting.map(|total| total * share), most: most.map(|total| total * share) }
         });
         let shards = shards.collect();
         Self { view, sample, shards }
+    }
+
+    /// Whether single keys make so much of the load that `count` equal shards would not share it.
+    pub(super) fn is_skewed(&self, count: u32) -> bool {
+        self.skew(count) >= SKEWED
     }
 
     pub(super) fn name(&self, index: usize) -> &str {
@@ -117,7 +125,7 @@ impl<'v> Heat<'v> {
 
     /// How much more than its part the busiest of `count` equal shards would carry: 1 where keys are spread evenly, or where
     /// nothing tells.
-    pub(super) fn skew(&self, count: u32) -> f64 {
+    fn skew(&self, count: u32) -> f64 {
         if self.sample.is_empty() {
             return 1.0;
         }
@@ -131,24 +139,28 @@ impl<'v> Heat<'v> {
             until - from
         });
         let busiest = busiest.max().unwrap_or(0) as f64;
-        // Chance puts more than its part into some shard; three standard deviations are not taken for skew.
         let expected = self.sample.len() as f64 / f64::from(count);
-        if busiest <= expected + 3.0 * expected.sqrt() { 1.0 } else { busiest / expected }
+        if busiest <= expected + CHANCE * expected.sqrt() { 1.0 } else { busiest / expected }
     }
 }
 
-/// A shard's own demand, where its metrics are on. What it refused is not known shard by shard.
-fn own_demand(observation: &Observation, range: &HashKeyRange) -> Option<Demand> {
-    let shard = observation.shards.iter().find(|shard| shard.range.shard == range.shard)?;
-    let load = shard.load.clone()?;
-    let alone = Observation {
-        status: StreamStatus::Active,
-        load,
-        pulse: observation.pulse.clone(),
-        consumers: observation.consumers.clone(),
-        ..Observation::default()
+/// The share of a range by the sample, or by its width where chance would explain the difference.
+fn believed(sample: &[u128], range: &HashKeyRange) -> f64 {
+    let by_width = share(range);
+    let (found, expected) = (within(sample, range).len() as f64, by_width * sample.len() as f64);
+    if (found - expected).abs() > CHANCE * expected.sqrt().max(1.0) { found / sample.len() as f64 } else { by_width }
+}
+
+/// Each shard's own demand, where its metrics are on, in the order of the keyspace. What it refused is not known shard by
+/// shard.
+fn own_demands(observation: &Observation) -> Vec<Option<Demand>> {
+    let mut shards: Vec<_> = observation.shards.iter().collect();
+    shards.sort_unstable_by_key(|shard| shard.range.start);
+    let own = |load: &Load| {
+        let (load, pulse) = (load.clone(), observation.pulse.clone());
+        Demand::of(&Observation { load, pulse, consumers: observation.consumers.clone(), ..Observation::default() })
     };
-    Some(Demand::of(&alone))
+    shards.into_iter().map(|shard| shard.load.as_ref().map(own)).collect()
 }
 
 /// The sampled hash keys of a range.
