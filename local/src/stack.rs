@@ -128,6 +128,7 @@ pub struct Stack {
     http_api: Option<HttpApi>,
     schedules: JoinSet<()>,
     watch: monitoring::Watch,
+    clock: ScaledClock,
 }
 
 impl Stack {
@@ -177,7 +178,19 @@ impl Stack {
         let engine = Engine::start(rules(&resolved)?, targets(&resolved, &functions, config)?, mqtt.tap()?);
         let http_api = http_api::start(&resolved, &functions, issuer.as_ref(), ports.http, &directory).await?;
         let schedules = schedules::start(&resolved, &functions, clock)?;
-        Ok(Self { servers, mqtt, resolved, functions, mappings, engine, issuer, http_api, schedules, watch })
+        Ok(Self {
+            servers,
+            mqtt,
+            resolved,
+            functions,
+            mappings,
+            engine,
+            issuer,
+            http_api,
+            schedules,
+            watch,
+            clock: times.functions,
+        })
     }
 
     /// Where everything listens.
@@ -233,6 +246,11 @@ impl Stack {
     /// Configuration for SDK clients of these servers.
     pub fn sdk_config(&self) -> SdkConfig {
         self.servers.aws().sdk_config()
+    }
+
+    /// The clock of alarms, schedules and cool-downs, which runs faster than the machine's under a time scale.
+    pub const fn clock(&self) -> ScaledClock {
+        self.clock
     }
 
     /// What each event source mapping is doing.

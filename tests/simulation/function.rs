@@ -12,6 +12,7 @@ use moving_average::handle as average;
 use myaku::archive::{Archiver, Compression, CompressionError, Format};
 use myaku::batch::Batch;
 use myaku::clock::Now as _;
+use myaku::presence::watch::memory::MemoryWatch;
 use myaku::profile::registry::{DEFAULT_TTL, Registry};
 use myaku::stream::{Limits, Producer};
 use myaku_local::event_source::{Invoker, TokioClock};
@@ -32,10 +33,13 @@ struct Environment {
     context: Context,
 }
 
+type Transform = transform::Context<Ports, Ports, Ports, Option<MemoryWatch>, TokioClock>;
+type MovingAverage = moving_average::Context<Registry<Ports, TokioClock>, Ports, Ports, Ports, TokioClock>;
+
 enum Context {
     Archiver(Archiver<Ports, Ports>),
-    Transform(Box<transform::Context<Ports, Ports, Ports, TokioClock>>),
-    MovingAverage(Box<moving_average::Context<Registry<Ports, TokioClock>, Ports, Ports, Ports, TokioClock>>),
+    Transform(Box<Transform>),
+    MovingAverage(Box<MovingAverage>),
 }
 
 impl Environment {
@@ -52,6 +56,8 @@ impl Environment {
                     seed,
                 ),
                 letters: ports.clone(),
+                // Who is silent is no promise of results.
+                watch: None,
                 clock: world.clock,
             })),
             Function::MovingAverage => Context::MovingAverage(Box::new(moving_average::Context {

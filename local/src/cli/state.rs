@@ -4,6 +4,7 @@ use crate::function::FunctionSpec;
 use crate::function::asynchronous::Asynchronous;
 use crate::stack::Stack;
 use anyhow::{Context as _, Result};
+use myaku::clock::ScaledClock;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -90,6 +91,13 @@ impl State {
         let mut environment = endpoints.aws.environment();
         for (name, resource) in VARIABLES {
             environment.insert(name.to_owned(), stack.physical_id(resource)?);
+        }
+        // A stream that is not sized has none.
+        if let Ok(table) = stack.physical_id("ReshardTable") {
+            environment.insert("RESHARD_TABLE".to_owned(), table);
+        }
+        if stack.clock() != ScaledClock::default() {
+            environment.insert("MYAKU_CLOCK".to_owned(), stack.clock().to_string());
         }
         environment.insert("REDIS_URL".to_owned(), endpoints.redis.clone());
         // Where the stack has pending commands.

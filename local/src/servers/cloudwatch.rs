@@ -8,6 +8,8 @@ mod alarm;
 mod notification;
 mod protocol;
 mod series;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use notification::Action;
@@ -27,25 +29,18 @@ use wire::{Described, MetricData, MetricDataQuery, MetricDataResult, timestamp};
 /// A CloudWatch server of this process; it ends when dropped.
 pub struct CloudWatch {
     server: Server,
-    monitoring: Arc<Monitoring>,
 }
 
 /// Starts a server of `monitoring` on `port`, or on a free one for 0. Metrics and alarms live through a
 /// [`stop`](Server::stop).
 pub async fn start(port: u16, monitoring: Arc<Monitoring>) -> anyhow::Result<CloudWatch> {
-    let server = Server::app(port, protocol::app(Arc::clone(&monitoring))).await?;
-    Ok(CloudWatch { server, monitoring })
+    Ok(CloudWatch { server: Server::app(port, protocol::app(monitoring)).await? })
 }
 
 impl CloudWatch {
     /// The base URL.
     pub fn endpoint(&self) -> String {
         self.server.endpoint()
-    }
-
-    /// What it serves.
-    pub fn monitoring(&self) -> &Arc<Monitoring> {
-        &self.monitoring
     }
 
     /// The server, to stop and restart.

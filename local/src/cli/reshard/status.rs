@@ -58,7 +58,8 @@ fn told(plan: &Plan) -> String {
 fn drawn(observation: &Observation, entry: &Entry, now_ms: i64) -> String {
     let open = observation.open();
     let capacity = observation.capacity();
-    let mut text = format!("{}: {open} open shards, {:?}\n", observation.stream, observation.status).to_lowercase();
+    let status = format!("{:?}", observation.status).to_lowercase();
+    let mut text = format!("{}: {open} open shards, {status}\n", observation.stream);
     let mut table = Table::new();
     table.load_preset(UTF8_HORIZONTAL_ONLY).set_header(["shard", "hash keys", "of all", "load"]);
     let mut shards: Vec<&OpenShard> = observation.shards.iter().collect();
@@ -82,7 +83,7 @@ fn drawn(observation: &Observation, entry: &Entry, now_ms: i64) -> String {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    let _ = writeln!(text, "{table}");
+    let _ = writeln!(text, "{}", table.trim_fmt());
     let _ = match mean_per_s(&observation.load) {
         Some((records, bytes)) => {
             let used = capacity.shards_for(records, bytes) / f64::from(open.max(1)) * 100.0;
@@ -94,7 +95,7 @@ fn drawn(observation: &Observation, entry: &Entry, now_ms: i64) -> String {
         }
         None => writeln!(text, "load        not known for the last {MINUTES} minutes"),
     };
-    let refused: f64 = observation.throttled.newest(MINUTES).iter().flatten().sum();
+    let refused = observation.throttled.newest(MINUTES).iter().flatten().fold(0.0, |sum, records| sum + records);
     let _ = writeln!(text, "refused     {refused:.0} records in {MINUTES} minutes");
     for consumer in &observation.consumers {
         let age = consumer.iterator_age_ms.map_or_else(|| "unknown".to_owned(), |ms| format!("{:.1} s", ms / 1_000.0));
@@ -153,7 +154,23 @@ mod tests {
             since_ms: 0,
         };
         let entry = Entry { work: Some(work), ..Entry::default() };
-        insta::assert_snapshot!(drawn(&observation, &entry, 0), @"");
+        insta::assert_snapshot!(drawn(&observation, &entry, 0), @"
+        ingest: 3 open shards, active
+        ──────────────────────────────────────────────────────────────────────────
+         shard   hash keys                                          of all   load
+        ══════════════════════════════════════════════════════════════════════════
+         s0.0    ████████████····································   25.0 %   25 %
+        ──────────────────────────────────────────────────────────────────────────
+         s0.1    ············████████████························   25.0 %   25 %
+        ──────────────────────────────────────────────────────────────────────────
+         s1      ························████████████████████████   50.0 %   25 %
+        ──────────────────────────────────────────────────────────────────────────
+        load        750 records/s, 0.07 MiB/s: 25 % of what the shards take
+        refused     0 records in 5 minutes
+        behind      1.5 s: archiver
+        calls       2 of 10 used in 24 hours
+        under way   1 steps left: over 80 % for 5 minutes
+        ");
     }
 
     #[test]

@@ -1,0 +1,91 @@
+//! Alarms that change their state, on a clock whose minutes take ten milliseconds.
+
+use super::*;
+use serde_json::json;
+
+const RATE: f64 = 6_000.0;
+/// Minutes of the clock within which an alarm must have told.
+const PATIENCE: i64 = 2_000;
+
+fn metric() -> MetricId {
+    MetricId::with("AWS/Kinesis", "IncomingRecords", "StreamName", "ingest")
+}
+
+/// A metric whose minutes are all 20, for longer than a test takes.
+fn monitoring() -> Monitoring {
+    let monitoring = Monitoring::new(ScaledClock::from_now(RATE));
+    let now_ms = monitoring.clock().now_ms();
+    for minute in -5..20 * PATIENCE {
+        monitoring.put(metric(), Some(now_ms + minute * MINUTE_MS), Statistics::of(20.0));
+    }
+    monitoring
+}
+
+fn alarm(threshold: f64) -> Alarm {
+    serde_json::from_value(json!({
+        "AlarmName": "busy", "Namespace": "AWS/Kinesis", "MetricName": "IncomingRecords", "Statistic": "Sum",
+        "Dimensions": [{ "Name": "StreamName", "Value": "ingest" }], "Period": 60, "EvaluationPeriods": 2,
+        "Threshold": threshold, "ComparisonOperator": "GreaterThanThreshold", "AlarmActions": ["topic"],
+    }))
+    .unwrap()
+}
+
+/// Evaluates for so many minutes, or until an action.
+async fn evaluated(monitoring: &Monitoring, actions: &mut UnboundedReceiver<Action>, minutes: i64) -> Option<Action> {
+    let until_ms = monitoring.clock().now_ms() + minutes * MINUTE_MS;
+    while monitoring.clock().now_ms() < until_ms {
+        monitoring.evaluate();
+        if let Ok(action) = actions.try_recv() {
+            return Some(action);
+        }
+        tokio::task::yield_now().await;
+    }
+    None
+}
+
+#[tokio::test]
+async fn an_alarm_acts_on_a_transition_and_again_only_behind_another() {
+    let monitoring = monitoring();
+    let mut actions = monitoring.actions().unwrap();
+    monitoring.put_alarm(alarm(10.0)).unwrap();
+    let told = evaluated(&monitoring, &mut actions, PATIENCE).await.expect("it tells");
+    assert_eq!((told.topic_arn.as_str(), told.subject.split(':').next()), ("topic", Some("ALARM")));
+    assert_eq!(evaluated(&monitoring, &mut actions, 5).await, None);
+
+    // "The update operation leaves the state": another threshold that is crossed as well tells nothing.
+    monitoring.put_alarm(alarm(15.0)).unwrap();
+    assert_eq!(evaluated(&monitoring, &mut actions, 5).await, None);
+    assert_eq!(monitoring.alarm_states()["busy"], "ALARM");
+
+    // Set back, it tells again.
+    monitoring.set_state("busy", "INSUFFICIENT_DATA", "a test").unwrap();
+    assert!(evaluated(&monitoring, &mut actions, PATIENCE).await.is_some());
+}
+
+#[tokio::test]
+async fn an_alarm_over_what_is_not_published_here_is_kept_and_never_tells() {
+    let monitoring = monitoring();
+    let mut actions = monitoring.actions().unwrap();
+    let expression = r#"SELECT SUM(Failure) FROM SCHEMA("AWS/IoT", RuleName)"#;
+    let alarm: Alarm = serde_json::from_value(json!({
+        "AlarmName": "rule", "EvaluationPeriods": 1, "Threshold": 0, "ComparisonOperator": "GreaterThanThreshold",
+        "AlarmActions": ["topic"], "Metrics": [{ "Id": "failures", "Expression": expression, "Period": 60 }],
+    }))
+    .unwrap();
+    monitoring.put_alarm(alarm).unwrap();
+    assert_eq!(evaluated(&monitoring, &mut actions, 5).await, None);
+    assert_eq!(monitoring.alarm_states()["rule"], "INSUFFICIENT_DATA");
+}
+
+#[test]
+fn what_cannot_be_evaluated_is_refused_with_its_name() {
+    let refused = |change: &dyn Fn(&mut Alarm)| {
+        let mut alarm = alarm(1.0);
+        change(&mut alarm);
+        Monitoring::default().put_alarm(alarm).unwrap_err().to_string()
+    };
+    let percentile = refused(&|alarm| alarm.statistic = Some("p99".to_owned()));
+    assert_eq!(percentile, "ValidationError: busy: the statistic \"p99\" does not run here");
+    assert!(refused(&|alarm| alarm.threshold = None).ends_with("busy: it has no Threshold"));
+    assert!(refused(&|alarm| alarm.comparison_operator.clear()).contains("busy"));
+}
