@@ -36,9 +36,16 @@ fn binaries() -> anyhow::Result<PathBuf> {
     Ok(profile.to_owned())
 }
 
-pub(crate) async fn up(directory: &Path) -> anyhow::Result<Stack> {
+async fn up(directory: &Path) -> anyhow::Result<Stack> {
+    up_with(directory, &[]).await
+}
+
+/// The template with further parameters.
+pub(crate) async fn up_with(directory: &Path, parameters: &[(&str, &str)]) -> anyhow::Result<Stack> {
     let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
-    let parameters = BTreeMap::from([("ArchiveWindowSeconds".to_owned(), "1".to_owned())]);
+    let parameters = [("ArchiveWindowSeconds", "1")].iter().chain(parameters);
+    let parameters: BTreeMap<_, _> =
+        parameters.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     Stack::up(stack::Options {
         template,
         parameters,
