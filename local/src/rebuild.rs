@@ -15,7 +15,7 @@ use myaku::clock::Now;
 use myaku::intake::Content;
 use myaku::profile::Profile;
 use myaku::profile::registry::{MasterData, Registry, Resolved};
-use myaku::reading::Value;
+use myaku::reading::{Reading, Value};
 use myaku::results::{Item, Results, ResultsReader, Row, Write};
 use myaku::window::rebuild::{Known, Outcome, Rebuilt, Recovered, rebuild as rebuild_device};
 use myaku::window::state::{Commit, Committed, States};
@@ -153,7 +153,10 @@ fn take(
     };
     let mut taken = 0;
     for reading in decoded.readings {
-        let (Value::Number(value), Some(spec)) = (&reading.value, profile.window(&reading.metric)) else { continue };
+        let Some(spec) = profile.window(&reading.metric) else { continue };
+        // As it came to the moving average: a number's last digit can change on its way through JSON.
+        let Some(reading) = through_json(&reading) else { continue };
+        let Value::Number(value) = &reading.value else { continue };
         let device = devices
             .entry(reading.device_id)
             .or_insert_with(|| Device { profile: Arc::clone(profile), recovered: Recovered::default() });
@@ -161,6 +164,10 @@ fn take(
         taken += 1;
     }
     taken
+}
+
+fn through_json(reading: &Reading) -> Option<Reading> {
+    serde_json::from_slice(&serde_json::to_vec(reading).ok()?).ok()
 }
 
 /// Puts back what these devices have lost. Those that were advanced meanwhile are to be done again.

@@ -3,6 +3,7 @@
 use anyhow::Context as _;
 use myaku_local::demo::run::{self, Options, Progress};
 use myaku_local::stack::{self, Stack};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -37,9 +38,15 @@ pub(crate) fn binaries() -> anyhow::Result<PathBuf> {
 
 /// The whole stack.
 pub(crate) async fn up(directory: &Path) -> anyhow::Result<Stack> {
+    up_with(directory, &[]).await
+}
+
+/// The template with further parameters.
+pub(crate) async fn up_with(directory: &Path, parameters: &[(&str, &str)]) -> anyhow::Result<Stack> {
     let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
-    let parameters = [("ArchiveWindowSeconds", "1"), ("DisconnectGraceSeconds", "2")];
-    let parameters = parameters.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let parameters = [("ArchiveWindowSeconds", "1"), ("DisconnectGraceSeconds", "2")].iter().chain(parameters);
+    let parameters: BTreeMap<_, _> =
+        parameters.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     Stack::up(stack::Options {
         template,
         parameters,

@@ -3,6 +3,7 @@
 use super::*;
 use myaku::batch::{Batch, StreamRecord};
 use myaku::dead_letter::{MemoryDeadLetters, Reason};
+use myaku::presence::watch::memory::MemoryWatch;
 use myaku::results::Item;
 use myaku::results::memory::MemoryResults;
 use myaku::window::state::memory::MemoryStates;
@@ -40,6 +41,7 @@ async fn counted(context: &Fixture) -> (u32, Vec<Reason>) {
         registry: Registry::new(registered(), ManualClock::at(NOW_MS), DEFAULT_TTL),
         readings: Producer::seeded(MemoryStream::new(2), Limits::default(), 1),
         letters: MemoryDeadLetters::new(),
+        watch: None::<MemoryWatch>,
         clock: ManualClock::at(NOW_MS),
     };
     for batch in batches(context.messages.port()) {
