@@ -287,7 +287,8 @@ mod tests {
             }
             started.elapsed()
         }));
-        assert_eq!(took.as_secs() / 60, 120);
+        // In the minute in which both are due, either may come first.
+        assert!((120..=121).contains(&(took.as_secs() / 60)), "{took:?}");
     }
 
     #[test]

@@ -108,8 +108,10 @@ fn a_device_speaks_and_hears_under_its_own_name_only() {
 #[test]
 fn a_gateway_sends_batches_under_its_own_name_and_nothing_else() {
     let template = template();
-    let may =
-        |action: &str, resource: &str| allows(&template.resources["GatewayPolicy"].properties, HUB, action, resource);
+    let rule = &template.resources["IngestGatewayRule"].physical_id;
+    let may = |action: &str, resource: &str| {
+        allows(&template.resources["GatewayPolicy"].properties, HUB, action, &resource.replace("RULE", rule))
+    };
     for (action, resource) in [
         ("iot:Connect", "client/hub-1"),
         ("iot:Publish", "topic/gw/myaku/home-3/hub-1"),

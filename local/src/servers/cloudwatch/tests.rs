@@ -5,17 +5,17 @@ use serde_json::json;
 
 const RATE: f64 = 6_000.0;
 /// Minutes of the clock within which an alarm must have told.
-const PATIENCE: i64 = 2_000;
+const PATIENCE: i64 = 1_000;
 
 fn metric() -> MetricId {
     MetricId::with("AWS/Kinesis", "IncomingRecords", "StreamName", "ingest")
 }
 
-/// A metric whose minutes are all 20, for longer than a test takes.
+/// A metric whose minutes are all 20, for longer than a test takes, and within the two days that are kept.
 fn monitoring() -> Monitoring {
     let monitoring = Monitoring::new(ScaledClock::from_now(RATE));
     let now_ms = monitoring.clock().now_ms();
-    for minute in -5..20 * PATIENCE {
+    for minute in -5..5 * PATIENCE / 2 {
         monitoring.put(metric(), Some(now_ms + minute * MINUTE_MS), Statistics::of(20.0));
     }
     monitoring

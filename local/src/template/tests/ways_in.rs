@@ -49,20 +49,6 @@ fn the_function_for_gateways_is_invoked_by_its_rule_in_this_account_alone() {
 }
 
 #[test]
-fn a_gateway_may_connect_and_publish_under_its_own_name_only() {
-    let resolved = deployed(&[]);
-    let statements = &resolved.resources["GatewayPolicy"].properties["PolicyDocument"]["Statement"];
-    for statement in statements.as_array().unwrap() {
-        assert_eq!(statement["Effect"], "Allow");
-        let resources = &statement["Resource"];
-        let own = |resource: &Value| resource.as_str().unwrap().ends_with("/${iot:Connection.Thing.ThingName}");
-        assert!(resources.as_array().map_or_else(|| own(resources), |all| all.iter().all(own)), "{resources}");
-    }
-    let actions: Vec<_> = statements.as_array().unwrap().iter().map(|one| &one["Action"]).collect();
-    assert_eq!(actions, ["iot:Connect", "iot:Publish"]);
-}
-
-#[test]
 fn pending_commands_are_off_unless_they_are_asked_for() {
     let table = |given| {
         deployed(given).resources["HttpIngestFunction"].properties["Environment"]["Variables"]["COMMANDS_TABLE"].clone()
