@@ -2,6 +2,7 @@
 //!
 //! [`evidence`] reads back what a run leaves behind, [`verify`] judges it, [`report`] says it.
 
+pub mod burst;
 pub mod disturb;
 pub mod evidence;
 pub mod latency;

@@ -3,99 +3,23 @@
 
 use super::pipeline::binaries;
 use anyhow::{Context as _, ensure};
-use aws_sdk_kinesis::primitives::Blob;
-use aws_sdk_kinesis::types::{PutRecordsRequestEntry, StreamStatus};
 use myaku::archive::{self, S3Lake};
 use myaku::clock::{Now as _, SystemClock};
+use myaku_local::demo::burst::{self, PATIENCE, Producer, TIME_SCALE, a_while, until_shards};
 use myaku_local::stack::{self, Stack};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
-/// Minutes that pass in one.
-const TIME_SCALE: f64 = 60.0;
-/// Until a size that is due is there, on a machine that compiles at the same time.
-const PATIENCE: Duration = Duration::from_mins(3);
 const POLL: Duration = Duration::from_millis(200);
-/// Partition keys; each is in one record of a call, so that its order is that of the calls.
-const KEYS: usize = 20;
-/// Bytes of a record, and how often one of each key is put: half as much again as one shard takes, so that what is accepted
-/// is all that it takes, and about two thirds of what two take.
-const RECORD_BYTES: usize = 6_000;
-const EVERY: Duration = Duration::from_millis(80);
-/// For which records are put behind a reshard.
-const A_WHILE: Duration = Duration::from_secs(2);
 
 async fn up(directory: &Path) -> anyhow::Result<Stack> {
     let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
-    let parameters =
-        [("ArchiveWindowSeconds", "1"), ("IngestShards", "1"), ("ReshardMode", "stream"), ("ReshardMaxShards", "4")];
-    let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let parameters = burst::PARAMETERS.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     let (directory, ports) = (directory.to_owned(), stack::Ports::default());
     Stack::up(stack::Options { template, parameters, binaries: binaries()?, directory, ports, time_scale: TIME_SCALE })
         .await
-}
-
-/// Puts record after record of each key, each once the one before it was taken.
-struct Producer {
-    client: aws_sdk_kinesis::Client,
-    stream: String,
-    /// The number of each key's next record.
-    next: Vec<u64>,
-}
-
-impl Producer {
-    async fn put_one_of_each_key(&mut self) -> anyhow::Result<()> {
-        let mut due: Vec<usize> = (0..KEYS).collect();
-        while !due.is_empty() {
-            let entries = due.iter().map(|key| {
-                let mut data = format!("{key} {} ", self.next[*key]).into_bytes();
-                data.resize(RECORD_BYTES, b'.');
-                PutRecordsRequestEntry::builder().partition_key(format!("key-{key}")).data(Blob::new(data)).build()
-            });
-            let entries = entries.collect::<Result<Vec<_>, _>>()?;
-            let answer = self.client.put_records().stream_name(&self.stream).set_records(Some(entries)).send().await?;
-            let mut refused = Vec::new();
-            for (key, outcome) in due.into_iter().zip(answer.records) {
-                if outcome.error_code.is_some() {
-                    refused.push(key);
-                } else {
-                    self.next[key] += 1;
-                }
-            }
-            due = refused;
-            if !due.is_empty() {
-                tokio::time::sleep(EVERY).await;
-            }
-        }
-        Ok(())
-    }
-
-    /// Sends at a steady rate, or as fast as the stream takes it, until `done` completes.
-    async fn send_until(&mut self, done: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-        let done = timeout(PATIENCE, done);
-        tokio::pin!(done);
-        let mut ticks = tokio::time::interval(EVERY);
-        loop {
-            tokio::select! {
-                done = &mut done => return done.context("it takes too long")?,
-                _ = ticks.tick() => self.put_one_of_each_key().await?,
-            }
-        }
-    }
-}
-
-/// Completes when the stream is active with so many open shards.
-async fn shards(client: &aws_sdk_kinesis::Client, stream: &str, count: i32) -> anyhow::Result<()> {
-    loop {
-        let summary = client.describe_stream_summary().stream_name(stream).send().await?.stream_description_summary;
-        let summary = summary.context("no summary")?;
-        if summary.open_shard_count == count && summary.stream_status == StreamStatus::Active {
-            return Ok(());
-        }
-        tokio::time::sleep(POLL).await;
-    }
 }
 
 /// Completes when the alarm on a high load is that of so many shards.
@@ -140,30 +64,26 @@ async fn load_up_and_down_moves_the_shards_and_the_alarms_and_no_record_is_lost_
     in_time("the first alarms", high_alarm_is_of(&stack, 1)).await?;
 
     // Over 80 % of one shard for five minutes: the stream doubles.
-    let mut producer = Producer { client: client.clone(), stream: stream.clone(), next: vec![0; KEYS] };
+    let mut producer = Producer::new(client.clone(), stream.clone());
     let began = Instant::now();
-    Box::pin(producer.send_until(shards(&client, &stream, 2))).await.context("growing")?;
+    Box::pin(producer.send_until(until_shards(&client, &stream, |open| open == 2))).await.context("growing")?;
     println!("two shards after {:?}", began.elapsed());
     // Which of its alarms was first is the machine's business: a full shard is throttled, and hot, before the marks are due.
     in_time("an alarm of the stream", told(&stack, "myaku-ingest-")).await?;
     Box::pin(producer.send_until(high_alarm_is_of(&stack, 2))).await.context("the alarms of two shards")?;
     // The consumers follow from the parent to its children under load.
-    let a_while = async {
-        tokio::time::sleep(A_WHILE).await;
-        Ok(())
-    };
-    producer.send_until(a_while).await?;
+    producer.send_until(a_while()).await?;
 
     // Nothing for thirty minutes, while the stream is read: it halves.
     let ended = Instant::now();
-    in_time("shrinking", shards(&client, &stream, 1)).await?;
+    in_time("shrinking", until_shards(&client, &stream, |open| open == 1)).await?;
     println!("one shard {:?} after the last record", ended.elapsed());
     in_time("the alarms of one shard", high_alarm_is_of(&stack, 1)).await?;
 
     stack.caught_up(SystemClock.now_ms()).await;
     let log = std::fs::read_to_string(directory.path().join("logs/reshard-autoscaler.log"))?;
     ensure!(log.contains("an alarm tells"), "the function was never told by an alarm:\n{log}");
-    every_record_once_and_in_order(&stack, &stream, &producer.next).await?;
+    every_record_once_and_in_order(&stack, &stream, producer.next()).await?;
     stack.down().await;
     Ok(())
 }

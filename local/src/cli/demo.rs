@@ -2,6 +2,7 @@
 
 use super::state::State;
 use super::{Place, interrupted, progress::Bar};
+use crate::demo::burst::{self, Burst};
 use crate::demo::report::Report;
 use crate::demo::run::{self, Options, Progress as _};
 use crate::stack::Stack;
@@ -30,6 +31,9 @@ pub struct Args {
     /// Leave everything running afterwards, to look around, until Ctrl-C.
     #[arg(long)]
     stay: bool,
+    /// Leave out the burst before the rest, under which a stream of one shard grows.
+    #[arg(long)]
+    without_burst: bool,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
@@ -46,12 +50,16 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         bail!("--rate and --seconds must be above zero");
     }
     let bar = Bar::new();
+    let burst = tokio::select! {
+        burst = burst(&args, &bar) => burst?,
+        () = interrupted() => bail!("interrupted"),
+    };
     let stack = tokio::select! {
         stack = args.place.up(&bar) => stack?,
         () = interrupted() => bail!("interrupted"),
     };
     let report = tokio::select! {
-        report = on(&stack, &args, &bar) => report,
+        report = on(&stack, &args, burst, &bar) => report,
         () = interrupted() => Err(anyhow!("interrupted")),
     };
     bar.finish();
@@ -67,14 +75,29 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     Ok(if report?.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn on(stack: &Stack, args: &Args, bar: &Bar) -> Result<Report> {
+/// The burst, on a stack that is gone afterwards.
+async fn burst(args: &Args, bar: &Bar) -> Result<Option<Burst>> {
+    if args.without_burst {
+        return Ok(None);
+    }
+    let stack = args.place.for_burst().up(bar).await?;
+    let burst = Box::pin(burst::run(&stack, bar)).await;
+    stack.down().await;
+    burst.map(Some)
+}
+
+async fn on(stack: &Stack, args: &Args, burst: Option<Burst>, bar: &Bar) -> Result<Report> {
     let options = Options {
         rate: args.rate,
         devices: args.devices,
         duration: Duration::from_secs(args.seconds),
         seed: args.seed,
     };
-    let mut report = Box::pin(run::run(stack, &options, bar)).await?;
+    let report = Box::pin(run::run(stack, &options, bar)).await?;
+    let mut report = match burst {
+        Some(burst) => report.with(burst),
+        None => report,
+    };
     report.where_next = args.place.where_next(stack, args.stay)?;
     Ok(report)
 }

@@ -1,6 +1,7 @@
 //! Which template is brought up, from what, and where it leaves its files.
 
 use super::state::State;
+use crate::demo::burst;
 use crate::demo::run::Progress;
 use crate::stack::{self, Ports, Stack};
 use anyhow::{Context as _, Result, bail};
@@ -66,6 +67,18 @@ fn port(text: &str) -> Result<(Server, u16), String> {
 }
 
 impl Place {
+    /// A place beside this one, for the burst of the demo.
+    pub(super) fn for_burst(&self) -> Self {
+        let parameters = burst::PARAMETERS.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Self {
+            parameters: parameters.into_iter().chain(self.parameters.iter().cloned()).collect(),
+            ports: Vec::new(),
+            directory: self.directory.join("burst"),
+            time_scale: burst::TIME_SCALE,
+            ..self.clone()
+        }
+    }
+
     /// Brings the template up.
     pub(super) async fn up(&self, progress: &impl Progress) -> Result<Stack> {
         progress.stage(&format!("bringing up {}", self.template.display()));

@@ -1,5 +1,6 @@
 //! What a run came to: as JSON for machines, as tables for people.
 
+use super::burst::Burst;
 use super::disturb::Disturbance;
 use super::latency::Latency;
 use super::presence::Presence;
@@ -30,6 +31,8 @@ pub struct Report {
     pub verdict: Verdict,
     /// Who was connected, and who was silent.
     pub presence: Presence,
+    /// How the stream grew under a burst, if there was one.
+    pub burst: Option<Burst>,
     /// What the audit says of the lake.
     pub audit: audit::Report,
     /// How fast it was.
@@ -98,18 +101,29 @@ pub struct Throughput {
 }
 
 impl Report {
+    /// With a burst, on a stack of its own.
+    #[must_use]
+    pub fn with(mut self, burst: Burst) -> Self {
+        self.verdict.broken.extend(burst.broken());
+        self.ok = self.verdict.broken.is_empty();
+        self.burst = Some(burst);
+        self
+    }
+
     /// The report as text with tables.
     pub fn to_text(&self) -> String {
         let sections = [
             self.flow(),
             self.presence.to_text(),
+            self.burst.as_ref().map(Burst::to_text).unwrap_or_default(),
             self.letters(),
             self.times(),
             self.disturbances(),
             self.next(),
             self.audit.to_text(),
         ];
-        let mut text = sections.join("\n\n");
+        let sections = sections.into_iter().filter(|section| !section.is_empty());
+        let mut text = sections.collect::<Vec<_>>().join("\n\n");
         text.push_str("\n\n");
         if self.ok {
             text.push_str("Every promise was kept.");

@@ -13,7 +13,6 @@ use crate::stack::Stack;
 use crate::traffic::send::{Api, Sender};
 use crate::traffic::{Fleet, Settings};
 use anyhow::{Context as _, Result};
-use aws_config::SdkConfig;
 use indicatif::ProgressBar;
 use myaku::archive::{DynamoDbHeads, Hour, S3Lake};
 use myaku::clock::{Now as _, SystemClock};
@@ -155,7 +154,7 @@ pub async fn run(stack: &Stack, options: &Options, progress: &impl Progress) -> 
         results::scan(&dynamodb, &names.results),
     )?;
     progress.stage("auditing the lake");
-    let audit = Box::pin(audit_lake(&config, &names, started_ms)).await?;
+    let audit = Box::pin(audit_lake(stack, started_ms)).await?;
     let evidence = Evidence {
         sent,
         stream: ingest.records,
@@ -183,6 +182,7 @@ pub async fn run(stack: &Stack, options: &Options, progress: &impl Progress) -> 
         disturbances,
         verdict,
         presence,
+        burst: None,
         audit: evidence.audit,
         throughput,
         latency,
@@ -191,7 +191,8 @@ pub async fn run(stack: &Stack, options: &Options, progress: &impl Progress) -> 
 }
 
 /// Audits the lake as `myaku archive audit` does. Nothing is left to do, so everything must be in it.
-async fn audit_lake(config: &SdkConfig, names: &Names, started_ms: i64) -> Result<audit::Report> {
+pub(super) async fn audit_lake(stack: &Stack, started_ms: i64) -> Result<audit::Report> {
+    let (config, names) = (&stack.sdk_config(), Names::of(stack)?);
     let options = audit::Options {
         stream: names.ingest.clone(),
         hours: Hour::of(started_ms - CLOCK_MS)..=Hour::of(SystemClock.now_ms() + CLOCK_MS),
