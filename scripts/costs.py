@@ -34,7 +34,8 @@ DYNAMODB_WRITES_MILLION = 0.625
 CACHE_GB_HOUR = 0.084
 CACHE_ECPU_MILLION = 0.0023
 ALARM = 0.10
-ALARMS = 33
+# Those of the template, and three that the autoscaler keeps.
+ALARMS = 46
 LOG_GB = 0.50
 
 # Assumptions.
