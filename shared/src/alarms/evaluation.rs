@@ -5,8 +5,8 @@ use super::math::{MathError, Scope, Value};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Periods that are looked at beyond the evaluation periods: the evaluation range. "The exact number of data points it
-/// attempts to retrieve depends on the length of the alarm period", says the documentation, whose own tables have two.
+/// Periods that are looked at beyond the evaluation periods: the evaluation range. The documentation leaves its exact
+/// size open, since it depends on the length of the period; its own tables have two.
 pub const EVALUATION_RANGE_EXTRA: u32 = 2;
 /// Expressions within expressions, at most: more is a circle.
 const DEPTH_MAX: u32 = 16;
@@ -147,8 +147,8 @@ impl Alarm {
         let definition = &self.definition;
         let (periods, needed) = (definition.evaluation_periods as usize, definition.datapoints_to_alarm as usize);
         let breaches = |value: &f64| definition.comparison.breaches(*value, definition.threshold);
-        // "If the number of data points retrieved is at least the evaluation periods, the most recent ones count, farther
-        // ones included"; only then is missing data of no account.
+        // Where as many were retrieved as there are evaluation periods, the most recent ones count, those of the wider
+        // range included, and missing data is of no account.
         let real: Vec<f64> = values.iter().rev().flatten().copied().take(periods).collect();
         let breaching = real.iter().filter(|value| breaches(value)).count();
         let missing = periods - real.len();
