@@ -1,4 +1,5 @@
-//! A stream on demand: Kinesis scales it up to double the peak of writes that it saw in the 30 days before, which it needs a quarter of an hour for; a single key gets what a shard gets.
+//! A stream on demand: Kinesis scales it up to double the peak of writes that it saw in the 30 days before, which it needs
+//! a quarter of an hour for; a single key gets what a shard gets.
 
 use super::demand::Demand;
 use super::ledger::{Ledger, Outcome};
