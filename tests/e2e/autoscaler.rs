@@ -22,11 +22,14 @@ async fn up(directory: &Path) -> anyhow::Result<Stack> {
         .await
 }
 
-/// Completes when the alarm on a high load is that of so many shards.
-async fn high_alarm_is_of(stack: &Stack, shards: u32) -> anyhow::Result<()> {
+/// Completes when the alarm on a high load is that of the shards that are open.
+async fn high_alarm_follows(stack: &Stack) -> anyhow::Result<()> {
     let client = aws_sdk_cloudwatch::Client::new(&stack.sdk_config());
-    let wanted = format!("records / {}", shards * 60_000);
+    let kinesis = aws_sdk_kinesis::Client::new(&stack.sdk_config());
+    let stream = stack.physical_id("IngestStream")?;
     loop {
+        let shards = until_shards(&kinesis, &stream, |_| true).await?;
+        let wanted = format!("records / {}", shards * 60_000);
         let found = client.describe_alarms().alarm_names("myaku-ingest-high").send().await?;
         let queries = found.metric_alarms().iter().flat_map(aws_sdk_cloudwatch::types::MetricAlarm::metrics);
         if queries.filter_map(|query| query.expression()).any(|expression| expression.contains(&wanted)) {
@@ -34,6 +37,11 @@ async fn high_alarm_is_of(stack: &Stack, shards: u32) -> anyhow::Result<()> {
         }
         tokio::time::sleep(POLL).await;
     }
+}
+
+/// What the autoscaler's log says.
+fn said(directory: &Path) -> String {
+    std::fs::read_to_string(directory.join("logs/reshard-autoscaler.log")).unwrap_or_default()
 }
 
 /// Completes when the topic was told that an alarm whose name begins so is in `ALARM`.
@@ -61,16 +69,17 @@ async fn load_up_and_down_moves_the_shards_and_the_alarms_and_no_record_is_lost_
     let stack = up(directory.path()).await?;
     let client = aws_sdk_kinesis::Client::new(&stack.sdk_config());
     let stream = stack.physical_id("IngestStream")?;
-    in_time("the first alarms", high_alarm_is_of(&stack, 1)).await?;
+    in_time("the first alarms", high_alarm_follows(&stack)).await?;
 
-    // Over 80 % of one shard for five minutes: the stream doubles.
+    // More than one shard takes: the stream grows, by as much as its load calls for at that moment.
     let mut producer = Producer::new(client.clone(), stream.clone());
     let began = Instant::now();
-    Box::pin(producer.send_until(until_shards(&client, &stream, |open| open == 2))).await.context("growing")?;
-    println!("two shards after {:?}", began.elapsed());
+    let grown = Box::pin(producer.send_until(until_shards(&client, &stream, |open| open > 1))).await;
+    let grown = grown.with_context(|| format!("growing, with\n{}", said(directory.path())))?;
+    println!("{grown} shards after {:?}", began.elapsed());
     // Which of its alarms was first is the machine's business: a full shard is throttled, and hot, before the marks are due.
     in_time("an alarm of the stream", told(&stack, "myaku-ingest-")).await?;
-    Box::pin(producer.send_until(high_alarm_is_of(&stack, 2))).await.context("the alarms of two shards")?;
+    Box::pin(producer.send_until(high_alarm_follows(&stack))).await.context("the alarms of more shards")?;
     // The consumers follow from the parent to its children under load.
     producer.send_until(a_while()).await?;
 
@@ -78,10 +87,10 @@ async fn load_up_and_down_moves_the_shards_and_the_alarms_and_no_record_is_lost_
     let ended = Instant::now();
     in_time("shrinking", until_shards(&client, &stream, |open| open == 1)).await?;
     println!("one shard {:?} after the last record", ended.elapsed());
-    in_time("the alarms of one shard", high_alarm_is_of(&stack, 1)).await?;
+    in_time("the alarms of one shard", high_alarm_follows(&stack)).await?;
 
     stack.caught_up(SystemClock.now_ms()).await;
-    let log = std::fs::read_to_string(directory.path().join("logs/reshard-autoscaler.log"))?;
+    let log = said(directory.path());
     ensure!(log.contains("an alarm tells"), "the function was never told by an alarm:\n{log}");
     every_record_once_and_in_order(&stack, &stream, producer.next()).await?;
     stack.down().await;
