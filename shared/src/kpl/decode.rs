@@ -2,7 +2,7 @@
 
 use super::wire::{Fields, Malformed, Value};
 use super::{
-    DATA, DIGEST_LEN, EXPLICIT_HASH_KEY_INDEX, EXPLICIT_HASH_KEY_TABLE, MAGIC, PARTITION_KEY_INDEX,
+    DATA, DIGEST_LEN, EXPLICIT_HASH_KEY_INDEX, EXPLICIT_HASH_KEY_TABLE, KEY_CHARS_MAX, MAGIC, PARTITION_KEY_INDEX,
     PARTITION_KEY_TABLE, RECORDS, TAG_KEY, TAG_VALUE, TAGS,
 };
 use md5::{Digest as _, Md5};
@@ -76,7 +76,7 @@ impl<'a> Iterator for IntoRecords<'a> {
 /// Reads `data` as an aggregate; `None`: it is a plain record.
 ///
 /// An aggregate without records counts as plain, or it would vanish without a trace. So does one whose keys are not
-/// UTF-8, since Kinesis has no such keys.
+/// UTF-8 or longer than [`KEY_CHARS_MAX`], since Kinesis has no such keys.
 pub fn decode(data: &[u8]) -> Option<Aggregate<'_>> {
     let (message, digest) = data.strip_prefix(&MAGIC)?.split_last_chunk::<DIGEST_LEN>()?;
     // The cheap check comes first.
@@ -92,7 +92,7 @@ fn aggregate(message: &[u8]) -> Result<Aggregate<'_>, Malformed> {
     let mut fields = Fields::of(message);
     while let Some(field) = fields.next()? {
         match field {
-            (PARTITION_KEY_TABLE, Value::Bytes(key)) => aggregate.partition_keys.push(text(key)?),
+            (PARTITION_KEY_TABLE, Value::Bytes(key)) => aggregate.partition_keys.push(partition_key(key)?),
             (EXPLICIT_HASH_KEY_TABLE, Value::Bytes(key)) => aggregate.explicit_hash_keys.push(text(key)?),
             (RECORDS, Value::Bytes(bytes)) => aggregate.records.push(record(bytes)?),
             _ => {}
@@ -138,6 +138,11 @@ fn tag(bytes: &[u8]) -> Result<(), Malformed> {
         }
     }
     key.map(|_| ()).ok_or(Malformed)
+}
+
+fn partition_key(bytes: &[u8]) -> Result<&str, Malformed> {
+    let key = text(bytes)?;
+    if key.len() > KEY_CHARS_MAX && key.chars().count() > KEY_CHARS_MAX { Err(Malformed) } else { Ok(key) }
 }
 
 fn text(bytes: &[u8]) -> Result<&str, Malformed> {
