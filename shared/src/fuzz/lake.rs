@@ -64,7 +64,14 @@ fn lines(bytes: &[u8]) -> Option<Vec<LakeRecord>> {
 
 fn user_record(record: &LakeRecord) -> UserRecord<'_> {
     let LakeRecord { position, partition_key, arrived_ms, data } = record;
-    UserRecord { record: 0, position: *position, partition_key, arrived_ms: *arrived_ms, data }
+    UserRecord {
+        record: 0,
+        sequence: &position.sequence,
+        sub: position.sub,
+        partition_key,
+        arrived_ms: *arrived_ms,
+        data,
+    }
 }
 
 /// Archives records, looks at the lines as another reader would, and reads them back.

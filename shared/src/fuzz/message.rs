@@ -2,7 +2,7 @@
 
 use super::near::near;
 use super::told;
-use crate::batch::{Position, UserRecord};
+use crate::batch::{SequenceNumber, UserRecord};
 use crate::intake::Content;
 use crate::message::{MAX_ID, MAX_MESSAGE_ID, MAX_PAYLOAD, Message};
 use crate::reading::Reading;
@@ -21,10 +21,16 @@ pub fn message(bytes: &[u8]) {
         }
         Err(error) => told(&error.to_string()),
     }
-    let position = Position { sub: 7, ..Position::ZERO };
     // What stands before a line feed is a partition key, so that sources are tried.
     let key = bytes.split(|byte| *byte == b'\n').next().map(String::from_utf8_lossy).unwrap_or_default();
-    let record = UserRecord { record: 0, position, partition_key: &key, arrived_ms: 1, data: bytes };
+    let record = UserRecord {
+        record: 0,
+        sequence: &SequenceNumber::ZERO,
+        sub: 7,
+        partition_key: &key,
+        arrived_ms: 1,
+        data: bytes,
+    };
     match Content::of(&record) {
         Content::Message(message) => assert_eq!(Ok(message), parsed),
         Content::Foreign(foreign, problem) => {

@@ -58,7 +58,7 @@ fn bytes(texts: &[&str]) -> Vec<Vec<u8>> {
 }
 
 fn batches() -> impl Iterator<Item = Batch> {
-    KINESIS.iter().filter_map(|json| serde_json::from_str(json).ok())
+    KINESIS.iter().filter_map(|json| Batch::from_event(*json).ok())
 }
 
 /// What producers put on streams, one by one.
@@ -80,8 +80,8 @@ pub(super) fn aggregates() -> Vec<Vec<u8>> {
     }
     let whole = builder.finish();
     let message = whole[kpl::MAGIC.len()..whole.len() - 16].to_vec();
-    let stored = batches().flat_map(|batch| batch.records).map(|record| record.data);
-    stored.filter(|data| data.starts_with(&kpl::MAGIC)).chain([whole, message]).collect()
+    let stored = batches().flat_map(|batch| batch.records).map(|record| record.data.to_vec());
+    stored.filter(|data: &Vec<u8>| data.starts_with(&kpl::MAGIC)).chain([whole, message]).collect()
 }
 
 pub(super) fn events() -> Vec<Vec<u8>> {
