@@ -52,6 +52,15 @@ simulate-mutants: ## Break the code on purpose, and see the simulation find each
 	@scripts/need cargo cc
 	scripts/simulate_mutants tests/simulation/mutants/*.patch
 
+# How long each target runs, in seconds, and which one alone.
+SECONDS ?= 60
+TARGET ?=
+
+.PHONY: fuzz
+fuzz: ## Any bytes into all that reads bytes from outside (SECONDS=600 for each; TARGET=message alone)
+	@scripts/need cargo cc
+	SECONDS_EACH=$(SECONDS) scripts/fuzz $(TARGET)
+
 .PHONY: bench
 bench: ## The record path beside its limits, as ratios
 	@scripts/need cargo cc
