@@ -11,7 +11,7 @@ use crate::batch::{Batch, SequenceNumber, StreamRecord};
 use base64_simd::STANDARD;
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::ops::Range;
@@ -134,11 +134,12 @@ impl<'a> Template<'a> {
             at = behind(event, at, before)?;
             let len = match value {
                 Value::Arrived => event[at..].iter().position(|byte| !matches!(byte, b'0'..=b'9' | b'.'))?,
-                _ => memchr(b'"', &event[at..])?,
+                // At a backslash, what comes next is not there.
+                _ => memchr2(b'"', b'\\', &event[at..])?,
             };
             let text = &event[at..at + len];
             match value {
-                Value::Key if text.iter().all(|&byte| byte >= b' ' && byte != b'\\') => span.key = at..at + len,
+                Value::Key if text.iter().all(|&byte| byte >= b' ') => span.key = at..at + len,
                 Value::Sequence => span.sequence = SequenceNumber::from_digits(text)?,
                 Value::Data => span.data = at..at + len,
                 Value::Arrived => span.arrived_ms = milliseconds(text)?,
