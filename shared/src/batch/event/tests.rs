@@ -195,6 +195,31 @@ fn what_lambda_writes_is_scanned() {
 }
 
 #[test]
+fn members_may_stand_in_any_order_and_values_may_be_longer_than_what_stands_between_them() {
+    for order in [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1], [1, 3, 0, 2]] {
+        let records: Vec<_> = (1..9_u8)
+            .map(|n| {
+                let data = STANDARD.encode([n; 300]);
+                let key = n.to_string().repeat(250);
+                let members = [
+                    format!(r#""partitionKey":"{key}""#),
+                    format!(r#""sequenceNumber":"{n}""#),
+                    format!(r#""data":"{data}""#),
+                    r#""approximateArrivalTimestamp":1.5"#.to_owned(),
+                ];
+                let kinesis = order.map(|at| members[at].as_str()).join(",");
+                let arn = "arn:aws:kinesis:eu-west-1:1:stream/s";
+                format!(r#"{{"kinesis":{{{kinesis}}},"eventID":"{SHARD}:{n}","eventSourceARN":"{arn}"}}"#)
+            })
+            .collect();
+        let event = format!(r#"{{"Records":[{}]}}"#, records.join(","));
+        let scanned = scan::scan(event.as_bytes()).expect("it is scanned").decode(event.clone().into()).unwrap();
+        assert_eq!(scanned, plain::read(event.as_bytes()).unwrap());
+        assert_eq!(scanned.records[7].data, vec![8; 300]);
+    }
+}
+
+#[test]
 fn base64_that_is_none_is_named_by_both_readers() {
     let mut records = vec![record("1", "1", b"one"), record("2", "1", b"two")];
     for bad in ["?", "YQ", "YR==", "YQ==YQ==", "YQ=", "Y Q=", "=", "脈"] {
