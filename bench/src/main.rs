@@ -58,7 +58,7 @@ fn compress(bytes: &[u8]) -> Vec<u8> {
 
 /// An event to the bytes of its object, and nothing else that the archiver does.
 fn archived(event: &[u8], compression: Compression) -> Result<Encoded, Box<dyn Error>> {
-    let batch: Batch = serde_json::from_slice(event)?;
+    let batch = Batch::from_event(event.to_vec())?;
     let records: Vec<_> = batch.user_records().collect();
     Ok(Encoded::of(&records, compression)?.ok_or("an empty event")?)
 }
@@ -76,7 +76,7 @@ fn archiver(name: &'static str, event: &[u8]) -> Result<Case, Box<dyn Error>> {
 }
 
 fn aggregates(event: &[u8]) -> Result<Case, Box<dyn Error>> {
-    let batch: Batch = serde_json::from_slice(event)?;
+    let batch = Batch::from_event(event.to_vec())?;
     let read = || {
         for record in &batch.records {
             black_box(kpl::decode(black_box(&record.data)).map(|aggregate| aggregate.records().count()));

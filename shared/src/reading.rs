@@ -93,7 +93,9 @@ impl Reading {
         reading.check()?;
         Ok(reading)
     }
+}
 
+impl<T: AsRef<str> + Serialize> Reading<T> {
     /// The record of `readings`.
     ///
     /// # Errors
@@ -106,11 +108,11 @@ impl Reading {
     /// Tells the first field that is not what it must be.
     pub fn check(&self) -> Result<(), ReadingError> {
         let texts = [
-            ("id", &self.id, 1, MAX_READING_ID),
-            ("deviceId", &self.device_id, 1, MAX_ID),
-            ("facility", &self.facility, 0, MAX_ID),
-            ("metric", &self.metric, 1, MAX_NAME),
-            ("unit", &self.unit, 0, MAX_NAME),
+            ("id", self.id.as_str(), 1, MAX_READING_ID),
+            ("deviceId", self.device_id.as_ref(), 1, MAX_ID),
+            ("facility", self.facility.as_ref(), 0, MAX_ID),
+            ("metric", self.metric.as_ref(), 1, MAX_NAME),
+            ("unit", self.unit.as_ref(), 0, MAX_NAME),
         ];
         for (field, text, least, most) in texts {
             if text.len() < least || text.len() > most || text.chars().any(char::is_control) {

@@ -47,6 +47,7 @@ async fn up_with(template: &str, change: impl FnOnce(&mut Options)) -> (tempfile
         directory: directory.path().join("run"),
         ports: Ports::default(),
         time_scale: 1.0,
+        timeout_max: None,
     };
     change(&mut options);
     (directory, Stack::up(options).await)
