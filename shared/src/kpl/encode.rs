@@ -40,6 +40,11 @@ impl Builder {
         Self::default()
     }
 
+    /// The same, with room for records of so many bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { records: Vec::with_capacity(bytes), ..Self::default() }
+    }
+
     /// Whether there is no record in it. The bytes of an empty aggregate are none that [`decode`](super::decode()) takes.
     pub const fn is_empty(&self) -> bool {
         self.records.is_empty()

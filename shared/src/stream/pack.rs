@@ -43,8 +43,11 @@ pub(super) fn pack<K: AsRef<str>, D: AsRef<[u8]>>(
             *places.entry(shards.index_of(hash)).or_insert(next)
         })
         .collect();
+    let count = places.iter().map(|place| place + 1).max().unwrap_or(0);
     let mut open: Vec<Option<Open>> = Vec::new();
-    open.resize_with(places.iter().map(|place| place + 1).max().unwrap_or(0), || None);
+    open.resize_with(count, || None);
+    let bytes: usize = items.iter().map(|item| item.data.as_ref().len()).sum();
+    let room = limits.aggregate_bytes_max.min(2 * bytes / count.max(1));
     let mut closed: Vec<Open> = Vec::new();
     let mut too_large = Vec::new();
     for (index, (item, &key)) in items.iter().zip(&keys.of_items).enumerate() {
@@ -62,7 +65,7 @@ pub(super) fn pack<K: AsRef<str>, D: AsRef<[u8]>>(
             continue;
         }
         // The first item of a record is in it, however large.
-        let mut builder = Builder::new();
+        let mut builder = Builder::with_capacity(room);
         builder.push(name, None, data);
         closed.extend(place.replace(Open { builder, hash: keys.hashes[key], items: vec![index] }));
     }
