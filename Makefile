@@ -53,9 +53,9 @@ simulate-mutants: ## Break the code on purpose, and see the simulation find each
 	scripts/simulate_mutants tests/simulation/mutants/*.patch
 
 .PHONY: bench
-bench: ## The record path beside its limits, as ratios
+bench: ## The record path beside its limits, as ratios; writes BENCHMARKS.md (ARGS="archiver" measures a part, and writes nothing)
 	@scripts/need cargo cc
-	cargo run --locked --release --package myaku-bench
+	cargo run --locked --release --package myaku-bench -- run $(ARGS)
 
 ##@ Checks
 

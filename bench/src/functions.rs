@@ -1,0 +1,28 @@
+//! The functions as they are deployed, on ports that cost nothing: what is left is their own work.
+
+pub(crate) mod average;
+pub(crate) mod transform;
+
+use anyhow::{Result, bail};
+use aws_lambda_events::streams::KinesisEventResponse;
+use myaku::batch::Batch;
+
+/// What the wall clock says: within a minute of the events' arrivals.
+const NOW_MS: i64 = 1_795_218_910_000;
+const DEADLINE_MS: i64 = NOW_MS + 60_000;
+
+fn batch(body: &[u8]) -> Result<Batch> {
+    Ok(serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(body))?)
+}
+
+/// Nothing is measured that fails.
+fn succeeded(response: &KinesisEventResponse) -> Result<()> {
+    if let Some(failure) = response.batch_item_failures.first() {
+        bail!("the batch is to be delivered again from {:?} on", failure.item_identifier);
+    }
+    Ok(())
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_time().build()?)
+}
