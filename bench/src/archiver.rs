@@ -10,6 +10,7 @@ use memory::peaks;
 use ours::pack;
 pub(crate) use ours::{Archive, lines};
 
+use crate::clock::spent;
 use crate::largest::{Event, Largest};
 use crate::pair::{Ratio, beside};
 use crate::row::{Bar, Case, Measured, Unit};
@@ -47,11 +48,11 @@ fn beside_compression(event: &Rc<Event>, bar: Bar) -> Case {
         "Beside the compressor there are the event's parsing, base64, the SHA-256 of the lines and the MD5 of aggregates.",
         move |rounds| {
             let archive = Archive::new(Compression::new(Format::Gzip, Some(GZIP_LEVEL))?)?;
-            let lines = lines(&archive.object(&event.body)?)?;
+            let lines = lines(&archive.object(event.body.clone())?)?;
             let ratio = beside(
                 rounds,
-                || drop(black_box(archive.object(black_box(&event.body)))),
-                || drop(black_box(pack(black_box(&lines), Format::Gzip, GZIP_LEVEL))),
+                || archive.spent(&event.body),
+                || spent(|| drop(black_box(pack(black_box(&lines), Format::Gzip, GZIP_LEVEL)))),
             );
             Ok(measured(&ratio, lines.len(), "compression"))
         },
@@ -70,12 +71,12 @@ fn beside_plain(event: &Rc<Event>) -> Case {
         "The default codec and level decide: what is left of the handler is compression.",
         move |rounds| {
             let archive = Archive::new(Compression::default())?;
-            let ours = lines(&archive.object(&event.body)?)?;
+            let ours = lines(&archive.object(event.body.clone())?)?;
             ensure!(ours == lines(&plain::archive(&event.body)?)?, "the plain handler writes other lines");
             let ratio = beside(
                 rounds,
-                || drop(black_box(archive.object(black_box(&event.body)))),
-                || drop(black_box(plain::archive(black_box(&event.body)))),
+                || archive.spent(&event.body),
+                || spent(|| drop(black_box(plain::archive(black_box(&event.body))))),
             );
             Ok(measured(&ratio, ours.len(), "the plain handler"))
         },

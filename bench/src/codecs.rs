@@ -60,15 +60,16 @@ pub(crate) fn measure(rounds: usize) -> Result<Codecs> {
     for _ in 0..rounds.min(ROUNDS_MAX) {
         for (archive, (writes, reads)) in archives.iter().zip(&mut times) {
             let mut object = None;
-            writes.push(seconds(|| object = archive.object(&body).ok()));
+            let copy = body.clone();
+            writes.push(seconds(|| object = archive.object(copy).ok()));
             let object = object.unwrap_or_default();
             reads.push(seconds(|| drop(std::hint::black_box(lines(&object)))));
         }
     }
-    let all = lines(&archives[0].object(&body)?)?;
+    let all = lines(&archives[0].object(body.clone())?)?;
     let mut levels = Vec::new();
     for ((&(format, level), archive), (writes, reads)) in LEVELS.iter().zip(&archives).zip(times) {
-        let object = archive.object(&body)?;
+        let object = archive.object(body.clone())?;
         ensure!(lines(&object)? == all, "{format} {level} has other lines");
         let each_ns = |times| Spread::of(times).median * 1e9 / RECORDS as f64;
         levels.push(Codec {

@@ -5,15 +5,10 @@ pub(crate) mod transform;
 
 use anyhow::{Result, bail};
 use aws_lambda_events::streams::KinesisEventResponse;
-use myaku::batch::Batch;
 
 /// What the wall clock says: within a minute of the events' arrivals.
 const NOW_MS: i64 = 1_795_218_910_000;
 const DEADLINE_MS: i64 = NOW_MS + 60_000;
-
-fn batch(body: &[u8]) -> Result<Batch> {
-    Ok(serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(body))?)
-}
 
 /// Nothing is measured that fails.
 fn succeeded(response: &KinesisEventResponse) -> Result<()> {

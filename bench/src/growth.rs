@@ -14,7 +14,7 @@ mod transform;
 use crate::clock::CpuTime;
 use crate::row::Spread;
 use anyhow::{Context as _, Result};
-use criterion::{BenchmarkId, Criterion, Throughput};
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -95,20 +95,24 @@ impl Grower {
         Self { criterion, directory: directory.to_owned() }
     }
 
-    /// A curve over `sizes`: `prepare` makes the work of a size, and says how many things it is of.
-    fn curve<W: FnMut()>(
+    /// A curve over `sizes`: `prepare` makes the body for a size and what handles it, and says how many things are in it.
+    fn curve<W: Fn(Vec<u8>) -> Result<()>>(
         &mut self,
         (function, size, per): (&str, &str, &str),
         sizes: &[usize],
-        prepare: impl Fn(usize) -> Result<(usize, W)>,
+        prepare: impl Fn(usize) -> Result<(usize, Vec<u8>, W)>,
     ) -> Result<Curve> {
         let name = format!("{function}, {size}");
         let mut points = Vec::new();
         for &size in sizes {
-            let (count, mut work) = prepare(size)?;
+            let (count, body, handle) = prepare(size)?;
+            // So that nothing is measured that fails.
+            handle(body.clone())?;
             let mut group = self.criterion.benchmark_group(&name);
             group.throughput(Throughput::Elements(count as u64));
-            group.bench_function(BenchmarkId::from_parameter(size), |bencher| bencher.iter(&mut work));
+            group.bench_function(BenchmarkId::from_parameter(size), |bencher| {
+                bencher.iter_batched(|| body.clone(), &handle, BatchSize::PerIteration);
+            });
             group.finish();
             points.push(Point { size, count, total_ns: self.estimate(&name, size)? });
         }

@@ -5,7 +5,6 @@
 //! both run, whichever was second before first now, and the round gives one ratio. Whatever the machine does besides falls
 //! on both. The median of the rounds is reported with the quartiles around it.
 
-use crate::clock::spent;
 use crate::row::Spread;
 use std::time::Duration;
 
@@ -23,8 +22,9 @@ pub(crate) struct Ratio {
     pub(crate) other: Duration,
 }
 
-/// Runs `ours` and `other` in turn for `rounds` rounds.
-pub(crate) fn beside(rounds: usize, mut ours: impl FnMut(), mut other: impl FnMut()) -> Ratio {
+/// Runs `ours` and `other` in turn for `rounds` rounds. Each says itself what it spent, so that what it only prepares does
+/// not count.
+pub(crate) fn beside(rounds: usize, mut ours: impl FnMut() -> Duration, mut other: impl FnMut() -> Duration) -> Ratio {
     let (our_calls, other_calls) = (calls(&mut ours), calls(&mut other));
     let (mut ratios, mut our_times, mut other_times) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..rounds.max(1) {
@@ -45,7 +45,7 @@ pub(crate) fn beside(rounds: usize, mut ours: impl FnMut(), mut other: impl FnMu
 }
 
 /// How many calls fill a slice. It warms up as well.
-fn calls(work: &mut impl FnMut()) -> u32 {
+fn calls(work: &mut impl FnMut() -> Duration) -> u32 {
     let mut calls = 1;
     loop {
         let took = each(calls, work) * f64::from(calls);
@@ -57,14 +57,15 @@ fn calls(work: &mut impl FnMut()) -> u32 {
 }
 
 /// Seconds of one call, of so many.
-fn each(calls: u32, work: &mut impl FnMut()) -> f64 {
-    let took = spent(|| (0..calls).for_each(|_| work()));
+fn each(calls: u32, work: &mut impl FnMut() -> Duration) -> f64 {
+    let took: Duration = (0..calls).map(|_| work()).sum();
     took.as_secs_f64() / f64::from(calls)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::spent;
     use std::cell::Cell;
 
     #[test]
@@ -74,7 +75,7 @@ mod tests {
             times.set(times.get() + 1);
             std::hint::black_box((0..turns).fold(0_u32, |sum, turn| std::hint::black_box(sum ^ turn)));
         };
-        let ratio = beside(3, || busy(&ours, 40_000), || busy(&other, 10_000));
+        let ratio = beside(3, || spent(|| busy(&ours, 40_000)), || spent(|| busy(&other, 10_000)));
         assert!(ours.get() >= 3 && other.get() >= 3);
         assert!(ratio.spread.low <= ratio.spread.median && ratio.spread.median <= ratio.spread.high);
         assert!(ratio.spread.low > 0.0);

@@ -65,7 +65,8 @@ impl Selection {
 pub fn user_record(record: &LakeRecord) -> UserRecord<'_> {
     UserRecord {
         record: 0,
-        position: record.position,
+        sequence: &record.position.sequence,
+        sub: record.position.sub,
         partition_key: &record.partition_key,
         arrived_ms: record.arrived_ms,
         data: &record.data,

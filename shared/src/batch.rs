@@ -4,7 +4,10 @@ mod event;
 mod position;
 
 use crate::kpl;
+use bytes::Bytes;
+use bytestring::ByteString;
 
+pub use event::EventError;
 pub use position::{ParsePositionError, Position, SequenceNumber};
 
 /// The records of one shard that one invocation was given, in the stream's order.
@@ -24,11 +27,11 @@ pub struct StreamRecord {
     /// Its place in the shard.
     pub sequence: SequenceNumber,
     /// The partition key that it was put with.
-    pub partition_key: String,
+    pub partition_key: ByteString,
     /// When it arrived at the stream, in milliseconds since the epoch.
     pub arrived_ms: i64,
     /// Its bytes.
-    pub data: Vec<u8>,
+    pub data: Bytes,
 }
 
 /// One record as its producer sent it: a plain record, or one out of an aggregate.
@@ -36,14 +39,23 @@ pub struct StreamRecord {
 pub struct UserRecord<'a> {
     /// The index in the batch of the Kinesis record that it came in: what a partial batch response names.
     pub record: usize,
-    /// Its place in the shard; unique within the stream.
-    pub position: Position,
+    /// The sequence number of that Kinesis record.
+    pub sequence: &'a SequenceNumber,
+    /// Its index within its aggregate, 0 for a plain record.
+    pub sub: u32,
     /// Its own partition key.
     pub partition_key: &'a str,
     /// When it arrived at the stream, in milliseconds since the epoch.
     pub arrived_ms: i64,
     /// Its bytes.
     pub data: &'a [u8],
+}
+
+impl UserRecord<'_> {
+    /// Its place in the shard; unique within the stream.
+    pub const fn position(&self) -> Position {
+        Position { sequence: *self.sequence, sub: self.sub }
+    }
 }
 
 impl Batch {
@@ -58,11 +70,12 @@ impl StreamRecord {
     /// The records in it, this being the batch's record `index`.
     fn user_records(&self, index: usize) -> impl Iterator<Item = UserRecord<'_>> {
         let aggregate = kpl::decode(&self.data);
-        let plain = aggregate.is_none().then_some((self.partition_key.as_str(), None, self.data.as_slice()));
+        let plain = aggregate.is_none().then_some((&*self.partition_key, None, &*self.data));
         plain.into_iter().chain(aggregate.into_iter().flatten()).zip(0..).map(move |((partition_key, _, data), sub)| {
             UserRecord {
                 record: index,
-                position: Position { sequence: self.sequence, sub },
+                sequence: &self.sequence,
+                sub,
                 partition_key,
                 arrived_ms: self.arrived_ms,
                 data,

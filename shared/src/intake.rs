@@ -36,7 +36,7 @@ impl Content {
             Ok(message) => Self::Message(message),
             Err(error) => {
                 let problem = Problem { reason: error.reason(), detail: error.to_string() };
-                match Message::foreign(source.partition_key, source.position, source.arrived_ms, source.data) {
+                match Message::foreign(source.partition_key, source.position(), source.arrived_ms, source.data) {
                     Some(message) => Self::Foreign(message, problem),
                     None => Self::Neither(problem),
                 }

@@ -5,10 +5,11 @@
 //! any rule of the format are no aggregate but a plain record, so that whatever a producer sent is carried on whole.
 
 mod decode;
+mod digest;
 mod encode;
 mod wire;
 
-pub use decode::{Aggregate, IntoRecords, decode};
+pub use decode::{Aggregate, IntoRecords, decode, decode_all};
 pub use encode::{Builder, encode};
 
 /// What an aggregate begins with.

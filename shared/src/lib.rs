@@ -29,6 +29,8 @@ pub mod window;
 pub mod aws;
 pub mod env;
 pub mod errors;
+#[cfg(feature = "lambda")]
+pub mod lambda;
 pub mod telemetry;
 #[cfg(feature = "redis")]
 pub mod valkey;

@@ -53,7 +53,7 @@ async fn a_batch_that_comes_again_over_the_wire_is_in_the_lake_once() -> anyhow:
     let (_server, lake) = lake(directory.path()).await?;
     let dynamodb = servers::dynamodb::start(0).await?;
     let heads = heads(&dynamodb).await?;
-    let batch: Batch = serde_json::from_str(EVENT)?;
+    let batch = Batch::from_event(EVENT)?;
     let zstd = Compression::new(Format::Zstd, None)?;
     // Again with its head, again by another function that has lost it.
     let archiver = Archiver::new(lake.clone(), heads, zstd);
@@ -81,7 +81,7 @@ async fn a_lake_that_is_down_stops_the_batch_at_its_first_record() -> anyhow::Re
     let (server, lake) = lake(directory.path()).await?;
     lake.put_if_absent("raw/other", &Stored::default()).await?;
     drop(server);
-    let batch: Batch = serde_json::from_str(EVENT)?;
+    let batch = Batch::from_event(EVENT)?;
     let archived = Archiver::new(lake, MemoryHeads::default(), Compression::default()).archive(&batch).await;
     assert_eq!(archived.stopped.map(|stopped| stopped.record), Some(0));
     Ok(())

@@ -219,12 +219,12 @@ impl<'a> Driver<'a> {
         let arrived_ms = now_ms + clock_off_ms;
         let (shard, sequence) = world.stream(Stream::Ingest).put(&key, &data, arrived_ms);
         world.note(format_args!("   at {sequence} of {shard}"));
-        let record = StreamRecord { sequence, partition_key: key, arrived_ms, data };
+        let record = StreamRecord { sequence, partition_key: key.into(), arrived_ms, data: data.into() };
         let batch = Batch { stream: Stream::Ingest.name().to_owned(), shard, records: vec![record] };
         let mut models = world.models();
         for (record, content) in batch.user_records().zip(contents) {
             models.lake.arrived(&batch.stream, &batch.shard, &record);
-            models.readings.arrived(*content, record.position);
+            models.readings.arrived(*content, record.position());
         }
     }
 
@@ -293,7 +293,7 @@ async fn replay(world: &World, deployed: &[Deployed; 3], destination: &Destinati
     let payload = event["payload"].as_str().unwrap_or_default().to_owned();
     world.note(format_args!("-- a batch of {function:?} is replayed"));
     if function == Function::MovingAverage {
-        let records = serde_json::from_str::<Batch>(&payload).map(|batch| batch.records).unwrap_or_default();
+        let records = Batch::from_event(payload).map(|batch| batch.records).unwrap_or_default();
         for record in records {
             let now_ms = world.clock.now_ms();
             let (_, sequence) = world.stream(Stream::Readings).put(&record.partition_key, &record.data, now_ms);

@@ -110,7 +110,7 @@ impl Invoker for Deployed {
         let world = &self.world;
         let number = world.next_invocation();
         let fate = world.faults.of_invocation(Site::Invocation(self.function, number));
-        let batch: Batch = serde_json::from_slice(&event).map_err(|error| InvokeError::FunctionError {
+        let batch = Batch::from_event(event.clone()).map_err(|error| InvokeError::FunctionError {
             error_type: "Event".to_owned(),
             message: error.to_string(),
         })?;

@@ -304,9 +304,9 @@ fn put_entry(world: &World, entry: &Entry, taken: bool, keys: &mut BTreeSet<Stri
     let stream = world.stream(Stream::Readings);
     let record = |sequence| StreamRecord {
         sequence,
-        partition_key: entry.partition_key.clone(),
+        partition_key: entry.partition_key.as_str().into(),
         arrived_ms,
-        data: entry.data.clone(),
+        data: entry.data.clone().into(),
     };
     let (mut batch, outcome) = if taken {
         let (shard, sequence) = stream.put_at(hash, &entry.partition_key, &entry.data, arrived_ms);

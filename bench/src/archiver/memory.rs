@@ -30,12 +30,12 @@ pub(crate) fn peaks(file: &Path, processes: usize) -> Result<Measured> {
 /// In the child: bytes that archiving the event of `file` takes beyond its body.
 pub(crate) fn peak_beyond_body(file: &Path) -> Result<u64> {
     let archive = Archive::new(Compression::default())?;
-    drop(black_box(archive.object(&events::plain(100, 70, 2))?));
+    drop(black_box(archive.object(events::plain(100, 70, 2))?));
     let body = fs::read(file)?;
     // 5 sets the peak back to what is resident now.
     fs::write("/proc/self/clear_refs", "5").context("the peak cannot be set back")?;
     let before = status_bytes("VmRSS")?;
-    drop(black_box(archive.object(black_box(&body))?));
+    drop(black_box(archive.object(black_box(body))?));
     Ok(status_bytes("VmHWM")?.saturating_sub(before))
 }
 

@@ -1,8 +1,9 @@
 //! The moving average: from a body of readings to rows and states, without the stores' own work.
 
-use super::{DEADLINE_MS, NOW_MS, batch, runtime, succeeded};
+use super::{DEADLINE_MS, NOW_MS, runtime, succeeded};
 use anyhow::Result;
 use moving_average::{Context, Found, MetricWindows, Windows, handle};
+use myaku::batch::Batch;
 use myaku::clock::ManualClock;
 use myaku::dead_letter::MemoryDeadLetters;
 use myaku::errors::RemoteError;
@@ -24,7 +25,7 @@ pub(crate) struct Average {
 
 impl Average {
     /// With a window of the last so many readings, and what `before` leaves.
-    pub(crate) fn new(window: u32, before: &[u8]) -> Result<Self> {
+    pub(crate) fn new(window: u32, before: Vec<u8>) -> Result<Self> {
         let context = Context {
             windows: Every(WindowSpec::last(window)),
             states: Frozen::default(),
@@ -40,8 +41,8 @@ impl Average {
     }
 
     /// All that the function does with a body. The states stay as they are, so that the same body is new each time.
-    pub(crate) fn handle(&self, body: &[u8]) -> Result<()> {
-        let batch = batch(body)?;
+    pub(crate) fn handle(&self, body: Vec<u8>) -> Result<()> {
+        let batch = Batch::from_event(body)?;
         succeeded(&self.runtime.block_on(handle(&self.context, &batch, DEADLINE_MS)))
     }
 }

@@ -1,8 +1,9 @@
 //! The transform: from a body of messages to aggregates of readings.
 
-use super::{DEADLINE_MS, NOW_MS, batch, runtime, succeeded};
+use super::{DEADLINE_MS, NOW_MS, runtime, succeeded};
 use crate::events::DEVICES;
 use anyhow::{Result, ensure};
+use myaku::batch::Batch;
 use myaku::clock::ManualClock;
 use myaku::dead_letter::MemoryDeadLetters;
 use myaku::errors::RemoteError;
@@ -46,8 +47,8 @@ impl Transform {
     }
 
     /// All that the function does with a body.
-    pub(crate) fn handle(&self, body: &[u8]) -> Result<()> {
-        let batch = batch(body)?;
+    pub(crate) fn handle(&self, body: Vec<u8>) -> Result<()> {
+        let batch = Batch::from_event(body)?;
         succeeded(&self.runtime.block_on(handle(&self.context, &batch, DEADLINE_MS)))?;
         ensure!(self.context.letters.letters().is_empty(), "there are dead letters: the events do not fit the profile");
         Ok(())

@@ -4,7 +4,6 @@ use super::{Curve, Grower};
 use crate::events;
 use crate::functions::average::Average;
 use anyhow::Result;
-use std::hint::black_box;
 
 /// A window holds 2,000 readings at most: a profile that asks for more is refused.
 const WINDOWS: &[usize] = &[10, 30, 100, 300, 1_000, 2_000];
@@ -16,10 +15,9 @@ const WINDOW_OF_DEVICES: usize = 5;
 pub(super) fn curves(grower: &mut Grower) -> Result<Vec<Curve>> {
     let work = |devices, window| {
         let before = events::readings(devices, 0..window);
-        let average = Average::new(window as u32, &before)?;
+        let average = Average::new(window as u32, before)?;
         let body = events::readings(devices, window..window + 1);
-        average.handle(&body)?;
-        Ok((devices, move || drop(black_box(average.handle(black_box(&body))))))
+        Ok((devices, body, move |body| average.handle(body)))
     };
     Ok(vec![
         grower.curve(("moving average", "readings in the window", "reading"), WINDOWS, |window| {

@@ -1,8 +1,8 @@
 //! Wiring only: configuration, connections, serve. Behaviour is in `lib.rs`.
 
 use archiver::{Config, connect, handle};
-use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
-use myaku::{batch::Batch, env::Env, telemetry::Telemetry};
+use lambda_runtime::{Error, tracing};
+use myaku::{env::Env, lambda, telemetry::Telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -10,11 +10,11 @@ async fn main() -> Result<(), Error> {
     let telemetry = Telemetry::init("archiver")?;
     let config = Config::from_env(&Env::new(|name: &str| std::env::var(name).ok()))?;
     let context = &connect(&config).await;
-    run(service_fn(move |event: LambdaEvent<Batch>| async move {
+    lambda::serve(async |batch, _| {
         // Boxed, since the SDKs' futures lie deeper in one another than the compiler follows.
-        let response = Box::pin(handle(context, &event.payload)).await;
+        let response = Box::pin(handle(context, &batch)).await;
         telemetry.flush();
-        Ok::<_, Error>(response)
-    }))
+        response
+    })
     .await
 }

@@ -5,8 +5,8 @@ use myaku::archive::{Compression, MemoryHeads, MemoryLake, ObjectKey, Stored, li
 const PLAIN: &str = include_str!("../../../events/kinesis-archiver.json");
 const AGGREGATED: &str = include_str!("../../../events/kinesis-aggregated.json");
 
-fn batch(event: &str) -> Batch {
-    serde_json::from_str(event).unwrap()
+fn batch(event: &'static str) -> Batch {
+    Batch::from_event(event).unwrap()
 }
 
 async fn answer<L: Lake, H: Heads>(lake: L, heads: H, batch: &Batch) -> serde_json::Value {

@@ -101,7 +101,7 @@ pub(crate) fn letter(
     DeadLetter {
         stream: batch.stream.clone(),
         shard: batch.shard.clone(),
-        position: source.position,
+        position: source.position(),
         index: None,
         partition_key: source.partition_key.to_owned(),
         arrived_ms: source.arrived_ms,

@@ -158,11 +158,11 @@ impl<'a, W: MetricWindows> Part<'a, W> {
     /// two shards for a moment: a fresh row of the other one is a race, whose loser is delivered again, and no loss.
     fn is_behind(&self, metric: &str, mark: &Mark, row: &Row) -> bool {
         let seen = self.seen();
-        let last = self.taken.last().map(|taken| taken.source.position);
+        let last = self.taken.last().map(|taken| taken.source.position());
         // What came astray is written at the position that the device had reached, as in an earlier try.
         let delivered_again = Some(mark.position) > last
             || mark.position == row.position
-            || self.taken.iter().any(|taken| taken.source.position == mark.position);
+            || self.taken.iter().any(|taken| taken.source.position() == mark.position);
         let races =
             mark.shard != self.origin.shard && row.updated_at.saturating_sub(mark.updated_at) <= INVOCATION_MS_MAX;
         let unseen = seen < Some(mark.position) || revision(self.loaded, metric) < mark.revision;
@@ -213,7 +213,7 @@ fn compute<W: MetricWindows>(
         .iter()
         .enumerate()
         .map(|(index, taken)| Incoming {
-            position: taken.source.position,
+            position: taken.source.position(),
             metric: &taken.reading.metric,
             id: &taken.reading.id,
             at: taken.reading.at,

@@ -121,9 +121,9 @@ fn json(device: &str, n: u32) -> String {
 fn record(sequence: u32, key: &str, data: impl Into<Vec<u8>>) -> StreamRecord {
     StreamRecord {
         sequence: sequence.to_string().parse().unwrap(),
-        partition_key: key.to_owned(),
+        partition_key: key.into(),
         arrived_ms: NOW_MS - 1_000,
-        data: data.into(),
+        data: data.into().into(),
     }
 }
 
@@ -157,7 +157,7 @@ async fn mean(context: &Test, device: &str) -> f64 {
 #[tokio::test]
 async fn the_sample_event_gives_averages_and_the_next_one_goes_on_from_there() {
     let context = context();
-    let batch: Batch = serde_json::from_str(include_str!("../../../events/kinesis-readings.json")).unwrap();
+    let batch = Batch::from_event(include_str!("../../../events/kinesis-readings.json")).unwrap();
     done(&context, &batch).await;
     let row = latest(&context, "bed-17").await;
     assert_eq!((row.average.count, row.average.mean, row.average.min, row.average.max), (3, 63.0, 61.0, 65.0));

@@ -72,7 +72,7 @@ impl Work {
         self.letters.push(DeadLetter {
             stream: batch.stream.clone(),
             shard: batch.shard.clone(),
-            position: taken.source.position,
+            position: taken.source.position(),
             index,
             partition_key: taken.source.partition_key.to_owned(),
             arrived_ms: taken.source.arrived_ms,

@@ -71,9 +71,9 @@ fn beat(device: &str, n: usize) -> Vec<u8> {
 fn batch(records: impl IntoIterator<Item = Vec<u8>>) -> Batch {
     let record = |(n, data): (usize, Vec<u8>)| StreamRecord {
         sequence: (100 + n).to_string().parse().unwrap(),
-        partition_key: format!("key-{n}"),
+        partition_key: format!("key-{n}").into(),
         arrived_ms: NOW_MS - 1_000,
-        data,
+        data: data.into(),
     };
     Batch {
         stream: "ingest-1".to_owned(),
@@ -167,8 +167,8 @@ async fn each_bad_record_is_a_letter_with_its_reason_and_bytes_and_the_good_ones
 async fn a_source_of_other_records_can_be_registered_as_one_that_only_the_lake_wants() {
     let context = fixture();
     let mut batch = batch([b"GET /".to_vec(), b"GET /".to_vec()]);
-    batch.records[0].partition_key = "app-log:1".to_owned();
-    batch.records[1].partition_key = "other-log:1".to_owned();
+    batch.records[0].partition_key = "app-log:1".into();
+    batch.records[1].partition_key = "other-log:1".into();
     assert_eq!(retry_from(&handle(&context, &batch, DEADLINE_MS).await), None);
     assert_eq!(reasons(&context), [("101.0".to_owned(), Reason::NotAMessage)]);
     assert_eq!(put(&context), []);
@@ -203,7 +203,7 @@ async fn records_of_log_agents_and_kpl_producers_are_read_or_left_to_the_lake_as
     store.put_document(Key::new(Kind::Profile, "meter"), METER);
     let registry = Registry::new(store, ManualClock::at(NOW_MS), DEFAULT_TTL);
     let context = Context { registry, ..fixture() };
-    let batch: Batch = serde_json::from_str(LOG_AGENTS).unwrap();
+    let batch = Batch::from_event(LOG_AGENTS).unwrap();
     assert_eq!(retry_from(&handle(&context, &batch, DEADLINE_MS).await), None);
     assert_eq!(context.letters.letters(), []);
     let mut values: Vec<_> =
@@ -386,7 +386,7 @@ async fn an_empty_batch_is_done() {
 #[tokio::test]
 async fn the_sample_event_is_transformed() {
     let context = fixture();
-    let batch: Batch = serde_json::from_str(include_str!("../../../events/kinesis-transform.json")).unwrap();
+    let batch = Batch::from_event(include_str!("../../../events/kinesis-transform.json")).unwrap();
     let response = handle(&context, &batch, DEADLINE_MS).await;
     assert_eq!(serde_json::to_string(&response).unwrap(), r#"{"batchItemFailures":[]}"#);
     let mut readings: Vec<_> =
@@ -408,7 +408,7 @@ async fn the_sample_event_is_transformed() {
 #[tokio::test]
 async fn whatever_is_wrong_with_a_record_takes_no_other_with_it() {
     let context = fixture();
-    let batch: Batch = serde_json::from_str(include_str!("../../../events/kinesis-transform-bad.json")).unwrap();
+    let batch = Batch::from_event(include_str!("../../../events/kinesis-transform-bad.json")).unwrap();
     assert_eq!(retry_from(&handle(&context, &batch, DEADLINE_MS).await), None);
     assert_eq!(put(&context).len(), 1, "the last record is good");
     let mut letters = context.letters.letters();

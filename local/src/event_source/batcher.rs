@@ -64,8 +64,12 @@ mod tests {
         let mut batcher = Batcher::default();
         for (index, len) in lens.iter().enumerate() {
             let sequence = (index + 1).to_string().parse().unwrap();
-            let record =
-                StreamRecord { sequence, partition_key: "k".to_owned(), arrived_ms: index as i64 * 10, data: vec![] };
+            let record = StreamRecord {
+                sequence,
+                partition_key: "k".into(),
+                arrived_ms: index as i64 * 10,
+                data: vec![].into(),
+            };
             batcher.push(record, *len);
         }
         batcher

@@ -129,9 +129,9 @@ mod tests {
         let settings = Settings::new("2b733gdc", "arn:stream", "arn:function", StartingPosition::Latest);
         let record = |sequence: &str, arrived_ms| StreamRecord {
             sequence: sequence.parse().unwrap(),
-            partition_key: "k".to_owned(),
+            partition_key: "k".into(),
             arrived_ms,
-            data: vec![],
+            data: vec![].into(),
         };
         let records = [record("7", 1_573_691_884_835), record("9", 1_573_691_885_580)];
         let condition = Condition::RetryAttemptsExhausted;

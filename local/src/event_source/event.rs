@@ -131,7 +131,7 @@ mod tests {
 
     fn record(key: &str, data: &[u8], arrived_ms: i64) -> StreamRecord {
         let sequence = "49590338271490256608559692538361571095921575989136588898".parse().unwrap();
-        StreamRecord { sequence, partition_key: key.to_owned(), arrived_ms, data: data.to_vec() }
+        StreamRecord { sequence, partition_key: key.into(), arrived_ms, data: data.to_vec().into() }
     }
 
     #[test]
@@ -171,7 +171,7 @@ mod tests {
             let len = writer.frame_len(None) + records.iter().map(|record| writer.record_len(record)).sum::<usize>();
             // Each record is counted with a comma, and the last one has none.
             prop_assert_eq!(event.len(), len - 1);
-            let batch: Batch = serde_json::from_slice(&event).unwrap();
+            let batch = Batch::from_event(event).unwrap();
             prop_assert_eq!(&batch.shard, "shardId-000000000006");
             prop_assert_eq!(batch.records, records);
         }

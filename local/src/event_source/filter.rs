@@ -65,7 +65,7 @@ impl Filter {
     pub fn matches(&self, record: &StreamRecord) -> bool {
         let mut data: Option<Option<Value>> = None;
         self.0.iter().any(|pattern| {
-            let key = Value::from(record.partition_key.as_str());
+            let key = Value::from(&*record.partition_key);
             pattern.partition_key.as_ref().is_none_or(|pattern| pattern.matches(Some(&key)))
                 && pattern.data.as_ref().is_none_or(|pattern| {
                     // Parsed once, and only if a pattern looks into it. Data that is no JSON matches no pattern.
@@ -105,9 +105,9 @@ mod tests {
     fn matches(pattern: &str, data: &str) -> bool {
         let record = StreamRecord {
             sequence: "1".parse().unwrap(),
-            partition_key: "bed-17".to_owned(),
+            partition_key: "bed-17".into(),
             arrived_ms: 0,
-            data: data.as_bytes().to_vec(),
+            data: data.as_bytes().to_vec().into(),
         };
         Filter::new(&[pattern]).unwrap().matches(&record)
     }
@@ -184,9 +184,9 @@ mod tests {
         let filter = Filter::new(&[r#"{"data":{"x":[1]}}"#, r#"{"partitionKey":["k"]}"#]).unwrap();
         let record = |data: &[u8]| StreamRecord {
             sequence: "1".parse().unwrap(),
-            partition_key: "k".to_owned(),
+            partition_key: "k".into(),
             arrived_ms: 0,
-            data: data.to_vec(),
+            data: data.to_vec().into(),
         };
         assert!(filter.matches(&record(b"no JSON")));
     }

@@ -145,8 +145,8 @@ fn domain_record(record: Record) -> Option<StreamRecord> {
     Some(StreamRecord {
         sequence: record.sequence_number.parse().ok()?,
         // A stream that distributes its records itself has records without a key.
-        partition_key: record.partition_key.unwrap_or_default(),
+        partition_key: record.partition_key.unwrap_or_default().into(),
         arrived_ms: record.approximate_arrival_timestamp?.to_millis().ok()?,
-        data: record.data.into_inner(),
+        data: record.data.into_inner().into(),
     })
 }

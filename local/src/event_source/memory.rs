@@ -44,7 +44,7 @@ impl MemoryStream {
         let sequence = state.number();
         let takes = |shard: &Shard| shard.ending.is_none() && (shard.hash_keys.0..=shard.hash_keys.1).contains(&hash);
         let record =
-            StreamRecord { sequence, partition_key: partition_key.to_owned(), arrived_ms, data: data.to_vec() };
+            StreamRecord { sequence, partition_key: partition_key.into(), arrived_ms, data: data.to_vec().into() };
         // Open shards cover all hash keys: every change of shards keeps it so.
         for (shard, records) in &mut state.shards {
             if takes(shard) {

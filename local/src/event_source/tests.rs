@@ -48,7 +48,7 @@ pub(super) struct Fake {
 impl Invoker for Fake {
     async fn invoke(&self, event: Bytes) -> Result<Bytes, InvokeError> {
         let value: serde_json::Value = serde_json::from_slice(&event).unwrap();
-        let batch: Batch = serde_json::from_slice(&event).unwrap();
+        let batch = Batch::from_event(event).unwrap();
         let call = Call {
             at_ms: self.clock.now_ms(),
             shard: batch.shard,
@@ -151,7 +151,7 @@ impl Scene {
     /// The data of each batch that was given up, as its on-failure object has it, with why.
     pub(super) fn discarded(&self) -> Vec<(String, String)> {
         let record = |kept: &serde_json::Value| {
-            let batch: Batch = serde_json::from_str(kept["payload"].as_str().unwrap()).unwrap();
+            let batch = Batch::from_event(kept["payload"].as_str().unwrap().to_owned()).unwrap();
             let data: Vec<_> = batch.records.iter().map(|record| String::from_utf8_lossy(&record.data)).collect();
             (data.join(" "), kept["requestContext"]["condition"].as_str().unwrap().to_owned())
         };

@@ -5,6 +5,7 @@ use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use myaku::archive::Lake;
 use myaku::batch::Batch;
+use myaku::errors::chain;
 use serde::Deserialize;
 use std::ops::Range;
 
@@ -73,11 +74,11 @@ impl<B: Lake> Parcels for Batches<B> {
         if self.function.as_ref().is_some_and(|wanted| !function.contains(wanted)) {
             return Ok(nothing(function, "another function gave it up"));
         }
-        match record.payload.as_deref().map(serde_json::from_str::<Batch>) {
+        match record.payload.as_deref().map(|event| Batch::from_event(event.to_owned())) {
             Some(Ok(batch)) => {
                 Ok(Parcel { label: function, stream: batch.stream.clone(), content: Content::Batch(batch) })
             }
-            Some(Err(_)) => Ok(nothing(function, "its payload is no event of a Kinesis stream")),
+            Some(Err(error)) => Ok(nothing(function, &format!("its payload: {}", chain(&error)))),
             None => Ok(nothing(function, "it has no payload")),
         }
     }

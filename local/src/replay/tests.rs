@@ -48,9 +48,9 @@ impl Streams {
         for (_, entry) in self.get(name).0.records() {
             let record = StreamRecord {
                 sequence: "1".parse().unwrap(),
-                partition_key: entry.partition_key,
+                partition_key: entry.partition_key.into(),
                 arrived_ms: 0,
-                data: entry.data,
+                data: entry.data.into(),
             };
             let batch = Batch { stream: String::new(), shard: String::new(), records: vec![record] };
             records.extend(
@@ -86,7 +86,7 @@ fn letter(number: usize, reason: Reason, index: Option<u32>) -> DeadLetter {
         device_id: None,
         reason,
         detail: String::new(),
-        data: format!("{{\"n\":{number}}}").into_bytes(),
+        data: format!("{{\"n\":{number}}}").into(),
     }
 }
 
@@ -164,7 +164,7 @@ fn given_up(function: &str, numbers: std::ops::RangeInclusive<usize>) -> (String
         })
     };
     let event = json!({ "Records": numbers.clone().map(record).collect::<Vec<_>>() }).to_string();
-    let batch = serde_json::from_str(&event).unwrap();
+    let batch = Batch::from_event(event.clone()).unwrap();
     let function = format!("arn:aws:lambda:us-east-1:000000000000:function:{function}");
     let body = json!({ "requestContext": { "functionArn": function, "condition": "RetryAttemptsExhausted" }, "payload": event });
     let key = format!(
@@ -268,9 +268,9 @@ async fn a_stretch_of_the_lake_goes_onto_another_stream_and_a_dry_run_onto_none(
     let archiver = Archiver::new(lake.clone(), MemoryHeads::default(), Compression::default());
     let record = |number: usize| StreamRecord {
         sequence: number.to_string().parse().unwrap(),
-        partition_key: format!("delivery-{number}"),
+        partition_key: format!("delivery-{number}").into(),
         arrived_ms: START_MS + number as i64 * 20 * 60_000,
-        data: format!("{{\"n\":{number}}}").into_bytes(),
+        data: format!("{{\"n\":{number}}}").into(),
     };
     let batch =
         Batch { stream: "ingest".into(), shard: "shardId-000000000000".into(), records: (1..=9).map(record).collect() };

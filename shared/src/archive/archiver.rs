@@ -279,7 +279,7 @@ impl<'a, L: Lake> Filling<'a, L> {
             Some(slots) => slots,
             None => self.list().await?,
         };
-        let narrowest = plan::narrowest(&slots, self.records[range.start].position);
+        let narrowest = plan::narrowest(&slots, self.records[range.start].position());
         self.listed = Some(slots);
         let Some(slot) = narrowest else { return Ok(plan::place(&self.records, range, None)) };
         let extent = self.extent(slot).await?;

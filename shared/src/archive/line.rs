@@ -1,6 +1,6 @@
 //! A line of the lake: one record with its position, partition key and time of arrival.
 
-use super::json::is_canonical;
+use super::json::Canonical;
 use super::read::LakeRecord;
 use crate::batch::{Position, UserRecord};
 use base64::Engine as _;
@@ -8,25 +8,27 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::io::Write as _;
 
 /// Appends the line of `record` with its line feed:
-/// `{"seq","sub","key","arrived","json":…}` where the record is JSON that reads and writes to the same bytes, else
-/// `{…,"b64":"…"}`. `seq` is a text at full width, since no reader's number holds 186 bits; `arrived` is in milliseconds.
-pub(super) fn write(out: &mut Vec<u8>, record: &UserRecord<'_>) -> std::io::Result<()> {
-    write!(out, "{{\"seq\":\"{}\",\"sub\":{},\"key\":", record.position.sequence.fixed_width(), record.position.sub)?;
+/// `{"seq","sub","key","arrived","json":…}` where the record is JSON that reads and writes to the same bytes, which
+/// `canonical` tells, else `{…,"b64":"…"}`. `seq` is a text at full width, since no reader's number holds 186 bits; `arrived`
+/// is in milliseconds.
+pub(super) fn write(out: &mut Vec<u8>, record: &UserRecord<'_>, canonical: &mut Canonical) -> std::io::Result<()> {
+    out.extend_from_slice(b"{\"seq\":\"");
+    out.extend_from_slice(record.sequence.fixed_width().as_bytes());
+    out.extend_from_slice(b"\",\"sub\":");
+    serde_json::to_writer(&mut *out, &record.sub)?;
+    out.extend_from_slice(b",\"key\":");
     serde_json::to_writer(&mut *out, record.partition_key)?;
-    write!(out, ",\"arrived\":{},", record.arrived_ms)?;
-    if is_canonical(record.data) {
-        out.extend_from_slice(b"\"json\":");
+    out.extend_from_slice(b",\"arrived\":");
+    serde_json::to_writer(&mut *out, &record.arrived_ms)?;
+    if canonical.is(record.data) {
+        out.extend_from_slice(b",\"json\":");
         out.extend_from_slice(record.data);
         out.extend_from_slice(b"}\n");
     } else {
-        out.extend_from_slice(b"\"b64\":\"");
-        let begin = out.len();
-        out.resize(begin + record.data.len().div_ceil(3) * 4, 0);
-        let written = STANDARD.encode_slice(record.data, &mut out[begin..]).map_err(std::io::Error::other)?;
-        out.truncate(begin + written);
+        out.extend_from_slice(b",\"b64\":\"");
+        base64_simd::STANDARD.encode_append(record.data, &mut *out);
         out.extend_from_slice(b"\"}\n");
     }
     Ok(())
@@ -95,18 +97,19 @@ mod tests {
         let sequence = "49541296383533603670305612607160966548683674396982771921".parse().unwrap();
         let record = UserRecord {
             record: 0,
-            position: Position { sequence, sub: 3 },
+            sequence: &sequence,
+            sub: 3,
             partition_key: key,
             arrived_ms: 1_795_218_892_020,
             data,
         };
         let mut out = Vec::new();
-        write(&mut out, &record).unwrap();
+        write(&mut out, &record, &mut Canonical::default()).unwrap();
         let parsed = parse(out.strip_suffix(b"\n").unwrap()).unwrap();
         assert_eq!(parsed.data, data);
         assert_eq!(
             (parsed.partition_key.as_str(), parsed.arrived_ms, parsed.position),
-            (key, 1_795_218_892_020, record.position)
+            (key, 1_795_218_892_020, record.position())
         );
         String::from_utf8(out).unwrap()
     }

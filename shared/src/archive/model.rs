@@ -199,7 +199,7 @@ impl World {
         let batch = Batch { stream: STREAM.into(), shard: SHARD.into(), records: self.shard.clone() };
         let mut expected = BTreeMap::<Hour, Vec<(Position, Vec<u8>)>>::new();
         for user in batch.user_records() {
-            expected.entry(Hour::of(user.arrived_ms)).or_default().push((user.position, user.data.to_vec()));
+            expected.entry(Hour::of(user.arrived_ms)).or_default().push((user.position(), user.data.to_vec()));
         }
         let mut objects = BTreeMap::<Hour, Vec<Vec<(Position, Vec<u8>)>>>::new();
         for (key, stored) in self.lake.objects() {
@@ -235,7 +235,7 @@ fn shard(rng: &mut StdRng) -> Vec<StreamRecord> {
                 sequence: sequence.to_string().parse().unwrap(),
                 partition_key: "key".into(),
                 arrived_ms,
-                data,
+                data: data.into(),
             }
         })
         .collect()

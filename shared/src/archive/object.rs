@@ -1,5 +1,6 @@
 //! The bytes of an object: lines of records, compressed as they are made.
 
+use super::json::Canonical;
 use super::{Extent, line};
 use crate::batch::{Position, UserRecord};
 use bytes::Bytes;
@@ -134,12 +135,13 @@ impl Encoded {
     /// Encodes `records`, which ascend by position; `None`: there are none.
     pub fn of(records: &[UserRecord<'_>], compression: Compression) -> io::Result<Option<Self>> {
         let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(None) };
-        let (first, last): (Position, Position) = (first.position, last.position);
+        let (first, last): (Position, Position) = (first.position(), last.position());
         let mut sink = Sink::new(compression)?;
         let mut sha256 = Sha256::new();
+        let mut canonical = Canonical::default();
         let mut chunk = Vec::with_capacity(CHUNK_BYTES * 2);
         for record in records {
-            line::write(&mut chunk, record)?;
+            line::write(&mut chunk, record, &mut canonical)?;
             if chunk.len() >= CHUNK_BYTES {
                 sha256.update(&chunk);
                 sink.write_all(&chunk)?;

@@ -80,7 +80,7 @@ pub(super) fn place(
     narrowest: Option<(&Slot, &Extent)>,
 ) -> Vec<Task> {
     let Some((slot, extent)) = narrowest else { return vec![Task::Put(range.clone(), Slot::FIRST)] };
-    let first = records[range.start].position;
+    let first = records[range.start].position();
     let (slot, end) = if first < extent.first {
         (Some(slot.left_of(extent)), first_from(records, range, extent.first))
     } else if extent.covers(first) {
@@ -94,9 +94,9 @@ pub(super) fn place(
 }
 
 fn first_from(records: &[UserRecord<'_>], range: &Range<usize>, position: Position) -> usize {
-    range.start + records[range.clone()].partition_point(|record| record.position < position)
+    range.start + records[range.clone()].partition_point(|record| record.position() < position)
 }
 
 fn first_above(records: &[UserRecord<'_>], range: &Range<usize>, position: Position) -> usize {
-    range.start + records[range.clone()].partition_point(|record| record.position <= position)
+    range.start + records[range.clone()].partition_point(|record| record.position() <= position)
 }

@@ -22,7 +22,7 @@ fn batch_of(records: &[(u64, i64)]) -> Batch {
         sequence: position(sequence).sequence,
         partition_key: "key".into(),
         arrived_ms: HOUR_MS + hour * 3_600_000,
-        data: format!("{{\"n\":{sequence}}}").into_bytes(),
+        data: format!("{{\"n\":{sequence}}}").into(),
     };
     Batch { stream: STREAM.into(), shard: SHARD.into(), records: records.iter().map(record).collect() }
 }

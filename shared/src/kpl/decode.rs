@@ -1,21 +1,32 @@
-//! Reading an aggregate without copying.
+//! Reading aggregates without copying.
 
+use super::digest::md5_all;
 use super::wire::{Fields, Malformed, Value};
 use super::{
     DATA, DIGEST_LEN, EXPLICIT_HASH_KEY_INDEX, EXPLICIT_HASH_KEY_TABLE, MAGIC, PARTITION_KEY_INDEX,
     PARTITION_KEY_TABLE, RECORDS, TAG_KEY, TAG_VALUE, TAGS,
 };
 use md5::{Digest as _, Md5};
+use std::borrow::Borrow;
 
 /// An aggregate that holds all rules of the format. Its parts borrow from the record that it was read from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Aggregate<'a> {
-    partition_keys: Vec<&'a str>,
-    explicit_hash_keys: Vec<&'a str>,
-    /// Each record's indices are within the tables.
-    records: Vec<Raw<'a>>,
+    keys: Keys<'a>,
+    /// All of it. The records are read from it again where they are wanted: they have been read once, so that they
+    /// have no fault, and each one's indices are within the tables.
+    message: &'a [u8],
+    len: usize,
 }
 
+/// The tables of keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Keys<'a> {
+    partition: Vec<&'a str>,
+    explicit_hash: Vec<&'a str>,
+}
+
+/// A record, its keys as indices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Raw<'a> {
     partition_key: usize,
@@ -27,18 +38,13 @@ impl<'a> Aggregate<'a> {
     /// The records in their order, each as partition key, explicit hash key and data. A record's index is its
     /// sub-sequence number.
     pub fn records(&self) -> impl ExactSizeIterator<Item = (&'a str, Option<&'a str>, &'a [u8])> + '_ {
-        self.records.iter().map(|raw| self.resolve(*raw))
+        Records { keys: &self.keys, rest: Fields::of(self.message), left: self.len }
     }
 
     /// How many records there are: at least one.
     #[allow(clippy::len_without_is_empty)]
     pub const fn len(&self) -> usize {
-        self.records.len()
-    }
-
-    fn resolve(&self, raw: Raw<'a>) -> (&'a str, Option<&'a str>, &'a [u8]) {
-        let explicit_hash_key = raw.explicit_hash_key.map(|index| self.explicit_hash_keys[index]);
-        (self.partition_keys[raw.partition_key], explicit_hash_key, raw.data)
+        self.len
     }
 }
 
@@ -47,63 +53,112 @@ impl<'a> IntoIterator for Aggregate<'a> {
     type IntoIter = IntoRecords<'a>;
 
     fn into_iter(self) -> Self::IntoIter {
-        IntoRecords { aggregate: self, next: 0 }
+        IntoRecords(Records { keys: self.keys, rest: Fields::of(self.message), left: self.len })
     }
 }
 
 /// The records of an [`Aggregate`] that is not needed any more.
 #[derive(Clone, Debug)]
-pub struct IntoRecords<'a> {
-    aggregate: Aggregate<'a>,
-    next: usize,
-}
+pub struct IntoRecords<'a>(Records<'a, Keys<'a>>);
 
 impl<'a> Iterator for IntoRecords<'a> {
     type Item = (&'a str, Option<&'a str>, &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let raw = *self.aggregate.records.get(self.next)?;
-        self.next += 1;
-        Some(self.aggregate.resolve(raw))
+        self.0.next()
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.aggregate.records.len() - self.next;
-        (left, Some(left))
+        self.0.size_hint()
     }
 }
+
+/// Records, read from a message that was read before.
+#[derive(Clone, Debug)]
+struct Records<'a, K> {
+    keys: K,
+    rest: Fields<'a>,
+    left: usize,
+}
+
+impl<'a, K: Borrow<Keys<'a>>> Iterator for Records<'a, K> {
+    type Item = (&'a str, Option<&'a str>, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while let Ok(Some((number, value))) = self.rest.next() {
+            if let (RECORDS, Value::Bytes(bytes)) = (number, value) {
+                let Raw { partition_key, explicit_hash_key, data } = record(bytes).ok()?;
+                self.left -= 1;
+                let keys = self.keys.borrow();
+                return Some((
+                    keys.partition[partition_key],
+                    explicit_hash_key.map(|index| keys.explicit_hash[index]),
+                    data,
+                ));
+            }
+        }
+        None
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl<'a, K: Borrow<Keys<'a>>> ExactSizeIterator for Records<'a, K> {}
 
 /// Reads `data` as an aggregate; `None`: it is a plain record.
 ///
 /// An aggregate without records counts as plain, or it would vanish without a trace. So does one whose keys are not
 /// UTF-8, since Kinesis has no such keys.
 pub fn decode(data: &[u8]) -> Option<Aggregate<'_>> {
-    let (message, digest) = data.strip_prefix(&MAGIC)?.split_last_chunk::<DIGEST_LEN>()?;
-    // The cheap check comes first.
+    let (aggregate, digest) = unchecked(data)?;
+    (Md5::digest(aggregate.message).as_slice() == digest).then_some(aggregate)
+}
+
+/// [`decode`]s each of `records`, with the checksums of all of them taken at once, in a fraction of the time.
+pub fn decode_all<'a>(records: &[&'a [u8]]) -> Vec<Option<Aggregate<'a>>> {
+    let read: Vec<_> = records.iter().map(|data| unchecked(data)).collect();
+    let messages: Vec<&[u8]> = read.iter().flatten().map(|(aggregate, _)| aggregate.message).collect();
+    let mut digests = md5_all(&messages).into_iter();
+    let checked = read.into_iter().map(|read| {
+        let (aggregate, digest) = read?;
+        (digests.next()? == *digest).then_some(aggregate)
+    });
+    checked.collect()
+}
+
+/// An aggregate, and the checksum that it should have. The cheap checks come first.
+fn unchecked(data: &[u8]) -> Option<(Aggregate<'_>, &[u8; DIGEST_LEN])> {
+    let (message, digest) = data.strip_prefix(&MAGIC)?.split_last_chunk()?;
     let aggregate = aggregate(message).ok()?;
-    let whole = !aggregate.records.is_empty() && Md5::digest(message).as_slice() == digest;
-    whole.then_some(aggregate)
+    (aggregate.len > 0).then_some((aggregate, digest))
 }
 
 /// A known field of another wire type counts as unknown, and of a field that may occur once the last occurrence
 /// counts: the rules of protocol buffers.
 fn aggregate(message: &[u8]) -> Result<Aggregate<'_>, Malformed> {
-    let mut aggregate = Aggregate { partition_keys: Vec::new(), explicit_hash_keys: Vec::new(), records: Vec::new() };
+    let mut aggregate = Aggregate { keys: Keys::default(), message, len: 0 };
+    // The tables may stand behind the records: only at the end are they known.
+    let (mut partition_keys, mut explicit_hash_keys) = (0, 0);
     let mut fields = Fields::of(message);
     while let Some(field) = fields.next()? {
         match field {
-            (PARTITION_KEY_TABLE, Value::Bytes(key)) => aggregate.partition_keys.push(text(key)?),
-            (EXPLICIT_HASH_KEY_TABLE, Value::Bytes(key)) => aggregate.explicit_hash_keys.push(text(key)?),
-            (RECORDS, Value::Bytes(bytes)) => aggregate.records.push(record(bytes)?),
+            (PARTITION_KEY_TABLE, Value::Bytes(key)) => aggregate.keys.partition.push(text(key)?),
+            (EXPLICIT_HASH_KEY_TABLE, Value::Bytes(key)) => aggregate.keys.explicit_hash.push(text(key)?),
+            (RECORDS, Value::Bytes(bytes)) => {
+                let raw = record(bytes)?;
+                partition_keys = partition_keys.max(raw.partition_key.saturating_add(1));
+                explicit_hash_keys =
+                    explicit_hash_keys.max(raw.explicit_hash_key.map_or(0, |index| index.saturating_add(1)));
+                aggregate.len += 1;
+            }
             _ => {}
         }
     }
-    // The tables may stand behind the records: only now are they known.
-    let within = |raw: &Raw<'_>| {
-        raw.partition_key < aggregate.partition_keys.len()
-            && raw.explicit_hash_key.is_none_or(|index| index < aggregate.explicit_hash_keys.len())
-    };
-    if aggregate.records.iter().all(within) { Ok(aggregate) } else { Err(Malformed) }
+    let keys = &aggregate.keys;
+    let within = partition_keys <= keys.partition.len() && explicit_hash_keys <= keys.explicit_hash.len();
+    if within { Ok(aggregate) } else { Err(Malformed) }
 }
 
 fn record(bytes: &[u8]) -> Result<Raw<'_>, Malformed> {

@@ -146,3 +146,32 @@ proptest! {
         let _ = read(&sealed(&message));
     }
 }
+
+proptest! {
+    // Several aggregates a case: as many records as elsewhere.
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn many_are_built_and_read_together_as_they_are_one_by_one(
+        aggregates in prop::collection::vec(records(), 0..10),
+        plain: Vec<u8>,
+        damaged: prop::sample::Index,
+    ) {
+        let builders = aggregates.iter().map(|records| {
+            let mut builder = Builder::new();
+            for (key, hash_key, data) in records {
+                builder.push(key, hash_key.as_deref(), data);
+            }
+            builder
+        });
+        let mut built = Builder::finish_all(builders);
+        prop_assert_eq!(&built, &aggregates.iter().map(|records| build(records)).collect::<Vec<_>>());
+        if !built.is_empty() {
+            let damaged = damaged.index(built.len());
+            *built[damaged].last_mut().unwrap() ^= 1;
+            built.insert(damaged, plain);
+        }
+        let parts: Vec<&[u8]> = built.iter().map(Vec::as_slice).collect();
+        prop_assert_eq!(decode_all(&parts), parts.iter().map(|part| decode(part)).collect::<Vec<_>>());
+    }
+}

@@ -15,6 +15,7 @@ pub(super) enum Value<'a> {
 }
 
 /// Reads the fields of one message in their order.
+#[derive(Clone, Debug)]
 pub(super) struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {

@@ -50,7 +50,9 @@ pub(super) fn pack(items: Vec<Item>, shards: &ShardMap, limits: &Limits) -> (Vec
 }
 
 /// A record's wave is behind those of the earlier records that share a key with it.
-fn into_waves(records: Vec<Open>, mut items: Vec<Item>) -> Vec<Vec<Packet>> {
+fn into_waves(mut records: Vec<Open>, mut items: Vec<Item>) -> Vec<Vec<Packet>> {
+    let several = records.iter_mut().filter(|record| record.items.len() > 1);
+    let mut sealed = Builder::finish_all(several.map(|record| std::mem::take(&mut record.builder))).into_iter();
     let mut next_wave: HashMap<String, usize> = HashMap::new();
     let mut waves: Vec<Vec<Packet>> = Vec::new();
     for record in records {
@@ -71,7 +73,7 @@ fn into_waves(records: Vec<Open>, mut items: Vec<Item>) -> Vec<Vec<Packet>> {
             _ => Entry {
                 partition_key: items[record.items[0]].key.clone(),
                 explicit_hash_key: Some(record.hash),
-                data: record.builder.finish(),
+                data: sealed.next().unwrap_or_default(),
             },
         };
         waves[wave].push(Packet { entry, items: record.items });

@@ -89,7 +89,7 @@ impl Averages {
     pub(crate) fn discarded(&mut self, discarded: &Discarded) {
         self.lost = true;
         let event: serde_json::Value = serde_json::from_slice(&discarded.body).unwrap_or_default();
-        let batch = event["payload"].as_str().and_then(|event| serde_json::from_str::<Batch>(event).ok());
+        let batch = event["payload"].as_str().and_then(|event| Batch::from_event(event.to_owned()).ok());
         let records = batch.into_iter().flat_map(|batch| batch.records);
         self.discarded.extend(records.map(|record| record.sequence));
     }
@@ -97,12 +97,12 @@ impl Averages {
     /// A batch was acknowledged. What was given up before is behind its shard's windows, and counts when it is put again.
     pub(crate) fn acknowledged(&mut self, batch: &Batch) -> Checked {
         for record in batch.user_records() {
-            if self.discarded.contains(&record.position.sequence) {
+            if self.discarded.contains(record.sequence) {
                 continue;
             }
             let reading = serde_json::from_slice(record.data).ok();
             if let Some(name) = reading.and_then(|reading| super::name(&reading)) {
-                self.acknowledge(name, record.position)?;
+                self.acknowledge(name, record.position())?;
             }
         }
         Ok(())

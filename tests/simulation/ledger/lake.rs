@@ -21,7 +21,7 @@ impl LakeModel {
     /// Takes in what was put on the stream.
     pub(crate) fn arrived(&mut self, stream: &str, shard: &str, record: &UserRecord<'_>) {
         let records = self.records.entry(of(stream, shard, Hour::of(record.arrived_ms))).or_default();
-        records.push((record.position, record.data.to_vec()));
+        records.push((record.position(), record.data.to_vec()));
     }
 
     /// An object was put.
@@ -65,8 +65,8 @@ impl LakeModel {
     pub(crate) fn acknowledged(&self, batch: &Batch, records: usize) -> Checked {
         for record in batch.user_records().take_while(|record| record.record < records) {
             let objects = self.objects.get(&of(&batch.stream, &batch.shard, Hour::of(record.arrived_ms)));
-            if !objects.into_iter().flatten().any(|(_, extent)| extent.covers(record.position)) {
-                let what = format!("{:?} of {} is in no object", record.position, batch.shard);
+            if !objects.into_iter().flatten().any(|(_, extent)| extent.covers(record.position())) {
+                let what = format!("{:?} of {} is in no object", record.position(), batch.shard);
                 return Err(Violation::new(Invariant::ArchivedBeforeAcknowledged, what));
             }
         }

@@ -114,7 +114,7 @@ impl Readings {
             if done.contains(name) {
                 continue;
             }
-            let all = batch.user_records().filter_map(|record| self.expected.get(&record.position));
+            let all = batch.user_records().filter_map(|record| self.expected.get(&record.position()));
             let all = all.flat_map(|expected| &expected.readings).filter(|next| next.device == name.device);
             let next = all.into_iter().find(|next| !done.contains(next));
             if next != Some(name) {
@@ -141,9 +141,9 @@ impl Readings {
     pub(crate) fn transformed(&self, batch: &Batch, records: usize) -> Checked {
         let lacks = |what: String| Err(Violation::new(Invariant::DurableBeforeAcknowledged, what));
         for record in batch.user_records().take_while(|record| record.record < records) {
-            let Some(expected) = self.expected.get(&record.position) else { continue };
+            let Some(expected) = self.expected.get(&record.position()) else { continue };
             if let Some(missing) = expected.readings.iter().find(|name| !self.put.contains_key(name)) {
-                return lacks(format!("{missing:?} of {:?} is on no stream", record.position));
+                return lacks(format!("{missing:?} of {:?} is on no stream", record.position()));
             }
             if let Some(missing) = expected.letter.iter().find(|letter| !self.letters.contains_key(letter)) {
                 return lacks(format!("{missing:?} is not written"));
@@ -154,7 +154,7 @@ impl Readings {
 
     /// A batch of `readings` was acknowledged.
     pub(crate) fn taken_in(&self, batch: &Batch) -> Checked {
-        let letters = batch.user_records().filter_map(|record| self.none.get(&record.position));
+        let letters = batch.user_records().filter_map(|record| self.none.get(&record.position()));
         match letters.into_iter().find(|letter| !self.letters.contains_key(letter)) {
             Some(missing) => {
                 Err(Violation::new(Invariant::DurableBeforeAcknowledged, format!("{missing:?} is not written")))

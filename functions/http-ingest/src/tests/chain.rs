@@ -27,9 +27,9 @@ fn batches(stream: &MemoryStream) -> Vec<Batch> {
     for (sequence, (shard, entry)) in (100_u32..).zip(stream.records()) {
         shards.entry(shard).or_default().push(StreamRecord {
             sequence: sequence.to_string().parse().unwrap(),
-            partition_key: entry.partition_key,
+            partition_key: entry.partition_key.into(),
             arrived_ms: NOW_MS,
-            data: entry.data,
+            data: entry.data.into(),
         });
     }
     shards.into_iter().map(|(shard, records)| Batch { stream: "stream".to_owned(), shard, records }).collect()

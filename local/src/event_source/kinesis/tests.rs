@@ -66,7 +66,7 @@ struct Recorder(Arc<Mutex<Vec<Batch>>>);
 
 impl Invoker for Recorder {
     async fn invoke(&self, event: Bytes) -> Result<Bytes, InvokeError> {
-        self.0.lock().unwrap().push(serde_json::from_slice(&event).unwrap());
+        self.0.lock().unwrap().push(Batch::from_event(event).unwrap());
         Ok(Bytes::from_static(b"{}"))
     }
 }
@@ -117,11 +117,11 @@ async fn every_record_comes_through_splits_merges_and_new_shard_counts_once_and_
     let batches = recorder.0.lock().unwrap();
     let mut by_key = BTreeMap::<_, Vec<u32>>::new();
     for record in batches.iter().flat_map(|batch| &batch.records) {
-        by_key.entry(&record.partition_key).or_default().push(String::from_utf8_lossy(&record.data).parse().unwrap());
+        by_key.entry(&*record.partition_key).or_default().push(String::from_utf8_lossy(&record.data).parse().unwrap());
     }
     let expected = |key: u32| (0..200).filter(|number| number % 10 == key).collect::<Vec<_>>();
     for key in 0..10 {
-        assert_eq!(by_key[&format!("key-{key}")], expected(key));
+        assert_eq!(by_key[format!("key-{key}").as_str()], expected(key));
     }
     assert!(batches.iter().all(|batch| batch.stream == STREAM && batch.shard.starts_with("shardId-")));
     assert!(handle.status().shards.values().filter(|shard| shard.ended).count() >= 5);
@@ -133,7 +133,7 @@ async fn an_iterator_that_expires_is_renewed_where_it_was() {
     put(&client, 0..2).await;
     let source = KinesisSource::new(&config, STREAM);
     let mut cursor = source.open("shardId-000000000000", ReadFrom::TrimHorizon).await.unwrap();
-    assert_eq!(source.read(&mut cursor, 1).await.unwrap().records[0].data, b"0");
+    assert_eq!(source.read(&mut cursor, 1).await.unwrap().records[0].data, &b"0"[..]);
     // A clone has the same iterator, and reads it until the server has had enough of it.
     loop {
         let mut probe = cursor.clone();
@@ -142,7 +142,7 @@ async fn an_iterator_that_expires_is_renewed_where_it_was() {
         }
     }
     assert!(source.read(&mut cursor, 1).await.is_err());
-    assert_eq!(source.read(&mut cursor, 1).await.unwrap().records[0].data, b"1");
+    assert_eq!(source.read(&mut cursor, 1).await.unwrap().records[0].data, &b"1"[..]);
 }
 
 #[tokio::test]
@@ -164,7 +164,7 @@ async fn what_arrives_while_the_iterator_at_latest_expires_is_not_passed_over() 
         }
     }
     assert!(source.read(&mut cursor, 10).await.is_err());
-    assert_eq!(source.read(&mut cursor, 10).await.unwrap().records[0].data, b"1");
+    assert_eq!(source.read(&mut cursor, 10).await.unwrap().records[0].data, &b"1"[..]);
 }
 
 #[tokio::test]

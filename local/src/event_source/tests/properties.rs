@@ -181,7 +181,7 @@ fn start(
 }
 
 fn discarded(kept: &Kept) -> BTreeSet<String> {
-    let batch = |kept: &serde_json::Value| serde_json::from_str::<Batch>(kept["payload"].as_str().unwrap()).unwrap();
+    let batch = |kept: &serde_json::Value| Batch::from_event(kept["payload"].as_str().unwrap().to_owned()).unwrap();
     let batches: Vec<_> = kept.0.lock().unwrap().iter().map(batch).collect();
     let data = |record: &myaku::batch::StreamRecord| String::from_utf8_lossy(&record.data).into_owned();
     batches.iter().flat_map(|batch| &batch.records).map(data).collect()

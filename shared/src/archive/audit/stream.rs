@@ -2,6 +2,7 @@
 
 use super::hour::{Place, Tree};
 use super::{Finding, Kind, Seen};
+use crate::archive::json::Canonical;
 use crate::archive::{Extent, Format, Hour, ObjectKey, ShardHour, line};
 use crate::batch::{Position, UserRecord};
 use sha2::{Digest as _, Sha256};
@@ -79,11 +80,11 @@ impl<'a> Comparison<'a> {
     /// # Errors
     /// The record could not be written to memory.
     pub fn take(&mut self, record: &UserRecord<'_>) -> io::Result<()> {
-        self.began.get_or_insert(record.position);
+        self.began.get_or_insert(record.position());
         let hour = Hour::of(record.arrived_ms);
         let Some(comparison) = self.hours.get_mut(&hour) else { return Ok(()) };
         self.compared.records += 1;
-        let position = record.position;
+        let position = record.position();
         while let Some(&(key, extent)) = comparison.objects.get(comparison.next) {
             if position <= extent.last {
                 break;
@@ -108,7 +109,7 @@ impl<'a> Comparison<'a> {
         };
         self.findings.extend(comparison.close_gap(self.of, hour, self.format));
         let mut text = Vec::with_capacity(record.data.len() * 4 / 3 + 256);
-        line::write(&mut text, record)?;
+        line::write(&mut text, record, &mut Canonical::default())?;
         comparison.sha256.update(&text);
         comparison.count += 1;
         if position == extent.last {

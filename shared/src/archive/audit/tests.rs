@@ -39,9 +39,9 @@ impl World {
     fn new(minutes: &[i64], batches: &[(usize, usize)]) -> Self {
         let record = |(index, minute): (usize, &i64)| StreamRecord {
             sequence: sequence(1_000 + 10 * index),
-            partition_key: format!("key-{index}"),
+            partition_key: format!("key-{index}").into(),
             arrived_ms: START_MS + minute * 60_000,
-            data: format!("{{\"n\":{index}}}").into_bytes(),
+            data: format!("{{\"n\":{index}}}").into(),
         };
         let shard: Vec<_> = minutes.iter().enumerate().map(record).collect();
         let (lake, heads) = (MemoryLake::default(), MemoryHeads::default());
@@ -205,7 +205,7 @@ proptest! {
         let findings = damaged.findings();
         prop_assert!(findings.iter().any(|finding| finding.key == key), "a copy: {findings:?}");
 
-        let invented = StreamRecord { sequence: sequence(after + 1), data: b"{}".to_vec(), arrived_ms: original.of.hour.start_ms(), ..world.shard[0].clone() };
+        let invented = StreamRecord { sequence: sequence(after + 1), data: "{}".into(), arrived_ms: original.of.hour.start_ms(), ..world.shard[0].clone() };
         prop_assume!(!world.shard.iter().any(|record| record.sequence == invented.sequence));
         let mut archived = world.clone();
         let batch = Batch { stream: STREAM.into(), shard: SHARD.into(), records: vec![invented] };
@@ -297,9 +297,9 @@ fn a_record_that_the_archiver_may_still_be_waiting_with_is_not_missing() {
 #[test]
 fn records_with_other_bytes_or_times_than_the_streams_are_altered() {
     for change in [
-        |record: &mut StreamRecord| record.data.push(b' '),
+        |record: &mut StreamRecord| record.data = [&record.data[..], b" "].concat().into(),
         |record: &mut StreamRecord| record.arrived_ms += 1,
-        |record: &mut StreamRecord| record.partition_key.push('x'),
+        |record: &mut StreamRecord| record.partition_key = format!("{}x", record.partition_key).into(),
     ] {
         let mut world = plain();
         change(&mut world.shard[2]);
