@@ -15,6 +15,7 @@ mod growth;
 mod largest;
 mod machine;
 mod pair;
+mod peers;
 mod report;
 mod results;
 mod row;
@@ -25,6 +26,9 @@ use largest::Largest;
 use machine::Provenance;
 use row::{Case, Row};
 use std::path::PathBuf;
+
+/// Where events and criterion's files go.
+const FILES: &str = "target/bench";
 
 #[derive(Parser)]
 #[command(about = "The record path beside its limits, as ratios measured side by side.")]
@@ -46,6 +50,13 @@ enum Command {
         #[arg(long)]
         keep: bool,
     },
+    /// Measure Python and Node, which are installed in a directory, and add them to BENCHMARKS.md.
+    Peers {
+        directory: PathBuf,
+        /// Processes of each.
+        #[arg(long, default_value_t = 9)]
+        rounds: usize,
+    },
     /// Write BENCHMARKS.md from what was measured before.
     Report,
     /// What is measured in a process of its own.
@@ -62,6 +73,11 @@ enum Child {
 fn main() -> Result<()> {
     match Arguments::parse().command {
         Command::Run { select, rounds, keep } => run(&select, rounds, keep || select.is_empty()),
+        Command::Peers { directory, rounds } => {
+            let events = Largest::new(&results::repository().join(FILES))?;
+            results::keep(report::PEERS, &Provenance::here()?, peers::measure(&directory, &events, rounds)?)?;
+            report::write()
+        }
         Command::Report => report::write(),
         Command::Child(Child::Memory { event }) => {
             println!("{}", archiver::peak_beyond_body(&event)?);
@@ -76,7 +92,7 @@ fn cases(events: &Largest) -> Vec<Case> {
 }
 
 fn run(select: &[String], rounds: usize, keep: bool) -> Result<()> {
-    let directory = results::repository().join("target/bench");
+    let directory = results::repository().join(FILES);
     let events = Largest::new(&directory)?;
     let on = Provenance::here()?;
     let cases = cases(&events);

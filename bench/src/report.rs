@@ -3,6 +3,7 @@
 use crate::codecs::Codecs;
 use crate::growth::{self, Curve, SLOPE_MAX};
 use crate::machine::Provenance;
+use crate::peers::Peers;
 use crate::results::{Kept, kept, repository};
 use crate::row::Row;
 use anyhow::{Context as _, Result};
@@ -13,6 +14,8 @@ use std::fs;
 pub(crate) const ROWS: &str = "rows";
 /// The curves.
 pub(crate) const GROWTH: &str = "growth";
+/// Python and Node.
+pub(crate) const PEERS: &str = "peers";
 /// The codecs.
 pub(crate) const CODECS: &str = "codecs";
 
@@ -32,6 +35,18 @@ pub(crate) fn write() -> Result<()> {
     let mut page = HEAD.to_owned();
     if let Some(rows) = kept::<Vec<Row>>(ROWS)? {
         table(&mut page, &rows)?;
+    }
+    if let Some(Kept { on, found }) = kept::<Peers>(PEERS)? {
+        page.push_str("## Peers\n\n");
+        measured_on(&mut page, &on)?;
+        writeln!(page, "{}. Their lines are ours, byte for byte; starting them is not counted.\n", found.versions)?;
+        page.push_str("| who, event | CPU at gzip 6 ÷ ours at gzip 6 | quartiles | |\n|---|---:|---:|---|\n");
+        for Row { path, unit, measured, .. } in &found.rows {
+            let value = [measured.value.median, measured.value.low, measured.value.high].map(|value| unit.show(value));
+            let [median, low, high] = value;
+            writeln!(page, "| {path} | {median} | {low} to {high} | {} |", measured.detail)?;
+        }
+        page.push('\n');
     }
     if let Some(Kept { on, found }) = kept::<Vec<Curve>>(GROWTH)? {
         page.push_str("## How cost grows\n\n");
