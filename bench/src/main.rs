@@ -8,6 +8,7 @@ mod archiver;
 mod checksum;
 mod clock;
 mod codecs;
+mod end_to_end;
 mod events;
 #[cfg(feature = "functions")]
 mod functions;
@@ -25,7 +26,7 @@ use clap::{Parser, Subcommand};
 use largest::Largest;
 use machine::Provenance;
 use row::{Case, Row};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where events and criterion's files go.
 const FILES: &str = "target/bench";
@@ -87,15 +88,16 @@ fn main() -> Result<()> {
 }
 
 /// All rows of the table, in its order.
-fn cases(events: &Largest) -> Vec<Case> {
-    [archiver::cases(events), checksum::cases(&events.aggregated)].into_iter().flatten().collect()
+fn cases(events: &Largest, directory: &Path) -> Vec<Case> {
+    let cases = [archiver::cases(events), checksum::cases(&events.aggregated), end_to_end::cases(directory)];
+    cases.into_iter().flatten().collect()
 }
 
 fn run(select: &[String], rounds: usize, keep: bool) -> Result<()> {
     let directory = results::repository().join(FILES);
     let events = Largest::new(&directory)?;
     let on = Provenance::here()?;
-    let cases = cases(&events);
+    let cases = cases(&events, &directory);
     let order: Vec<String> = cases.iter().map(|case| case.name.clone()).collect();
     let is_selected = |part: &str| select.is_empty() || select.iter().any(|selected| selected == part);
     let names = [order.as_slice(), &[report::GROWTH.to_owned(), report::CODECS.to_owned()]].concat();
