@@ -5,6 +5,7 @@
 //! One thread and no I/O, so that time is CPU time.
 
 mod events;
+mod transform;
 
 use comfy_table::{CellAlignment, Table, presets::ASCII_MARKDOWN};
 use flate2::write::GzEncoder;
@@ -117,6 +118,17 @@ fn decode() -> Result<Case, Box<dyn Error>> {
     }))
 }
 
+fn transform() -> Result<[Case; 2], Box<dyn Error>> {
+    let sample = transform::Transform::new(1)?;
+    let per_message = sample.ours()? as f64 / sample.messages() as f64;
+    sample.yardstick()?;
+    let ours = || drop(black_box(sample.ours()));
+    let beside = "sonic-rs reading record and payload";
+    let message = pair("a message transformed", beside, ours, || drop(black_box(sample.yardstick())));
+    let ratios = message.ratios.iter().map(|ratio| ratio / per_message).collect();
+    Ok([Case { name: "one of its three readings", beside, ratios }, message])
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let (single, aggregated) = (events::single(1), events::aggregated(1));
     let cases = [
@@ -125,6 +137,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         aggregates(&aggregated)?,
         decode()?,
     ];
+    let cases = cases.into_iter().chain(transform()?);
     let mut table = Table::new();
     table.load_preset(ASCII_MARKDOWN).set_header(["case", "beside", "ratio", "quartiles"]);
     for Case { name, beside, ratios } in cases {
