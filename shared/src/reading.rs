@@ -1,5 +1,9 @@
 //! One measured value: the record of the stream `readings`.
 
+mod borrowed;
+
+pub use borrowed::BorrowedReading;
+
 use crate::clock::{ClockSource, MAX_MS};
 use crate::message::MAX_ID;
 use serde::de::{Error as _, SeqAccess, Visitor};

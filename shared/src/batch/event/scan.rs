@@ -11,7 +11,7 @@ use crate::batch::{Batch, SequenceNumber, StreamRecord};
 use base64_simd::STANDARD;
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::ops::Range;
@@ -136,12 +136,13 @@ impl<'a> Template<'a> {
             at = behind(event, at, before)?;
             let len = match value {
                 Value::Arrived => event[at..].iter().position(|byte| !matches!(byte, b'0'..=b'9' | b'.'))?,
-                _ => memchr(b'"', &event[at..])?,
+                // At a backslash, what comes next is not there.
+                _ => memchr2(b'"', b'\\', &event[at..])?,
             };
             let text = &event[at..at + len];
             let place = at as u32..(at + len) as u32;
             match value {
-                Value::Key if text.iter().all(|&byte| byte >= b' ' && byte != b'\\') => span.key = place,
+                Value::Key if text.iter().all(|&byte| byte >= b' ') => span.key = place,
                 Value::Sequence => {
                     SequenceNumber::from_digits(text)?;
                     span.sequence = place;

@@ -91,6 +91,14 @@ fn escaped_texts_are_read() {
 }
 
 #[test]
+fn an_escape_in_one_record_alone_is_read_as_well() {
+    let text = as_lambda_writes(&[record("1", "1", b"a"), record("2", "1", b"\xFF\xFE?>")]);
+    let escaped = text.replace("//4/Pg==", "\\/\\/4\\/Pg==");
+    assert_ne!(escaped, text);
+    assert_eq!(Batch::from_event(escaped).unwrap(), Batch::from_event(text).unwrap());
+}
+
+#[test]
 fn memory_that_is_held_elsewhere_is_left_as_it_is() {
     let event = Bytes::from(as_lambda_writes(&[record("1", "1.5", b"x"), record("2", "2.5", b"")]));
     let before = event.to_vec();
