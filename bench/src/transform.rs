@@ -13,6 +13,10 @@
 //! A message has three readings. The ratio is the CPU time for one reading beside the yardstick's for one message; that of a
 //! whole message is three times as much.
 
+use crate::clock::spent;
+use crate::pair::beside;
+use crate::row::{Bar, Case, Measured, Spread, Unit};
+use anyhow::{Result, anyhow, bail};
 use myaku::batch::{SequenceNumber, UserRecord};
 use myaku::errors::RemoteError;
 use myaku::intake::Content;
@@ -24,9 +28,9 @@ use myaku::stream::{Entry, HashKeyRange, Item, Limits, Outcome, Producer, PutRec
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde::Deserialize;
-use std::error::Error;
 use std::hint::black_box;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::runtime::Runtime;
 
 const PROFILE: &str = include_str!("../../events/profiles/vital-band.json");
@@ -39,8 +43,44 @@ const RECEIVED_MS: i64 = 1_795_218_892_020;
 /// Room for a reading as JSON.
 const READING_BYTES: usize = 256;
 
+/// One of a message's readings, and all of them.
+pub(crate) fn cases() -> Vec<Case> {
+    vec![case("reading", Bar::AtMost(3.0), true), case("message", Bar::Open, false)]
+}
+
+fn case(of: &str, bar: Bar, is_shared: bool) -> Case {
+    Case::new(
+        format!("transform/{of}"),
+        (
+            "transform: decode by profile, calibrate, check, serialise, aggregate, encode",
+            format!("CPU per {of} ÷ sonic-rs parsing its record and payload alone"),
+        ),
+        (Unit::Times, bar),
+        "A reading is written, packed, digested and encoded: the more of them a message has, the less it matters how it is read.",
+        move |rounds| {
+            let sample = Transform::new(1)?;
+            let readings = sample.ours()? as f64 / sample.records.len() as f64;
+            sample.yardstick()?;
+            let ratio = beside(
+                rounds,
+                || spent(|| drop(black_box(sample.ours()))),
+                || spent(|| drop(black_box(sample.yardstick()))),
+            );
+            let by = if is_shared { readings } else { 1.0 };
+            let Spread { low, median, high } = ratio.spread;
+            let value = Spread { low: low / by, median: median / by, high: high / by };
+            let ns = |time: Duration| time.as_secs_f64() * 1e9 / sample.records.len() as f64;
+            let (ours, other) = (ns(ratio.ours) / by, ns(ratio.other));
+            Ok(Measured {
+                value,
+                detail: format!("{ours:.0} ns beside {other:.0} ns, {readings:.0} readings a message"),
+            })
+        },
+    )
+}
+
 /// The messages of a batch, and what is needed to transform them.
-pub(crate) struct Transform {
+struct Transform {
     records: Vec<Vec<u8>>,
     payloads: Vec<Vec<u8>>,
     device: Resolved,
@@ -50,8 +90,8 @@ pub(crate) struct Transform {
 
 impl Transform {
     /// Messages from a seed.
-    pub(crate) fn new(seed: u64) -> Result<Self, Box<dyn Error>> {
-        let profile = Profile::parse(PROFILE.as_bytes()).map_err(|problems| format!("{problems:?}"))?;
+    fn new(seed: u64) -> Result<Self> {
+        let profile = Profile::parse(PROFILE.as_bytes()).map_err(|problems| anyhow!("{problems:?}"))?;
         let device = Device { device_id: "band-0".to_owned(), profile: profile.id().to_owned(), facility: None };
         let mut random = StdRng::seed_from_u64(seed);
         let messages: Vec<_> = (0..MESSAGES).map(|_| message(&mut random)).collect();
@@ -64,13 +104,8 @@ impl Transform {
         })
     }
 
-    /// Messages of one run.
-    pub(crate) const fn messages(&self) -> usize {
-        self.records.len()
-    }
-
     /// Transforms them all. How many readings that gave.
-    pub(crate) fn ours(&self) -> Result<usize, Box<dyn Error>> {
+    fn ours(&self) -> Result<usize> {
         let record = |data| UserRecord {
             record: 0,
             sequence: &SequenceNumber::ZERO,
@@ -84,9 +119,9 @@ impl Transform {
         let mut places = Vec::new();
         for content in &contents {
             let decoded =
-                content.decode(Some(&self.device), RECEIVED_MS + 80).map_err(|(_, why)| why.detail.clone())?;
+                content.decode(Some(&self.device), RECEIVED_MS + 80).map_err(|(_, why)| anyhow!("{}", why.detail))?;
             if let Some(rejected) = decoded.rejected.first() {
-                return Err(rejected.detail.clone().into());
+                bail!("{}", rejected.detail);
             }
             for reading in decoded.readings {
                 let begin = json.len();
@@ -100,7 +135,7 @@ impl Transform {
     }
 
     /// Parses them all.
-    pub(crate) fn yardstick(&self) -> Result<(), Box<dyn Error>> {
+    fn yardstick(&self) -> Result<()> {
         for (record, payload) in self.records.iter().zip(&self.payloads) {
             black_box(sonic_rs::from_slice::<Record<'_>>(black_box(record))?);
             black_box(sonic_rs::from_slice::<Payload<'_>>(black_box(payload))?);
