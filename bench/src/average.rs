@@ -96,7 +96,7 @@ async fn run(server: &Server) -> Result<Vec<Ratio>, Box<dyn Error>> {
     for round in 0..WARM_UP + ROUNDS {
         let event = source.event(&mut readings);
         let started = server.clock();
-        let batch: Batch = serde_json::from_slice(&event)?;
+        let batch = Batch::from_event(event)?;
         let response = handle(&context, &batch, i64::MAX).await;
         let spent = server.since(started);
         drop(batch);
