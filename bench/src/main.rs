@@ -20,6 +20,7 @@ mod peers;
 mod report;
 mod results;
 mod row;
+mod transform;
 
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
@@ -89,7 +90,12 @@ fn main() -> Result<()> {
 
 /// All rows of the table, in its order.
 fn cases(events: &Largest, directory: &Path) -> Vec<Case> {
-    let cases = [archiver::cases(events), checksum::cases(&events.aggregated), end_to_end::cases(directory)];
+    let cases = [
+        archiver::cases(events),
+        checksum::cases(&events.aggregated),
+        transform::cases(),
+        end_to_end::cases(directory),
+    ];
     cases.into_iter().flatten().collect()
 }
 
