@@ -4,6 +4,8 @@ use myaku::batch::{Batch, UserRecord};
 use myaku::dead_letter::{DeadLetter, Reason};
 use myaku::profile::registry::MAX_ID;
 use myaku::reading::{BorrowedReading, Value};
+use myaku::window::id_digest;
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// Thirteen digits of milliseconds, the year 2286: beyond it no key of history sorts, and no clock is right.
@@ -13,6 +15,8 @@ const LATEST_MS: i64 = 9_999_999_999_999;
 pub(crate) struct Taken<'a> {
     pub(crate) source: UserRecord<'a>,
     pub(crate) reading: BorrowedReading<'a>,
+    /// [`id_digest`] of its id.
+    pub(crate) id: u64,
     pub(crate) value: f64,
 }
 
@@ -38,19 +42,28 @@ impl<'a> Intake<'a> {
     pub(crate) fn parse(batch: &'a Batch) -> Self {
         let mut intake = Self::default();
         let mut known: HashMap<&'a str, usize> = HashMap::new();
+        let mut metric = "";
         for source in batch.user_records() {
             intake.records += 1;
             intake.bytes += source.data.len();
             match parse(&source) {
-                Ok(reading) => match reading.value {
+                Ok(mut reading) => match reading.value {
                     Value::Number(value) => {
+                        // Its bytes are at hand now, and far when its device's turn comes: what is asked of them then is
+                        // taken here, and a name that is the last one's stands where that does.
+                        match &reading.metric {
+                            Cow::Borrowed(name) if *name == metric => reading.metric = Cow::Borrowed(metric),
+                            Cow::Borrowed(name) => metric = name,
+                            Cow::Owned(_) => {}
+                        }
+                        let id = id_digest(&reading.id);
                         // The partition key is the device.
                         let device = *known.entry(source.partition_key).or_insert_with(|| {
                             intake.devices.push((source.partition_key, 0));
                             intake.devices.len() - 1
                         });
                         intake.devices[device].1 += 1;
-                        intake.taken.push((device, Taken { source, reading, value }));
+                        intake.taken.push((device, Taken { source, reading, id, value }));
                     }
                     Value::Boolean(_) | Value::Text(_) | Value::Position(_) => intake.skipped += 1,
                 },

@@ -238,7 +238,7 @@ fn compute<W: MetricWindows>(
         .map(|(index, taken)| Incoming {
             position: taken.source.position(),
             metric: &taken.reading.metric,
-            id: &taken.reading.id,
+            id: taken.id,
             at: taken.reading.at,
             value: taken.value,
             index,

@@ -81,8 +81,8 @@ pub struct Incoming<'a> {
     pub position: Position,
     /// Its metric.
     pub metric: &'a str,
-    /// Its id.
-    pub id: &'a str,
+    /// [`id_digest`] of its id.
+    pub id: u64,
     /// Its time, in milliseconds since the epoch.
     pub at: i64,
     /// Its value, finite.
@@ -182,7 +182,7 @@ pub fn advance<'s>(
         let Some(spec) = spec else { continue };
         let series = out.state.series_mut(reading.metric);
         let before = series.newest();
-        let place = Place { at: reading.at, id: id_digest(reading.id) };
+        let place = Place { at: reading.at, id: reading.id };
         let late = match series.insert(spec, Entry { place, value: reading.value }) {
             Inserted::Duplicate => {
                 out.duplicates += 1;

@@ -2,7 +2,7 @@
 
 use super::{Commit, Committed, Loaded, States, Version};
 use crate::batch::Position;
-use crate::window::{DeviceState, Incoming, Origin, WindowSpec, advance};
+use crate::window::{DeviceState, Incoming, Origin, WindowSpec, advance, id_digest};
 use std::collections::BTreeMap;
 
 const SPEC: WindowSpec = WindowSpec::last(3);
@@ -11,7 +11,7 @@ fn state(before: Option<&DeviceState>, n: u32) -> DeviceState {
     let position = Position { sub: n, ..Position::ZERO };
     let id = n.to_string();
     let at = i64::from(n) * 1_000;
-    let reading = Incoming { position, metric: "m", id: &id, at, value: n.into(), index: 0 };
+    let reading = Incoming { position, metric: "m", id: id_digest(&id), at, value: n.into(), index: 0 };
     advance(before, Origin { stream: "stream", shard: "shard" }, &[reading], |_| Some(&SPEC), &BTreeMap::new()).state
 }
 
