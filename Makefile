@@ -52,6 +52,25 @@ simulate-mutants: ## Break the code on purpose, and see the simulation find each
 	@scripts/need cargo cc
 	scripts/simulate_mutants tests/simulation/mutants/*.patch
 
+# How long each target runs, in seconds, and which one alone.
+SECONDS ?= 60
+TARGET ?=
+
+.PHONY: fuzz
+fuzz: ## Any bytes into all that reads bytes from outside (SECONDS=600 for each; TARGET=message alone)
+	@scripts/need cargo cc
+	SECONDS_EACH=$(SECONDS) scripts/fuzz $(TARGET)
+
+# Without a say, fewer than those of the simulation: each takes the better part of a minute.
+CHAOS_SEEDS = $(if $(filter file,$(origin SEEDS)),10,$(SEEDS))
+
+.PHONY: chaos
+chaos: ## Real processes and stores that die, freeze and lie, by plans of seeds (SEEDS=20; SEED=7 repeats one)
+	@scripts/need cargo cc redis
+	$(DEMO_BUILD)
+	$(if $(SEED),MYAKU_CHAOS_SEED=$(SEED),MYAKU_CHAOS_SEEDS=$(CHAOS_SEEDS)) \
+	    cargo test --locked --profile demo --workspace --test e2e chaos:: -- --nocapture
+
 .PHONY: bench
 bench: ## The record path beside its limits, as ratios; writes BENCHMARKS.md (ARGS="archiver" measures a part, and writes nothing)
 	@scripts/need cargo cc

@@ -50,20 +50,25 @@ enum Command {
     /// Print a token for the HTTP API of a running `myaku local`.
     Token(token::Args),
     /// Prove that the lake is whole, and read it.
-    Archive(archive::Args),
+    #[command(subcommand)]
+    Archive(archive::Command),
     /// Send again what failed, or a stretch of the lake.
     Replay(replay::Args),
     /// The windows of the moving averages.
-    State(windows::Args),
+    #[command(subcommand)]
+    State(windows::Command),
     /// Check, put, list and show device profiles.
-    Profile(profile::Args),
+    #[command(subcommand)]
+    Profile(profile::Command),
     /// Put, import and list devices.
-    Device(device::Args),
+    #[command(subcommand)]
+    Device(device::Command),
     /// Look at a stream's shards, plan for them, change them.
-    Reshard(reshard::Args),
+    #[command(subcommand)]
+    Reshard(reshard::Command),
     /// Put, list and cancel what waits for devices that only call in.
-    #[command(name = "command")]
-    Pending(command::Args),
+    #[command(name = "command", subcommand)]
+    Pending(command::Action),
 }
 
 /// Runs one command; the exit code is its verdict, an error is its failure to reach one.
@@ -75,13 +80,13 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Invoke(args) => invoke::run(args).await,
         Command::Env(args) => env::run(&args),
         Command::Token(args) => token::run(args).await,
-        Command::Archive(args) => Box::pin(archive::run(args)).await,
+        Command::Archive(command) => Box::pin(archive::run(command)).await,
         Command::Replay(args) => Box::pin(replay::run(args)).await.map(|()| ExitCode::SUCCESS),
-        Command::State(args) => Box::pin(windows::run(args)).await,
-        Command::Profile(args) => profile::run(args).await.map(|()| ExitCode::SUCCESS),
-        Command::Device(args) => device::run(args).await.map(|()| ExitCode::SUCCESS),
-        Command::Reshard(args) => Box::pin(reshard::run(args)).await.map(|()| ExitCode::SUCCESS),
-        Command::Pending(args) => command::run(args).await.map(|()| ExitCode::SUCCESS),
+        Command::State(command) => Box::pin(windows::run(command)).await,
+        Command::Profile(command) => profile::run(command).await.map(|()| ExitCode::SUCCESS),
+        Command::Device(command) => device::run(command).await.map(|()| ExitCode::SUCCESS),
+        Command::Reshard(command) => Box::pin(reshard::run(command)).await.map(|()| ExitCode::SUCCESS),
+        Command::Pending(action) => command::run(action).await.map(|()| ExitCode::SUCCESS),
     }
 }
 

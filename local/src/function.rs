@@ -8,9 +8,12 @@
 
 pub mod asynchronous;
 mod environment;
+mod frozen;
 mod runtime_api;
 #[cfg(test)]
 pub(crate) mod tests;
+
+pub use frozen::{Paused, Zombie};
 
 use crate::servers::{ACCOUNT, REGION};
 use asynchronous::{Asynchronous, Event, Queue, Refused};
@@ -229,6 +232,11 @@ impl Function {
         self.0.queue.done().await;
     }
 
+    /// Whether an invocation is under way.
+    pub fn is_busy(&self) -> bool {
+        !self.0.pool().busy.is_empty()
+    }
+
     /// Kills an environment with SIGKILL, a busy one if there is any, and says which process that was.
     pub fn kill_one(&self) -> Option<u32> {
         let mut pool = self.0.pool();
@@ -304,7 +312,8 @@ impl Inner {
         let mut pool = self.pool();
         pool.busy.retain(|busy| !Arc::ptr_eq(busy, &environment));
         // A function error leaves its environment usable; a crash or a time-out does not.
-        if matches!(result, Ok(_) | Err(InvokeError::FunctionError { .. })) && !pool.stopped && environment.is_alive() {
+        let is_usable = environment.is_alive() && !environment.outlives();
+        if matches!(result, Ok(_) | Err(InvokeError::FunctionError { .. })) && !pool.stopped && is_usable {
             pool.idle.push(environment);
         }
         result

@@ -11,6 +11,7 @@ pub mod event_source;
 pub mod function;
 pub mod http_api;
 pub mod iot;
+mod process;
 pub mod rebuild;
 pub mod replay;
 pub mod scaling;

@@ -12,9 +12,11 @@ mod listener;
 pub mod mqtt;
 pub mod s3;
 pub mod sns;
+mod trouble;
 pub mod valkey;
 
 pub use listener::Server;
+pub use trouble::Trouble;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;

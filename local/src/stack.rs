@@ -30,6 +30,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::JoinSet;
 
 /// The stack's name.
@@ -60,6 +61,8 @@ pub struct Options {
     /// How many minutes pass in one, for metrics, alarms, schedules, retries and cool-downs. Rates, and what waits for
     /// records, stay as they are.
     pub time_scale: f64,
+    /// The most that an invocation may take, where the template allows more: for those who wait for time-outs.
+    pub timeout_max: Option<Duration>,
 }
 
 /// The servers' ports on the loopback address, a free one for 0.
@@ -134,7 +137,7 @@ pub struct Stack {
 impl Stack {
     /// Brings a template up. An error names the resource that it is about.
     pub async fn up(options: Options) -> Result<Self> {
-        let Options { template, parameters, binaries, directory, ports, time_scale } = options;
+        let Options { template, parameters, binaries, directory, ports, time_scale, timeout_max } = options;
         let directory = prepared(&directory)?;
         // Retries, ages and schedules go by it.
         let clock = TokioClock::start().at_rate(time_scale);
@@ -168,7 +171,7 @@ impl Stack {
         resources::create(&resolved, &config).await?;
         let topics = servers.sns.topics();
         topics::create(&resolved, topics)?;
-        let times = functions::Times { queues: clock, functions: monitoring.clock() };
+        let times = functions::Times { queues: clock, functions: monitoring.clock(), timeout_max };
         let functions = functions::start(&resolved, &endpoints, &binaries, &directory, times)?;
         topics.connect(functions.values().cloned());
         topics::subscribe(&resolved, topics)?;

@@ -10,6 +10,10 @@ use bytestring::ByteString;
 pub use event::EventError;
 pub use position::{ParsePositionError, Position, SequenceNumber};
 
+/// Records of which the aggregates are checked together: enough to keep every lane busy, and few enough that what is read
+/// of them takes no memory to speak of.
+const TOGETHER: usize = 256;
+
 /// The records of one shard that one invocation was given, in the stream's order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
@@ -62,14 +66,22 @@ impl Batch {
     /// The records as their producers sent them, in the stream's order: aggregates are taken apart, and what is no whole
     /// aggregate is a plain record.
     pub fn user_records(&self) -> impl Iterator<Item = UserRecord<'_>> {
-        self.records.iter().enumerate().flat_map(|(index, record)| record.user_records(index))
+        self.records.chunks(TOGETHER).zip(0..).flat_map(|(records, chunk)| {
+            let data: Vec<&[u8]> = records.iter().map(|record| &*record.data).collect();
+            let read = kpl::decode_all(&data).into_iter();
+            let from = chunk * TOGETHER;
+            records.iter().zip(read).zip(from..).flat_map(|((record, read), index)| record.user_records(index, read))
+        })
     }
 }
 
 impl StreamRecord {
-    /// The records in it, this being the batch's record `index`.
-    fn user_records(&self, index: usize) -> impl Iterator<Item = UserRecord<'_>> {
-        let aggregate = kpl::decode(&self.data);
+    /// The records in it, this being the batch's record `index`, which was read as `aggregate` if it is one.
+    fn user_records<'a>(
+        &'a self,
+        index: usize,
+        aggregate: Option<kpl::Aggregate<'a>>,
+    ) -> impl Iterator<Item = UserRecord<'a>> {
         let plain = aggregate.is_none().then_some((&*self.partition_key, None, &*self.data));
         plain.into_iter().chain(aggregate.into_iter().flatten()).zip(0..).map(move |((partition_key, _, data), sub)| {
             UserRecord {

@@ -10,10 +10,15 @@ mod encode;
 mod wire;
 
 pub use decode::{Aggregate, IntoRecords, decode, decode_all};
+pub(crate) use digest::md5_all;
 pub use encode::{Builder, encode};
 
 /// What an aggregate begins with.
 pub const MAGIC: [u8; 4] = [0xF3, 0x89, 0x9A, 0xC2];
+
+/// The longest partition key in characters, which is Kinesis' own limit. An aggregate with a longer one is a plain record:
+/// its thousands of records may share that key, and each line of the lake repeats it.
+pub const KEY_CHARS_MAX: usize = 256;
 
 /// Bytes of the MD5 at an aggregate's end.
 const DIGEST_LEN: usize = 16;

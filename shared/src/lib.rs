@@ -29,6 +29,8 @@ pub mod window;
 pub mod aws;
 pub mod env;
 pub mod errors;
+#[cfg(any(test, feature = "testing"))]
+pub mod fuzz;
 #[cfg(feature = "lambda")]
 pub mod lambda;
 pub mod telemetry;

@@ -15,7 +15,7 @@ use myaku::stream::{Item, Limits, Producer};
 use myaku::valkey::{Connection, Settings};
 use myaku::window::state::States as _;
 use myaku::window::state::redis::RedisStates;
-use myaku_local::demo::{evidence::results, run};
+use myaku_local::demo::{evidence::results, run, steps};
 use myaku_local::rebuild;
 use myaku_local::replay::{Letters, Notes, Parcels, Report, Stretch, Target, replay};
 use myaku_local::selection::Selection;
@@ -24,10 +24,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_mins(2);
-/// Looks in a row at which nothing is left to do.
-const QUIET_LOOKS: u32 = 6;
-/// Between two looks.
-const LOOK: Duration = Duration::from_millis(500);
 /// A device that is registered is known within a second.
 const PARAMETERS: [(&str, &str); 1] = [("RegistryTtlSeconds", "1")];
 /// How far ahead a device's clock is trusted.
@@ -48,22 +44,8 @@ async fn send(stack: &Stack, parcels: &impl Parcels) -> anyhow::Result<Report> {
     let target = Target::<_, S3Lake, MemoryHeads>::Streams { to: None, open };
     let mut notes = Notes::open(None, String::new(), 0..i64::MAX)?;
     let report = Box::pin(replay(parcels, &target, 2_000.0, &mut notes, &ProgressBar::hidden())).await?;
-    quiet(stack).await?;
+    steps::quiet(stack).await?;
     Ok(report)
-}
-
-/// Waits until no function has had anything left to do for a while: what one has just finished is another's to read.
-async fn quiet(stack: &Stack) -> anyhow::Result<()> {
-    let mut looks = 0;
-    let settled = async {
-        while looks < QUIET_LOOKS {
-            let status = stack.mapping_status();
-            let is_quiet = status.iter().all(|mapping| mapping.idle && mapping.lag == 0);
-            looks = if is_quiet { looks + 1 } else { 0 };
-            tokio::time::sleep(LOOK).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, settled).await.context("the functions do not come to rest")
 }
 
 /// What the latest rows say, but for when they were written.
@@ -118,8 +100,8 @@ async fn a_replay_of_everything_changes_no_average_and_a_letter_becomes_readings
         message_id: None,
     };
     let producer = Producer::new(KinesisStream::new(&config, &ingest), Limits::default());
-    producer.send(vec![Item { key: message.delivery_id.clone(), data: message.to_json().into_bytes() }]).await?;
-    quiet(&stack).await?;
+    producer.send(&[Item { key: message.delivery_id.clone(), data: message.to_json().into_bytes() }]).await?;
+    steps::quiet(&stack).await?;
     let rows = DynamoDbResults::new(&config, stack.physical_id("ResultsTable")?);
     assert_eq!(rows.latest("newcomer").await?, []);
     let device = Device { device_id: "newcomer".to_owned(), profile: "vital-band".to_owned(), facility: None };
@@ -151,6 +133,25 @@ async fn of(devices: &[String], rows: &DynamoDbResults) -> anyhow::Result<Vec<Ro
     Ok(all)
 }
 
+async fn states(stack: &Stack) -> anyhow::Result<RedisStates> {
+    let redis = Connection::connect(&Settings::node(&stack.endpoints().redis)?, &stack.sdk_config()).await?;
+    Ok(RedisStates::new(redis, Duration::from_hours(1)))
+}
+
+/// Rebuilds the windows from the whole lake, while nothing is under way.
+pub(crate) async fn rebuild_everything(stack: &Stack) -> anyhow::Result<rebuild::Report> {
+    let config = stack.sdk_config();
+    // Some devices' clocks are ahead.
+    let settled_ms = SystemClock.now_ms() + AHEAD_MS;
+    let selection = everything(&stack.physical_id("IngestStream")?);
+    let options = rebuild::Options { selection, is_everything: true, settled_ms };
+    let lake = S3Lake::new(&config, stack.physical_id("LakeBucket")?);
+    let registry = DynamoDb::new(&config, stack.physical_id("RegistryTable")?);
+    let registry = Registry::new(registry, SystemClock, LONGEST_USE);
+    let rows = DynamoDbResults::new(&config, stack.physical_id("ResultsTable")?);
+    Box::pin(rebuild::rebuild(&lake, &registry, &states(stack).await?, &rows, &options, &ProgressBar::hidden())).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn windows_that_redis_lost_are_rebuilt_from_the_lake_as_they_were() -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
@@ -161,34 +162,20 @@ async fn windows_that_redis_lost_are_rebuilt_from_the_lake_as_they_were() -> any
     let mut devices: Vec<String> = averages(&stack).await?.into_keys().map(|(device, _)| device).collect();
     devices.dedup();
     let names: Vec<&str> = devices.iter().map(String::as_str).collect();
-    let states = || async {
-        let redis = Connection::connect(&Settings::node(&stack.endpoints().redis)?, &config).await?;
-        anyhow::Ok(RedisStates::new(redis, Duration::from_hours(1)))
-    };
-    let before = states().await?.load(&names).await?;
+    let before = states(&stack).await?.load(&names).await?;
     let rows = DynamoDbResults::new(&config, stack.physical_id("ResultsTable")?);
     let rows_before = of(&devices, &rows).await?;
 
     stack.servers().valkey.kill().await?;
     stack.servers().valkey.restart().await?;
-    let lost = states().await?.load(&names).await?;
+    let lost = states(&stack).await?.load(&names).await?;
     assert!(lost.iter().all(|loaded| loaded.state.is_none()), "Redis has lost its memory");
 
-    let ingest = stack.physical_id("IngestStream")?;
-    let rebuild = || async {
-        // Nothing is under way, and some devices' clocks are ahead.
-        let settled_ms = SystemClock.now_ms() + AHEAD_MS;
-        let options = rebuild::Options { selection: everything(&ingest), is_everything: true, settled_ms };
-        let lake = S3Lake::new(&config, stack.physical_id("LakeBucket")?);
-        let registry = DynamoDb::new(&config, stack.physical_id("RegistryTable")?);
-        let registry = Registry::new(registry, SystemClock, LONGEST_USE);
-        Box::pin(rebuild::rebuild(&lake, &registry, &states().await?, &rows, &options, &ProgressBar::hidden())).await
-    };
-    let report = rebuild().await?;
+    let report = rebuild_everything(&stack).await?;
     assert_eq!((report.partial, report.busy, report.overtaken), (0, 0, 0), "{report:?}");
     assert_eq!(report.devices as usize, devices.len(), "{report:?}");
     assert_eq!(report.whole as usize, rows_before.len(), "{report:?}");
-    let after = states().await?.load(&names).await?;
+    let after = states(&stack).await?.load(&names).await?;
     let mut windows = 0;
     for (device, (before, after)) in names.iter().zip(before.iter().zip(&after)) {
         let (before, after) =
@@ -204,11 +191,12 @@ async fn windows_that_redis_lost_are_rebuilt_from_the_lake_as_they_were() -> any
     }
     assert_eq!(windows, rows_before.len());
     assert_eq!(of(&devices, &rows).await?, rows_before, "the rows were right");
-    let again = rebuild().await?;
+    let again = rebuild_everything(&stack).await?;
     assert_eq!(again.rebuilt, 0, "a second time changes nothing");
 
     // Traffic goes on: no result is partial, and none is of a window that begins anew.
     let lake = S3Lake::new(&config, stack.physical_id("LakeBucket")?);
+    let ingest = stack.physical_id("IngestStream")?;
     Box::pin(send(&stack, &Stretch { lake, selection: everything(&ingest) })).await?;
     let rows_after = of(&devices, &rows).await?;
     assert!(rows_after.iter().all(|row| !row.partial));

@@ -3,6 +3,7 @@
 mod audit;
 mod autoscaler;
 mod bring_back;
+mod chaos;
 mod conformance;
 mod lake;
 mod master_data;

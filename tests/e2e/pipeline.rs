@@ -18,6 +18,13 @@ const OUTAGE: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(crate) struct Sending(watch::Sender<bool>);
 
+impl Sending {
+    /// Turns to true with the first message.
+    pub(crate) fn first(&self) -> watch::Receiver<bool> {
+        self.0.subscribe()
+    }
+}
+
 impl Progress for Sending {
     fn stage(&self, _: &str) {}
 
@@ -43,19 +50,24 @@ pub(crate) async fn up(directory: &Path) -> anyhow::Result<Stack> {
 
 /// The template with further parameters.
 pub(crate) async fn up_with(directory: &Path, parameters: &[(&str, &str)]) -> anyhow::Result<Stack> {
+    Stack::up(stack_options(directory, parameters)?).await
+}
+
+/// What it takes to bring it up.
+pub(crate) fn stack_options(directory: &Path, parameters: &[(&str, &str)]) -> anyhow::Result<stack::Options> {
     let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
     let parameters = [("ArchiveWindowSeconds", "1"), ("DisconnectGraceSeconds", "2")].iter().chain(parameters);
     let parameters: BTreeMap<_, _> =
         parameters.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    Stack::up(stack::Options {
+    Ok(stack::Options {
         template,
         parameters,
         binaries: binaries()?,
         directory: directory.to_owned(),
         ports: stack::Ports::default(),
         time_scale: 1.0,
+        timeout_max: None,
     })
-    .await
 }
 
 pub(crate) fn options(seed: u64) -> Options {
@@ -105,7 +117,7 @@ async fn stores_and_streams_that_go_down_and_come_back_lose_nothing() -> anyhow:
     let directory = tempfile::tempdir()?;
     let stack = up(directory.path()).await?;
     let sending = Sending::default();
-    let outages = outages(&stack, sending.0.subscribe());
+    let outages = outages(&stack, sending.first());
     let options = options(77);
     let (report, outages) = tokio::join!(Box::pin(run::run(&stack, &options, &sending)), outages);
     outages?;

@@ -52,6 +52,7 @@ async fn up(directory: &Path) -> anyhow::Result<Stack> {
         directory: directory.join("run"),
         ports: stack::Ports::default(),
         time_scale: TIME_SCALE,
+        timeout_max: None,
     })
     .await
 }

@@ -7,15 +7,9 @@ use super::times::Times;
 use clap::Subcommand;
 use std::process::ExitCode;
 
-/// Arguments of `myaku archive`.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
+/// The commands of `myaku archive`.
 #[derive(Debug, Subcommand)]
-enum Command {
+pub(super) enum Command {
     /// Prove that every record of a stream is in the lake, once and unharmed, or name what is not: exit code 0 for a lake
     /// that is whole, 1 for findings, 2 if it could not be looked at.
     Audit(audit::Args),
@@ -45,8 +39,8 @@ pub(super) struct Lake {
 }
 
 /// Runs the command.
-pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    match args.command {
+pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
         Command::Audit(args) => Ok(audit::run(args).await),
         Command::Cat(args) => cat::run(args).await.map(|()| ExitCode::SUCCESS),
     }

@@ -10,15 +10,9 @@ use uuid::Uuid;
 /// Commands that one page of a listing looks at.
 const PAGE: usize = 500;
 
-/// Arguments of `myaku command`.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(subcommand)]
-    action: Action,
-}
-
+/// The commands of `myaku command`.
 #[derive(Debug, Subcommand)]
-enum Action {
+pub(super) enum Action {
     /// Puts a command for a device, in the place of the one that waits. The device is shown it when it calls in over HTTP.
     Put {
         /// The device.
@@ -50,7 +44,7 @@ enum Action {
 
 /// Where pending commands are.
 #[derive(Debug, clap::Args)]
-struct Table {
+pub(super) struct Table {
     // No doc comment: its markup would show in the help.
     #[arg(
         long = "table",
@@ -68,10 +62,10 @@ impl Table {
 }
 
 /// Runs the command.
-pub async fn run(args: Args) -> anyhow::Result<()> {
+pub(super) async fn run(action: Action) -> anyhow::Result<()> {
     let out = &mut io::stdout().lock();
     let now_ms = SystemClock.now_ms();
-    match args.action {
+    match action {
         Action::Put { device, request, payload, minutes, table } => {
             let command = Command {
                 device_id: device,

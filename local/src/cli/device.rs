@@ -17,15 +17,9 @@ const STEP: usize = 500;
 /// Problems that are printed of one file.
 const PROBLEMS: usize = 100;
 
-/// Arguments of `myaku device`.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
+/// The commands of `myaku device`.
 #[derive(Debug, Subcommand)]
-enum Command {
+pub(super) enum Command {
     /// Registers one device, over what is there. Functions know it within a minute.
     Put {
         /// Its id, as in its topics.
@@ -65,9 +59,9 @@ enum Command {
 }
 
 /// Runs the command. Problems are printed, and then an error says that there are some.
-pub async fn run(args: Args) -> anyhow::Result<()> {
+pub(super) async fn run(command: Command) -> anyhow::Result<()> {
     let out = &mut io::stdout().lock();
-    match args.command {
+    match command {
         Command::Put { id, profile, facility, table } => {
             put(&table.connect().await, &Device { device_id: id, profile, facility }, out).await
         }

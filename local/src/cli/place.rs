@@ -106,7 +106,8 @@ impl Place {
             *server(&mut ports) = *port;
         }
         let (template, directory) = (self.template.clone(), self.directory.clone());
-        let options = stack::Options { template, parameters, binaries, directory, ports, time_scale: self.time_scale };
+        let (time_scale, timeout_max) = (self.time_scale, None);
+        let options = stack::Options { template, parameters, binaries, directory, ports, time_scale, timeout_max };
         Stack::up(options).await.with_context(|| format!("{} cannot be brought up", self.template.display()))
     }
 

@@ -7,15 +7,9 @@ use myaku::profile::registry::{Key, Kind, MasterDataWriter, parse_profile, profi
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-/// Arguments of `myaku profile`.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
+/// The commands of `myaku profile`.
 #[derive(Debug, Subcommand)]
-enum Command {
+pub(super) enum Command {
     /// Says what is wrong with profiles, by field; needs no connection.
     Check {
         /// JSON files, one profile each.
@@ -48,9 +42,9 @@ enum Command {
 }
 
 /// Runs the command. Problems are printed, and then an error says how many files have some.
-pub async fn run(args: Args) -> anyhow::Result<()> {
+pub(super) async fn run(command: Command) -> anyhow::Result<()> {
     let out = &mut io::stdout().lock();
-    match args.command {
+    match command {
         Command::Check { files } => {
             for (key, _) in check(&read(&files)?, out)? {
                 writeln!(out, "profile {:?} is good", key.id)?;

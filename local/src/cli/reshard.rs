@@ -8,15 +8,9 @@ mod target;
 use clap::Subcommand;
 use target::Target;
 
-/// Arguments of `myaku reshard`.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
+/// The commands of `myaku reshard`.
 #[derive(Debug, Subcommand)]
-enum Command {
+pub(super) enum Command {
     /// Draw a stream's keyspace and load.
     Status(Target),
     /// Say what would be done to a stream now, and why; nothing is changed.
@@ -42,8 +36,8 @@ enum Command {
 }
 
 /// Runs the command.
-pub async fn run(args: Args) -> anyhow::Result<()> {
-    match args.command {
+pub(super) async fn run(command: Command) -> anyhow::Result<()> {
+    match command {
         Command::Status(target) => status::status(&target).await,
         Command::Plan { target, json } => status::plan(&target, json).await,
         Command::Apply(target) => apply::apply(&target).await,

@@ -21,15 +21,9 @@ use std::time::Duration;
 /// The range where nothing is said: the longest window by time, and as much again.
 const DEFAULT_RANGE: SignedDuration = SignedDuration::from_hours(48);
 
-/// Arguments of `myaku state`.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
+/// The commands of `myaku state`.
 #[derive(Debug, Subcommand)]
-enum Command {
+pub(super) enum Command {
     /// Rebuild windows from the lake, after Redis lost its memory: a quarter of an hour later, when the last messages from
     /// before are archived. It finds Redis by the same variables of the environment as the function. Exit code 1 if some
     /// devices are to be done again.
@@ -37,7 +31,7 @@ enum Command {
 }
 
 #[derive(Debug, clap::Args)]
-struct RebuildArgs {
+pub(super) struct RebuildArgs {
     #[command(flatten)]
     lake: Lake,
     #[arg(long, env = "REGISTRY_TABLE", value_name = "NAME", help = "The table of master data, as the stack names it")]
@@ -66,8 +60,8 @@ struct RebuildArgs {
 }
 
 /// Runs the command.
-pub async fn run(args: Args) -> Result<ExitCode> {
-    let Command::Rebuild(args) = args.command;
+pub(super) async fn run(command: Command) -> Result<ExitCode> {
+    let Command::Rebuild(args) = command;
     let sdk = myaku::aws::config().await;
     let settings = valkey::Settings::required(&Env::new(|name: &str| std::env::var(name).ok()))?;
     let redis = valkey::Connection::connect(&settings, &sdk).await?;

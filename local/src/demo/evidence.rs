@@ -31,6 +31,8 @@ pub struct Evidence {
     pub letters: Vec<letters::Letter>,
     /// The rows that hold the latest averages.
     pub results: Vec<results::Latest>,
+    /// Whether Redis lost something of its memory, and nobody has rebuilt it.
+    pub memory_lost: bool,
 }
 
 /// A message that was sent.

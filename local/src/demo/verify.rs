@@ -49,7 +49,7 @@ pub fn verify(evidence: &Evidence, windows: &Windows) -> Verdict {
     let archive = archive::compare(evidence, &groups, &mut broken);
     let (readings, matched) = readings::compare(evidence, &groups, &mut broken);
     let dead_letters = letters::compare(evidence, &groups, &mut broken);
-    let averages = averages::compare(&matched, &evidence.results, windows, &mut broken);
+    let averages = averages::compare(&matched, evidence, windows, &mut broken);
     Verdict { archive, readings, dead_letters, averages, broken }
 }
 

@@ -2,6 +2,7 @@
 
 use super::runtime_api::{Exchange, Invocation, Phase};
 use super::{FunctionSpec, InvokeError};
+use crate::process::{Signal, signal};
 use bytes::Bytes;
 use myaku::clock::{Now as _, SystemClock};
 use std::fs::{File, OpenOptions};
@@ -12,9 +13,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Mutex, Notify, mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
+
+/// Where the answer of an invocation arrives.
+type Answered = oneshot::Receiver<Result<Bytes, InvokeError>>;
 
 /// A process that serves one invocation at a time. Dropping it kills the process.
 #[derive(Debug)]
@@ -25,6 +29,10 @@ pub(super) struct Environment {
     phase: watch::Receiver<Phase>,
     kill: Arc<Notify>,
     server: AbortHandle,
+    /// Whether it goes on with an invocation that counts as timed out.
+    outlives: watch::Sender<bool>,
+    /// Held for as long as an invocation lasts. What is left in it is the answer that nobody waited for.
+    serving: Mutex<Option<Answered>>,
 }
 
 impl Environment {
@@ -40,7 +48,8 @@ impl Environment {
         let kill = Arc::new(Notify::new());
         let server = tokio::spawn(Exchange::serve(Arc::clone(&exchange), listener)).abort_handle();
         tokio::spawn(supervise(child, Arc::clone(&kill), exchange));
-        Ok(Self { pid, arn: spec.arn().into(), mailbox, phase, kill, server })
+        let (outlives, serving) = (watch::Sender::new(false), Mutex::new(None));
+        Ok(Self { pid, arn: spec.arn().into(), mailbox, phase, kill, server, outlives, serving })
     }
 
     pub(super) const fn pid(&self) -> u32 {
@@ -49,6 +58,45 @@ impl Environment {
 
     pub(super) fn is_alive(&self) -> bool {
         matches!(*self.phase.borrow(), Phase::Initialising | Phase::Ready)
+    }
+
+    /// Whether it has asked for an invocation, and lives.
+    pub(super) fn is_ready(&self) -> bool {
+        *self.phase.borrow() == Phase::Ready
+    }
+
+    /// Whether it goes on with an invocation that counts as timed out: it gets no other.
+    pub(super) fn outlives(&self) -> bool {
+        *self.outlives.borrow()
+    }
+
+    /// Stops the process where it is, and ends its invocation as timed out. Where its late answer will arrive; `None` if
+    /// it had answered before.
+    pub(super) async fn outlive(&self) -> Option<Answered> {
+        self.pause().await;
+        self.outlives.send_replace(true);
+        self.serving.lock().await.take()
+    }
+
+    /// Stops the process where it is.
+    pub(super) async fn pause(&self) {
+        signal(self.pid, Signal::Stop).await;
+    }
+
+    /// Lets a process that was stopped go on, if it is still there.
+    pub(super) async fn resume(&self) {
+        if self.is_alive() {
+            signal(self.pid, Signal::Continue).await;
+        }
+    }
+
+    /// Waits for the answer that nobody waited for, or for the end of the process.
+    pub(super) async fn answer_late(&self, answered: Answered) -> Result<Bytes, InvokeError> {
+        tokio::select! {
+            biased;
+            Ok(answer) = answered => answer,
+            () = self.until_exited() => Err(InvokeError::Crashed(self.end())),
+        }
     }
 
     /// Kills the process with SIGKILL. Its end is noticed and reported by the invocation that it serves.
@@ -76,7 +124,8 @@ impl Environment {
 
     /// Has the process serve one invocation, and kills it when the deadline passes.
     pub(super) async fn invoke(&self, payload: Bytes, limit: Duration) -> Result<Bytes, InvokeError> {
-        let (answer, answered) = oneshot::channel();
+        let mut serving = self.serving.lock().await;
+        let (answer, mut answered) = oneshot::channel();
         let invocation = Invocation {
             id: uuid::Uuid::new_v4().to_string(),
             arn: Arc::clone(&self.arn),
@@ -86,32 +135,39 @@ impl Environment {
         };
         let ended = || InvokeError::Crashed(self.end());
         self.mailbox.send(invocation).await.map_err(|_| ended())?;
-        let mut phase = self.phase.clone();
-        tokio::select! {
+        let mut outlives = self.outlives.subscribe();
+        let served = tokio::select! {
             // An answer that is in counts, also when the process ended right behind it or the deadline passed.
             biased;
-            Ok(answer) = answered => answer,
-            _ = phase.wait_for(|phase| matches!(phase, Phase::Exited(_))) => Err(ended()),
-            () = tokio::time::sleep(limit) => {
-                self.kill();
-                Err(InvokeError::TimedOut)
+            Ok(answer) = &mut answered => Some(answer),
+            Ok(_) = outlives.wait_for(|outlives| *outlives) => {
+                *serving = Some(answered);
+                Some(Err(InvokeError::TimedOut))
             }
+            () = self.until_exited() => Some(Err(ended())),
+            () = tokio::time::sleep(limit) => None,
+        };
+        if let Some(served) = served {
+            return served;
         }
+        self.kill();
+        self.until_exited().await;
+        Err(InvokeError::TimedOut)
+    }
+
+    async fn until_exited(&self) {
+        let mut phase = self.phase.clone();
+        // It cannot be but that somebody sets the phase: who does it ends with the process.
+        let _ = phase.wait_for(|phase| matches!(phase, Phase::Exited(_))).await;
     }
 
     /// Asks the process to end, and kills it if it has not done so after `grace`.
     pub(super) async fn stop(&self, grace: Duration) {
-        let mut phase = self.phase.clone();
-        // The standard library sends SIGKILL only; a shell is everywhere, and saves `unsafe` and a dependency.
-        let asked = Command::new("/bin/sh")
-            .args(["-c", "kill -TERM \"$1\"", "sh", &self.pid.to_string()])
-            .stderr(Stdio::null())
-            .status();
-        if self.is_alive() && asked.await.is_ok_and(|status| status.success()) {
-            let _ = timeout(grace, phase.wait_for(|phase| matches!(phase, Phase::Exited(_)))).await;
+        if self.is_alive() && signal(self.pid, Signal::Terminate).await {
+            let _ = timeout(grace, self.until_exited()).await;
         }
         self.kill();
-        let _ = phase.wait_for(|phase| matches!(phase, Phase::Exited(_))).await;
+        self.until_exited().await;
     }
 
     fn end(&self) -> String {

@@ -106,7 +106,7 @@ impl Exchange {
     fn answer(&self, id: &str, result: Result<Bytes, InvokeError>) -> Result<(), &'static str> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let (_, waiting) = current.take_if(|(running, _)| running == id).ok_or("Invalid request ID")?;
-        // Nobody waits behind a deadline; the process is being killed.
+        // Nobody waits behind a deadline: the process is being killed, or has outlived its invocation.
         let _ = waiting.send(result);
         Ok(())
     }

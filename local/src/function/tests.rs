@@ -7,6 +7,9 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+/// How long something may take on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(1);
+
 /// A function whose binary is a script that starts [`runtime_process`] in this test binary.
 pub(crate) struct Fixture {
     pub(crate) function: Function,
@@ -58,6 +61,16 @@ fn is_running(pid: u64) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
+/// A kill takes effect when the machine comes to it.
+async fn until_dead(pid: u64) {
+    let dead = async {
+        while is_running(pid) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, dead).await.expect("it is killed");
+}
+
 #[tokio::test]
 async fn an_environment_is_used_again_and_sees_lambdas_variables_and_no_others() {
     let fixture = function(|_| ());
@@ -107,7 +120,7 @@ async fn a_deadline_that_passes_kills_the_environment() {
     let pid = fixture.pid().await;
     assert_eq!(fixture.invoke(json!({"do": "hang"})).await.unwrap_err(), InvokeError::TimedOut);
     assert_ne!(fixture.pid().await, pid);
-    assert!(!is_running(pid));
+    until_dead(pid).await;
     assert_eq!(fixture.function.stats().timeouts, 1);
 }
 
@@ -169,6 +182,58 @@ async fn kill_one_takes_a_busy_environment_first_and_an_idle_one_otherwise() {
     let replaced = fixture.pid().await;
     assert_eq!(fixture.function.kill_one().map(u64::from), Some(replaced));
     assert_ne!(fixture.pid().await, replaced);
+}
+
+/// Waits until an invocation has reached its process.
+async fn until_under_way(function: &Function) {
+    while !function.0.pool().busy.iter().any(|environment| environment.is_ready()) {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn an_environment_that_is_paused_beyond_its_deadline_is_killed_and_before_it_goes_on() {
+    let fixture = function(|spec| spec.timeout = Duration::from_secs(2));
+    assert!(fixture.function.pause_one().await.is_none());
+    let pid = fixture.pid().await;
+    let paused = fixture.function.pause_one().await.unwrap();
+    assert_eq!(u64::from(paused.pid()), pid);
+    assert_eq!(fixture.invoke(json!({"do": "describe"})).await.unwrap_err(), InvokeError::TimedOut);
+    assert!(!paused.resume().await);
+
+    let fixture = function(|_| ());
+    let pid = fixture.pid().await;
+    let paused = fixture.function.pause_one().await.unwrap();
+    let (invoked, resumed) = tokio::join!(fixture.invoke(json!({"do": "describe"})), paused.resume());
+    assert!(resumed);
+    assert_eq!(invoked.unwrap()["pid"], pid);
+}
+
+#[tokio::test]
+async fn a_zombie_has_timed_out_for_its_caller_and_goes_on_to_its_end_and_no_further() {
+    let fixture = function(|_| ());
+    let pid = fixture.pid().await;
+    let meet = fixture.directory.path().join("meet");
+    let payload = Bytes::from(json!({"do": "meet", "directory": meet, "number": 3}).to_string());
+    let invoked = {
+        let (function, payload) = (fixture.function.clone(), payload.clone());
+        tokio::spawn(async move { function.invoke(payload).await })
+    };
+    until_under_way(&fixture.function).await;
+    let zombie = fixture.function.outlive_one().await.unwrap();
+    assert_eq!(u64::from(zombie.pid()), pid);
+    assert_eq!(invoked.await.unwrap(), Err(InvokeError::TimedOut));
+    assert!(fixture.function.outlive_one().await.is_none());
+    // Its retry has a process of its own; the two meet, and so the zombie has gone on.
+    std::fs::create_dir_all(&meet).unwrap();
+    std::fs::write(meet.join("caller"), "").unwrap();
+    let (late, retried) = tokio::join!(zombie.finish(), fixture.function.invoke(payload));
+    let of = |answer: Bytes| serde_json::from_slice::<Value>(&answer).unwrap()["pid"].as_u64().unwrap();
+    assert_eq!(of(late.unwrap()), pid);
+    assert_ne!(of(retried.unwrap()), pid);
+    assert_ne!(fixture.pid().await, pid);
+    until_dead(pid).await;
+    assert_eq!(fixture.function.stats().timeouts, 1);
 }
 
 #[tokio::test]

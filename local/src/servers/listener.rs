@@ -1,5 +1,6 @@
 //! A port that can be opened, closed and opened again around one service, whose state outlives the closing.
 
+use super::trouble::{self, Trouble};
 use anyhow::Context as _;
 use axum::Router;
 use futures::FutureExt as _;
@@ -23,9 +24,40 @@ pub struct Server {
     running: Mutex<Option<Running>>,
 }
 
-struct Running {
-    stop: oneshot::Sender<()>,
+/// Something that serves, until it is told to end or dropped.
+pub(super) struct Running {
+    stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
+}
+
+impl Running {
+    /// Runs what `serve` makes of the sign to stop. `address` is for the log.
+    fn new(
+        address: SocketAddr,
+        serve: impl FnOnce(oneshot::Receiver<()>) -> BoxFuture<'static, anyhow::Result<()>>,
+    ) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let serving = serve(stopped);
+        let task = tokio::spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::error!(%address, error = format!("{error:#}"), "a server ended");
+            }
+        });
+        Self { stop: Some(stop), task }
+    }
+
+    /// Closes the port, and gives requests under way some time to end.
+    pub(super) async fn end(mut self) {
+        // It may have ended by itself.
+        let _ = self.stop.take().map(|stop| stop.send(()));
+        let _ = tokio::time::timeout(DRAIN, &mut self.task).await;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 impl Server {
@@ -62,11 +94,8 @@ impl Server {
 
     /// Closes the port: requests under way end, new connections are refused.
     pub async fn stop(&self) {
-        let Some(Running { stop, mut task }) = self.running.lock().await.take() else { return };
-        // It may have ended by itself.
-        let _ = stop.send(());
-        if tokio::time::timeout(DRAIN, &mut task).await.is_err() {
-            task.abort();
+        if let Some(running) = self.running.lock().await.take() {
+            running.end().await;
         }
     }
 
@@ -79,24 +108,22 @@ impl Server {
         Ok(())
     }
 
-    fn run(&self, socket: TcpListener) -> Running {
-        let (stop, stopped) = oneshot::channel();
-        let serving = (self.serve)(socket, stopped);
-        let address = self.address;
-        let task = tokio::spawn(async move {
-            if let Err(error) = serving.await {
-                tracing::error!(%address, error = format!("{error:#}"), "a server ended");
-            }
-        });
-        Running { stop, task }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some(running) = self.running.get_mut().take() {
-            running.task.abort();
+    /// Breaks all connections, and serves new ones with `trouble`, until it is [stopped](Self::stop) and restarted.
+    pub async fn trouble(&self, trouble: Trouble) -> anyhow::Result<()> {
+        let mut running = self.running.lock().await;
+        if let Some(running) = running.take() {
+            running.end().await;
         }
+        let (front, behind) = (bind(self.address.port()).await?, bind(0).await?);
+        let to = behind.local_addr()?;
+        let service = self.run(behind);
+        *running =
+            Some(Running::new(self.address, |stopped| trouble::serve(front, to, trouble, service, stopped).boxed()));
+        Ok(())
+    }
+
+    fn run(&self, socket: TcpListener) -> Running {
+        Running::new(self.address, |stopped| (self.serve)(socket, stopped))
     }
 }
 

@@ -1,5 +1,7 @@
-//! A Redis or Valkey server as a child process. It forgets everything when it is killed, and nothing when it is stopped.
+//! A Redis or Valkey server as a child process. It forgets what it has not saved when it is killed, and nothing when it is
+//! stopped.
 
+use crate::process::{Signal, signal};
 use anyhow::{Context as _, bail};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -60,7 +62,8 @@ impl Valkey {
         format!("redis://{}", self.address)
     }
 
-    /// Kills the process at once, as a machine that fails would: all it held is gone, and connections are refused.
+    /// Kills the process at once, as a machine that fails would: connections are refused, and all it held is gone, but for
+    /// what a [`save`](Self::save) has kept.
     pub async fn kill(&self) -> anyhow::Result<()> {
         if let Some(mut child) = self.child.lock().await.take() {
             child.kill().await?;
@@ -77,12 +80,38 @@ impl Valkey {
         Ok(())
     }
 
-    /// Starts a server on the same port: with what a [`stop`](Self::stop) left, and empty after a [`kill`](Self::kill).
+    /// Keeps what the server holds now. After a [`kill`](Self::kill) it comes back with this, as a replica that was behind
+    /// its primary does.
+    pub async fn save(&self) -> anyhow::Result<()> {
+        let mut stream = TcpStream::connect(self.address).await?;
+        stream.write_all(b"SAVE\r\n").await?;
+        let mut answer = [0; 3];
+        stream.read_exact(&mut answer).await?;
+        anyhow::ensure!(&answer == b"+OK", "Redis cannot save");
+        Ok(())
+    }
+
+    /// Stops the process where it is: it takes connections, and answers nothing. Which process that is.
+    pub async fn pause(&self) -> Option<u32> {
+        self.signal(Signal::Stop).await
+    }
+
+    /// Lets a process that was [paused](Self::pause) go on: it does all that it was asked meanwhile.
+    pub async fn resume(&self) -> Option<u32> {
+        self.signal(Signal::Continue).await
+    }
+
+    async fn signal(&self, what: Signal) -> Option<u32> {
+        let pid = self.child.lock().await.as_ref()?.id()?;
+        signal(pid, what).await.then_some(pid)
+    }
+
+    /// Starts a server on the same port: with what a [`stop`](Self::stop) or [`save`](Self::save) left, and else empty.
     pub async fn restart(&self) -> anyhow::Result<()> {
         let mut child = self.child.lock().await;
         if child.is_none() {
             *child = Some(spawn(self.address, self.directory.path(), &PROGRAMS).await?);
-            // What it has read is not to come back after a kill.
+            // What it has read is not to come back again after the next kill.
             let _ = std::fs::remove_file(self.directory.path().join(DUMP));
         }
         Ok(())
@@ -161,6 +190,37 @@ mod tests {
             let mut connection = client.get_multiplexed_async_connection().await.unwrap();
             let value: Option<String> = redis::cmd("GET").arg("key").query_async(&mut connection).await.unwrap();
             assert_eq!(value, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_killed_server_comes_back_once_with_what_it_had_saved_and_a_paused_one_goes_on_with_all() {
+        let valkey = start(0).await.unwrap();
+        let client = redis::Client::open(valkey.endpoint()).unwrap();
+        let set = |value: u32| {
+            let client = client.clone();
+            async move {
+                let mut connection = client.get_multiplexed_async_connection().await?;
+                redis::cmd("SET").arg("key").arg(value).query_async::<()>(&mut connection).await
+            }
+        };
+        let get = || async {
+            let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+            redis::cmd("GET").arg("key").query_async::<Option<u32>>(&mut connection).await.unwrap()
+        };
+        set(1).await.unwrap();
+        valkey.save().await.unwrap();
+        set(2).await.unwrap();
+        assert!(valkey.pause().await.is_some());
+        let third = tokio::spawn(set(3));
+        assert!(valkey.resume().await.is_some());
+        third.await.unwrap().unwrap();
+        assert_eq!(get().await, Some(3));
+        for expected in [Some(1), None] {
+            valkey.kill().await.unwrap();
+            assert!(valkey.pause().await.is_none());
+            valkey.restart().await.unwrap();
+            assert_eq!(get().await, expected);
         }
     }
 

@@ -29,6 +29,8 @@ pub(super) struct Times {
     pub(super) queues: TokioClock,
     /// For the functions themselves.
     pub(super) functions: ScaledClock,
+    /// The most that an invocation may take, whatever the template says.
+    pub(super) timeout_max: Option<Duration>,
 }
 
 pub(super) fn start(
@@ -41,6 +43,7 @@ pub(super) fn start(
     let config = endpoints.sdk_config();
     let functions = resolved.of_kind("AWS::Serverless::Function").map(|(id, resource)| {
         let mut spec = spec(resource, endpoints, binaries, directory).with_context(|| id.to_owned())?;
+        spec.timeout = times.timeout_max.map_or(spec.timeout, |most| most.min(spec.timeout));
         spec.asynchronous = asynchronous(&resource.properties, &config, times.queues).with_context(|| id.to_owned())?;
         if times.functions != ScaledClock::default() {
             spec.environment.insert(CLOCK.to_owned(), times.functions.to_string());

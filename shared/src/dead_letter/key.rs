@@ -45,13 +45,15 @@ impl LetterKey {
             Some((position, index)) => (position, Some(index.parse().ok()?)),
             None => (name, None),
         };
-        Some(Self {
+        let parsed = Self {
             reason: Reason::ALL.into_iter().find(|known| known.name() == reason)?,
             stream: stream.to_owned(),
             hour: hour.parse().ok()?,
             shard: shard.to_owned(),
             position: position.parse().ok()?,
             index,
-        })
+        };
+        // Only the one spelling that is written: under another one the letter is not found.
+        (parsed.to_string() == key).then_some(parsed)
     }
 }

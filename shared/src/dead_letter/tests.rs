@@ -34,6 +34,11 @@ fn a_key_reads_back_and_that_of_another_object_does_not() {
     for bad in ["rule-errors/1-a.json", "dead-letters/reason=other/stream=s/dt=2026-11-20/hh=23/shard/7.0.json", ""] {
         assert_eq!(LetterKey::parse(bad), None, "{bad}");
     }
+    // Another spelling of a place is no key under which there is a letter.
+    let key = DeadLetter { index: Some(12), ..letter("7", Reason::UnknownDevice, b"") }.key();
+    for bad in [key.replace("-0012", "-12"), key.replace("-0012", "-+012"), key.replacen("/0", "/", 1)] {
+        assert_eq!(LetterKey::parse(&bad), None, "{bad}");
+    }
 }
 
 #[test]

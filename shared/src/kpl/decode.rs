@@ -3,7 +3,7 @@
 use super::digest::md5_all;
 use super::wire::{Fields, Malformed, Value};
 use super::{
-    DATA, DIGEST_LEN, EXPLICIT_HASH_KEY_INDEX, EXPLICIT_HASH_KEY_TABLE, MAGIC, PARTITION_KEY_INDEX,
+    DATA, DIGEST_LEN, EXPLICIT_HASH_KEY_INDEX, EXPLICIT_HASH_KEY_TABLE, KEY_CHARS_MAX, MAGIC, PARTITION_KEY_INDEX,
     PARTITION_KEY_TABLE, RECORDS, TAG_KEY, TAG_VALUE, TAGS,
 };
 use md5::{Digest as _, Md5};
@@ -110,7 +110,7 @@ impl<'a, K: Borrow<Keys<'a>>> ExactSizeIterator for Records<'a, K> {}
 /// Reads `data` as an aggregate; `None`: it is a plain record.
 ///
 /// An aggregate without records counts as plain, or it would vanish without a trace. So does one whose keys are not
-/// UTF-8, since Kinesis has no such keys.
+/// UTF-8 or longer than [`KEY_CHARS_MAX`], since Kinesis has no such keys.
 pub fn decode(data: &[u8]) -> Option<Aggregate<'_>> {
     let (aggregate, digest) = unchecked(data)?;
     (Md5::digest(aggregate.message).as_slice() == digest).then_some(aggregate)
@@ -144,7 +144,7 @@ fn aggregate(message: &[u8]) -> Result<Aggregate<'_>, Malformed> {
     let mut fields = Fields::of(message);
     while let Some(field) = fields.next()? {
         match field {
-            (PARTITION_KEY_TABLE, Value::Bytes(key)) => aggregate.keys.partition.push(text(key)?),
+            (PARTITION_KEY_TABLE, Value::Bytes(key)) => aggregate.keys.partition.push(partition_key(key)?),
             (EXPLICIT_HASH_KEY_TABLE, Value::Bytes(key)) => aggregate.keys.explicit_hash.push(text(key)?),
             (RECORDS, Value::Bytes(bytes)) => {
                 let raw = record(bytes)?;
@@ -193,6 +193,11 @@ fn tag(bytes: &[u8]) -> Result<(), Malformed> {
         }
     }
     key.map(|_| ()).ok_or(Malformed)
+}
+
+fn partition_key(bytes: &[u8]) -> Result<&str, Malformed> {
+    let key = text(bytes)?;
+    if key.len() > KEY_CHARS_MAX && key.chars().count() > KEY_CHARS_MAX { Err(Malformed) } else { Ok(key) }
 }
 
 fn text(bytes: &[u8]) -> Result<&str, Malformed> {

@@ -58,6 +58,23 @@ fn an_aggregate_without_records_is_a_plain_record_so_that_its_bytes_are_not_lost
 }
 
 #[test]
+fn a_key_longer_than_kinesis_has_makes_no_aggregate_so_that_a_thousand_records_cannot_repeat_it() {
+    let of = |key: &str| {
+        sealed(
+            &[
+                &[0x0A, 0x80 | (key.len() & 0x7F) as u8, (key.len() >> 7) as u8],
+                key.as_bytes(),
+                &[0x1A, 0x04, 0x08, 0x00, 0x1A, 0x00],
+            ]
+            .concat(),
+        )
+    };
+    let longest = "脈".repeat(KEY_CHARS_MAX);
+    assert_eq!(read(&of(&longest)).unwrap(), [(longest.clone(), None, Vec::new())]);
+    assert_eq!(decode(&of(&format!("{longest}k"))), None);
+}
+
+#[test]
 fn a_record_before_its_table_and_a_field_that_occurs_again_follow_the_rules_of_protocol_buffers() {
     // Record { index 0, data "x" then "yz" }, then the table.
     let message = [0x1A, 0x09, 0x08, 0x00, 0x1A, 0x01, b'x', 0x1A, 0x02, b'y', b'z', 0x0A, 0x01, b'k'];
@@ -107,6 +124,11 @@ proptest! {
         let whole = builder.len_bytes_with("another key", None, &data);
         prop_assert!(builder.fits("another key", &data, whole));
         prop_assert!(!builder.fits("another key", &data, whole - 1));
+        let before = builder.clone().finish();
+        prop_assert!(!builder.push_within("another key", &data, whole - 1));
+        prop_assert_eq!(builder.clone().finish(), before);
+        prop_assert!(builder.push_within("another key", &data, whole));
+        prop_assert_eq!(builder.len_bytes(), whole);
     }
 
     #[test]

@@ -94,6 +94,7 @@ impl Lifecycle {
         let mut parser = serde_json::Deserializer::from_slice(json);
         let wire: Wire = serde_path_to_error::deserialize(&mut parser)
             .map_err(|error| malformed(&error.path().to_string(), error.inner().to_string()))?;
+        parser.end().map_err(|error| malformed(".", error.to_string()))?;
         let change = Change::parse(&wire.event_type)
             .ok_or_else(|| malformed("eventType", "it is neither connected nor disconnected".to_owned()))?;
         for (field, id) in [("clientId", &wire.client_id), ("sessionIdentifier", &wire.session_identifier)] {

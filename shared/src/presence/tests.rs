@@ -122,6 +122,7 @@ fn an_event_that_cannot_be_used_says_which_field_it_is_for() {
         ("1795218892020", "0", "timestamp: it is not after the epoch"),
         ("1795218892020", "4070908800000", "timestamp is 2275689907980 ms ahead"),
         (r#"{"clientId""#, r#"[{"clientId""#, "no lifecycle event"),
+        ("3}", "3}}", "trailing characters"),
     ] {
         let error = told(from, to);
         assert!(error.contains(says), "{error} does not say {says}");

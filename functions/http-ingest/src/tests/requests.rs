@@ -42,6 +42,38 @@ async fn items_that_are_none_are_told_by_place_and_field() {
     "#);
 }
 
+#[test]
+fn whatever_stands_in_a_body_there_are_items_or_an_answer_that_blames_the_request() {
+    let bodies = myaku::fuzz::TARGETS.iter().find(|target| target.name == "submission").unwrap().seeds;
+    let mut accepted = 0;
+    for body in bodies() {
+        // Also cut off anywhere.
+        for end in 0..=body.len() {
+            for (kind, encoding) in [("json", ""), ("json", "gzip"), ("x-ndjson", ""), ("x-ndjson", "gzip")] {
+                let request = Request {
+                    headers: [
+                        ("content-type", format!("application/{kind}")),
+                        ("content-encoding", encoding.to_owned()),
+                    ]
+                    .map(|(name, value)| (name.to_owned(), value))
+                    .into(),
+                    body: Some(STANDARD.encode(&body[..end])),
+                    is_base64_encoded: true,
+                    ..Request::default()
+                };
+                match crate::intake::items(&request) {
+                    Ok(items) => {
+                        accepted += 1;
+                        assert!(!items.is_empty());
+                    }
+                    Err(answer) => assert!((400..500).contains(&(answer.status as u16)), "{answer:?}"),
+                }
+            }
+        }
+    }
+    assert!(accepted > 20, "only {accepted} bodies are taken");
+}
+
 #[tokio::test]
 async fn a_body_that_is_not_what_its_type_says_is_told() {
     for (body, words) in [

@@ -20,7 +20,7 @@ const COULD_NOT_LOOK: u8 = 2;
 
 /// Arguments of `myaku archive audit`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     #[command(flatten)]
     lake: Lake,
     #[arg(long, env = "HEADS_TABLE", value_name = "NAME", help = "The table of heads, as the stack names it")]

@@ -19,7 +19,7 @@ const DEFAULT_RANGE: SignedDuration = SignedDuration::from_hours(1);
 
 /// Arguments of `myaku archive cat`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     #[command(flatten)]
     lake: Lake,
     /// The last hour without --since.

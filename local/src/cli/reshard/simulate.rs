@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// Arguments of `myaku reshard simulate`.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// A CSV file of `timestamp,value`, or a made trace: constant, daily, step, growth, flash, hot-key, sawtooth, silence.
     #[arg(long, value_name = "TRACE", default_value = "daily")]
     trace: Vec<String>,

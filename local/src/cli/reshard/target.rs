@@ -17,7 +17,7 @@ const LEASE: Duration = Duration::from_mins(1);
 
 /// Arguments that name a stream.
 #[derive(Debug, clap::Args)]
-pub(super) struct Target {
+pub(in crate::cli) struct Target {
     /// The stream; in AWS, or in the stack that `AWS_ENDPOINT_URL_KINESIS` and its kin lead to.
     #[arg(long, env = "RESHARD_STREAM_NAME", value_name = "NAME")]
     stream: String,

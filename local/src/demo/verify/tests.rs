@@ -188,6 +188,22 @@ fn an_average_that_is_off_or_absent_is_named() {
 }
 
 #[test]
+fn an_average_may_lack_readings_only_where_memory_was_lost_and_only_if_it_says_so() {
+    let spoiled = |memory_lost: bool, is_partial: bool| {
+        complaints(|evidence| {
+            evidence.memory_lost = memory_lost;
+            evidence.results[3].count += 1;
+            evidence.results[3].is_partial = is_partial;
+        })
+    };
+    assert_eq!(spoiled(true, true), Vec::<String>::new());
+    assert_names(&spoiled(true, false), "averages are wrong");
+    assert_eq!(spoiled(false, true).len(), 2);
+    let flagged = complaints(|evidence| evidence.results[3].is_partial = true);
+    assert_names(&flagged, "averages say that readings are missing, and no memory was lost");
+}
+
+#[test]
 fn a_reading_with_a_wrong_clock_must_have_the_arrivals_time() {
     let (evidence, windows) = kept();
     let shifted = |evidence: &mut Evidence| {

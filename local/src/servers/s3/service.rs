@@ -127,17 +127,7 @@ impl S3 for Service {
         &self,
         request: S3Request<dto::HeadObjectInput>,
     ) -> S3Result<S3Response<dto::HeadObjectOutput>> {
-        let object = self.0.head(&request.input.bucket, &request.input.key)?;
-        let Attributes { content_type, content_encoding, metadata } = object.attributes.clone();
-        Ok(S3Response::new(dto::HeadObjectOutput {
-            content_length: Some(object.size as i64),
-            e_tag: Some(ETag::Strong(object.etag.clone())),
-            last_modified: Some(timestamp(object.modified_ms)),
-            content_type,
-            content_encoding,
-            metadata: (!metadata.is_empty()).then_some(metadata),
-            ..Default::default()
-        }))
+        Ok(S3Response::new(head(&*self.0.head(&request.input.bucket, &request.input.key)?)))
     }
 
     async fn get_object(&self, request: S3Request<dto::GetObjectInput>) -> S3Result<S3Response<dto::GetObjectOutput>> {
@@ -148,16 +138,16 @@ impl S3 for Service {
                 Ok(read(object, file, range))
             })
             .await??;
-        let Attributes { content_type, content_encoding, metadata } = object.attributes.clone();
+        let head = head(&object);
         Ok(S3Response::new(dto::GetObjectOutput {
             content_length: Some(bytes.len() as i64),
             body: Some(StreamingBlob::wrap(futures::stream::iter([Ok::<_, std::io::Error>(bytes)]))),
             content_range,
-            e_tag: Some(ETag::Strong(object.etag.clone())),
-            last_modified: Some(timestamp(object.modified_ms)),
-            content_type,
-            content_encoding,
-            metadata: (!metadata.is_empty()).then_some(metadata),
+            e_tag: head.e_tag,
+            last_modified: head.last_modified,
+            content_type: head.content_type,
+            content_encoding: head.content_encoding,
+            metadata: head.metadata,
             ..Default::default()
         }))
     }
@@ -244,6 +234,20 @@ impl S3 for Service {
             })
             .await?;
         Ok(S3Response::new(dto::DeleteObjectsOutput { deleted: Some(deleted), ..Default::default() }))
+    }
+}
+
+/// What is said of an object beside its bytes.
+fn head(object: &Object) -> dto::HeadObjectOutput {
+    let Attributes { content_type, content_encoding, metadata } = object.attributes.clone();
+    dto::HeadObjectOutput {
+        content_length: Some(object.size as i64),
+        e_tag: Some(ETag::Strong(object.etag.clone())),
+        last_modified: Some(timestamp(object.modified_ms)),
+        content_type,
+        content_encoding,
+        metadata: (!metadata.is_empty()).then_some(metadata),
+        ..Default::default()
     }
 }
 

@@ -4,6 +4,8 @@ use super::{Function, MathError, Node, Operator};
 
 /// Parentheses within parentheses, at most.
 const DEPTH_MAX: u32 = 64;
+/// Tokens of one expression, at most: a sum of a hundred thousand terms is a tree as deep, which no stack holds.
+const TOKENS_MAX: usize = 1_000;
 
 #[derive(Clone, Debug, PartialEq)]
 enum Token {
@@ -64,6 +66,9 @@ fn tokens(text: &str) -> Result<Vec<Token>, MathError> {
             }
             _ => symbol(rest).ok_or_else(|| MathError::Syntax(format!("{first:?} is no part of an expression")))?,
         };
+        if tokens.len() == TOKENS_MAX {
+            return Err(MathError::Syntax(format!("it has more than {TOKENS_MAX} tokens")));
+        }
         tokens.push(token);
         rest = rest[length..].trim_start();
     }

@@ -89,5 +89,7 @@ fn what_is_no_expression_is_an_error_that_says_where() {
         assert_eq!(text.parse::<Expression>().unwrap_err(), MathError::Syntax(problem.to_owned()), "{text:?}");
     }
     assert!("(".repeat(1_000).parse::<Expression>().is_err());
+    let sum = format!("a{}", " + a".repeat(1_000_000));
+    assert_eq!(sum.parse::<Expression>().unwrap_err().to_string(), "it has more than 1000 tokens");
     assert!("IF(a, 1)".parse::<Expression>().unwrap().evaluate(&Two).is_err());
 }

@@ -11,7 +11,7 @@ use crate::batch::{Batch, SequenceNumber, StreamRecord};
 use base64_simd::STANDARD;
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::ops::Range;
@@ -69,17 +69,19 @@ pub(super) struct Spans {
     records: Vec<Span>,
 }
 
+/// Where a record's values are. An event has up to ten thousand records: hence the small numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Span {
-    sequence: SequenceNumber,
     arrived_ms: i64,
-    key: Range<usize>,
+    key: Range<u32>,
+    sequence: Range<u32>,
     /// In base64.
-    data: Range<usize>,
+    data: Range<u32>,
 }
 
 /// Finds the records of `event`; `None`: it is for the plain reader.
 pub(super) fn scan(event: &[u8]) -> Option<Spans> {
+    u32::try_from(event.len()).ok()?;
     let body = event.strip_prefix(OPENING)?;
     let mut records = serde_json::Deserializer::from_slice(body).into_iter::<First<'_>>();
     let first = records.next()?.ok()?;
@@ -134,13 +136,18 @@ impl<'a> Template<'a> {
             at = behind(event, at, before)?;
             let len = match value {
                 Value::Arrived => event[at..].iter().position(|byte| !matches!(byte, b'0'..=b'9' | b'.'))?,
-                _ => memchr(b'"', &event[at..])?,
+                // At a backslash, what comes next is not there.
+                _ => memchr2(b'"', b'\\', &event[at..])?,
             };
             let text = &event[at..at + len];
+            let place = at as u32..(at + len) as u32;
             match value {
-                Value::Key if text.iter().all(|&byte| byte >= b' ' && byte != b'\\') => span.key = at..at + len,
-                Value::Sequence => span.sequence = SequenceNumber::from_digits(text)?,
-                Value::Data => span.data = at..at + len,
+                Value::Key if text.iter().all(|&byte| byte >= b' ') => span.key = place,
+                Value::Sequence => {
+                    SequenceNumber::from_digits(text)?;
+                    span.sequence = place;
+                }
+                Value::Data => span.data = place,
                 Value::Arrived => span.arrived_ms = milliseconds(text)?,
                 Value::Id if text.iter().all(u8::is_ascii_digit) => {}
                 Value::Key | Value::Id => return None,
@@ -174,26 +181,40 @@ fn milliseconds(text: &[u8]) -> Option<i64> {
 }
 
 impl Spans {
-    /// The batch, whose records are views into the memory of `event`.
-    pub(super) fn decode(self, event: Bytes) -> Result<Batch, EventError> {
-        let mut batch =
-            Batch { stream: self.stream, shard: self.shard, records: Vec::with_capacity(self.records.len()) };
+    /// The batch, whose records are views into the memory of `event`. Their values move together at its begin, where whoever
+    /// comes next reads them faster.
+    pub(super) fn decode(mut self, event: Bytes) -> Result<Batch, EventError> {
         let mut memory = event.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
-        let mut spans = self.records;
-        for (index, span) in spans.iter_mut().enumerate() {
-            let decoded = STANDARD.decode_inplace(&mut memory[span.data.clone()]).map_err(|_| no_base64(index))?;
-            span.data.end = span.data.start + decoded.len();
+        let mut end = 0;
+        for (index, span) in self.records.iter_mut().enumerate() {
+            let decoded = STANDARD.decode_inplace(&mut memory[wide(&span.data)]).map_err(|_| no_base64(index))?;
+            span.data.end = span.data.start + decoded.len() as u32;
+            // What stands first moves first: then nothing runs over what is still to move.
+            let mut values = [&mut span.key, &mut span.sequence, &mut span.data];
+            values.sort_unstable_by_key(|value| value.start);
+            for value in values {
+                memory.copy_within(wide(value), end as usize);
+                *value = end..end + value.len() as u32;
+                end = value.end;
+            }
         }
         let memory = memory.freeze();
-        for (index, span) in spans.into_iter().enumerate() {
-            let partition_key = ByteString::try_from(memory.slice(span.key));
+        let mut batch =
+            Batch { stream: self.stream, shard: self.shard, records: Vec::with_capacity(self.records.len()) };
+        for (index, span) in self.records.into_iter().enumerate() {
+            let sequence = SequenceNumber::from_digits(&memory[wide(&span.sequence)]);
+            let partition_key = ByteString::try_from(memory.slice(wide(&span.key)));
             batch.append(StreamRecord {
-                sequence: span.sequence,
+                sequence: sequence.ok_or_else(|| wrong(index, "sequenceNumber is no number"))?,
                 partition_key: partition_key.map_err(|_| wrong(index, "partitionKey is no text"))?,
                 arrived_ms: span.arrived_ms,
-                data: memory.slice(span.data),
+                data: memory.slice(wide(&span.data)),
             })?;
         }
         Ok(batch)
     }
+}
+
+fn wide(range: &Range<u32>) -> Range<usize> {
+    range.start as usize..range.end as usize
 }

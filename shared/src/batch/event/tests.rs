@@ -91,6 +91,14 @@ fn escaped_texts_are_read() {
 }
 
 #[test]
+fn an_escape_in_one_record_alone_is_read_as_well() {
+    let text = as_lambda_writes(&[record("1", "1", b"a"), record("2", "1", b"\xFF\xFE?>")]);
+    let escaped = text.replace("//4/Pg==", "\\/\\/4\\/Pg==");
+    assert_ne!(escaped, text);
+    assert_eq!(Batch::from_event(escaped).unwrap(), Batch::from_event(text).unwrap());
+}
+
+#[test]
 fn memory_that_is_held_elsewhere_is_left_as_it_is() {
     let event = Bytes::from(as_lambda_writes(&[record("1", "1.5", b"x"), record("2", "2.5", b"")]));
     let before = event.to_vec();
@@ -183,6 +191,31 @@ fn what_lambda_writes_is_scanned() {
         let event = as_lambda_writes(&records);
         let scanned = scan::scan(event.as_bytes()).expect("it is scanned").decode(event.clone().into()).unwrap();
         assert_eq!(scanned, plain::read(event.as_bytes()).unwrap());
+    }
+}
+
+#[test]
+fn members_may_stand_in_any_order_and_values_may_be_longer_than_what_stands_between_them() {
+    for order in [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1], [1, 3, 0, 2]] {
+        let records: Vec<_> = (1..9_u8)
+            .map(|n| {
+                let data = STANDARD.encode([n; 300]);
+                let key = n.to_string().repeat(250);
+                let members = [
+                    format!(r#""partitionKey":"{key}""#),
+                    format!(r#""sequenceNumber":"{n}""#),
+                    format!(r#""data":"{data}""#),
+                    r#""approximateArrivalTimestamp":1.5"#.to_owned(),
+                ];
+                let kinesis = order.map(|at| members[at].as_str()).join(",");
+                let arn = "arn:aws:kinesis:eu-west-1:1:stream/s";
+                format!(r#"{{"kinesis":{{{kinesis}}},"eventID":"{SHARD}:{n}","eventSourceARN":"{arn}"}}"#)
+            })
+            .collect();
+        let event = format!(r#"{{"Records":[{}]}}"#, records.join(","));
+        let scanned = scan::scan(event.as_bytes()).expect("it is scanned").decode(event.clone().into()).unwrap();
+        assert_eq!(scanned, plain::read(event.as_bytes()).unwrap());
+        assert_eq!(scanned.records[7].data, vec![8; 300]);
     }
 }
 

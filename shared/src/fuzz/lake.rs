@@ -1,0 +1,104 @@
+//! Objects of the lake: what was archived reads back, and what is read was once archived so.
+
+use crate::archive::{
+    Compression, Encoded, Extent, Format, Hour, LakeRecord, ObjectKey, ShardHour, Slot, Stored, read,
+};
+use crate::batch::{Position, UserRecord};
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use std::io::{Read as _, Write as _};
+
+const ARRIVED_MS: i64 = 1_795_218_892_020;
+
+/// Bytes as the lines of an object, as its body, and as records to archive.
+pub fn lake(bytes: &[u8]) {
+    if let Some(records) = lines(bytes) {
+        assert_eq!(archived(&records), records);
+    }
+    // Packed zeros unpack to thirty thousand times as many. Objects are the archiver's own, so nothing bounds them.
+    let packed = &bytes[..bytes.len().min(512)];
+    for format in [Format::Gzip, Format::Zstd] {
+        let extent = Extent { first: position(1), last: position(1), count: 1, sha256: [0; 32] };
+        let body = Stored { body: packed.to_vec().into(), metadata: extent.to_metadata() };
+        assert!(read(&named(ARRIVED_MS, format), &body).is_err(), "nobody knows bytes of this hash");
+    }
+    let data = bytes.split(|byte| *byte == b'\n').chain([bytes]);
+    let records = data.zip(1..).map(|(data, sequence)| LakeRecord {
+        position: position(sequence),
+        partition_key: String::from_utf8_lossy(&data[..data.len().min(9)]).into_owned(),
+        arrived_ms: ARRIVED_MS,
+        data: data.to_vec(),
+    });
+    let records: Vec<_> = records.collect();
+    assert_eq!(archived(&records), records);
+}
+
+fn position(sequence: u32) -> Position {
+    Position { sequence: sequence.to_string().parse().unwrap_or(Position::ZERO.sequence), sub: sequence }
+}
+
+fn named(arrived_ms: i64, format: Format) -> ObjectKey {
+    let of = ShardHour { stream: "ingest".to_owned(), hour: Hour::of(arrived_ms), shard: "shard".to_owned() };
+    ObjectKey { of, slot: Slot::FIRST, format }
+}
+
+/// The records of an object with these lines, if they can be one.
+fn lines(bytes: &[u8]) -> Option<Vec<LakeRecord>> {
+    let texts = bytes.strip_suffix(b"\n").unwrap_or(bytes).split(|byte| *byte == b'\n');
+    let values: Vec<Value> = texts.map(serde_json::from_slice).collect::<Result<_, _>>().ok()?;
+    let place = |value: &Value| {
+        let sub = u32::try_from(value["sub"].as_u64()?).ok()?;
+        Some(Position { sequence: value["seq"].as_str()?.parse().ok()?, sub })
+    };
+    let (first, last) = (place(values.first()?)?, place(values.last()?)?);
+    let extent = Extent { first, last, count: values.len() as u64, sha256: Sha256::digest(bytes).into() };
+    let mut gzip = GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(bytes).ok()?;
+    let stored = Stored { body: gzip.finish().ok()?.into(), metadata: extent.to_metadata() };
+    let (read_extent, records) = read(&named(values[0]["arrived"].as_i64()?, Format::Gzip), &stored).ok()?;
+    assert_eq!((read_extent, records.len()), (extent, values.len()));
+    Some(records)
+}
+
+fn user_record(record: &LakeRecord) -> UserRecord<'_> {
+    let LakeRecord { position, partition_key, arrived_ms, data } = record;
+    UserRecord {
+        record: 0,
+        sequence: &position.sequence,
+        sub: position.sub,
+        partition_key,
+        arrived_ms: *arrived_ms,
+        data,
+    }
+}
+
+/// Archives records, looks at the lines as another reader would, and reads them back.
+fn archived(records: &[LakeRecord]) -> Vec<LakeRecord> {
+    let users: Vec<_> = records.iter().map(user_record).collect();
+    let compression = Compression::new(Format::Gzip, Some(1)).unwrap_or_default();
+    let Ok(Some(Encoded { body, extent })) = Encoded::of(&users, compression) else { panic!("nothing is archived") };
+    let mut text = String::new();
+    assert!(GzDecoder::new(&body[..]).read_to_string(&mut text).is_ok(), "lines are text");
+    assert_eq!(text.lines().count(), records.len());
+    for (line, record) in text.lines().zip(records) {
+        let Ok(value) = serde_json::from_str::<Value>(line) else { panic!("{line} is no JSON") };
+        // The writer sorts members: the same bytes, in some order.
+        let mut written = value.get("json").map(|json| json.to_string().into_bytes());
+        if let Some(bytes) = &mut written {
+            bytes.sort_unstable();
+        }
+        let mut sent = record.data.clone();
+        sent.sort_unstable();
+        assert!(written.is_none_or(|written| written == sent), "{line} has JSON that is written otherwise");
+    }
+    let stored = Stored { body, metadata: extent.to_metadata() };
+    match read(&named(records[0].arrived_ms, Format::Gzip), &stored) {
+        Ok((again, records)) => {
+            assert_eq!(again, extent);
+            records
+        }
+        Err(error) => panic!("{error}"),
+    }
+}

@@ -1,0 +1,104 @@
+//! What can befall processes and stores befalls the real ones, under traffic, by a plan that a seed decides: functions are
+//! killed, stand still beyond their time-outs and go on when nobody counts on them any more; Redis is killed and forgets;
+//! stores refuse, lose their answers and are late. Then the lake is whole and each average right, or says that it is not.
+//!
+//! `make chaos SEEDS=20` tries more plans, and `make chaos SEED=7` one of them again.
+
+mod fault;
+mod plan;
+
+use crate::bring_back::rebuild_everything;
+use crate::pipeline::{Sending, stack_options};
+use anyhow::{Context as _, ensure};
+use myaku_local::demo::disturb::Disturbance;
+use myaku_local::demo::evidence::results;
+use myaku_local::demo::run::Options;
+use myaku_local::demo::{steps, verify};
+use myaku_local::stack::{self, Stack};
+use plan::Plan;
+use std::cell::{Cell, RefCell};
+use std::path::Path;
+use std::time::Duration;
+
+/// Plans of one run of the tests: one in which Redis forgets, and one that changes the shards of both streams instead.
+const SEEDS: u64 = 2;
+/// For how long messages are sent, at least: a plan takes about as long, and longer on a machine that is busy.
+const TRAFFIC: Duration = Duration::from_secs(20);
+/// The most that an invocation may take. The template allows a minute, which is longer than anybody wants to wait.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// What is tried again after a minute (an asynchronous invocation), is tried again after six seconds.
+const TIME_SCALE: f64 = 10.0;
+
+async fn up(directory: &Path) -> anyhow::Result<Stack> {
+    let options = stack_options(directory, &[])?;
+    Stack::up(stack::Options { time_scale: TIME_SCALE, timeout_max: Some(TIMEOUT), ..options }).await
+}
+
+/// Sends traffic while `plan` is carried out on `stack`, and holds the promises against what is left.
+async fn survive(stack: &Stack, plan: &Plan, done: &RefCell<Vec<Disturbance>>) -> anyhow::Result<()> {
+    let options = Options { rate: 150.0, devices: 40, duration: TRAFFIC, seed: plan.seed };
+    let (mut fleet, windows) = steps::register(stack, &options).await?;
+    let progress = Sending::default();
+    let is_over = Cell::new(false);
+    let (sending, disturbed) =
+        tokio::join!(Box::pin(steps::send(stack, &options, &mut fleet, &progress, || is_over.get())), async {
+            let disturbed = plan.carry_out(stack, progress.first(), done).await;
+            is_over.set(true);
+            disturbed
+        });
+    disturbed?;
+    let sending = sending?;
+    steps::quiet(stack).await?;
+    let mut evidence = Box::pin(steps::gather(stack, sending.sent, sending.started_ms)).await?;
+    evidence.memory_lost = plan.loses_memory;
+    let verdict = verify::verify(&evidence, &windows);
+    ensure!(verdict.broken.is_empty(), "{:#?}", verdict.broken);
+    eprintln!("seed {}: {:?} {:?}", plan.seed, verdict.readings, verdict.averages);
+    ensure!(stack.messages_dropped() == 0, "the rules were too slow");
+    ensure!(verdict.averages.expected > 0 && verdict.archive.archived > 0, "nothing was put to the test");
+    if !plan.loses_memory {
+        return Ok(());
+    }
+    let rebuilt = rebuild_everything(stack).await?;
+    ensure!((rebuilt.partial, rebuilt.busy, rebuilt.overtaken) == (0, 0, 0), "{rebuilt:?}");
+    let table = stack.physical_id("ResultsTable")?;
+    evidence.results = results::scan(&aws_sdk_dynamodb::Client::new(&stack.sdk_config()), &table).await?;
+    evidence.memory_lost = false;
+    let verdict = verify::verify(&evidence, &windows);
+    ensure!(verdict.broken.is_empty(), "after the windows were rebuilt ({rebuilt:?}): {:#?}", verdict.broken);
+    Ok(())
+}
+
+async fn seed(seed: u64) -> anyhow::Result<()> {
+    let plan = Plan::draw(seed);
+    eprintln!("{plan}");
+    let directory = tempfile::tempdir()?;
+    let stack = up(directory.path()).await?;
+    let done = RefCell::default();
+    let survived = Box::pin(survive(&stack, &plan, &done)).await;
+    stack.down().await;
+    survived.with_context(|| {
+        let done = done.into_inner().into_iter().map(|it| format!("  {:>6} ms  {}\n", it.after_ms, it.what));
+        let (done, kept) = (done.collect::<Vec<_>>().concat(), directory.keep());
+        format!("{plan}What was done:\n{done}Logs and buckets are in {}.\nmake chaos SEED={seed}", kept.display())
+    })
+}
+
+fn number(variable: &str) -> anyhow::Result<Option<u64>> {
+    std::env::var(variable)
+        .ok()
+        .map(|value| value.parse().with_context(|| format!("{variable} is {value}")))
+        .transpose()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_or_counted_twice_whatever_befalls_processes_and_stores() -> anyhow::Result<()> {
+    let seeds = match number("MYAKU_CHAOS_SEED")? {
+        Some(seed) => seed..=seed,
+        None => 1..=number("MYAKU_CHAOS_SEEDS")?.unwrap_or(SEEDS),
+    };
+    for one in seeds {
+        Box::pin(seed(one)).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! What is done to a stack, and when: drawn from a seed, so that it can be done again.
+
+use super::TIMEOUT;
+use super::fault::{Fault, Illness, Store};
+use anyhow::Context as _;
+use myaku_local::demo::disturb::Disturbance;
+use myaku_local::servers::Trouble;
+use myaku_local::stack::Stack;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom as _;
+use rand::{RngExt as _, SeedableRng as _};
+use std::cell::RefCell;
+use std::fmt;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+/// Those behind the streams.
+const CONSUMERS: [&str; 3] = ["ArchiverFunction", "TransformFunction", "MovingAverageFunction"];
+/// Those before them.
+const WAYS_IN: [&str; 2] = ["IotIngestFunction", "HttpIngestFunction"];
+
+/// Faults, in lanes that run side by side; those of a lane come one after another.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) seed: u64,
+    /// Whether Redis loses what it held. After a reshard of the stream of readings, a loss may be taken for a race of two
+    /// shards for a quarter of an hour: so the one or the other.
+    pub(super) loses_memory: bool,
+    lanes: Vec<Vec<Step>>,
+}
+
+#[derive(Debug)]
+struct Step {
+    /// Since the fault before.
+    after: Duration,
+    fault: Fault,
+}
+
+impl Plan {
+    /// The plan of a seed. Each has all kinds of faults, in an order and at lengths of its own.
+    pub(super) fn draw(seed: u64) -> Self {
+        let mut random = StdRng::seed_from_u64(seed);
+        let loses_memory = !seed.is_multiple_of(2);
+        let lanes = vec![functions(&mut random), stores(&mut random), memory_and_streams(&mut random, loses_memory)];
+        let lanes = lanes.into_iter().map(|mut faults| {
+            faults.shuffle(&mut random);
+            let mut step = |fault| Step { after: between(&mut random, 200, 1_200), fault };
+            faults.into_iter().map(&mut step).collect()
+        });
+        Self { seed, loses_memory, lanes: lanes.collect() }
+    }
+
+    /// Carries it out once messages are `sending`, and notes in `done` what was done.
+    pub(super) async fn carry_out(
+        &self,
+        stack: &Stack,
+        mut sending: watch::Receiver<bool>,
+        done: &RefCell<Vec<Disturbance>>,
+    ) -> anyhow::Result<()> {
+        sending.wait_for(|sending| *sending).await?;
+        let started = Instant::now();
+        let lanes = self.lanes.iter().map(async |lane| {
+            for Step { after, fault } in lane {
+                sleep(*after).await;
+                let after_ms = started.elapsed().as_millis() as u64;
+                let what = Box::pin(fault.cause(stack)).await.with_context(|| fault.to_string())?;
+                let what = format!("{fault}: {what}");
+                done.borrow_mut().push(Disturbance { after_ms, what });
+            }
+            anyhow::Ok(())
+        });
+        futures::future::try_join_all(lanes).await.map(drop)
+    }
+}
+
+fn functions(random: &mut StdRng) -> Vec<Fault> {
+    let kills = CONSUMERS.iter().chain(&WAYS_IN).map(|function| Fault::Kill(function));
+    let zombies = CONSUMERS.map(|function| Fault::Zombie(function, between(random, 300, 2_500)));
+    let mut order = CONSUMERS;
+    order.shuffle(random);
+    let pauses = [
+        Fault::Pause(order[0], between(random, 500, 3_000)),
+        // It may be idle: its time begins with the next batch.
+        Fault::Pause(order[1], TIMEOUT + Duration::from_millis(2_500)),
+    ];
+    kills.chain(zombies).chain(pauses).collect()
+}
+
+fn stores(random: &mut StdRng) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for store in [Store::S3, Store::DynamoDb] {
+        // Sometimes beyond what a client waits for, or an invocation.
+        let late = between(random, 500, 7_000);
+        let troubles = [Trouble::Unavailable, Trouble::AnswersLost, Trouble::Late(late)].map(Illness::Trouble);
+        let ill = troubles.into_iter().chain([Illness::Away]);
+        faults.extend(ill.map(|illness| Fault::Store(store, illness, between(random, 500, 2_500))));
+    }
+    faults
+}
+
+fn memory_and_streams(random: &mut StdRng, loses_memory: bool) -> Vec<Fault> {
+    let mut away = || between(random, 300, 1_500);
+    let mut faults =
+        vec![Fault::RedisRestarts(away()), Fault::Closed("ReadingsStream", away()), Fault::Split("IngestStream")];
+    if loses_memory {
+        faults.extend([Fault::RedisForgets(away()), Fault::RedisForgetsTheLast(away(), away())]);
+    } else {
+        faults.extend([Fault::Split("ReadingsStream"), Fault::RedisRestarts(away())]);
+    }
+    // Beyond what its clients wait for.
+    faults.push(Fault::RedisPauses(between(random, 3_500, 5_000)));
+    faults
+}
+
+fn between(random: &mut StdRng, least_ms: u64, most_ms: u64) -> Duration {
+    Duration::from_millis(random.random_range(least_ms..most_ms))
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "The plan of seed {}:", self.seed)?;
+        for (number, lane) in self.lanes.iter().enumerate() {
+            for Step { after, fault } in lane {
+                writeln!(f, "  {}: after {} ms, {fault}", number + 1, after.as_millis())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_seed_decides_the_plan() {
+    assert_eq!(Plan::draw(7).to_string(), Plan::draw(7).to_string());
+    assert_ne!(Plan::draw(7).to_string(), Plan::draw(9).to_string());
+}
