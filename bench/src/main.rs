@@ -5,6 +5,8 @@
 //! ([`report`]).
 
 mod archiver;
+#[cfg(feature = "functions")]
+mod average;
 mod checksum;
 mod clock;
 mod codecs;
@@ -89,7 +91,13 @@ fn main() -> Result<()> {
 
 /// All rows of the table, in its order.
 fn cases(events: &Largest, directory: &Path) -> Vec<Case> {
-    let cases = [archiver::cases(events), checksum::cases(&events.aggregated), end_to_end::cases(directory)];
+    let cases = [
+        archiver::cases(events),
+        checksum::cases(&events.aggregated),
+        #[cfg(feature = "functions")]
+        average::cases(),
+        end_to_end::cases(directory),
+    ];
     cases.into_iter().flatten().collect()
 }
 
