@@ -80,8 +80,7 @@ AGGREGATE_BYTES = 25_000
 STATE_BYTES = 1_000
 # `historySeconds` of the profiles: a row of history for each metric in so many seconds.
 HISTORY_SECONDS = 60
-# The default of the archiver, and months in which an object is frequent, infrequent and rare in its first year.
-DEFAULT_CODEC = ("gzip", 6)
+# Months in which an object is frequent, infrequent and rare in its first year.
 FIRST_YEAR_MONTHS = (2, 2, 8)
 
 RESULTS = Path(__file__).parent.parent / "bench/results"
@@ -92,13 +91,16 @@ def kept(part):
 
 
 def codecs():
-    """By codec and level: what is left of a line's bytes, and seconds of CPU time for writing and reading a record."""
+    """Bytes of a line, and each codec and level of the lake: what it leaves of them, what it costs to write and to read."""
     found = kept("codecs")
-    levels = {
-        (codec["name"], codec["level"]): (codec["left"], codec["write_ns"] / 1e9, codec["read_ns"] / 1e9)
-        for codec in found["levels"]
-    }
-    return found["line_bytes"], levels
+    return found["line_bytes"], found["levels"]
+
+
+def default_codec():
+    """Bytes of a record in the lake, and seconds of CPU time for writing it, as the archiver is deployed."""
+    line_bytes, levels = codecs()
+    codec = next(codec for codec in levels if codec["is_default"])
+    return line_bytes * codec["left"], codec["write_ns"] / 1e9
 
 
 def cpu_seconds():
@@ -111,7 +113,7 @@ def cpu_seconds():
                 return point["total_ns"]["median"] / point["count"] / 1e9
         return assumed
 
-    archiver = codecs()[1][DEFAULT_CODEC][1]
+    _, archiver = default_codec()
     transform = each("transform", "bytes of a payload", 1_000, TRANSFORM_CPU_SECONDS)
     return archiver, transform, each("moving average", "devices in a batch", 1_000, AVERAGE_CPU_SECONDS)
 
@@ -148,7 +150,7 @@ def monthly(mqtt, http, interval_seconds, window_seconds):
     objects = max(ingest / ARCHIVE_WINDOW_SECONDS, messages * RECORD_BYTES / BATCH_RECORD_BYTES)
     invocations = ingest + out / window_seconds
     archiver, transform, average = cpu_seconds()
-    line_bytes, levels = codecs()
+    lake_bytes, _ = default_codec()
     functions = (
         lambda_dollars(messages * archiver, objects, ARCHIVER_WAIT_SECONDS)
         + lambda_dollars(messages * transform + readings * average, invocations, OTHERS_WAIT_SECONDS)
@@ -159,7 +161,7 @@ def monthly(mqtt, http, interval_seconds, window_seconds):
     devices = messages * interval_seconds
     history = devices * READINGS_A_MESSAGE / HISTORY_SECONDS
     gigabytes = messages * RECORD_BYTES * SECONDS / 1e9
-    lake = messages * line_bytes * levels[DEFAULT_CODEC][0] * SECONDS / 1e9
+    lake = messages * lake_bytes * SECONDS / 1e9
     items = {
         "Kinesis, shards": (ingest + out) * SHARD_HOUR * HOURS,
         "Kinesis, records": (messages + aggregates) * SECONDS / 1e6 * PUT_UNITS_MILLION,
@@ -185,7 +187,7 @@ def monthly(mqtt, http, interval_seconds, window_seconds):
 def per_million(rate):
     """Dollars for a million messages at `rate` a second: this design's by item, and what others cost for the same."""
     archiver, transform, average = cpu_seconds()
-    line_bytes, levels = codecs()
+    lake_bytes, _ = default_codec()
     million = 1e6
     hours = million / rate / 3_600
     ingest = shards(rate, RECORD_BYTES)
@@ -204,7 +206,7 @@ def per_million(rate):
         "Kinesis `ingest`, shards and records": shard_hours * SHARD_HOUR + PUT_UNITS_MILLION,
         "Kinesis `ingest`, a week's retention": shard_hours * SHARD_HOUR_RETENTION_OVER_24_H,
         "S3, puts": objects / 1e3 * S3_PUT_THOUSAND,
-        "S3, the lake for a month": million * line_bytes * levels[DEFAULT_CODEC][0] / 1e9 * S3_GB,
+        "S3, the lake for a month": million * lake_bytes / 1e9 * S3_GB,
     }
     alone = lambda_dollars(million * archiver, million, ARCHIVER_WAIT_SECONDS) + million / 1e3 * S3_PUT_THOUSAND
     ours = items["Lambda, archiver"] + items["S3, puts"]
@@ -234,11 +236,12 @@ def print_codecs():
     year_gb = frequent * S3_GB + infrequent * S3_INFREQUENT_GB + rare * S3_ARCHIVE_GB
     print("| codec, level | lines ÷ object | Lambda, writing | S3, a year | Athena, once | together |")
     print("|---|---:|---:|---:|---:|---:|")
-    for (name, level), (left, write, _) in levels.items():
+    for codec in levels:
+        left = codec["left"]
         gigabytes = 1e6 * line_bytes * left / 1e9
-        parts = (lambda_dollars(1e6 * write, 0, 0), gigabytes * year_gb, gigabytes / 1e3 * ATHENA_SCANNED_TB)
+        parts = (lambda_dollars(1e6 * codec["write_ns"] / 1e9, 0, 0), gigabytes * year_gb, gigabytes / 1e3 * ATHENA_SCANNED_TB)
         columns = " | ".join(f"{part:.4f}" for part in (*parts, sum(parts)))
-        print(f"| {name} {level} | {1 / left:.2f} | {columns} |")
+        print(f"| {codec['name']} {codec['level']} | {1 / left:.2f} | {columns} |")
 
 
 def main():
