@@ -73,8 +73,11 @@ chaos: ## Real processes and stores that die, freeze and lie, by plans of seeds 
 
 .PHONY: bench
 bench: ## The record path beside its limits, as ratios; writes BENCHMARKS.md (ARGS="archiver" measures a part, and writes nothing)
-	@scripts/need cargo cc
-	cargo run --locked --release --package myaku-bench -- run $(ARGS)
+	@scripts/need cargo cc redis
+	$(if $(strip $(ARGS)),cargo run --locked --release --package myaku-bench -- run $(ARGS),$(BENCH_ALL))
+
+# All of it needs the functions and `myaku` besides, which are measured end to end.
+BENCH_ALL := cargo build --locked --release --workspace --bins && target/release/myaku-bench run
 
 PEERS := target/bench/peers
 

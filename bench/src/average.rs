@@ -1,6 +1,6 @@
 //! The moving average beside its limits: 10,000 readings of 1,000 devices, on a Redis server of its own.
 //!
-//! [`measure`] is all there is to call. It starts a server on a free port, fills the windows, and then runs in turn, so that
+//! [`cases`] is all there is to call. Each starts a server on a free port, fills the windows, and then runs in turn, so that
 //! what else the machine does falls on each:
 //!
 //! - *ours*: the handler, from the event's bytes to the committed states. The event has KPL aggregates as *transform*
@@ -12,6 +12,8 @@
 //! Redis is a process of its own, so that two clocks tell something: the wall's, and the processor time of both processes
 //! together, from `/proc/<pid>/schedstat`. Time is the wall's unless a name says otherwise.
 
+use crate::row::{Bar, Case, Measured, Spread, Unit};
+use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use moving_average::{Context, handle};
@@ -37,6 +39,9 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+const PATH: &str = "moving average, 10,000 readings of 1,000 devices, real Redis";
+const OVER_RAW: &str = "moving average ÷ raw GET and SET";
+const NAIVE_OVER: &str = "GET, JSON, SET for each reading ÷ moving average";
 const DEVICES: usize = 1_000;
 /// Readings of each device in one event.
 const READINGS: usize = 10;
@@ -55,13 +60,13 @@ const NAIVE_ROUNDS: usize = 5;
 
 /// A ratio: how many times one way's figure is another's.
 #[derive(Clone, Debug)]
-pub(crate) struct Ratio {
+struct Ratio {
     /// What is measured, and beside what.
-    pub(crate) name: &'static str,
+    name: &'static str,
     /// The lower quartile, the median and the upper quartile of the rounds.
-    pub(crate) quartiles: [f64; 3],
+    quartiles: [f64; 3],
     /// The medians of the two, in milliseconds.
-    pub(crate) medians_ms: [f64; 2],
+    medians_ms: [f64; 2],
 }
 
 /// Time that something took.
@@ -72,8 +77,30 @@ struct Spent {
     cpu: Option<[f64; 2]>,
 }
 
+/// The rows of the table.
+pub(crate) fn cases() -> Vec<Case> {
+    let case = |name, measured_as, bar, ratio| {
+        Case::new(name, (PATH, measured_as), (Unit::Times, bar), "", move |_| row(ratio))
+    };
+    vec![
+        case("average/raw", "time ÷ raw pipelined GET and SET of the same keys and sizes", Bar::AtMost(4.0), OVER_RAW),
+        case("average/naive", "readings/s ÷ those of GET, JSON, SET per record", Bar::AtLeast(60.0), NAIVE_OVER),
+    ]
+}
+
+/// One ratio for the table, and the others beside it.
+fn row(name: &str) -> anyhow::Result<Measured> {
+    let ratios = measure().map_err(|error| anyhow::anyhow!("{error}"))?;
+    let ratio = ratios.iter().find(|ratio| ratio.name == name).with_context(|| format!("there is no ratio {name}"))?;
+    let [low, median, high] = ratio.quartiles;
+    let [this, that] = ratio.medians_ms;
+    let others = ratios.iter().map(|ratio| format!("{} {:.2}", ratio.name, ratio.quartiles[1])).collect::<Vec<_>>();
+    let detail = format!("{this:.2} ms beside {that:.2} ms; in the same run: {}", others.join(", "));
+    Ok(Measured { value: Spread { low, median, high }, detail })
+}
+
 /// Measures everything; some ten seconds.
-pub(crate) fn measure() -> Result<Vec<Ratio>, Box<dyn Error>> {
+fn measure() -> Result<Vec<Ratio>, Box<dyn Error>> {
     let server = Server::start()?;
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run(&server))
 }
@@ -121,11 +148,11 @@ async fn run(server: &Server) -> Result<Vec<Ratio>, Box<dyn Error>> {
     let cpu = |process: usize| move |spent: &Spent| spent.cpu.map(|cpu| cpu[process]);
     let wall = |spent: &Spent| Some(spent.wall);
     let ratios = [
-        ratio("moving average ÷ raw GET and SET", &ours, &raw, wall),
+        ratio(OVER_RAW, &ours, &raw, wall),
         ratio("the same, processor time", &ours, &raw, |spent| spent.cpu.map(|cpu| cpu[0] + cpu[1])),
         ratio("the same, the function's alone", &ours, &raw, cpu(0)),
         ratio("the same, the server's alone", &ours, &raw, cpu(1)),
-        ratio("GET, JSON, SET for each reading ÷ moving average", &naive, &ours, wall),
+        ratio(NAIVE_OVER, &naive, &ours, wall),
     ];
     Ok(ratios.into_iter().flatten().collect())
 }

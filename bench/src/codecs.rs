@@ -34,6 +34,8 @@ const RECORDS: usize = 2_600;
 pub(crate) struct Codec {
     pub(crate) name: String,
     pub(crate) level: u32,
+    /// Whether it is the archiver's default.
+    pub(crate) is_default: bool,
     /// Bytes of an object for each of the lines'.
     pub(crate) left: f64,
     /// CPU time of the whole handler for a record, in nanoseconds.
@@ -75,6 +77,7 @@ pub(crate) fn measure(rounds: usize) -> Result<Codecs> {
         levels.push(Codec {
             name: format.name().to_owned(),
             level,
+            is_default: Compression::new(format, Some(level))? == Compression::default(),
             left: object.body.len() as f64 / all.len() as f64,
             write_ns: each_ns(writes),
             read_ns: each_ns(reads),

@@ -5,6 +5,8 @@
 //! ([`report`]).
 
 mod archiver;
+#[cfg(feature = "functions")]
+mod average;
 mod checksum;
 mod clock;
 mod codecs;
@@ -94,6 +96,8 @@ fn cases(events: &Largest, directory: &Path) -> Vec<Case> {
         archiver::cases(events),
         checksum::cases(&events.aggregated),
         transform::cases(),
+        #[cfg(feature = "functions")]
+        average::cases(),
         end_to_end::cases(directory),
     ];
     cases.into_iter().flatten().collect()

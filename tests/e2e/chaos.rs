@@ -42,7 +42,8 @@ async fn survive(stack: &Stack, plan: &Plan, done: &RefCell<Vec<Disturbance>>) -
     let is_over = Cell::new(false);
     let (sending, disturbed) =
         tokio::join!(Box::pin(steps::send(stack, &options, &mut fleet, &progress, || is_over.get())), async {
-            let disturbed = plan.carry_out(stack, progress.first(), done).await;
+            let disturbed = plan.carry_out(stack, progress.first(), done, &is_over).await;
+            // Also where a fault could not be caused.
             is_over.set(true);
             disturbed
         });
