@@ -72,9 +72,29 @@ chaos: ## Real processes and stores that die, freeze and lie, by plans of seeds 
 	    cargo test --locked --profile demo --workspace --test e2e chaos:: -- --nocapture
 
 .PHONY: bench
-bench: ## The record path beside its limits, as ratios
+bench: ## The record path beside its limits, as ratios; writes BENCHMARKS.md (ARGS="archiver" measures a part, and writes nothing)
+	@scripts/need cargo cc redis
+	$(if $(strip $(ARGS)),cargo run --locked --release --package myaku-bench -- run $(ARGS),$(BENCH_ALL))
+
+# All of it needs the functions and `myaku` besides, which are measured end to end.
+BENCH_ALL := cargo build --locked --release --workspace --bins && target/release/myaku-bench run
+
+PEERS := target/bench/peers
+
+.PHONY: bench-peers
+bench-peers: $(PEERS)/.installed ## Python and Node doing the archiver's work, beside ours; adds them to BENCHMARKS.md
 	@scripts/need cargo cc
-	cargo run --locked --release --package myaku-bench
+	cp bench/peers/archive.py bench/peers/archive.mjs $(PEERS)
+	cargo run --locked --release --package myaku-bench -- peers $(PEERS) $(ARGS)
+
+$(PEERS)/.installed: bench/peers/requirements.txt bench/peers/package-lock.json
+	@scripts/need python node
+	mkdir -p $(PEERS)
+	python3 -m venv $(PEERS)/python
+	$(PEERS)/python/bin/python -m pip install --quiet --disable-pip-version-check -r bench/peers/requirements.txt
+	cp bench/peers/package.json bench/peers/package-lock.json $(PEERS)
+	npm ci --prefix $(PEERS) --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
 
 ##@ Checks
 

@@ -1,142 +1,149 @@
-//! The record path beside its limits. Each case is a pair: ours, and the least that anybody would have to do. The two run
-//! in turn, so that what else the machine does falls on both, and only their ratio is reported: the median, and the
-//! quartiles around it.
+//! The record path beside its limits.
 //!
-//! One thread and no I/O, so that time is CPU time.
+//! Each case is a small module with a `cases` that gives rows of the table. A row is a pair of pieces of work that run in turn
+//! ([`pair`]), measured in CPU time ([`clock`]). What is measured is kept in `bench/results` and written to `BENCHMARKS.md`
+//! ([`report`]).
 
+mod archiver;
+#[cfg(feature = "functions")]
+mod average;
+mod checksum;
+mod clock;
+mod codecs;
+mod end_to_end;
 mod events;
+#[cfg(feature = "functions")]
+mod functions;
+mod growth;
+mod largest;
+mod machine;
+mod pair;
+mod peers;
+mod report;
+mod results;
+mod row;
+mod transform;
 
-use comfy_table::{CellAlignment, Table, presets::ASCII_MARKDOWN};
-use flate2::write::GzEncoder;
-use md5::{Digest as _, Md5};
-use myaku::archive::{Compression, Encoded, Format};
-use myaku::batch::Batch;
-use myaku::kpl;
-use myaku::message::Message;
-use myaku::profile::{Profile, ProfileDocument};
-use std::error::Error;
-use std::hint::black_box;
-use std::io::{Read as _, Write as _};
-use std::time::{Duration, Instant};
+use anyhow::{Result, ensure};
+use clap::{Parser, Subcommand};
+use largest::Largest;
+use machine::Provenance;
+use row::{Case, Row};
+use std::path::{Path, PathBuf};
 
-/// Pairs of runs for each case.
-const ROUNDS: usize = 21;
-/// The archiver's default.
-const GZIP_LEVEL: u32 = 6;
-const PROFILE: &str = include_str!("../../events/profiles/vital-band.json");
-const PAYLOAD: &[u8] = br#"{"id":"m1","ts":1795218892,"vital":{"hr":61,"spo2":"97","temp":98.2}}"#;
+/// Where events and criterion's files go.
+const FILES: &str = "target/bench";
 
-/// One line of the report.
-struct Case {
-    name: &'static str,
-    beside: &'static str,
-    /// Ours divided by the other, ascending.
-    ratios: Vec<f64>,
+#[derive(Parser)]
+#[command(about = "The record path beside its limits, as ratios measured side by side.")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
 }
 
-fn timed(work: impl FnOnce()) -> Duration {
-    let started = Instant::now();
-    work();
-    started.elapsed()
+#[derive(Subcommand)]
+enum Command {
+    /// Measure, and write BENCHMARKS.md if nothing was selected.
+    Run {
+        /// Parts of the names of cases; without any, all are measured.
+        select: Vec<String>,
+        /// Pairs of runs for each ratio.
+        #[arg(long, default_value_t = 31)]
+        rounds: usize,
+        /// Keep what was selected, in place of what was measured of it before.
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Measure Python and Node, which are installed in a directory, and add them to BENCHMARKS.md.
+    Peers {
+        directory: PathBuf,
+        /// Processes of each.
+        #[arg(long, default_value_t = 9)]
+        rounds: usize,
+    },
+    /// Write BENCHMARKS.md from what was measured before.
+    Report,
+    /// What is measured in a process of its own.
+    #[command(hide = true, subcommand)]
+    Child(Child),
 }
 
-/// Runs both in turn.
-fn pair(name: &'static str, beside: &'static str, ours: impl Fn(), other: impl Fn()) -> Case {
-    ours();
-    other();
-    let mut ratios: Vec<f64> = (0..ROUNDS).map(|_| timed(&ours).as_secs_f64() / timed(&other).as_secs_f64()).collect();
-    ratios.sort_unstable_by(f64::total_cmp);
-    Case { name, beside, ratios }
+#[derive(Subcommand)]
+enum Child {
+    /// Memory that archiving an event takes beyond its body.
+    Memory { event: PathBuf },
 }
 
-fn compress(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::new(GZIP_LEVEL));
-    // A vector takes all that is written.
-    let _ = encoder.write_all(bytes);
-    encoder.finish().unwrap_or_default()
-}
-
-/// An event to the bytes of its object, and nothing else that the archiver does.
-fn archived(event: &[u8], compression: Compression) -> Result<Encoded, Box<dyn Error>> {
-    let batch = Batch::from_event(event.to_vec())?;
-    let records: Vec<_> = batch.user_records().collect();
-    Ok(Encoded::of(&records, compression)?.ok_or("an empty event")?)
-}
-
-fn archiver(name: &'static str, event: &[u8]) -> Result<Case, Box<dyn Error>> {
-    let compression = Compression::new(Format::Gzip, Some(GZIP_LEVEL))?;
-    let mut lines = Vec::new();
-    flate2::read::GzDecoder::new(&archived(event, compression)?.body[..]).read_to_end(&mut lines)?;
-    let ours = || {
-        let _ = black_box(archived(black_box(event), compression));
-    };
-    Ok(pair(name, "compressing the same lines, gzip 6", ours, || {
-        black_box(compress(black_box(&lines)));
-    }))
-}
-
-fn aggregates(event: &[u8]) -> Result<Case, Box<dyn Error>> {
-    let batch = Batch::from_event(event.to_vec())?;
-    let read = || {
-        for record in &batch.records {
-            black_box(kpl::decode(black_box(&record.data)).map(|aggregate| aggregate.records().count()));
+fn main() -> Result<()> {
+    match Arguments::parse().command {
+        Command::Run { select, rounds, keep } => run(&select, rounds, keep || select.is_empty()),
+        Command::Peers { directory, rounds } => {
+            let events = Largest::new(&results::repository().join(FILES))?;
+            results::keep(report::PEERS, &Provenance::here()?, peers::measure(&directory, &events, rounds)?)?;
+            report::write()
         }
-    };
-    Ok(pair("aggregates taken apart, checked", "MD5 of the same bytes", read, || {
-        for record in &batch.records {
-            black_box(Md5::digest(black_box(&record.data)));
+        Command::Report => report::write(),
+        Command::Child(Child::Memory { event }) => {
+            println!("{}", archiver::peak_beyond_body(&event)?);
+            Ok(())
         }
-    }))
-}
-
-fn decode() -> Result<Case, Box<dyn Error>> {
-    let document: ProfileDocument = serde_json::from_str(PROFILE)?;
-    let profile = Profile::compile(&document).map_err(|problems| format!("{problems:?}"))?;
-    let message = Message {
-        delivery_id: "7d0c".to_owned(),
-        device_id: "band-1".to_owned(),
-        facility: "home-1".to_owned(),
-        kind: "vital".to_owned(),
-        client_id: None,
-        received_at: 1_795_218_892_500,
-        payload: PAYLOAD.to_vec(),
-        message_id: None,
-    };
-    if profile.decode(&message, message.received_at).readings.is_empty() {
-        return Err("the sample payload has no readings".into());
     }
-    let ours = || {
-        for _ in 0..2_000 {
-            black_box(profile.decode(black_box(&message), message.received_at));
-        }
-    };
-    Ok(pair("a message decoded by its profile", "parsing its JSON", ours, || {
-        for _ in 0..2_000 {
-            black_box(serde_json::from_slice::<serde_json::Value>(black_box(PAYLOAD)).ok());
-        }
-    }))
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let (single, aggregated) = (events::single(1), events::aggregated(1));
+/// All rows of the table, in its order.
+fn cases(events: &Largest, directory: &Path) -> Vec<Case> {
     let cases = [
-        archiver("archiver, plain records, 6 MB", &single)?,
-        archiver("archiver, aggregates, 6 MB", &aggregated)?,
-        aggregates(&aggregated)?,
-        decode()?,
+        archiver::cases(events),
+        checksum::cases(&events.aggregated),
+        transform::cases(),
+        #[cfg(feature = "functions")]
+        average::cases(),
+        end_to_end::cases(directory),
     ];
-    let mut table = Table::new();
-    table.load_preset(ASCII_MARKDOWN).set_header(["case", "beside", "ratio", "quartiles"]);
-    for Case { name, beside, ratios } in cases {
-        let at = |part: usize| ratios[(ratios.len() - 1) * part / 4];
-        let quartiles = format!("{:.2} to {:.2}", at(1), at(3));
-        table.add_row([name, beside, &format!("{:.2}", at(2)), &quartiles]);
+    cases.into_iter().flatten().collect()
+}
+
+fn run(select: &[String], rounds: usize, keep: bool) -> Result<()> {
+    let directory = results::repository().join(FILES);
+    let events = Largest::new(&directory)?;
+    let on = Provenance::here()?;
+    let cases = cases(&events, &directory);
+    let order: Vec<String> = cases.iter().map(|case| case.name.clone()).collect();
+    let is_selected = |part: &str| select.is_empty() || select.iter().any(|selected| selected == part);
+    let names = [order.as_slice(), &[report::GROWTH.to_owned(), report::CODECS.to_owned()]].concat();
+    let missing = select.iter().find(|part| !names.iter().any(|name| name.contains(part.as_str())));
+    ensure!(missing.is_none(), "nothing is called {}; there are {}", select.join(", "), names.join(", "));
+    let mut rows = Vec::new();
+    for case in cases.into_iter().filter(|case| case.is_selected(select)) {
+        let row = case.run(rounds)?;
+        println!("{row}");
+        rows.push(row);
     }
-    for column in 2..4 {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
+    if keep && !rows.is_empty() {
+        results::keep(report::ROWS, &on, merged(rows, &order)?)?;
+    }
+    if is_selected(report::CODECS) {
+        let codecs = codecs::measure(rounds)?;
+        print!("{}", report::codecs(&codecs)?);
+        if keep {
+            results::keep(report::CODECS, &on, codecs)?;
         }
     }
-    println!("{table}");
-    Ok(())
+    if is_selected(report::GROWTH) {
+        let curves = growth::curves(&directory.join("criterion"))?;
+        print!("{}", report::growth(&curves)?);
+        if keep {
+            results::keep(report::GROWTH, &on, curves)?;
+        }
+    }
+    if keep { report::write() } else { Ok(()) }
+}
+
+/// The rows that were measured now among those that were kept, in the table's order.
+fn merged(rows: Vec<Row>, order: &[String]) -> Result<Vec<Row>> {
+    let kept = results::kept::<Vec<Row>>(report::ROWS)?.map_or_else(Vec::new, |kept| kept.found);
+    let mut all: Vec<Row> = kept.into_iter().filter(|old| !rows.iter().any(|row| row.name == old.name)).collect();
+    all.extend(rows);
+    all.sort_by_key(|row| order.iter().position(|name| *name == row.name));
+    Ok(all)
 }

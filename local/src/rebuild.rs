@@ -143,7 +143,7 @@ async fn read<M: MasterData, N: Now>(
 fn take(
     devices: &mut HashMap<String, Device>,
     record: &LakeRecord,
-    content: &Content,
+    content: &Content<'_>,
     resolved: Option<&Resolved>,
 ) -> u64 {
     // What gives no readings is among the dead letters.
@@ -153,7 +153,7 @@ fn take(
     };
     let mut taken = 0;
     for reading in decoded.readings {
-        let Some(spec) = profile.window(&reading.metric) else { continue };
+        let Some(spec) = profile.window(reading.metric) else { continue };
         // As it came to the moving average: a number's last digit can change on its way through JSON.
         let Some(reading) = through_json(&reading) else { continue };
         let Value::Number(value) = &reading.value else { continue };
@@ -166,7 +166,7 @@ fn take(
     taken
 }
 
-fn through_json(reading: &Reading) -> Option<Reading> {
+fn through_json(reading: &Reading<&str>) -> Option<Reading> {
     serde_json::from_slice(&serde_json::to_vec(reading).ok()?).ok()
 }
 

@@ -199,7 +199,7 @@ fn label(what: &str, to: &str) -> String {
 /// Puts items until all are in. Those that were refused are put again, and no other.
 async fn send<P: PutRecords>(producer: &Producer<P>, mut items: Vec<Item>) -> Result<()> {
     for attempt in 1.. {
-        let Err(error) = producer.send(items.clone()).await else { break };
+        let Err(error) = producer.send(&items).await else { break };
         if attempt == TRIES || error.source.remedy == Remedy::GiveUp {
             return Err(error.into());
         }

@@ -1,5 +1,7 @@
 //! One configuration for every AWS client, and their errors as the domain sees them.
 
+mod trust;
+
 use crate::errors::{Remedy, RemoteError};
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -18,9 +20,15 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
 /// For all attempts together.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The configuration of the environment, with time-outs. Endpoints come from `AWS_ENDPOINT_URL` and its kin.
+/// The configuration of the environment, with time-outs. Endpoints come from `AWS_ENDPOINT_URL` and its kin. In Lambda,
+/// AWS is trusted on the word of Amazon's own authorities, unless the environment hints at others.
 pub async fn config() -> SdkConfig {
-    aws_config::defaults(BehaviorVersion::v2026_01_12())
+    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
+    // The environment of the SDK is the process's own.
+    if let Some(client) = trust::amazon_alone(|name| std::env::var(name).ok()) {
+        loader = loader.http_client(client);
+    }
+    loader
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
         .timeout_config(
             TimeoutConfig::builder()

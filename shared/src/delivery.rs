@@ -45,7 +45,7 @@ mod tests {
     async fn messages_that_came_together_are_one_record_and_many_are_several_on_several_shards() {
         let sent = async |messages: Vec<Message>| {
             let producer = Producer::seeded(MemoryStream::new(8), Limits::default(), 1);
-            producer.send(items(&messages)).await.unwrap();
+            producer.send(&items(&messages)).await.unwrap();
             assert_eq!(producer.port().calls(), 1, "no message waits for another");
             producer.port().records()
         };

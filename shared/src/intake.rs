@@ -4,18 +4,18 @@
 
 use crate::batch::UserRecord;
 use crate::dead_letter::Reason;
-use crate::message::Message;
+use crate::message::{Borrowed, Lent, Message};
 use crate::profile::Decoded;
 use crate::profile::registry::Resolved;
 use std::borrow::Cow;
 
-/// What a user record is.
+/// What a user record is. It borrows from the record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Content {
+pub enum Content<'a> {
     /// A message of a device.
-    Message(Message),
+    Message(Borrowed<'a>),
     /// A record of another form, whose source may be known to the registry; the problem counts if it is not.
-    Foreign(Message, Problem),
+    Foreign(Borrowed<'a>, Problem),
     /// Neither.
     Neither(Problem),
 }
@@ -29,10 +29,10 @@ pub struct Problem {
     pub detail: String,
 }
 
-impl Content {
+impl<'a> Content<'a> {
     /// Reads a record as far as that goes without knowing any device. Nothing in it can fail this.
-    pub fn of(source: &UserRecord<'_>) -> Self {
-        match Message::parse(source.data) {
+    pub fn of(source: &UserRecord<'a>) -> Self {
+        match Borrowed::of(source.data) {
             Ok(message) => Self::Message(message),
             Err(error) => {
                 let problem = Problem { reason: error.reason(), detail: error.to_string() };
@@ -56,11 +56,11 @@ impl Content {
     ///
     /// # Errors
     /// The whole record gives no readings: why, and the device where it got far enough to name one.
-    pub fn decode(
-        &self,
-        resolved: Option<&Resolved>,
+    pub fn decode<'r>(
+        &'r self,
+        resolved: Option<&'r Resolved>,
         arrived_ms: i64,
-    ) -> Result<Decoded, (Option<&str>, Cow<'_, Problem>)> {
+    ) -> Result<Decoded<'r>, (Option<&'r str>, Cow<'r, Problem>)> {
         let message = match self {
             Self::Foreign(_, problem) if matches!(resolved, None | Some(Resolved::UnknownDevice)) => {
                 return Err((None, Cow::Borrowed(problem)));
@@ -68,17 +68,13 @@ impl Content {
             Self::Message(message) | Self::Foreign(message, _) => message,
             Self::Neither(problem) => return Err((None, Cow::Borrowed(problem))),
         };
-        let id = message.device_id.as_str();
+        let message = Lent::from(message);
+        let id = message.device_id;
         let (reason, detail) = match resolved {
             Some(Resolved::Known(device, profile)) => {
                 // Where a device stands is the registry's to say, if it says so.
-                let message = match &device.facility {
-                    Some(facility) if *facility != message.facility => {
-                        Cow::Owned(Message { facility: facility.clone(), ..message.clone() })
-                    }
-                    _ => Cow::Borrowed(message),
-                };
-                return Ok(profile.decode(&message, arrived_ms));
+                let facility = device.facility.as_deref().unwrap_or(message.facility);
+                return Ok(profile.decode(Message { facility, ..message }, arrived_ms));
             }
             Some(Resolved::InvalidDevice(problems)) => (Reason::InvalidDevice, problems.to_string()),
             Some(Resolved::InvalidProfile(problems)) => (Reason::InvalidProfile, problems.to_string()),

@@ -10,6 +10,7 @@ mod encode;
 mod wire;
 
 pub use decode::{Aggregate, IntoRecords, decode, decode_all};
+pub(crate) use digest::md5_all;
 pub use encode::{Builder, encode};
 
 /// What an aggregate begins with.

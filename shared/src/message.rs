@@ -14,6 +14,7 @@ use crate::batch::Position;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
+use std::borrow::Cow;
 
 /// The longest payload, in bytes.
 pub const MAX_PAYLOAD: usize = 1024 * 1024;
@@ -24,25 +25,46 @@ pub const MAX_MESSAGE_ID: usize = 256;
 /// The source of a foreign record whose partition key names none: some log agents know random keys only.
 pub const UNNAMED_SOURCE: &str = "unnamed-source";
 
-/// One delivery of one message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
+/// One delivery of one message. Its texts and its payload are its own, or those of the record that it was read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Message<T = String, P = Vec<u8>> {
     /// Names this delivery: a device that sends again gets a new one.
-    pub delivery_id: String,
+    pub delivery_id: T,
     /// The device, as its topic names it.
-    pub device_id: String,
+    pub device_id: T,
     /// Where the device stands.
-    pub facility: String,
+    pub facility: T,
     /// The last level of the topic: `vital`.
-    pub kind: String,
+    pub kind: T,
     /// The MQTT client that published it, if there was one: a gateway's is not the device's.
-    pub client_id: Option<String>,
+    pub client_id: Option<T>,
     /// When it was received, in milliseconds since the epoch.
     pub received_at: i64,
     /// Exactly what the device sent.
-    pub payload: Vec<u8>,
+    pub payload: P,
     /// The producer's own id of the message, over HTTP.
-    pub message_id: Option<String>,
+    pub message_id: Option<T>,
+}
+
+/// A message that borrows from its record what stands there as it is: texts without escapes.
+pub type Borrowed<'a> = Message<Cow<'a, str>, Cow<'a, [u8]>>;
+
+/// A message lent to those who only look at it.
+pub type Lent<'a> = Message<&'a str, &'a [u8]>;
+
+impl<'a, T: AsRef<str>, P: AsRef<[u8]>> From<&'a Message<T, P>> for Lent<'a> {
+    fn from(message: &'a Message<T, P>) -> Self {
+        Self {
+            delivery_id: message.delivery_id.as_ref(),
+            device_id: message.device_id.as_ref(),
+            facility: message.facility.as_ref(),
+            kind: message.kind.as_ref(),
+            client_id: message.client_id.as_ref().map(T::as_ref),
+            received_at: message.received_at,
+            payload: message.payload.as_ref(),
+            message_id: message.message_id.as_ref().map(T::as_ref),
+        }
+    }
 }
 
 impl Message {
@@ -51,7 +73,17 @@ impl Message {
     /// # Errors
     /// The record is no JSON object, or a field is missing, of the wrong type or beyond its limit; the error names it.
     pub fn parse(record: &[u8]) -> Result<Self, MessageError> {
-        parse::message(record)
+        let message = parse::message(record)?;
+        Ok(Self {
+            delivery_id: message.delivery_id.into_owned(),
+            device_id: message.device_id.into_owned(),
+            facility: message.facility.into_owned(),
+            kind: message.kind.into_owned(),
+            client_id: message.client_id.map(Cow::into_owned),
+            received_at: message.received_at,
+            payload: message.payload.into_owned(),
+            message_id: message.message_id.map(Cow::into_owned),
+        })
     }
 
     /// The record of `ingest`.
@@ -77,6 +109,16 @@ impl Message {
         // Texts and one integer: there is nothing in it that JSON cannot say.
         serde_json::to_string(&wire).unwrap_or_default()
     }
+}
+
+impl<'a> Borrowed<'a> {
+    /// Parses a record of `ingest` as [`Message::parse`] does, and copies no text that has no escapes.
+    ///
+    /// # Errors
+    /// Those of [`Message::parse`].
+    pub fn of(record: &'a [u8]) -> Result<Self, MessageError> {
+        parse::message(record)
+    }
 
     /// A message for a record that is none: a log agent's line, a foreign producer's record. Its source, which stands
     /// before the first `:` of its partition key and is [`UNNAMED_SOURCE`] without one, is looked up as a device; the
@@ -84,19 +126,19 @@ impl Message {
     /// (format `text`).
     ///
     /// `None` if the source could be no device, or the record is too large.
-    pub fn foreign(partition_key: &str, position: Position, arrived_ms: i64, data: &[u8]) -> Option<Self> {
+    pub fn foreign(partition_key: &'a str, position: Position, arrived_ms: i64, data: &'a [u8]) -> Option<Self> {
         let source = partition_key.split_once(':').map_or(UNNAMED_SOURCE, |(source, _)| source);
         if topic_level(source).is_err() || data.len() > MAX_PAYLOAD {
             return None;
         }
         Some(Self {
-            delivery_id: position.to_string(),
-            device_id: source.to_owned(),
-            facility: String::new(),
-            kind: String::new(),
+            delivery_id: Cow::Owned(position.to_string()),
+            device_id: Cow::Borrowed(source),
+            facility: Cow::Borrowed(""),
+            kind: Cow::Borrowed(""),
             client_id: None,
             received_at: arrived_ms,
-            payload: data.to_vec(),
+            payload: Cow::Borrowed(data),
             message_id: None,
         })
     }
@@ -144,7 +186,7 @@ mod tests {
     fn a_foreign_record_belongs_to_the_source_that_its_partition_key_names() {
         let foreign = |partition_key: &str| {
             Message::foreign(partition_key, Position::ZERO, 7, b"GET /")
-                .map(|message| (message.device_id, message.received_at, message.payload))
+                .map(|message| (message.device_id.into_owned(), message.received_at, message.payload.into_owned()))
         };
         assert_eq!(foreign("app-log:7f3a:1"), Some(("app-log".to_owned(), 7, b"GET /".to_vec())));
         assert_eq!(foreign("7f3a").unwrap().0, UNNAMED_SOURCE);

@@ -48,14 +48,14 @@ pub struct Profile {
 
 /// What a message gave.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Decoded {
-    /// Its readings, in the message's order.
-    pub readings: Vec<Reading>,
+pub struct Decoded<'a> {
+    /// Its readings, in the message's order. Their texts are the message's and the profile's.
+    pub readings: Vec<Reading<&'a str>>,
     /// What is wrong with it, or with some of its values.
     pub rejected: Vec<Rejected>,
 }
 
-impl Decoded {
+impl Decoded<'_> {
     fn nothing(rejected: Rejected) -> Self {
         Self { readings: Vec::new(), rejected: vec![rejected] }
     }

@@ -1,5 +1,9 @@
 //! One measured value: the record of the stream `readings`.
 
+mod borrowed;
+
+pub use borrowed::BorrowedReading;
+
 use crate::clock::{ClockSource, MAX_MS};
 use crate::message::MAX_ID;
 use serde::de::{Error as _, SeqAccess, Visitor};
@@ -13,23 +17,23 @@ const MAX_NAME: usize = 64;
 /// The longest value that is a text, in bytes.
 pub const MAX_TEXT: usize = 256;
 
-/// One value of one metric of one device at one time.
+/// One value of one metric of one device at one time. Its texts are its own, or `&str` where they are only passed on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Reading {
+pub struct Reading<T = String> {
     /// The message's identity and the index of the value in it: the same measurement, sent twice, has the same id.
     pub id: String,
     /// The device that measured.
-    pub device_id: String,
+    pub device_id: T,
     /// Where the device stands.
-    pub facility: String,
+    pub facility: T,
     /// What was measured, as its profile names it: `heart_rate`.
-    pub metric: String,
+    pub metric: T,
     /// The value, calibrated and in `unit`.
     pub value: Value,
     /// The unit of a number; empty where there is none.
     #[serde(default)]
-    pub unit: String,
+    pub unit: T,
     /// When it was measured, in milliseconds since the epoch, by `clock`.
     pub at: i64,
     /// Whose time `at` is.
@@ -93,7 +97,9 @@ impl Reading {
         reading.check()?;
         Ok(reading)
     }
+}
 
+impl<T: AsRef<str> + Serialize> Reading<T> {
     /// The record of `readings`.
     ///
     /// # Errors
@@ -106,11 +112,11 @@ impl Reading {
     /// Tells the first field that is not what it must be.
     pub fn check(&self) -> Result<(), ReadingError> {
         let texts = [
-            ("id", &self.id, 1, MAX_READING_ID),
-            ("deviceId", &self.device_id, 1, MAX_ID),
-            ("facility", &self.facility, 0, MAX_ID),
-            ("metric", &self.metric, 1, MAX_NAME),
-            ("unit", &self.unit, 0, MAX_NAME),
+            ("id", self.id.as_str(), 1, MAX_READING_ID),
+            ("deviceId", self.device_id.as_ref(), 1, MAX_ID),
+            ("facility", self.facility.as_ref(), 0, MAX_ID),
+            ("metric", self.metric.as_ref(), 1, MAX_NAME),
+            ("unit", self.unit.as_ref(), 0, MAX_NAME),
         ];
         for (field, text, least, most) in texts {
             if text.len() < least || text.len() > most || text.chars().any(char::is_control) {

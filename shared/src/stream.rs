@@ -22,13 +22,13 @@ use std::time::Duration;
 use tokio::sync::RwLock;
 use tokio::time::{Instant, sleep};
 
-/// What a producer wants on the stream.
+/// What a producer wants on the stream. Its key and its bytes are its own, or lent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Item {
+pub struct Item<K = String, D = Vec<u8>> {
     /// The partition key: items of one key stay in order.
-    pub key: String,
+    pub key: K,
     /// The bytes.
-    pub data: Vec<u8>,
+    pub data: D,
 }
 
 /// One record of a PutRecords call.
@@ -135,7 +135,7 @@ impl<P: PutRecords> Producer<P> {
     }
 
     /// Puts all items, or says which are not known to be in the stream. Items of one key are put in their order.
-    pub async fn send(&self, items: Vec<Item>) -> Result<(), SendError> {
+    pub async fn send<K: AsRef<str>, D: AsRef<[u8]>>(&self, items: &[Item<K, D>]) -> Result<(), SendError> {
         if items.is_empty() {
             return Ok(());
         }

@@ -5,10 +5,12 @@
 
 mod iam;
 mod patience;
+mod script;
 mod settings;
 mod sorted_set;
 
 pub use patience::Patience;
+pub use script::{Call, Script};
 pub use settings::Settings;
 pub use sorted_set::Member;
 
@@ -61,28 +63,6 @@ enum Route {
     Cluster(ClusterConnection),
 }
 
-/// A Lua script of one key, called for many keys at once.
-pub struct Script {
-    code: &'static str,
-    hash: String,
-}
-
-impl Script {
-    /// A script whose code is `code`.
-    pub fn new(code: &'static str) -> Self {
-        Self { code, hash: redis::Script::new(code).get_hash().to_owned() }
-    }
-}
-
-/// One call of a [`Script`].
-#[derive(Clone, Debug)]
-pub struct Call {
-    /// Its key, `KEYS[1]`.
-    pub key: String,
-    /// Its arguments, `ARGV`.
-    pub arguments: Vec<Vec<u8>>,
-}
-
 impl Connection {
     /// A connection by `settings`. Nothing is sent yet: what is checked is that the settings can be used.
     #[allow(clippy::unused_async, reason = "adapters are connected alike; this one is lazy")]
@@ -110,66 +90,45 @@ impl Connection {
 
     /// Sets each key to its value, to be forgotten after `ttl`.
     pub async fn set_many(&self, entries: &[(String, Vec<u8>)], ttl: Duration) -> Result<(), RemoteError> {
-        let commands: Vec<_> = entries
-            .iter()
-            .map(|(key, value)| {
-                let mut command = redis::cmd("SET");
-                command.arg(key).arg(value).arg("PX").arg(ttl.as_millis().max(1) as u64);
-                command
-            })
-            .collect();
-        self.all("SET", &commands).await.map(drop)
+        let commands = entries.iter().map(|(key, value)| {
+            let mut command = redis::cmd("SET");
+            command.arg(key).arg(value).arg("PX").arg(ttl.as_millis().max(1) as u64);
+            command
+        });
+        self.all("SET", commands.collect()).await.map(drop)
     }
 
     /// Deletes `keys`; one that isn't there is no error.
     pub async fn delete_many(&self, keys: &[String]) -> Result<(), RemoteError> {
-        let commands: Vec<_> = keys
-            .iter()
-            .map(|key| {
-                let mut command = redis::cmd("DEL");
-                command.arg(key);
-                command
-            })
-            .collect();
-        self.all("DEL", &commands).await.map(drop)
+        let commands = keys.iter().map(|key| {
+            let mut command = redis::cmd("DEL");
+            command.arg(key);
+            command
+        });
+        self.all("DEL", commands.collect()).await.map(drop)
     }
 
-    /// Calls `script` for each of `calls` in one round trip, and returns what each answered, a number.
-    ///
-    /// A call may run twice when the connection breaks: the script must bear that.
-    pub async fn run_script(&self, script: &Script, calls: &[Call]) -> Result<Vec<i64>, RemoteError> {
-        let call = |name: &str, code: &str, call: &Call| {
-            let mut command = redis::cmd(name);
-            command.arg(code).arg(1).arg(&call.key).arg(&call.arguments);
-            command
-        };
-        let by_hash: Vec<_> = calls.iter().map(|one| call("EVALSHA", &script.hash, one)).collect();
-        let answers = match self.all("EVALSHA", &by_hash).await {
-            // A server that started a moment ago does not have it: send it along, this once.
-            Err(error) if is_missing_script(&error) => {
-                let in_full: Vec<_> = calls.iter().map(|one| call("EVAL", script.code, one)).collect();
-                self.all("EVAL", &in_full).await?
-            }
-            other => other?,
-        };
-        answers
-            .into_iter()
-            .map(|answer| i64::from_redis_value(answer).map_err(|error| remote_error("EVALSHA", error.into())))
-            .collect()
+    /// Whether the server is a cluster, or answers as one: then a command's keys must share a slot.
+    pub fn is_cluster(&self) -> bool {
+        self.0.settings.cluster
     }
 
     /// Asks whether the server is there.
     pub async fn ping(&self) -> Result<(), RemoteError> {
         let ping = redis::cmd("PING");
-        self.all("PING", std::slice::from_ref(&ping)).await.map(drop)
+        self.all("PING", vec![ping]).await.map(drop)
     }
 
     /// Sends all `commands` at once; the first that fails is the error of all.
-    async fn all(&self, operation: &'static str, commands: &[Cmd]) -> Result<Vec<Value>, RemoteError> {
+    async fn all(&self, operation: &'static str, commands: Vec<Cmd>) -> Result<Vec<Value>, RemoteError> {
         if commands.is_empty() {
             return Ok(Vec::new());
         }
-        self.run(operation, |route| route.all(commands)).await
+        let mut pipeline = Pipeline::with_capacity(commands.len());
+        for command in commands {
+            pipeline.add_command(command);
+        }
+        self.run(operation, |route| route.all(&pipeline)).await
     }
 
     /// Runs `work` on the connection, and once more on a new one if the one at hand turned out to be broken.
@@ -277,18 +236,11 @@ impl Route {
 
     /// One pipeline to a node. A cluster's pipeline is for one slot, so there the commands go side by side: the client
     /// writes those of a node together.
-    async fn all(self, commands: &[Cmd]) -> Result<Vec<Value>, RedisError> {
+    async fn all(self, commands: &Pipeline) -> Result<Vec<Value>, RedisError> {
         match self {
-            Self::Node(mut node) => {
-                let mut pipeline = Pipeline::with_capacity(commands.len());
-                for command in commands {
-                    pipeline.add_command(command.clone());
-                }
-                let answers: Vec<Value> = pipeline.query_async(&mut node).await?;
-                Ok(answers)
-            }
+            Self::Node(mut node) => commands.query_async(&mut node).await,
             Self::Cluster(cluster) => {
-                stream::iter(commands.to_vec())
+                stream::iter(commands.cmd_iter().cloned().collect::<Vec<_>>())
                     .map(|command| {
                         let mut route = Self::Cluster(cluster.clone());
                         async move { route.command(&command).await }
@@ -309,13 +261,6 @@ fn must_be_replaced(error: &RedisError) -> bool {
         || error.is_io_error()
         || matches!(error.kind(), ErrorKind::AuthenticationFailed | ErrorKind::ClusterConnectionNotFound)
         || matches!(error.code(), Some("NOAUTH" | "WRONGPASS"))
-}
-
-fn is_missing_script(error: &RemoteError) -> bool {
-    let error = error.source.downcast_ref::<RedisError>();
-    error.is_some_and(|error| {
-        error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) || error.code() == Some("NOSCRIPT")
-    })
 }
 
 /// What to do about an error: a server that is away or busy comes back; a wrong login or command stays wrong.

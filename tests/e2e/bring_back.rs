@@ -100,7 +100,7 @@ async fn a_replay_of_everything_changes_no_average_and_a_letter_becomes_readings
         message_id: None,
     };
     let producer = Producer::new(KinesisStream::new(&config, &ingest), Limits::default());
-    producer.send(vec![Item { key: message.delivery_id.clone(), data: message.to_json().into_bytes() }]).await?;
+    producer.send(&[Item { key: message.delivery_id.clone(), data: message.to_json().into_bytes() }]).await?;
     steps::quiet(&stack).await?;
     let rows = DynamoDbResults::new(&config, stack.physical_id("ResultsTable")?);
     assert_eq!(rows.latest("newcomer").await?, []);

@@ -16,14 +16,14 @@ use myaku_local::demo::run::Options;
 use myaku_local::demo::{steps, verify};
 use myaku_local::stack::{self, Stack};
 use plan::Plan;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::Path;
 use std::time::Duration;
 
 /// Plans of one run of the tests: one in which Redis forgets, and one that changes the shards of both streams instead.
 const SEEDS: u64 = 2;
-/// For how long messages are sent: a plan takes about as long.
-const TRAFFIC: Duration = Duration::from_secs(25);
+/// For how long messages are sent, at least: a plan takes about as long, and longer on a machine that is busy.
+const TRAFFIC: Duration = Duration::from_secs(20);
 /// The most that an invocation may take. The template allows a minute, which is longer than anybody wants to wait.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// What is tried again after a minute (an asynchronous invocation), is tried again after six seconds.
@@ -39,10 +39,14 @@ async fn survive(stack: &Stack, plan: &Plan, done: &RefCell<Vec<Disturbance>>) -
     let options = Options { rate: 150.0, devices: 40, duration: TRAFFIC, seed: plan.seed };
     let (mut fleet, windows) = steps::register(stack, &options).await?;
     let progress = Sending::default();
-    let (sending, disturbed) = tokio::join!(
-        Box::pin(steps::send(stack, &options, &mut fleet, &progress)),
-        plan.carry_out(stack, progress.first(), done)
-    );
+    let is_over = Cell::new(false);
+    let (sending, disturbed) =
+        tokio::join!(Box::pin(steps::send(stack, &options, &mut fleet, &progress, || is_over.get())), async {
+            let disturbed = plan.carry_out(stack, progress.first(), done, &is_over).await;
+            // Also where a fault could not be caused.
+            is_over.set(true);
+            disturbed
+        });
     disturbed?;
     let sending = sending?;
     steps::quiet(stack).await?;

@@ -162,7 +162,7 @@ fn assemble(items: Vec<Item>, places: Vec<Place>, received_at: i64, invocation: 
 }
 
 async fn put<P: PutRecords>(stream: &Producer<P>, messages: &[Message]) -> Answer {
-    let sent = stream.send(delivery::items(messages)).await;
+    let sent = stream.send(&delivery::items(messages)).await;
     let failed = sent.as_ref().err().map_or(&[][..], |error| error.failed.as_slice());
     count(Metric::Records, messages.len() - failed.len());
     let put = (0..messages.len()).filter(|index| failed.binary_search(index).is_err());

@@ -103,7 +103,7 @@ where
     if let Some(letter) = &letter {
         tracing::warn!(gateway = letter.shard, reason = %letter.reason, detail = letter.detail, "a batch has a dead letter");
     }
-    let put = async { context.messages.send(delivery::items(&messages)).await.map_err(IngestError::from) };
+    let put = async { context.messages.send(&delivery::items(&messages)).await.map_err(IngestError::from) };
     let write = async {
         match &letter {
             Some(letter) => context.letters.put(letter).await.map_err(IngestError::from),

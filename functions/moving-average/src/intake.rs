@@ -3,8 +3,10 @@
 use myaku::batch::{Batch, UserRecord};
 use myaku::dead_letter::{DeadLetter, Reason};
 use myaku::profile::registry::MAX_ID;
-use myaku::reading::{Reading, Value};
-use std::collections::BTreeMap;
+use myaku::reading::{BorrowedReading, Value};
+use myaku::window::id_digest;
+use std::borrow::Cow;
+use std::collections::HashMap;
 
 /// Thirteen digits of milliseconds, the year 2286: beyond it no key of history sorts, and no clock is right.
 const LATEST_MS: i64 = 9_999_999_999_999;
@@ -12,15 +14,19 @@ const LATEST_MS: i64 = 9_999_999_999_999;
 /// A number, with the record that it came in.
 pub(crate) struct Taken<'a> {
     pub(crate) source: UserRecord<'a>,
-    pub(crate) reading: Reading,
+    pub(crate) reading: BorrowedReading<'a>,
+    /// [`id_digest`] of its id.
+    pub(crate) id: u64,
     pub(crate) value: f64,
 }
 
 /// A batch, read.
 #[derive(Default)]
 pub(crate) struct Intake<'a> {
-    /// The numbers of each device, in the stream's order.
-    pub(crate) devices: BTreeMap<String, Vec<Taken<'a>>>,
+    /// The numbers in the stream's order, each with the index of its device.
+    taken: Vec<(usize, Taken<'a>)>,
+    /// The devices in the order in which they first occur, each with how many numbers it has.
+    devices: Vec<(&'a str, usize)>,
     /// What is no reading.
     pub(crate) letters: Vec<DeadLetter>,
     /// User records.
@@ -35,19 +41,29 @@ impl<'a> Intake<'a> {
     /// Reads all of `batch`. Nothing in it can fail this.
     pub(crate) fn parse(batch: &'a Batch) -> Self {
         let mut intake = Self::default();
+        let mut known: HashMap<&'a str, usize> = HashMap::new();
+        let mut metric = "";
         for source in batch.user_records() {
             intake.records += 1;
             intake.bytes += source.data.len();
             match parse(&source) {
-                Ok(reading) => match reading.value {
+                Ok(mut reading) => match reading.value {
                     Value::Number(value) => {
-                        let taken = Taken { source, reading, value };
-                        match intake.devices.get_mut(&taken.reading.device_id) {
-                            Some(device) => device.push(taken),
-                            None => {
-                                intake.devices.insert(taken.reading.device_id.clone(), vec![taken]);
-                            }
+                        // Its bytes are at hand now, and far when its device's turn comes: what is asked of them then is
+                        // taken here, and a name that is the last one's stands where that does.
+                        match &reading.metric {
+                            Cow::Borrowed(name) if *name == metric => reading.metric = Cow::Borrowed(metric),
+                            Cow::Borrowed(name) => metric = name,
+                            Cow::Owned(_) => {}
                         }
+                        let id = id_digest(&reading.id);
+                        // The partition key is the device.
+                        let device = *known.entry(source.partition_key).or_insert_with(|| {
+                            intake.devices.push((source.partition_key, 0));
+                            intake.devices.len() - 1
+                        });
+                        intake.devices[device].1 += 1;
+                        intake.taken.push((device, Taken { source, reading, id, value }));
                     }
                     Value::Boolean(_) | Value::Text(_) | Value::Position(_) => intake.skipped += 1,
                 },
@@ -56,11 +72,21 @@ impl<'a> Intake<'a> {
         }
         intake
     }
+
+    /// Each device with its numbers, in the stream's order.
+    pub(crate) fn devices(&self) -> Vec<(&'a str, Vec<&Taken<'a>>)> {
+        let mut devices: Vec<_> =
+            self.devices.iter().map(|(id, numbers)| (*id, Vec::with_capacity(*numbers))).collect();
+        for (device, taken) in &self.taken {
+            devices[*device].1.push(taken);
+        }
+        devices
+    }
 }
 
-fn parse(source: &UserRecord<'_>) -> Result<Reading, (Reason, String)> {
+fn parse<'a>(source: &UserRecord<'a>) -> Result<BorrowedReading<'a>, (Reason, String)> {
     let no_reading = |detail: String| (Reason::NotAMessage, format!("not a reading: {detail}"));
-    let reading: Reading = serde_json::from_slice(source.data).map_err(|error| no_reading(place(&error)))?;
+    let reading = BorrowedReading::parse(source.data).map_err(|error| no_reading(place(&error)))?;
     if reading.device_id.is_empty() || reading.device_id.len() > MAX_ID {
         return Err(no_reading(format!(
             "deviceId has {} bytes, from 1 to {MAX_ID} are allowed",

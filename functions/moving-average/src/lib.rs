@@ -29,6 +29,7 @@ use myaku::{aws, valkey};
 use settle::Part;
 use std::collections::HashMap;
 use std::time::Duration;
+use windows::without_window;
 
 /// What is left of an invocation's time when no more work begins: enough to answer and to write the metrics.
 const MARGIN: Duration = Duration::from_secs(1);
@@ -122,20 +123,21 @@ where
     D: DeadLetterStore,
     N: Now,
 {
-    let intake = Intake::parse(batch);
-    let devices: Vec<&str> = intake.devices.keys().map(String::as_str).collect();
-    let found = if devices.is_empty() { HashMap::new() } else { context.windows.resolve(&devices).await? };
-
-    let mut letters = intake.letters.clone();
+    let mut intake = Intake::parse(batch);
+    let mut letters = std::mem::take(&mut intake.letters);
     let mut skipped = intake.skipped;
+    let devices = intake.devices();
+    let ids: Vec<&str> = devices.iter().map(|(device_id, _)| *device_id).collect();
+    let found = if ids.is_empty() { HashMap::new() } else { context.windows.resolve(&ids).await? };
+
     let mut known = Vec::with_capacity(devices.len());
-    for (device_id, taken) in &intake.devices {
-        match found.get(device_id.as_str()) {
+    for (device_id, taken) in &devices {
+        match found.get(device_id) {
             Some(Found::Windows(windows)) => {
-                let without = taken.iter().filter(|taken| windows.window(&taken.reading.metric).is_none()).count();
+                let without = without_window(windows, taken.iter().map(|taken| &*taken.reading.metric));
                 skipped += without;
                 if without < taken.len() {
-                    known.push((device_id.as_str(), taken.as_slice(), windows));
+                    known.push((*device_id, taken.as_slice(), windows));
                 }
             }
             Some(Found::Nothing(reason, detail)) => letters.extend(
@@ -167,7 +169,7 @@ where
 async fn advance<W, S, R, D, N>(
     context: &Context<W, S, R, D, N>,
     batch: &Batch,
-    known: &[(&str, &[Taken<'_>], &W::Device)],
+    known: &[(&str, &[&Taken<'_>], &W::Device)],
 ) -> Result<(), RemoteError>
 where
     W: Windows,
@@ -211,16 +213,23 @@ where
     let history_ttl_ms = context.history_ttl.as_millis() as i64;
     for _ in 0..ROUNDS {
         let now_ms = context.clock.now_ms();
-        let of_parts: Vec<_> = parts.iter().map(|part| part.writes(now_ms, history_ttl_ms)).collect();
-        let writes = of_parts.concat();
+        let mut writes = Vec::with_capacity(parts.len());
+        let mut ranges = Vec::with_capacity(parts.len());
+        for part in &*parts {
+            let begin = writes.len();
+            writes.extend(part.writes(now_ms, history_ttl_ms));
+            ranges.push(begin..writes.len());
+        }
         if writes.is_empty() {
             return Ok(());
         }
-        let mut written = context.results.write(&writes).await?.into_iter();
+        let written = context.results.write(&writes).await?;
         let mut lossy = Vec::new();
-        for (part, writes) in parts.iter_mut().zip(&of_parts) {
-            let written: Vec<_> = written.by_ref().take(writes.len()).collect();
-            if part.settle(writes, &written) {
+        for (part, range) in parts.iter_mut().zip(ranges) {
+            let (Some(writes), Some(written)) = (writes.get(range.clone()), written.get(range)) else {
+                return Err(RemoteError::new("write results", Remedy::Retry, "the answer lacks a row"));
+            };
+            if part.settle(writes, written) {
                 lossy.push((part.device_id(), &part.loaded().version));
             }
         }

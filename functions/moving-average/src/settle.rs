@@ -10,41 +10,39 @@ use myaku::batch::Position;
 use myaku::results::{Item, Mark, Row, Write, Written};
 use myaku::window::state::Loaded;
 use myaku::window::{Advance, Change, Incoming, Loss, Origin, Series, advance};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The longest that an invocation of Lambda lives, in milliseconds: what is older does not race with this one.
 const INVOCATION_MS_MAX: i64 = 15 * 60 * 1_000;
 
-/// Which row of a device: the metric, and the interval of history.
-type RowKey = (String, Option<i64>);
+/// Over which position and revision a row is to be written.
+type Over = (Option<Position>, u64);
 
 /// One device's part of a batch.
 pub(crate) struct Part<'a, W> {
     device_id: &'a str,
-    taken: &'a [Taken<'a>],
+    taken: &'a [&'a Taken<'a>],
     windows: &'a W,
     origin: Origin<'a>,
     loaded: &'a Loaded,
     losses: BTreeMap<String, Loss>,
     advance: Advance,
-    /// Over which position and revision each row is to be written next; a row that is settled is not among them.
-    open: BTreeMap<RowKey, (Option<Position>, u64)>,
+    /// Of each change, over what its row is to be written next; `None` for a row that is settled.
+    open: Vec<Option<Over>>,
 }
 
 impl<'a, W: MetricWindows> Part<'a, W> {
     /// The part of `device_id`, advanced from `loaded`.
     pub(crate) fn new(
         device_id: &'a str,
-        taken: &'a [Taken<'a>],
+        taken: &'a [&'a Taken<'a>],
         windows: &'a W,
         origin: Origin<'a>,
         loaded: &'a Loaded,
     ) -> Self {
         let losses = BTreeMap::new();
         let advance = compute(taken, windows, origin, loaded, &losses);
-        let seen = loaded.state.as_ref().and_then(|state| state.position(origin.stream));
-        let open =
-            advance.changes.iter().map(|change| (key(change), (seen, revision(loaded, &change.metric)))).collect();
+        let open = advance.changes.iter().map(|change| Some(over_loaded(loaded, origin, change))).collect();
         Self { device_id, taken, windows, origin, loaded, losses, advance, open }
     }
 
@@ -74,63 +72,78 @@ impl<'a, W: MetricWindows> Part<'a, W> {
     }
 
     /// The rows that are still to be written.
-    pub(crate) fn writes(&self, now_ms: i64, history_ttl_ms: i64) -> Vec<Write> {
-        let open = self.advance.changes.iter().filter_map(|change| Some((change, *self.open.get(&key(change))?)));
-        open.map(|(change, (over, revision))| Write { row: self.row(change, now_ms, history_ttl_ms), over, revision })
-            .collect()
+    pub(crate) fn writes(&self, now_ms: i64, history_ttl_ms: i64) -> impl Iterator<Item = Write> {
+        let open = self.advance.changes.iter().zip(&self.open).filter_map(|(change, over)| Some((change, (*over)?)));
+        open.map(move |(change, (over, revision))| {
+            let row = self.row(change, now_ms, history_ttl_ms);
+            Write { row, over, revision }
+        })
     }
 
     /// Takes in what became of [`Self::writes`]; whether it tells that the state has lost something.
     pub(crate) fn settle(&mut self, writes: &[Write], outcomes: &[Written]) -> bool {
         let mut anew = false;
-        let mut stored = Vec::new();
-        for (Write { row, .. }, outcome) in writes.iter().zip(outcomes) {
-            let key = row_key(&row.item);
+        let mut stored: Vec<(usize, Over)> = Vec::new();
+        let written: Vec<usize> = (0..self.open.len()).filter(|index| self.open[*index].is_some()).collect();
+        for (index, (Write { row, .. }, outcome)) in written.into_iter().zip(writes.iter().zip(outcomes)) {
             match outcome {
                 Written::Stored => {
-                    self.open.remove(&key);
-                    stored.push((key, (Some(row.position), row.revision)));
+                    self.open[index] = None;
+                    stored.push((index, (Some(row.position), row.revision)));
                 }
                 Written::Kept(there) => {
                     // An earlier try of this very record found a loss, and its commit did not come.
                     let told = there.partial && there.revision > row.revision;
-                    if told || self.is_behind(&key.0, there, row) {
-                        anew |= self.lose(&key.0, there);
+                    if told || self.is_behind(row.item.metric(), there, row) {
+                        anew |= self.lose(row.item.metric(), there);
                     }
                     // A partial row of the same record gives way to a whole one, and one from a state that lost the race
                     // for its commit to one that counts more.
                     let counts_more = row.revision > there.revision || there.partial && !row.partial;
                     let gives_way = there.position == row.position && counts_more;
                     if there.position < row.position || gives_way {
-                        self.open.insert(key, (Some(there.position), there.revision));
+                        self.open[index] = Some((Some(there.position), there.revision));
                     } else {
                         // A row of an earlier try whose state knew no more than this one is written again, if more is
                         // found to be lost.
                         if there.position == row.position && there.base <= self.seen() {
-                            stored.push((key.clone(), (Some(there.position), there.revision)));
+                            stored.push((index, (Some(there.position), there.revision)));
                         }
-                        self.open.remove(&key);
+                        self.open[index] = None;
                     }
                 }
             }
         }
         if anew {
-            let seen = self.seen();
-            let before: BTreeSet<RowKey> = self.advance.changes.iter().map(key).collect();
-            self.advance = compute(self.taken, self.windows, self.origin, self.loaded, &self.losses);
-            // Rows that went before the loss was known are written again, over themselves.
-            stored.retain(|(key, _)| self.losses.contains_key(&key.0));
-            self.open.extend(stored);
-            // What was lost was newer: rows of history that it had closed are due now.
-            let due = self.advance.changes.iter().filter(|change| !before.contains(&key(change)));
-            self.open.extend(due.map(|change| (key(change), (seen, revision(self.loaded, &change.metric)))));
+            self.compute_anew(stored);
         }
         anew
     }
 
+    /// Computes everything again, now that more is known to be lost; `stored` are the rows that went before.
+    fn compute_anew(&mut self, stored: Vec<(usize, Over)>) {
+        let advance = compute(self.taken, self.windows, self.origin, self.loaded, &self.losses);
+        let before = std::mem::replace(&mut self.advance, advance).changes;
+        // Rows that went before the loss was known are written again, over themselves.
+        for (index, over) in stored {
+            if self.losses.contains_key(&before[index].metric) {
+                self.open[index] = Some(over);
+            }
+        }
+        let open = self.advance.changes.iter().map(|change| {
+            let same = |row: &Change| row.metric == change.metric && row.interval_ms == change.interval_ms;
+            match before.iter().position(same) {
+                Some(index) => self.open[index],
+                // What was lost was newer: rows of history that it had closed are due now.
+                None => Some(over_loaded(self.loaded, self.origin, change)),
+            }
+        });
+        self.open = open.collect();
+    }
+
     /// The furthest record that the loaded state has taken in.
     fn seen(&self) -> Option<Position> {
-        self.loaded.state.as_ref().and_then(|state| state.position(self.origin.stream))
+        seen(self.loaded, self.origin)
     }
 
     /// Notes that a metric has lost what a row was computed from; whether more is lost than was known.
@@ -177,8 +190,8 @@ impl<'a, W: MetricWindows> Part<'a, W> {
                 None => Item::Latest { metric: change.metric.clone() },
                 Some(from_ms) => Item::History { metric: change.metric.clone(), from_ms },
             },
-            facility: reading.facility.clone(),
-            unit: reading.unit.clone(),
+            facility: reading.facility.clone().into_owned(),
+            unit: reading.unit.clone().into_owned(),
             value: change.newest.value,
             at: change.newest.place.at,
             average: change.average,
@@ -197,13 +210,23 @@ impl<'a, W: MetricWindows> Part<'a, W> {
     }
 }
 
+/// The furthest record that the loaded state has taken in.
+fn seen(loaded: &Loaded, origin: Origin<'_>) -> Option<Position> {
+    loaded.state.as_ref().and_then(|state| state.position(origin.stream))
+}
+
+/// In the usual case a row is what the loaded state was when it was written.
+fn over_loaded(loaded: &Loaded, origin: Origin<'_>, change: &Change) -> Over {
+    (seen(loaded, origin), revision(loaded, &change.metric))
+}
+
 /// The revision of a metric in what was loaded.
 fn revision(loaded: &Loaded, metric: &str) -> u64 {
     loaded.state.as_ref().and_then(|state| state.series(metric)).map_or(0, Series::revision)
 }
 
 fn compute<W: MetricWindows>(
-    taken: &[Taken<'_>],
+    taken: &[&Taken<'_>],
     windows: &W,
     origin: Origin<'_>,
     loaded: &Loaded,
@@ -215,22 +238,11 @@ fn compute<W: MetricWindows>(
         .map(|(index, taken)| Incoming {
             position: taken.source.position(),
             metric: &taken.reading.metric,
-            id: &taken.reading.id,
+            id: taken.id,
             at: taken.reading.at,
             value: taken.value,
             index,
         })
         .collect();
     advance(loaded.state.as_ref(), origin, &incoming, |metric| windows.window(metric), losses)
-}
-
-fn key(change: &Change) -> RowKey {
-    (change.metric.clone(), change.interval_ms)
-}
-
-fn row_key(item: &Item) -> RowKey {
-    match item {
-        Item::Latest { metric } => (metric.clone(), None),
-        Item::History { metric, from_ms } => (metric.clone(), Some(*from_ms)),
-    }
 }

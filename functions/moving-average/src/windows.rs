@@ -36,6 +36,21 @@ pub trait Windows: Send + Sync {
     ) -> impl Future<Output = Result<HashMap<&'a str, Found<Self::Device>>, RemoteError>> + Send;
 }
 
+/// How many of `metrics` have no window. Neighbours are often the same one, which is looked up once.
+pub(crate) fn without_window<'m>(windows: &impl MetricWindows, metrics: impl Iterator<Item = &'m str>) -> usize {
+    let mut last: Option<(&str, bool)> = None;
+    metrics
+        .filter(|metric| match last {
+            Some((known, without)) if known == *metric => without,
+            _ => {
+                let without = windows.window(metric).is_none();
+                last = Some((metric, without));
+                without
+            }
+        })
+        .count()
+}
+
 impl MetricWindows for Arc<Profile> {
     fn window(&self, metric: &str) -> Option<&WindowSpec> {
         Profile::window(self, metric)

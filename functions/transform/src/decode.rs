@@ -9,11 +9,18 @@ use myaku::profile::registry::Resolved;
 use myaku::stream::Item;
 use myaku::telemetry::{Metric, count, observe};
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 
-/// Items and letters, each with the index of the Kinesis record that it came from, ascending.
+/// Room for a reading as JSON.
+const READING_BYTES: usize = 256;
+
+/// Readings and letters, each with the index of the Kinesis record that it came from, ascending.
 #[derive(Default)]
-pub(crate) struct Work {
-    pub(crate) items: Vec<Item>,
+pub(crate) struct Work<'a> {
+    /// The readings as JSON, one behind the other.
+    json: Vec<u8>,
+    /// For each reading its device, which is its partition key, and its place in `json`.
+    readings: Vec<(&'a str, Range<usize>)>,
     pub(crate) item_records: Vec<usize>,
     pub(crate) letters: Vec<DeadLetter>,
     pub(crate) letter_records: Vec<usize>,
@@ -24,8 +31,8 @@ pub(crate) struct Work {
 }
 
 /// Decodes the records of `stretch`, whose devices are all in `resolved`.
-pub(crate) fn decode(batch: &Batch, stretch: &[Taken<'_>], resolved: &HashMap<&str, Resolved>) -> Work {
-    let mut work = Work::default();
+pub(crate) fn decode<'a>(batch: &Batch, stretch: &'a [Taken<'_>], resolved: &'a HashMap<&str, Resolved>) -> Work<'a> {
+    let mut work = Work { json: Vec::with_capacity(stretch.len() * READING_BYTES), ..Work::default() };
     for taken in stretch {
         work.sizes.push((taken.record, taken.source.data.len()));
         let resolved = taken.content.device_id().and_then(|id| resolved.get(id));
@@ -37,22 +44,29 @@ pub(crate) fn decode(batch: &Batch, stretch: &[Taken<'_>], resolved: &HashMap<&s
     work
 }
 
-impl Work {
-    fn take(&mut self, batch: &Batch, taken: &Taken<'_>, decoded: Decoded) {
+impl<'a> Work<'a> {
+    /// What is to be put on the stream.
+    pub(crate) fn items(&self) -> Vec<Item<&str, &[u8]>> {
+        self.readings.iter().map(|(key, place)| Item { key: *key, data: &self.json[place.clone()] }).collect()
+    }
+
+    fn take(&mut self, batch: &Batch, taken: &Taken<'_>, decoded: Decoded<'a>) {
         let id = taken.content.device_id();
         for (index, rejected) in (0..).zip(decoded.rejected) {
             let problem = Problem { reason: rejected.reason, detail: rejected.detail };
             self.refuse(batch, taken, id, Some(index), &problem);
         }
         for reading in decoded.readings {
-            match serde_json::to_vec(&reading) {
-                Ok(data) => {
+            let begin = self.json.len();
+            match serde_json::to_writer(&mut self.json, &reading) {
+                Ok(()) => {
                     self.lateness_ms.push(taken.source.arrived_ms - reading.at);
                     self.item_records.push(taken.record);
-                    self.items.push(Item { key: reading.device_id, data });
+                    self.readings.push((reading.device_id, begin..self.json.len()));
                 }
                 // A reading is texts and finite numbers, which JSON can say. Should it not, it is not lost.
                 Err(error) => {
+                    self.json.truncate(begin);
                     let problem = Problem { reason: Reason::Undecodable, detail: error.to_string() };
                     self.refuse(batch, taken, id, None, &problem);
                 }

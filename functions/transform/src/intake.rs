@@ -10,7 +10,7 @@ pub(crate) struct Taken<'a> {
     /// As it was sent.
     pub(crate) source: UserRecord<'a>,
     /// What it is.
-    pub(crate) content: Content,
+    pub(crate) content: Content<'a>,
 }
 
 /// All user records of a batch, in the stream's order.
@@ -32,7 +32,7 @@ impl<'a> Intake<'a> {
     }
 
     /// What each record is.
-    pub(crate) fn contents(&self) -> impl Iterator<Item = &Content> {
+    pub(crate) fn contents(&self) -> impl Iterator<Item = &Content<'a>> {
         self.0.iter().map(|taken| &taken.content)
     }
 

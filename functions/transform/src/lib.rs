@@ -154,10 +154,10 @@ async fn hear<M, P, D, W: Hears, N: Now>(
     let mut expected = BTreeMap::new();
     for content in intake.contents() {
         let (Content::Message(message) | Content::Foreign(message, _)) = content else { continue };
-        let Some(Resolved::Known(_, profile)) = resolved.get(message.device_id.as_str()) else { continue };
+        let Some(Resolved::Known(_, profile)) = resolved.get(message.device_id.as_ref()) else { continue };
         let Some(interval) = profile.expected_interval() else { continue };
         if let Some(by_ms) = expected_by(message.received_at, now_ms, interval) {
-            expected.insert(message.device_id.as_str(), by_ms);
+            expected.insert(message.device_id.as_ref(), by_ms);
         }
     }
     let expected: Vec<Expected> =
@@ -172,7 +172,7 @@ async fn hear<M, P, D, W: Hears, N: Now>(
 /// Puts the readings and writes the letters of one stretch, side by side.
 async fn make_durable<M, P, D, W, N>(
     context: &Context<M, P, D, W, N>,
-    work: &Work,
+    work: &Work<'_>,
     deadline_ms: i64,
 ) -> Result<(), Stop>
 where
@@ -182,7 +182,8 @@ where
 {
     let left = time_left(context, deadline_ms);
     let letters = put_all(&context.letters, &work.letters, tokio::time::sleep(left));
-    let readings = tokio::time::timeout(left, context.readings.send(work.items.clone()));
+    let items = work.items();
+    let readings = tokio::time::timeout(left, context.readings.send(&items));
     let (letters, readings) = tokio::join!(letters, readings);
 
     let letters = letters.err().and_then(|error| {

@@ -63,7 +63,7 @@ pub async fn run(stack: &Stack, options: &Options, progress: &impl Progress) -> 
     progress.stage("sending");
     let started = Instant::now();
     let (sending, disturbances, cast) = tokio::join!(
-        steps::send(stack, options, &mut fleet, progress),
+        steps::send(stack, options, &mut fleet, progress, || true),
         disturbances(stack, options, started, progress),
         presence::play(stack, options.duration)
     );

@@ -86,8 +86,15 @@ pub struct Sending {
     pub seconds: f64,
 }
 
-/// Sends at the rate that was asked for, and waits until all of it is acknowledged or given up.
-pub async fn send(stack: &Stack, options: &Options, fleet: &mut Fleet, progress: &impl Progress) -> Result<Sending> {
+/// Sends at the rate and for the time that were asked for, and on until `is_over`; then waits until all of it is
+/// acknowledged or given up.
+pub async fn send(
+    stack: &Stack,
+    options: &Options,
+    fleet: &mut Fleet,
+    progress: &impl Progress,
+    is_over: impl Fn() -> bool,
+) -> Result<Sending> {
     let started_ms = SystemClock.now_ms();
     let broker = stack.endpoints().mqtt;
     let stream = stack.physical_id("IngestStream")?;
@@ -99,10 +106,11 @@ pub async fn send(stack: &Stack, options: &Options, fleet: &mut Fleet, progress:
     let mut traffic = Traffic::default();
     let started = Instant::now();
     let mut ticks = tokio::time::interval(TICK);
-    while sent.len() < total {
+    while sent.len() < total || !is_over() {
         ticks.tick().await;
         let due = (started.elapsed().as_secs_f64() * options.rate) as usize;
-        while sent.len() < due.min(total) {
+        let due = if is_over() { due.min(total) } else { due };
+        while sent.len() < due {
             let now_ms = SystemClock.now_ms();
             let message = fleet.next(now_ms);
             traffic.count(message.route);

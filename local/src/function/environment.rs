@@ -92,11 +92,10 @@ impl Environment {
 
     /// Waits for the answer that nobody waited for, or for the end of the process.
     pub(super) async fn answer_late(&self, answered: Answered) -> Result<Bytes, InvokeError> {
-        let mut phase = self.phase.clone();
         tokio::select! {
             biased;
             Ok(answer) = answered => answer,
-            _ = phase.wait_for(|phase| matches!(phase, Phase::Exited(_))) => Err(InvokeError::Crashed(self.end())),
+            () = self.until_exited() => Err(InvokeError::Crashed(self.end())),
         }
     }
 
@@ -136,31 +135,39 @@ impl Environment {
         };
         let ended = || InvokeError::Crashed(self.end());
         self.mailbox.send(invocation).await.map_err(|_| ended())?;
-        let (mut phase, mut outlives) = (self.phase.clone(), self.outlives.subscribe());
-        tokio::select! {
+        let mut outlives = self.outlives.subscribe();
+        let served = tokio::select! {
             // An answer that is in counts, also when the process ended right behind it or the deadline passed.
             biased;
-            Ok(answer) = &mut answered => answer,
+            Ok(answer) = &mut answered => Some(answer),
             Ok(_) = outlives.wait_for(|outlives| *outlives) => {
                 *serving = Some(answered);
-                Err(InvokeError::TimedOut)
+                Some(Err(InvokeError::TimedOut))
             }
-            _ = phase.wait_for(|phase| matches!(phase, Phase::Exited(_))) => Err(ended()),
-            () = tokio::time::sleep(limit) => {
-                self.kill();
-                Err(InvokeError::TimedOut)
-            }
+            () = self.until_exited() => Some(Err(ended())),
+            () = tokio::time::sleep(limit) => None,
+        };
+        if let Some(served) = served {
+            return served;
         }
+        self.kill();
+        self.until_exited().await;
+        Err(InvokeError::TimedOut)
+    }
+
+    async fn until_exited(&self) {
+        let mut phase = self.phase.clone();
+        // It cannot be but that somebody sets the phase: who does it ends with the process.
+        let _ = phase.wait_for(|phase| matches!(phase, Phase::Exited(_))).await;
     }
 
     /// Asks the process to end, and kills it if it has not done so after `grace`.
     pub(super) async fn stop(&self, grace: Duration) {
-        let mut phase = self.phase.clone();
         if self.is_alive() && signal(self.pid, Signal::Terminate).await {
-            let _ = timeout(grace, phase.wait_for(|phase| matches!(phase, Phase::Exited(_)))).await;
+            let _ = timeout(grace, self.until_exited()).await;
         }
         self.kill();
-        let _ = phase.wait_for(|phase| matches!(phase, Phase::Exited(_))).await;
+        self.until_exited().await;
     }
 
     fn end(&self) -> String {

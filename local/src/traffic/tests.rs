@@ -83,7 +83,7 @@ fn the_decoder_reads_what_the_generator_knows() {
         reasons.dedup();
         assert_eq!(reasons, planned.dead_letters, "{:?} of {}", planned.mishap, planned.device);
         let found = decoded.readings.iter().map(|reading| {
-            (reading.metric.clone(), reading.at, reading.quality == Quality::OutOfRange, shown(&reading.value))
+            (reading.metric.to_owned(), reading.at, reading.quality == Quality::OutOfRange, shown(&reading.value))
         });
         let expected = planned.readings.iter().map(|reading| {
             let at = match reading.at {

@@ -27,14 +27,14 @@ static TWINS: LazyLock<Option<(Profile, Profile)>> = LazyLock::new(|| {
 pub fn payload(bytes: &[u8]) {
     assert_eq!(PROFILES.len(), seeds::PROFILES.len());
     let Some((first, payload)) = bytes.split_first() else { return };
-    for rejected in decode(&PROFILES[usize::from(*first) % PROFILES.len()], payload).rejected {
+    for rejected in decode(&PROFILES[usize::from(*first) % PROFILES.len()], &message(payload)).rejected {
         told(&rejected.detail);
     }
     in_json_and_in_cbor(payload);
 }
 
 /// The message of a device with this payload.
-fn message(payload: &[u8]) -> Message {
+pub(super) fn message(payload: &[u8]) -> Message {
     Message {
         delivery_id: "7d0c2a55".to_owned(),
         device_id: "bed-17".to_owned(),
@@ -47,11 +47,10 @@ fn message(payload: &[u8]) -> Message {
     }
 }
 
-/// Decodes a payload, and checks what comes of it.
-pub(super) fn decode(profile: &Profile, payload: &[u8]) -> Decoded {
-    let message = message(payload);
-    let decoded = profile.decode(&message, RECEIVED_MS);
-    assert_eq!(profile.decode(&message, RECEIVED_MS), decoded);
+/// Decodes a message, and checks what comes of it.
+pub(super) fn decode<'a>(profile: &'a Profile, message: &'a Message) -> Decoded<'a> {
+    let decoded = profile.decode(message, RECEIVED_MS);
+    assert_eq!(profile.decode(message, RECEIVED_MS), decoded);
     // Beside values, the records as a whole and what is cut of them can be rejected.
     assert!(decoded.readings.len() + decoded.rejected.len() <= MAX_VALUES + 3);
     let ids: HashSet<_> = decoded.readings.iter().map(|reading| reading.id.as_str()).collect();
@@ -68,11 +67,16 @@ fn in_json_and_in_cbor(payload: &[u8]) {
     if ciborium::into_writer(&value, &mut encoded).is_err() {
         return;
     }
-    let shown = |decoded: Decoded| {
+    let shown = |profile: &Profile, payload: &[u8]| {
+        let message = message(payload);
+        let decoded = decode(profile, &message);
         let rejected: Vec<_> = decoded.rejected.into_iter().map(|it| (it.reason, it.index, it.metric)).collect();
-        let readings: Vec<_> =
-            decoded.readings.into_iter().map(|it| (it.metric, it.value, it.at, it.clock, it.quality)).collect();
+        let readings: Vec<_> = decoded
+            .readings
+            .into_iter()
+            .map(|it| (it.metric.to_owned(), it.value, it.at, it.clock, it.quality))
+            .collect();
         (readings, rejected)
     };
-    assert_eq!(shown(decode(json, payload)), shown(decode(cbor, &encoded)));
+    assert_eq!(shown(json, payload), shown(cbor, &encoded));
 }

@@ -1,7 +1,7 @@
 //! Documents of the registry: profiles and devices.
 
 use super::near::near;
-use super::payload::decode;
+use super::payload::{decode, message};
 use crate::profile::registry::{device_document, parse_device, profile_document};
 use crate::profile::{Problem, Profile, ProfileDocument};
 
@@ -34,7 +34,7 @@ fn sound(document: &ProfileDocument, payload: &[u8]) {
         Ok(profile) => {
             assert_eq!(profile.metrics().len(), document.metrics.len());
             assert!(document.metrics.keys().all(|name| profile.metric(name).is_some()));
-            decode(&profile, payload);
+            decode(&profile, &message(payload));
         }
         Err(problems) => {
             named(&problems);

@@ -40,6 +40,11 @@ impl Builder {
         Self::default()
     }
 
+    /// The same, with room for records of so many bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { records: Vec::with_capacity(bytes), ..Self::default() }
+    }
+
     /// Whether there is no record in it. The bytes of an empty aggregate are none that [`decode`](super::decode()) takes.
     pub const fn is_empty(&self) -> bool {
         self.records.is_empty()
@@ -69,6 +74,21 @@ impl Builder {
     pub fn push(&mut self, key: &str, explicit_hash_key: Option<&str>, data: &[u8]) {
         let key_index = self.partition_keys.index(key);
         let hash_index = explicit_hash_key.map(|hash_key| self.explicit_hash_keys.index(hash_key));
+        self.put(key_index, hash_index, data);
+    }
+
+    /// Appends a record without an explicit hash key if it [`fits`](Self::fits), and answers whether it did.
+    pub fn push_within(&mut self, key: &str, data: &[u8], limit: usize) -> bool {
+        let (index, added) = self.partition_keys.place(key);
+        if self.len_bytes() + added + bytes_field_len(record_len(index, None, data)) > limit {
+            return false;
+        }
+        self.partition_keys.add(key, index, added);
+        self.put(index, None, data);
+        true
+    }
+
+    fn put(&mut self, key_index: u64, hash_index: Option<u64>, data: &[u8]) {
         let out = &mut self.records;
         put_bytes_header(out, RECORDS, record_len(key_index, hash_index, data));
         put_varint(out, u64::from(PARTITION_KEY_INDEX << 3));
@@ -117,6 +137,8 @@ impl Builder {
 struct Table {
     indices: HashMap<String, u64>,
     keys: Vec<String>,
+    /// The index that was given last: the next record often has the same key.
+    last: u64,
     /// Bytes of the encoded table.
     bytes: usize,
 }
@@ -124,17 +146,26 @@ struct Table {
 impl Table {
     /// The index that `key` has or would get, and the bytes that it would add.
     fn place(&self, key: &str) -> (u64, usize) {
+        if self.keys.get(self.last as usize).is_some_and(|last| last == key) {
+            return (self.last, 0);
+        }
         self.indices.get(key).map_or_else(|| (self.keys.len() as u64, bytes_field_len(key.len())), |&index| (index, 0))
     }
 
     fn index(&mut self, key: &str) -> u64 {
         let (index, added) = self.place(key);
+        self.add(key, index, added);
+        index
+    }
+
+    /// Has `key` at the place that [`place`](Self::place) answered for it.
+    fn add(&mut self, key: &str, index: u64, added: usize) {
+        self.last = index;
         if added > 0 {
             self.indices.insert(key.to_owned(), index);
             self.keys.push(key.to_owned());
             self.bytes += added;
         }
-        index
     }
 
     fn put(&self, out: &mut Vec<u8>, number: u32) {

@@ -124,6 +124,11 @@ proptest! {
         let whole = builder.len_bytes_with("another key", None, &data);
         prop_assert!(builder.fits("another key", &data, whole));
         prop_assert!(!builder.fits("another key", &data, whole - 1));
+        let before = builder.clone().finish();
+        prop_assert!(!builder.push_within("another key", &data, whole - 1));
+        prop_assert_eq!(builder.clone().finish(), before);
+        prop_assert!(builder.push_within("another key", &data, whole));
+        prop_assert_eq!(builder.len_bytes(), whole);
     }
 
     #[test]

@@ -11,8 +11,9 @@ use super::value::{Fault, Raw};
 use super::{Decoded, Profile, Rejected};
 use crate::clock::{EventTime, Times};
 use crate::dead_letter::Reason;
-use crate::message::Message;
+use crate::message::Lent;
 use crate::reading::Reading;
+use std::borrow::Cow;
 
 /// Values that are read from one message: what a mebibyte of honest samples has, and what a function's memory holds.
 pub const MAX_VALUES: usize = 10_000;
@@ -83,23 +84,25 @@ impl<'a> Payload<'a> {
 
 impl Version {
     /// Whether a message is of this version; if not, why.
-    fn takes(&self, message: &Message, payload: &mut Payload<'_>) -> Result<(), String> {
+    fn takes(&self, message: &Lent<'_>, payload: &mut Payload<'_>) -> Result<(), Cow<'static, str>> {
         let when = &self.when;
         let length = message.payload.len();
         if when.kind.as_ref().is_some_and(|kind| *kind != message.kind) {
-            return Err("the topic is another".to_owned());
+            return Err(Cow::Borrowed("the topic is another"));
         }
         if length < when.min_length || when.max_length.is_some_and(|most| length > most) {
-            return Err(format!("the payload's length is {length}"));
+            return Err(Cow::Owned(format!("the payload's length is {length}")));
         }
         let Some((getter, expected)) = &when.field else { return Ok(()) };
         let there = getter.get(payload.view(self.format)?).map_err(|fault| fault.detail)?;
         match (there, expected) {
-            (Raw::Absent, _) => Err("its field is missing".to_owned()),
+            (Raw::Absent, _) => Err(Cow::Borrowed("its field is missing")),
             (there, Some(expected)) if there.clone().into_text().is_ok_and(|text| text != *expected) => {
-                Err("its field has another value".to_owned())
+                Err(Cow::Borrowed("its field has another value"))
             }
-            (there, Some(_)) if there.clone().into_text().is_err() => Err(format!("its field is {}", there.kind())),
+            (there, Some(_)) if there.clone().into_text().is_err() => {
+                Err(Cow::Owned(format!("its field is {}", there.kind())))
+            }
             _ => Ok(()),
         }
     }
@@ -109,20 +112,28 @@ impl Profile {
     /// The readings of a message, and what was rejected. Pure: the same message, decoded again, gives the same.
     ///
     /// `arrived_ms` is the record's arrival at the stream, in milliseconds since the epoch.
-    pub fn decode(&self, message: &Message, arrived_ms: i64) -> Decoded {
-        let mut payload = Payload::new(&message.payload);
+    pub fn decode<'a>(&'a self, message: impl Into<Lent<'a>>, arrived_ms: i64) -> Decoded<'a> {
+        let message = message.into();
+        let mut payload = Payload::new(message.payload);
         let mut why = Vec::new();
         for version in &self.versions {
-            match version.takes(message, &mut payload) {
+            match version.takes(&message, &mut payload) {
                 Ok(()) => return self.decode_as(version, message, arrived_ms, &mut payload),
-                Err(reason) => why.push(format!("{}: {reason}", version.name)),
+                Err(reason) => why.push((&version.name, reason)),
             }
         }
+        let why: Vec<_> = why.iter().map(|(name, reason)| format!("{name}: {reason}")).collect();
         let detail = format!("no version of profile {} fits: {}", self.id, why.join("; "));
         Decoded::nothing(Rejected { reason: Reason::Undecodable, detail, index: None, metric: None })
     }
 
-    fn decode_as(&self, version: &Version, message: &Message, arrived_ms: i64, payload: &mut Payload<'_>) -> Decoded {
+    fn decode_as<'a>(
+        &'a self,
+        version: &Version,
+        message: Lent<'a>,
+        arrived_ms: i64,
+        payload: &mut Payload<'_>,
+    ) -> Decoded<'a> {
         if version.format == Format::Text {
             return Decoded::default();
         }
@@ -141,8 +152,8 @@ impl Profile {
             profile: self,
             message,
             arrived_ms,
-            identity: identify(&version.identity, view, message, identity_time),
-            decoded: Decoded::default(),
+            identity: identify(&version.identity, view, &message, identity_time),
+            decoded: Decoded { readings: Vec::with_capacity(version.fields.len()), rejected: Vec::new() },
         };
         if !version.fields.is_empty() {
             decoding.read(&version.fields, view, time.clone(), 0);
@@ -157,10 +168,10 @@ impl Profile {
 /// One message on its way.
 struct Decoding<'a> {
     profile: &'a Profile,
-    message: &'a Message,
+    message: Lent<'a>,
     arrived_ms: i64,
     identity: String,
-    decoded: Decoded,
+    decoded: Decoded<'a>,
 }
 
 impl Decoding<'_> {
@@ -212,12 +223,12 @@ impl Decoding<'_> {
         match field.measure(view, metric) {
             Ok(None) => {}
             Ok(Some((value, quality))) => self.decoded.readings.push(Reading {
-                id: format!("{}#{index}", self.identity),
-                device_id: self.message.device_id.clone(),
-                facility: self.message.facility.clone(),
-                metric: metric.name.clone(),
+                id: reading_id(&self.identity, index),
+                device_id: self.message.device_id,
+                facility: self.message.facility,
+                metric: &metric.name,
                 value,
-                unit: metric.unit.clone(),
+                unit: &metric.unit,
                 at: time.at,
                 clock: time.clock,
                 received_at: self.message.received_at,
@@ -235,6 +246,19 @@ impl Decoding<'_> {
         };
         self.decoded.rejected.push(Rejected { reason, detail, index: Some(index), metric });
     }
+}
+
+/// `<identity>#<index>`.
+fn reading_id(identity: &str, index: usize) -> String {
+    // The index is below `MAX_VALUES`, and mostly below ten: formatting it would take longer than all the rest.
+    let mut id = String::with_capacity(identity.len() + 6);
+    id.push_str(identity);
+    id.push('#');
+    match u32::try_from(index).ok().and_then(|index| char::from_digit(index, 10)) {
+        Some(digit) => id.push(digit),
+        None => id.push_str(&index.to_string()),
+    }
+    id
 }
 
 /// The records of a message, and what is wrong behind them.

@@ -2,7 +2,7 @@
 
 use super::source::{Getter, View};
 use super::value::Raw;
-use crate::message::{Message, fingerprint};
+use crate::message::{Lent, fingerprint};
 use std::fmt::Write as _;
 
 /// The longest identity that is kept as it is, in bytes; a longer one is kept as its hash.
@@ -13,16 +13,16 @@ const MAX_READABLE: usize = 64;
 /// In this order: what the profile names, if all of it is there; the `messageId` that an app or a gateway gave; a hash of the
 /// device, its time and the payload. A device that sends neither an id nor a time may well measure the same twice, so
 /// its messages are told apart by their delivery.
-pub(super) fn identify(named: &[Getter], view: View<'_>, message: &Message, device_time: Option<i64>) -> String {
-    let device = message.device_id.as_str();
+pub(super) fn identify(named: &[Getter], view: View<'_>, message: &Lent<'_>, device_time: Option<i64>) -> String {
+    let device = message.device_id;
     if let Some(id) = joined(named, view) {
         readable(device, 'p', &id)
-    } else if let Some(id) = &message.message_id {
+    } else if let Some(id) = message.message_id {
         readable(device, 'm', id)
     } else if let Some(at) = device_time {
-        fingerprint(&[device.as_bytes(), &at.to_be_bytes(), &message.payload])
+        fingerprint(&[device.as_bytes(), &at.to_be_bytes(), message.payload])
     } else {
-        readable(device, 'd', &message.delivery_id)
+        readable(device, 'd', message.delivery_id)
     }
 }
 
@@ -48,7 +48,7 @@ fn joined(named: &[Getter], view: View<'_>) -> Option<String> {
 fn readable(device: &str, mark: char, id: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_graphic();
     if id.len() <= MAX_READABLE && id.bytes().all(plain) && device.bytes().all(plain) {
-        format!("{device}/{mark}{id}")
+        [device, "/", mark.encode_utf8(&mut [0; 4]), id].concat()
     } else {
         fingerprint(&[device.as_bytes(), &[mark as u8], id.as_bytes()])
     }

@@ -1,5 +1,7 @@
 //! What JSON and CBOR have in common: one tree, which borrows the texts of a JSON payload where it can.
 
+mod json;
+
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
@@ -27,6 +29,11 @@ pub(super) enum Node<'a> {
 impl<'a> Node<'a> {
     /// Parses JSON, or says in words why it is none.
     pub(super) fn json(payload: &'a [u8]) -> Result<Self, String> {
+        json::read(payload).map_or_else(|| Self::parse_json(payload), Ok)
+    }
+
+    /// The same, whatever the JSON is like.
+    fn parse_json(payload: &'a [u8]) -> Result<Self, String> {
         let mut json = serde_json::Deserializer::from_slice(payload);
         let node = Seed::new(Cow::Borrowed).deserialize(&mut json);
         node.and_then(|node| json.end().map(|()| node)).map_err(|error| format!("it is no JSON: {error}"))

@@ -1,5 +1,6 @@
 //! Which shard a key goes to: the keyspace of 128-bit hash keys, cut into the open shards' ranges.
 
+use crate::kpl::md5_all;
 use md5::{Digest as _, Md5};
 
 /// An open shard and the hash keys that it takes, both ends included.
@@ -24,6 +25,12 @@ pub struct ShardMap(Vec<HashKeyRange>);
 /// ```
 pub fn hash_key(partition_key: &str) -> u128 {
     u128::from_be_bytes(Md5::digest(partition_key.as_bytes()).into())
+}
+
+/// The [`hash_key`] of each of `partition_keys`, at once.
+pub(super) fn hash_keys(partition_keys: &[&str]) -> Vec<u128> {
+    let keys: Vec<&[u8]> = partition_keys.iter().map(|key| key.as_bytes()).collect();
+    md5_all(&keys).into_iter().map(u128::from_be_bytes).collect()
 }
 
 impl ShardMap {

@@ -54,8 +54,8 @@ fn the_memory_stream_conforms() {
 #[test]
 fn items_of_one_shard_share_a_record_and_a_single_item_goes_plain() {
     let producer = Producer::seeded(MemoryStream::new(1), Limits::default(), 1);
-    run(producer.send(vec![item("a", "1"), item("b", "2"), item("a", "3")])).unwrap();
-    run(producer.send(vec![item("c", "4")])).unwrap();
+    run(producer.send(&[item("a", "1"), item("b", "2"), item("a", "3")])).unwrap();
+    run(producer.send(&[item("c", "4")])).unwrap();
     let records = producer.port().records();
     assert_eq!(records.len(), 2);
     assert!(kpl::decode(&records[0].1.data).is_some());
@@ -65,7 +65,7 @@ fn items_of_one_shard_share_a_record_and_a_single_item_goes_plain() {
 #[test]
 fn every_item_of_an_aggregate_belongs_to_the_shard_that_it_is_put_in() {
     let producer = Producer::seeded(MemoryStream::new(4), Limits::default(), 1);
-    run(producer.send((0..100).map(|n| item(&format!("device-{n}"), "1")).collect())).unwrap();
+    run(producer.send(&(0..100).map(|n| item(&format!("device-{n}"), "1")).collect::<Vec<_>>())).unwrap();
     let map = ShardMap::new(run(producer.port().open_shards()).unwrap());
     let records = producer.port().records();
     assert_eq!(records.len(), 4);
@@ -81,7 +81,7 @@ fn throttled_records_are_put_again_and_the_others_are_not() {
     let stream = MemoryStream::new(4);
     stream.inject([Fault::ThrottleHalf]);
     let producer = Producer::seeded(stream, Limits::default(), 1);
-    run(producer.send((0..100).map(|n| item(&format!("device-{n}"), &n.to_string())).collect())).unwrap();
+    run(producer.send(&(0..100).map(|n| item(&format!("device-{n}"), &n.to_string())).collect::<Vec<_>>())).unwrap();
     assert_eq!(producer.port().calls(), 2);
     assert_eq!(consumed(producer.port()).len(), 100);
 }
@@ -92,7 +92,7 @@ fn what_could_not_be_put_in_time_is_named_and_the_rest_is_in_the_stream() {
     stream.inject(std::iter::repeat_n(Fault::ThrottleHalf, 200));
     let producer = Producer::seeded(stream, Limits::default(), 1);
     let keys: Vec<String> = (0..20).map(|n| format!("device-{n}")).collect();
-    let error = run(producer.send(keys.iter().map(|key| item(key, "1")).collect())).unwrap_err();
+    let error = run(producer.send(&keys.iter().map(|key| item(key, "1")).collect::<Vec<_>>())).unwrap_err();
     assert_eq!(error.source.remedy, Remedy::SlowDown);
     let there: Vec<String> = consumed(producer.port()).into_iter().map(|(key, _)| key).collect();
     for (index, key) in keys.iter().enumerate() {
@@ -104,7 +104,7 @@ fn what_could_not_be_put_in_time_is_named_and_the_rest_is_in_the_stream() {
 fn an_item_larger_than_a_record_is_named_and_the_others_go_out() {
     let producer = Producer::seeded(MemoryStream::new(1), Limits::default(), 1);
     let huge = Item { key: "a".to_owned(), data: vec![b'x'; 1024 * 1024] };
-    let error = run(producer.send(vec![item("a", "1"), huge, item("b", "2"), item("", "3")])).unwrap_err();
+    let error = run(producer.send(&[item("a", "1"), huge, item("b", "2"), item("", "3")])).unwrap_err();
     assert_eq!((error.failed, error.source.remedy), (vec![1, 3], Remedy::GiveUp));
     assert_eq!(consumed(producer.port()).len(), 2);
 }
@@ -114,7 +114,7 @@ fn a_call_that_no_retry_mends_is_not_tried_again() {
     let stream = MemoryStream::new(1);
     stream.inject([Fault::Denied]);
     let producer = Producer::seeded(stream, Limits::default(), 1);
-    assert_eq!(run(producer.send(vec![item("a", "1")])).unwrap_err().failed, [0]);
+    assert_eq!(run(producer.send(&[item("a", "1")])).unwrap_err().failed, [0]);
     assert_eq!(producer.port().calls(), 1);
 }
 
@@ -122,10 +122,10 @@ fn a_call_that_no_retry_mends_is_not_tried_again() {
 fn after_a_reshard_the_next_send_aggregates_by_the_new_shards() {
     let producer = Producer::seeded(MemoryStream::new(1), Limits::default(), 1);
     let items = || (0..50).map(|n| item(&format!("device-{n}"), "1")).collect::<Vec<_>>();
-    run(producer.send(items())).unwrap();
+    run(producer.send(&items())).unwrap();
     producer.port().reshard("child", 2);
-    run(producer.send(items())).unwrap();
-    run(producer.send(items())).unwrap();
+    run(producer.send(&items())).unwrap();
+    run(producer.send(&items())).unwrap();
     let map = ShardMap::new(run(producer.port().open_shards()).unwrap());
     let records = producer.port().records();
     assert_eq!(records.len(), 4);
@@ -148,8 +148,9 @@ proptest! {
         let stream = MemoryStream::new(shards);
         stream.inject(faults);
         let producer = Producer::seeded(stream, limits(), seed);
-        let items = keys.iter().enumerate().map(|(n, key)| item(&format!("device-{key}"), &n.to_string())).collect();
-        run(producer.send(items)).unwrap();
+        let items: Vec<Item> =
+            keys.iter().enumerate().map(|(n, key)| item(&format!("device-{key}"), &n.to_string())).collect();
+        run(producer.send(&items)).unwrap();
         for (key, numbers) in firsts_by_key(consumed(producer.port())) {
             let expected: Vec<u32> =
                 (0..).zip(&keys).filter(|(_, of)| format!("device-{of}") == key).map(|(n, _)| n).collect();
@@ -162,7 +163,7 @@ proptest! {
         let limits = Limits { call_records_max: records_max, call_bytes_max: 1_000, ..limits() };
         let items: Vec<Item> = keys.iter().map(|key| item(&format!("device-{key}"), "0123456789")).collect();
         let ranges = run(MemoryStream::new(7).open_shards()).unwrap();
-        let (waves, too_large) = pack::pack(items.clone(), &ShardMap::new(ranges), &limits);
+        let (waves, too_large) = pack::pack(&items, &ShardMap::new(ranges), &limits);
         prop_assert!(too_large.is_empty());
         let mut seen = Vec::new();
         for wave in waves {

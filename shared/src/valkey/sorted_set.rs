@@ -28,14 +28,14 @@ impl Connection {
             }
             command
         });
-        self.all("ZADD", &commands.collect::<Vec<_>>()).await.map(drop)
+        self.all("ZADD", commands.collect()).await.map(drop)
     }
 
     /// At most `limit` members of a set with scores below `score`, the lowest first.
     pub async fn members_below(&self, key: &str, score: i64, limit: usize) -> Result<Vec<Member>, RemoteError> {
         let mut command = redis::cmd("ZRANGEBYSCORE");
         command.arg(key).arg("-inf").arg(format!("({score}")).arg("WITHSCORES").arg("LIMIT").arg(0).arg(limit);
-        let answers = self.all("ZRANGEBYSCORE", std::slice::from_ref(&command)).await?;
+        let answers = self.all("ZRANGEBYSCORE", vec![command]).await?;
         let answer = answers.into_iter().next().unwrap_or(Value::Nil);
         let members: Vec<(String, f64)> =
             Vec::from_redis_value(answer).map_err(|error| remote_error("ZRANGEBYSCORE", error.into()))?;
@@ -49,7 +49,7 @@ impl Connection {
             command.arg(key).arg(*name);
             command
         });
-        let answers = self.all("ZSCORE", &commands.collect::<Vec<_>>()).await?;
+        let answers = self.all("ZSCORE", commands.collect()).await?;
         let scores = answers.into_iter().map(|answer| {
             let score: Option<f64> =
                 Option::from_redis_value(answer).map_err(|error| remote_error("ZSCORE", error.into()))?;

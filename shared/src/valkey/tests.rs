@@ -110,7 +110,7 @@ async fn state_in_a_real_server_keeps_the_contract() {
     // A list where a string should be: no value can be read there, and a commit replaces it.
     let mut push = redis::cmd("RPUSH");
     push.arg(RedisStates::key("list")).arg(1);
-    connection.all("RPUSH", &[push]).await.unwrap();
+    connection.all("RPUSH", vec![push]).await.unwrap();
     let state = DeviceState::default();
     let commit = [Commit { device_id: "list", replaces: &Version::default(), state: &state }];
     assert_eq!(states.commit(&commit).await.unwrap(), [Committed::Done]);
@@ -118,7 +118,7 @@ async fn state_in_a_real_server_keeps_the_contract() {
 
     let mut ttl = redis::cmd("TTL");
     ttl.arg(RedisStates::key("list"));
-    let answer = connection.all("TTL", &[ttl]).await.unwrap().remove(0);
+    let answer = connection.all("TTL", vec![ttl]).await.unwrap().remove(0);
     let seconds = i64::from_redis_value(answer).unwrap();
     assert!((590..=600).contains(&seconds), "a silent device is forgotten: {seconds}");
 
@@ -171,7 +171,7 @@ async fn a_cluster_keeps_the_same_contract() {
     let node = server.connection().await;
     let mut slots = redis::cmd("CLUSTER");
     slots.arg("ADDSLOTSRANGE").arg(0).arg(16_383);
-    node.all("CLUSTER", &[slots]).await.unwrap();
+    node.all("CLUSTER", vec![slots]).await.unwrap();
     let deadline = std::time::Instant::now() + Duration::from_secs(30);
     while let Err(error) = node.get_many(&["any".to_owned()]).await {
         assert!(std::time::Instant::now() < deadline, "the cluster did not form: {error}");

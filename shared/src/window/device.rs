@@ -25,8 +25,8 @@ pub struct DeviceState {
     /// one partition key and so in one shard, but for a moment after a reshard, when an aggregate that was packed by the
     /// shards before lands beside it: then two shards hold records of the device, and which comes first is open.
     pub(super) seen: Vec<(u64, Position)>,
-    /// Its metrics.
-    pub(super) series: BTreeMap<String, Series>,
+    /// Its metrics, in the order of their names.
+    pub(super) series: Vec<(String, Series)>,
 }
 
 impl DeviceState {
@@ -56,7 +56,21 @@ impl DeviceState {
 
     /// The remembered readings of a metric.
     pub fn series(&self, metric: &str) -> Option<&Series> {
-        self.series.get(metric)
+        self.place_of(metric).ok().map(|index| &self.series[index].1)
+    }
+
+    /// The remembered readings of a metric; none yet, if it is new.
+    pub(super) fn series_mut(&mut self, metric: &str) -> &mut Series {
+        let index = self.place_of(metric).unwrap_or_else(|index| {
+            self.series.insert(index, (metric.to_owned(), Series::default()));
+            index
+        });
+        &mut self.series[index].1
+    }
+
+    /// Where a metric is, or where it belongs.
+    fn place_of(&self, metric: &str) -> Result<usize, usize> {
+        self.series.binary_search_by(|(name, _)| name.as_str().cmp(metric))
     }
 }
 
@@ -67,8 +81,8 @@ pub struct Incoming<'a> {
     pub position: Position,
     /// Its metric.
     pub metric: &'a str,
-    /// Its id.
-    pub id: &'a str,
+    /// [`id_digest`] of its id.
+    pub id: u64,
     /// Its time, in milliseconds since the epoch.
     pub at: i64,
     /// Its value, finite.
@@ -148,11 +162,13 @@ pub fn advance<'s>(
     state.stream = id_digest(origin.stream);
     let shard = id_digest(origin.shard);
     for (metric, loss) in losses {
-        state.series.entry(metric.clone()).or_default().lose(loss.at, loss.revision);
+        state.series_mut(metric).lose(loss.at, loss.revision);
     }
     let mut out = Advance { state, changes: Vec::new(), counted: 0, duplicates: 0, too_late: 0, redelivered: 0 };
     let mut latest: BTreeMap<&str, ((&Incoming<'_>, Position), u64)> = BTreeMap::new();
     let mut history: BTreeMap<(&str, i64), Change> = BTreeMap::new();
+    // Neighbours are often of one metric, whose window is looked up once.
+    let mut window: Option<(&str, Option<&WindowSpec>)> = None;
     for reading in readings {
         if out.state.has_seen(shard, reading.position) {
             out.redelivered += 1;
@@ -161,13 +177,12 @@ pub fn advance<'s>(
         out.state.see(shard, reading.position);
         // What came astray, behind a record of another shard, must not make the rows look older.
         let position = seen.map_or(reading.position, |seen| seen.max(reading.position));
-        let Some(spec) = spec(reading.metric) else { continue };
-        if !out.state.series.contains_key(reading.metric) {
-            out.state.series.insert(reading.metric.to_owned(), Series::default());
-        }
-        let Some(series) = out.state.series.get_mut(reading.metric) else { continue };
+        let known = window.filter(|(metric, _)| *metric == reading.metric);
+        let (_, spec) = *window.insert(known.unwrap_or_else(|| (reading.metric, spec(reading.metric))));
+        let Some(spec) = spec else { continue };
+        let series = out.state.series_mut(reading.metric);
         let before = series.newest();
-        let place = Place { at: reading.at, id: id_digest(reading.id) };
+        let place = Place { at: reading.at, id: reading.id };
         let late = match series.insert(spec, Entry { place, value: reading.value }) {
             Inserted::Duplicate => {
                 out.duplicates += 1;
@@ -204,7 +219,7 @@ pub fn advance<'s>(
     }
     for (metric, (reading, revision)) in latest {
         let base = base_of(seen, losses.get(metric));
-        let computed = out.state.series.get(metric).and_then(|series| {
+        let computed = out.state.series(metric).and_then(|series| {
             let change = change(reading, None, series.average(spec(metric)?)?, series.newest()?, series, base);
             Some(Change { revision, ..change })
         });

@@ -108,7 +108,7 @@ pub fn rebuild<'s>(
                 out.rows.push(Row { value, at, average, partial, lost_until, revision, ..row.clone() });
             }
         }
-        out.state.series.insert(metric.clone(), series);
+        *out.state.series_mut(metric) = series;
     }
     if out.whole + out.partial == 0 { Outcome::Whole } else { Outcome::Rebuilt(Box::new(out)) }
 }

@@ -46,7 +46,7 @@ fn run(
         .map(|(index, (id, time, value))| Incoming {
             position: at(index),
             metric: "m",
-            id,
+            id: id_digest(id),
             at: *time,
             value: *value,
             index,
@@ -228,7 +228,8 @@ fn results_are_partial_after_a_loss_until_the_window_has_filled_again() {
     let mut partial = Vec::new();
     for (n, seconds) in [9_i64, 11, 12].into_iter().enumerate() {
         let id = n.to_string();
-        let reading = Incoming { position: at(n), metric: "m", id: &id, at: seconds * 1_000, value: 1.0, index: 0 };
+        let reading =
+            Incoming { position: at(n), metric: "m", id: id_digest(&id), at: seconds * 1_000, value: 1.0, index: 0 };
         let none = BTreeMap::new();
         let losses = if n == 0 { &losses } else { &none };
         let out = advance(state.as_ref(), ORIGIN, &[reading], |_| Some(&spec), losses);
@@ -266,7 +267,8 @@ fn a_late_reading_corrects_the_rows_it_belongs_to_with_a_higher_revision_and_no_
 #[test]
 fn positions_of_another_stream_do_not_make_a_record_a_redelivery() {
     let spec = WindowSpec::last(5);
-    let reading = |n: usize, id| Incoming { position: at(n), metric: "m", id, at: 1, value: 1.0, index: 0 };
+    let reading =
+        |n: usize, id| Incoming { position: at(n), metric: "m", id: id_digest(id), at: 1, value: 1.0, index: 0 };
     let of = |stream| Origin { stream, shard: "shard" };
     let old = advance(None, of("old"), &[reading(9, "a")], |_| Some(&spec), &BTreeMap::new());
     let new =
@@ -279,7 +281,8 @@ fn positions_of_another_stream_do_not_make_a_record_a_redelivery() {
 #[test]
 fn a_record_that_a_reshard_led_astray_counts_once_although_another_shard_is_further() {
     let spec = WindowSpec::last(5);
-    let reading = |n: usize, id| Incoming { position: at(n), metric: "m", id, at: 1, value: 1.0, index: 0 };
+    let reading =
+        |n: usize, id| Incoming { position: at(n), metric: "m", id: id_digest(id), at: 1, value: 1.0, index: 0 };
     let of = |shard| Origin { stream: "s", shard };
     let after = |state: &DeviceState, shard, readings: &[Incoming<'_>]| {
         advance(Some(state), of(shard), readings, |_| Some(&spec), &BTreeMap::new())

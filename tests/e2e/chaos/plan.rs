@@ -9,7 +9,7 @@ use myaku_local::stack::Stack;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -20,6 +20,9 @@ const CONSUMERS: [&str; 3] = ["ArchiverFunction", "TransformFunction", "MovingAv
 /// Those before them.
 const WAYS_IN: [&str; 2] = ["IotIngestFunction", "HttpIngestFunction"];
 
+/// For how long messages are sent into the last fault.
+const LAST_MESSAGES: Duration = Duration::from_millis(500);
+
 /// Faults, in lanes that run side by side; those of a lane come one after another.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -28,6 +31,8 @@ pub(super) struct Plan {
     /// shards for a quarter of an hour: so the one or the other.
     pub(super) loses_memory: bool,
     lanes: Vec<Vec<Step>>,
+    /// While the last messages are on their way: what it disturbs, no later message mends.
+    last: Fault,
 }
 
 #[derive(Debug)]
@@ -48,7 +53,10 @@ impl Plan {
             let mut step = |fault| Step { after: between(&mut random, 200, 1_200), fault };
             faults.into_iter().map(&mut step).collect()
         });
-        Self { seed, loses_memory, lanes: lanes.collect() }
+        let lanes = lanes.collect();
+        let illness = [Illness::Away, Illness::Trouble(Trouble::Unavailable)][random.random_range(0..2)];
+        let last = Fault::Store(Store::DynamoDb, illness, between(&mut random, 1_500, 3_000));
+        Self { seed, loses_memory, lanes, last }
     }
 
     /// Carries it out once messages are `sending`, and notes in `done` what was done.
@@ -57,20 +65,29 @@ impl Plan {
         stack: &Stack,
         mut sending: watch::Receiver<bool>,
         done: &RefCell<Vec<Disturbance>>,
+        is_over: &Cell<bool>,
     ) -> anyhow::Result<()> {
         sending.wait_for(|sending| *sending).await?;
         let started = Instant::now();
+        let cause = async |fault: &Fault| {
+            let after_ms = started.elapsed().as_millis() as u64;
+            let what = Box::pin(fault.cause(stack)).await.with_context(|| fault.to_string())?;
+            done.borrow_mut().push(Disturbance { after_ms, what: format!("{fault}: {what}") });
+            anyhow::Ok(())
+        };
         let lanes = self.lanes.iter().map(async |lane| {
             for Step { after, fault } in lane {
                 sleep(*after).await;
-                let after_ms = started.elapsed().as_millis() as u64;
-                let what = Box::pin(fault.cause(stack)).await.with_context(|| fault.to_string())?;
-                let what = format!("{fault}: {what}");
-                done.borrow_mut().push(Disturbance { after_ms, what });
+                cause(fault).await?;
             }
             anyhow::Ok(())
         });
-        futures::future::try_join_all(lanes).await.map(drop)
+        futures::future::try_join_all(lanes).await?;
+        let sending_ends = async {
+            sleep(LAST_MESSAGES).await;
+            is_over.set(true);
+        };
+        tokio::join!(cause(&self.last), sending_ends).0
     }
 }
 
@@ -88,21 +105,25 @@ fn functions(random: &mut StdRng) -> Vec<Fault> {
 }
 
 fn stores(random: &mut StdRng) -> Vec<Fault> {
+    // The stream is closed for longer than an invocation puts again what is refused.
     let mut faults = Vec::new();
     for store in [Store::S3, Store::DynamoDb] {
-        // Sometimes beyond what a client waits for, or an invocation.
-        let late = between(random, 500, 7_000);
-        let troubles = [Trouble::Unavailable, Trouble::AnswersLost, Trouble::Late(late)].map(Illness::Trouble);
-        let ill = troubles.into_iter().chain([Illness::Away]);
+        let ill = [Illness::Away, Illness::Trouble(Trouble::Unavailable), Illness::Trouble(Trouble::AnswersLost)];
         faults.extend(ill.map(|illness| Fault::Store(store, illness, between(random, 500, 2_500))));
+        // Beyond what an invocation waits for: the effect meets that of its retry.
+        let late = Illness::Trouble(Trouble::Late(TIMEOUT + between(random, 200, 2_000)));
+        faults.push(Fault::Store(store, late, between(random, 1_500, 2_500)));
     }
     faults
 }
 
 fn memory_and_streams(random: &mut StdRng, loses_memory: bool) -> Vec<Fault> {
     let mut away = || between(random, 300, 1_500);
-    let mut faults =
-        vec![Fault::RedisRestarts(away()), Fault::Closed("ReadingsStream", away()), Fault::Split("IngestStream")];
+    let mut faults = vec![
+        Fault::RedisRestarts(away()),
+        Fault::Closed("ReadingsStream", TIMEOUT + away()),
+        Fault::Split("IngestStream"),
+    ];
     if loses_memory {
         faults.extend([Fault::RedisForgets(away()), Fault::RedisForgetsTheLast(away(), away())]);
     } else {
@@ -125,7 +146,7 @@ impl fmt::Display for Plan {
                 writeln!(f, "  {}: after {} ms, {fault}", number + 1, after.as_millis())?;
             }
         }
-        Ok(())
+        writeln!(f, "  in the end: {}", self.last)
     }
 }
 

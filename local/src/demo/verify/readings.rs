@@ -144,13 +144,14 @@ fn distinct(evidence: &Evidence) -> (Vec<Found>, usize, Vec<String>) {
     (by_id.into_values().collect(), repeated, unreadable)
 }
 
-/// The times that a reading may have.
+/// The times that a reading may have: that of the first arrival alone, however often its message came. Else it could
+/// stand for another one, of the same value, that arrived when this one came again.
 fn times(reading: &Expected, group: &Group<'_>) -> Vec<i64> {
     match reading.at {
         At::Device(at_ms) => vec![at_ms],
         At::Arrival => {
-            let arrivals = group.records.iter().map(|record| record.arrived_ms);
-            arrivals.flat_map(|at| [at, at - ARRIVAL_TOLERANCE_MS, at + ARRIVAL_TOLERANCE_MS]).collect()
+            let first = group.records.iter().map(|record| record.arrived_ms).min();
+            first.map_or_else(Vec::new, |at| vec![at, at - ARRIVAL_TOLERANCE_MS, at + ARRIVAL_TOLERANCE_MS])
         }
     }
 }
@@ -169,4 +170,25 @@ fn agrees(expected: &Expected, found: &Found) -> bool {
 /// Equal but for the order of arithmetic.
 pub(super) fn close(left: f64, right: f64) -> bool {
     (left - right).abs() <= VALUE_TOLERANCE * left.abs().max(right.abs()).max(1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_came_again_counts_from_its_first_arrival() {
+        let record = |shard: &str, arrived_ms: i64| Record {
+            shard: shard.to_owned(),
+            sequence: String::new(),
+            sub: 0,
+            key: String::new(),
+            arrived_ms,
+            data: Vec::new(),
+        };
+        let (again, first) = (record("shardId-0", 9_000), record("shardId-1", 8_000));
+        let group = Group { sent: Vec::new(), records: vec![&again, &first] };
+        let reading = Expected { metric: "spo2", value: Value::Number(94.0), at: At::Arrival, flagged: false };
+        assert_eq!(times(&reading, &group), [8_000, 7_999, 8_001]);
+    }
 }

@@ -78,10 +78,13 @@ impl Watch for RedisWatch {
         let lanes = by_lane(expected);
         let parts = lanes.iter().flat_map(|(lane, expected)| expected.chunks(DEVICES).map(move |part| (*lane, part)));
         let calls = parts.map(|(lane, part)| {
-            let pair = |it: &&Expected| [it.device_id.clone().into_bytes(), it.by_ms.to_string().into_bytes()];
-            Call { key: Self::key(lane), arguments: part.iter().flat_map(pair).collect() }
+            let mut call = Call::new(&self.script, &[Self::key(lane)]);
+            for one in part {
+                call.argument(&one.device_id).argument(one.by_ms.to_string());
+            }
+            call
         });
-        self.connection.run_script(&self.script, &calls.collect::<Vec<_>>()).await.map(drop)
+        self.connection.run_script::<i64>(&self.script, &calls.collect::<Vec<_>>()).await.map(drop)
     }
 
     async fn place(&self, name: &str) -> Result<Option<String>, RemoteError> {

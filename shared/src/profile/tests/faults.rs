@@ -79,7 +79,8 @@ fn absent_and_null_are_missing_unless_optional() {
 #[test]
 fn what_is_not_in_the_format_is_undecodable_and_shows_nothing_of_it() {
     for payload in [&b""[..], b"secret", b"{\"a\": NaN}", b"{\"a\": 1e999}", b"\xff\xfe", b"{\"a\": 1} secret"] {
-        let decoded = profile(NUMBERS).decode(&message(payload), ARRIVED);
+        let (profile, message) = (profile(NUMBERS), message(payload));
+        let decoded = profile.decode(&message, ARRIVED);
         assert!(decoded.readings.is_empty());
         let [rejected] = &decoded.rejected[..] else { panic!("{decoded:?}") };
         assert_eq!((rejected.reason, rejected.index), (Reason::Undecodable, None));
@@ -140,7 +141,8 @@ fn packed_bytes_that_are_cut_keep_what_is_whole() {
 #[test]
 fn more_values_than_a_function_can_hold_are_too_large() {
     let samples: Vec<_> = (0..MAX_VALUES + 5).map(|a| json!({"t": RECEIVED, "a": a})).collect();
-    let decoded = profile(SAMPLES).decode(&message(json!({"s": samples}).to_string()), ARRIVED);
+    let (profile, message) = (profile(SAMPLES), message(json!({"s": samples}).to_string()));
+    let decoded = profile.decode(&message, ARRIVED);
     assert_eq!(decoded.readings.len(), MAX_VALUES);
     assert_eq!(decoded.rejected.iter().map(|rejected| rejected.reason).collect::<Vec<_>>(), [Reason::TooLarge]);
 }
@@ -173,7 +175,7 @@ fn versions_are_told_apart_by_topic_field_and_length_across_formats() {
     let metric = |kind: &str, payload: &[u8]| {
         let message = Message { kind: kind.to_owned(), ..message(payload) };
         let decoded = profile.decode(&message, ARRIVED);
-        decoded.readings.first().map_or_else(String::new, |reading| reading.metric.clone())
+        decoded.readings.first().map_or_else(String::new, |reading| reading.metric.to_owned())
     };
     assert_eq!(metric("raw", br#"{"v": "1", "x": 5}"#), "topic");
     assert_eq!(metric("vital", br#"{"v": "1", "x": 5}"#), "json");
@@ -210,7 +212,8 @@ proptest! {
     #[test]
     fn any_payload_gives_readings_or_reasons_and_no_panic(payload in prop::collection::vec(any::<u8>(), 0..80)) {
         for json in [NUMBERS, SAMPLES, PACKED] {
-            let decoded = profile(json).decode(&message(payload.clone()), ARRIVED);
+            let (profile, message) = (profile(json), message(payload.clone()));
+            let decoded = profile.decode(&message, ARRIVED);
             prop_assert!(payload.len() == 4 || !decoded.readings.is_empty() || !decoded.rejected.is_empty());
         }
     }
@@ -219,7 +222,8 @@ proptest! {
     fn every_number_within_the_range_comes_out_as_it_went_in(a in 0..=100_000_i64, b in any::<i32>()) {
         let a = a as f64 / 1_000.0;
         let payload = json!({"a": a, "b": b, "t": RECEIVED}).to_string();
-        let readings = profile(NUMBERS).decode(&message(payload), ARRIVED).readings;
+        let (profile, message) = (profile(NUMBERS), message(payload));
+        let readings = profile.decode(&message, ARRIVED).readings;
         prop_assert_eq!(&readings[0].value, &Value::Number(a));
         prop_assert_eq!(&readings[1].value, &Value::Number(b.into()));
     }

@@ -84,9 +84,10 @@ fn a_bed_of_firmware_2_repeats_its_samples() {
 #[test]
 fn a_node_sends_volts_and_its_readings_are_degrees() {
     let payload = r#"{"n": 5, "t": 1795218892000, "volts": {"room": 1.65, "water": 1.65, "cell": 3.7}}"#;
-    let decoded = profile(THERMISTOR_NODE).decode(&message(payload), ARRIVED);
+    let (profile, message) = (profile(THERMISTOR_NODE), message(payload));
+    let decoded = profile.decode(&message, ARRIVED);
     let numbers: Vec<_> =
-        decoded.readings.iter().map(|reading| (&reading.metric, &reading.unit, &reading.value)).collect();
+        decoded.readings.iter().map(|reading| (reading.metric, reading.unit, &reading.value)).collect();
     let [(_, _, Value::Number(room)), (_, _, Value::Number(water)), (_, _, Value::Number(cell))] = numbers[..] else {
         panic!("{numbers:?}")
     };

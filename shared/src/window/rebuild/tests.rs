@@ -21,7 +21,7 @@ impl Device {
         let incoming = readings.iter().enumerate().map(|(index, (id, at_ms, value))| Incoming {
             position: at(index),
             metric: "m",
-            id,
+            id: id_digest(id),
             at: *at_ms,
             value: *value,
             index,

@@ -9,7 +9,6 @@ use crate::batch::{Position, SequenceNumber};
 use crate::window::device::MAX_SHARDS;
 use crate::window::{DeviceState, Entry, Place, Series};
 use sha2::{Digest as _, Sha256};
-use std::collections::BTreeMap;
 
 /// Bytes of the digest.
 pub(crate) const DIGEST: usize = 16;
@@ -22,25 +21,37 @@ const SEEN: usize = 8 + 28 + 4;
 #[error("the stored state cannot be read: {0}")]
 pub struct CorruptedState(&'static str);
 
+/// About how many bytes [`encode`] makes of `state`.
+pub(crate) fn size_hint(state: &DeviceState) -> usize {
+    let entries: usize = state.series.iter().map(|(_, series)| series.entries.len()).sum();
+    DIGEST + 16 + state.seen.len() * SEEN + state.series.len() * 48 + entries * 20
+}
+
 /// The bytes of `state`; the same state has the same bytes.
 pub fn encode(state: &DeviceState) -> Vec<u8> {
-    let entries: usize = state.series.values().map(|series| series.entries.len()).sum();
-    let mut out = Vec::with_capacity(DIGEST + 64 + state.series.len() * 48 + entries * 20);
+    let mut out = Vec::with_capacity(size_hint(state));
+    encode_into(&mut out, state);
+    out
+}
+
+/// Makes `out` the bytes of `state`, whatever it was before.
+pub(crate) fn encode_into(out: &mut Vec<u8>, state: &DeviceState) {
+    out.clear();
     out.resize(DIGEST, 0);
     out.push(VERSION);
     out.extend(state.stream.to_le_bytes());
-    put_varint(&mut out, state.seen.len() as u64);
+    put_varint(out, state.seen.len() as u64);
     for (shard, position) in &state.seen {
         out.extend(shard.to_le_bytes());
         let digits = position.sequence.fixed_width().as_bytes();
         out.extend(digits.chunks_exact(2).map(|pair| ((pair[0] - b'0') << 4) | (pair[1] - b'0')));
         out.extend(position.sub.to_le_bytes());
     }
-    put_varint(&mut out, state.series.len() as u64);
+    put_varint(out, state.series.len() as u64);
     for (name, series) in &state.series {
-        put_varint(&mut out, name.len() as u64);
+        put_varint(out, name.len() as u64);
         out.extend(name.as_bytes());
-        put_varint(&mut out, series.revision);
+        put_varint(out, series.revision);
         match series.forgotten {
             None => out.push(0),
             Some(place) => {
@@ -49,13 +60,13 @@ pub fn encode(state: &DeviceState) -> Vec<u8> {
                 out.extend(place.id.to_le_bytes());
             }
         }
-        put_varint(&mut out, series.entries.len() as u64);
+        put_varint(out, series.entries.len() as u64);
         let mut before = None;
         for entry in &series.entries {
             match before {
                 None => out.extend(entry.place.at.to_le_bytes()),
                 // Ascending, so the difference is not negative; wrapping makes it right over the whole range.
-                Some(before) => put_varint(&mut out, entry.place.at.wrapping_sub(before) as u64),
+                Some(before) => put_varint(out, entry.place.at.wrapping_sub(before) as u64),
             }
             before = Some(entry.place.at);
             out.extend(entry.place.id.to_le_bytes());
@@ -64,7 +75,6 @@ pub fn encode(state: &DeviceState) -> Vec<u8> {
     }
     let digest = Sha256::digest(&out[DIGEST..]);
     out[..DIGEST].copy_from_slice(&digest[..DIGEST]);
-    out
 }
 
 /// The state that `bytes` are; strictly, so that nothing half-right is counted on.
@@ -85,15 +95,15 @@ pub fn decode(bytes: &[u8]) -> Result<DeviceState, CorruptedState> {
     let seen = (0..shards)
         .map(|_| Ok((u64::from_le_bytes(reader.array()?), reader.position()?)))
         .collect::<Result<Vec<_>, _>>()?;
-    let mut series = BTreeMap::new();
-    for _ in 0..reader.count(11)? {
+    let metrics = reader.count(11)?;
+    let mut series: Vec<(String, Series)> = Vec::with_capacity(metrics);
+    for _ in 0..metrics {
         let length = reader.count(1)?;
         let name = std::str::from_utf8(reader.take(length)?).map_err(|_| CorruptedState("a name is no UTF-8"))?;
-        if series.last_key_value().is_some_and(|(last, _): (&String, _)| last.as_str() >= name) {
+        if series.last().is_some_and(|(last, _)| last.as_str() >= name) {
             return Err(CorruptedState("metrics out of order"));
         }
-        let one = reader.series()?;
-        series.insert(name.to_owned(), one);
+        series.push((name.to_owned(), reader.series()?));
     }
     if !reader.0.is_empty() {
         return Err(CorruptedState("bytes behind its end"));
@@ -157,12 +167,12 @@ impl<'a> Reader<'a> {
     }
 
     fn position(&mut self) -> Result<Position, CorruptedState> {
-        let mut digits = String::with_capacity(56);
-        for byte in self.take(28)? {
-            for nibble in [byte >> 4, byte & 15] {
-                digits.push(char::from_digit(nibble.into(), 10).ok_or(CorruptedState("a digit above 9"))?);
-            }
+        let mut digits = [0; 56];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(self.take(28)?) {
+            pair.copy_from_slice(&[b'0' + (byte >> 4), b'0' + (byte & 15)]);
         }
+        // Half-bytes above 9 make no digits, and these are told as no number.
+        let digits = std::str::from_utf8(&digits).unwrap_or_default();
         let sequence: SequenceNumber = digits.parse().map_err(|_| CorruptedState("no sequence number"))?;
         Ok(Position { sequence, sub: u32::from_le_bytes(self.array()?) })
     }
@@ -216,7 +226,7 @@ mod tests {
             .prop_map(|(sequence, sub)| Position { sequence: sequence.to_string().parse().unwrap(), sub });
         let seen = prop::collection::vec((any::<u64>(), position), 0..=MAX_SHARDS);
         (any::<u64>(), seen, prop::collection::btree_map("[a-zµ_]{0,12}", series, 0..4))
-            .prop_map(|(stream, seen, series)| DeviceState { stream, seen, series })
+            .prop_map(|(stream, seen, series)| DeviceState { stream, seen, series: series.into_iter().collect() })
     }
 
     /// Damage that the digest does not tell, as if a program with a fault had written it.

@@ -2,7 +2,7 @@
 
 use super::{Commit, Committed, Loaded, States, Version};
 use crate::batch::Position;
-use crate::window::{DeviceState, Incoming, Origin, WindowSpec, advance};
+use crate::window::{DeviceState, Incoming, Origin, WindowSpec, advance, id_digest};
 use std::collections::BTreeMap;
 
 const SPEC: WindowSpec = WindowSpec::last(3);
@@ -11,7 +11,7 @@ fn state(before: Option<&DeviceState>, n: u32) -> DeviceState {
     let position = Position { sub: n, ..Position::ZERO };
     let id = n.to_string();
     let at = i64::from(n) * 1_000;
-    let reading = Incoming { position, metric: "m", id: &id, at, value: n.into(), index: 0 };
+    let reading = Incoming { position, metric: "m", id: id_digest(&id), at, value: n.into(), index: 0 };
     advance(before, Origin { stream: "stream", shard: "shard" }, &[reading], |_| Some(&SPEC), &BTreeMap::new()).state
 }
 
@@ -65,6 +65,27 @@ pub async fn suite(port: &impl States, prefix: &str) {
     ];
     let answers = port.commit(&mixed).await.expect("commit");
     assert_eq!(answers, [Committed::Conflict, Committed::Done], "one device's conflict is no other's");
+    many(port, prefix).await;
+}
+
+/// More devices than go into one call of any server: each answer is that of its own device.
+async fn many(port: &impl States, prefix: &str) {
+    let names: Vec<String> = (0..700).map(|n| format!("{prefix}-many-{n}")).collect();
+    let devices: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (first, nobodys) = (state(None, 1), Version(vec![7; 16]));
+    let new = Version::default();
+    let commits: Vec<_> = devices
+        .iter()
+        .enumerate()
+        .map(|(n, device_id)| Commit { device_id, replaces: if n % 7 == 3 { &nobodys } else { &new }, state: &first })
+        .collect();
+    let answers = port.commit(&commits).await.expect("commit");
+    let loaded = port.load(&devices).await.expect("load");
+    for (n, (answer, loaded)) in answers.iter().zip(&loaded).enumerate() {
+        let expected = if n % 7 == 3 { (Committed::Conflict, None) } else { (Committed::Done, Some(&first)) };
+        assert_eq!((*answer, loaded.state.as_ref()), expected, "{}", names[n]);
+    }
+    assert_eq!((answers.len(), loaded.len()), (names.len(), names.len()));
 }
 
 /// Runs the part about `device`, whose stored bytes are no state.

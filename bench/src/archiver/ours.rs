@@ -1,0 +1,115 @@
+//! The archiver as it is deployed, without a network: from an invocation's body to what it puts.
+
+use crate::clock::spent;
+use anyhow::{Context as _, Result, bail};
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use myaku::archive::{Archiver, Compression, Format, Head, Heads, Lake, Metadata, Put, Stored};
+use myaku::batch::Batch;
+use myaku::errors::RemoteError;
+use std::hint::black_box;
+use std::io::{Read as _, Write as _};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::runtime::Runtime;
+
+/// The archiver of a warm function.
+pub(crate) struct Archive {
+    archiver: Archiver<Outbox, NoHeads>,
+    outbox: Outbox,
+    runtime: Runtime,
+}
+
+impl Archive {
+    /// One that has met its stream before, as every invocation but the first finds it.
+    pub(crate) fn new(compression: Compression) -> Result<Self> {
+        let outbox = Outbox::default();
+        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        Ok(Self { archiver: Archiver::new(outbox.clone(), NoHeads, compression), outbox, runtime })
+    }
+
+    /// All that the function does with a body: read, taken apart, hashed, compressed, and put.
+    pub(crate) fn object(&self, body: Vec<u8>) -> Result<Stored> {
+        let batch = Batch::from_event(body)?;
+        let done = self.runtime.block_on(self.archiver.archive(&batch));
+        if let Some(stopped) = done.stopped {
+            return Err(stopped.error.into());
+        }
+        self.outbox.take().context("nothing was put")
+    }
+
+    /// What that spends. The body is the runtime's, which has it in memory of its own: the copy here is not counted.
+    pub(crate) fn spent(&self, body: &[u8]) -> Duration {
+        let body = black_box(body.to_vec());
+        spent(|| drop(black_box(self.object(body))))
+    }
+}
+
+/// A lake that is empty for each invocation, and keeps what was put last.
+#[derive(Clone, Default)]
+struct Outbox(std::sync::Arc<Mutex<Option<Stored>>>);
+
+impl Outbox {
+    fn take(&self) -> Option<Stored> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Lake for Outbox {
+    async fn put_if_absent(&self, _: &str, object: &Stored) -> Result<Put, RemoteError> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(object.clone());
+        Ok(Put::Created)
+    }
+
+    async fn metadata(&self, _: &str) -> Result<Option<Metadata>, RemoteError> {
+        Ok(None)
+    }
+
+    async fn get(&self, _: &str) -> Result<Option<Stored>, RemoteError> {
+        Ok(None)
+    }
+
+    async fn list(&self, _: &str) -> Result<Vec<String>, RemoteError> {
+        Ok(Vec::new())
+    }
+}
+
+struct NoHeads;
+
+impl Heads for NoHeads {
+    async fn get(&self, _: &str, _: &str) -> Result<Option<Head>, RemoteError> {
+        Ok(None)
+    }
+
+    async fn advance(&self, _: &str, _: &str, _: Head) -> Result<(), RemoteError> {
+        Ok(())
+    }
+}
+
+/// The lines of an object, which says itself how it is compressed.
+pub(crate) fn lines(object: &Stored) -> Result<Vec<u8>> {
+    let mut lines = Vec::new();
+    match *object.body {
+        [0x1F, 0x8B, ..] => GzDecoder::new(&object.body[..]).read_to_end(&mut lines)?,
+        [0x28, 0xB5, 0x2F, 0xFD, ..] => zstd::Decoder::new(&object.body[..])?.read_to_end(&mut lines)?,
+        _ => bail!("the object is neither gzip nor zstd"),
+    };
+    Ok(lines)
+}
+
+/// `lines` compressed by the codec that the archiver uses, all at once, and nothing else.
+pub(crate) fn pack(lines: &[u8], format: Format, level: u32) -> Result<Vec<u8>> {
+    Ok(match format {
+        Format::Gzip => {
+            let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::new(level));
+            encoder.write_all(lines)?;
+            encoder.finish()?
+        }
+        Format::Zstd => {
+            let mut encoder = zstd::Encoder::new(Vec::new(), level as i32)?;
+            encoder.include_checksum(true)?;
+            encoder.write_all(lines)?;
+            encoder.finish()?
+        }
+    })
+}

@@ -1,0 +1,369 @@
+//! The moving average beside its limits: 10,000 readings of 1,000 devices, on a Redis server of its own.
+//!
+//! [`cases`] is all there is to call. Each starts a server on a free port, fills the windows, and then runs in turn, so that
+//! what else the machine does falls on each:
+//!
+//! - *ours*: the handler, from the event's bytes to the committed states. The event has KPL aggregates as *transform*
+//!   makes them; master data is in the registry's memory, as in a warm function. The table of results answers at once:
+//!   DynamoDB is another row's matter. Each round is another event.
+//! - *raw*: all states by one pipeline of `GET`, and written back by one of `SET … EX`, through the same client.
+//! - *naive*: for each reading `GET`, JSON, `SET`.
+//!
+//! Redis is a process of its own, so that two clocks tell something: the wall's, and the processor time of both processes
+//! together, from `/proc/<pid>/schedstat`. Time is the wall's unless a name says otherwise.
+
+use crate::row::{Bar, Case, Measured, Spread, Unit};
+use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use moving_average::{Context, handle};
+use myaku::batch::Batch;
+use myaku::clock::{ClockSource, ManualClock};
+use myaku::dead_letter::MemoryDeadLetters;
+use myaku::errors::RemoteError;
+use myaku::kpl::Builder;
+use myaku::profile::ProfileDocument;
+use myaku::profile::registry::{Device, MemoryMasterData, Registry};
+use myaku::reading::{Quality, Reading, Value};
+use myaku::results::{Results, Write, Written};
+use myaku::valkey::{Connection, Settings};
+use myaku::window::state::redis::RedisStates;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom as _;
+use rand::{RngExt as _, SeedableRng as _};
+use redis::aio::MultiplexedConnection;
+use serde_json::json;
+use std::collections::VecDeque;
+use std::error::Error;
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const PATH: &str = "moving average, 10,000 readings of 1,000 devices, real Redis";
+const OVER_RAW: &str = "moving average ÷ raw GET and SET";
+const NAIVE_OVER: &str = "GET, JSON, SET for each reading ÷ moving average";
+const DEVICES: usize = 1_000;
+/// Readings of each device in one event.
+const READINGS: usize = 10;
+const WINDOW: usize = 20;
+/// Bytes of an aggregate, as *transform* makes them.
+const AGGREGATE_BYTES: usize = 100 * 1024;
+const FIRST_MS: i64 = 1_795_218_892_000;
+/// Between a device's readings, in milliseconds.
+const STEP_MS: i64 = 10_000;
+const TTL: Duration = Duration::from_hours(24);
+/// Rounds that are measured, after [`WARM_UP`] that are not.
+const ROUNDS: usize = 41;
+const WARM_UP: usize = 5;
+/// Rounds of the naive way, which takes a hundred times as long.
+const NAIVE_ROUNDS: usize = 5;
+
+/// A ratio: how many times one way's figure is another's.
+#[derive(Clone, Debug)]
+struct Ratio {
+    /// What is measured, and beside what.
+    name: &'static str,
+    /// The lower quartile, the median and the upper quartile of the rounds.
+    quartiles: [f64; 3],
+    /// The medians of the two, in milliseconds.
+    medians_ms: [f64; 2],
+}
+
+/// Time that something took.
+#[derive(Clone, Copy, Debug)]
+struct Spent {
+    wall: f64,
+    /// Of this process and the server, if the system tells.
+    cpu: Option<[f64; 2]>,
+}
+
+/// The rows of the table.
+pub(crate) fn cases() -> Vec<Case> {
+    let case = |name, measured_as, bar, ratio| {
+        Case::new(name, (PATH, measured_as), (Unit::Times, bar), "", move |_| row(ratio))
+    };
+    vec![
+        case("average/raw", "time ÷ raw pipelined GET and SET of the same keys and sizes", Bar::AtMost(4.0), OVER_RAW),
+        case("average/naive", "readings/s ÷ those of GET, JSON, SET per record", Bar::AtLeast(60.0), NAIVE_OVER),
+    ]
+}
+
+/// One ratio for the table, and the others beside it.
+fn row(name: &str) -> anyhow::Result<Measured> {
+    let ratios = measure().map_err(|error| anyhow::anyhow!("{error}"))?;
+    let ratio = ratios.iter().find(|ratio| ratio.name == name).with_context(|| format!("there is no ratio {name}"))?;
+    let [low, median, high] = ratio.quartiles;
+    let [this, that] = ratio.medians_ms;
+    let others = ratios.iter().map(|ratio| format!("{} {:.2}", ratio.name, ratio.quartiles[1])).collect::<Vec<_>>();
+    let detail = format!("{this:.2} ms beside {that:.2} ms; in the same run: {}", others.join(", "));
+    Ok(Measured { value: Spread { low, median, high }, detail })
+}
+
+/// Measures everything; some ten seconds.
+fn measure() -> Result<Vec<Ratio>, Box<dyn Error>> {
+    let server = Server::start()?;
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run(&server))
+}
+
+async fn run(server: &Server) -> Result<Vec<Ratio>, Box<dyn Error>> {
+    let mut client = server.client().await?;
+    let sdk = aws_config::SdkConfig::builder().build();
+    let connection = Connection::connect(&Settings::node(&server.url())?, &sdk).await?;
+    let context = Context {
+        windows: registry()?,
+        states: RedisStates::new(connection, TTL),
+        results: Stored,
+        letters: MemoryDeadLetters::new(),
+        clock: ManualClock::at(FIRST_MS),
+        history_ttl: TTL,
+    };
+    let mut source = Source::new(7);
+    let (mut ours, mut raw) = (Vec::new(), Vec::new());
+    let mut readings = Vec::new();
+    for round in 0..WARM_UP + ROUNDS {
+        let event = source.event(&mut readings);
+        let started = server.clock();
+        let batch = Batch::from_event(event)?;
+        let response = handle(&context, &batch, i64::MAX).await;
+        let spent = server.since(started);
+        drop(batch);
+        if !response.batch_item_failures.is_empty() || context.letters.puts() > 0 {
+            return Err("not all readings were taken in".into());
+        }
+        let started = server.clock();
+        get_and_set(&mut client).await?;
+        let beside = server.since(started);
+        if round >= WARM_UP {
+            ours.push(spent);
+            raw.push(beside);
+        }
+    }
+    let mut naive = Vec::new();
+    for _ in 0..NAIVE_ROUNDS {
+        source.event(&mut readings);
+        let started = server.clock();
+        one_by_one(&mut client, &readings).await?;
+        naive.push(server.since(started));
+    }
+    let cpu = |process: usize| move |spent: &Spent| spent.cpu.map(|cpu| cpu[process]);
+    let wall = |spent: &Spent| Some(spent.wall);
+    let ratios = [
+        ratio(OVER_RAW, &ours, &raw, wall),
+        ratio("the same, processor time", &ours, &raw, |spent| spent.cpu.map(|cpu| cpu[0] + cpu[1])),
+        ratio("the same, the function's alone", &ours, &raw, cpu(0)),
+        ratio("the same, the server's alone", &ours, &raw, cpu(1)),
+        ratio(NAIVE_OVER, &naive, &ours, wall),
+    ];
+    Ok(ratios.into_iter().flatten().collect())
+}
+
+/// `ours` divided by `theirs`, round by round; `None` where the system does not tell.
+fn ratio(name: &'static str, ours: &[Spent], theirs: &[Spent], of: impl Fn(&Spent) -> Option<f64>) -> Option<Ratio> {
+    let pairs: Vec<(f64, f64)> = ours.iter().zip(theirs).filter_map(|(this, that)| of(this).zip(of(that))).collect();
+    let medians = [quartiles(pairs.iter().map(|pair| pair.0)), quartiles(pairs.iter().map(|pair| pair.1))];
+    (!pairs.is_empty()).then(|| Ratio {
+        name,
+        quartiles: quartiles(pairs.iter().map(|(this, that)| this / that)),
+        medians_ms: medians.map(|[_, median, _]| median * 1e3),
+    })
+}
+
+fn quartiles(values: impl Iterator<Item = f64>) -> [f64; 3] {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_unstable_by(f64::total_cmp);
+    [1, 2, 3].map(|part| values.get(values.len().saturating_sub(1) * part / 4).copied().unwrap_or(f64::NAN))
+}
+
+/// The floor: all states read and written back, pipelined.
+async fn get_and_set(client: &mut MultiplexedConnection) -> redis::RedisResult<()> {
+    let mut get = redis::Pipeline::with_capacity(DEVICES);
+    let keys: Vec<String> = (0..DEVICES).map(|device| RedisStates::key(&name(device))).collect();
+    for key in &keys {
+        get.get(key);
+    }
+    let values: Vec<Vec<u8>> = get.query_async(client).await?;
+    let mut set = redis::Pipeline::with_capacity(DEVICES);
+    for (key, value) in keys.iter().zip(&values) {
+        set.cmd("SET").arg(key).arg(value).arg("EX").arg(TTL.as_secs()).ignore();
+    }
+    set.query_async(client).await
+}
+
+/// As it is often shown: the window is a JSON array under the device's key, read and written for each reading.
+async fn one_by_one(client: &mut MultiplexedConnection, readings: &[Vec<u8>]) -> Result<(), Box<dyn Error>> {
+    for reading in readings {
+        let reading = Reading::parse(reading)?;
+        let Value::Number(value) = reading.value else { continue };
+        let key = format!("naive:{}", reading.device_id);
+        let stored: Option<Vec<u8>> = redis::cmd("GET").arg(&key).query_async(client).await?;
+        let mut window: VecDeque<f64> = stored.map_or(Ok(VecDeque::new()), |json| serde_json::from_slice(&json))?;
+        window.push_back(value);
+        if window.len() > WINDOW {
+            window.pop_front();
+        }
+        std::hint::black_box(window.iter().sum::<f64>() / window.len() as f64);
+        let json = serde_json::to_vec(&window)?;
+        let () = redis::cmd("SET").arg(&key).arg(json).query_async(client).await?;
+    }
+    Ok(())
+}
+
+fn name(device: usize) -> String {
+    format!("band-{device:05}")
+}
+
+fn registry() -> Result<Registry<MemoryMasterData, ManualClock>, Box<dyn Error>> {
+    let profile: ProfileDocument = serde_json::from_value(json!({
+        "id": "band",
+        "metrics": { "heart_rate": { "unit": "1/min", "window": { "last": WINDOW } } },
+        "versions": [{ "name": "1", "format": "json", "fields": [{ "metric": "heart_rate", "from": "hr" }] }],
+    }))?;
+    let data = MemoryMasterData::new();
+    data.put_profile(&profile);
+    for device in 0..DEVICES {
+        data.put_device(&Device { device_id: name(device), profile: profile.id.clone(), facility: None });
+    }
+    Ok(Registry::new(data, ManualClock::at(FIRST_MS), Duration::from_secs(30)))
+}
+
+/// A table that takes every row.
+struct Stored;
+
+impl Results for Stored {
+    async fn write(&self, writes: &[Write]) -> Result<Vec<Written>, RemoteError> {
+        Ok(vec![Written::Stored; writes.len()])
+    }
+}
+
+/// Events from a seed, each going on where the one before ended.
+struct Source {
+    random: StdRng,
+    devices: Vec<usize>,
+    sent: usize,
+    sequence: u64,
+}
+
+impl Source {
+    fn new(seed: u64) -> Self {
+        Self { random: StdRng::seed_from_u64(seed), devices: (0..DEVICES).collect(), sent: 0, sequence: 0 }
+    }
+
+    /// The next event; its readings go to `readings`.
+    fn event(&mut self, readings: &mut Vec<Vec<u8>>) -> Vec<u8> {
+        readings.clear();
+        let mut records = Vec::new();
+        let mut builder = Builder::new();
+        for _ in 0..READINGS {
+            self.devices.shuffle(&mut self.random);
+            for &device in &self.devices {
+                let (key, reading) = (name(device), reading(&name(device), self.sent, &mut self.random));
+                if !builder.fits(&key, &reading, AGGREGATE_BYTES) {
+                    self.sequence += 1;
+                    records.push(record(self.sequence, &std::mem::take(&mut builder).finish()));
+                }
+                builder.push(&key, None, &reading);
+                readings.push(reading);
+            }
+            self.sent += 1;
+        }
+        self.sequence += 1;
+        records.push(record(self.sequence, &builder.finish()));
+        json!({ "Records": records }).to_string().into_bytes()
+    }
+}
+
+fn reading(device: &str, n: usize, random: &mut StdRng) -> Vec<u8> {
+    let at = FIRST_MS + n as i64 * STEP_MS + random.random_range(0..1_000);
+    let reading = Reading {
+        id: format!("{device}/{:016x}#0", random.random::<u64>()),
+        device_id: device.to_owned(),
+        facility: "home-3".to_owned(),
+        metric: "heart_rate".to_owned(),
+        value: Value::Number(f64::from(random.random_range(450..1_200_u32)) / 10.0),
+        unit: "1/min".to_owned(),
+        at,
+        clock: ClockSource::Device,
+        received_at: at + random.random_range(50..2_000),
+        quality: Quality::Good,
+    };
+    reading.to_json().unwrap_or_default()
+}
+
+fn record(sequence: u64, data: &[u8]) -> serde_json::Value {
+    let sequence = format!("49545115243490985018280067714973144582{sequence:018}");
+    json!({
+        "kinesis": {
+            "kinesisSchemaVersion": "1.0", "partitionKey": "a", "sequenceNumber": sequence, "data": STANDARD.encode(data),
+            "approximateArrivalTimestamp": FIRST_MS as f64 / 1e3,
+        },
+        "eventSource": "aws:kinesis", "eventVersion": "1.0", "eventID": format!("shardId-000000000000:{sequence}"),
+        "eventName": "aws:kinesis:record", "invokeIdentityArn": "arn:aws:iam::123456789012:role/myaku",
+        "awsRegion": "eu-west-1", "eventSourceARN": "arn:aws:kinesis:eu-west-1:123456789012:stream/readings",
+    })
+}
+
+/// A server of our own, which ends with its owner.
+struct Server {
+    process: Child,
+    port: u16,
+    directory: tempfile::TempDir,
+}
+
+impl Server {
+    fn start() -> Result<Self, Box<dyn Error>> {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let directory = tempfile::tempdir()?;
+        let spawn = |program| {
+            Command::new(program)
+                .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port", &port.to_string()])
+                .current_dir(&directory)
+                .stdout(Stdio::null())
+                .spawn()
+        };
+        let process = spawn("redis-server").or_else(|_| spawn("valkey-server"))?;
+        Ok(Self { process, port, directory })
+    }
+
+    fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// A connection of the plain client, as soon as the server answers.
+    async fn client(&self) -> Result<MultiplexedConnection, Box<dyn Error>> {
+        let client = redis::Client::open(self.url())?;
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            match client.get_multiplexed_async_connection().await {
+                Ok(connection) => return Ok(connection),
+                Err(error) if Instant::now() > deadline => return Err(error.into()),
+                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        }
+    }
+
+    fn clock(&self) -> (Instant, Option<[f64; 2]>) {
+        let cpu = busy("self").zip(busy(&self.process.id().to_string()));
+        (Instant::now(), cpu.map(|(own, servers)| [own, servers]))
+    }
+
+    fn since(&self, (started, before): (Instant, Option<[f64; 2]>)) -> Spent {
+        let wall = started.elapsed().as_secs_f64();
+        let cpu = self.clock().1.zip(before).map(|(now, before)| [now[0] - before[0], now[1] - before[1]]);
+        Spent { wall, cpu }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// Seconds that a process's first thread, where all of its work is done, has been on a processor.
+fn busy(process: &str) -> Option<f64> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/schedstat")).ok()?;
+    let nanoseconds: f64 = text.split(' ').next()?.parse().ok()?;
+    Some(nanoseconds / 1e9)
+}

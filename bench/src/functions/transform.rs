@@ -1,0 +1,77 @@
+//! The transform: from a body of messages to aggregates of readings.
+
+use super::{DEADLINE_MS, NOW_MS, runtime, succeeded};
+use crate::events::DEVICES;
+use anyhow::{Result, ensure};
+use myaku::batch::Batch;
+use myaku::clock::ManualClock;
+use myaku::dead_letter::MemoryDeadLetters;
+use myaku::errors::RemoteError;
+use myaku::presence::watch::{Expected, Hears};
+use myaku::profile::registry::{Device, Key, Kind, MemoryMasterData, Registry};
+use myaku::stream::memory::MemoryStream;
+use myaku::stream::{Entry, HashKeyRange, Limits, Outcome, Producer, PutRecords};
+use std::time::Duration;
+use tokio::runtime::Runtime;
+use transform::{Context, handle};
+
+const PROFILE: &str = include_str!("../../../events/profiles/vital-band.json");
+/// Shards of the stream of readings at the reference load.
+const SHARDS: usize = 9;
+/// What was read of the registry stays good for longer than anything here takes.
+const TTL: Duration = Duration::from_hours(24);
+
+/// The function, warm: it knows all devices.
+pub(crate) struct Transform {
+    context: Context<MemoryMasterData, Sink, MemoryDeadLetters, Deaf, ManualClock>,
+    runtime: Runtime,
+}
+
+impl Transform {
+    pub(crate) fn new() -> Result<Self> {
+        let store = MemoryMasterData::new();
+        for device in 0..DEVICES {
+            let (device_id, profile) = (format!("band-{device:04}"), "vital-band".to_owned());
+            store.put_device(&Device { device_id, profile, facility: None });
+        }
+        store.put_document(Key::new(Kind::Profile, "vital-band"), PROFILE);
+        let sink = Sink(MemoryStream::new(SHARDS));
+        let context = Context {
+            registry: Registry::new(store, ManualClock::at(NOW_MS), TTL),
+            readings: Producer::seeded(sink, Limits::default(), 1),
+            letters: MemoryDeadLetters::new(),
+            watch: Deaf,
+            clock: ManualClock::at(NOW_MS),
+        };
+        Ok(Self { context, runtime: runtime()? })
+    }
+
+    /// All that the function does with a body.
+    pub(crate) fn handle(&self, body: Vec<u8>) -> Result<()> {
+        let batch = Batch::from_event(body)?;
+        succeeded(&self.runtime.block_on(handle(&self.context, &batch, DEADLINE_MS)))?;
+        ensure!(self.context.letters.letters().is_empty(), "there are dead letters: the events do not fit the profile");
+        Ok(())
+    }
+}
+
+/// A stream that has shards and keeps nothing.
+struct Sink(MemoryStream);
+
+impl PutRecords for Sink {
+    async fn put_records(&self, entries: &[Entry]) -> Result<Vec<Outcome>, RemoteError> {
+        Ok(entries.iter().map(|_| Outcome::Put { shard: String::new() }).collect())
+    }
+
+    async fn open_shards(&self) -> Result<Vec<HashKeyRange>, RemoteError> {
+        self.0.open_shards().await
+    }
+}
+
+struct Deaf;
+
+impl Hears for Deaf {
+    async fn heard(&self, _: &[Expected]) -> Result<(), RemoteError> {
+        Ok(())
+    }
+}

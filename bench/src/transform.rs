@@ -1,0 +1,214 @@
+//! The transform beside a parser: all that it does to a message, and sonic-rs reading the same bytes.
+//!
+//! *Ours*, for each message: the record of `ingest` is read as the function reads it ([`Content::of`]: JSON, every field
+//! within its limits, the payload out of base64), its payload decoded by the profile `vital-band` (identity, time and clock,
+//! three values, one of them from °F to °C, each within its range), its readings written as JSON into one buffer, packed into
+//! aggregates for nine shards with their checksums ([`Producer::send`]), and each entry of PutRecords encoded in base64, with
+//! the crate that the SDK does it with. Not in it: Lambda's event, the look into the registry's cache, the network.
+//!
+//! *The yardstick*, for each message: sonic-rs reads the record, some 300 bytes, and its payload, 79 bytes of JSON, each into a
+//! struct that borrows from it and has just the fields that are wanted. The payload stands there decoded: base64 costs it
+//! nothing. It knows at compile time what the transform learns from a profile.
+//!
+//! A message has three readings. The ratio is the CPU time for one reading beside the yardstick's for one message; that of a
+//! whole message is three times as much.
+
+use crate::clock::spent;
+use crate::pair::beside;
+use crate::row::{Bar, Case, Measured, Spread, Unit};
+use anyhow::{Result, anyhow, bail};
+use myaku::batch::{SequenceNumber, UserRecord};
+use myaku::errors::RemoteError;
+use myaku::intake::Content;
+use myaku::message::Message;
+use myaku::profile::Profile;
+use myaku::profile::registry::{Device, Resolved};
+use myaku::stream::memory::MemoryStream;
+use myaku::stream::{Entry, HashKeyRange, Item, Limits, Outcome, Producer, PutRecords};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use serde::Deserialize;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+
+const PROFILE: &str = include_str!("../../events/profiles/vital-band.json");
+/// Messages that are taken together, as the function takes them.
+const MESSAGES: usize = 2_000;
+/// Shards of the stream of readings at the reference load.
+const SHARDS: usize = 9;
+/// When the messages were received, in milliseconds since the epoch.
+const RECEIVED_MS: i64 = 1_795_218_892_020;
+/// Room for a reading as JSON.
+const READING_BYTES: usize = 256;
+
+/// One of a message's readings, and all of them.
+pub(crate) fn cases() -> Vec<Case> {
+    vec![case("reading", Bar::AtMost(3.0), true), case("message", Bar::Open, false)]
+}
+
+fn case(of: &str, bar: Bar, is_shared: bool) -> Case {
+    Case::new(
+        format!("transform/{of}"),
+        (
+            "transform: decode by profile, calibrate, check, serialise, aggregate, encode",
+            format!("CPU per {of} ÷ sonic-rs parsing its record and payload alone"),
+        ),
+        (Unit::Times, bar),
+        "A reading is written, packed, digested and encoded: the more of them a message has, the less it matters how it is read.",
+        move |rounds| {
+            let sample = Transform::new(1)?;
+            let readings = sample.ours()? as f64 / sample.records.len() as f64;
+            sample.yardstick()?;
+            let ratio = beside(
+                rounds,
+                || spent(|| drop(black_box(sample.ours()))),
+                || spent(|| drop(black_box(sample.yardstick()))),
+            );
+            let by = if is_shared { readings } else { 1.0 };
+            let Spread { low, median, high } = ratio.spread;
+            let value = Spread { low: low / by, median: median / by, high: high / by };
+            let ns = |time: Duration| time.as_secs_f64() * 1e9 / sample.records.len() as f64;
+            let (ours, other) = (ns(ratio.ours) / by, ns(ratio.other));
+            Ok(Measured {
+                value,
+                detail: format!("{ours:.0} ns beside {other:.0} ns, {readings:.0} readings a message"),
+            })
+        },
+    )
+}
+
+/// The messages of a batch, and what is needed to transform them.
+struct Transform {
+    records: Vec<Vec<u8>>,
+    payloads: Vec<Vec<u8>>,
+    device: Resolved,
+    producer: Producer<Sink>,
+    runtime: Runtime,
+}
+
+impl Transform {
+    /// Messages from a seed.
+    fn new(seed: u64) -> Result<Self> {
+        let profile = Profile::parse(PROFILE.as_bytes()).map_err(|problems| anyhow!("{problems:?}"))?;
+        let device = Device { device_id: "band-0".to_owned(), profile: profile.id().to_owned(), facility: None };
+        let mut random = StdRng::seed_from_u64(seed);
+        let messages: Vec<_> = (0..MESSAGES).map(|_| message(&mut random)).collect();
+        Ok(Self {
+            records: messages.iter().map(|message| message.to_json().into_bytes()).collect(),
+            payloads: messages.into_iter().map(|message| message.payload).collect(),
+            device: Resolved::Known(Arc::new(device), Arc::new(profile)),
+            producer: Producer::seeded(Sink(MemoryStream::new(SHARDS)), Limits::default(), seed),
+            runtime: tokio::runtime::Builder::new_current_thread().enable_time().build()?,
+        })
+    }
+
+    /// Transforms them all. How many readings that gave.
+    fn ours(&self) -> Result<usize> {
+        let record = |data| UserRecord {
+            record: 0,
+            sequence: &SequenceNumber::ZERO,
+            sub: 0,
+            partition_key: "key",
+            arrived_ms: RECEIVED_MS + 80,
+            data,
+        };
+        let contents: Vec<_> = self.records.iter().map(|data| Content::of(&record(data))).collect();
+        let mut json = Vec::with_capacity(contents.len() * READING_BYTES);
+        let mut places = Vec::new();
+        for content in &contents {
+            let decoded =
+                content.decode(Some(&self.device), RECEIVED_MS + 80).map_err(|(_, why)| anyhow!("{}", why.detail))?;
+            if let Some(rejected) = decoded.rejected.first() {
+                bail!("{}", rejected.detail);
+            }
+            for reading in decoded.readings {
+                let begin = json.len();
+                serde_json::to_writer(&mut json, &reading)?;
+                places.push((reading.device_id, begin..json.len()));
+            }
+        }
+        let items: Vec<_> = places.iter().map(|(key, place)| Item { key, data: &json[place.clone()] }).collect();
+        self.runtime.block_on(self.producer.send(&items))?;
+        Ok(items.len())
+    }
+
+    /// Parses them all.
+    fn yardstick(&self) -> Result<()> {
+        for (record, payload) in self.records.iter().zip(&self.payloads) {
+            black_box(sonic_rs::from_slice::<Record<'_>>(black_box(record))?);
+            black_box(sonic_rs::from_slice::<Payload<'_>>(black_box(payload))?);
+        }
+        Ok(())
+    }
+}
+
+/// A wristband's message.
+fn message(random: &mut StdRng) -> Message {
+    let payload = format!(
+        r#"{{"id":"m{}","ts":{},"vital":{{"hr":{},"spo2":"{}","temp":{:.1}}}}}"#,
+        random.random::<u32>(),
+        RECEIVED_MS / 1_000 - random.random_range(0..100),
+        random.random_range(45..120),
+        random.random_range(90..100),
+        random.random_range(96.0..101.0_f64),
+    );
+    let device = format!("band-{:04}", random.random_range(0..10_000));
+    Message {
+        delivery_id: format!("{:032x}", random.random::<u128>()),
+        device_id: device.clone(),
+        facility: "home-3".to_owned(),
+        kind: "vital".to_owned(),
+        client_id: Some(device),
+        received_at: RECEIVED_MS,
+        payload: payload.into_bytes(),
+        message_id: None,
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(dead_code, reason = "what counts is that they are read")]
+struct Record<'a> {
+    delivery_id: &'a str,
+    device_id: &'a str,
+    facility: &'a str,
+    kind: &'a str,
+    client_id: Option<&'a str>,
+    received_at: i64,
+    payload: &'a str,
+}
+
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "what counts is that they are read")]
+struct Payload<'a> {
+    id: &'a str,
+    ts: i64,
+    #[serde(borrow)]
+    vital: Vital<'a>,
+}
+
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "what counts is that they are read")]
+struct Vital<'a> {
+    hr: f64,
+    spo2: &'a str,
+    temp: f64,
+}
+
+/// A stream that has shards and keeps nothing.
+struct Sink(MemoryStream);
+
+impl PutRecords for Sink {
+    async fn put_records(&self, entries: &[Entry]) -> Result<Vec<Outcome>, RemoteError> {
+        for entry in entries {
+            black_box(base64_simd::STANDARD.encode_to_string(&entry.data));
+        }
+        Ok(entries.iter().map(|_| Outcome::Put { shard: String::new() }).collect())
+    }
+
+    async fn open_shards(&self) -> Result<Vec<HashKeyRange>, RemoteError> {
+        self.0.open_shards().await
+    }
+}
