@@ -129,7 +129,8 @@ mod tests {
 
     #[test]
     fn some_seeds_hold() {
-        for seed in 0..40 {
+        // In the last one a batch of readings is given up whose rows were written.
+        for seed in (0..40).chain([4_332]) {
             assert_eq!(driver::run(&Plan::new(seed), None, false).violation, None, "seed {seed}");
         }
     }
