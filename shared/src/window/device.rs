@@ -199,7 +199,9 @@ pub fn advance<'s>(
             }
         };
         let end = series.entries.len();
-        if series.entries[series.start(spec, end)].place <= place {
+        // The latest row tells how far a loss reaches, also where this reading would leave it alone: a row of history, by
+        // which a loss may have been found, knows of no reading behind its interval.
+        if losses.contains_key(reading.metric) || series.entries[series.start(spec, end)].place <= place {
             latest.insert(reading.metric, ((reading, position), series.revision));
         }
         if late {
