@@ -142,8 +142,10 @@ impl Averages {
             return wrong(Invariant::FlaggedOnlyAfterALoss, format!("nothing was lost: {row:?}"));
         }
         if let Some(before) = self.rows.get(&(series, interval)) {
+            // A try that found a loss, and whose commit did not come, gives way to one that lost nothing.
+            let whole = row.position == before.position && before.partial && !row.partial;
             let grows = row.revision > before.revision
-                || (row.revision == before.revision && row.average == before.average)
+                || (row.revision == before.revision && (row.average == before.average || whole))
                 || self.resharded;
             // A batch that finds a loss puts the flag on rows that it wrote before it knew.
             let flags = self.lost && row.partial;
