@@ -12,7 +12,7 @@ pub use position::{ParsePositionError, Position, SequenceNumber};
 
 /// Records of which the aggregates are checked together: enough to keep every lane busy, and few enough that what is read
 /// of them takes no memory to speak of.
-const TOGETHER: usize = 256;
+const TOGETHER: usize = 64;
 
 /// The records of one shard that one invocation was given, in the stream's order.
 #[derive(Clone, Debug, PartialEq, Eq)]
