@@ -77,14 +77,14 @@ bench: ## The record path beside its limits, as ratios; writes BENCHMARKS.md (AR
 	$(if $(strip $(ARGS)),cargo run --locked --release --package myaku-bench -- run $(ARGS),$(BENCH_ALL))
 
 # All of it needs the functions and `myaku` besides, which are measured end to end.
-BENCH_ALL := cargo build --locked --release --workspace --bins && target/release/myaku-bench run
+BENCH_ALL := cargo build --locked --release --workspace --bins --example nothing && target/release/myaku-bench run
 
 PEERS := target/bench/peers
 
 .PHONY: bench-peers
 bench-peers: $(PEERS)/.installed ## Python and Node doing the archiver's work, beside ours; adds them to BENCHMARKS.md
 	@scripts/need cargo cc
-	cp bench/peers/archive.py bench/peers/archive.mjs $(PEERS)
+	cp bench/peers/*.py bench/peers/*.mjs $(PEERS)
 	cargo run --locked --release --package myaku-bench -- peers $(PEERS) $(ARGS)
 
 $(PEERS)/.installed: bench/peers/requirements.txt bench/peers/package-lock.json

@@ -73,7 +73,8 @@ def main():
     with tempfile.TemporaryDirectory() as directory:
         place = Path(directory)
         local_log, watch_log = place / "local.log", place / "watch.log"
-        local = [MYAKU, "local", "--directory", directory]
+        # Python reads gzip by itself; zstd it does not.
+        local = [MYAKU, "local", "--directory", directory, "--parameter", "Compression=gzip"]
         with running(local, local_log) as stack:
             until("myaku local", (place / "state.json").is_file, stack, local_log)
             settings = subprocess.run(

@@ -1,14 +1,15 @@
 //! Cold starts: from the start of a function's process to its first answer, beside a Rust function that does nothing, and
 //! the same in Python and Node.
 //!
-//! [`measure`] is all there is to call. It serves Lambda's Runtime API on a free port, starts each program in turn, as often
-//! as asked, hands it one event, and takes the time until the answer is in. The environment is that of Lambda: clients are
-//! made as they are there, and the event, a batch without records, sends nothing to AWS, so that no network is measured.
+//! A program is started with Lambda's Runtime API on a free port, is handed one event, and the time counts until its answer is
+//! in. The environment is that of Lambda: clients are made as they are there, and the event, a batch without records, sends
+//! nothing to AWS, so that no network is measured.
 
-use std::collections::BTreeMap;
-use std::error::Error;
+use crate::row::{Bar, Case, Measured, Spread, Unit};
+use anyhow::{Context as _, Result, bail, ensure};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
@@ -41,31 +42,61 @@ const ENVIRONMENT: [(&str, &str); 20] = [
     ("HOME", "/nonexistent"),
 ];
 
-/// A program to be started.
-#[derive(Clone, Debug)]
-pub(crate) struct Program {
-    /// What it is called in the report.
-    pub(crate) name: String,
-    /// The command and its arguments.
-    pub(crate) command: Vec<String>,
-}
+/// The functions that Kinesis invokes: an empty batch is an event that each of them answers.
+const FUNCTIONS: [&str; 3] = ["archiver", "transform", "moving-average"];
+/// What the functions do at a start that a function which does nothing does not.
+const LIMIT: &str = "Beside the runtime there are the SDK's configuration, a client for each service, and Amazon's authorities to parse.";
 
-/// Starts each of `programs` in turn, `rounds` times after one that is not counted. Answers of each the milliseconds to its
-/// first answer, ascending.
-pub(crate) fn measure(programs: &[Program], rounds: usize) -> Result<BTreeMap<String, Vec<f64>>, Box<dyn Error>> {
-    let mut times: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-    for round in 0..=rounds {
-        for program in programs {
-            let took = start(program)?;
-            if round > 0 {
-                times.entry(program.name.clone()).or_default().push(took.as_secs_f64() * 1e3);
-            }
+/// A program and its arguments.
+type Program = Vec<PathBuf>;
+
+/// The functions beside one that does nothing and, where they are installed in `peers`, beside Python and Node.
+pub(crate) fn cases(peers: &Path) -> Vec<Case> {
+    let mut cases: Vec<_> = FUNCTIONS
+        .map(|name| {
+            let programs = move || Ok([vec![beside_this(name)?], vec![beside_this("examples/nothing")?]]);
+            case(name, name, "that of a Rust function that does nothing", 1.3, programs)
+        })
+        .into();
+    if peers.join(".installed").exists() {
+        let python = vec![peers.join("python/bin/python"), peers.join("cold_start.py")];
+        let node = vec![PathBuf::from("node"), peers.join("cold_start.mjs")];
+        for (name, of, program, bar) in [
+            ("python", "that of Python with boto3", python, 1.0 / 80.0),
+            ("node", "that of Node with the AWS SDK", node, 1.0 / 40.0),
+        ] {
+            cases.push(case(name, "archiver", of, bar, move || Ok([vec![beside_this("archiver")?], program])));
         }
     }
-    for times in times.values_mut() {
-        times.sort_unstable_by(f64::total_cmp);
-    }
-    Ok(times)
+    cases
+}
+
+fn case(
+    name: &str,
+    function: &str,
+    beside: &str,
+    bar: f64,
+    programs: impl FnOnce() -> Result<[Program; 2]> + 'static,
+) -> Case {
+    let words = (format!("cold start of {function}, exec to first response"), format!("time ÷ {beside}"));
+    Case::new(format!("cold-start/{name}"), words, (Unit::Times, Bar::AtMost(bar)), LIMIT, move |rounds| {
+        let [ours, other] = programs()?;
+        // What is on the disk is in memory from then on.
+        start(&ours)?;
+        start(&other)?;
+        let pairs = (0..rounds).map(|_| Ok([start(&ours)?, start(&other)?].map(|took| took.as_secs_f64() * 1e3)));
+        let pairs = pairs.collect::<Result<Vec<[f64; 2]>>>()?;
+        let [ours, other] = [0, 1].map(|which| Spread::of(pairs.iter().map(|pair| pair[which]).collect()).median);
+        let value = Spread::of(pairs.iter().map(|[ours, other]| ours / other).collect());
+        Ok(Measured { value, detail: format!("{ours:.1} ms beside {other:.1} ms on the clock") })
+    })
+}
+
+/// A program that was built with this one.
+fn beside_this(name: &str) -> Result<PathBuf> {
+    let program = std::env::current_exe()?.with_file_name(name);
+    ensure!(program.exists(), "there is no {}: `make bench` makes it", program.display());
+    Ok(program)
 }
 
 /// A process that ends with its owner.
@@ -79,7 +110,7 @@ impl Drop for Started {
 }
 
 /// One start, to the first answer.
-fn start(program: &Program) -> Result<Duration, Box<dyn Error>> {
+fn start(program: &[PathBuf]) -> Result<Duration> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_addr()?;
     let (answers, answered) = channel();
@@ -89,16 +120,16 @@ fn start(program: &Program) -> Result<Duration, Box<dyn Error>> {
             std::thread::spawn(move || serve(&connection, &answers));
         }
     });
-    let (name, arguments) = program.command.split_first().ok_or("a program without a command")?;
+    let (name, arguments) = program.split_first().context("a program without a command")?;
     let mut command = Command::new(name);
     command.args(arguments).env_clear().envs(ENVIRONMENT).env("AWS_LAMBDA_RUNTIME_API", address.to_string());
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let started = Instant::now();
-    let _process = Started(command.spawn()?);
+    let _process = Started(command.spawn().with_context(|| format!("{} cannot be started", name.display()))?);
     match answered.recv_timeout(PATIENCE) {
-        Ok((path, _)) if path.ends_with("/error") => Err(format!("{}: it answered with an error", program.name).into()),
+        Ok((path, _)) if path.ends_with("/error") => bail!("{} answers with an error", name.display()),
         Ok((_, at)) => Ok(at - started),
-        Err(_) => Err(format!("{}: it did not answer", program.name).into()),
+        Err(_) => bail!("{} does not answer", name.display()),
     }
 }
 

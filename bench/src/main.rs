@@ -10,6 +10,8 @@ mod average;
 mod checksum;
 mod clock;
 mod codecs;
+#[cfg(feature = "functions")]
+mod cold_start;
 mod end_to_end;
 mod events;
 #[cfg(feature = "functions")]
@@ -98,6 +100,8 @@ fn cases(events: &Largest, directory: &Path) -> Vec<Case> {
         transform::cases(),
         #[cfg(feature = "functions")]
         average::cases(),
+        #[cfg(feature = "functions")]
+        cold_start::cases(&directory.join("peers")),
         end_to_end::cases(directory),
     ];
     cases.into_iter().flatten().collect()

@@ -12,7 +12,7 @@ pub use position::{ParsePositionError, Position, SequenceNumber};
 
 /// Records of which the aggregates are checked together: enough to keep every lane busy, and few enough that what is read
 /// of them takes no memory to speak of.
-const TOGETHER: usize = 256;
+const TOGETHER: usize = 32;
 
 /// The records of one shard that one invocation was given, in the stream's order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub struct StreamRecord {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UserRecord<'a> {
     /// The index in the batch of the Kinesis record that it came in: what a partial batch response names.
-    pub record: usize,
+    pub record: u32,
     /// The sequence number of that Kinesis record.
     pub sequence: &'a SequenceNumber,
     /// Its index within its aggregate, 0 for a plain record.
@@ -66,10 +66,9 @@ impl Batch {
     /// The records as their producers sent them, in the stream's order: aggregates are taken apart, and what is no whole
     /// aggregate is a plain record.
     pub fn user_records(&self) -> impl Iterator<Item = UserRecord<'_>> {
-        self.records.chunks(TOGETHER).zip(0..).flat_map(|(records, chunk)| {
+        self.records.chunks(TOGETHER).zip((0..).step_by(TOGETHER)).flat_map(|(records, from)| {
             let data: Vec<&[u8]> = records.iter().map(|record| &*record.data).collect();
             let read = kpl::decode_all(&data).into_iter();
-            let from = chunk * TOGETHER;
             records.iter().zip(read).zip(from..).flat_map(|((record, read), index)| record.user_records(index, read))
         })
     }
@@ -79,7 +78,7 @@ impl StreamRecord {
     /// The records in it, this being the batch's record `index`, which was read as `aggregate` if it is one.
     fn user_records<'a>(
         &'a self,
-        index: usize,
+        index: u32,
         aggregate: Option<kpl::Aggregate<'a>>,
     ) -> impl Iterator<Item = UserRecord<'a>> {
         let plain = aggregate.is_none().then_some((&*self.partition_key, None, &*self.data));

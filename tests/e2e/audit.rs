@@ -210,7 +210,7 @@ async fn an_object_that_was_added_is_told_by_its_key() -> anyhow::Result<()> {
     let original = world.parents().await?.remove(1);
     let copy =
         ObjectKey { slot: archive::Slot::beyond(Position { sub: 7, ..original.slot.after }), ..original.clone() };
-    let strangers = [format!("{original}.bak"), original.to_string().replace(".gz", ".zst")];
+    let strangers = [format!("{original}.bak"), original.to_string().replace(".zst", ".gz")];
     let stored = world.get(&original).await?;
     world.overwrite(&copy, &stored).await?;
     for stranger in &strangers {

@@ -46,10 +46,10 @@ mod tests {
     }
 
     #[test]
-    fn gzip_is_the_default_and_each_format_has_a_level_of_its_own() {
-        assert_eq!(config(&[]).unwrap().compression, Compression::new(Format::Gzip, Some(6)).unwrap());
-        let zstd = config(&[("COMPRESSION", "zstd"), ("COMPRESSION_LEVEL", "")]).unwrap();
-        assert_eq!(zstd.compression, Compression::new(Format::Zstd, Some(3)).unwrap());
+    fn zstd_is_the_default_and_each_format_has_a_level_of_its_own() {
+        assert_eq!(config(&[]).unwrap().compression, Compression::new(Format::Zstd, Some(3)).unwrap());
+        let gzip = config(&[("COMPRESSION", "gzip"), ("COMPRESSION_LEVEL", "")]).unwrap();
+        assert_eq!(gzip.compression, Compression::new(Format::Gzip, Some(6)).unwrap());
         let level = config(&[("COMPRESSION", "zstd"), ("COMPRESSION_LEVEL", "19")]).unwrap();
         assert_eq!(level.compression, Compression::new(Format::Zstd, Some(19)).unwrap());
     }
@@ -61,8 +61,8 @@ mod tests {
             (("HEADS_TABLE", " "), "environment variable HEADS_TABLE is not set: it is the name of the table of heads"),
             (("COMPRESSION", "lz4"), "environment variable COMPRESSION is \"lz4\": it must be gzip or zstd"),
             (
-                ("COMPRESSION_LEVEL", "10"),
-                "environment variable COMPRESSION_LEVEL is \"10\": it must be from 1 to 9 for gzip",
+                ("COMPRESSION_LEVEL", "20"),
+                "environment variable COMPRESSION_LEVEL is \"20\": it must be from 1 to 19 for zstd",
             ),
             (
                 ("COMPRESSION_LEVEL", "best"),

@@ -21,7 +21,7 @@ impl<'a> Intake<'a> {
     pub(crate) fn parse(batch: &'a Batch) -> Self {
         let taken = batch.user_records().map(|source| {
             let content = Content::of(&source);
-            Taken { record: source.record, source, content }
+            Taken { record: source.record as usize, source, content }
         });
         Self(taken.collect())
     }

@@ -105,7 +105,7 @@ async fn what_is_no_object_of_the_stream_is_foreign_by_its_key() {
     let key = world.keys()[0].clone();
     let stored = world.lake.objects()[&key].clone();
     let strangers = [
-        key.replace(".gz", ".zst"),
+        key.replace(".zst", ".gz"),
         key.replace("shardId-000000000000/0", "shardId-000000000099/0"),
         format!("{key}.tmp"),
         format!("{}notes.txt", myaku::archive::hour_prefix(STREAM, Hour::of(START_MS))),

@@ -112,7 +112,7 @@ impl<L: Lake, H: Heads> Archiver<L, H> {
         }
         // Arrival times go back now and then: a later hour's records may stand before this one's.
         if let Some(stopped) = &mut done.stopped {
-            let later = hours.filter_map(|(_, records)| records.first().map(|record| record.record));
+            let later = hours.filter_map(|(_, records)| records.first().map(|record| record.record as usize));
             stopped.record = later.fold(stopped.record, usize::min);
         }
         if let Some(reached) = reached.filter(|reached| head.is_none_or(|head| head < *reached)) {
@@ -227,7 +227,7 @@ impl<'a, L: Lake> Filling<'a, L> {
 
     /// The first record that is left, by its index in the batch.
     fn first_left(&self) -> Option<usize> {
-        self.tasks.iter().map(|task| self.records[task.range().start].record).min()
+        self.tasks.iter().map(|task| self.records[task.range().start].record as usize).min()
     }
 
     async fn run(&mut self, done: &mut Archived) -> Result<(), ArchiveError> {

@@ -14,14 +14,19 @@ use std::str::FromStr;
 /// enough to stay in the cache.
 const CHUNK_BYTES: usize = 64 * 1_024;
 
+/// Levels of zstd that are to take little memory, and the logarithm of how far back they look, in bytes: what repeats in
+/// lines repeats soon, and eight times as much makes objects no smaller.
+const FRUGAL_LEVEL_MAX: u32 = 3;
+const FRUGAL_WINDOW_LOG: u32 = 18;
+
 /// How objects are compressed: one gzip member or one zstd frame each, since readers exist that lose what comes after
 /// the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Format {
     /// gzip, which everything reads.
-    #[default]
     Gzip,
-    /// Zstandard: faster and smaller, read by Athena, Spark and Trino.
+    /// Zstandard: in half of gzip's time as small, read by Athena, Spark and Trino.
+    #[default]
     Zstd,
 }
 
@@ -55,7 +60,7 @@ impl Format {
         }
     }
 
-    /// The level for a lake that is kept for ever: what is stored costs more than the time to make it.
+    /// The level at which an object's making and its keeping together cost little, and the batch is done soon.
     const fn level_default(self) -> u32 {
         match self {
             Self::Gzip => 6,
@@ -167,6 +172,9 @@ impl Sink {
             Format::Zstd => {
                 let mut encoder = zstd::Encoder::new(Vec::new(), level as i32)?;
                 encoder.include_checksum(true)?;
+                if level <= FRUGAL_LEVEL_MAX {
+                    encoder.window_log(FRUGAL_WINDOW_LOG)?;
+                }
                 Self::Zstd(encoder)
             }
         })

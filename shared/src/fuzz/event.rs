@@ -45,7 +45,7 @@ fn plain(batch: &Batch, event: &Value) {
 fn taken_apart(batch: &Batch) {
     let mut users = batch.user_records();
     let mut before = None;
-    for (index, record) in batch.records.iter().enumerate() {
+    for (index, record) in (0..).zip(&batch.records) {
         let mut sent: Vec<(&str, &[u8])> = Vec::new();
         match kpl::decode(&record.data) {
             Some(aggregate) => sent.extend(aggregate.into_iter().map(|(key, _, data)| (key, data))),

@@ -63,7 +63,7 @@ impl LakeModel {
 
     /// The first `records` records of a batch were acknowledged.
     pub(crate) fn acknowledged(&self, batch: &Batch, records: usize) -> Checked {
-        for record in batch.user_records().take_while(|record| record.record < records) {
+        for record in batch.user_records().take_while(|record| (record.record as usize) < records) {
             let objects = self.objects.get(&of(&batch.stream, &batch.shard, Hour::of(record.arrived_ms)));
             if !objects.into_iter().flatten().any(|(_, extent)| extent.covers(record.position())) {
                 let what = format!("{:?} of {} is in no object", record.position(), batch.shard);

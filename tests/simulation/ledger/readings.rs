@@ -140,7 +140,7 @@ impl Readings {
     /// The first `records` records of a batch of `ingest` were acknowledged.
     pub(crate) fn transformed(&self, batch: &Batch, records: usize) -> Checked {
         let lacks = |what: String| Err(Violation::new(Invariant::DurableBeforeAcknowledged, what));
-        for record in batch.user_records().take_while(|record| record.record < records) {
+        for record in batch.user_records().take_while(|record| (record.record as usize) < records) {
             let Some(expected) = self.expected.get(&record.position()) else { continue };
             if let Some(missing) = expected.readings.iter().find(|name| !self.put.contains_key(name)) {
                 return lacks(format!("{missing:?} of {:?} is on no stream", record.position()));
