@@ -45,7 +45,7 @@ fn beside_compression(event: &Rc<Event>, bar: Bar) -> Case {
             "CPU ÷ pure compression of the same bytes, same codec and level",
         ),
         (Unit::Times, bar),
-        "Beside the compressor there are the event's parsing, base64, the SHA-256 of the lines and the MD5 of aggregates.",
+        "Of what is beside the compressor, the SHA-256 of the lines is 0.07 by itself, at the 1.8 GB/s of the processor's own instructions, and an aggregate's MD5 0.03, eight at once; the rest is the event, base64, what may stand as JSON, and the lines. A hash of the compressed bytes would save 0.06, and tie what an extent says to a codec.",
         move |rounds| {
             let archive = Archive::new(Compression::new(Format::Gzip, Some(GZIP_LEVEL))?)?;
             let lines = lines(&archive.object(event.body.clone())?)?;
