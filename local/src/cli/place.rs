@@ -128,7 +128,7 @@ impl Place {
         let bucket = |id| Ok::<_, anyhow::Error>(format!("{directory}/s3/{}", stack.physical_id(id)?));
         let (lake, letters) = (bucket("LakeBucket")?, bucket("DeadLetterBucket")?);
         let mut places = vec![
-            ("the lake, line by line".to_owned(), format!("find {lake} -name '*.gz' | xargs zcat | head -3")),
+            ("the lake, line by line".to_owned(), format!("find {lake} -name '*.zst' | xargs zstdcat | head -3")),
             ("the dead letters, by their reasons".to_owned(), format!("ls {letters}/dead-letters")),
             ("what the functions said".to_owned(), format!("ls {directory}/logs")),
         ];
@@ -139,6 +139,7 @@ impl Place {
                  --expression-attribute-values '{{\":d\":{{\"S\":\"band-0000\"}}}}'"
             );
             places.push(("a device's results (with the exports below)".to_owned(), query));
+            places.push(("the lake (with the same)".to_owned(), "myaku archive cat --since 1h | head -3".to_owned()));
             places.push(("the devices".to_owned(), "myaku device list".to_owned()));
         } else {
             places.push(("the same, left running to look around".to_owned(), "myaku demo --stay".to_owned()));

@@ -151,7 +151,7 @@ impl FromStr for Slot {
 }
 
 /// The key of an object of the lake:
-/// `raw/stream=<name>/dt=YYYY-MM-DD/hh=HH/<shard>/<after>-<before>.ndjson.gz`.
+/// `raw/stream=<name>/dt=YYYY-MM-DD/hh=HH/<shard>/<after>-<before>.ndjson.zst`, or `.gz`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectKey {
     /// Where its records arrived.
