@@ -1,5 +1,7 @@
 //! The functions here are real processes: this test binary, started again as a runtime that does as its payload says.
 
+mod serving;
+
 use super::*;
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
@@ -18,11 +20,13 @@ pub(crate) struct Fixture {
 
 /// Writes an executable that starts [`runtime_process`] in this test binary.
 pub(crate) fn write_binary(path: &Path) {
+    write_runtime(path, "function::tests::runtime_process");
+}
+
+/// Writes an executable that starts an ignored test of this binary, which is a runtime.
+fn write_runtime(path: &Path, test: &str) {
     let this = std::env::current_exe().unwrap();
-    let script = format!(
-        "#!/bin/sh\nexec '{}' --exact function::tests::runtime_process --ignored --nocapture\n",
-        this.display()
-    );
+    let script = format!("#!/bin/sh\nexec '{}' --exact {test} --ignored --nocapture\n", this.display());
     std::fs::write(path, script).unwrap();
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
