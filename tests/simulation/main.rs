@@ -22,6 +22,9 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Instant;
 
+/// Seeds from one line of progress to the next.
+const PROGRESS: u64 = 5_000;
+
 /// Tries seeds, and tells of those that break an invariant.
 #[derive(Parser)]
 struct Arguments {
@@ -75,6 +78,11 @@ fn many(arguments: &Arguments) -> ExitCode {
             }
             println!("seed {seed}: {violation}");
             broken.entry(violation.invariant.name()).or_default().push(seed);
+        }
+        let done = seed - arguments.from + 1;
+        if done.is_multiple_of(PROGRESS) {
+            let broken = broken.values().map(Vec::len).sum::<usize>();
+            eprintln!("{done} of {} seeds, {broken} broken, {:.0} s", arguments.seeds, started.elapsed().as_secs_f64());
         }
     }
     let seconds = started.elapsed().as_secs_f64();
