@@ -9,10 +9,10 @@ use std::fmt;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
-/// For an invocation to be under way: there is traffic.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// For an invocation to be under way: there is traffic, and what it waits for is ill for a while.
+const PATIENCE: Duration = Duration::from_mins(2);
 /// For a zombie to end: its calls have time-outs of their own.
-const ZOMBIE: Duration = Duration::from_mins(1);
+const ZOMBIE: Duration = Duration::from_mins(2);
 const POLL: Duration = Duration::from_millis(1);
 
 /// What goes wrong.
