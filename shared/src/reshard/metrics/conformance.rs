@@ -15,6 +15,8 @@ const MANY: u32 = 501;
 /// Where the source does not conform.
 #[allow(clippy::unwrap_used)]
 pub async fn suite(metrics: &impl Metrics, hour_ms: i64, put: impl AsyncFn(&Wanted, i64, f64)) {
+    // Not AWS's own, which nobody else may put.
+    let whole = || MetricId::with("Myaku", "IncomingRecords", "StreamName", "ingest");
     let minute = |number: i64| hour_ms + number * MINUTE_MS;
     let of = |shard: &str, statistic| Wanted::within_stream("ingest", ("ShardId", shard), "IncomingRecords", statistic);
     let sum = |shard: &str| of(shard, Statistic::Sum);
@@ -24,9 +26,8 @@ pub async fn suite(metrics: &impl Metrics, hour_ms: i64, put: impl AsyncFn(&Want
     }
     put(&sum("b"), minute(2), 0.0).await;
     let span = Span { end_ms: minute(4), period_ms: MINUTE_MS, periods: 3 };
-    let whole = MetricId::with("AWS/Kinesis", "IncomingRecords", "StreamName", "ingest");
-    let whole = Wanted { metric: whole, statistic: Statistic::Sum };
-    let read = metrics.read(&[sum("b"), whole, sum("a")], span).await.unwrap();
+    let undivided = Wanted { metric: whole(), statistic: Statistic::Sum };
+    let read = metrics.read(&[sum("b"), undivided, sum("a")], span).await.unwrap();
     assert!(read.iter().all(|series| (series.end_ms, series.period_ms) == (span.end_ms, span.period_ms)));
     let values: Vec<_> = read.into_iter().map(|series| series.values).collect();
     // In the order of the question; other dimensions are another metric; and zero is a value, unlike nothing.
