@@ -1,8 +1,12 @@
 //! One configuration for every AWS client, and their errors as the domain sees them.
 
+mod lazy;
 mod trust;
 
+pub use lazy::Lazy;
+
 use crate::errors::{Remedy, RemoteError};
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
@@ -21,12 +25,17 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The configuration of the environment, with time-outs. Endpoints come from `AWS_ENDPOINT_URL` and its kin. In Lambda,
-/// AWS is trusted on the word of Amazon's own authorities, unless the environment hints at others.
+/// AWS is trusted on the word of Amazon's own authorities, unless the environment hints at others, and the credentials are
+/// those in the environment.
 pub async fn config() -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
     // The environment of the SDK is the process's own.
-    if let Some(client) = trust::amazon_alone(|name| std::env::var(name).ok()) {
+    let lookup = |name: &str| std::env::var(name).ok();
+    if let Some(client) = trust::amazon_alone(lookup) {
         loader = loader.http_client(client);
+    }
+    if has_credentials(lookup) {
+        loader = loader.credentials_provider(EnvironmentVariableCredentialsProvider::new());
     }
     loader
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
@@ -39,6 +48,13 @@ pub async fn config() -> SdkConfig {
         )
         .load()
         .await
+}
+
+/// Whether the environment has the credentials of a role, as Lambda's has. They come first in the SDK's chain as well; the
+/// chain makes a client of each of its other sources, which are not asked then.
+fn has_credentials(lookup: impl Fn(&str) -> Option<String>) -> bool {
+    let names = ["AWS_LAMBDA_FUNCTION_NAME", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+    names.into_iter().all(|name| lookup(name).is_some_and(|value| !value.trim().is_empty()))
 }
 
 /// What to do about a failure, by the service's error code and HTTP status; a failure without an answer
@@ -84,4 +100,19 @@ where
 /// An error that says what the service answered where an answer lacks what its contract promises.
 pub fn incomplete(operation: &str, what: &str) -> RemoteError {
     RemoteError::new(operation, Remedy::Retry, format!("the answer has no {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_chain_is_left_out_only_where_the_environment_has_all_of_a_roles_credentials() {
+        let names = ["AWS_LAMBDA_FUNCTION_NAME", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+        assert!(has_credentials(|_| Some("x".to_owned())));
+        for missing in names {
+            assert!(!has_credentials(|name| (name != missing).then(|| "x".to_owned())), "{missing}");
+            assert!(!has_credentials(|name| Some(if name == missing { " " } else { "x" }.to_owned())), "{missing}");
+        }
+    }
 }

@@ -67,8 +67,6 @@ impl Connection {
     /// A connection by `settings`. Nothing is sent yet: what is checked is that the settings can be used.
     #[allow(clippy::unused_async, reason = "adapters are connected alike; this one is lazy")]
     pub async fn connect(settings: &Settings, config: &SdkConfig) -> Result<Self, RemoteError> {
-        // `rediss://` panics without a process-wide provider; that another has installed one already is as good.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         Client::open(settings.url.as_str()).map_err(|error| remote_error("connect to Redis", error))?;
         let login = settings.iam.clone().map(|iam| Login::new(iam, settings, config)).transpose()?;
         Ok(Self(Arc::new(Inner { settings: settings.clone(), login, live: Mutex::new(None) })))
@@ -187,6 +185,8 @@ impl Connection {
     }
 
     async fn open(&self, now_ms: i64) -> Result<Route, RemoteError> {
+        // `rediss://` panics without a process-wide provider; that another has installed one already is as good.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let failed = |error| remote_error("connect to Redis", error);
         let inner = &*self.0;
         let token = match &inner.login {
