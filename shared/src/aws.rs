@@ -9,7 +9,7 @@ use crate::errors::{Remedy, RemoteError};
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -24,9 +24,13 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
 /// For all attempts together.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// What Lambda has beside the region for a function with a role.
+const CREDENTIALS: [&str; 4] =
+    ["AWS_LAMBDA_FUNCTION_NAME", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+
 /// The configuration of the environment, with time-outs. Endpoints come from `AWS_ENDPOINT_URL` and its kin. In Lambda,
-/// AWS is trusted on the word of Amazon's own authorities, unless the environment hints at others, and the credentials are
-/// those in the environment.
+/// AWS is trusted on the word of Amazon's own authorities, unless the environment hints at others, and region and
+/// credentials are those in the environment.
 pub async fn config() -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
     // The environment of the SDK is the process's own.
@@ -34,8 +38,8 @@ pub async fn config() -> SdkConfig {
     if let Some(client) = trust::amazon_alone(lookup) {
         loader = loader.http_client(client);
     }
-    if has_credentials(lookup) {
-        loader = loader.credentials_provider(EnvironmentVariableCredentialsProvider::new());
+    if let Some(region) = region_of_role(lookup) {
+        loader = loader.region(region).credentials_provider(EnvironmentVariableCredentialsProvider::new());
     }
     loader
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
@@ -50,11 +54,11 @@ pub async fn config() -> SdkConfig {
         .await
 }
 
-/// Whether the environment has the credentials of a role, as Lambda's has. They come first in the SDK's chain as well; the
-/// chain makes a client of each of its other sources, which are not asked then.
-fn has_credentials(lookup: impl Fn(&str) -> Option<String>) -> bool {
-    let names = ["AWS_LAMBDA_FUNCTION_NAME", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
-    names.into_iter().all(|name| lookup(name).is_some_and(|value| !value.trim().is_empty()))
+/// The region, if the environment has it and the credentials of a role, as Lambda's has. The environment comes first in the
+/// SDK's chains as well; they make clients of each of their other sources, which are not asked then.
+fn region_of_role(lookup: impl Fn(&str) -> Option<String>) -> Option<Region> {
+    let set = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
+    CREDENTIALS.into_iter().all(|name| set(name).is_some()).then(|| set("AWS_REGION"))?.map(Region::new)
 }
 
 /// What to do about a failure, by the service's error code and HTTP status; a failure without an answer
@@ -107,12 +111,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_chain_is_left_out_only_where_the_environment_has_all_of_a_roles_credentials() {
-        let names = ["AWS_LAMBDA_FUNCTION_NAME", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
-        assert!(has_credentials(|_| Some("x".to_owned())));
-        for missing in names {
-            assert!(!has_credentials(|name| (name != missing).then(|| "x".to_owned())), "{missing}");
-            assert!(!has_credentials(|name| Some(if name == missing { " " } else { "x" }.to_owned())), "{missing}");
+    fn the_chains_are_left_out_only_where_the_environment_has_a_region_and_all_of_a_roles_credentials() {
+        let all = |_: &str| Some("eu-west-1".to_owned());
+        assert_eq!(region_of_role(all), Some(Region::new("eu-west-1")));
+        for missing in CREDENTIALS.into_iter().chain(["AWS_REGION"]) {
+            assert_eq!(region_of_role(|name| all(name).filter(|_| name != missing)), None, "{missing}");
+            let blank = |name: &str| if name == missing { Some(" ".to_owned()) } else { all(name) };
+            assert_eq!(region_of_role(blank), None, "{missing}");
         }
     }
 }
