@@ -10,6 +10,7 @@ pub mod issuer;
 pub mod kinesis;
 mod listener;
 pub mod mqtt;
+mod port;
 pub mod s3;
 pub mod sns;
 mod trouble;

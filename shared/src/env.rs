@@ -80,6 +80,15 @@ impl<F: Fn(&str) -> Option<String>> Env<F> {
     }
 }
 
+/// An environment for tests: the variables in `set`, where none of `instead` has their names.
+#[cfg(any(test, feature = "testing"))]
+pub fn of(instead: &[(&str, &str)], set: &[(&str, &str)]) -> Env<impl Fn(&str) -> Option<String>> {
+    Env::new(move |name: &str| {
+        let mut variables = instead.iter().chain(set);
+        variables.find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

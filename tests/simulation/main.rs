@@ -22,6 +22,9 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Instant;
 
+/// Seeds from one line of progress to the next.
+const PROGRESS: u64 = 5_000;
+
 /// Tries seeds, and tells of those that break an invariant.
 #[derive(Parser)]
 struct Arguments {
@@ -75,6 +78,11 @@ fn many(arguments: &Arguments) -> ExitCode {
             }
             println!("seed {seed}: {violation}");
             broken.entry(violation.invariant.name()).or_default().push(seed);
+        }
+        let done = seed - arguments.from + 1;
+        if done.is_multiple_of(PROGRESS) {
+            let broken = broken.values().map(Vec::len).sum::<usize>();
+            eprintln!("{done} of {} seeds, {broken} broken, {:.0} s", arguments.seeds, started.elapsed().as_secs_f64());
         }
     }
     let seconds = started.elapsed().as_secs_f64();
@@ -130,8 +138,9 @@ mod tests {
     #[test]
     fn some_seeds_hold() {
         // In the last ones a batch of readings is given up whose rows were written, a row of history tells of a loss that
-        // reaches beyond it, and a row that a try has flagged gives way to a whole one.
-        for seed in (0..40).chain([4_332, 7_638, 11_428]) {
+        // reaches beyond it, a row that a try has flagged gives way to a whole one, the rows of records that come again tell
+        // of a loss (two), and a letter comes late when its record was given up.
+        for seed in (0..40).chain([4_332, 7_638, 11_428, 13_381, 30_413, 22_233]) {
             assert_eq!(driver::run(&Plan::new(seed), None, false).violation, None, "seed {seed}");
         }
     }

@@ -35,14 +35,11 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use myaku::env;
 
     fn config(extra: &[(&str, &str)]) -> Result<Config, String> {
         let set = [("LAKE_BUCKET", "lake"), ("HEADS_TABLE", "heads")];
-        let lookup = |name: &str| {
-            let mut pairs = extra.iter().chain(&set);
-            pairs.find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
-        };
-        Config::from_env(&Env::new(lookup)).map_err(|error| error.to_string())
+        Config::from_env(&env::of(extra, &set)).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -46,6 +46,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use myaku::env;
 
     const SET: [(&str, &str); 4] = [
         ("RESULTS_TABLE", "results"),
@@ -55,10 +56,7 @@ mod tests {
     ];
 
     fn config(extra: &[(&str, &str)]) -> Result<Config, EnvError> {
-        Config::from_env(&Env::new(|name: &str| {
-            let mut pairs = extra.iter().chain(&SET);
-            pairs.find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
-        }))
+        Config::from_env(&env::of(extra, &SET))
     }
 
     #[test]

@@ -166,20 +166,30 @@ impl<'a, W: MetricWindows> Part<'a, W> {
     }
 
     /// Whether the state has lost what this row was computed from: the state behind the row had come further; or the
-    /// row's own record, which the state has not seen, is not delivered again either; or the device has come further
-    /// since, by other metrics, and this one is behind in its revisions. After a reshard a device can be in
-    /// two shards for a moment: a fresh row of the other one is a race, whose loser is delivered again, and no loss.
+    /// row's own record, which the state has not seen, is not delivered again either, or changes the metric for fewer times
+    /// than it did; or the device has come further since, by other metrics, and this one is behind in its revisions. After a
+    /// reshard a device can be in two shards for a moment: a fresh row of the other one is a race, whose loser is delivered
+    /// again, and no loss.
     fn is_behind(&self, metric: &str, mark: &Mark, row: &Row) -> bool {
         let seen = self.seen();
-        let last = self.taken.last().map(|taken| taken.source.position());
-        // What came astray is written at the position that the device had reached, as in an earlier try.
-        let delivered_again = Some(mark.position) > last
-            || mark.position == row.position
-            || self.taken.iter().any(|taken| taken.source.position() == mark.position);
+        let position = |taken: &Taken<'_>| taken.source.position();
+        let delivered_again = match self.taken.iter().rposition(|taken| position(taken) == mark.position) {
+            Some(index) => self.revision_after(metric, index) >= mark.revision,
+            // What came astray is written at the position that the device had reached, as in an earlier try.
+            None => {
+                Some(mark.position) > self.taken.last().map(|taken| position(taken)) || mark.position == row.position
+            }
+        };
         let races =
             mark.shard != self.origin.shard && row.updated_at.saturating_sub(mark.updated_at) <= INVOCATION_MS_MAX;
         let unseen = seen < Some(mark.position) || revision(self.loaded, metric) < mark.revision;
         seen < mark.base || (unseen && !delivered_again && !races)
+    }
+
+    /// The revision of a metric behind the reading at `index`.
+    fn revision_after(&self, metric: &str, index: usize) -> u64 {
+        let advance = compute(&self.taken[..=index], self.windows, self.origin, self.loaded, &self.losses);
+        advance.state.series(metric).map_or(0, Series::revision)
     }
 
     fn row(&self, change: &Change, now_ms: i64, history_ttl_ms: i64) -> Row {

@@ -54,6 +54,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use myaku::env;
     use myaku::shards::Mode;
 
     const SET: [(&str, &str); 4] = [
@@ -64,10 +65,7 @@ mod tests {
     ];
 
     fn config(extra: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        Config::from_env(&Env::new(|name: &str| {
-            let mut pairs = extra.iter().chain(&SET);
-            pairs.find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
-        }))
+        Config::from_env(&env::of(extra, &SET))
     }
 
     #[test]

@@ -41,13 +41,11 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use myaku::env;
 
     fn config(extra: &[(&str, &str)]) -> Result<Config, EnvError> {
         let set = [("READINGS_STREAM", "readings"), ("DEAD_LETTER_BUCKET", "dead"), ("REGISTRY_TABLE", "registry")];
-        Config::from_env(&Env::new(|name: &str| {
-            let pairs = extra.iter().chain(&set);
-            pairs.into_iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
-        }))
+        Config::from_env(&env::of(extra, &set))
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! A port that can be opened, closed and opened again around one service, whose state outlives the closing.
 
+use super::port::Port;
 use super::trouble::{self, Trouble};
-use anyhow::Context as _;
 use axum::Router;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, oneshot};
@@ -19,7 +19,7 @@ type Serve = Box<dyn Fn(TcpListener, oneshot::Receiver<()>) -> BoxFuture<'static
 
 /// One service on one port of the loopback address; it ends when dropped.
 pub struct Server {
-    address: SocketAddr,
+    port: Port,
     serve: Serve,
     running: Mutex<Option<Running>>,
 }
@@ -66,10 +66,9 @@ impl Server {
         port: u16,
         serve: impl Fn(TcpListener, oneshot::Receiver<()>) -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync + 'static,
     ) -> anyhow::Result<Self> {
-        let socket = bind(port).await?;
-        let address = socket.local_addr()?;
-        let server = Self { address, serve: Box::new(serve), running: Mutex::new(None) };
-        *server.running.lock().await = Some(server.run(socket));
+        let port = Port::hold(port)?;
+        let server = Self { port, serve: Box::new(serve), running: Mutex::new(None) };
+        server.restart().await?;
         Ok(server)
     }
 
@@ -89,7 +88,7 @@ impl Server {
 
     /// The base URL.
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.port.address())
     }
 
     /// Closes the port: requests under way end, new connections are refused.
@@ -103,7 +102,7 @@ impl Server {
     pub async fn restart(&self) -> anyhow::Result<()> {
         let mut running = self.running.lock().await;
         if running.is_none() {
-            *running = Some(self.run(bind(self.address.port()).await?));
+            *running = Some(self.run(self.port.listen()?));
         }
         Ok(())
     }
@@ -114,19 +113,16 @@ impl Server {
         if let Some(running) = running.take() {
             running.end().await;
         }
-        let (front, behind) = (bind(self.address.port()).await?, bind(0).await?);
-        let to = behind.local_addr()?;
-        let service = self.run(behind);
-        *running =
-            Some(Running::new(self.address, |stopped| trouble::serve(front, to, trouble, service, stopped).boxed()));
+        let (front, behind) = (self.port.listen()?, Port::hold(0)?);
+        let service = self.run(behind.listen()?);
+        let to = behind.address();
+        *running = Some(Running::new(self.port.address(), |stopped| {
+            trouble::serve(front, to, trouble, service, stopped).boxed()
+        }));
         Ok(())
     }
 
     fn run(&self, socket: TcpListener) -> Running {
-        Running::new(self.address, |stopped| (self.serve)(socket, stopped))
+        Running::new(self.port.address(), |stopped| (self.serve)(socket, stopped))
     }
-}
-
-async fn bind(port: u16) -> anyhow::Result<TcpListener> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.with_context(|| format!("port {port} of 127.0.0.1 is taken"))
 }

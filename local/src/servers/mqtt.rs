@@ -8,17 +8,18 @@
 mod lifecycle;
 mod protocol;
 
-use anyhow::{Context as _, anyhow, bail};
+use super::port::Port;
+use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
 use lifecycle::Lifecycle;
 use protocol::{Tap, Tapped};
 use rumqttd::local::{LinkBuilder, LinkError, LinkTx};
 use rumqttd::{ConnectionSettings, LinkType, Router, RouterConfig, Server, ServerSettings};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 
 /// A publish packet, at most: AWS IoT's 128 KB of payload, and its topic.
@@ -33,7 +34,6 @@ const SEGMENT_BYTES: usize = 1 << 20;
 const SEGMENTS: usize = 4;
 const START_UP: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(2);
-const ATTEMPTS: usize = 5;
 
 /// The name under which the broker tells its subscribers of its clients.
 const EVENTS_CLIENT: &str = "lifecycle-events";
@@ -53,32 +53,15 @@ pub struct Published {
 
 /// A broker of this process, on threads of its own; it ends when dropped.
 pub struct Mqtt {
-    address: SocketAddr,
+    port: Port,
     tap: Tap,
     running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
 /// Starts a broker on `port`, or on a free one for 0.
 pub async fn start(port: u16) -> anyhow::Result<Mqtt> {
-    let mut attempt = 1;
-    loop {
-        let chosen = if port == 0 { free_port().await? } else { port };
-        match start_at(SocketAddr::from((Ipv4Addr::LOCALHOST, chosen))).await {
-            // Taken between our look and the broker's: another port, then.
-            Err(_) if port == 0 && attempt < ATTEMPTS => attempt += 1,
-            result => return result,
-        }
-    }
-}
-
-async fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?.port())
-}
-
-async fn start_at(address: SocketAddr) -> anyhow::Result<Mqtt> {
-    if TcpStream::connect(address).await.is_ok() {
-        bail!("port {} of 127.0.0.1 is taken", address.port());
-    }
+    let port = Port::hold(port)?;
+    let address = port.address();
     let tap = Tap::default();
     let (lifecycle, events) = Lifecycle::new(tap.clone());
     let tapped = Tapped::new(tap.clone(), lifecycle.clone());
@@ -119,7 +102,7 @@ async fn start_at(address: SocketAddr) -> anyhow::Result<Mqtt> {
         Ok(())
     };
     tokio::time::timeout(START_UP, ready).await.context("the MQTT broker did not come up")??;
-    Ok(Mqtt { address, tap, running: Some((stop, thread)) })
+    Ok(Mqtt { port, tap, running: Some((stop, thread)) })
 }
 
 /// Hands events of clients on to the broker's subscribers, for as long as there are any to come.
@@ -134,12 +117,12 @@ async fn tell(mut link: LinkTx, mut events: mpsc::UnboundedReceiver<Published>) 
 impl Mqtt {
     /// The URL, `mqtt://127.0.0.1:<port>`.
     pub fn endpoint(&self) -> String {
-        format!("mqtt://{}", self.address)
+        format!("mqtt://{}", self.port.address())
     }
 
     /// The port on 127.0.0.1.
     pub fn port(&self) -> u16 {
-        self.address.port()
+        self.port.address().port()
     }
 
     /// Every message published from now on, in the order of each connection. There can be one taker.

@@ -1,23 +1,22 @@
 //! A Redis or Valkey server as a child process. It forgets what it has not saved when it is killed, and nothing when it is
 //! stopped.
 
+use super::port::Port;
 use crate::process::{Signal, signal};
 use anyhow::{Context as _, bail};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
 
 /// What to look for on the PATH, the better known first.
 const PROGRAMS: [&str; 2] = ["redis-server", "valkey-server"];
-/// Ports tried when a free one is taken by somebody else before the child has opened it.
-const ATTEMPTS: usize = 5;
 /// Until a new server answers, with room for a machine that compiles at the same time.
 const START_UP: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(5);
@@ -29,7 +28,7 @@ const DUMP: &str = "dump.rdb";
 
 /// A server process; it is killed when dropped.
 pub struct Valkey {
-    address: SocketAddr,
+    port: Port,
     child: Mutex<Option<Child>>,
     /// Where a server that is stopped leaves what it holds.
     directory: TempDir,
@@ -37,29 +36,16 @@ pub struct Valkey {
 
 /// Starts a server on `port`, or on a free one for 0. The error says what to install if no server is.
 pub async fn start(port: u16) -> anyhow::Result<Valkey> {
-    for _ in 1..ATTEMPTS {
-        if port != 0 {
-            break;
-        }
-        // Taken between our look and its start: another port, then.
-        if let Ok(valkey) = start_at(free_port().await?).await {
-            return Ok(valkey);
-        }
-    }
-    start_at(if port == 0 { free_port().await? } else { port }).await
-}
-
-async fn start_at(port: u16) -> anyhow::Result<Valkey> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let port = Port::hold(port)?;
     let directory = tempfile::tempdir().context("no directory for Redis")?;
-    let child = spawn(address, directory.path(), &PROGRAMS).await?;
-    Ok(Valkey { address, child: Mutex::new(Some(child)), directory })
+    let child = spawn(port.address(), directory.path(), &PROGRAMS).await?;
+    Ok(Valkey { port, child: Mutex::new(Some(child)), directory })
 }
 
 impl Valkey {
     /// The URL, `redis://127.0.0.1:<port>`.
     pub fn endpoint(&self) -> String {
-        format!("redis://{}", self.address)
+        format!("redis://{}", self.port.address())
     }
 
     /// Kills the process at once, as a machine that fails would: connections are refused, and all it held is gone, but for
@@ -74,7 +60,7 @@ impl Valkey {
     /// Ends the process in order: connections are refused, and a [`restart`](Self::restart) brings back what it held.
     pub async fn stop(&self) -> anyhow::Result<()> {
         if let Some(mut child) = self.child.lock().await.take() {
-            TcpStream::connect(self.address).await?.write_all(b"SHUTDOWN SAVE\r\n").await?;
+            TcpStream::connect(self.port.address()).await?.write_all(b"SHUTDOWN SAVE\r\n").await?;
             tokio::time::timeout(SHUTDOWN, child.wait()).await.context("Redis does not end")??;
         }
         Ok(())
@@ -83,7 +69,7 @@ impl Valkey {
     /// Keeps what the server holds now. After a [`kill`](Self::kill) it comes back with this, as a replica that was behind
     /// its primary does.
     pub async fn save(&self) -> anyhow::Result<()> {
-        let mut stream = TcpStream::connect(self.address).await?;
+        let mut stream = TcpStream::connect(self.port.address()).await?;
         stream.write_all(b"SAVE\r\n").await?;
         let mut answer = [0; 3];
         stream.read_exact(&mut answer).await?;
@@ -110,16 +96,12 @@ impl Valkey {
     pub async fn restart(&self) -> anyhow::Result<()> {
         let mut child = self.child.lock().await;
         if child.is_none() {
-            *child = Some(spawn(self.address, self.directory.path(), &PROGRAMS).await?);
+            *child = Some(spawn(self.port.address(), self.directory.path(), &PROGRAMS).await?);
             // What it has read is not to come back again after the next kill.
             let _ = std::fs::remove_file(self.directory.path().join(DUMP));
         }
         Ok(())
     }
-}
-
-async fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?.port())
 }
 
 async fn spawn(address: SocketAddr, directory: &Path, programs: &[&str]) -> anyhow::Result<Child> {
@@ -176,6 +158,8 @@ async fn ping(address: SocketAddr) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv4Addr;
+    use tokio::net::TcpListener;
 
     #[tokio::test]
     async fn a_stopped_server_comes_back_with_what_it_held_and_after_a_kill_without() {
@@ -238,7 +222,6 @@ mod tests {
     #[tokio::test]
     async fn a_port_that_is_taken_is_an_error() {
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        // Whoever listens there never answers a ping, and the child ends because it cannot listen.
         assert!(start(taken.local_addr().unwrap().port()).await.is_err());
     }
 }

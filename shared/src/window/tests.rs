@@ -71,9 +71,10 @@ fn run(
     (state.unwrap_or_default(), rows)
 }
 
-fn specs() -> impl Strategy<Value = WindowSpec> {
+/// Windows of all kinds.
+pub(super) fn specs() -> impl Strategy<Value = WindowSpec> {
     let some = |range| proptest::option::of(range);
-    (some(1..8_u32), some(1..40_u32), some(1..20_u32), 0..60_u32)
+    (some(1..8_u32), some(1..60_u32), some(1..20_u32), 0..60_u32)
         .prop_filter("a window", |(last, seconds, ..)| last.is_some() || seconds.is_some())
         .prop_map(|(last, seconds, history_seconds, allowed_lateness_seconds)| WindowSpec {
             last,

@@ -23,9 +23,7 @@ async fn how_far_a_loss_reaches_is_known_also_when_the_commit_behind_it_did_not_
     done(&context, &readings("a", [1, 2, 50])).await;
     context.states.port.lose_everything();
     let late = |sequence, n| batch(vec![record(sequence, "a", json("a", n))]);
-    *context.states.write.lock().unwrap() = Some(Fault::Before(Remedy::Retry));
-    assert!(invoke(&context, &late(60, 10)).await.is_some());
-    *context.states.write.lock().unwrap() = None;
+    without_commit(&context, &late(60, 10)).await;
     for (sequence, n) in [(60, 10), (61, 11), (62, 12)] {
         done(&context, &late(sequence, n)).await;
     }
@@ -42,6 +40,43 @@ async fn after_a_loss_a_late_reading_flags_the_history_of_its_interval() {
     done(&context, &batch(vec![record(90, "a", json("a", 30))])).await;
     let rows = context.results.port.history("a", "heart_rate", 0, i64::MAX).await.unwrap();
     assert_eq!((rows.len(), rows[0].average.count, rows[0].partial), (1, 1, true), "10 and 20 are missing");
+}
+
+/// Writes the rows of a batch and commits no state.
+async fn without_commit(context: &Test, batch: &Batch) {
+    *context.states.write.lock().unwrap() = Some(Fault::Before(Remedy::Retry));
+    assert!(invoke(context, batch).await.is_some());
+    *context.states.write.lock().unwrap() = None;
+}
+
+#[tokio::test]
+async fn a_loss_is_told_by_the_row_of_a_record_that_comes_again_and_once_counted_more() {
+    let context = context();
+    // The last one repeats the second, which is known only to who has counted it.
+    let all: Vec<_> = [(1, 1), (2, 2), (3, 3), (4, 2)].map(|(sequence, n)| record(sequence, "a", json("a", n))).into();
+    without_commit(&context, &batch(all.clone())).await;
+    done(&context, &batch(all[..1].to_vec())).await;
+    context.states.port.lose_everything();
+    done(&context, &batch(all[1..].to_vec())).await;
+    let row = latest(&context, "a").await;
+    assert_eq!((row.average.mean, row.partial), (2.5, true), "1 is missing");
+    assert!(row.revision > 3, "that of the row before");
+}
+
+#[tokio::test]
+async fn a_row_that_tells_of_a_loss_gives_way_to_one_that_knows_how_far_it_reaches() {
+    let context = context();
+    done(&context, &readings("a", [1, 61])).await;
+    let spo2 = record(62, "a", json("a", 62).replace("heart_rate", "spo2"));
+    let late = record(63, "a", json("a", 10));
+    without_commit(&context, &batch(vec![spo2.clone(), late.clone()])).await;
+    context.states.port.lose_everything();
+    for again in [spo2, late] {
+        done(&context, &batch(vec![again])).await;
+    }
+    let row = latest(&context, "a").await;
+    assert_eq!((row.average.mean, row.partial, row.lost_until), (10.0, true, Some(61_000 + 1_795_218_840_000)));
+    assert!(row.revision > 3, "that of the row before");
 }
 
 /// A state that is loaded as it was, and then as it is.

@@ -1,6 +1,7 @@
 //! Windows that were lost against those that were not: random readings, late and repeated, in several shards.
 
 use super::*;
+use crate::window::tests::specs;
 use crate::window::{Change, Incoming, Loss, Origin, advance};
 use proptest::prelude::*;
 
@@ -93,18 +94,6 @@ fn recovered(spec: &WindowSpec, readings: impl IntoIterator<Item = (String, i64,
         recovered.insert(spec, "m", &id, at, value);
     }
     recovered
-}
-
-fn specs() -> impl Strategy<Value = WindowSpec> {
-    let some = |range| proptest::option::of(range);
-    (some(1..8_u32), some(1..60_u32), some(1..20_u32), 0..60_u32)
-        .prop_filter("a window", |(last, seconds, ..)| last.is_some() || seconds.is_some())
-        .prop_map(|(last, seconds, history_seconds, allowed_lateness_seconds)| WindowSpec {
-            last,
-            seconds,
-            history_seconds,
-            allowed_lateness_seconds,
-        })
 }
 
 /// Readings whose times repeat and go back, with duplicates.
