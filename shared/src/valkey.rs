@@ -79,11 +79,8 @@ impl Connection {
         }
         let mut command = redis::cmd("MGET");
         command.arg(keys);
-        self.run("MGET", |mut route| {
-            let command = &command;
-            async move { Vec::from_redis_value(route.command(command).await?).map_err(RedisError::from) }
-        })
-        .await
+        let values = self.one("MGET", &command).await?;
+        Vec::from_redis_value(values).map_err(|error| remote_error("MGET", error.into()))
     }
 
     /// Sets each key to its value, to be forgotten after `ttl`.
@@ -115,6 +112,11 @@ impl Connection {
     pub async fn ping(&self) -> Result<(), RemoteError> {
         let ping = redis::cmd("PING");
         self.all("PING", vec![ping]).await.map(drop)
+    }
+
+    /// Sends one command, which in a cluster has keys of one slot or can be split by them.
+    async fn one(&self, operation: &'static str, command: &Cmd) -> Result<Value, RemoteError> {
+        self.run(operation, |mut route| async move { route.command(command).await }).await
     }
 
     /// Sends all `commands` at once; the first that fails is the error of all.
