@@ -170,7 +170,8 @@ pub fn advance<'s>(
         state.series_mut(metric).lose(loss.at, loss.revision);
     }
     let mut out = Advance { state, changes: Vec::new(), counted: 0, duplicates: 0, too_late: 0, redelivered: 0 };
-    let mut latest: BTreeMap<&str, ((&Incoming<'_>, Position), u64)> = BTreeMap::new();
+    // In the order of the metrics, which are few: a tree's first node would have room for a dozen.
+    let mut latest: Vec<(&Incoming<'_>, Position, u64)> = Vec::new();
     let mut history: BTreeMap<(&str, i64), Change> = BTreeMap::new();
     // Neighbours are often of one metric, whose window is looked up once.
     let mut window: Option<(&str, Option<&WindowSpec>)> = None;
@@ -207,7 +208,11 @@ pub fn advance<'s>(
         // The latest row tells how far a loss reaches, also where this reading would leave it alone: a row of history, by
         // which a loss may have been found, knows of no reading behind its interval.
         if losses.contains_key(reading.metric) || series.entries[series.start(spec, end)].place <= place {
-            latest.insert(reading.metric, ((reading, position), series.revision));
+            let row = (reading, position, series.revision);
+            match latest.binary_search_by_key(&reading.metric, |(of, ..)| of.metric) {
+                Ok(index) => latest[index] = row,
+                Err(index) => latest.insert(index, row),
+            }
         }
         if late {
             continue;
@@ -224,10 +229,12 @@ pub fn advance<'s>(
             }
         }
     }
-    for (metric, (reading, revision)) in latest {
+    for (reading, position, revision) in latest {
+        let metric = reading.metric;
         let base = base_of(seen, losses.get(metric));
         let computed = out.state.series(metric).and_then(|series| {
-            let change = change(reading, None, series.average(spec(metric)?)?, series.newest()?, series, base);
+            let average = series.average(spec(metric)?)?;
+            let change = change((reading, position), None, average, series.newest()?, series, base);
             Some(Change { revision, ..change })
         });
         out.changes.extend(computed);
