@@ -7,7 +7,7 @@
 //!   makes them; master data is in the registry's memory, as in a warm function. The table of results answers at once:
 //!   DynamoDB is another row's matter. Each round is another event.
 //! - *raw*: all states by one pipeline of `GET`, and written back by one of `SET … EX`, through the same client.
-//! - *naive*: for each reading `GET`, JSON, `SET`.
+//! - *naive*: from the same bytes, for each reading `GET`, JSON, `SET`.
 //!
 //! Redis is a process of its own, so that two clocks tell something: the wall's, and the processor time of both processes
 //! together, from `/proc/<pid>/schedstat`. Time is the wall's unless a name says otherwise.
@@ -119,9 +119,8 @@ async fn run(server: &Server) -> Result<Vec<Ratio>, Box<dyn Error>> {
     };
     let mut source = Source::new(7);
     let (mut ours, mut raw) = (Vec::new(), Vec::new());
-    let mut readings = Vec::new();
     for round in 0..WARM_UP + ROUNDS {
-        let event = source.event(&mut readings);
+        let event = source.event();
         let started = server.clock();
         let batch = Batch::from_event(event)?;
         let response = handle(&context, &batch, i64::MAX).await;
@@ -140,9 +139,9 @@ async fn run(server: &Server) -> Result<Vec<Ratio>, Box<dyn Error>> {
     }
     let mut naive = Vec::new();
     for _ in 0..NAIVE_ROUNDS {
-        source.event(&mut readings);
+        let event = source.event();
         let started = server.clock();
-        one_by_one(&mut client, &readings).await?;
+        one_by_one(&mut client, &Batch::from_event(event)?).await?;
         naive.push(server.since(started));
     }
     let cpu = |process: usize| move |spent: &Spent| spent.cpu.map(|cpu| cpu[process]);
@@ -190,9 +189,9 @@ async fn get_and_set(client: &mut MultiplexedConnection) -> redis::RedisResult<(
 }
 
 /// As it is often shown: the window is a JSON array under the device's key, read and written for each reading.
-async fn one_by_one(client: &mut MultiplexedConnection, readings: &[Vec<u8>]) -> Result<(), Box<dyn Error>> {
-    for reading in readings {
-        let reading = Reading::parse(reading)?;
+async fn one_by_one(client: &mut MultiplexedConnection, batch: &Batch) -> Result<(), Box<dyn Error>> {
+    for record in batch.user_records() {
+        let reading = Reading::parse(record.data)?;
         let Value::Number(value) = reading.value else { continue };
         let key = format!("naive:{}", reading.device_id);
         let stored: Option<Vec<u8>> = redis::cmd("GET").arg(&key).query_async(client).await?;
@@ -248,9 +247,8 @@ impl Source {
         Self { random: StdRng::seed_from_u64(seed), devices: (0..DEVICES).collect(), sent: 0, sequence: 0 }
     }
 
-    /// The next event; its readings go to `readings`.
-    fn event(&mut self, readings: &mut Vec<Vec<u8>>) -> Vec<u8> {
-        readings.clear();
+    /// The next event.
+    fn event(&mut self) -> Vec<u8> {
         let mut records = Vec::new();
         let mut builder = Builder::new();
         for _ in 0..READINGS {
@@ -262,7 +260,6 @@ impl Source {
                     records.push(record(self.sequence, &std::mem::take(&mut builder).finish()));
                 }
                 builder.push(&key, None, &reading);
-                readings.push(reading);
             }
             self.sent += 1;
         }
