@@ -159,12 +159,12 @@ impl<'a> Driver<'a> {
             }
             Step::LoseStates => {
                 world.states.lose_everything();
-                world.models().averages.lost = true;
+                world.models().averages.states_lost(world.clock.now_ms());
             }
             Step::SaveStates => self.states = world.states.snapshot(),
             Step::LoseLastStates => {
                 world.states.restore(self.states.clone());
-                world.models().averages.lost = true;
+                world.models().averages.states_lost(world.clock.now_ms());
             }
             Step::LoseHeads => world.heads.clear(),
             Step::Outage(service, ms) => world.faults.outage(*service, world.clock.now_ms() + *ms as i64),

@@ -170,8 +170,7 @@ pub fn advance<'s>(
         state.series_mut(metric).lose(loss.at, loss.revision);
     }
     let mut out = Advance { state, changes: Vec::new(), counted: 0, duplicates: 0, too_late: 0, redelivered: 0 };
-    // In the order of the metrics, which are few: a tree's first node would have room for a dozen.
-    let mut latest: Vec<(&Incoming<'_>, Position, u64)> = Vec::new();
+    let mut latest: BTreeMap<&str, (&Incoming<'_>, Position)> = BTreeMap::new();
     let mut history: BTreeMap<(&str, i64), Change> = BTreeMap::new();
     // Neighbours are often of one metric, whose window is looked up once.
     let mut window: Option<(&str, Option<&WindowSpec>)> = None;
@@ -187,7 +186,7 @@ pub fn advance<'s>(
         let (_, spec) = *window.insert(known.unwrap_or_else(|| (reading.metric, spec(reading.metric))));
         let Some(spec) = spec else { continue };
         let series = out.state.series_mut(reading.metric);
-        let before = series.newest();
+        let (before, revision) = (series.newest(), series.revision);
         let place = Place { at: reading.at, id: reading.id };
         let late = match series.insert(spec, Entry { place, value: reading.value }) {
             Inserted::Duplicate => {
@@ -204,15 +203,10 @@ pub fn advance<'s>(
                 late
             }
         };
-        let end = series.entries.len();
-        // The latest row tells how far a loss reaches, also where this reading would leave it alone: a row of history, by
-        // which a loss may have been found, knows of no reading behind its interval.
-        if losses.contains_key(reading.metric) || series.entries[series.start(spec, end)].place <= place {
-            let row = (reading, position, series.revision);
-            match latest.binary_search_by_key(&reading.metric, |(of, ..)| of.metric) {
-                Ok(index) => latest[index] = row,
-                Err(index) => latest.insert(index, row),
-            }
+        // The latest row keeps up with the metric, also where this reading leaves its average alone: by its revision and
+        // position a state is told that has lost something, and it says how far a loss reaches.
+        if series.revision > revision || losses.contains_key(reading.metric) {
+            latest.insert(reading.metric, (reading, position));
         }
         if late {
             continue;
@@ -229,15 +223,11 @@ pub fn advance<'s>(
             }
         }
     }
-    for (reading, position, revision) in latest {
-        let metric = reading.metric;
+    for (metric, reading) in latest {
         let base = base_of(seen, losses.get(metric));
-        let computed = out.state.series(metric).and_then(|series| {
-            let average = series.average(spec(metric)?)?;
-            let change = change((reading, position), None, average, series.newest()?, series, base);
-            Some(Change { revision, ..change })
-        });
-        out.changes.extend(computed);
+        out.changes.extend(out.state.series(metric).and_then(|series| {
+            Some(change(reading, None, series.average(spec(metric)?)?, series.newest()?, series, base))
+        }));
     }
     out.changes.extend(history.into_values());
     out

@@ -67,8 +67,10 @@ pub(crate) struct Averages {
     rows: BTreeMap<(Series, Option<i64>), Row>,
     /// Invocations fail and die.
     pub(crate) troubled: bool,
-    /// States were lost.
-    pub(crate) lost: bool,
+    /// States were lost, or batches were given up.
+    lost: bool,
+    /// When states were lost last, in milliseconds since the epoch.
+    states_lost_at: Option<i64>,
     /// For a moment after a reshard two shards hold one device. Which of them comes first is open, and a row can lack what
     /// the other one brought: the latest until its window moves on, one of history for good.
     pub(crate) resharded: bool,
@@ -78,6 +80,18 @@ impl Averages {
     /// Whether results are only right when their windows have filled again.
     pub(crate) const fn must_fill_again(&self) -> bool {
         self.lost || self.resharded
+    }
+
+    /// States were lost.
+    pub(crate) fn states_lost(&mut self, now_ms: i64) {
+        self.lost = true;
+        self.states_lost_at = Some(now_ms);
+    }
+
+    /// Whether a row of history is older than the last loss of states. A late reading reaches it only where the state still
+    /// has a reading of its interval.
+    fn is_out_of_reach(&self, interval: Option<i64>, row: &Row) -> bool {
+        interval.is_some() && Some(row.updated_at) <= self.states_lost_at
     }
 
     /// A reading was put on the stream.
@@ -117,7 +131,8 @@ impl Averages {
         }
         for ((_, interval), row) in self.rows.iter().filter(|((of, _), _)| *of == series) {
             // A row of history that was put in the moment in which a loss was found stays if the invocation died in it.
-            if self.lost && (row.position > position || (interval.is_some() && self.troubled)) {
+            let died = interval.is_some() && self.troubled;
+            if self.lost && (row.position > position || died || self.is_out_of_reach(*interval, row)) {
                 continue;
             }
             self.lacks_nothing(series, *interval, row)?;
@@ -188,12 +203,18 @@ impl Averages {
         let Some(device) = device(commit.device_id) else { return Ok(()) };
         let position = commit.state.position(Stream::Readings.name());
         for metric in 0..METRICS {
-            let average = commit.state.series(metric_name(metric)).and_then(|series| series.average(&window(metric)));
-            // What a state has lost, a row that is there may still have.
-            let Some((average, false)) = average else { continue };
+            let Some(series) = commit.state.series(metric_name(metric)) else { continue };
             let row = self.rows.get(&((device, metric), None));
-            let revision = commit.state.series(metric_name(metric)).map(myaku::window::Series::revision);
-            let ahead = |row: &Row| Some(row.position) > position || (self.lost && Some(row.revision) > revision);
+            let revision = series.revision();
+            // By its revision a state is told that has lost something. Behind a loss, a row that has all of it can stay.
+            let behind = |row: &Row| row.revision < revision && Some(row.position) <= position;
+            if row.is_some_and(behind) && !self.resharded && !self.lost {
+                let what = format!("the state of {} is at revision {revision}, and its row {row:?}", commit.device_id);
+                return Err(Violation::new(Invariant::EffectsBeforeState, what));
+            }
+            // What a state has lost, a row that is there may still have.
+            let Some((average, false)) = series.average(&window(metric)) else { continue };
+            let ahead = |row: &Row| Some(row.position) > position || (self.lost && row.revision > revision);
             // A batch that was given up may have written its rows, which have what no state will have until it is put again.
             let given_up = |row: &Row| self.discarded.contains(&row.position.sequence);
             if !row.is_some_and(|row| row.average == average || ahead(row) || given_up(row) || self.resharded) {
@@ -227,7 +248,8 @@ impl Averages {
                 };
                 let expected = right(series, put, *interval);
                 let died = self.lost && self.troubled;
-                let excused = interval.is_some() && (row.partial || self.resharded || died);
+                let excused = interval.is_some() && (row.partial || self.resharded || died)
+                    || self.is_out_of_reach(*interval, row);
                 if counted(&row.average) != Some(expected) && !excused {
                     let expected: Vec<_> = numbers(expected).collect();
                     return wrong(format!("the messages {expected:?} of {series:?} make {row:?}"));

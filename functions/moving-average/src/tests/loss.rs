@@ -42,6 +42,19 @@ async fn after_a_loss_a_late_reading_flags_the_history_of_its_interval() {
     assert_eq!((rows.len(), rows[0].average.count, rows[0].partial), (1, 1, true), "10 and 20 are missing");
 }
 
+#[tokio::test]
+async fn a_loss_is_told_also_by_a_late_reading_that_leaves_the_latest_average_alone() {
+    let context = context();
+    done(&context, &readings("a", [10, 20, 30])).await;
+    let old = context.states.port.snapshot();
+    done(&context, &readings("a", 40..41)).await;
+    context.states.port.restore(old);
+    done(&context, &batch(vec![record(50, "a", json("a", 5))])).await;
+    done(&context, &readings("a", 60..61)).await;
+    let row = latest(&context, "a").await;
+    assert_eq!((row.average.mean, row.partial), (110.0 / 3.0, true), "40 is missing");
+}
+
 /// Writes the rows of a batch and commits no state.
 async fn without_commit(context: &Test, batch: &Batch) {
     *context.states.write.lock().unwrap() = Some(Fault::Before(Remedy::Retry));
