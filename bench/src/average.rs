@@ -58,6 +58,9 @@ const WARM_UP: usize = 5;
 /// Rounds of the naive way, which takes a hundred times as long.
 const NAIVE_ROUNDS: usize = 5;
 
+const RAW_LIMIT: &str = "The server's part is twice raw's: the script, which looks at each state's head before it sets it, takes it 3.3 µs a state, 1.2 of them for the arguments alone. MGET in the script, SET with GET, all versions in one argument, and 50 or 250 states a call came to the same within a tenth. The function's part is what raw has none of: the event, checksums, ten readings of each device, their windows and rows, and each state's digest, checked and made. States are made while the server is at work on those before.";
+const NAIVE_LIMIT: &str = "On the loopback a round trip is cheap: 20,000 of them take 150 times what raw's pipelines take, so that 60 leaves 2.5 times raw's for everything, and the server alone takes 2.2. With half a millisecond for a round trip, as between Lambda and a cache, the naive way takes ten seconds more, and ours two milliseconds.";
+
 /// A ratio: how many times one way's figure is another's.
 #[derive(Clone, Debug)]
 struct Ratio {
@@ -79,12 +82,14 @@ struct Spent {
 
 /// The rows of the table.
 pub(crate) fn cases() -> Vec<Case> {
-    let case = |name, measured_as, bar, ratio| {
-        Case::new(name, (PATH, measured_as), (Unit::Times, bar), "", move |_| row(ratio))
+    let case = |name, measured_as, bar, limit, ratio| {
+        Case::new(name, (PATH, measured_as), (Unit::Times, bar), limit, move |_| row(ratio))
     };
+    let over_raw = "time ÷ raw pipelined GET and SET of the same keys and sizes";
+    let naive_over = "readings/s ÷ those of GET, JSON, SET per record";
     vec![
-        case("average/raw", "time ÷ raw pipelined GET and SET of the same keys and sizes", Bar::AtMost(4.0), OVER_RAW),
-        case("average/naive", "readings/s ÷ those of GET, JSON, SET per record", Bar::AtLeast(60.0), NAIVE_OVER),
+        case("average/raw", over_raw, Bar::AtMost(4.0), RAW_LIMIT, OVER_RAW),
+        case("average/naive", naive_over, Bar::AtLeast(60.0), NAIVE_LIMIT, NAIVE_OVER),
     ]
 }
 

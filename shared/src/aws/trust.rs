@@ -1,9 +1,9 @@
 //! Which authorities may vouch for AWS.
 //!
-//! Reading the system's directory of authorities is half of a function's start, and a function in Lambda talks to AWS
-//! alone. AWS's endpoints have certificates of Amazon Trust Services, whose five roots are here, as published at
-//! <https://www.amazontrust.com/repository/>; AWS asks its customers to trust all of them, and the first to expire does so
-//! in 2037. Fewer authorities are also fewer who could vouch for somebody else.
+//! Reading the system's directory of authorities takes as long as all the rest of a function's start, and a function in
+//! Lambda talks to AWS alone. AWS's endpoints have certificates of Amazon Trust Services, whose five roots are here, as
+//! published at <https://www.amazontrust.com/repository/>; AWS asks its customers to trust all of them, and the first to
+//! expire does so in 2037. Fewer authorities are also fewer who could vouch for somebody else.
 //!
 //! The system's are asked wherever anything hints at another: outside Lambda, in another partition of AWS, with endpoints
 //! or a proxy of one's own, and where `SSL_CERT_FILE` or `SSL_CERT_DIR` says so, which is also the way out should AWS
