@@ -70,9 +70,6 @@ MEMORY_GB = 0.5
 # An invocation waits so long for the services that it calls: DynamoDB and S3; Redis and Kinesis, or Redis and DynamoDB.
 ARCHIVER_WAIT_SECONDS = 0.15
 OTHERS_WAIT_SECONDS = 0.05
-# Of a message and of a reading, as long as `make bench` has not measured how these functions grow.
-TRANSFORM_CPU_SECONDS = 10e-6
-AVERAGE_CPU_SECONDS = 5e-6
 # Of a request, and what it carries.
 REQUEST_SECONDS = 0.03
 MESSAGES_A_REQUEST = 1
@@ -106,16 +103,14 @@ def default_codec():
 def cpu_seconds():
     """CPU time of a message in the archiver and in the transform, and of a reading in the moving average."""
 
-    def each(function, over, size, assumed):
-        for curve in kept("growth"):
-            if (curve["function"], curve["size"]) == (function, over):
-                point = next(point for point in curve["points"] if point["size"] == size)
-                return point["total_ns"]["median"] / point["count"] / 1e9
-        return assumed
+    def each(function, over, size):
+        curve = next(curve for curve in kept("growth") if (curve["function"], curve["size"]) == (function, over))
+        point = next(point for point in curve["points"] if point["size"] == size)
+        return point["total_ns"]["median"] / point["count"] / 1e9
 
     _, archiver = default_codec()
-    transform = each("transform", "bytes of a payload", 1_000, TRANSFORM_CPU_SECONDS)
-    return archiver, transform, each("moving average", "devices in a batch", 1_000, AVERAGE_CPU_SECONDS)
+    transform = each("transform", "bytes of a payload", MESSAGE_BYTES)
+    return archiver, transform, each("moving average", "devices in a batch", 1_000)
 
 
 def lambda_dollars(cpu, invocations, wait):

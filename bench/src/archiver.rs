@@ -12,10 +12,10 @@ pub(crate) use ours::{Archive, lines};
 
 use crate::clock::spent;
 use crate::largest::{Event, Largest};
-use crate::pair::{Ratio, beside};
+use crate::pair::beside;
 use crate::row::{Bar, Case, Measured, Unit};
-use anyhow::ensure;
-use myaku::archive::{Compression, Format};
+use anyhow::{Result, ensure};
+use myaku::archive::{Compression, Format, Stored};
 use std::hint::black_box;
 use std::rc::Rc;
 
@@ -27,67 +27,80 @@ const MEMORY_ROUNDS: usize = 5;
 /// All of them.
 pub(crate) fn cases(Largest { single, aggregated }: &Largest) -> Vec<Case> {
     vec![
-        beside_compression(single, Bar::AtMost(1.15)),
-        beside_compression(aggregated, Bar::AtMost(1.12)),
-        beside_plain(single),
-        beside_plain(aggregated),
+        COMPRESSION.case(single),
+        Beside { bar: 1.12, ..COMPRESSION }.case(aggregated),
+        PLAIN.case(single),
+        PLAIN.case(aggregated),
         memory(single),
         memory(aggregated),
     ]
 }
 
-fn beside_compression(event: &Rc<Event>, bar: Bar) -> Case {
-    let event = Rc::clone(event);
-    Case::new(
-        format!("archiver/{}/gzip-6", event.name),
-        (
-            format!("archiver handler, {}, gzip 6", event.name),
-            "CPU ÷ pure compression of the same bytes, same codec and level",
-        ),
-        (Unit::Times, bar),
-        "Of what is beside the compressor, the SHA-256 of the lines is 0.07 by itself, at the 1.8 GB/s of the processor's own instructions, and an aggregate's MD5 0.03, eight at once; the rest is the event, base64, what may stand as JSON, and the lines. A hash of the compressed bytes would save 0.06, and tie what an extent says to a codec.",
-        move |rounds| {
-            let archive = Archive::new(Compression::new(Format::Gzip, Some(GZIP_LEVEL))?)?;
-            let lines = lines(&archive.object(event.body.clone())?)?;
-            let ratio = beside(
-                rounds,
-                || archive.spent(&event.body),
-                || spent(|| drop(black_box(pack(black_box(&lines), Format::Gzip, GZIP_LEVEL)))),
-            );
-            Ok(measured(&ratio, lines.len(), "compression"))
-        },
-    )
+/// The handler at a level, beside another way to the same lines.
+struct Beside {
+    name: &'static str,
+    /// What the row says of the codec.
+    codec: &'static str,
+    measured_as: &'static str,
+    bar: f64,
+    limit: &'static str,
+    compression: fn() -> Result<Compression>,
+    /// What the other way is called.
+    other: &'static str,
+    /// The other way, from a body and its lines to an object.
+    pack: fn(&[u8], &[u8]) -> Result<Stored>,
 }
 
-fn beside_plain(event: &Rc<Event>) -> Case {
-    let event = Rc::clone(event);
-    Case::new(
-        format!("archiver/{}/plain", event.name),
-        (
-            format!("archiver handler, {}, default codec and level", event.name),
-            "CPU ÷ that of the plain handler (`KinesisEvent`, prost, miniz_oxide at 6)",
-        ),
-        (Unit::Times, Bar::AtMost(0.25)),
-        "The default codec and level decide: what is left of the handler is compression.",
-        move |rounds| {
-            let archive = Archive::new(Compression::default())?;
-            let ours = lines(&archive.object(event.body.clone())?)?;
-            ensure!(ours == lines(&plain::archive(&event.body)?)?, "the plain handler writes other lines");
-            let ratio = beside(
-                rounds,
-                || archive.spent(&event.body),
-                || spent(|| drop(black_box(plain::archive(black_box(&event.body))))),
-            );
-            Ok(measured(&ratio, ours.len(), "the plain handler"))
-        },
-    )
-}
+/// The least that anybody has to do.
+const COMPRESSION: Beside = Beside {
+    name: "gzip-6",
+    codec: "gzip 6",
+    measured_as: "CPU ÷ pure compression of the same bytes, same codec and level",
+    bar: 1.15,
+    limit: "Of what is beside the compressor, the SHA-256 of the lines is 0.07 by itself, at the 1.8 GB/s of the processor's own instructions, and an aggregate's MD5 0.03, eight at once; the rest is the event, base64, what may stand as JSON, and the lines. A hash of the compressed bytes would save 0.06, and tie what an extent says to a codec.",
+    compression: || Ok(Compression::new(Format::Gzip, Some(GZIP_LEVEL))?),
+    other: "compression",
+    pack: |_, lines| pack(lines, Format::Gzip, GZIP_LEVEL),
+};
 
-fn measured(ratio: &Ratio, lines: usize, other: &str) -> Measured {
-    let (ours, theirs, bytes) = (ratio.ours.as_secs_f64() * 1e3, ratio.other.as_secs_f64() * 1e3, lines as f64 / 1e6);
-    Measured {
-        value: ratio.spread,
-        detail: format!("{ours:.1} ms beside {theirs:.1} ms of {other}, for {bytes:.1} MB of lines"),
+/// What is written on a first day.
+const PLAIN: Beside = Beside {
+    name: "plain",
+    codec: "default codec and level",
+    measured_as: "CPU ÷ that of the plain handler (`KinesisEvent`, prost, miniz_oxide at 6)",
+    bar: 0.25,
+    limit: "The default codec and level decide: what is left of the handler is compression.",
+    compression: || Ok(Compression::default()),
+    other: "the plain handler",
+    pack: |body, _| plain::archive(body),
+};
+
+impl Beside {
+    fn case(self, event: &Rc<Event>) -> Case {
+        let event = Rc::clone(event);
+        let Self { name, codec, measured_as, bar, limit, compression, other, pack } = self;
+        let path = format!("archiver handler, {}, {codec}", event.name);
+        Case::new(
+            format!("archiver/{}/{name}", event.name),
+            (path, measured_as),
+            (Unit::Times, Bar::AtMost(bar)),
+            limit,
+            move |rounds| {
+                let archive = Archive::new(compression()?)?;
+                let ours = lines(&archive.object(event.body.clone())?)?;
+                ensure!(ours == lines(&pack(&event.body, &ours)?)?, "{other} has other lines");
+                let ratio = beside(
+                    rounds,
+                    || archive.spent(&event.body),
+                    || spent(|| drop(black_box(pack(black_box(&event.body), black_box(&ours))))),
+                );
+                let [our_ms, other_ms] = [ratio.ours, ratio.other].map(|time| time.as_secs_f64() * 1e3);
+                let megabytes = ours.len() as f64 / 1e6;
+                let detail =
+                    format!("{our_ms:.1} ms beside {other_ms:.1} ms of {other}, for {megabytes:.1} MB of lines");
+                Ok(Measured { value: ratio.spread, detail })
+            },
+        )
     }
 }
 

@@ -1,11 +1,15 @@
 //! One configuration for every AWS client, and their errors as the domain sees them.
 
+mod lazy;
 mod trust;
 
+pub use lazy::Lazy;
+
 use crate::errors::{Remedy, RemoteError};
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -20,13 +24,22 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
 /// For all attempts together.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// What Lambda has beside the region for a function with a role.
+const CREDENTIALS: [&str; 4] =
+    ["AWS_LAMBDA_FUNCTION_NAME", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+
 /// The configuration of the environment, with time-outs. Endpoints come from `AWS_ENDPOINT_URL` and its kin. In Lambda,
-/// AWS is trusted on the word of Amazon's own authorities, unless the environment hints at others.
+/// AWS is trusted on the word of Amazon's own authorities, unless the environment hints at others, and region and
+/// credentials are those in the environment.
 pub async fn config() -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
     // The environment of the SDK is the process's own.
-    if let Some(client) = trust::amazon_alone(|name| std::env::var(name).ok()) {
+    let lookup = |name: &str| std::env::var(name).ok();
+    if let Some(client) = trust::amazon_alone(lookup) {
         loader = loader.http_client(client);
+    }
+    if let Some(region) = region_of_role(lookup) {
+        loader = loader.region(region).credentials_provider(EnvironmentVariableCredentialsProvider::new());
     }
     loader
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
@@ -39,6 +52,13 @@ pub async fn config() -> SdkConfig {
         )
         .load()
         .await
+}
+
+/// The region, if the environment has it and the credentials of a role, as Lambda's has. The environment comes first in the
+/// SDK's chains as well; they make clients of each of their other sources, which are not asked then.
+fn region_of_role(lookup: impl Fn(&str) -> Option<String>) -> Option<Region> {
+    let set = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
+    CREDENTIALS.into_iter().all(|name| set(name).is_some()).then(|| set("AWS_REGION"))?.map(Region::new)
 }
 
 /// What to do about a failure, by the service's error code and HTTP status; a failure without an answer
@@ -84,4 +104,20 @@ where
 /// An error that says what the service answered where an answer lacks what its contract promises.
 pub fn incomplete(operation: &str, what: &str) -> RemoteError {
     RemoteError::new(operation, Remedy::Retry, format!("the answer has no {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_chains_are_left_out_only_where_the_environment_has_a_region_and_all_of_a_roles_credentials() {
+        let all = |_: &str| Some("eu-west-1".to_owned());
+        assert_eq!(region_of_role(all), Some(Region::new("eu-west-1")));
+        for missing in CREDENTIALS.into_iter().chain(["AWS_REGION"]) {
+            assert_eq!(region_of_role(|name| all(name).filter(|_| name != missing)), None, "{missing}");
+            let blank = |name: &str| if name == missing { Some(" ".to_owned()) } else { all(name) };
+            assert_eq!(region_of_role(blank), None, "{missing}");
+        }
+    }
 }

@@ -116,8 +116,20 @@ fn spread(mut values: Vec<f64>) -> Vec<f64> {
     if values.len() <= VALUES_MAX {
         return values;
     }
-    values.sort_unstable_by(f64::total_cmp);
-    (0..VALUES_MAX).map(|index| values[index * (values.len() - 1) / (VALUES_MAX - 1)]).collect()
+    let last = values.len() - 1;
+    let places = (0..VALUES_MAX).map(|index| index * last / (VALUES_MAX - 1)).collect::<Vec<_>>();
+    put_in_place(&mut values, 0, &places);
+    places.into_iter().map(|place| values[place]).collect()
+}
+
+/// Puts into each of `places`, which ascend, what sorting would put there: of `values`, which begin at place `from`. Half of
+/// the places are on either side of the one in the middle, whose sides are told apart first: less than sorting.
+fn put_in_place(values: &mut [f64], from: usize, places: &[usize]) {
+    let (before, rest) = places.split_at(places.len() / 2);
+    let Some((&middle, behind)) = rest.split_first() else { return };
+    let (lower, _, upper) = values.select_nth_unstable_by(middle - from, f64::total_cmp);
+    put_in_place(lower, from, before);
+    put_in_place(upper, middle + 1, behind);
 }
 
 /// Writes what was counted since the last flush.
@@ -146,6 +158,7 @@ impl Telemetry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_line_carries_the_spread_of_more_values_than_it_can_hold() {
@@ -153,5 +166,16 @@ mod tests {
         let many = spread((0..10_000).rev().map(f64::from).collect());
         assert_eq!((many.len(), many[0], many[99]), (VALUES_MAX, 0.0, 9_999.0));
         assert!(many.is_sorted());
+    }
+
+    proptest! {
+        #[test]
+        fn the_spread_is_what_sorting_all_of_them_gives(values in prop::collection::vec(-50..50_i32, 101..600)) {
+            let values: Vec<f64> = values.into_iter().map(f64::from).collect();
+            let mut sorted = values.clone();
+            sorted.sort_unstable_by(f64::total_cmp);
+            let expected = (0..VALUES_MAX).map(|index| sorted[index * (sorted.len() - 1) / (VALUES_MAX - 1)]);
+            prop_assert_eq!(spread(values), expected.collect::<Vec<_>>());
+        }
     }
 }

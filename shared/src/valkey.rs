@@ -67,8 +67,6 @@ impl Connection {
     /// A connection by `settings`. Nothing is sent yet: what is checked is that the settings can be used.
     #[allow(clippy::unused_async, reason = "adapters are connected alike; this one is lazy")]
     pub async fn connect(settings: &Settings, config: &SdkConfig) -> Result<Self, RemoteError> {
-        // `rediss://` panics without a process-wide provider; that another has installed one already is as good.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         Client::open(settings.url.as_str()).map_err(|error| remote_error("connect to Redis", error))?;
         let login = settings.iam.clone().map(|iam| Login::new(iam, settings, config)).transpose()?;
         Ok(Self(Arc::new(Inner { settings: settings.clone(), login, live: Mutex::new(None) })))
@@ -81,11 +79,8 @@ impl Connection {
         }
         let mut command = redis::cmd("MGET");
         command.arg(keys);
-        self.run("MGET", |mut route| {
-            let command = &command;
-            async move { Vec::from_redis_value(route.command(command).await?).map_err(RedisError::from) }
-        })
-        .await
+        let values = self.one("MGET", &command).await?;
+        Vec::from_redis_value(values).map_err(|error| remote_error("MGET", error.into()))
     }
 
     /// Sets each key to its value, to be forgotten after `ttl`.
@@ -117,6 +112,11 @@ impl Connection {
     pub async fn ping(&self) -> Result<(), RemoteError> {
         let ping = redis::cmd("PING");
         self.all("PING", vec![ping]).await.map(drop)
+    }
+
+    /// Sends one command, which in a cluster has keys of one slot or can be split by them.
+    async fn one(&self, operation: &'static str, command: &Cmd) -> Result<Value, RemoteError> {
+        self.run(operation, |mut route| async move { route.command(command).await }).await
     }
 
     /// Sends all `commands` at once; the first that fails is the error of all.
@@ -187,6 +187,8 @@ impl Connection {
     }
 
     async fn open(&self, now_ms: i64) -> Result<Route, RemoteError> {
+        // `rediss://` panics without a process-wide provider; that another has installed one already is as good.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let failed = |error| remote_error("connect to Redis", error);
         let inner = &*self.0;
         let token = match &inner.login {

@@ -98,8 +98,8 @@ pub(crate) fn lines(object: &Stored) -> Result<Vec<u8>> {
 }
 
 /// `lines` compressed by the codec that the archiver uses, all at once, and nothing else.
-pub(crate) fn pack(lines: &[u8], format: Format, level: u32) -> Result<Vec<u8>> {
-    Ok(match format {
+pub(super) fn pack(lines: &[u8], format: Format, level: u32) -> Result<Stored> {
+    let body = match format {
         Format::Gzip => {
             let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::new(level));
             encoder.write_all(lines)?;
@@ -111,5 +111,6 @@ pub(crate) fn pack(lines: &[u8], format: Format, level: u32) -> Result<Vec<u8>> 
             encoder.write_all(lines)?;
             encoder.finish()?
         }
-    })
+    };
+    Ok(Stored { body: body.into(), ..Stored::default() })
 }

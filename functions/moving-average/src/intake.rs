@@ -14,10 +14,20 @@ const LATEST_MS: i64 = 9_999_999_999_999;
 /// A number, with the record that it came in.
 pub(crate) struct Taken<'a> {
     pub(crate) source: UserRecord<'a>,
-    pub(crate) reading: BorrowedReading<'a>,
+    pub(crate) reading: Kept<'a>,
     /// [`id_digest`] of its id.
     pub(crate) id: u64,
     pub(crate) value: f64,
+}
+
+/// What is asked of a reading later, when its device's turn comes: thousands of them are far apart in memory then, and the
+/// less each takes, the more are near.
+pub(crate) struct Kept<'a> {
+    pub(crate) metric: Cow<'a, str>,
+    pub(crate) facility: Cow<'a, str>,
+    pub(crate) unit: Cow<'a, str>,
+    pub(crate) at: i64,
+    pub(crate) received_at: i64,
 }
 
 /// A batch, read.
@@ -57,6 +67,8 @@ impl<'a> Intake<'a> {
                             Cow::Owned(_) => {}
                         }
                         let id = id_digest(&reading.id);
+                        let BorrowedReading { metric, facility, unit, at, received_at, .. } = reading;
+                        let reading = Kept { metric, facility, unit, at, received_at };
                         // The partition key is the device.
                         let device = *known.entry(source.partition_key).or_insert_with(|| {
                             intake.devices.push((source.partition_key, 0));

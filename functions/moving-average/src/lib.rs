@@ -158,10 +158,13 @@ where
     count(Metric::DeadLetters, letters.len());
     count(Metric::Skipped, skipped);
     let now_ms = context.clock.now_ms();
-    let counted = || known.iter().flat_map(|(_, taken, _)| taken.iter());
+    let counted = known.iter().flat_map(|(_, taken, _)| taken.iter());
     let since = |later_ms: i64, ms: i64| later_ms.saturating_sub(ms).max(0) as f64;
-    observe(Metric::LatenessMs, counted().map(|taken| since(taken.source.arrived_ms, taken.reading.at)));
-    observe(Metric::EndToEndMs, counted().map(|taken| since(now_ms, taken.reading.received_at)));
+    let (late, end_to_end): (Vec<_>, Vec<_>) = counted
+        .map(|taken| (since(taken.source.arrived_ms, taken.reading.at), since(now_ms, taken.reading.received_at)))
+        .unzip();
+    observe(Metric::LatenessMs, late);
+    observe(Metric::EndToEndMs, end_to_end);
     Ok(())
 }
 

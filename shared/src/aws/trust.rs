@@ -1,9 +1,9 @@
 //! Which authorities may vouch for AWS.
 //!
-//! Reading the system's directory of authorities is half of a function's start, and a function in Lambda talks to AWS
-//! alone. AWS's endpoints have certificates of Amazon Trust Services, whose five roots are here, as published at
-//! <https://www.amazontrust.com/repository/>; AWS asks its customers to trust all of them, and the first to expire does so
-//! in 2037. Fewer authorities are also fewer who could vouch for somebody else.
+//! Reading the system's directory of authorities takes as long as all the rest of a function's start, and a function in
+//! Lambda talks to AWS alone. AWS's endpoints have certificates of Amazon Trust Services, whose five roots are here, as
+//! published at <https://www.amazontrust.com/repository/>; AWS asks its customers to trust all of them, and the first to
+//! expire does so in 2037. Fewer authorities are also fewer who could vouch for somebody else.
 //!
 //! The system's are asked wherever anything hints at another: outside Lambda, in another partition of AWS, with endpoints
 //! or a proxy of one's own, and where `SSL_CERT_FILE` or `SSL_CERT_DIR` says so, which is also the way out should AWS
@@ -13,7 +13,9 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, ConnectorBuilder};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
+use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
 /// Amazon Root CA 1 to 4 and Starfield Services Root Certificate Authority - G2.
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
@@ -51,8 +53,27 @@ fn is_enough(lookup: impl Fn(&str) -> Option<String>) -> bool {
     is_set("AWS_LAMBDA_FUNCTION_NAME") && in_partition && !HINTS.into_iter().any(is_set)
 }
 
-/// The SDK's own client in all but whom it trusts.
+/// The SDK's own client in all but whom it trusts, and when it reads their certificates.
 fn client() -> SharedHttpClient {
+    SharedHttpClient::new(AtFirstCall(connecting()))
+}
+
+/// Makes its connector for the first request. The SDK's own makes one more for each client that is made, and throws it away,
+/// so that a system's authorities that cannot be read are told early; the compiled-in ones can.
+#[derive(Debug)]
+struct AtFirstCall(SharedHttpClient);
+
+impl HttpClient for AtFirstCall {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        self.0.http_connector(settings, components)
+    }
+
+    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
+        self.0.connector_metadata()
+    }
+}
+
+fn connecting() -> SharedHttpClient {
     Builder::new().build_with_connector_fn(|settings, components| {
         let mut connector = ConnectorBuilder::default().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
         // A context is fallible where its builder holds names, of which this one has none: without it, the system's
@@ -76,7 +97,6 @@ fn roots() -> TrustStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aws_smithy_runtime_api::client::http::HttpClient as _;
     use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
     use aws_smithy_types::config_bag::ConfigBag;
     use base64::Engine as _;
@@ -141,6 +161,6 @@ mod tests {
     fn a_connector_is_made_of_them() {
         // Reads the certificates, and panics where one is none.
         let components = RuntimeComponentsBuilder::new("test");
-        client().validate_base_client_config(&components, &ConfigBag::base()).unwrap();
+        connecting().validate_base_client_config(&components, &ConfigBag::base()).unwrap();
     }
 }

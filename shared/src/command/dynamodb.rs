@@ -1,7 +1,7 @@
 //! Pending commands in a DynamoDB table: partition key `deviceId`, time to live in `expiresAt`.
 
 use super::{Command, Commands, CommandsWriter, Page};
-use crate::aws::{incomplete, remote_error};
+use crate::aws::{Lazy, incomplete, remote_error};
 use crate::errors::RemoteError;
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
@@ -14,14 +14,14 @@ type Attributes = HashMap<String, AttributeValue>;
 /// A table of pending commands. A function needs `dynamodb:GetItem` and `DeleteItem`; tools, `PutItem` and `Scan` too.
 #[derive(Clone, Debug)]
 pub struct DynamoDbCommands {
-    client: Client,
+    client: Lazy<Client>,
     table: String,
 }
 
 impl DynamoDbCommands {
     /// The commands in `table`.
     pub fn new(config: &SdkConfig, table: impl Into<String>) -> Self {
-        Self { client: Client::new(config), table: table.into() }
+        Self { client: Lazy::new(config, Client::new), table: table.into() }
     }
 
     fn operation(&self, call: &str) -> String {

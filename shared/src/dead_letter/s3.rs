@@ -1,7 +1,7 @@
 //! Dead letters in S3.
 
 use super::{DeadLetter, DeadLetterReader, DeadLetterStore, Reason, prefix};
-use crate::aws::remote_error;
+use crate::aws::{Lazy, remote_error};
 use crate::errors::{Remedy, RemoteError};
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
@@ -10,14 +10,14 @@ use aws_sdk_s3::primitives::ByteStream;
 /// A bucket of dead letters. Writing needs `s3:PutObject` under [`super::PREFIX`], and nothing else.
 #[derive(Clone, Debug)]
 pub struct S3DeadLetters {
-    client: Client,
+    client: Lazy<Client>,
     bucket: String,
 }
 
 impl S3DeadLetters {
     /// The letters of `bucket`.
     pub fn new(config: &SdkConfig, bucket: impl Into<String>) -> Self {
-        Self { client: Client::new(config), bucket: bucket.into() }
+        Self { client: Lazy::new(config, Client::new), bucket: bucket.into() }
     }
 }
 

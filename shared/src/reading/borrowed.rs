@@ -2,6 +2,7 @@
 
 use super::{Quality, Value};
 use crate::clock::ClockSource;
+use memchr::memchr;
 use serde::Deserialize;
 use std::borrow::Cow;
 
@@ -57,14 +58,14 @@ impl<'a> BorrowedReading<'a> {
         if record.iter().fold(0, |found, byte| found | u8::from(*byte < b' ') | u8::from(*byte == b'\\')) != 0 {
             return None;
         }
-        let (id, rest) = text.strip_prefix(r#"{"id":""#)?.split_once('"')?;
-        let (device_id, rest) = rest.strip_prefix(r#","deviceId":""#)?.split_once('"')?;
-        let (facility, rest) = rest.strip_prefix(r#","facility":""#)?.split_once('"')?;
-        let (metric, rest) = rest.strip_prefix(r#","metric":""#)?.split_once('"')?;
+        let (id, rest) = quoted(text.strip_prefix(r#"{"id":""#)?)?;
+        let (device_id, rest) = quoted(rest.strip_prefix(r#","deviceId":""#)?)?;
+        let (facility, rest) = quoted(rest.strip_prefix(r#","facility":""#)?)?;
+        let (metric, rest) = quoted(rest.strip_prefix(r#","metric":""#)?)?;
         let (value, rest) = decimal(rest.strip_prefix(r#","value":"#)?)?;
-        let (unit, rest) = rest.strip_prefix(r#","unit":""#)?.split_once('"')?;
+        let (unit, rest) = quoted(rest.strip_prefix(r#","unit":""#)?)?;
         let (at, rest) = whole(rest.strip_prefix(r#","at":"#)?)?;
-        let (clock, rest) = rest.strip_prefix(r#","clock":""#)?.split_once('"')?;
+        let (clock, rest) = quoted(rest.strip_prefix(r#","clock":""#)?)?;
         let (received_at, rest) = whole(rest.strip_prefix(r#","receivedAt":"#)?)?;
         let quality = match rest {
             r#","quality":"good"}"# => Quality::Good,
@@ -83,16 +84,26 @@ impl<'a> BorrowedReading<'a> {
     }
 }
 
+/// What stands before the next quotation mark, and behind it.
+fn quoted(text: &str) -> Option<(&str, &str)> {
+    // By vector instructions, six times a reading: `split_once` has none.
+    let (quoted, rest) = text.split_at_checked(memchr(b'"', text.as_bytes())?)?;
+    Some((quoted, rest.strip_prefix('"')?))
+}
+
 /// Digits that a double holds exactly, whatever they are.
 const EXACT_DIGITS: usize = 15;
 
 /// The whole number that `text` begins with, and the rest. `None`: one that is not plain, or none.
 fn whole(text: &str) -> Option<(i64, &str)> {
-    let end = text.bytes().position(|byte| !byte.is_ascii_digit())?;
-    let (digits, rest) = text.split_at(end);
+    let (mut number, mut end) = (0, 0);
+    for byte in text.bytes().take(EXACT_DIGITS + 1).take_while(u8::is_ascii_digit) {
+        number = number * 10 + i64::from(byte - b'0');
+        end += 1;
+    }
+    let (digits, rest) = text.split_at_checked(end)?;
     let plain = (1..=EXACT_DIGITS).contains(&end) && (end == 1 || !digits.starts_with('0'));
-    let number = digits.bytes().fold(0, |number, digit| number * 10 + i64::from(digit - b'0'));
-    plain.then_some((number, rest))
+    (plain && !rest.is_empty()).then_some((number, rest))
 }
 
 /// The number that `text` begins with, and the rest. `None`: one with an exponent or so many digits that rounding takes

@@ -3,7 +3,7 @@
 //! Each row is a conditional put of its own, since `BatchWriteItem` takes no conditions; many are under way at a time.
 
 use super::{Item, Mark, Page, Results, ResultsReader, Row, Write, Written, history_key};
-use crate::aws::{incomplete, remote_error};
+use crate::aws::{Lazy, incomplete, remote_error};
 use crate::batch::Position;
 use crate::errors::RemoteError;
 use crate::window::Average;
@@ -25,14 +25,14 @@ type Attributes = HashMap<String, AttributeValue>;
 /// Results in a DynamoDB table.
 #[derive(Clone, Debug)]
 pub struct DynamoDbResults {
-    client: Client,
+    client: Lazy<Client>,
     table: String,
 }
 
 impl DynamoDbResults {
     /// Results in `table`.
     pub fn new(config: &SdkConfig, table: impl Into<String>) -> Self {
-        Self { client: Client::new(config), table: table.into() }
+        Self { client: Lazy::new(config, Client::new), table: table.into() }
     }
 
     async fn put(&self, write: &Write) -> Result<Written, RemoteError> {

@@ -1,7 +1,7 @@
 //! A stream of Kinesis.
 
 use super::{Entry, HashKeyRange, Outcome, PutRecords};
-use crate::aws::{incomplete, remote_error};
+use crate::aws::{Lazy, incomplete, remote_error};
 use crate::errors::{Remedy, RemoteError};
 use aws_config::SdkConfig;
 use aws_sdk_kinesis::Client;
@@ -11,14 +11,14 @@ use aws_sdk_kinesis::types::{PutRecordsRequestEntry, PutRecordsResultEntry, Shar
 /// One stream, by its name.
 #[derive(Clone, Debug)]
 pub struct KinesisStream {
-    client: Client,
+    client: Lazy<Client>,
     name: String,
 }
 
 impl KinesisStream {
     /// The stream `name`.
     pub fn new(config: &SdkConfig, name: impl Into<String>) -> Self {
-        Self { client: Client::new(config), name: name.into() }
+        Self { client: Lazy::new(config, Client::new), name: name.into() }
     }
 
     /// The stream's name.

@@ -18,7 +18,6 @@ impl Script {
 }
 
 /// One call of a [`Script`], as it goes on the wire.
-#[derive(Clone)]
 pub struct Call(Cmd);
 
 impl Call {
@@ -52,20 +51,16 @@ impl Call {
 }
 
 impl Connection {
-    /// Runs all of `calls` of `script` in one round trip, and returns what each answered.
+    /// Runs a call of `script`, and returns what it answered.
     ///
-    /// A call may run twice when the connection breaks: the script must bear that.
-    pub async fn run_script<T: FromRedisValue>(&self, script: &Script, calls: &[Call]) -> Result<Vec<T>, RemoteError> {
-        let by_hash = calls.iter().map(|call| call.0.clone()).collect();
-        let answers = match self.all("EVALSHA", by_hash).await {
+    /// It may run twice when the connection breaks: the script must bear that.
+    pub async fn run_script<T: FromRedisValue>(&self, script: &Script, call: &Call) -> Result<T, RemoteError> {
+        let answer = match self.one("EVALSHA", &call.0).await {
             // A server that started a moment ago does not have it: send it along, this once.
-            Err(error) if is_missing(&error) => {
-                self.all("EVAL", calls.iter().map(|call| call.in_full(script)).collect()).await?
-            }
+            Err(error) if is_missing(&error) => self.one("EVAL", &call.in_full(script)).await?,
             other => other?,
         };
-        let answers = answers.into_iter().map(T::from_redis_value);
-        answers.map(|answer| answer.map_err(|error| remote_error("EVALSHA", error.into()))).collect()
+        T::from_redis_value(answer).map_err(|error| remote_error("EVALSHA", error.into()))
     }
 }
 

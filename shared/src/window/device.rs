@@ -47,6 +47,11 @@ impl DeviceState {
     /// Takes in the record at `position` of a shard. A shard that falls off this list is one that ended long ago; of what
     /// it might still deliver again, the ids of the readings tell.
     fn see(&mut self, shard: u64, position: Position) {
+        // As nearly always, the shard that the device was last heard from.
+        if let Some((_, seen)) = self.seen.last_mut().filter(|(of, _)| *of == shard) {
+            *seen = position;
+            return;
+        }
         self.seen.retain(|(of, _)| *of != shard);
         self.seen.push((shard, position));
         if self.seen.len() > MAX_SHARDS {

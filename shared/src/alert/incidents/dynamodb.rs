@@ -3,7 +3,7 @@
 //! `due`; those that are over are not in it.
 
 use super::{Incident, Incidents, LANES, Page, Place, Written};
-use crate::aws::{incomplete, remote_error};
+use crate::aws::{Lazy, incomplete, remote_error};
 use crate::errors::RemoteError;
 use crate::presence::{lane, store::dynamodb::INDEX};
 use aws_config::SdkConfig;
@@ -23,7 +23,7 @@ type Attributes = HashMap<String, AttributeValue>;
 /// Incidents in a table.
 #[derive(Clone, Debug)]
 pub struct DynamoDbIncidents {
-    client: Client,
+    client: Lazy<Client>,
     table: String,
     kept: Duration,
 }
@@ -31,7 +31,7 @@ pub struct DynamoDbIncidents {
 impl DynamoDbIncidents {
     /// Incidents in `table`. One that is over is forgotten after `kept`.
     pub fn new(config: &SdkConfig, table: impl Into<String>, kept: Duration) -> Self {
-        Self { client: Client::new(config), table: table.into(), kept }
+        Self { client: Lazy::new(config, Client::new), table: table.into(), kept }
     }
 
     fn operation(&self, call: &str, device_id: &str) -> String {

@@ -1,7 +1,7 @@
 //! The topic in SNS. The attributes `kind`, `state` and `facility` let a subscription filter by them.
 
 use super::{Alert, Topic};
-use crate::aws::remote_error;
+use crate::aws::{Lazy, remote_error};
 use crate::errors::{Remedy, RemoteError};
 use aws_config::SdkConfig;
 use aws_sdk_sns::Client;
@@ -13,14 +13,14 @@ const SUBJECT_MAX: usize = 99;
 /// A topic in SNS.
 #[derive(Clone, Debug)]
 pub struct SnsTopic {
-    client: Client,
+    client: Lazy<Client>,
     arn: String,
 }
 
 impl SnsTopic {
     /// The topic of an ARN.
     pub fn new(config: &SdkConfig, arn: impl Into<String>) -> Self {
-        Self { client: Client::new(config), arn: arn.into() }
+        Self { client: Lazy::new(config, Client::new), arn: arn.into() }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Heads in a DynamoDB table: partition key `stream`, sort key `shard`, attribute `head`.
 
 use super::{Head, Heads, HeadsReader};
-use crate::aws;
+use crate::aws::{self, Lazy};
 use crate::errors::{Remedy, RemoteError};
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
@@ -12,14 +12,14 @@ use std::collections::HashMap;
 /// Heads in a table of DynamoDB.
 #[derive(Clone, Debug)]
 pub struct DynamoDbHeads {
-    client: Client,
+    client: Lazy<Client>,
     table: String,
 }
 
 impl DynamoDbHeads {
     /// The heads in `table`.
     pub fn new(config: &SdkConfig, table: impl Into<String>) -> Self {
-        Self { client: Client::new(config), table: table.into() }
+        Self { client: Lazy::new(config, Client::new), table: table.into() }
     }
 
     fn operation(&self, name: &str, stream: &str, shard: &str) -> String {

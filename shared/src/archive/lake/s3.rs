@@ -2,7 +2,7 @@
 
 use super::{Lake, Put, Stored};
 use crate::archive::Metadata;
-use crate::aws;
+use crate::aws::{self, Lazy};
 use crate::errors::{Remedy, RemoteError};
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
@@ -18,14 +18,14 @@ const CONFLICT_PAUSE: Duration = Duration::from_millis(50);
 /// The lake in a bucket of S3.
 #[derive(Clone, Debug)]
 pub struct S3Lake {
-    client: Client,
+    client: Lazy<Client>,
     bucket: String,
 }
 
 impl S3Lake {
     /// The lake in `bucket`.
     pub fn new(config: &SdkConfig, bucket: impl Into<String>) -> Self {
-        Self { client: Client::new(config), bucket: bucket.into() }
+        Self { client: Lazy::new(config, Client::new), bucket: bucket.into() }
     }
 
     fn operation(&self, name: &str, key: &str) -> String {

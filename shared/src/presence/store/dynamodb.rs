@@ -4,7 +4,7 @@
 
 use super::super::{Change, Lifecycle, Presence, lane};
 use super::{LANES, Presences, Stored, Written};
-use crate::aws::{incomplete, remote_error};
+use crate::aws::{Lazy, incomplete, remote_error};
 use crate::errors::RemoteError;
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
@@ -22,7 +22,7 @@ type Attributes = HashMap<String, AttributeValue>;
 /// Connections in a table.
 #[derive(Clone, Debug)]
 pub struct DynamoDbPresences {
-    client: Client,
+    client: Lazy<Client>,
     table: String,
     kept: Duration,
 }
@@ -30,7 +30,7 @@ pub struct DynamoDbPresences {
 impl DynamoDbPresences {
     /// Connections in `table`. A client that is gone for `kept` is forgotten, so that those who came once do not pile up.
     pub fn new(config: &SdkConfig, table: impl Into<String>, kept: Duration) -> Self {
-        Self { client: Client::new(config), table: table.into(), kept }
+        Self { client: Lazy::new(config, Client::new), table: table.into(), kept }
     }
 
     fn operation(&self, call: &str, client_id: &str) -> String {

@@ -6,6 +6,7 @@ use crate::clock::{Now as _, SystemClock};
 use crate::errors::RemoteError;
 use crate::presence::lane;
 use crate::valkey::{Call, Connection, Member, Patience, Script};
+use futures::future::try_join_all;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -84,7 +85,9 @@ impl Watch for RedisWatch {
             }
             call
         });
-        self.connection.run_script::<i64>(&self.script, &calls.collect::<Vec<_>>()).await.map(drop)
+        let calls: Vec<Call> = calls.collect();
+        let run = calls.iter().map(|call| self.connection.run_script::<i64>(&self.script, call));
+        try_join_all(run).await.map(drop)
     }
 
     async fn place(&self, name: &str) -> Result<Option<String>, RemoteError> {

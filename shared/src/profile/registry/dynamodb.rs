@@ -3,7 +3,7 @@
 use super::batches::{Outcome, call_all};
 use super::document::{Key, Kind, Stored};
 use super::{MasterData, MasterDataWriter, NotPut, Page};
-use crate::aws::remote_error;
+use crate::aws::{Lazy, remote_error};
 use crate::errors::{Remedy, RemoteError};
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
@@ -22,14 +22,14 @@ type Item = HashMap<String, AttributeValue>;
 /// A table of master data. Reading needs `dynamodb:BatchGetItem`; tools that write need `BatchWriteItem` and `Scan`.
 #[derive(Clone, Debug)]
 pub struct DynamoDb {
-    client: Client,
+    client: Lazy<Client>,
     table: String,
 }
 
 impl DynamoDb {
     /// The master data in `table`.
     pub fn new(config: &SdkConfig, table: impl Into<String>) -> Self {
-        Self { client: Client::new(config), table: table.into() }
+        Self { client: Lazy::new(config, Client::new), table: table.into() }
     }
 
     fn operation(&self, call: &str) -> String {

@@ -5,7 +5,7 @@ use crate::alarms::{
     AlarmChange, AlarmDefinition, AlarmState, Comparison, FoundAlarm, MetricId, MetricQuery, MetricStat, MissingData,
     Query, Statistic,
 };
-use crate::aws::remote_error;
+use crate::aws::{Lazy, remote_error};
 use crate::errors::RemoteError;
 use aws_config::SdkConfig;
 use aws_sdk_cloudwatch::Client;
@@ -14,12 +14,12 @@ use aws_sdk_cloudwatch::types::{self, AlarmType, ComparisonOperator, StateValue}
 
 /// The alarms of an account in a region.
 #[derive(Clone, Debug)]
-pub struct CloudWatchAlarms(Client);
+pub struct CloudWatchAlarms(Lazy<Client>);
 
 impl CloudWatchAlarms {
     /// The alarms that `config` reaches.
     pub fn new(config: &SdkConfig) -> Self {
-        Self(Client::new(config))
+        Self(Lazy::new(config, Client::new))
     }
 
     async fn put(&self, alarm: &AlarmDefinition) -> Result<(), RemoteError> {

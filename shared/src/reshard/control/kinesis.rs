@@ -1,7 +1,7 @@
 //! A stream of Kinesis.
 
 use super::{Answer, StreamControl, Summary};
-use crate::aws::{incomplete, remote_error};
+use crate::aws::{Lazy, incomplete, remote_error};
 use crate::clock::{Now as _, SystemClock};
 use crate::errors::RemoteError;
 use crate::shards::{Limits, Step, StreamMode, StreamStatus};
@@ -22,14 +22,14 @@ const SAMPLE_AGE_MS: i64 = 10_000;
 /// One stream, by its name.
 #[derive(Clone, Debug)]
 pub struct KinesisControl {
-    client: Client,
+    client: Lazy<Client>,
     shards: KinesisStream,
 }
 
 impl KinesisControl {
     /// The stream `name`.
     pub fn new(config: &SdkConfig, name: impl Into<String>) -> Self {
-        Self { client: Client::new(config), shards: KinesisStream::new(config, name) }
+        Self { client: Lazy::new(config, Client::new), shards: KinesisStream::new(config, name) }
     }
 
     fn operation(&self, call: &str) -> String {

@@ -2,7 +2,7 @@
 //! person can read what is under way.
 
 use super::{Entry, Ledger, Versioned};
-use crate::aws;
+use crate::aws::{self, Lazy};
 use crate::errors::{Remedy, RemoteError};
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
@@ -12,14 +12,14 @@ use aws_sdk_dynamodb::types::AttributeValue;
 /// Entries in a table of DynamoDB.
 #[derive(Clone, Debug)]
 pub struct DynamoDbLedger {
-    client: Client,
+    client: Lazy<Client>,
     table: String,
 }
 
 impl DynamoDbLedger {
     /// The entries in `table`.
     pub fn new(config: &SdkConfig, table: impl Into<String>) -> Self {
-        Self { client: Client::new(config), table: table.into() }
+        Self { client: Lazy::new(config, Client::new), table: table.into() }
     }
 
     fn operation(&self, name: &str, stream: &str) -> String {

@@ -2,7 +2,7 @@
 
 use super::{Metrics, Span, Wanted};
 use crate::alarms::MetricId;
-use crate::aws::{incomplete, remote_error};
+use crate::aws::{Lazy, incomplete, remote_error};
 use crate::errors::{Remedy, RemoteError};
 use crate::shards::Series;
 use aws_config::SdkConfig;
@@ -17,12 +17,12 @@ const QUERIES_MAX: usize = 500;
 
 /// The metrics of an account in a region.
 #[derive(Clone, Debug)]
-pub struct CloudWatchMetrics(Client);
+pub struct CloudWatchMetrics(Lazy<Client>);
 
 impl CloudWatchMetrics {
     /// The metrics that `config` reaches.
     pub fn new(config: &SdkConfig) -> Self {
-        Self(Client::new(config))
+        Self(Lazy::new(config, Client::new))
     }
 
     async fn read_some(&self, wanted: &[Wanted], span: Span) -> Result<Vec<Series>, RemoteError> {

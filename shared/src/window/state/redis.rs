@@ -2,8 +2,12 @@
 
 use super::{Commit, Committed, Loaded, States, codec, read};
 use crate::errors::RemoteError;
+use crate::kpl::md5_all;
 use crate::stream::hash_key;
 use crate::valkey::{Call, Connection, Script};
+use futures::future::try_join_all;
+use futures::stream::{FuturesUnordered, StreamExt as _};
+use std::task::Poll;
 use std::time::Duration;
 
 /// Sets each key whose head is the version that was loaded, or the very state that is to be set: then an earlier try's
@@ -30,6 +34,9 @@ const STATES_MAX: usize = 100;
 /// Bytes of the states of one call, at most, unless one alone has more.
 const BYTES_MAX: usize = 256 * 1024;
 
+/// States that are asked for together.
+const LOADED_TOGETHER: usize = 128;
+
 /// State in Redis or Valkey.
 pub struct RedisStates {
     connection: Connection,
@@ -55,18 +62,43 @@ impl RedisStates {
     /// assert_eq!(RedisStates::key("bed-17"), "myaku:window:{e4}:bed-17");
     /// ```
     pub fn key(device_id: &str) -> String {
-        format!("myaku:window:{{{:02x}}}:{device_id}", slot(device_id))
+        key_in(hash_key(device_id).to_be_bytes()[0], device_id)
+    }
+
+    /// Commits those of `commits` that are in `part`, and returns which of them somebody else was before.
+    async fn commit_part(
+        &self,
+        commits: &[Commit<'_>],
+        slots: &[u8],
+        part: &[usize],
+    ) -> Result<Vec<usize>, RemoteError> {
+        let keys: Vec<String> = part.iter().map(|&index| key_in(slots[index], commits[index].device_id)).collect();
+        let mut call = Call::new(&self.script, &keys);
+        call.argument(self.ttl_seconds.to_string());
+        let mut state = Vec::new();
+        for &index in part {
+            codec::encode_into(&mut state, commits[index].state);
+            call.argument(&commits[index].replaces.0).argument(&state);
+        }
+        let numbers: Vec<usize> = self.connection.run_script(&self.script, &call).await?;
+        Ok(numbers.into_iter().filter_map(|number| part.get(number.checked_sub(1)?).copied()).collect())
     }
 }
 
-/// The hash tag's byte.
-fn slot(device_id: &str) -> u8 {
-    hash_key(device_id).to_be_bytes()[0]
+fn key_in(slot: u8, device_id: &str) -> String {
+    format!("myaku:window:{{{slot:02x}}}:{device_id}")
 }
 
-/// Which of `commits` go into one call each: of one slot where they must be, few enough, and not too large together.
-fn parts(commits: &[Commit<'_>], by_slot: bool) -> Vec<Vec<usize>> {
-    let slots: Vec<u8> = commits.iter().map(|commit| if by_slot { slot(commit.device_id) } else { 0 }).collect();
+/// The bytes of the devices' hash tags, their digests taken many at once.
+fn slots<'a>(devices: impl Iterator<Item = &'a str>) -> Vec<u8> {
+    let devices: Vec<&[u8]> = devices.map(str::as_bytes).collect();
+    md5_all(&devices).into_iter().map(|digest| digest[0]).collect()
+}
+
+/// Which of `commits`, whose slots are `slots`, go into one call each: of one slot where they must be, few enough, and
+/// not too large together.
+fn parts(commits: &[Commit<'_>], slots: &[u8], by_slot: bool) -> Vec<Vec<usize>> {
+    let slots: Vec<u8> = slots.iter().map(|slot| if by_slot { *slot } else { 0 }).collect();
     let mut order: Vec<usize> = (0..commits.len()).collect();
     order.sort_by_key(|&index| slots[index]);
     let mut parts: Vec<Vec<usize>> = Vec::new();
@@ -88,34 +120,35 @@ fn parts(commits: &[Commit<'_>], by_slot: bool) -> Vec<Vec<usize>> {
 
 impl States for RedisStates {
     async fn load(&self, devices: &[&str]) -> Result<Vec<Loaded>, RemoteError> {
-        let keys: Vec<String> = devices.iter().map(|device| Self::key(device)).collect();
-        let values = self.connection.get_many(&keys).await?;
-        Ok(values.iter().map(|value| read(value.as_deref())).collect())
+        let slots = slots(devices.iter().copied());
+        let keys: Vec<String> = devices.iter().zip(slots).map(|(device, slot)| key_in(slot, device)).collect();
+        // The first are decoded while the server sends the others.
+        let parts = keys.chunks(LOADED_TOGETHER).map(|keys| async {
+            let values = self.connection.get_many(keys).await?;
+            Ok(values.iter().map(|value| read(value.as_deref())).collect::<Vec<_>>())
+        });
+        Ok(try_join_all(parts).await?.into_iter().flatten().collect())
     }
 
     async fn commit(&self, commits: &[Commit<'_>]) -> Result<Vec<Committed>, RemoteError> {
-        let ttl = self.ttl_seconds.to_string();
-        let parts = parts(commits, self.connection.is_cluster());
-        let mut state = Vec::new();
-        let calls: Vec<Call> = parts
-            .iter()
-            .map(|part| {
-                let keys: Vec<String> = part.iter().map(|&index| Self::key(commits[index].device_id)).collect();
-                let mut call = Call::new(&self.script, &keys);
-                call.argument(&ttl);
-                for &index in part {
-                    codec::encode_into(&mut state, commits[index].state);
-                    call.argument(&commits[index].replaces.0).argument(&state);
-                }
-                call
-            })
-            .collect();
-        let answers: Vec<Vec<usize>> = self.connection.run_script(&self.script, &calls).await?;
-        let mut committed = vec![Committed::Done; commits.len()];
-        for (part, conflicts) in parts.iter().zip(answers) {
-            for index in conflicts.iter().filter_map(|number| part.get(number.checked_sub(1)?)) {
-                committed[*index] = Committed::Conflict;
+        let slots = &slots(commits.iter().map(|commit| commit.device_id));
+        let parts = parts(commits, slots, self.connection.is_cluster());
+        let mut running = FuturesUnordered::new();
+        let mut conflicts = Vec::new();
+        for part in &parts {
+            running.push(self.commit_part(commits, slots, part));
+            // The server is at work on this one while the next is made: to yield lets the connection send it.
+            if let Poll::Ready(Some(done)) = futures::poll!(running.next()) {
+                conflicts.extend(done?);
             }
+            tokio::task::yield_now().await;
+        }
+        while let Some(done) = running.next().await {
+            conflicts.extend(done?);
+        }
+        let mut committed = vec![Committed::Done; commits.len()];
+        for index in conflicts {
+            committed[index] = Committed::Conflict;
         }
         Ok(committed)
     }
@@ -137,10 +170,14 @@ mod tests {
             let (version, state) = (Version::default(), DeviceState::default());
             let commits: Vec<_> =
                 devices.iter().map(|device_id| Commit { device_id, replaces: &version, state: &state }).collect();
-            let parts = parts(&commits, by_slot);
+            let slots = slots(devices.iter().map(String::as_str));
+            for (slot, device) in slots.iter().zip(&devices) {
+                prop_assert_eq!(key_in(*slot, device), RedisStates::key(device));
+            }
+            let parts = parts(&commits, &slots, by_slot);
             for part in &parts {
                 prop_assert!((1..=STATES_MAX).contains(&part.len()));
-                let one_slot = part.iter().all(|index| slot(&devices[*index]) == slot(&devices[part[0]]));
+                let one_slot = part.iter().all(|index| slots[*index] == slots[part[0]]);
                 prop_assert!(one_slot || !by_slot);
             }
             let mut all = parts.concat();
