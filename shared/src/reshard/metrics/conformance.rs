@@ -18,7 +18,11 @@ pub async fn suite(metrics: &impl Metrics, hour_ms: i64, put: impl AsyncFn(&Want
     // Not AWS's own, which nobody else may put.
     let whole = || MetricId::with("Myaku", "IncomingRecords", "StreamName", "ingest");
     let minute = |number: i64| hour_ms + number * MINUTE_MS;
-    let of = |shard: &str, statistic| Wanted::within_stream("ingest", ("ShardId", shard), "IncomingRecords", statistic);
+    let of = |shard: &str, statistic| {
+        let mut metric = whole();
+        metric.dimensions.insert("ShardId".to_owned(), shard.to_owned());
+        Wanted { metric, statistic }
+    };
     let sum = |shard: &str| of(shard, Statistic::Sum);
     // The span is the minutes from 1 to 3: the first of these is in it, and the one that begins with its end is not.
     for (number, value) in [(0, 1.0), (1, 2.0), (3, 4.0), (4, 8.0)] {
