@@ -50,7 +50,7 @@ simulate: ## The functions under every fault, from seeds (SEEDS=1000; SEED=17 re
 .PHONY: simulate-mutants
 simulate-mutants: ## Break the code on purpose, and see the simulation find each break
 	@scripts/need cargo cc
-	scripts/simulate_mutants tests/simulation/mutants/*.patch
+	scripts/mutants simulate tests/simulation/mutants/*.patch
 
 # How long each target runs, in seconds, and which one alone.
 SECONDS ?= 60
@@ -70,6 +70,12 @@ chaos: ## Real processes and stores that die, freeze and lie, by plans of seeds 
 	$(DEMO_BUILD)
 	$(if $(SEED),MYAKU_CHAOS_SEED=$(SEED),MYAKU_CHAOS_SEEDS=$(CHAOS_SEEDS)) \
 	    cargo test --locked --profile demo --workspace --test e2e chaos:: -- --nocapture
+
+.PHONY: chaos-mutants
+chaos-mutants: ## Break the functions on purpose, and see plans of chaos find each break
+	@scripts/need cargo cc redis
+	$(DEMO_BUILD)
+	scripts/mutants chaos tests/e2e/chaos/mutants/*.patch
 
 .PHONY: bench
 bench: ## The record path beside its limits, as ratios; writes BENCHMARKS.md (ARGS="archiver" measures a part, and writes nothing)

@@ -29,6 +29,7 @@ use indicatif::ProgressBar;
 use myaku::archive::{Archiver, Heads, Lake};
 use myaku::batch::Batch;
 use myaku::errors::{Remedy, chain};
+use myaku::kpl::KEY_CHARS_MAX;
 use myaku::stream::{Item, Limits, Producer, PutRecords};
 use pace::Pace;
 use serde::Serialize;
@@ -41,6 +42,8 @@ const STRETCH: usize = 500;
 const TRIES: u32 = 12;
 /// Between two tries.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Why a record is left alone that would stop the replay for good.
+const NO_KEY: &str = "no stream takes its partition key";
 
 /// Where parcels come from.
 pub trait Parcels: Sync {
@@ -118,7 +121,7 @@ pub struct Report {
     pub records: BTreeMap<String, u64>,
     /// Records that were in the lake already, of those that were to go there.
     pub known: u64,
-    /// Parcels that cannot be sent again, by the reason.
+    /// Parcels, or records of them, that cannot be sent again, by the reason.
     pub skipped: BTreeMap<String, u64>,
     /// Records that an earlier part of this replay had sent.
     pub sent_before: u64,
@@ -152,8 +155,8 @@ where
         match (target, parcel.content) {
             (_, Content::Nothing(why)) => *report.skipped.entry(why).or_default() += 1,
             (Target::Nowhere, content) => {
-                *report.records.entry(label(&parcel.label, &parcel.stream)).or_default() +=
-                    content.into_items().len() as u64;
+                let items = sendable(content, &mut report);
+                *report.records.entry(label(&parcel.label, &parcel.stream)).or_default() += items.len() as u64;
             }
             (Target::Lake(archiver), Content::Batch(batch)) => {
                 pace.admit(batch.records.len()).await;
@@ -172,7 +175,7 @@ where
                 let stream = to.as_ref().unwrap_or(&parcel.stream);
                 let producer =
                     producers.entry(stream.clone()).or_insert_with(|| Producer::new(open(stream), Limits::default()));
-                let items = content.into_items();
+                let items = sendable(content, &mut report);
                 let begin = notes.checkpoint().items_of(&name.order).min(items.len());
                 for (index, stretch) in items[begin..].chunks(STRETCH.min(pace.burst())).enumerate() {
                     pace.admit(stretch.len()).await;
@@ -190,6 +193,16 @@ where
         progress.inc(1);
     }
     Ok(report)
+}
+
+/// The records of a parcel that a stream takes; the others are counted in `report`.
+fn sendable(content: Content, report: &mut Report) -> Vec<Item> {
+    let (items, others): (Vec<Item>, Vec<Item>) =
+        content.into_items().into_iter().partition(|item| (1..=KEY_CHARS_MAX).contains(&item.key.chars().count()));
+    if !others.is_empty() {
+        *report.skipped.entry(NO_KEY.to_owned()).or_default() += others.len() as u64;
+    }
+    items
 }
 
 fn label(what: &str, to: &str) -> String {

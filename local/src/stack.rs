@@ -287,6 +287,11 @@ impl Stack {
         }
     }
 
+    /// Whether the rules have no message in hand. One whose stream refuses it is tried again for a while.
+    pub fn rules_are_idle(&self) -> bool {
+        self.engine.is_idle()
+    }
+
     /// Messages that the rules were too slow for. They are lost, as those that AWS IoT throttles.
     pub fn messages_dropped(&self) -> u64 {
         self.mqtt.dropped()

@@ -9,7 +9,7 @@ use crate::errors::chain;
 use bytes::Bytes;
 use lambda_runtime::layers::TracingLayer;
 use lambda_runtime::tower::{Layer, Service};
-use lambda_runtime::{Context, Error, LambdaEvent, LambdaInvocation, Runtime, service_fn};
+use lambda_runtime::{Context, Diagnostic, Error, LambdaEvent, LambdaInvocation, Runtime, service_fn};
 use serde::Serialize;
 use serde::de::IgnoredAny;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +17,8 @@ use std::task::{Context as TaskContext, Poll};
 
 /// What the runtime is left to read.
 const EMPTY: &[u8] = b"null";
+/// What Lambda is told that a failure was, where the event is none that a handler can take.
+const BAD_EVENT: &str = "BadEvent";
 
 /// Serves invocations by a Kinesis event source mapping, one at a time, until the environment is shut down. An event that
 /// is none fails its invocation.
@@ -28,7 +30,7 @@ where
     let taken = inbox.clone();
     let (taken, handler) = (&taken, &handler);
     let service = service_fn(move |LambdaEvent { context, .. }: LambdaEvent<IgnoredAny>| async move {
-        Ok::<_, Error>(handler(taken.take()?, context).await)
+        Ok::<_, Diagnostic>(handler(taken.take()?, context).await)
     });
     Runtime::new(service).layer(inbox).layer(TracingLayer::new()).run().await
 }
@@ -42,9 +44,14 @@ impl Inbox {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Batch::from_event(event));
     }
 
-    fn take(&self) -> Result<Batch, Error> {
+    fn take(&self) -> Result<Batch, Diagnostic> {
         let event = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Ok(event.ok_or("no event came with the invocation")?.map_err(|error| chain(&error))?)
+        let problem = match event {
+            Some(Ok(batch)) => return Ok(batch),
+            Some(Err(error)) => chain(&error),
+            None => "no event came with the invocation".to_owned(),
+        };
+        Err(Diagnostic { error_type: BAD_EVENT.to_owned(), error_message: problem })
     }
 }
 

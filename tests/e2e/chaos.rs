@@ -73,16 +73,18 @@ async fn survive(stack: &Stack, plan: &Plan, done: &RefCell<Vec<Disturbance>>) -
 async fn seed(seed: u64) -> anyhow::Result<()> {
     let plan = Plan::draw(seed);
     eprintln!("{plan}");
-    let directory = tempfile::tempdir()?;
-    let stack = up(directory.path()).await?;
+    // What is kept of a seed that fails is replaced when it is tried again.
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("chaos-{seed}"));
+    let stack = up(&directory).await?;
     let done = RefCell::default();
     let survived = Box::pin(survive(&stack, &plan, &done)).await;
     stack.down().await;
     survived.with_context(|| {
         let done = done.into_inner().into_iter().map(|it| format!("  {:>6} ms  {}\n", it.after_ms, it.what));
-        let (done, kept) = (done.collect::<Vec<_>>().concat(), directory.keep());
-        format!("{plan}What was done:\n{done}Logs and buckets are in {}.\nmake chaos SEED={seed}", kept.display())
-    })
+        let (done, kept) = (done.collect::<Vec<_>>().concat(), directory.display());
+        format!("{plan}What was done:\n{done}Logs and buckets are in {kept}.\nmake chaos SEED={seed}")
+    })?;
+    Ok(std::fs::remove_dir_all(&directory)?)
 }
 
 fn number(variable: &str) -> anyhow::Result<Option<u64>> {

@@ -1,5 +1,6 @@
 //! The suites of the ports to streams, states and results, against the servers that their adapters are for.
 
+use aws_sdk_cloudwatch::types::{Dimension, MetricDatum};
 use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
 use myaku::alarms::{MetricId, Statistic};
 use myaku::command::DynamoDbCommands;
@@ -7,7 +8,7 @@ use myaku::reshard::alarms::CloudWatchAlarms;
 use myaku::reshard::control::KinesisControl;
 use myaku::reshard::ledger::DynamoDbLedger;
 use myaku::reshard::metrics::{CloudWatchMetrics, Metrics as _, Span, Wanted};
-use myaku::reshard::{alarms, control, ledger};
+use myaku::reshard::{alarms, control, ledger, metrics};
 use myaku::results::dynamodb::DynamoDbResults;
 use myaku::stream::kinesis::KinesisStream;
 use myaku::valkey::{Connection, Settings};
@@ -15,6 +16,9 @@ use myaku::window::state::redis::RedisStates;
 use myaku::{command, results, stream, window};
 use myaku_local::servers::{self, AwsEndpoints};
 use std::time::Duration;
+
+/// The beginning of an hour.
+const HOUR_MS: i64 = 1_795_219_200_000;
 
 /// A table whose keys are texts.
 pub(crate) async fn table(client: &aws_sdk_dynamodb::Client, name: &str, keys: &[&str]) -> anyhow::Result<()> {
@@ -129,15 +133,32 @@ async fn cloudwatch_keeps_alarms() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn cloudwatch_tells_of_metrics_as_every_source() -> anyhow::Result<()> {
+    let server = servers::cloudwatch::start(0, std::sync::Arc::default()).await?;
+    let config = AwsEndpoints::from([("cloudwatch", server.endpoint())]).sdk_config();
+    let client = aws_sdk_cloudwatch::Client::new(&config);
+    let put = async |wanted: &Wanted, begin_ms, value| {
+        let MetricId { namespace, name, dimensions } = &wanted.metric;
+        let dimension = |(name, value)| Dimension::builder().name(name).value(value).build();
+        let time = aws_sdk_cloudwatch::primitives::DateTime::from_millis(begin_ms);
+        let datum = MetricDatum::builder().metric_name(name).value(value).timestamp(time);
+        let datum = datum.set_dimensions(Some(dimensions.iter().map(dimension).collect())).build();
+        client.put_metric_data().namespace(namespace).metric_data(datum).send().await.expect("it is put");
+    };
+    metrics::conformance::suite(&CloudWatchMetrics::new(&config), HOUR_MS, put).await;
+    Ok(())
+}
+
+#[tokio::test]
 async fn cloudwatch_tells_by_the_minute_what_was_put_also_in_a_request_so_large_that_it_is_compressed()
 -> anyhow::Result<()> {
     let server = servers::cloudwatch::start(0, std::sync::Arc::default()).await?;
     let config = AwsEndpoints::from([("cloudwatch", server.endpoint())]).sdk_config();
     let client = aws_sdk_cloudwatch::Client::new(&config);
-    let minute = |n: i64| 1_795_218_900_000 / 60_000 * 60_000 + n * 60_000;
+    let minute = |n: i64| HOUR_MS + n * 60_000;
     let mut call = client.put_metric_data().namespace("Myaku");
     for n in 0..500 {
-        let datum = aws_sdk_cloudwatch::types::MetricDatum::builder().metric_name("Readings").value(1.0);
+        let datum = MetricDatum::builder().metric_name("Readings").value(1.0);
         let time = aws_sdk_cloudwatch::primitives::DateTime::from_millis(minute(n % 2));
         call = call.metric_data(datum.timestamp(time).build());
     }

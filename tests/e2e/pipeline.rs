@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use myaku_local::demo::run::{self, Options, Progress};
+use myaku_local::servers::kinesis::Refusal;
 use myaku_local::stack::{self, Stack};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -104,7 +105,7 @@ async fn outages(stack: &Stack, mut sending: watch::Receiver<bool>) -> anyhow::R
     pause().await;
     servers.dynamodb.restart().await?;
     let readings = stack.physical_id("ReadingsStream")?;
-    servers.kinesis.close(&readings);
+    servers.kinesis.close(&readings, Refusal::Fails);
     pause().await;
     servers.kinesis.open(&readings);
     servers.valkey.stop().await?;

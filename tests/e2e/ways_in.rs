@@ -37,8 +37,8 @@ Resources:
         Sql: SELECT * FROM '$aws/events/presence/connected/+'
         Actions: [{ Lambda: { FunctionArn: !GetAtt Archiver.Arn } }]
 "#;
-/// A minute takes a tenth of a second.
-const TIME_SCALE: f64 = 600.0;
+/// A minute takes half a second, and what an event may wait, three minutes: more than the slowest machine needs for it.
+const TIME_SCALE: f64 = 120.0;
 /// For anything awaited, on a machine that is busy.
 const PATIENCE: Duration = Duration::from_mins(1);
 

@@ -26,8 +26,8 @@ const HTTP_ITEMS: usize = 5;
 const ANSWERS_PER_LOSS: usize = 10;
 /// Between two looks at what is due.
 const TICK: Duration = Duration::from_millis(10);
-/// For what was sent to be acknowledged.
-const SETTLE: Duration = Duration::from_mins(1);
+/// For what was sent to be acknowledged: a request that is sent again and again takes the better part of a minute by itself.
+const SETTLE: Duration = Duration::from_mins(3);
 /// For every function to have nothing left to do.
 const QUIET: Duration = Duration::from_mins(3);
 /// Looks in a row at which nothing is left to do, before that is believed: what one mapping has just finished is
@@ -150,14 +150,15 @@ fn api(stack: &Stack, fleet: &Fleet) -> Result<Api> {
     Ok(Api { url: format!("{base}/v1/messages"), token, items: HTTP_ITEMS, lose_every: ANSWERS_PER_LOSS })
 }
 
-/// Waits until no function has anything left to do. How many seconds that took.
+/// Waits until no rule and no function has anything left to do. How many seconds that took.
 pub async fn quiet(stack: &Stack) -> Result<f64> {
     let started = Instant::now();
     let mut quiet_since = started;
     let mut looks = 0;
     while looks < QUIET_LOOKS {
         let status = stack.mapping_status();
-        if status.iter().all(|mapping| mapping.idle && mapping.lag == 0) && stack.asynchronous_pending() == 0 {
+        let is_done = stack.rules_are_idle() && stack.asynchronous_pending() == 0;
+        if is_done && status.iter().all(|mapping| mapping.idle && mapping.lag == 0) {
             looks += 1;
         } else {
             looks = 0;

@@ -1,5 +1,7 @@
 //! The functions here are real processes: this test binary, started again as a runtime that does as its payload says.
 
+mod serving;
+
 use super::*;
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
@@ -9,6 +11,8 @@ use std::path::Path;
 
 /// How long something may take on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// Of a function that is to be killed by it; other invocations of it must be done within.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A function whose binary is a script that starts [`runtime_process`] in this test binary.
 pub(crate) struct Fixture {
@@ -18,11 +22,13 @@ pub(crate) struct Fixture {
 
 /// Writes an executable that starts [`runtime_process`] in this test binary.
 pub(crate) fn write_binary(path: &Path) {
+    write_runtime(path, "function::tests::runtime_process");
+}
+
+/// Writes an executable that starts an ignored test of this binary, which is a runtime.
+fn write_runtime(path: &Path, test: &str) {
     let this = std::env::current_exe().unwrap();
-    let script = format!(
-        "#!/bin/sh\nexec '{}' --exact function::tests::runtime_process --ignored --nocapture\n",
-        this.display()
-    );
+    let script = format!("#!/bin/sh\nexec '{}' --exact {test} --ignored --nocapture\n", this.display());
     std::fs::write(path, script).unwrap();
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
@@ -116,7 +122,7 @@ async fn a_process_that_exits_fails_its_invocation_and_the_next_one_starts_anoth
 
 #[tokio::test]
 async fn a_deadline_that_passes_kills_the_environment() {
-    let fixture = function(|spec| spec.timeout = Duration::from_secs(2));
+    let fixture = function(|spec| spec.timeout = TIMEOUT);
     let pid = fixture.pid().await;
     assert_eq!(fixture.invoke(json!({"do": "hang"})).await.unwrap_err(), InvokeError::TimedOut);
     assert_ne!(fixture.pid().await, pid);
@@ -193,7 +199,7 @@ async fn until_under_way(function: &Function) {
 
 #[tokio::test]
 async fn an_environment_that_is_paused_beyond_its_deadline_is_killed_and_before_it_goes_on() {
-    let fixture = function(|spec| spec.timeout = Duration::from_secs(2));
+    let fixture = function(|spec| spec.timeout = TIMEOUT);
     assert!(fixture.function.pause_one().await.is_none());
     let pid = fixture.pid().await;
     let paused = fixture.function.pause_one().await.unwrap();

@@ -35,11 +35,15 @@ const ERROR_ACTIONS: usize = 16;
 const FINISH: Duration = Duration::from_secs(5);
 
 /// The rules at work; it ends when dropped, with what is under way.
-pub struct Engine(JoinHandle<()>);
+pub struct Engine {
+    task: JoinHandle<()>,
+    /// One for each job that may begin.
+    permits: Arc<Semaphore>,
+}
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
     }
 }
 
@@ -69,8 +73,9 @@ impl Engine {
             Action::Lambda { .. } | Action::S3 { .. } => None,
         });
         let inner = Arc::new(Inner { streams: streams.collect(), rules, targets });
-        Self(tokio::spawn(async move {
-            let permits = Arc::new(Semaphore::new(JOBS_MAX));
+        let permits = Arc::new(Semaphore::new(JOBS_MAX));
+        let taken = Arc::clone(&permits);
+        let task = tokio::spawn(async move {
             let mut jobs = JoinSet::new();
             loop {
                 let mut batch = Vec::new();
@@ -80,7 +85,7 @@ impl Engine {
                 let batch = Arc::new(batch);
                 for job in inner.rule_on(&batch) {
                     // While all are busy messages gather, and go out together.
-                    let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
+                    let Ok(permit) = Arc::clone(&taken).acquire_owned().await else { return };
                     let (inner, batch) = (Arc::clone(&inner), Arc::clone(&batch));
                     jobs.spawn(async move {
                         inner.work(job, &batch).await;
@@ -90,12 +95,18 @@ impl Engine {
                 while jobs.try_join_next().is_some() {}
             }
             while jobs.join_next().await.is_some() {}
-        }))
+        });
+        Self { task, permits }
+    }
+
+    /// Whether nothing is under way. What waits for its turn waits for what is.
+    pub fn is_idle(&self) -> bool {
+        self.permits.available_permits() == JOBS_MAX
     }
 
     /// Waits, within bounds, until the messages that it has are ruled on. There must come no more.
     pub async fn finish(mut self) {
-        if tokio::time::timeout(FINISH, &mut self.0).await.is_err() {
+        if tokio::time::timeout(FINISH, &mut self.task).await.is_err() {
             tracing::error!("messages were left in the rules when the stack stopped");
         }
     }

@@ -72,7 +72,7 @@ impl Notes {
 
     /// Counts records that are in.
     pub(super) fn sent(&mut self, records: u64) {
-        self.checkpoint.sent += records;
+        self.checkpoint.sent = self.checkpoint.sent.saturating_add(records);
     }
 
     /// Notes that so many records of a parcel are in.
@@ -112,6 +112,59 @@ impl Notes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    fn checkpoint() -> impl Strategy<Value = Checkpoint> {
+        let (parcel, items) = ("\\PC{0,20}", proptest::option::of(any::<usize>()));
+        (any::<i64>(), any::<i64>(), parcel, items, any::<u64>()).prop_map(|(start, end, parcel, items, sent)| {
+            Checkpoint { replay: "letters".to_owned(), range_ms: start..end, parcel, items, sent }
+        })
+    }
+
+    /// Notes whose file has these bytes, and the file.
+    fn opened(bytes: &[u8]) -> (tempfile::TempDir, Result<Notes>) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("replay.json");
+        fs::write(&path, bytes).unwrap();
+        let notes = Notes::open(Some(path), "letters".to_owned(), 0..1);
+        (directory, notes)
+    }
+
+    proptest! {
+        #[test]
+        fn a_checkpoint_is_opened_as_it_was_noted_and_goes_on_whatever_it_says(
+            checkpoint in checkpoint(),
+            order in "\\PC{0,20}",
+            items in any::<usize>(),
+        ) {
+            let (_directory, notes) = opened(&serde_json::to_vec(&checkpoint).unwrap());
+            let mut notes = notes.unwrap();
+            prop_assert_eq!(notes.checkpoint(), &checkpoint);
+            notes.sent(items as u64);
+            notes.partly(&order, items).unwrap();
+            let again = Notes::open(notes.file.clone(), "letters".to_owned(), 5..9).unwrap();
+            prop_assert_eq!(again.checkpoint(), notes.checkpoint());
+            prop_assert!(again.checkpoint().sent >= checkpoint.sent);
+            prop_assert_eq!((again.checkpoint().items_of(&order), again.checkpoint().is_left(&order)), (items, true));
+            notes.wholly(&order).unwrap();
+            prop_assert!(!notes.checkpoint().is_left(&order));
+        }
+
+        #[test]
+        fn a_file_that_was_damaged_is_another_checkpoint_or_an_error_that_names_it(
+            checkpoint in checkpoint(),
+            at in any::<proptest::sample::Index>(),
+            with in proptest::collection::vec(any::<u8>(), 0..4),
+        ) {
+            let mut bytes = serde_json::to_vec(&checkpoint).unwrap();
+            let at = at.index(bytes.len());
+            bytes.splice(at..=at, with);
+            match opened(&bytes).1 {
+                Ok(notes) => prop_assert_eq!(&notes.checkpoint().replay, "letters"),
+                Err(error) => prop_assert!(error.to_string().contains("replay.json"), "{error}"),
+            }
+        }
+    }
 
     #[test]
     fn a_replay_goes_on_where_its_notes_end_and_another_one_is_refused() {

@@ -1,5 +1,7 @@
 //! Replays from buckets in memory onto streams in memory, with stops in them.
 
+mod foreign;
+
 use super::*;
 use crate::selection::Selection;
 use base64::Engine as _;

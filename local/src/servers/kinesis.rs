@@ -14,6 +14,7 @@ use super::{ACCOUNT, REGION};
 use ferrokinesis::store::StoreOptions;
 use futures::FutureExt as _;
 use outage::Outage;
+pub use outage::Refusal;
 use std::sync::Arc;
 
 /// Open shards of all streams together. The real quota is 20,000 in the large regions.
@@ -79,8 +80,8 @@ impl Kinesis {
     }
 
     /// Refuses the writers of one stream, by its name, until [`open`](Self::open).
-    pub fn close(&self, stream: &str) {
-        self.outage.begin(stream);
+    pub fn close(&self, stream: &str, refusal: Refusal) {
+        self.outage.begin(stream, refusal);
     }
 
     /// Lets the stream's writers in again.
@@ -150,11 +151,35 @@ mod tests {
         create(&client, "s").await;
         create(&client, "other").await;
         let put = |stream: &str| client.put_record().stream_name(stream).partition_key("k").data(Blob::new("x")).send();
-        kinesis.close("s");
+        kinesis.close("s", Refusal::Fails);
         assert!(put("s").await.is_err());
         put("other").await.unwrap();
         kinesis.open("s");
         put("s").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_denies_takes_half_of_a_call_and_nothing_of_the_next() {
+        let kinesis = start(0).await.unwrap();
+        let client = client(&kinesis);
+        create(&client, "s").await;
+        kinesis.close("s", Refusal::Denies);
+        let put = |records: usize| {
+            let entry = |index| {
+                let data = Blob::new(format!("{index}"));
+                PutRecordsRequestEntry::builder().partition_key("k").data(data).build().unwrap()
+            };
+            client.put_records().stream_name("s").set_records(Some((0..records).map(entry).collect())).send()
+        };
+        let answer = put(5).await.unwrap();
+        let is_put: Vec<bool> = answer.records().iter().map(|record| record.sequence_number().is_some()).collect();
+        assert_eq!((is_put, answer.failed_record_count()), (vec![true, false, true, false, true], Some(2)));
+        let denied = put(2).await.unwrap_err().into_service_error();
+        assert!(denied.is_access_denied_exception(), "{denied:?}");
+        // What is left of a call gets in some time.
+        assert_eq!(put(1).await.unwrap().failed_record_count(), Some(0));
+        kinesis.open("s");
+        assert_eq!(put(5).await.unwrap().failed_record_count(), Some(0));
     }
 
     #[tokio::test]

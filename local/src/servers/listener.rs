@@ -10,9 +10,15 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
 
 /// How long requests under way may take to end once the port is closed.
 const DRAIN: Duration = Duration::from_secs(1);
+
+/// How long a port may still be open behind its closing: whoever starts a process holds all sockets twice for a moment, until
+/// the process has become another program.
+const CLOSING: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(5);
 
 /// Serves connections of a listener until told to stop.
 type Serve = Box<dyn Fn(TcpListener, oneshot::Receiver<()>) -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync>;
@@ -102,7 +108,7 @@ impl Server {
     pub async fn restart(&self) -> anyhow::Result<()> {
         let mut running = self.running.lock().await;
         if running.is_none() {
-            *running = Some(self.run(self.port.listen()?));
+            *running = Some(self.run(self.listen().await?));
         }
         Ok(())
     }
@@ -113,7 +119,7 @@ impl Server {
         if let Some(running) = running.take() {
             running.end().await;
         }
-        let (front, behind) = (self.port.listen()?, Port::hold(0)?);
+        let (front, behind) = (self.listen().await?, Port::hold(0)?);
         let service = self.run(behind.listen()?);
         let to = behind.address();
         *running = Some(Running::new(self.port.address(), |stopped| {
@@ -122,7 +128,35 @@ impl Server {
         Ok(())
     }
 
+    /// Opens the port, as soon as it is closed everywhere.
+    async fn listen(&self) -> anyhow::Result<TcpListener> {
+        let asked = Instant::now();
+        loop {
+            match self.port.listen() {
+                Err(_) if asked.elapsed() < CLOSING => sleep(POLL).await,
+                opened => return opened,
+            }
+        }
+    }
+
     fn run(&self, socket: TcpListener) -> Running {
         Running::new(self.port.address(), |stopped| (self.serve)(socket, stopped))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_that_a_process_to_be_still_holds_is_opened_when_it_lets_go() {
+        let server = Server::app(0, Router::new()).await.unwrap();
+        server.stop().await;
+        let held = server.port.listen().unwrap();
+        let (restarted, ()) = tokio::join!(server.restart(), async {
+            sleep(POLL * 3).await;
+            drop(held);
+        });
+        restarted.unwrap();
     }
 }

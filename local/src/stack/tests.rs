@@ -91,6 +91,15 @@ async fn records_until(stack: &Stack, enough: impl Fn(&[Record]) -> bool) -> Vec
     records
 }
 
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let wait = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.expect(what);
+}
+
 fn json(record: &Record) -> Value {
     serde_json::from_slice(record.data().as_ref()).unwrap()
 }
@@ -121,6 +130,7 @@ async fn what_the_stream_refuses_for_good_goes_to_the_error_action_with_the_orig
     let stack = stack.unwrap();
     stack.servers().kinesis.server().stop().await;
     device(&stack, "gw-3").publish("dt/myaku/h/d/k", QoS::AtLeastOnce, false, "lost?").await.unwrap();
+    until("it is tried for some seconds", || !stack.rules_are_idle()).await;
     let objects = aws_sdk_s3::Client::new(&stack.sdk_config());
     let bucket = stack.physical_id("Letters").unwrap();
     let key = async {
@@ -139,6 +149,7 @@ async fn what_the_stream_refuses_for_good_goes_to_the_error_action_with_the_orig
     assert_eq!(letter["topic"], "dt/myaku/h/d/k");
     assert_eq!(letter["clientId"], "gw-3");
     assert_eq!(letter["failures"][0]["failedAction"], "KinesisAction");
+    until("that was all", || stack.rules_are_idle()).await;
     stack.down().await;
 }
 

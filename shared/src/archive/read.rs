@@ -7,6 +7,10 @@ use crate::errors::RemoteError;
 use sha2::{Digest as _, Sha256};
 use std::io::{self, Read as _};
 
+/// Bytes that an object may unpack to: more than any batch makes. Of the 6 MiB that Lambda hands over, base64 leaves 4.5; the
+/// smallest record of an aggregate takes six bytes, and its line 130 and a key, which in JSON has 1,536 bytes at most.
+const LINES_BYTES_MAX: u64 = 2 << 30;
+
 /// A record as the lake has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LakeRecord {
@@ -85,8 +89,8 @@ pub fn read(key: &ObjectKey, stored: &Stored) -> Result<(Extent, Vec<LakeRecord>
     let named = || key.to_string();
     let extent = Extent::from_metadata(&stored.metadata, &key.slot)
         .map_err(|problem| ReadError::Metadata { key: named(), problem })?;
-    let lines =
-        decompress(key.format, &stored.body).map_err(|source| ReadError::Decompress { key: named(), source })?;
+    let lines = decompress(key.format, &stored.body, LINES_BYTES_MAX)
+        .map_err(|source| ReadError::Decompress { key: named(), source })?;
     let mut records = Vec::new();
     for (index, text) in lines.split_inclusive(|&byte| byte == b'\n').enumerate() {
         let text = text.strip_suffix(b"\n").unwrap_or(text);
@@ -111,20 +115,46 @@ pub fn read(key: &ObjectKey, stored: &Stored) -> Result<(Extent, Vec<LakeRecord>
     Err(ReadError::Extent { key: named(), problem: problem.to_owned() })
 }
 
-/// One member or frame and nothing behind it: readers exist that lose what comes after the first.
-fn decompress(format: Format, body: &[u8]) -> io::Result<Vec<u8>> {
+/// One member or frame and nothing behind it: readers exist that lose what comes after the first. A few bytes can be packed
+/// from more than a machine has: beyond `bytes_max` it is not read.
+fn decompress(format: Format, body: &[u8], bytes_max: u64) -> io::Result<Vec<u8>> {
+    let wrong = |problem| Err(io::Error::new(io::ErrorKind::InvalidData, problem));
     let mut lines = Vec::new();
     let rest = match format {
         Format::Gzip => {
             let mut decoder = flate2::bufread::GzDecoder::new(body);
-            decoder.read_to_end(&mut lines)?;
+            decoder.by_ref().take(bytes_max + 1).read_to_end(&mut lines)?;
             decoder.into_inner()
         }
         Format::Zstd => {
             let mut decoder = zstd::Decoder::with_buffer(body)?.single_frame();
-            decoder.read_to_end(&mut lines)?;
+            decoder.by_ref().take(bytes_max + 1).read_to_end(&mut lines)?;
             decoder.finish()
         }
     };
-    if rest.is_empty() { Ok(lines) } else { Err(io::Error::new(io::ErrorKind::InvalidData, "more than one part")) }
+    if lines.len() as u64 > bytes_max {
+        return wrong("it is larger than any batch makes it");
+    }
+    if rest.is_empty() { Ok(lines) } else { wrong("more than one part") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_unpacks_to_more_than_it_may_is_not_unpacked() {
+        let lines = vec![b'0'; 1_000_000];
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        std::io::Write::write_all(&mut gzip, &lines).unwrap();
+        let packed = [(Format::Gzip, gzip.finish().unwrap()), (Format::Zstd, zstd::encode_all(&*lines, 3).unwrap())];
+        for (format, body) in packed {
+            assert!(body.len() < 2_000);
+            assert_eq!(decompress(format, &body, 1_000_000).unwrap(), lines);
+            let error = decompress(format, &body, 999_999).unwrap_err();
+            assert_eq!(error.to_string(), "it is larger than any batch makes it", "{format}");
+            let behind = [&body[..], b"x"].concat();
+            assert!(decompress(format, &behind, 1_000_000).is_err(), "{format}");
+        }
+    }
 }

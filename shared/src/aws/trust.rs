@@ -21,7 +21,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
 
 /// What regions of the partitions `aws` and `aws-us-gov` begin with.
-const REGIONS: [&str; 10] = ["af-", "ap-", "ca-", "eu-", "il-", "me-", "mx-", "sa-", "us-", "us-gov-"];
+const REGIONS: [&str; 9] = ["af-", "ap-", "ca-", "eu-", "il-", "me-", "mx-", "sa-", "us-"];
 
 /// Each of these hints at other authorities. A service's own endpoint is among them by its variable's name.
 const HINTS: [&str; 13] = [

@@ -20,7 +20,7 @@ fn read(bytes: &[u8]) {
     assert!(!records.is_empty() && records.len() == aggregate.len());
     let data: usize = records.iter().map(|(_, _, data)| data.len()).sum();
     assert!(data + records.len() <= bytes.len(), "more comes out than went in");
-    assert!(records.iter().all(|(key, _, _)| key.chars().count() <= KEY_CHARS_MAX));
+    assert!(records.iter().all(|(key, _, _)| (1..=KEY_CHARS_MAX).contains(&key.chars().count())));
     let mut builder = Builder::new();
     for (key, hash_key, data) in &records {
         builder.push(key, *hash_key, data);

@@ -17,7 +17,7 @@ pub fn lake(bytes: &[u8]) {
     if let Some(records) = lines(bytes) {
         assert_eq!(archived(&records), records);
     }
-    // Packed zeros unpack to thirty thousand times as many. Objects are the archiver's own, so nothing bounds them.
+    // Packed zeros unpack to thirty thousand times as many, and an object may be as large as a batch makes it.
     let packed = &bytes[..bytes.len().min(512)];
     for format in [Format::Gzip, Format::Zstd] {
         let extent = Extent { first: position(1), last: position(1), count: 1, sha256: [0; 32] };

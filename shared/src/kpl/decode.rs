@@ -110,7 +110,7 @@ impl<'a, K: Borrow<Keys<'a>>> ExactSizeIterator for Records<'a, K> {}
 /// Reads `data` as an aggregate; `None`: it is a plain record.
 ///
 /// An aggregate without records counts as plain, or it would vanish without a trace. So does one whose keys are not
-/// UTF-8 or longer than [`KEY_CHARS_MAX`], since Kinesis has no such keys.
+/// UTF-8, empty or longer than [`KEY_CHARS_MAX`], since Kinesis has no such keys.
 pub fn decode(data: &[u8]) -> Option<Aggregate<'_>> {
     let (aggregate, digest) = unchecked(data)?;
     (Md5::digest(aggregate.message).as_slice() == digest).then_some(aggregate)
@@ -197,7 +197,8 @@ fn tag(bytes: &[u8]) -> Result<(), Malformed> {
 
 fn partition_key(bytes: &[u8]) -> Result<&str, Malformed> {
     let key = text(bytes)?;
-    if key.len() > KEY_CHARS_MAX && key.chars().count() > KEY_CHARS_MAX { Err(Malformed) } else { Ok(key) }
+    let is_long = key.len() > KEY_CHARS_MAX && key.chars().count() > KEY_CHARS_MAX;
+    if key.is_empty() || is_long { Err(Malformed) } else { Ok(key) }
 }
 
 fn text(bytes: &[u8]) -> Result<&str, Malformed> {

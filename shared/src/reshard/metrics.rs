@@ -2,6 +2,8 @@
 
 #[cfg(feature = "cloudwatch")]
 mod cloudwatch;
+#[cfg(any(test, feature = "testing"))]
+pub mod conformance;
 mod memory;
 
 #[cfg(feature = "cloudwatch")]

@@ -47,7 +47,7 @@ impl Server {
 
     fn start_with(options: &'static [&'static str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         Self { child: spawn(port, directory.path(), options), port, directory, options }
     }
 
@@ -62,6 +62,13 @@ impl Server {
         until_up(&connection).await;
         connection
     }
+}
+
+/// A port that nobody listens on, and that is given to nobody's outgoing connection while its server starts anew: those are
+/// 32768 and higher, as the neighbour ten thousand further on must not be, on which a cluster's nodes speak to each other.
+fn free_port() -> u16 {
+    let mut ports = std::iter::repeat_with(|| rand::random_range(12_000..22_000));
+    ports.find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
 fn spawn(port: u16, directory: &Path, options: &[&str]) -> Child {

@@ -2,16 +2,17 @@
 
 use anyhow::Context as _;
 use myaku_local::demo::disturb;
+use myaku_local::servers::kinesis::Refusal;
 use myaku_local::servers::{Server, Trouble};
 use myaku_local::stack::Stack;
 use std::fmt;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
-/// For an invocation to be under way: there is traffic.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// For an invocation to be under way: there is traffic, and what it waits for is ill for a while.
+const PATIENCE: Duration = Duration::from_mins(2);
 /// For a zombie to end: its calls have time-outs of their own.
-const ZOMBIE: Duration = Duration::from_mins(1);
+const ZOMBIE: Duration = Duration::from_mins(2);
 const POLL: Duration = Duration::from_millis(1);
 
 /// What goes wrong.
@@ -25,8 +26,8 @@ pub(super) enum Fault {
     Zombie(&'static str, Duration),
     /// A store is ill for so long.
     Store(Store, Illness, Duration),
-    /// A stream takes no records for so long.
-    Closed(&'static str, Duration),
+    /// A stream refuses its writers for so long.
+    Closed(&'static str, Refusal, Duration),
     /// A shard of a stream is split.
     Split(&'static str),
     /// Redis is away for so long, and comes back with all that it held.
@@ -43,6 +44,7 @@ pub(super) enum Fault {
 pub(super) enum Store {
     S3,
     DynamoDb,
+    Kinesis,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +59,7 @@ impl Store {
         match self {
             Self::S3 => &stack.servers().s3,
             Self::DynamoDb => &stack.servers().dynamodb,
+            Self::Kinesis => stack.servers().kinesis.server(),
         }
     }
 }
@@ -111,9 +114,9 @@ impl Fault {
                 server.stop().await;
                 server.restart().await?;
             }
-            Self::Closed(stream, length) => {
+            Self::Closed(stream, refusal, length) => {
                 let stream = stack.physical_id(stream)?;
-                servers.kinesis.close(&stream);
+                servers.kinesis.close(&stream, refusal);
                 sleep(length).await;
                 servers.kinesis.open(&stream);
             }
@@ -158,7 +161,7 @@ impl fmt::Display for Fault {
             Self::Store(store, Illness::Trouble(trouble), length) => {
                 write!(f, "{store:?} is in trouble for {length:?}: {trouble:?}")
             }
-            Self::Closed(stream, length) => write!(f, "{stream} takes no records for {length:?}"),
+            Self::Closed(stream, refusal, length) => write!(f, "{stream} {refusal:?} its writers for {length:?}"),
             Self::Split(stream) => write!(f, "{stream} is split"),
             Self::RedisRestarts(away) => write!(f, "Redis is away for {away:?}"),
             Self::RedisPauses(pause) => write!(f, "Redis stands still for {pause:?}"),

@@ -5,6 +5,7 @@ use super::fault::{Fault, Illness, Store};
 use anyhow::Context as _;
 use myaku_local::demo::disturb::Disturbance;
 use myaku_local::servers::Trouble;
+use myaku_local::servers::kinesis::Refusal;
 use myaku_local::stack::Stack;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
@@ -105,7 +106,6 @@ fn functions(random: &mut StdRng) -> Vec<Fault> {
 }
 
 fn stores(random: &mut StdRng) -> Vec<Fault> {
-    // The stream is closed for longer than an invocation puts again what is refused.
     let mut faults = Vec::new();
     for store in [Store::S3, Store::DynamoDb] {
         let ill = [Illness::Away, Illness::Trouble(Trouble::Unavailable), Illness::Trouble(Trouble::AnswersLost)];
@@ -121,9 +121,17 @@ fn memory_and_streams(random: &mut StdRng, loses_memory: bool) -> Vec<Fault> {
     let mut away = || between(random, 300, 1_500);
     let mut faults = vec![
         Fault::RedisRestarts(away()),
-        Fault::Closed("ReadingsStream", TIMEOUT + away()),
+        // For longer than an invocation puts again what is refused: it is answered by the end of its time.
+        Fault::Closed("ReadingsStream", Refusal::Fails, TIMEOUT + away()),
+        // And this by those who put: nobody tries again what is denied.
+        Fault::Closed("ReadingsStream", Refusal::Denies, Duration::from_secs(1) + away()),
+        // For no longer than the rules try, and an invocation of those before the stream.
+        Fault::Closed("IngestStream", Refusal::Fails, away()),
         Fault::Split("IngestStream"),
     ];
+    // In this lane, since nothing can be split that does not answer.
+    let ill = [Illness::Away, Illness::Trouble(Trouble::Unavailable), Illness::Trouble(Trouble::AnswersLost)];
+    faults.extend(ill.map(|illness| Fault::Store(Store::Kinesis, illness, away())));
     if loses_memory {
         faults.extend([Fault::RedisForgets(away()), Fault::RedisForgetsTheLast(away(), away())]);
     } else {

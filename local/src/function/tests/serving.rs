@@ -1,0 +1,110 @@
+//! What Lambda sees of a handler of Kinesis batches that is served by [`myaku::lambda`]: the real runtime, in a process of its
+//! own, against the Runtime API of this crate.
+
+use super::*;
+use insta::assert_snapshot;
+use myaku::batch::Batch;
+
+/// What a panic of the handler says.
+const PANIC: &str = "the handler panics";
+
+/// An event of one shard, with records of these sequence numbers and of one text each.
+fn event(shard: &str, records: &[(u32, &str)]) -> Value {
+    let sample: Value = serde_json::from_str(include_str!("../../../../events/kinesis-archiver.json")).unwrap();
+    let record = |(sequence, text): &(u32, &str)| {
+        let mut record = sample["Records"][0].clone();
+        record["eventID"] = json!(format!("{shard}:{sequence}"));
+        record["kinesis"]["sequenceNumber"] = json!(sequence.to_string());
+        record["kinesis"]["data"] =
+            json!(base64::Engine::encode(&base64::engine::general_purpose::STANDARD, text.as_bytes()));
+        record
+    };
+    json!({ "Records": records.iter().map(record).collect::<Vec<_>>() })
+}
+
+/// A function that answers what it was given.
+fn serving() -> Fixture {
+    function(|spec| write_runtime(&spec.binary, "function::tests::serving::serving_process"))
+}
+
+/// What the answer to an event must be, but for the process.
+fn served(shard: &str, records: &[(u32, &str)]) -> Value {
+    json!({ "shard": shard, "records": records })
+}
+
+/// The type and the words of the error that an invocation ends in.
+async fn error_of(fixture: &Fixture, payload: impl Into<Bytes>) -> (String, String) {
+    match fixture.function.invoke(payload.into()).await {
+        Err(InvokeError::FunctionError { error_type, message }) => (error_type, message),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn each_invocation_gets_its_own_event_in_one_process() {
+    let fixture = serving();
+    let shards = ["shardId-000000000000", "shardId-000000000001", "shardId-000000000002"];
+    for (shard, first) in shards.into_iter().zip([5, 1, 9]) {
+        let records = [(first, "one"), (first + 1, "two")];
+        assert_eq!(fixture.invoke(event(shard, &records)).await.unwrap(), served(shard, &records));
+    }
+    assert_eq!(fixture.function.stats().cold_starts, 1);
+}
+
+#[tokio::test]
+async fn a_bad_event_fails_its_invocation_in_words_without_values_and_the_next_one_is_not_it() {
+    let fixture = serving();
+    let records = [(7, "s3cr3t")];
+    let mut twice = event("shardId-000000000000", &[(7, "s3cr3t"), (7, "s3cr3t")]);
+    let descending = twice.to_string();
+    twice["Records"][1]["kinesis"]["data"] = json!("s3cr3t!");
+    let mut words = Vec::new();
+    for bad in [descending, twice.to_string(), r#"{"s3cr3t":[]}"#.to_owned(), "null".to_owned()] {
+        let (kind, said) = error_of(&fixture, bad).await;
+        assert_eq!(kind, "BadEvent");
+        words.push(said);
+    }
+    assert_snapshot!(words.join("\n"), @r"
+    Records[1]: sequenceNumber is not above the one before it
+    Records[1]: data is no base64
+    the event is none of a Kinesis stream: missing field `Records` at line 1 column 13
+    the event is none of a Kinesis stream: invalid type: null, expected struct Event at line 1 column 4
+    ");
+    // An event that was not taken away would be served now.
+    let shard = "shardId-000000000003";
+    assert_eq!(fixture.invoke(event(shard, &records)).await.unwrap(), served(shard, &records));
+    let stats = fixture.function.stats();
+    assert_eq!((stats.invocations, stats.errors, stats.cold_starts), (5, 4, 1));
+}
+
+#[tokio::test]
+async fn a_panic_fails_its_invocation_alone() {
+    let fixture = serving();
+    let shard = "shardId-000000000000";
+    let (_, said) = error_of(&fixture, event(shard, &[(1, PANIC)]).to_string()).await;
+    assert_eq!(said, format!("Lambda panicked: {PANIC}"));
+    let records = [(1, "again")];
+    assert_eq!(fixture.invoke(event(shard, &records)).await.unwrap(), served(shard, &records));
+    let stats = fixture.function.stats();
+    assert_eq!((stats.errors, stats.crashes, stats.cold_starts), (1, 0, 1));
+}
+
+/// Not a test: the process of the function. Without a Runtime API in its environment it has nothing to do.
+#[test]
+#[ignore = "it is the runtime that the other tests start"]
+fn serving_process() {
+    if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let served = runtime.block_on(myaku::lambda::serve(async |batch: Batch, context| {
+        assert!(!context.request_id.is_empty() && context.deadline > 0);
+        let text = |data: &Bytes| String::from_utf8_lossy(data).into_owned();
+        let number = |sequence: &str| sequence.parse::<u32>().unwrap();
+        let records = batch.records.iter().map(|it| (number(&it.sequence.to_string()), text(&it.data)));
+        let records: Vec<_> = records.collect();
+        assert!(records.iter().all(|(_, text)| text != PANIC), "{PANIC}");
+        json!({ "shard": batch.shard, "records": records })
+    }));
+    served.unwrap();
+}
