@@ -101,7 +101,7 @@ fn cases(events: &Largest, directory: &Path) -> Vec<Case> {
         #[cfg(feature = "functions")]
         average::cases(),
         #[cfg(feature = "functions")]
-        cold_start::cases(&directory.join("peers")),
+        cold_start::cases(directory),
         end_to_end::cases(directory),
     ];
     cases.into_iter().flatten().collect()
