@@ -58,12 +58,16 @@ impl Point {
 }
 
 impl Curve {
+    /// The points of the larger sizes.
+    pub(crate) fn upper_half(&self) -> &[Point] {
+        &self.points[self.points.len() / 2..]
+    }
+
     /// The slope over the upper half of the sizes: of the cost of all where the size is how many there are, else of each.
     pub(crate) fn slope(&self) -> f64 {
         let is_count = self.points.iter().all(|point| point.size == point.count);
         let cost = |point: &Point| if is_count { point.total_ns.median } else { point.each_ns() };
-        let upper = &self.points[self.points.len() / 2..];
-        fitted(upper.iter().map(|point| ((point.size as f64).ln(), cost(point).ln())))
+        fitted(self.upper_half().iter().map(|point| ((point.size as f64).ln(), cost(point).ln())))
     }
 }
 

@@ -76,9 +76,16 @@ fn table(page: &mut String, Kept { on, found }: &Kept<Vec<Row>>) -> Result<()> {
         writeln!(page, "| {path} | {measured_as} | {median} | {low} to {high} | {} | {met} |", bar.show(*unit))?;
     }
     page.push_str("\nThe times behind them, and where a bar is not met, why:\n\n");
+    let mut said: Vec<&str> = Vec::new();
     for Row { path, measured, limit, .. } in found {
-        let limit = if limit.is_empty() { String::new() } else { format!(". {limit}") };
-        writeln!(page, "- {path}: {}{}", measured.detail, limit)?;
+        // What limits several rows is said at the first.
+        let why = match limit.as_str() {
+            "" => String::new(),
+            again if said.contains(&again) => "; limited by the same".to_owned(),
+            new => format!(". {new}"),
+        };
+        said.push(limit);
+        writeln!(page, "- {path}: {}{why}", measured.detail)?;
     }
     page.push('\n');
     Ok(())
@@ -92,8 +99,13 @@ pub(crate) fn growth(curves: &[Curve]) -> Result<String> {
     for curve in curves {
         let (Some(first), Some(last)) = (curve.points.first(), curve.points.last()) else { continue };
         let slope = curve.slope();
-        let verdict = if slope > SLOPE_MAX { "**grows faster than its input**" } else { "" };
         let us = |ns: f64| format!("{:.2} µs", ns / 1e3);
+        let verdict = if slope > SLOPE_MAX {
+            let each: Vec<_> = curve.upper_half().iter().map(|point| us(point.each_ns())).collect();
+            format!("**grows faster than its input**: {}", each.join(", "))
+        } else {
+            String::new()
+        };
         let Curve { function, size, per, .. } = curve;
         let ends = format!("{}, {} a {per}", us(first.each_ns()), us(last.each_ns()));
         writeln!(text, "| {function} | {size} | {} | {} | {ends} | {slope:.2} | {verdict} |", first.size, last.size)?;
