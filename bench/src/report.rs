@@ -19,6 +19,10 @@ pub(crate) const PEERS: &str = "peers";
 /// The codecs.
 pub(crate) const CODECS: &str = "codecs";
 
+/// What is known of the moving average where one of its curves is too steep.
+const STEEP: &str = "The moving average's instructions are the same for each device of a thousand and of ten thousand, as \
+    callgrind counts them: what grows is the time that memory takes, beyond the processor's caches.";
+
 const PICTURE: &str = "docs/growth.svg";
 
 const HEAD: &str = "\
@@ -109,6 +113,9 @@ pub(crate) fn growth(curves: &[Curve]) -> Result<String> {
         let Curve { function, size, per, .. } = curve;
         let ends = format!("{}, {} a {per}", us(first.each_ns()), us(last.each_ns()));
         writeln!(text, "| {function} | {size} | {} | {} | {ends} | {slope:.2} | {verdict} |", first.size, last.size)?;
+    }
+    if curves.iter().any(|curve| curve.function == "moving average" && curve.slope() > SLOPE_MAX) {
+        writeln!(text, "\n{STEEP}")?;
     }
     Ok(text)
 }

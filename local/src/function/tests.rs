@@ -6,7 +6,6 @@ use super::*;
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 /// How long something may take on a busy machine.
@@ -29,8 +28,12 @@ pub(crate) fn write_binary(path: &Path) {
 fn write_runtime(path: &Path, test: &str) {
     let this = std::env::current_exe().unwrap();
     let script = format!("#!/bin/sh\nexec '{}' --exact {test} --ignored --nocapture\n", this.display());
-    std::fs::write(path, script).unwrap();
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    // Written by another process: a process that another thread starts meanwhile would hold a file that we write open for a
+    // moment, in which it cannot be executed.
+    let source = path.with_extension("sh");
+    std::fs::write(&source, script).unwrap();
+    let installed = std::process::Command::new("install").args(["-m", "755"]).args([&source, path]).status().unwrap();
+    assert!(installed.success());
 }
 
 pub(crate) fn function(configure: impl FnOnce(&mut FunctionSpec)) -> Fixture {
