@@ -16,7 +16,7 @@ use crate::row::{Bar, Case, Measured, Spread, Unit};
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use moving_average::{Context, handle};
+use moving_average::{Context, GROUP, handle};
 use myaku::batch::Batch;
 use myaku::clock::{ClockSource, ManualClock};
 use myaku::dead_letter::MemoryDeadLetters;
@@ -121,6 +121,7 @@ async fn run(server: &Server) -> Result<Vec<Ratio>, Box<dyn Error>> {
         letters: MemoryDeadLetters::new(),
         clock: ManualClock::at(FIRST_MS),
         history_ttl: TTL,
+        group: GROUP,
     };
     let mut source = Source::new(7);
     let (mut ours, mut raw) = (Vec::new(), Vec::new());

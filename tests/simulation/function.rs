@@ -43,7 +43,8 @@ enum Context {
 }
 
 impl Environment {
-    fn new(world: &Arc<World>, function: Function, compression: Compression, seed: u64) -> Self {
+    fn new(Deployed { world, function, compression, group, .. }: &Deployed, seed: u64) -> Self {
+        let (function, compression, group) = (*function, *compression, *group);
         let ports = Ports::new(world, function);
         let registry = || Registry::new(ports.clone(), world.clock, DEFAULT_TTL);
         let context = match function {
@@ -67,6 +68,7 @@ impl Environment {
                 letters: ports.clone(),
                 clock: world.clock,
                 history_ttl: Duration::from_hours(24),
+                group,
             })),
         };
         Self { ports, context }
@@ -87,6 +89,7 @@ pub(crate) struct Deployed {
     world: Arc<World>,
     pub(crate) function: Function,
     compression: Compression,
+    group: usize,
     seed: u64,
     idle: Arc<Mutex<Vec<Arc<Environment>>>>,
 }
@@ -95,13 +98,14 @@ impl Deployed {
     pub(crate) fn new(world: &Arc<World>, plan: &Plan, function: Function) -> Result<Self, CompressionError> {
         let format = if plan.gzip { Format::Gzip } else { Format::Zstd };
         let compression = Compression::new(format, Some(1))?;
-        Ok(Self { world: Arc::clone(world), function, compression, seed: plan.seed, idle: Arc::default() })
+        let Plan { seed, group, .. } = *plan;
+        Ok(Self { world: Arc::clone(world), function, compression, group, seed, idle: Arc::default() })
     }
 
     fn environment(&self, number: u32, cold: bool) -> Arc<Environment> {
         let idle = if cold { None } else { self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop() };
         let seed = self.seed ^ u64::from(number);
-        idle.unwrap_or_else(|| Arc::new(Environment::new(&self.world, self.function, self.compression, seed)))
+        idle.unwrap_or_else(|| Arc::new(Environment::new(self, seed)))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{DEADLINE_MS, NOW_MS, runtime, succeeded};
 use anyhow::Result;
-use moving_average::{Context, Found, MetricWindows, Windows, handle};
+use moving_average::{Context, Found, GROUP, MetricWindows, Windows, handle};
 use myaku::batch::Batch;
 use myaku::clock::ManualClock;
 use myaku::dead_letter::MemoryDeadLetters;
@@ -33,6 +33,7 @@ impl Average {
             letters: MemoryDeadLetters::new(),
             clock: ManualClock::at(NOW_MS),
             history_ttl: Duration::from_hours(24),
+            group: GROUP,
         };
         let average = Self { context, runtime: runtime()? };
         average.handle(before)?;

@@ -1,8 +1,11 @@
 //! Keeps the moving average of each device's metrics.
 //!
-//! Promise 2, effects before state: load the state of all devices in the batch, compute purely, write the results, and
+//! Promise 2, effects before state: load the state of the devices in the batch, compute purely, write the results, and
 //! only then commit the new state by compare-and-set. A crash before the commit repeats the same effects; a zombie's
 //! commit fails, and its rows overwrite nothing newer.
+//!
+//! A device's part depends on no other's, so that the devices advance in groups: while the stores are at work on some
+//! groups, another is computed, and what a group needs in memory is near.
 
 mod config;
 mod intake;
@@ -13,6 +16,7 @@ pub use config::Config;
 pub use windows::{Found, MetricWindows, Windows};
 
 use aws_lambda_events::streams::KinesisEventResponse;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use intake::{Intake, Taken, letter};
 use myaku::batch::Batch;
 use myaku::clock::{Now, SystemClock};
@@ -29,6 +33,7 @@ use myaku::{aws, valkey};
 use settle::Part;
 use std::collections::HashMap;
 use std::time::Duration;
+use tokio::sync::Mutex;
 use windows::without_window;
 
 /// What is left of an invocation's time when no more work begins: enough to answer and to write the metrics.
@@ -36,6 +41,11 @@ const MARGIN: Duration = Duration::from_secs(1);
 /// How often the rows of a batch are written: once; once more where a row of an earlier try stands, or where a loss
 /// was found; and again if somebody else wrote in between each time. Then the batch is better begun anew.
 const ROUNDS: usize = 4;
+/// Devices that advance together when deployed: enough to make little of a call's own cost, and few enough that the first
+/// call goes out soon.
+pub const GROUP: usize = 100;
+/// Groups that are under way at the same time.
+const GROUPS: usize = 8;
 
 /// What the function works with, made once.
 pub struct Context<W, S, R, D, N> {
@@ -51,6 +61,8 @@ pub struct Context<W, S, R, D, N> {
     pub clock: N,
     /// How long rows of history are kept.
     pub history_ttl: Duration,
+    /// How many devices advance together, at least one.
+    pub group: usize,
 }
 
 /// The context of the deployed function.
@@ -67,6 +79,7 @@ pub async fn connect(config: &Config) -> Result<Deployed, RemoteError> {
         letters: S3DeadLetters::new(&sdk, &config.dead_letter_bucket),
         clock: SystemClock,
         history_ttl: config.history_ttl,
+        group: GROUP,
     })
 }
 
@@ -151,7 +164,7 @@ where
     put_letters(context, &letters).await?;
 
     if !known.is_empty() {
-        advance(context, batch, &known).await?;
+        advance(context, batch, &mut known).await?;
     }
     count(Metric::Records, intake.records);
     count(Metric::Bytes, intake.bytes);
@@ -168,11 +181,14 @@ where
     Ok(())
 }
 
-/// Advances the known devices: effects before state.
+/// A known device, with its numbers and its windows.
+type Known<'a, W> = (&'a str, &'a [&'a Taken<'a>], &'a W);
+
+/// Advances the known devices, in groups.
 async fn advance<W, S, R, D, N>(
     context: &Context<W, S, R, D, N>,
     batch: &Batch,
-    known: &[(&str, &[&Taken<'_>], &W::Device)],
+    known: &mut [Known<'_, W::Device>],
 ) -> Result<(), RemoteError>
 where
     W: Windows,
@@ -180,18 +196,53 @@ where
     R: Results,
     N: Now,
 {
-    let ids: Vec<&str> = known.iter().map(|(device_id, ..)| *device_id).collect();
-    let loaded = context.states.load(&ids).await?;
-    let origin = Origin { stream: &batch.stream, shard: &batch.shard };
-    let mut parts: Vec<_> = known
-        .iter()
-        .zip(&loaded)
-        .map(|((device_id, taken, windows), loaded)| Part::new(device_id, taken, *windows, origin, loaded))
-        .collect();
-    write_results(context, &mut parts).await?;
-    commit(context, &parts).await?;
-    report(batch, &parts);
+    known.sort_by_cached_key(|(device_id, ..)| context.states.slot(device_id));
+    let turn = Mutex::new(());
+    let groups: Vec<_> =
+        known.chunks(context.group.max(1)).map(|group| advance_group(context, batch, group, &turn)).collect();
+    let mut advanced = stream::iter(groups).buffer_unordered(GROUPS);
+    let mut conflicts = 0;
+    while let Some(conflicting) = advanced.try_next().await? {
+        conflicts += conflicting;
+    }
+    if conflicts > 0 {
+        let what = format!("{conflicts} of {} devices were advanced by another invocation", known.len());
+        return Err(RemoteError::new("commit states", Remedy::Retry, what));
+    }
     Ok(())
+}
+
+/// Advances a group of devices: effects before state. Gives how many of them somebody else has advanced meanwhile.
+async fn advance_group<W, S, R, D, N>(
+    context: &Context<W, S, R, D, N>,
+    batch: &Batch,
+    group: &[Known<'_, W::Device>],
+    turn: &Mutex<()>,
+) -> Result<usize, RemoteError>
+where
+    W: Windows,
+    S: States,
+    R: Results,
+    N: Now,
+{
+    let ids: Vec<&str> = group.iter().map(|(device_id, ..)| *device_id).collect();
+    let loaded = context.states.load(&ids).await?;
+    let mut parts: Vec<_> = {
+        // One group is computed at a time, after what the others ask for has gone out.
+        let _turn = turn.lock().await;
+        tokio::task::yield_now().await;
+        let origin = Origin { stream: &batch.stream, shard: &batch.shard };
+        let parts = group.iter().zip(&loaded);
+        parts
+            .map(|((device_id, taken, windows), loaded)| Part::new(device_id, taken, *windows, origin, loaded))
+            .collect()
+    };
+    write_results(context, &mut parts).await?;
+    let conflicts = commit(context, &parts).await?;
+    if conflicts == 0 {
+        report(batch, &parts);
+    }
+    Ok(conflicts)
 }
 
 /// What cannot be taken in is kept before the batch is acknowledged.
@@ -259,11 +310,12 @@ async fn still_loaded<W, S: States, R, D, N>(
     Err(RemoteError::new("write results", Remedy::Retry, "another invocation has advanced a device"))
 }
 
-/// Commits the states. Devices that nobody else has touched are done with, also when another's commit conflicts.
+/// Commits the states, and gives how many of them conflict. Devices that nobody else has touched are done with, also when
+/// another's commit conflicts.
 async fn commit<W, S: States, R, D, N, M: MetricWindows>(
     context: &Context<W, S, R, D, N>,
     parts: &[Part<'_, M>],
-) -> Result<(), RemoteError> {
+) -> Result<usize, RemoteError> {
     let commits: Vec<_> = parts
         .iter()
         .filter(|part| part.is_changed())
@@ -276,11 +328,7 @@ async fn commit<W, S: States, R, D, N, M: MetricWindows>(
     let committed = context.states.commit(&commits).await?;
     let conflicts = committed.iter().filter(|committed| **committed == Committed::Conflict).count();
     count(Metric::Conflicts, conflicts);
-    if conflicts > 0 {
-        let what = format!("{conflicts} of {} devices were advanced by another invocation", commits.len());
-        return Err(RemoteError::new("commit states", Remedy::Retry, what));
-    }
-    Ok(())
+    Ok(conflicts)
 }
 
 fn report<M: MetricWindows>(batch: &Batch, parts: &[Part<'_, M>]) {

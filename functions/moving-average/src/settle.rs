@@ -172,18 +172,23 @@ impl<'a, W: MetricWindows> Part<'a, W> {
     /// again, and no loss.
     fn is_behind(&self, metric: &str, mark: &Mark, row: &Row) -> bool {
         let seen = self.seen();
+        let unseen = seen < Some(mark.position) || revision(self.loaded, metric) < mark.revision;
+        let races =
+            mark.shard != self.origin.shard && row.updated_at.saturating_sub(mark.updated_at) <= INVOCATION_MS_MAX;
+        seen < mark.base || (unseen && !races && !self.is_delivered_again(metric, mark, row))
+    }
+
+    /// Whether this batch brings a row's record again, with as many changes of the metric as it then had, or what comes
+    /// behind the batch will.
+    fn is_delivered_again(&self, metric: &str, mark: &Mark, row: &Row) -> bool {
         let position = |taken: &Taken<'_>| taken.source.position();
-        let delivered_again = match self.taken.iter().rposition(|taken| position(taken) == mark.position) {
+        match self.taken.iter().rposition(|taken| position(taken) == mark.position) {
             Some(index) => self.revision_after(metric, index) >= mark.revision,
             // What came astray is written at the position that the device had reached, as in an earlier try.
             None => {
                 Some(mark.position) > self.taken.last().map(|taken| position(taken)) || mark.position == row.position
             }
-        };
-        let races =
-            mark.shard != self.origin.shard && row.updated_at.saturating_sub(mark.updated_at) <= INVOCATION_MS_MAX;
-        let unseen = seen < Some(mark.position) || revision(self.loaded, metric) < mark.revision;
-        seen < mark.base || (unseen && !delivered_again && !races)
+        }
     }
 
     /// The revision of a metric behind the reading at `index`.

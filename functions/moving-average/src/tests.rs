@@ -1,6 +1,7 @@
 //! The function on ports in memory, with each fault.
 #![allow(clippy::float_cmp, reason = "means of small whole numbers are exact")]
 
+mod groups;
 mod loss;
 
 use super::*;
@@ -106,6 +107,7 @@ fn context() -> Test {
         letters: MemoryDeadLetters::new(),
         clock: ManualClock::at(NOW_MS),
         history_ttl: Duration::from_hours(24),
+        group: GROUP,
     }
 }
 
@@ -319,6 +321,7 @@ async fn a_zombie_neither_commits_nor_overwrites() {
         letters: MemoryDeadLetters::new(),
         clock: ManualClock::at(NOW_MS),
         history_ttl: context.history_ttl,
+        group: GROUP,
     };
     for row in rows.clone() {
         late.results.port.write(&[Write { row, over: None, revision: 0 }]).await.unwrap();
@@ -357,6 +360,7 @@ async fn a_conflict_is_answered_by_all_of_the_batch_again() {
         letters: MemoryDeadLetters::new(),
         clock: ManualClock::at(NOW_MS),
         history_ttl: context.history_ttl,
+        group: GROUP,
     };
     let mixed = batch(vec![record(1, "b", json("b", 1)), record(2, "a", json("a", 2))]);
     let response = handle(&late, &mixed, DEADLINE_MS).await;

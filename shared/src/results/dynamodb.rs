@@ -14,8 +14,10 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
 
-/// Puts under way at a time. A put takes some 5 ms, so this is some thousands a second for one invocation.
+/// Puts under way at a time, of all callers. A put takes some 5 ms, so this is some thousands a second for one invocation.
 const CONCURRENCY: usize = 32;
 /// Text that sorts above every thirteen digits.
 const END: &str = ":";
@@ -27,12 +29,14 @@ type Attributes = HashMap<String, AttributeValue>;
 pub struct DynamoDbResults {
     client: Lazy<Client>,
     table: String,
+    puts: Arc<Semaphore>,
 }
 
 impl DynamoDbResults {
     /// Results in `table`.
     pub fn new(config: &SdkConfig, table: impl Into<String>) -> Self {
-        Self { client: Lazy::new(config, Client::new), table: table.into() }
+        let puts = Arc::new(Semaphore::new(CONCURRENCY));
+        Self { client: Lazy::new(config, Client::new), table: table.into(), puts }
     }
 
     async fn put(&self, write: &Write) -> Result<Written, RemoteError> {
@@ -103,7 +107,11 @@ impl Results for DynamoDbResults {
     async fn write(&self, writes: &[Write]) -> Result<Vec<Written>, RemoteError> {
         let results = stream::iter(writes.to_vec()).map(|write| {
             let this = self.clone();
-            async move { this.put(&write).await }
+            async move {
+                // Nobody closes it.
+                let _permit = this.puts.acquire().await;
+                this.put(&write).await
+            }
         });
         results.buffered(CONCURRENCY).try_collect().await
     }

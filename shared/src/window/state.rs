@@ -48,6 +48,11 @@ pub enum Committed {
 
 /// The port to per-device state.
 pub trait States: Send + Sync {
+    /// Where a device's state is. Devices of one slot are best loaded and committed together.
+    fn slot(&self, _device: &str) -> u8 {
+        0
+    }
+
     /// What is kept for each of `devices`, in their order, in one round trip.
     fn load(&self, devices: &[&str]) -> impl Future<Output = Result<Vec<Loaded>, RemoteError>> + Send;
 

@@ -125,6 +125,7 @@ async fn a_zombie_takes_what_others_did_meanwhile_for_no_loss() {
         letters: MemoryDeadLetters::new(),
         clock: ManualClock::at(NOW_MS),
         history_ttl: context.history_ttl,
+        group: GROUP,
     };
     for row in rows.clone() {
         late.results.write(&[Write { row, over: None, revision: 0 }]).await.unwrap();

@@ -6,8 +6,6 @@ use crate::kpl::md5_all;
 use crate::stream::hash_key;
 use crate::valkey::{Call, Connection, Script};
 use futures::future::try_join_all;
-use futures::stream::{FuturesUnordered, StreamExt as _};
-use std::task::Poll;
 use std::time::Duration;
 
 /// Sets each key whose head is the version that was loaded, or the very state that is to be set: then an earlier try's
@@ -34,9 +32,6 @@ const STATES_MAX: usize = 100;
 /// Bytes of the states of one call, at most, unless one alone has more.
 const BYTES_MAX: usize = 256 * 1024;
 
-/// States that are asked for together.
-const LOADED_TOGETHER: usize = 128;
-
 /// State in Redis or Valkey.
 pub struct RedisStates {
     connection: Connection,
@@ -62,7 +57,7 @@ impl RedisStates {
     /// assert_eq!(RedisStates::key("bed-17"), "myaku:window:{e4}:bed-17");
     /// ```
     pub fn key(device_id: &str) -> String {
-        key_in(hash_key(device_id).to_be_bytes()[0], device_id)
+        key_in(slot(device_id), device_id)
     }
 
     /// Commits those of `commits` that are in `part`, and returns which of them somebody else was before.
@@ -89,7 +84,12 @@ fn key_in(slot: u8, device_id: &str) -> String {
     format!("myaku:window:{{{slot:02x}}}:{device_id}")
 }
 
-/// The bytes of the devices' hash tags, their digests taken many at once.
+/// The byte of a device's hash tag.
+fn slot(device_id: &str) -> u8 {
+    hash_key(device_id).to_be_bytes()[0]
+}
+
+/// As [`slot`], of many devices, their digests taken at once.
 fn slots<'a>(devices: impl Iterator<Item = &'a str>) -> Vec<u8> {
     let devices: Vec<&[u8]> = devices.map(str::as_bytes).collect();
     md5_all(&devices).into_iter().map(|digest| digest[0]).collect()
@@ -119,35 +119,23 @@ fn parts(commits: &[Commit<'_>], slots: &[u8], by_slot: bool) -> Vec<Vec<usize>>
 }
 
 impl States for RedisStates {
+    fn slot(&self, device: &str) -> u8 {
+        if self.connection.is_cluster() { slot(device) } else { 0 }
+    }
+
     async fn load(&self, devices: &[&str]) -> Result<Vec<Loaded>, RemoteError> {
         let slots = slots(devices.iter().copied());
         let keys: Vec<String> = devices.iter().zip(slots).map(|(device, slot)| key_in(slot, device)).collect();
-        // The first are decoded while the server sends the others.
-        let parts = keys.chunks(LOADED_TOGETHER).map(|keys| async {
-            let values = self.connection.get_many(keys).await?;
-            Ok(values.iter().map(|value| read(value.as_deref())).collect::<Vec<_>>())
-        });
-        Ok(try_join_all(parts).await?.into_iter().flatten().collect())
+        let values = self.connection.get_many(&keys).await?;
+        Ok(values.iter().map(|value| read(value.as_deref())).collect())
     }
 
     async fn commit(&self, commits: &[Commit<'_>]) -> Result<Vec<Committed>, RemoteError> {
         let slots = &slots(commits.iter().map(|commit| commit.device_id));
         let parts = parts(commits, slots, self.connection.is_cluster());
-        let mut running = FuturesUnordered::new();
-        let mut conflicts = Vec::new();
-        for part in &parts {
-            running.push(self.commit_part(commits, slots, part));
-            // The server is at work on this one while the next is made: to yield lets the connection send it.
-            if let Poll::Ready(Some(done)) = futures::poll!(running.next()) {
-                conflicts.extend(done?);
-            }
-            tokio::task::yield_now().await;
-        }
-        while let Some(done) = running.next().await {
-            conflicts.extend(done?);
-        }
+        let conflicts = try_join_all(parts.iter().map(|part| self.commit_part(commits, slots, part))).await?;
         let mut committed = vec![Committed::Done; commits.len()];
-        for index in conflicts {
+        for index in conflicts.into_iter().flatten() {
             committed[index] = Committed::Conflict;
         }
         Ok(committed)
