@@ -33,6 +33,7 @@ pub mod errors;
 pub mod fuzz;
 #[cfg(feature = "lambda")]
 pub mod lambda;
+pub mod logging;
 pub mod telemetry;
 #[cfg(feature = "redis")]
 pub mod valkey;

@@ -1,13 +1,13 @@
 //! Wiring only: configuration, connections, serve. Behaviour is in `lib.rs`.
 
 use iot_presence::{Config, connect, handle};
-use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
-use myaku::{env::Env, errors::chain, telemetry::Telemetry};
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use myaku::{env::Env, errors::chain, logging, telemetry::Telemetry};
 use serde_json::value::RawValue;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    tracing::init_default_subscriber();
+    logging::init();
     let telemetry = Telemetry::init("iot-presence")?;
     let config = Config::from_env(&Env::new(|name: &str| std::env::var(name).ok()))?;
     let context = &connect(&config).await?;

@@ -1,13 +1,13 @@
 //! Wiring only: configuration, connections, serve. Behaviour is in `lib.rs`.
 
-use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
-use myaku::{env::Env, telemetry::Telemetry};
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use myaku::{env::Env, logging, telemetry::Telemetry};
 use reshard_autoscaler::{Config, Invocation, connect, handle};
 use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    tracing::init_default_subscriber();
+    logging::init();
     let telemetry = Telemetry::init("reshard-autoscaler")?;
     let config = Config::from_env(&Env::new(|name: &str| std::env::var(name).ok()))?;
     let context = &connect(&config).await;

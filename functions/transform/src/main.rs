@@ -1,12 +1,12 @@
 //! Wiring only: configuration, connections, serve. Behaviour is in `lib.rs`.
 
-use lambda_runtime::{Error, tracing};
-use myaku::{env::Env, lambda, telemetry::Telemetry};
+use lambda_runtime::Error;
+use myaku::{env::Env, lambda, logging, telemetry::Telemetry};
 use transform::{Config, connect, handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    tracing::init_default_subscriber();
+    logging::init();
     let telemetry = Telemetry::init("transform")?;
     let config = Config::from_env(&Env::new(|name: &str| std::env::var(name).ok()))?;
     let context = &connect(&config).await?;

@@ -54,6 +54,7 @@ async fn counted(context: &Fixture) -> (u32, Vec<Reason>) {
         letters: MemoryDeadLetters::new(),
         clock: ManualClock::at(NOW_MS),
         history_ttl: Duration::from_hours(24),
+        group: moving_average::GROUP,
     };
     for batch in batches(transform.readings.port()) {
         assert!(moving_average::handle(&averages, &batch, DEADLINE_MS).await.batch_item_failures.is_empty());
