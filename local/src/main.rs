@@ -1,10 +1,14 @@
 //! Wiring only: arguments, the log, the exit code. Behaviour is in the library.
 
 use clap::Parser;
+use mimalloc::MiMalloc;
 use myaku_local::cli::{self, Cli};
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let filter = EnvFilter::try_from_env("MYAKU_LOG").unwrap_or_else(|_| EnvFilter::new(cli::DEFAULT_LOG));
