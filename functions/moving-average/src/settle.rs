@@ -173,8 +173,7 @@ impl<'a, W: MetricWindows> Part<'a, W> {
     fn is_behind(&self, metric: &str, mark: &Mark, row: &Row) -> bool {
         let seen = self.seen();
         let unseen = seen < Some(mark.position) || revision(self.loaded, metric) < mark.revision;
-        let races =
-            mark.shard != self.origin.shard && row.updated_at.saturating_sub(mark.updated_at) <= INVOCATION_MS_MAX;
+        let races = mark.shard != self.origin.shard && is_fresh(mark, row);
         seen < mark.base || (unseen && !races && !self.is_delivered_again(metric, mark, row))
     }
 
@@ -182,13 +181,16 @@ impl<'a, W: MetricWindows> Part<'a, W> {
     /// behind the batch will.
     fn is_delivered_again(&self, metric: &str, mark: &Mark, row: &Row) -> bool {
         let position = |taken: &Taken<'_>| taken.source.position();
-        match self.taken.iter().rposition(|taken| position(taken) == mark.position) {
-            Some(index) => self.revision_after(metric, index) >= mark.revision,
-            // What came astray is written at the position that the device had reached, as in an earlier try.
-            None => {
-                Some(mark.position) > self.taken.last().map(|taken| position(taken)) || mark.position == row.position
-            }
+        if let Some(index) = self.taken.iter().rposition(|taken| position(taken) == mark.position) {
+            return self.revision_after(metric, index) >= mark.revision;
         }
+        if Some(mark.position) > self.taken.last().map(|taken| position(taken)) || mark.position == row.position {
+            return true;
+        }
+        // What came astray is written at the position that the device had reached, which is further now if the other shard
+        // has gone on since the earlier try.
+        let came_astray = mark.base == Some(mark.position) && mark.shard == self.origin.shard;
+        came_astray && self.seen() == Some(row.position) && is_fresh(mark, row)
     }
 
     /// The revision of a metric behind the reading at `index`.
@@ -223,6 +225,11 @@ impl<'a, W: MetricWindows> Part<'a, W> {
             expires_at: change.interval_ms.map(|from_ms| from_ms.saturating_add(history_ttl_ms) / 1_000),
         }
     }
+}
+
+/// Whether a row may be of an invocation that is still under way.
+fn is_fresh(mark: &Mark, row: &Row) -> bool {
+    row.updated_at.saturating_sub(mark.updated_at) <= INVOCATION_MS_MAX
 }
 
 /// The furthest record that the loaded state has taken in.

@@ -135,3 +135,19 @@ async fn a_zombie_takes_what_others_did_meanwhile_for_no_loss() {
     assert_eq!(response.batch_item_failures.len(), 1);
     assert_eq!(late.results.rows(), rows);
 }
+
+#[tokio::test]
+async fn what_came_astray_and_comes_again_behind_more_of_the_other_shard_is_no_loss() {
+    let context = context();
+    let spo2 = |sequence, n| record(sequence, "a", json("a", n).replace("heart_rate", "spo2"));
+    done(&context, &readings("a", [10])).await;
+    // After a reshard: behind the other shard's record, whose position its row takes, and one that is further.
+    let astray =
+        Batch { shard: "shardId-000000000007".to_owned(), ..batch(vec![record(5, "a", json("a", 2)), spo2(20, 3)]) };
+    without_commit(&context, &astray).await;
+    done(&context, &batch(vec![spo2(12, 4)])).await;
+    done(&context, &astray).await;
+    let rows = context.results.port.latest("a").await.unwrap();
+    let told: Vec<_> = rows.iter().map(|row| (row.item.metric(), row.average.count, row.partial)).collect();
+    assert_eq!(told, [("heart_rate", 2, false), ("spo2", 2, false)]);
+}
