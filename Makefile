@@ -90,15 +90,14 @@ PEERS := target/bench/peers
 .PHONY: bench-peers
 bench-peers: $(PEERS)/.installed ## Python and Node doing the archiver's work, beside ours; adds them to BENCHMARKS.md
 	@scripts/need cargo cc
-	cp bench/peers/*.py bench/peers/*.mjs $(PEERS)
 	cargo run --locked --release --package myaku-bench -- peers $(PEERS) $(ARGS)
 
-$(PEERS)/.installed: bench/peers/requirements.txt bench/peers/package-lock.json
+$(PEERS)/.installed: $(wildcard bench/peers/*)
 	@scripts/need python node
 	mkdir -p $(PEERS)
 	python3 -m venv $(PEERS)/python
 	$(PEERS)/python/bin/python -m pip install --quiet --disable-pip-version-check -r bench/peers/requirements.txt
-	cp bench/peers/package.json bench/peers/package-lock.json $(PEERS)
+	cp bench/peers/*.json bench/peers/*.py bench/peers/*.mjs $(PEERS)
 	npm ci --prefix $(PEERS) --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
