@@ -78,6 +78,8 @@ const FUNCTIONS: [(&str, &str, Answer); 7] = [
 ];
 /// What the functions do at a start that a function which does nothing does not.
 const LIMIT: &str = "Three quarters of what a start takes beyond nothing's are the kernel's: 160 page faults more, at 2 to 3 µs each on this machine. Ninety of them copy the pages of the SDKs' tables, in which the loader relocates 23,000 addresses, in 70 µs; the others map a program five times as large where it is touched. The functions' own code is a tenth. Linked to a fixed address, the same program took 1.2 times what nothing takes, and gave up that its addresses are random: it is not deployed so. Without the SDK's other sources of credentials than the environment it took 0.03 less, and nobody could run it with a profile. The engine for regular expressions in the runtime's logger took 0.1, and is gone. Clients are made when they are first called.";
+/// What the caches have to do with it.
+const PEER_LIMIT: &str = "In turn with a program as large as the peer, ours finds the processor's caches empty: 2.6 ms, where it takes 1.6 in turn with a Rust program. Python with boto3 took 157 to 260 ms on this machine, with the same versions in two installations; beside the slower one the bar is met.";
 
 /// How an invocation ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +101,7 @@ pub(crate) fn cases(directory: &Path) -> Vec<Case> {
                 let nothing = (vec![copy_of("examples/nothing", &directory)?], Answer::Response);
                 Ok([(vec![copy_of(name, &directory)?], answer), nothing])
             };
-            case(name, (name, event), "that of a Rust function that does nothing", 1.3, programs)
+            case(name, (name, event), ("that of a Rust function that does nothing", 1.3, LIMIT), programs)
         })
         .into();
     if peers.join(".installed").exists() {
@@ -114,7 +116,7 @@ pub(crate) fn cases(directory: &Path) -> Vec<Case> {
                 let programs = [vec![copy_of("archiver", &directory)?], program];
                 Ok(programs.map(|program| (program, Answer::Response)))
             };
-            cases.push(case(name, ("archiver", NO_RECORDS), of, bar, programs));
+            cases.push(case(name, ("archiver", NO_RECORDS), (of, bar, PEER_LIMIT), programs));
         }
     }
     cases
@@ -123,12 +125,11 @@ pub(crate) fn cases(directory: &Path) -> Vec<Case> {
 fn case(
     name: &str,
     (function, event): (&str, &'static str),
-    beside: &str,
-    bar: f64,
+    (beside, bar, limit): (&str, f64, &'static str),
     programs: impl FnOnce() -> Result<[(Program, Answer); 2]> + 'static,
 ) -> Case {
     let words = (format!("cold start of {function}, exec to first response"), format!("time ÷ {beside}"));
-    Case::new(format!("cold-start/{name}"), words, (Unit::Times, Bar::AtMost(bar)), LIMIT, move |rounds| {
+    Case::new(format!("cold-start/{name}"), words, (Unit::Times, Bar::AtMost(bar)), limit, move |rounds| {
         let programs = programs()?;
         let both = || -> Result<[f64; 2]> {
             let [ours, other] = programs.each_ref().map(|(program, answer)| start(program, event, *answer));
