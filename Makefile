@@ -121,6 +121,7 @@ lint: ## Clippy and rustdoc, where a warning is an error
 	@scripts/need cargo cc cargo-component-clippy
 	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --all-features --document-private-items
+	@cargo metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null # which nothing else here builds
 
 .PHONY: no-sdk
 no-sdk: ## Prove that the domain crate without features has no SDK in its tree

@@ -111,6 +111,12 @@ fn context() -> Test {
     }
 }
 
+/// A context with `states`, and nothing else that fails.
+fn with_states<S>(states: S) -> Context<Fixed, S, MemoryResults, MemoryDeadLetters, ManualClock> {
+    let Context { windows, letters, clock, history_ttl, group, .. } = context();
+    Context { windows, states, results: MemoryResults::default(), letters, clock, history_ttl, group }
+}
+
 /// The reading `n` of a device: at second `n`, with the value `n`.
 fn json(device: &str, n: u32) -> String {
     format!(
@@ -314,21 +320,13 @@ async fn a_zombie_neither_commits_nor_overwrites() {
         zombie.results.port.write(&[Write { row, over: None, revision: 0 }]).await.unwrap();
     }
     let overlaid = Overlaid { old: &zombie.states.port, new: &context.states.port };
-    let late = Context {
-        windows: Fixed(context.windows.0.clone()),
-        states: overlaid,
-        results: Faulty { port: MemoryResults::default(), load: Mutex::default(), write: Mutex::default() },
-        letters: MemoryDeadLetters::new(),
-        clock: ManualClock::at(NOW_MS),
-        history_ttl: context.history_ttl,
-        group: GROUP,
-    };
+    let late = with_states(overlaid);
     for row in rows.clone() {
-        late.results.port.write(&[Write { row, over: None, revision: 0 }]).await.unwrap();
+        late.results.write(&[Write { row, over: None, revision: 0 }]).await.unwrap();
     }
     let response = handle(&late, &readings("a", 3..6), DEADLINE_MS).await;
     assert_eq!(response.batch_item_failures.len(), 1, "its commit fails");
-    assert_eq!(late.results.port.rows(), rows);
+    assert_eq!(late.results.rows(), rows);
     assert_eq!(context.states.port.snapshot(), states);
 }
 
@@ -353,15 +351,7 @@ async fn a_conflict_is_answered_by_all_of_the_batch_again() {
     let context = context();
     done(&context, &readings("a", 1..3)).await;
     let old = MemoryStates::default();
-    let late = Context {
-        windows: Fixed(context.windows.0.clone()),
-        states: Overlaid { old: &old, new: &context.states.port },
-        results: MemoryResults::default(),
-        letters: MemoryDeadLetters::new(),
-        clock: ManualClock::at(NOW_MS),
-        history_ttl: context.history_ttl,
-        group: GROUP,
-    };
+    let late = with_states(Overlaid { old: &old, new: &context.states.port });
     let mixed = batch(vec![record(1, "b", json("b", 1)), record(2, "a", json("a", 2))]);
     let response = handle(&late, &mixed, DEADLINE_MS).await;
     assert_eq!(response.batch_item_failures[0].item_identifier.as_deref(), Some("1"));

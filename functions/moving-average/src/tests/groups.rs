@@ -32,16 +32,7 @@ impl States for Grouped {
 }
 
 fn in_groups_of(group: usize) -> Context<Fixed, Grouped, MemoryResults, MemoryDeadLetters, ManualClock> {
-    let Context { windows, letters, clock, history_ttl, .. } = context();
-    Context {
-        windows,
-        states: Grouped::default(),
-        results: MemoryResults::default(),
-        letters,
-        clock,
-        history_ttl,
-        group,
-    }
+    Context { group, ..with_states(Grouped::default()) }
 }
 
 /// The reading `n` of each of `devices`, in their order.
@@ -93,15 +84,8 @@ async fn a_conflict_in_one_group_lets_the_others_through() {
         let (ours, theirs) = (MemoryStates::default(), in_groups_of(1));
         // Somebody else has advanced one of the devices since its state was loaded.
         assert_eq!(handle(&theirs, &of_each(&[lost], 1), DEADLINE_MS).await.batch_item_failures.len(), 0);
-        let context = Context {
-            windows: Fixed(theirs.windows.0.clone()),
-            states: Overlaid { old: &ours, new: &theirs.states.port },
-            results: MemoryResults::default(),
-            letters: MemoryDeadLetters::new(),
-            clock: ManualClock::at(NOW_MS),
-            history_ttl: theirs.history_ttl,
-            group: 1,
-        };
+        let overlaid = Overlaid { old: &ours, new: &theirs.states.port };
+        let context = Context { group: 1, ..with_states(overlaid) };
         let response = handle(&context, &of_each(&["a", "b", "c"], 2), DEADLINE_MS).await;
         assert_eq!(response.batch_item_failures[0].item_identifier.as_deref(), Some("200"));
         assert_eq!(theirs.states.port.snapshot().len(), 3, "the other two are committed beside {lost}");

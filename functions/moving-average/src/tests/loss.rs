@@ -118,15 +118,7 @@ async fn a_zombie_takes_what_others_did_meanwhile_for_no_loss() {
     done(&context, &readings("a", 3..6)).await;
     done(&context, &readings("a", 6..9)).await;
     let rows = context.results.port.rows();
-    let late = Context {
-        windows: Fixed(context.windows.0.clone()),
-        states: Thawed { old: Mutex::new(Some(&old)), new: &context.states.port },
-        results: MemoryResults::default(),
-        letters: MemoryDeadLetters::new(),
-        clock: ManualClock::at(NOW_MS),
-        history_ttl: context.history_ttl,
-        group: GROUP,
-    };
+    let late = with_states(Thawed { old: Mutex::new(Some(&old)), new: &context.states.port });
     for row in rows.clone() {
         late.results.write(&[Write { row, over: None, revision: 0 }]).await.unwrap();
     }
