@@ -15,7 +15,7 @@ use crate::largest::{Event, Largest};
 use crate::pair::beside;
 use crate::row::{Bar, Case, Measured, Unit};
 use anyhow::{Result, ensure};
-use myaku::archive::{Compression, Format, Stored};
+use myaku::lake::archive::{Compression, Format, Stored};
 use std::hint::black_box;
 use std::rc::Rc;
 

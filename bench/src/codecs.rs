@@ -6,7 +6,7 @@ use crate::clock::spent;
 use crate::events;
 use crate::row::Spread;
 use anyhow::{Result, ensure};
-use myaku::archive::{Compression, Format};
+use myaku::lake::archive::{Compression, Format};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 

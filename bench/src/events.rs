@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use myaku::kpl::Builder;
+use myaku::stream::kpl::Builder;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use std::fmt::Write as _;
@@ -151,7 +151,7 @@ fn push_record(text: &mut String, index: usize, key: &str, data: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use myaku::batch::Batch;
+    use myaku::stream::batch::Batch;
 
     #[test]
     fn an_event_is_nearly_as_large_as_lambdas_largest_and_reads_as_a_batch() {

@@ -8,7 +8,7 @@ use crate::largest::{Event, Largest};
 use crate::machine::said_by;
 use crate::row::{Bar, Measured, Row, Spread, Unit};
 use anyhow::{Context as _, Result, ensure};
-use myaku::archive::{Compression, Format};
+use myaku::lake::archive::{Compression, Format};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;

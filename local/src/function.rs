@@ -15,7 +15,7 @@ pub(crate) mod tests;
 
 pub use frozen::{Paused, Zombie};
 
-use crate::servers::{ACCOUNT, REGION};
+use crate::account::{ACCOUNT, REGION};
 use asynchronous::{Asynchronous, Event, Queue, Refused};
 use bytes::Bytes;
 use environment::Environment;
@@ -36,6 +36,18 @@ pub const RESPONSE_BYTES_MAX: usize = 6_291_556;
 const INIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// From SIGTERM to SIGKILL when a function is stopped; Lambda's Shutdown phase lasts at most this long.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A function that can be invoked: the port of those who only invoke.
+pub trait Invoker: Send + Sync {
+    /// Invokes synchronously, with an event's JSON.
+    fn invoke(&self, event: Bytes) -> impl Future<Output = Result<Bytes, InvokeError>> + Send;
+}
+
+impl Invoker for Function {
+    fn invoke(&self, event: Bytes) -> impl Future<Output = Result<Bytes, InvokeError>> + Send {
+        Self::invoke(self, event)
+    }
+}
 
 /// What a function is, as its template says.
 #[derive(Clone, Debug)]

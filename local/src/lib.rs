@@ -1,23 +1,34 @@
 //! The whole template on one machine: embedded servers, the functions' own binaries, and Lambda's event sources.
 //!
-//! What is deployed is what runs: the template is read as `CloudFormation` would read it, each server speaks its own
-//! wire protocol, and the functions are their own binaries behind the Lambda Runtime API. `demo` sends real traffic
-//! through it and holds the promises against what came out.
+//! What is deployed is what runs: the template is read as CloudFormation would read it, each server speaks its own wire
+//! protocol, and the functions are their own binaries behind the Lambda Runtime API.
+//!
+//! In reading order:
+//!
+//! - [`template`] reads `template.yaml` and resolves its intrinsic functions. What it cannot run is an error.
+//! - [`stack`] brings a template up: servers, functions, and everything that invokes them.
+//! - [`servers`] are Kinesis, DynamoDB, S3, SNS, CloudWatch, an MQTT broker, an issuer of tokens, and Redis.
+//! - [`function`] runs a binary behind the Lambda Runtime API, with Lambda's asynchronous queue.
+//! - [`event_source`] is the Kinesis event source mapping; the simulation of the tests runs the same code.
+//! - [`iot`], [`http_api`] and [`schedule`] are the other ways to a function.
+//!
+//! ```
+//! use myaku_local::template::Template;
+//! use std::path::Path;
+//!
+//! let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
+//! let template = Template::load(&file)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
-pub mod audit;
-pub mod cli;
-pub mod demo;
+mod account;
+pub mod clock;
 pub mod event_source;
 pub mod function;
 pub mod http_api;
 pub mod iot;
 mod process;
-pub mod rebuild;
-pub mod replay;
-pub mod scaling;
 pub mod schedule;
-pub mod selection;
 pub mod servers;
 pub mod stack;
 pub mod template;
-pub mod traffic;

@@ -5,9 +5,9 @@ mod cron;
 
 pub use cron::{Cron, CronError};
 
-use crate::event_source::Clock;
+use crate::account::{ACCOUNT, REGION};
+use crate::clock::Clock;
 use crate::function::Function;
-use crate::servers::{ACCOUNT, REGION};
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::json;

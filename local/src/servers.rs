@@ -19,6 +19,7 @@ pub mod valkey;
 pub use listener::Server;
 pub use trouble::Trouble;
 
+use crate::account::REGION;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -27,10 +28,6 @@ use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The account that every server and ARN pretends to belong to.
-pub const ACCOUNT: &str = "000000000000";
-/// The region that every server and ARN pretends to be in.
-pub const REGION: &str = "us-east-1";
 /// Access key and secret for all servers. S3 takes any pair whose secret is the key; the others don't look.
 pub const KEY: &str = "local";
 

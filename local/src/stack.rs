@@ -15,7 +15,7 @@ mod topics;
 
 pub use mappings::MappingStatus;
 
-use crate::event_source::TokioClock;
+use crate::clock::TokioClock;
 use crate::function::Function;
 use crate::http_api::HttpApi;
 use crate::iot::{Engine, Rule, Targets};
@@ -24,7 +24,7 @@ use crate::template::{Names, Resolved, Template};
 use anyhow::{Context as _, Result};
 use aws_config::SdkConfig;
 use cloudwatch::Monitoring;
-use myaku::clock::{Now as _, ScaledClock, SystemClock};
+use myaku::platform::clock::{Now as _, ScaledClock, SystemClock};
 use rand::RngExt as _;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};

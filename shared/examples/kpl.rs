@@ -5,7 +5,7 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use myaku::kpl::{Builder, decode};
+use myaku::stream::kpl::{Builder, decode};
 use serde::{Deserialize, Serialize};
 use std::error::Error;
 use std::io::{self, BufRead as _, Write as _};

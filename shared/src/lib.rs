@@ -1,39 +1,64 @@
-//! Myaku's domain: what a device sent, what it means, and where it goes, with the adapters beside their ports.
+//! The domain of Myaku: what a device sent, what it means, and where it goes.
 //!
-//! In reading order. With no features there is no SDK in the tree: decisions are pure functions of their inputs,
-//! time included, and every effect stands behind a narrow port.
+//! The crate is divided into rooms. A room keeps a concept's rules, its ports (narrow traits) and their adapters
+//! together: one adapter for memory, one for the real service, both held to one conformance suite. A room uses only the
+//! rooms above it in this list, and `make tidy` checks that:
+//!
+//! | room | what it is for |
+//! |---|---|
+//! | [`platform`] | what every room needs from the world: clock, settings, errors, logs, metrics, AWS clients, Redis |
+//! | [`alert`] | incidents, and the news of them |
+//! | [`stream`] | records of a Kinesis stream: read as a batch, taken out of aggregates, put, read shard by shard |
+//! | [`lake`] | the archive in S3 that holds each record exactly once, and the dead letters |
+//! | [`ingest`] | messages, and the ways in that make them |
+//! | [`device`] | devices, their profiles, the readings that a profile decodes, and who is connected |
+//! | [`keyed`] | the state that a function keeps for each device, and the order of effects and commits |
+//! | [`window`] | moving averages, as pure functions of a set of readings |
+//! | [`results`] | what readers ask for |
+//! | [`scaling`] | how many shards a stream should have, and how it gets there; uses `platform` and `stream` only |
+//!
+//! **Reading order for a newcomer**: [`ingest::message`], [`stream::batch`], [`lake::archive`], [`device::profile`],
+//! [`window`].
+//!
+//! **Decisions are pure.** They are functions of their inputs, time included. Effects stand behind ports. With no features
+//! there is no SDK in the crate's tree; the features `kinesis`, `s3`, `dynamodb`, `cloudwatch`, `sns` and `redis` bring the
+//! adapters, `lambda` the serving of handlers, and `testing` the conformance suites.
+//!
+//! From a payload to a reading, with no service at all:
+//!
+//! ```
+//! use myaku::device::profile::Profile;
+//! use myaku::device::reading::Value;
+//! use myaku::ingest::message::Message;
+//!
+//! let profile = Profile::parse(
+//!     br#"{
+//!         "id": "lamp",
+//!         "clock": {"trust": "ingest"},
+//!         "versions": [{
+//!             "format": "json",
+//!             "fields": [{"metric": "brightness", "unit": "%", "path": "$.level"}]
+//!         }]
+//!     }"#,
+//! ).map_err(|problems| problems[0].to_string())?;
+//! let message = Message {
+//!     delivery_id: "7d0c", device_id: "lamp-1", facility: "home-3", kind: "state",
+//!     client_id: None, message_id: None, received_at: 1_795_218_892_020, payload: br#"{"level": 80}"#,
+//! };
+//! let decoded = profile.decode(message, 1_795_218_892_120);
+//! assert_eq!(decoded.readings[0].value, Value::Number(80.0));
+//! # Ok::<(), String>(())
+//! ```
 
-pub mod alarms;
 pub mod alert;
-pub mod archive;
-pub mod batch;
-pub mod clock;
-pub mod command;
-pub mod dead_letter;
-pub mod delivery;
-pub mod gateway;
-pub mod intake;
-pub mod kpl;
-pub mod message;
-pub mod presence;
-pub mod profile;
-pub mod reading;
-pub mod reshard;
+pub mod device;
+pub mod ingest;
+pub mod lake;
+pub mod platform;
 pub mod results;
-pub mod shards;
+pub mod scaling;
 pub mod stream;
-pub mod submission;
 pub mod window;
 
-#[cfg(feature = "aws")]
-pub mod aws;
-pub mod env;
-pub mod errors;
 #[cfg(any(test, feature = "testing"))]
 pub mod fuzz;
-#[cfg(feature = "lambda")]
-pub mod lambda;
-pub mod logging;
-pub mod telemetry;
-#[cfg(feature = "redis")]
-pub mod valkey;

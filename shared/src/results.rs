@@ -3,15 +3,17 @@
 //! A row carries the position of the record that it was last computed for, and nothing older overwrites it: promise 2
 //! holds for readers even when the state behind the rows has lost its memory.
 
+mod average;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
 pub mod memory;
 
-use crate::batch::Position;
-use crate::errors::RemoteError;
-use crate::window::Average;
+pub use average::Average;
+
+use crate::platform::errors::RemoteError;
+use crate::stream::batch::Position;
 
 /// Which result of a device a row is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,247 +1,41 @@
-//! Putting records on a stream: aggregated per shard, retried per record, a key's order kept.
+//! Records of a Kinesis stream, on their way in and out.
 //!
-//! Promise 4: PutRecords promises no order within a call, so a key appears in one record per call, and its next record
-//! goes out when that one is in. Promise 3: what could not be put is named, item by item.
+//! In reading order:
+//!
+//! - [`batch`]: the event that Lambda delivers, read without copying, and the [position](batch::Position) that orders all
+//!   records of a shard.
+//! - [`kpl`]: aggregated records of the Kinesis Producer Library, which carry many user records in one.
+//! - `lambda` (feature `lambda`): serving a handler of batches. It stands here and not in [`platform`](crate::platform),
+//!   since it makes the batch before the runtime reads the event.
+//! - [`shard_map`]: which shard takes a partition key.
+//! - [`producer`]: putting records, aggregated per shard, in the order of their keys.
+//! - [`source`]: reading a stream shard by shard, as an event source mapping and the operator's tools do.
+//!
+//! A *stream record* is what Kinesis numbers; a *user record* is what a producer put. An aggregate is one stream record
+//! with many user records.
+//!
+//! ```
+//! use myaku::stream::batch::Batch;
+//!
+//! let event = r#"{"Records": [{
+//!     "eventSourceARN": "arn:aws:kinesis:eu-central-1:123456789012:stream/ingest",
+//!     "eventID": "shardId-000000000003:49590338271490256608559692538361571095921575989136588898",
+//!     "kinesis": {
+//!         "kinesisSchemaVersion": "1.0", "partitionKey": "k", "data": "aGVsbG8=",
+//!         "sequenceNumber": "49590338271490256608559692538361571095921575989136588898",
+//!         "approximateArrivalTimestamp": 1795218892.02
+//!     }
+//! }]}"#;
+//! let batch = Batch::from_event(event)?;
+//! assert_eq!((batch.stream.as_str(), batch.shard.as_str()), ("ingest", "shardId-000000000003"));
+//! assert_eq!(batch.user_records().next().map(|record| record.data), Some(&b"hello"[..]));
+//! # Ok::<(), myaku::stream::batch::EventError>(())
+//! ```
 
-#[cfg(any(test, feature = "testing"))]
-pub mod conformance;
-#[cfg(feature = "kinesis")]
-pub mod kinesis;
-pub mod memory;
-mod pack;
-mod shard_map;
-
-pub use shard_map::{HashKeyRange, ShardMap, hash_key};
-
-use crate::errors::{Remedy, RemoteError};
-use pack::Packet;
-use rand::rngs::StdRng;
-use rand::{RngExt as _, SeedableRng as _};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-use tokio::sync::RwLock;
-use tokio::time::{Instant, sleep};
-
-/// What a producer wants on the stream. Its key and its bytes are its own, or lent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Item<K = String, D = Vec<u8>> {
-    /// The partition key: items of one key stay in order.
-    pub key: K,
-    /// The bytes.
-    pub data: D,
-}
-
-/// One record of a PutRecords call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// The partition key, 1 to 256 characters.
-    pub partition_key: String,
-    /// The hash key that places an aggregate in the shard of its items.
-    pub explicit_hash_key: Option<u128>,
-    /// The bytes.
-    pub data: Vec<u8>,
-}
-
-/// What became of one entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It is in the stream, in this shard.
-    Put {
-        /// The shard's id.
-        shard: String,
-    },
-    /// It is not in the stream.
-    Refused {
-        /// The service's error code: `ProvisionedThroughputExceededException`, `InternalFailure`.
-        code: String,
-    },
-}
-
-/// The port to a stream, for a producer.
-pub trait PutRecords: Send + Sync {
-    /// One call: at most 500 entries. Answers an outcome for each, in their order.
-    fn put_records(&self, entries: &[Entry]) -> impl Future<Output = Result<Vec<Outcome>, RemoteError>> + Send;
-
-    /// The open shards with their hash key ranges.
-    fn open_shards(&self) -> impl Future<Output = Result<Vec<HashKeyRange>, RemoteError>> + Send;
-}
-
-/// How much goes into what, and how long a refused record is tried again.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Bytes of one aggregate. Four PUT payload units: larger ones are hard to admit to a shard that takes 1 MiB/s.
-    pub aggregate_bytes_max: usize,
-    /// Bytes of one record, key included.
-    pub record_bytes_max: usize,
-    /// Records of one call.
-    pub call_records_max: usize,
-    /// Bytes of one call. Half of what Kinesis takes: the other half buys nothing and doubles what a lost answer repeats.
-    pub call_bytes_max: usize,
-    /// The longest that one `send` goes on trying.
-    pub patience: Duration,
-    /// The first pause before a refused record is tried again; it doubles, up to `backoff_max`, with full jitter.
-    pub backoff_min: Duration,
-    /// The longest pause.
-    pub backoff_max: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            aggregate_bytes_max: 100 * 1024,
-            record_bytes_max: 1024 * 1024,
-            call_records_max: 500,
-            call_bytes_max: 5 * 1024 * 1024,
-            patience: Duration::from_secs(10),
-            backoff_min: Duration::from_millis(50),
-            backoff_max: Duration::from_secs(1),
-        }
-    }
-}
-
-/// Some items are not known to be in the stream. The others are.
-#[derive(Debug, thiserror::Error)]
-#[error("{} of the items could not be put on the stream", failed.len())]
-pub struct SendError {
-    /// Indices of those items, ascending.
-    pub failed: Vec<usize>,
-    /// Why, for the last of them that was tried.
-    #[source]
-    pub source: RemoteError,
-}
-
-/// Puts items on one stream. It knows the stream's shards, and learns from each answer when they have changed.
-pub struct Producer<P> {
-    port: P,
-    limits: Limits,
-    shards: RwLock<Option<Arc<ShardMap>>>,
-    jitter: Mutex<StdRng>,
-}
-
-impl<P: PutRecords> Producer<P> {
-    /// A producer over `port`.
-    pub fn new(port: P, limits: Limits) -> Self {
-        Self::seeded(port, limits, rand::random())
-    }
-
-    /// The same, with the randomness of its pauses given.
-    pub fn seeded(port: P, limits: Limits, seed: u64) -> Self {
-        Self { port, limits, shards: RwLock::new(None), jitter: Mutex::new(StdRng::seed_from_u64(seed)) }
-    }
-
-    /// The port, for those who need to look behind it.
-    pub const fn port(&self) -> &P {
-        &self.port
-    }
-
-    /// Puts all items, or says which are not known to be in the stream. Items of one key are put in their order.
-    pub async fn send<K: AsRef<str>, D: AsRef<[u8]>>(&self, items: &[Item<K, D>]) -> Result<(), SendError> {
-        if items.is_empty() {
-            return Ok(());
-        }
-        let give_up_at = Instant::now() + self.limits.patience;
-        let everything = 0..items.len();
-        let shards = self.shard_map().await.map_err(|source| SendError { failed: everything.collect(), source })?;
-        let (waves, too_large) = pack::pack(items, &shards, &self.limits);
-        let mut failed = too_large;
-        let mut problem = failed
-            .first()
-            .map(|_| RemoteError::new("PutRecords", Remedy::GiveUp, "an item exceeds the size of a record"));
-        let mut waves = waves.into_iter();
-        for wave in waves.by_ref() {
-            if let Err(refused) = self.put_wave(wave, give_up_at).await {
-                failed.extend(refused.failed);
-                problem = Some(refused.source);
-                break;
-            }
-        }
-        // An item must not overtake an earlier one of its key that failed: what is behind waits for the next delivery.
-        failed.extend(waves.flatten().flat_map(|packet| packet.items));
-        match problem {
-            None => Ok(()),
-            Some(source) => {
-                failed.sort_unstable();
-                Err(SendError { failed, source })
-            }
-        }
-    }
-
-    /// Puts packets among which no key appears twice, call by call, each refused one again until patience ends.
-    async fn put_wave(&self, wave: Vec<Packet>, give_up_at: Instant) -> Result<(), SendError> {
-        let mut pending = wave;
-        let mut attempt = 0;
-        loop {
-            let mut refused = Vec::new();
-            let mut problem = None;
-            for call in pack::calls(pending, &self.limits) {
-                let (entries, items): (Vec<Entry>, Vec<Vec<usize>>) =
-                    call.into_iter().map(|packet| (packet.entry, packet.items)).unzip();
-                let outcomes = match self.port.put_records(&entries).await {
-                    Ok(outcomes) if outcomes.len() == entries.len() => outcomes,
-                    Ok(_) => {
-                        problem = Some(RemoteError::new("PutRecords", Remedy::Retry, "the answer lacks outcomes"));
-                        refused.extend(entries.into_iter().zip(items).map(|(entry, items)| Packet { entry, items }));
-                        continue;
-                    }
-                    Err(error) => {
-                        problem = Some(error);
-                        refused.extend(entries.into_iter().zip(items).map(|(entry, items)| Packet { entry, items }));
-                        continue;
-                    }
-                };
-                for ((entry, items), outcome) in entries.into_iter().zip(items).zip(outcomes) {
-                    match outcome {
-                        Outcome::Put { shard } => self.learn(&entry, &shard).await,
-                        Outcome::Refused { code } => {
-                            let remedy = if code == "ProvisionedThroughputExceededException" {
-                                Remedy::SlowDown
-                            } else {
-                                Remedy::Retry
-                            };
-                            problem = Some(RemoteError::new("PutRecords", remedy, code));
-                            refused.push(Packet { entry, items });
-                        }
-                    }
-                }
-            }
-            let Some(source) = problem else { return Ok(()) };
-            let pause = self.pause(attempt);
-            if source.remedy == Remedy::GiveUp || Instant::now() + pause >= give_up_at {
-                let failed = refused.into_iter().flat_map(|packet| packet.items).collect();
-                return Err(SendError { failed, source });
-            }
-            sleep(pause).await;
-            pending = refused;
-            attempt += 1;
-        }
-    }
-
-    /// Full jitter: anything up to the doubled pause, so that throttled producers spread.
-    fn pause(&self, attempt: u32) -> Duration {
-        let longest = self.limits.backoff_min.saturating_mul(1 << attempt.min(16)).min(self.limits.backoff_max);
-        let share: f64 = self.jitter.lock().unwrap_or_else(PoisonError::into_inner).random();
-        longest.mul_f64(share)
-    }
-
-    async fn shard_map(&self) -> Result<Arc<ShardMap>, RemoteError> {
-        if let Some(known) = self.shards.read().await.clone() {
-            return Ok(known);
-        }
-        let fresh = Arc::new(ShardMap::new(self.port.open_shards().await?));
-        *self.shards.write().await = Some(fresh.clone());
-        Ok(fresh)
-    }
-
-    /// A record that landed elsewhere than the map says shows that the stream was resharded: the map is read anew
-    /// before the next `send`.
-    async fn learn(&self, entry: &Entry, shard: &str) {
-        let hash = entry.explicit_hash_key.unwrap_or_else(|| hash_key(&entry.partition_key));
-        let stale = self.shards.read().await.as_ref().is_some_and(|map| map.shard_of(hash) != Some(shard));
-        if stale {
-            *self.shards.write().await = None;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests;
+pub mod batch;
+pub mod kpl;
+#[cfg(feature = "lambda")]
+pub mod lambda;
+pub mod producer;
+pub mod shard_map;
+pub mod source;

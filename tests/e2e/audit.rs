@@ -4,18 +4,19 @@ use anyhow::Context as _;
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_s3::primitives::ByteStream;
 use indicatif::ProgressBar;
-use myaku::archive::audit::Kind;
-use myaku::archive::{
+use myaku::lake::archive::audit::Kind;
+use myaku::lake::archive::{
     self, Archiver, Compression, DynamoDbHeads, Head, Heads as _, HeadsReader as _, Hour, Lake as _, ObjectKey, S3Lake,
     Stored,
 };
-use myaku::batch::{Batch, Position};
-use myaku::clock::{Now as _, SystemClock};
-use myaku_local::audit::{Options, Report, audit};
-use myaku_local::event_source::kinesis::KinesisSource;
-use myaku_local::event_source::{ReadFrom, Source as _};
+use myaku::platform::clock::{Now as _, SystemClock};
+use myaku::stream::batch::{Batch, Position};
+use myaku::stream::source::ReadFrom;
+use myaku::stream::source::Source as _;
+use myaku::stream::source::kinesis::KinesisSource;
 use myaku_local::servers::kinesis::Kinesis;
 use myaku_local::servers::{self, AwsEndpoints, Server};
+use myaku_operator::audit::{Options, Report, audit};
 use std::time::Duration;
 
 const STREAM: &str = "ingest";

@@ -3,9 +3,9 @@
 
 use super::pipeline::binaries;
 use anyhow::{Context as _, ensure};
-use myaku::archive::{self, S3Lake};
-use myaku::clock::{Now as _, SystemClock};
-use myaku_local::demo::burst::{self, PATIENCE, Producer, TIME_SCALE, a_while, until_shards};
+use myaku::lake::archive::{self, S3Lake};
+use myaku::platform::clock::{Now as _, SystemClock};
+use myaku_demo::burst::{self, PATIENCE, Producer, TIME_SCALE, a_while, until_shards};
 use myaku_local::stack::{self, Stack};
 use std::collections::BTreeMap;
 use std::path::Path;

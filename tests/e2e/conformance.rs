@@ -2,18 +2,20 @@
 
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum};
 use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
-use myaku::alarms::{MetricId, Statistic};
-use myaku::command::DynamoDbCommands;
-use myaku::reshard::alarms::CloudWatchAlarms;
-use myaku::reshard::control::KinesisControl;
-use myaku::reshard::ledger::DynamoDbLedger;
-use myaku::reshard::metrics::{CloudWatchMetrics, Metrics as _, Span, Wanted};
-use myaku::reshard::{alarms, control, ledger, metrics};
+use myaku::ingest::command;
+use myaku::ingest::command::DynamoDbCommands;
+use myaku::platform::valkey::{Connection, Settings};
 use myaku::results::dynamodb::DynamoDbResults;
-use myaku::stream::kinesis::KinesisStream;
-use myaku::valkey::{Connection, Settings};
+use myaku::scaling::alarms::{MetricId, Statistic};
+use myaku::scaling::reshard::alarms::CloudWatchAlarms;
+use myaku::scaling::reshard::control::KinesisControl;
+use myaku::scaling::reshard::ledger::DynamoDbLedger;
+use myaku::scaling::reshard::metrics::{CloudWatchMetrics, Metrics as _, Span, Wanted};
+use myaku::scaling::reshard::{alarms, control, ledger, metrics};
+use myaku::stream::producer;
+use myaku::stream::producer::kinesis::KinesisStream;
 use myaku::window::state::redis::RedisStates;
-use myaku::{command, results, stream, window};
+use myaku::{results, window};
 use myaku_local::servers::{self, AwsEndpoints};
 use std::time::Duration;
 
@@ -67,10 +69,10 @@ async fn kinesis_is_a_stream() -> anyhow::Result<()> {
     let client = aws_sdk_kinesis::Client::new(&config);
     client.create_stream().stream_name("ingest").shard_count(3).send().await?;
     let stream = KinesisStream::new(&config, "ingest");
-    while stream::PutRecords::open_shards(&stream).await?.len() < 3 {
+    while producer::PutRecords::open_shards(&stream).await?.len() < 3 {
         tokio::task::yield_now().await;
     }
-    stream::conformance::suite(&stream).await;
+    producer::conformance::suite(&stream).await;
     Ok(())
 }
 
@@ -81,7 +83,7 @@ async fn kinesis_is_a_stream_whose_shards_change() -> anyhow::Result<()> {
     let client = aws_sdk_kinesis::Client::new(&config);
     client.create_stream().stream_name("ingest").shard_count(2).send().await?;
     let stream = KinesisStream::new(&config, "ingest");
-    while stream::PutRecords::open_shards(&stream).await?.len() < 2 {
+    while producer::PutRecords::open_shards(&stream).await?.len() < 2 {
         tokio::task::yield_now().await;
     }
     control::conformance::suite(&KinesisControl::new(&config, "ingest")).await;
@@ -102,7 +104,8 @@ async fn kinesis_takes_ten_calls_of_update_shard_count_a_day() -> anyhow::Result
     let mut answers = Vec::new();
     while answers.len() < 11 {
         let target = if answers.len() % 2 == 0 { 2 } else { 1 };
-        match control::StreamControl::begin(&stream, &myaku::shards::Step::UpdateShardCount { target }).await? {
+        match control::StreamControl::begin(&stream, &myaku::scaling::shards::Step::UpdateShardCount { target }).await?
+        {
             control::Answer::Busy => tokio::task::yield_now().await,
             answer => answers.push(answer),
         }

@@ -1,8 +1,10 @@
 //! The lake over the wire: S3 and its `If-None-Match`, the heads in DynamoDB.
 
 use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
-use myaku::archive::{self, Archiver, Compression, DynamoDbHeads, Format, Lake as _, MemoryHeads, S3Lake, Stored};
-use myaku::batch::Batch;
+use myaku::lake::archive::{
+    self, Archiver, Compression, DynamoDbHeads, Format, Lake as _, MemoryHeads, S3Lake, Stored,
+};
+use myaku::stream::batch::Batch;
 use myaku_local::servers::{self, AwsEndpoints, Server};
 use std::path::Path;
 

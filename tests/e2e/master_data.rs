@@ -1,9 +1,9 @@
 //! Master data and dead letters over the wire: DynamoDB, S3, and Redis in front of the former.
 
 use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
-use myaku::dead_letter::{self, S3DeadLetters};
-use myaku::profile::registry::{self, Device, DynamoDb, Key, Kind, MasterData as _, MemoryMasterData, Shared};
-use myaku::valkey::{Connection, Settings};
+use myaku::device::registry::{self, Device, DynamoDb, Key, Kind, MasterData as _, MemoryMasterData, Shared};
+use myaku::lake::dead_letter::{self, S3DeadLetters};
+use myaku::platform::valkey::{Connection, Settings};
 use myaku_local::servers::{self, AwsEndpoints, Server};
 use std::time::Duration;
 

@@ -2,8 +2,9 @@
 
 use crate::pipeline::up;
 use anyhow::Context as _;
-use myaku::presence::store::{Presences as _, dynamodb::DynamoDbPresences};
-use myaku::profile::registry::{Device, DynamoDb, Key, Kind, MasterDataWriter as _, device_document};
+use myaku::device::presence::store::Presences as _;
+use myaku::device::presence::store::dynamodb::DynamoDbPresences;
+use myaku::device::registry::{Device, DynamoDb, Key, Kind, MasterDataWriter as _, device_document};
 use myaku_local::stack::Stack;
 use rumqttc::{AsyncClient, Event, Incoming, MqttOptions, QoS};
 use serde_json::Value;

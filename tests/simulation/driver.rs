@@ -9,11 +9,12 @@ use crate::plan::{
     Content, DEVICES, Function, NUMBERS, Plan, REFILL, START_MS, Step, Stream, device_time_ms, is_out_of_range,
 };
 use crate::world::World;
-use myaku::batch::{Batch, Position, StreamRecord};
-use myaku::clock::Now as _;
-use myaku::kpl;
-use myaku::message::Message;
-use myaku_local::event_source::{Discarded, Invoker as _, Progress, StartingPosition};
+use myaku::ingest::message::Message;
+use myaku::platform::clock::Now as _;
+use myaku::stream::batch::{Batch, Position, StreamRecord};
+use myaku::stream::kpl;
+use myaku_local::event_source::{Discarded, Progress, StartingPosition};
+use myaku_local::function::Invoker as _;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 //! So a fault that is taken away moves no other one, and a schedule of faults can be made shorter.
 
 use crate::plan::{Function, Plan, Service};
-use myaku::errors::Remedy;
+use myaku::platform::errors::Remedy;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use std::collections::{BTreeMap, BTreeSet};

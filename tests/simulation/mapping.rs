@@ -4,10 +4,11 @@ use crate::faults::Site;
 use crate::function::Deployed;
 use crate::plan::{Function, Plan, Stream};
 use crate::world::World;
-use myaku::errors::{Remedy, RemoteError};
+use myaku::platform::errors::{Remedy, RemoteError};
+use myaku::stream::source::memory::MemoryStream;
+use myaku::stream::source::{Read, ReadFrom, Shard, Source};
 use myaku_local::event_source::{
-    Backoff, Discarded, Handle, Mapping, MemoryStream, OnFailure, Progress, Read, ReadFrom, Settings, Shard, Source,
-    StartingPosition, TaskId,
+    Backoff, Discarded, Handle, Mapping, OnFailure, Progress, Settings, StartingPosition, TaskId,
 };
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

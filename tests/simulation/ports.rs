@@ -6,14 +6,15 @@ use crate::ledger::Name;
 use crate::plan::{Function, Service, Stream};
 use crate::world::World;
 use futures::FutureExt as _;
-use myaku::archive::{Head, Heads, Lake, Metadata, Put, Stored};
-use myaku::batch::{Batch, StreamRecord};
-use myaku::clock::Now as _;
-use myaku::dead_letter::{DeadLetter, DeadLetterStore};
-use myaku::errors::{Remedy, RemoteError};
-use myaku::profile::registry::{Key, MasterData, Stored as Document};
+use myaku::device::registry::{Key, MasterData, Stored as Document};
+use myaku::lake::archive::{Head, Heads, Lake, Metadata, Put, Stored};
+use myaku::lake::dead_letter::{DeadLetter, DeadLetterStore};
+use myaku::platform::clock::Now as _;
+use myaku::platform::errors::{Remedy, RemoteError};
 use myaku::results::{Results, Write, Written};
-use myaku::stream::{Entry, HashKeyRange, Outcome, PutRecords, hash_key};
+use myaku::stream::batch::{Batch, StreamRecord};
+use myaku::stream::producer::{Entry, Outcome, PutRecords};
+use myaku::stream::shard_map::{HashKeyRange, hash_key};
 use myaku::window::state::{Commit, Committed, Loaded, States, Version};
 use myaku_local::event_source::TaskId;
 use std::collections::{BTreeSet, HashMap};
@@ -314,7 +315,7 @@ fn put_entry(world: &World, entry: &Entry, taken: bool, keys: &mut BTreeSet<Stri
         (batch, Outcome::Put { shard })
     } else {
         let code = "ProvisionedThroughputExceededException".to_owned();
-        let none = record(myaku::batch::SequenceNumber::ZERO);
+        let none = record(myaku::stream::batch::SequenceNumber::ZERO);
         (Batch { stream: String::new(), shard: String::new(), records: vec![none] }, Outcome::Refused { code })
     };
     Stream::Readings.name().clone_into(&mut batch.stream);

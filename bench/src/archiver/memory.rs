@@ -9,7 +9,7 @@ use super::Archive;
 use crate::events;
 use crate::row::{Measured, Spread};
 use anyhow::{Context as _, Result, ensure};
-use myaku::archive::Compression;
+use myaku::lake::archive::Compression;
 use std::fs;
 use std::hint::black_box;
 use std::path::Path;

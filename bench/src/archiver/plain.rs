@@ -9,7 +9,7 @@ use aws_lambda_events::kinesis::KinesisEvent;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use md5::{Digest as _, Md5};
-use myaku::archive::Stored;
+use myaku::lake::archive::Stored;
 use prost::Message as _;
 use serde::Serialize;
 use serde_json::value::RawValue;

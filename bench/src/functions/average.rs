@@ -3,12 +3,12 @@
 use super::{DEADLINE_MS, NOW_MS, runtime, succeeded};
 use anyhow::Result;
 use moving_average::{Context, Found, GROUP, MetricWindows, Windows, handle};
-use myaku::batch::Batch;
-use myaku::clock::ManualClock;
-use myaku::dead_letter::MemoryDeadLetters;
-use myaku::errors::RemoteError;
+use myaku::device::profile::WindowSpec;
+use myaku::lake::dead_letter::MemoryDeadLetters;
+use myaku::platform::clock::ManualClock;
+use myaku::platform::errors::RemoteError;
 use myaku::results::{Results, Write, Written};
-use myaku::window::WindowSpec;
+use myaku::stream::batch::Batch;
 use myaku::window::state::memory::MemoryStates;
 use myaku::window::state::{Commit, Committed, Loaded, States, codec};
 use std::collections::HashMap;

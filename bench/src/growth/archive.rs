@@ -4,7 +4,7 @@ use super::{Curve, Grower};
 use crate::archiver::Archive;
 use crate::events;
 use anyhow::Result;
-use myaku::archive::Compression;
+use myaku::lake::archive::Compression;
 use std::hint::black_box;
 
 const RECORDS: &[usize] = &[1, 10, 100, 1_000, 10_000];

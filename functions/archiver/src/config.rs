@@ -1,7 +1,7 @@
 //! The function's settings.
 
-use myaku::archive::{Compression, Format};
-use myaku::env::{Env, EnvError};
+use myaku::lake::archive::{Compression, Format};
+use myaku::platform::env::{Env, EnvError};
 
 /// The settings, read once at the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use myaku::env;
+    use myaku::platform::env;
 
     fn config(extra: &[(&str, &str)]) -> Result<Config, String> {
         let set = [("LAKE_BUCKET", "lake"), ("HEADS_TABLE", "heads")];

@@ -1,6 +1,6 @@
 //! Every record of a stream into the lake, exactly once (promise 1).
 //!
-//! The rules are in [`myaku::archive`]; this answers Lambda. A record is acknowledged when it is in the lake. What could
+//! The rules are in [`myaku::lake::archive`]; this answers Lambda. A record is acknowledged when it is in the lake. What could
 //! not be archived is answered as "retry from this record": however the batch is then cut, what is in the lake already is
 //! found there.
 
@@ -9,11 +9,11 @@ mod config;
 pub use config::Config;
 
 use aws_lambda_events::streams::KinesisEventResponse;
-use myaku::archive::{Archiver, DynamoDbHeads, Heads, Lake, S3Lake};
-use myaku::aws;
-use myaku::batch::Batch;
-use myaku::errors::chain;
-use myaku::telemetry::{Metric, count};
+use myaku::lake::archive::{Archiver, DynamoDbHeads, Heads, Lake, S3Lake};
+use myaku::platform::aws;
+use myaku::platform::errors::chain;
+use myaku::platform::telemetry::{Metric, count};
+use myaku::stream::batch::Batch;
 
 /// The archiver of the deployed function.
 pub type Deployed = Archiver<S3Lake, DynamoDbHeads>;

@@ -5,10 +5,10 @@
 
 use crate::answer::{Answer, Status};
 use crate::caller::{Caller, Facilities};
-use myaku::clock::Now;
-use myaku::errors::chain;
-use myaku::profile::registry::{MasterData, Registry, Resolved};
-use myaku::submission::{Item, Refused};
+use myaku::device::registry::{MasterData, Registry, Resolved};
+use myaku::ingest::submission::{Item, Refused};
+use myaku::platform::clock::Now;
+use myaku::platform::errors::chain;
 
 /// A device and where it stands, for an item.
 #[derive(Clone, Debug, PartialEq, Eq)]

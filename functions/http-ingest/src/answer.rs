@@ -1,8 +1,8 @@
 //! What a request is answered with.
 
 use crate::event::Response;
-use myaku::command::Command;
-use myaku::submission::Refused;
+use myaku::ingest::command::Command;
+use myaku::ingest::submission::Refused;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -237,15 +237,15 @@ mod tests {
         assert_eq!(json["maxItems"], crate::LIMITS.items);
         assert_eq!(post["parameters"][0]["schema"]["maxLength"], crate::intake::MAX_KEY);
         let item = &document["components"]["schemas"]["Item"]["properties"];
-        assert_eq!(item["messageId"]["oneOf"][0]["maxLength"], myaku::message::MAX_MESSAGE_ID);
-        assert_eq!(item["deviceId"]["maxLength"], myaku::message::MAX_ID);
+        assert_eq!(item["messageId"]["oneOf"][0]["maxLength"], myaku::ingest::message::MAX_MESSAGE_ID);
+        assert_eq!(item["deviceId"]["maxLength"], myaku::ingest::message::MAX_ID);
         let fields: Vec<_> = item.as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(fields, ["deviceId", "facility", "kind", "messageId", "payload", "payloadBase64"]);
     }
 
     #[test]
     fn an_answer_with_a_command_shows_its_payload_as_it_was_put() {
-        let answer = Answer::accepted(2).with_pending(myaku::command::conformance::command("bed-17", "c-1"));
+        let answer = Answer::accepted(2).with_pending(myaku::ingest::command::conformance::command("bed-17", "c-1"));
         insta::assert_snapshot!(answer.response().body, @r#"{"accepted":2,"pendingCommand":{"id":"c-1","request":"set-interval","payload":{"seconds": 30, "note": "naïve"},"createdAt":1795218892020,"expiresAt":1795219792020}}"#);
     }
 }

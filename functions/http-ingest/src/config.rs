@@ -1,8 +1,8 @@
 //! The function's settings.
 
 use crate::caller::{Claims, Facilities};
-use myaku::env::{Env, EnvError};
-use myaku::profile::registry::{DEFAULT_TTL, LONGEST_USE};
+use myaku::device::registry::{DEFAULT_TTL, LONGEST_USE};
+use myaku::platform::env::{Env, EnvError};
 use std::time::Duration;
 
 /// The settings, read once at the start.
@@ -41,7 +41,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use myaku::env;
+    use myaku::platform::env;
 
     fn config(extra: &[(&str, &str)]) -> Result<Config, EnvError> {
         let set = [("INGEST_STREAM", "ingest"), ("REGISTRY_TABLE", "registry")];

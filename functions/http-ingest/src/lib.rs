@@ -19,16 +19,17 @@ pub use intake::LIMITS;
 
 use admission::Place;
 use answer::ItemResult;
-use myaku::clock::{MAX_MS, Now, SystemClock};
-use myaku::command::{Commands, DynamoDbCommands};
-use myaku::errors::{Remedy, chain};
-use myaku::message::Message;
-use myaku::profile::registry::{DynamoDb, MasterData, Registry};
-use myaku::stream::kinesis::KinesisStream;
-use myaku::stream::{self, Producer, PutRecords, SendError};
-use myaku::submission::Item;
-use myaku::telemetry::{Metric, count};
-use myaku::{aws, delivery};
+use myaku::device::registry::{DynamoDb, MasterData, Registry};
+use myaku::ingest::command::{Commands, DynamoDbCommands};
+use myaku::ingest::delivery;
+use myaku::ingest::message::Message;
+use myaku::ingest::submission::Item;
+use myaku::platform::aws;
+use myaku::platform::clock::{MAX_MS, Now, SystemClock};
+use myaku::platform::errors::{Remedy, chain};
+use myaku::platform::telemetry::{Metric, count};
+use myaku::stream::producer::kinesis::KinesisStream;
+use myaku::stream::producer::{self, Producer, PutRecords, SendError};
 use std::time::Duration;
 
 /// What is left of an invocation's time when the work stops: enough to answer and to write the metrics.
@@ -58,7 +59,7 @@ pub type Deployed = Context<KinesisStream, DynamoDb, DynamoDbCommands, SystemClo
 /// Connects to what `config` names. Nothing is asked yet: a service that is down fails requests, not the start.
 pub async fn connect(config: Config) -> Deployed {
     let sdk = aws::config().await;
-    let limits = stream::Limits { patience: PATIENCE, ..stream::Limits::default() };
+    let limits = producer::Limits { patience: PATIENCE, ..producer::Limits::default() };
     let master_data = DynamoDb::new(&sdk, &config.registry_table);
     Context {
         messages: Producer::new(KinesisStream::new(&sdk, &config.ingest_stream), limits),
@@ -204,7 +205,7 @@ async fn pending<C: Commands>(
     device_id: &str,
     acknowledged: Option<&str>,
     now_ms: i64,
-) -> Option<myaku::command::Command> {
+) -> Option<myaku::ingest::command::Command> {
     let pending = async {
         if let Some(id) = acknowledged.filter(|id| !id.is_empty()) {
             commands.remove(device_id, id).await?;

@@ -2,7 +2,9 @@
 
 use http_ingest::{Config, Invocation, Request, connect, handle};
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use myaku::{env::Env, logging, telemetry::Telemetry};
+use myaku::platform::env::Env;
+use myaku::platform::logging;
+use myaku::platform::telemetry::Telemetry;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

@@ -3,13 +3,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use myaku::clock::ManualClock;
-use myaku::command::conformance::command;
-use myaku::command::{CommandsWriter as _, MemoryCommands};
-use myaku::kpl;
-use myaku::profile::registry::{DEFAULT_TTL, Device, Key, Kind, MemoryMasterData};
-use myaku::stream::Limits;
-use myaku::stream::memory::{Fault, MemoryStream};
+use myaku::device::registry::{DEFAULT_TTL, Device, Key, Kind, MemoryMasterData};
+use myaku::ingest::command::conformance::command;
+use myaku::ingest::command::{CommandsWriter as _, MemoryCommands};
+use myaku::platform::clock::ManualClock;
+use myaku::stream::kpl;
+use myaku::stream::producer::Limits;
+use myaku::stream::producer::memory::{Fault, MemoryStream};
+use myaku::stream::shard_map::HashKeyRange;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -222,11 +223,14 @@ async fn a_stream_that_takes_nothing_is_told_by_what_the_client_should_do() {
 struct Hanging;
 
 impl PutRecords for Hanging {
-    async fn put_records(&self, _: &[stream::Entry]) -> Result<Vec<stream::Outcome>, myaku::errors::RemoteError> {
+    async fn put_records(
+        &self,
+        _: &[producer::Entry],
+    ) -> Result<Vec<producer::Outcome>, myaku::platform::errors::RemoteError> {
         std::future::pending().await
     }
 
-    async fn open_shards(&self) -> Result<Vec<stream::HashKeyRange>, myaku::errors::RemoteError> {
+    async fn open_shards(&self) -> Result<Vec<HashKeyRange>, myaku::platform::errors::RemoteError> {
         std::future::pending().await
     }
 }

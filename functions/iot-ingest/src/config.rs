@@ -1,6 +1,6 @@
 //! The function's settings.
 
-use myaku::env::{Env, EnvError};
+use myaku::platform::env::{Env, EnvError};
 
 /// The settings, read once at the start.
 #[derive(Clone, Debug, PartialEq, Eq)]

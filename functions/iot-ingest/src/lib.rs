@@ -9,15 +9,16 @@ mod config;
 
 pub use config::Config;
 
-use myaku::clock::{Now, SystemClock};
-use myaku::dead_letter::{DeadLetter, DeadLetterStore, S3DeadLetters};
-use myaku::errors::{RemoteError, chain};
-use myaku::gateway::{self, Upload, dead_letter, split};
-use myaku::message::Message;
-use myaku::stream::kinesis::KinesisStream;
-use myaku::stream::{Limits, Producer, PutRecords, SendError};
-use myaku::telemetry::{Metric, count};
-use myaku::{aws, delivery};
+use myaku::ingest::delivery;
+use myaku::ingest::gateway::{self, Upload, dead_letter, split};
+use myaku::ingest::message::Message;
+use myaku::lake::dead_letter::{DeadLetter, DeadLetterStore, S3DeadLetters};
+use myaku::platform::aws;
+use myaku::platform::clock::{Now, SystemClock};
+use myaku::platform::errors::{RemoteError, chain};
+use myaku::platform::telemetry::{Metric, count};
+use myaku::stream::producer::kinesis::KinesisStream;
+use myaku::stream::producer::{Limits, Producer, PutRecords, SendError};
 use serde::Serialize;
 use serde_json::Value;
 use std::time::Duration;

@@ -2,7 +2,9 @@
 
 use iot_ingest::{Config, connect, handle};
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use myaku::{env::Env, logging, telemetry::Telemetry};
+use myaku::platform::env::Env;
+use myaku::platform::logging;
+use myaku::platform::telemetry::Telemetry;
 use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]

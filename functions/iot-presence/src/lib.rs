@@ -11,16 +11,20 @@ mod sweep;
 pub use config::Config;
 pub use sweep::{Failed, Sweep};
 
-use myaku::alert::incidents::{Incidents, dynamodb::DynamoDbIncidents};
-use myaku::alert::topic::{Topic, sns::SnsTopic};
-use myaku::clock::{Now, SystemClock};
-use myaku::errors::RemoteError;
-use myaku::presence::EventError;
-use myaku::presence::store::{Presences, dynamodb::DynamoDbPresences};
-use myaku::presence::watch::{Watch, redis::RedisWatch};
-use myaku::profile::registry::{self, MasterData, MasterDataWriter, Registry};
-use myaku::telemetry::{Metric, count};
-use myaku::{aws, valkey};
+use myaku::alert::incidents::Incidents;
+use myaku::alert::incidents::dynamodb::DynamoDbIncidents;
+use myaku::alert::topic::Topic;
+use myaku::alert::topic::sns::SnsTopic;
+use myaku::device::presence::EventError;
+use myaku::device::presence::store::Presences;
+use myaku::device::presence::store::dynamodb::DynamoDbPresences;
+use myaku::device::presence::watch::Watch;
+use myaku::device::presence::watch::redis::RedisWatch;
+use myaku::device::registry::{self, MasterData, MasterDataWriter, Registry};
+use myaku::platform::clock::{Now, SystemClock};
+use myaku::platform::errors::RemoteError;
+use myaku::platform::telemetry::{Metric, count};
+use myaku::platform::{aws, valkey};
 use std::time::Duration;
 
 /// What the schedule sends.

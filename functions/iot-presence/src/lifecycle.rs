@@ -1,11 +1,11 @@
 //! One lifecycle event, resolved into what is known of its client.
 
 use crate::{Context, HandleError};
-use myaku::clock::Now;
-use myaku::errors::{Remedy, RemoteError};
-use myaku::presence::store::{Presences, Written};
-use myaku::presence::{Lifecycle, observe};
-use myaku::telemetry::{Metric, count};
+use myaku::device::presence::store::{Presences, Written};
+use myaku::device::presence::{Lifecycle, observe};
+use myaku::platform::clock::Now;
+use myaku::platform::errors::{Remedy, RemoteError};
+use myaku::platform::telemetry::{Metric, count};
 
 /// Invocations for one client at the same time are few; each that loses has seen another win.
 const TRIES: usize = 8;

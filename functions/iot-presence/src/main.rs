@@ -2,7 +2,10 @@
 
 use iot_presence::{Config, connect, handle};
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use myaku::{env::Env, errors::chain, logging, telemetry::Telemetry};
+use myaku::platform::env::Env;
+use myaku::platform::errors::chain;
+use myaku::platform::logging;
+use myaku::platform::telemetry::Telemetry;
 use serde_json::value::RawValue;
 
 #[tokio::main(flavor = "current_thread")]

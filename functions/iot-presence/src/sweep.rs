@@ -11,12 +11,12 @@ mod walk;
 use crate::Context;
 use myaku::alert::incidents::Incidents;
 use myaku::alert::topic::Topic;
-use myaku::clock::Now;
-use myaku::errors::{RemoteError, chain};
-use myaku::presence::store::Presences;
-use myaku::presence::watch::Watch;
-use myaku::profile::registry::{MasterData, MasterDataWriter};
-use myaku::telemetry::{Metric, count};
+use myaku::device::presence::store::Presences;
+use myaku::device::presence::watch::Watch;
+use myaku::device::registry::{MasterData, MasterDataWriter};
+use myaku::platform::clock::Now;
+use myaku::platform::errors::{RemoteError, chain};
+use myaku::platform::telemetry::{Metric, count};
 
 /// What is left of an invocation's time when no more work begins, in milliseconds: enough for what is under way.
 const MARGIN_MS: i64 = 10_000;

@@ -2,11 +2,11 @@ use super::*;
 use myaku::alert::State;
 use myaku::alert::incidents::memory::MemoryIncidents;
 use myaku::alert::topic::memory::MemoryTopic;
-use myaku::clock::ManualClock;
-use myaku::presence::store::memory::MemoryPresences;
-use myaku::presence::watch::memory::MemoryWatch;
-use myaku::presence::watch::{Expected, Hears as _};
-use myaku::profile::registry::{DEFAULT_TTL, Device, Key, Kind, MemoryMasterData};
+use myaku::device::presence::store::memory::MemoryPresences;
+use myaku::device::presence::watch::memory::MemoryWatch;
+use myaku::device::presence::watch::{Expected, Hears as _};
+use myaku::device::registry::{DEFAULT_TTL, Device, Key, Kind, MemoryMasterData};
+use myaku::platform::clock::ManualClock;
 use std::sync::Arc;
 
 const NOW_MS: i64 = 1_795_218_893_000;
@@ -133,7 +133,7 @@ async fn an_event_that_is_none_fails_by_name_and_stores_nothing() {
         (r#"{"task":"tidy"}"#.to_owned(), "clientId"),
     ] {
         let error = fixture.take(&event).await.unwrap_err();
-        let told = myaku::errors::chain(&error);
+        let told = myaku::platform::errors::chain(&error);
         assert!(told.starts_with("the event is not known here: ") && told.contains(says), "{told}");
     }
     assert_eq!(fixture.presences.get("bed-17").await.unwrap(), None);
@@ -194,9 +194,10 @@ async fn an_alert_goes_out_before_its_incident_is_kept_and_again_under_the_same_
     assert_eq!(fixture.incidents.all(), []);
     fixture.topic.set_down(false);
     // Between the two, as a crash would be.
-    let overdue = myaku::presence::watch::Watch::overdue(&fixture.watch, 62, i64::MAX, 1).await.unwrap();
+    let overdue = myaku::device::presence::watch::Watch::overdue(&fixture.watch, 62, i64::MAX, 1).await.unwrap();
     assert_eq!(overdue[0].device_id, "bed-17");
-    let incident = myaku::alert::Incident::silence(&overdue[0], Duration::from_secs(30), None, NOW_MS);
+    let incident =
+        myaku::alert::Incident::silence(&overdue[0].device_id, overdue[0].by_ms, Duration::from_secs(30), None, NOW_MS);
     fixture.topic.publish(&incident.raised()).await.unwrap();
     assert_eq!(fixture.sweep().await.raised, 3);
     let keys: std::collections::BTreeSet<String> =

@@ -1,8 +1,8 @@
 //! The function's settings.
 
-use myaku::env::{Env, EnvError};
-use myaku::profile::registry::{DEFAULT_TTL, LONGEST_USE};
-use myaku::valkey;
+use myaku::device::registry::{DEFAULT_TTL, LONGEST_USE};
+use myaku::platform::env::{Env, EnvError};
+use myaku::platform::valkey;
 use std::time::Duration;
 
 const DAY_SECONDS: u64 = 86_400;
@@ -46,7 +46,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use myaku::env;
+    use myaku::platform::env;
 
     const SET: [(&str, &str); 4] = [
         ("RESULTS_TABLE", "results"),

@@ -1,9 +1,9 @@
 //! A batch's user records, read: numbers by device, and a dead letter for whatever is no reading.
 
-use myaku::batch::{Batch, UserRecord};
-use myaku::dead_letter::{DeadLetter, Reason};
-use myaku::profile::registry::MAX_ID;
-use myaku::reading::{BorrowedReading, Value};
+use myaku::device::reading::{BorrowedReading, Value};
+use myaku::device::registry::MAX_ID;
+use myaku::lake::dead_letter::{DeadLetter, Reason};
+use myaku::stream::batch::{Batch, UserRecord};
 use myaku::window::id_digest;
 use std::borrow::Cow;
 use std::collections::HashMap;

@@ -2,7 +2,10 @@
 
 use lambda_runtime::Error;
 use moving_average::{Config, connect, handle};
-use myaku::{env::Env, lambda, logging, telemetry::Telemetry};
+use myaku::platform::env::Env;
+use myaku::platform::logging;
+use myaku::platform::telemetry::Telemetry;
+use myaku::stream::lambda;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

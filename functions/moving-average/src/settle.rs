@@ -6,8 +6,8 @@
 
 use crate::intake::Taken;
 use crate::windows::MetricWindows;
-use myaku::batch::Position;
 use myaku::results::{Item, Mark, Row, Write, Written};
+use myaku::stream::batch::Position;
 use myaku::window::state::Loaded;
 use myaku::window::{Advance, Change, Incoming, Loss, Origin, Series, advance};
 use std::collections::BTreeMap;

@@ -5,12 +5,12 @@ mod groups;
 mod loss;
 
 use super::*;
-use myaku::batch::{Batch, StreamRecord};
-use myaku::clock::ManualClock;
-use myaku::dead_letter::{MemoryDeadLetters, Reason};
+use myaku::device::profile::WindowSpec;
+use myaku::lake::dead_letter::{MemoryDeadLetters, Reason};
+use myaku::platform::clock::ManualClock;
 use myaku::results::memory::MemoryResults;
 use myaku::results::{Item, ResultsReader as _, Row, Write, Written};
-use myaku::window::WindowSpec;
+use myaku::stream::batch::{Batch, StreamRecord};
 use myaku::window::state::Loaded;
 use myaku::window::state::memory::MemoryStates;
 use std::sync::Mutex;
@@ -201,7 +201,7 @@ async fn a_response_is_what_lambda_reads() {
 async fn a_bad_record_goes_to_the_dead_letters_and_takes_no_other_with_it() {
     let context = context();
     let text = json("a", 2).replace("\"value\":2", "\"value\":\"high\"");
-    let aggregate = myaku::kpl::encode([("a", json("a", 8).as_bytes()), ("a", b"{}".as_slice())]);
+    let aggregate = myaku::stream::kpl::encode([("a", json("a", 8).as_bytes()), ("a", b"{}".as_slice())]);
     let records = vec![
         record(1, "a", json("a", 1)),
         record(2, "a", text),

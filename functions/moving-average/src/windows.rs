@@ -1,11 +1,11 @@
 //! Which windows a device's metrics have: the part of the master data that this function needs.
 
-use myaku::clock::Now;
-use myaku::dead_letter::Reason;
-use myaku::errors::RemoteError;
-use myaku::profile::Profile;
-use myaku::profile::registry::{MasterData, Registry, Resolved};
-use myaku::window::WindowSpec;
+use myaku::device::profile::Profile;
+use myaku::device::profile::WindowSpec;
+use myaku::device::registry::{MasterData, Registry, Resolved};
+use myaku::lake::dead_letter::Reason;
+use myaku::platform::clock::Now;
+use myaku::platform::errors::RemoteError;
 use std::collections::HashMap;
 use std::sync::Arc;
 

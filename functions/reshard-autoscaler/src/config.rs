@@ -1,8 +1,8 @@
 //! The function's settings.
 
-use myaku::clock::ScaledClock;
-use myaku::env::{Env, EnvError};
-use myaku::shards::{Policy, PolicyError};
+use myaku::platform::clock::ScaledClock;
+use myaku::platform::env::{Env, EnvError};
+use myaku::scaling::shards::{Policy, PolicyError};
 
 /// The settings, read once at the start.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,8 +54,8 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use myaku::env;
-    use myaku::shards::Mode;
+    use myaku::platform::env;
+    use myaku::scaling::shards::Mode;
 
     const SET: [(&str, &str); 4] = [
         ("STREAM", "ingest"),

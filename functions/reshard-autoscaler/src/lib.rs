@@ -7,16 +7,16 @@ mod config;
 
 pub use config::{Config, ConfigError};
 
-use myaku::alarms::{Notification, Sender, ShardAlarms, notifications};
-use myaku::aws;
-use myaku::clock::{Now, ScaledClock};
-use myaku::errors::{RemoteError, chain};
-use myaku::reshard::alarms::CloudWatchAlarms;
-use myaku::reshard::control::KinesisControl;
-use myaku::reshard::ledger::DynamoDbLedger;
-use myaku::reshard::metrics::CloudWatchMetrics;
-use myaku::reshard::{AlarmStore, Autoscaler, Ledger, Metrics, Outcome, Readers, Report, StreamControl};
-use myaku::telemetry::{Metric, count, observe};
+use myaku::platform::aws;
+use myaku::platform::clock::{Now, ScaledClock};
+use myaku::platform::errors::{RemoteError, chain};
+use myaku::platform::telemetry::{Metric, count, observe};
+use myaku::scaling::alarms::{Notification, Sender, ShardAlarms, notifications};
+use myaku::scaling::reshard::alarms::CloudWatchAlarms;
+use myaku::scaling::reshard::control::KinesisControl;
+use myaku::scaling::reshard::ledger::DynamoDbLedger;
+use myaku::scaling::reshard::metrics::CloudWatchMetrics;
+use myaku::scaling::reshard::{AlarmStore, Autoscaler, Ledger, Metrics, Outcome, Readers, Report, StreamControl};
 use serde::Serialize;
 use serde_json::Value;
 use std::time::Duration;

@@ -1,7 +1,9 @@
 //! Wiring only: configuration, connections, serve. Behaviour is in `lib.rs`.
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use myaku::{env::Env, logging, telemetry::Telemetry};
+use myaku::platform::env::Env;
+use myaku::platform::logging;
+use myaku::platform::telemetry::Telemetry;
 use reshard_autoscaler::{Config, Invocation, connect, handle};
 use serde_json::Value;
 

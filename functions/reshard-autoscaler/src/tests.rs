@@ -1,12 +1,12 @@
 //! What wakes the function, and what doesn't, over a stream in memory.
 
 use super::*;
-use myaku::clock::ManualClock;
-use myaku::reshard::alarms::MemoryAlarms;
-use myaku::reshard::control::MemoryControl;
-use myaku::reshard::ledger::MemoryLedger;
-use myaku::reshard::metrics::MemoryMetrics;
-use myaku::shards::Policy;
+use myaku::platform::clock::ManualClock;
+use myaku::scaling::reshard::alarms::MemoryAlarms;
+use myaku::scaling::reshard::control::MemoryControl;
+use myaku::scaling::reshard::ledger::MemoryLedger;
+use myaku::scaling::reshard::metrics::MemoryMetrics;
+use myaku::scaling::shards::Policy;
 use serde_json::json;
 
 type Memory = Context<MemoryControl, MemoryMetrics, MemoryAlarms, MemoryLedger, ManualClock>;
@@ -107,7 +107,7 @@ fn an_answer_reads_well() {
         reason: "over 80 % for 5 minutes".to_owned(),
         open: Some(2),
         wanted: Some(4),
-        begun: Some(myaku::shards::Step::UpdateShardCount { target: 4 }),
+        begun: Some(myaku::scaling::shards::Step::UpdateShardCount { target: 4 }),
         alarms_changed: 1,
     };
     insta::assert_snapshot!(serde_json::to_string(&Answer::Looked(report)).unwrap(), @r#"{"outcome":"begun","reason":"over 80 % for 5 minutes","open":2,"wanted":4,"begun":{"call":"updateShardCount","target":4},"alarmsChanged":1}"#);

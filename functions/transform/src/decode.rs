@@ -1,13 +1,13 @@
 //! What is to be made durable for a stretch of records: pure, once the devices are known.
 
 use crate::intake::Taken;
-use myaku::batch::Batch;
-use myaku::dead_letter::{DeadLetter, Reason};
-use myaku::intake::Problem;
-use myaku::profile::Decoded;
-use myaku::profile::registry::Resolved;
-use myaku::stream::Item;
-use myaku::telemetry::{Metric, count, observe};
+use myaku::device::decoding::Problem;
+use myaku::device::profile::Decoded;
+use myaku::device::registry::Resolved;
+use myaku::lake::dead_letter::{DeadLetter, Reason};
+use myaku::platform::telemetry::{Metric, count, observe};
+use myaku::stream::batch::Batch;
+use myaku::stream::producer::Item;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 

@@ -1,7 +1,7 @@
 //! A batch's user records, read as far as that goes without knowing any device.
 
-use myaku::batch::{Batch, UserRecord};
-use myaku::intake::Content;
+use myaku::device::decoding::Content;
+use myaku::stream::batch::{Batch, UserRecord};
 
 /// One user record, read.
 pub(crate) struct Taken<'a> {

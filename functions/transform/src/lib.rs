@@ -16,17 +16,18 @@ pub use config::Config;
 use aws_lambda_events::streams::KinesisEventResponse;
 use decode::Work;
 use intake::Intake;
-use myaku::batch::Batch;
-use myaku::clock::Now;
-use myaku::dead_letter::{DeadLetterStore, S3DeadLetters, put_all};
-use myaku::errors::{Remedy, RemoteError, chain};
-use myaku::intake::Content;
-use myaku::presence::watch::{Expected, Hears, expected_by, redis::PatientWatch};
-use myaku::profile::registry::{self, MasterData, Registry, Resolved};
-use myaku::stream::kinesis::KinesisStream;
-use myaku::stream::{Limits, Producer, PutRecords};
-use myaku::telemetry::{Metric, count};
-use myaku::{aws, valkey};
+use myaku::device::decoding::Content;
+use myaku::device::presence::watch::redis::PatientWatch;
+use myaku::device::presence::watch::{Expected, Hears, expected_by};
+use myaku::device::registry::{self, MasterData, Registry, Resolved};
+use myaku::lake::dead_letter::{DeadLetterStore, S3DeadLetters, put_all};
+use myaku::platform::clock::Now;
+use myaku::platform::errors::{Remedy, RemoteError, chain};
+use myaku::platform::telemetry::{Metric, count};
+use myaku::platform::{aws, valkey};
+use myaku::stream::batch::Batch;
+use myaku::stream::producer::kinesis::KinesisStream;
+use myaku::stream::producer::{Limits, Producer, PutRecords};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
@@ -56,7 +57,7 @@ pub type Deployed = Context<
     KinesisStream,
     S3DeadLetters,
     Option<PatientWatch>,
-    myaku::clock::SystemClock,
+    myaku::platform::clock::SystemClock,
 >;
 
 /// Connects to what `config` names. Nothing is asked yet: a service that is down fails batches, not the start.
@@ -71,7 +72,7 @@ pub async fn connect(config: &Config) -> Result<Deployed, RemoteError> {
         registry: Registry::connect(&sdk, &config.registry_table, redis, config.registry_ttl),
         readings: Producer::new(KinesisStream::new(&sdk, &config.readings_stream), Limits::default()),
         letters: S3DeadLetters::new(&sdk, &config.dead_letter_bucket),
-        clock: myaku::clock::SystemClock,
+        clock: myaku::platform::clock::SystemClock,
     })
 }
 

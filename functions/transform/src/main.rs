@@ -1,7 +1,10 @@
 //! Wiring only: configuration, connections, serve. Behaviour is in `lib.rs`.
 
 use lambda_runtime::Error;
-use myaku::{env::Env, lambda, logging, telemetry::Telemetry};
+use myaku::platform::env::Env;
+use myaku::platform::logging;
+use myaku::platform::telemetry::Telemetry;
+use myaku::stream::lambda;
 use transform::{Config, connect, handle};
 
 #[tokio::main(flavor = "current_thread")]

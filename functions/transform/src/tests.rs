@@ -1,15 +1,15 @@
 use super::*;
 use aws_lambda_events::streams::KinesisEventResponse;
-use myaku::batch::StreamRecord;
-use myaku::clock::ManualClock;
-use myaku::dead_letter::{DeadLetter, MemoryDeadLetters, Reason};
-use myaku::kpl;
-use myaku::message::Message;
-use myaku::presence::watch::Watch as _;
-use myaku::presence::watch::memory::MemoryWatch;
-use myaku::profile::registry::{DEFAULT_TTL, Device, Key, Kind, MemoryMasterData};
-use myaku::reading::{Reading, Value};
-use myaku::stream::memory::{Fault, MemoryStream};
+use myaku::device::presence::watch::Watch as _;
+use myaku::device::presence::watch::memory::MemoryWatch;
+use myaku::device::reading::{Reading, Value};
+use myaku::device::registry::{DEFAULT_TTL, Device, Key, Kind, MemoryMasterData};
+use myaku::ingest::message::Message;
+use myaku::lake::dead_letter::{DeadLetter, MemoryDeadLetters, Reason};
+use myaku::platform::clock::ManualClock;
+use myaku::stream::batch::StreamRecord;
+use myaku::stream::kpl;
+use myaku::stream::producer::memory::{Fault, MemoryStream};
 
 const NOW_MS: i64 = 1_795_218_893_000;
 const DEADLINE_MS: i64 = NOW_MS + 60_000;
@@ -196,7 +196,7 @@ const METER: &str = r#"{"id":"meter","metrics":{"energy":{"unit":"kWh"}},"versio
 #[tokio::test]
 async fn records_of_log_agents_and_kpl_producers_are_read_or_left_to_the_lake_as_their_source_says() {
     let store = MemoryMasterData::new();
-    for (id, profile) in [("nginx", "lines"), (myaku::message::UNNAMED_SOURCE, "lines"), ("meter", "meter")] {
+    for (id, profile) in [("nginx", "lines"), (myaku::ingest::message::UNNAMED_SOURCE, "lines"), ("meter", "meter")] {
         store.put_device(&Device { device_id: id.to_owned(), profile: profile.to_owned(), facility: None });
     }
     store.put_document(Key::new(Kind::Profile, "lines"), LINES);

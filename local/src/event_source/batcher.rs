@@ -1,6 +1,6 @@
 //! Where batches are cut: by number, by bytes, and at the end of a tumbling window.
 
-use myaku::batch::StreamRecord;
+use myaku::stream::batch::StreamRecord;
 use std::collections::VecDeque;
 
 /// The most that one batch may hold.

@@ -1,7 +1,7 @@
 //! How far each shard is processed: what a poller that starts again must know, and nothing else.
 
 use bytes::Bytes;
-use myaku::batch::SequenceNumber;
+use myaku::stream::batch::SequenceNumber;
 use std::collections::{BTreeMap, VecDeque};
 
 /// How far one shard is processed.

@@ -1,16 +1,19 @@
 //! A batch on its way: invoking, retrying, cutting, giving up. It ends when each of its records is processed or kept
 //! by the destination.
 
+use super::OnFailure;
 use super::checkpoint::Checkpoint;
 use super::destination::{Condition, Discarded, History};
 use super::event::EventWriter;
 use super::mapping::{Core, Shared, Stopped};
 use super::response::{self, Verdict};
 use super::window::Tumbling;
-use super::{Clock, Invoker, OnFailure, Source};
+use crate::clock::Clock;
+use crate::function::Invoker;
 use crate::function::{InvokeError, REQUEST_BYTES_MAX};
 use bytes::Bytes;
-use myaku::batch::{SequenceNumber, StreamRecord};
+use myaku::stream::batch::{SequenceNumber, StreamRecord};
+use myaku::stream::source::Source;
 
 /// How often a destination is tried. Lambda drops what a destination doesn't take, and counts it.
 const DESTINATION_TRIES: u32 = 5;

@@ -6,8 +6,8 @@ use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
-use myaku::batch::StreamRecord;
-use myaku::errors::RemoteError;
+use myaku::platform::errors::RemoteError;
+use myaku::stream::batch::StreamRecord;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -112,7 +112,7 @@ impl OnFailure for S3Destination {
         let put = self.client.put_object().bucket(&self.bucket).key(&discarded.key);
         let sent = put.body(ByteStream::from(discarded.body.clone())).content_type("application/json").send().await;
         let operation = || format!("PutObject {}/{}", self.bucket, discarded.key);
-        sent.map(|_| ()).map_err(|error| myaku::aws::remote_error(operation(), error))
+        sent.map(|_| ()).map_err(|error| myaku::platform::aws::remote_error(operation(), error))
     }
 }
 

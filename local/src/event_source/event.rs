@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use jiff::Timestamp;
-use myaku::batch::StreamRecord;
+use myaku::stream::batch::StreamRecord;
 
 /// What an event says beside its records where the mapping has tumbling windows.
 #[derive(Clone, Debug)]
@@ -118,7 +118,7 @@ fn seconds(ms: i64) -> String {
 mod tests {
     use super::*;
     use crate::event_source::StartingPosition;
-    use myaku::batch::Batch;
+    use myaku::stream::batch::Batch;
     use proptest::prelude::*;
 
     fn writer() -> EventWriter {

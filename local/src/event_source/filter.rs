@@ -2,7 +2,7 @@
 
 mod pattern;
 
-use myaku::batch::StreamRecord;
+use myaku::stream::batch::StreamRecord;
 use pattern::Pattern;
 use serde_json::Value;
 

@@ -1,6 +1,7 @@
 //! Which shards may be read now: a child's records come behind those of every shard that it was made from.
 
-use super::{Checkpoint, Progress, Shard, StartingPosition};
+use super::{Checkpoint, Progress, StartingPosition};
+use myaku::stream::source::Shard;
 
 /// Gives every listed shard that is new a checkpoint. `first` says that this is the first listing that the mapping sees.
 ///

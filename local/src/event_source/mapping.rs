@@ -2,10 +2,13 @@
 
 use super::checkpoint::Tracker;
 use super::shard::ShardReader;
-use super::{Clock, Invoker, OnFailure, Progress, Settings, SettingsError, Source, Status, lineage};
+use super::{OnFailure, Progress, Settings, SettingsError, Status, lineage};
+use crate::clock::Clock;
+use crate::function::Invoker;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use myaku::errors::chain;
+use myaku::platform::errors::chain;
+use myaku::stream::source::Source;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use std::collections::{BTreeMap, BTreeSet};

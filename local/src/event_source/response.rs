@@ -1,7 +1,7 @@
 //! What a function's response means for its batch.
 
 use bytes::Bytes;
-use myaku::batch::SequenceNumber;
+use myaku::stream::batch::SequenceNumber;
 use serde_json::Value;
 
 /// What became of a batch.

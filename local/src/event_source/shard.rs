@@ -4,9 +4,12 @@ use super::batcher::{Batcher, Limits};
 use super::checkpoint::{Checkpoint, Tracker};
 use super::delivery::Delivery;
 use super::mapping::{Shared, Stopped};
-use super::{Clock, Invoker, OnFailure, Read, ReadFrom, Source, StartingPosition};
+use super::{OnFailure, StartingPosition};
+use crate::clock::Clock;
+use crate::function::Invoker;
 use crate::function::REQUEST_BYTES_MAX;
-use myaku::batch::StreamRecord;
+use myaku::stream::batch::StreamRecord;
+use myaku::stream::source::{Read, ReadFrom, Source};
 use std::time::Duration;
 use tokio::sync::mpsc;
 

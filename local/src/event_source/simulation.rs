@@ -3,8 +3,8 @@
 //! Hours pass in milliseconds, and a seed repeats a run: among the tasks that could go on, the seed chooses who does.
 //! What waits on tokio's clock runs inside a runtime whose clock is paused: there the runtime turns the time.
 
-use super::Clock;
-use myaku::clock::Now;
+use crate::clock::Clock;
+use myaku::platform::clock::Now;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use std::collections::BTreeMap;

@@ -10,11 +10,15 @@ mod properties;
 mod windows;
 
 use super::*;
-use crate::function::InvokeError;
+use crate::clock::Clock;
+use crate::function::{InvokeError, Invoker};
 use bytes::Bytes;
-use myaku::batch::Batch;
-use myaku::clock::Now as _;
-use myaku::errors::{Remedy, RemoteError};
+use myaku::platform::clock::Now as _;
+use myaku::platform::errors::{Remedy, RemoteError};
+use myaku::stream::batch::Batch;
+use myaku::stream::batch::SequenceNumber;
+use myaku::stream::source::memory::MemoryStream;
+use myaku::stream::source::{Read, ReadFrom, Shard, Source};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

@@ -13,9 +13,10 @@ pub use destination::{FailureDestination, OnFailure};
 pub use record::FailedInvocation;
 
 use super::{Function, InvokeError};
-use crate::event_source::{Clock, Invoker, TokioClock};
+use crate::clock::{Clock, TokioClock};
+use crate::function::Invoker;
 use bytes::Bytes;
-use myaku::errors::chain;
+use myaku::platform::errors::chain;
 use record::Condition;
 use std::sync::Arc;
 use std::time::Duration;

@@ -4,7 +4,7 @@ use super::runtime_api::{Exchange, Invocation, Phase};
 use super::{FunctionSpec, InvokeError};
 use crate::process::{Signal, signal};
 use bytes::Bytes;
-use myaku::clock::{Now as _, SystemClock};
+use myaku::platform::clock::{Now as _, SystemClock};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;

@@ -362,7 +362,7 @@ fn runtime_process() {
             }
             _ => {
                 let environment: BTreeMap<String, String> = std::env::vars().collect();
-                let now_ms = myaku::clock::Now::now_ms(&myaku::clock::SystemClock);
+                let now_ms = myaku::platform::clock::Now::now_ms(&myaku::platform::clock::SystemClock);
                 let pid = std::process::id();
                 (
                     "response",

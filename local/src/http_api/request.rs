@@ -1,7 +1,7 @@
 //! A request as a function gets it: payload format 2.0.
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>
 
-use crate::servers::ACCOUNT;
+use crate::account::ACCOUNT;
 use axum::http::{HeaderMap, HeaderName};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

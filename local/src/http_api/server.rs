@@ -15,7 +15,7 @@ use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use myaku::clock::{Now as _, SystemClock};
+use myaku::platform::clock::{Now as _, SystemClock};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -184,7 +184,7 @@ impl Api {
         let bytes = axum::body::HttpBody::size_hint(response.body()).exact().unwrap_or_default();
         let route = route.map(|index| self.definition.routes[index].key.to_string());
         let mut context = Context::from([
-            ("accountId".to_owned(), crate::servers::ACCOUNT.to_owned()),
+            ("accountId".to_owned(), crate::account::ACCOUNT.to_owned()),
             ("apiId".to_owned(), request.api_id.clone()),
             ("domainName".to_owned(), request.header("host").unwrap_or_default()),
             ("httpMethod".to_owned(), request.method.clone()),

@@ -18,8 +18,8 @@ pub use wire::Alarm;
 
 use super::Server;
 use alarm::Watched;
-use myaku::alarms::MetricId;
-use myaku::clock::{Now as _, ScaledClock};
+use myaku::platform::clock::{Now as _, ScaledClock};
+use myaku::scaling::alarms::MetricId;
 use series::Series;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

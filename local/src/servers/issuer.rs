@@ -14,7 +14,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use myaku::clock::{Now as _, SystemClock};
+use myaku::platform::clock::{Now as _, SystemClock};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 

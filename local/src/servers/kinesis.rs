@@ -6,11 +6,13 @@
 mod meter;
 mod outage;
 mod resharding;
+#[cfg(test)]
+mod source_tests;
 mod turns;
 
 use super::Server;
 use super::cloudwatch::Monitoring;
-use super::{ACCOUNT, REGION};
+use crate::account::{ACCOUNT, REGION};
 use ferrokinesis::store::StoreOptions;
 use futures::FutureExt as _;
 use outage::Outage;

@@ -17,7 +17,7 @@ pub use subscription::{Endpoint, InvalidEndpoint, Subscription};
 pub use topics::{Topics, UnknownTopic};
 
 use super::Server;
-use crate::event_source::TokioClock;
+use crate::clock::TokioClock;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::get;

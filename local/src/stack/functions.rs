@@ -1,13 +1,13 @@
 //! The template's functions, as processes of their own binaries.
 
-use crate::event_source::TokioClock;
+use crate::clock::TokioClock;
 use crate::function::asynchronous::{Asynchronous, FailureDestination, Settings};
 use crate::function::{Function, FunctionSpec};
 use crate::servers::AwsEndpoints;
 use crate::template::{Resolved, Resource, integer, only};
 use anyhow::{Context as _, Result, bail};
 use aws_config::SdkConfig;
-use myaku::clock::ScaledClock;
+use myaku::platform::clock::ScaledClock;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,12 +1,13 @@
 //! The event source mappings that the functions' `Events` ask for.
 
 use super::events::{self, FunctionEvent};
-use crate::event_source::kinesis::KinesisSource;
-use crate::event_source::{Filter, Handle, Mapping, S3Destination, Settings, StartingPosition, TokioClock};
+use crate::clock::TokioClock;
+use crate::event_source::{Filter, Handle, Mapping, S3Destination, Settings, StartingPosition};
 use crate::function::Function;
 use crate::template::{Resolved, flag, integer};
 use anyhow::{Context as _, Result, bail};
 use aws_config::SdkConfig;
+use myaku::stream::source::kinesis::KinesisSource;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;

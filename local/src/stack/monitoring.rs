@@ -7,8 +7,8 @@ use crate::servers::cloudwatch::{Action, Alarm, MINUTE_MS, Monitoring, Statistic
 use crate::servers::sns::{Publication, Topics};
 use crate::template::Resolved;
 use anyhow::{Context as _, Result};
-use myaku::alarms::MetricId;
-use myaku::clock::Now as _;
+use myaku::platform::clock::Now as _;
+use myaku::scaling::alarms::MetricId;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,8 +3,10 @@
 use super::resources;
 use crate::servers::{AwsEndpoints, dynamodb};
 use crate::template::{Names, Template};
-use myaku::alert::incidents::{self, dynamodb::DynamoDbIncidents};
-use myaku::presence::store::{self, dynamodb::DynamoDbPresences};
+use myaku::alert::incidents;
+use myaku::alert::incidents::dynamodb::DynamoDbIncidents;
+use myaku::device::presence::store;
+use myaku::device::presence::store::dynamodb::DynamoDbPresences;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Schedules: events of functions, and resources of their own.
 
 use super::events;
-use crate::event_source::TokioClock;
+use crate::clock::TokioClock;
 use crate::function::Function;
 use crate::schedule::{Expression, Schedule, Service};
 use crate::template::{Resolved, only};

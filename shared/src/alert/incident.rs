@@ -1,7 +1,6 @@
 //! An incident: raised once, cleared once.
 
 use super::{Alert, State};
-use crate::presence::watch::Expected;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
@@ -54,9 +53,9 @@ pub struct Incident {
 }
 
 impl Incident {
-    /// The silence of a device that was `expected` and did not come, at `interval` or sooner, as it is noticed at `now_ms`.
-    pub fn silence(expected: &Expected, interval: Duration, facility: Option<&str>, now_ms: i64) -> Self {
-        let Expected { device_id, by_ms } = expected;
+    /// The silence of a device that was expected by `by_ms`, which is `interval` after it was last heard. `now_ms` is
+    /// when the silence is noticed.
+    pub fn silence(device_id: &str, by_ms: i64, interval: Duration, facility: Option<&str>, now_ms: i64) -> Self {
         // The name of the kind keeps the ids of kinds to come apart; the length, those of devices whose ids end in digits.
         let text = format!("{}#{}#{device_id}#{by_ms}", Kind::DeviceSilent.name(), device_id.len());
         let mut id = String::with_capacity(2 * ID_BYTES);
@@ -65,7 +64,7 @@ impl Incident {
         }
         Self {
             id,
-            device_id: device_id.clone(),
+            device_id: device_id.to_owned(),
             facility: facility.map(str::to_owned),
             since_ms: by_ms.saturating_sub(interval.as_millis() as i64),
             raised_ms: now_ms,

@@ -7,7 +7,7 @@ pub mod dynamodb;
 pub mod memory;
 
 use super::Incident;
-use crate::errors::RemoteError;
+use crate::platform::errors::RemoteError;
 use std::fmt;
 use std::str::FromStr;
 

@@ -1,12 +1,10 @@
 use super::*;
-use crate::presence::watch::Expected;
 use std::time::Duration;
 
 const BY_MS: i64 = 1_795_218_892_020;
 
 fn silence(device_id: &str, by_ms: i64, now_ms: i64) -> Incident {
-    let expected = Expected { device_id: device_id.to_owned(), by_ms };
-    Incident::silence(&expected, Duration::from_secs(30), Some("home-3"), now_ms)
+    Incident::silence(device_id, by_ms, Duration::from_secs(30), Some("home-3"), now_ms)
 }
 
 #[test]

@@ -5,7 +5,7 @@ pub mod memory;
 pub mod sns;
 
 use super::Alert;
-use crate::errors::RemoteError;
+use crate::platform::errors::RemoteError;
 
 /// The port.
 pub trait Topic: Send + Sync {

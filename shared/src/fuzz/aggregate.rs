@@ -1,6 +1,6 @@
 //! Aggregated records.
 
-use crate::kpl::{Builder, KEY_CHARS_MAX, MAGIC, decode, decode_all};
+use crate::stream::kpl::{Builder, KEY_CHARS_MAX, MAGIC, decode, decode_all};
 use md5::{Digest as _, Md5};
 
 /// Bytes as a record of the stream, as an aggregate whose checksum is right, and as the records to make one of.

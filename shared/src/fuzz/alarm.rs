@@ -1,6 +1,6 @@
 //! Notifications of alarms, and their metric math.
 
-use crate::alarms::{
+use crate::scaling::alarms::{
     Alarm, AlarmDefinition, Comparison, Expression, MetricId, MetricQuery, MetricStat, Metrics, MissingData, Query,
     Sender, Statistic, notifications,
 };

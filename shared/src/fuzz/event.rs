@@ -1,7 +1,7 @@
 //! The Kinesis event of an invocation.
 
-use crate::batch::{Batch, SequenceNumber};
-use crate::kpl;
+use crate::stream::batch::{Batch, SequenceNumber};
+use crate::stream::kpl;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;

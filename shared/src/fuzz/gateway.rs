@@ -1,8 +1,8 @@
 //! What gateways and apps send: events of the topic rule, and bodies with many items.
 
-use crate::gateway::{LIMITS, Upload, dead_letter, split, told};
-use crate::message::Message;
-use crate::submission::{Form, Item, Items, MAX_PAYLOAD, Refused, inflate, is_gzip, read};
+use crate::ingest::gateway::{LIMITS, Upload, dead_letter, split, told};
+use crate::ingest::message::Message;
+use crate::ingest::submission::{Form, Item, Items, MAX_PAYLOAD, Refused, inflate, is_gzip, read};
 use flate2::write::GzEncoder;
 use serde_json::value::RawValue;
 use std::collections::HashSet;

@@ -1,11 +1,11 @@
 //! Keys and positions, which are texts in stores that others write to as well.
 
 use crate::alert::incidents::Place;
-use crate::archive::{Extent, Head, Hour, Metadata, ObjectKey, Slot};
-use crate::batch::{Position, SequenceNumber};
-use crate::dead_letter::LetterKey;
-use crate::profile::registry::Key;
+use crate::device::registry::Key;
+use crate::lake::archive::{Extent, Head, Hour, Metadata, ObjectKey, Slot};
+use crate::lake::dead_letter::LetterKey;
 use crate::results::Item;
+use crate::stream::batch::{Position, SequenceNumber};
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 

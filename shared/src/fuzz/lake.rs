@@ -1,9 +1,9 @@
 //! Objects of the lake: what was archived reads back, and what is read was once archived so.
 
-use crate::archive::{
+use crate::lake::archive::{
     Compression, Encoded, Extent, Format, Hour, LakeRecord, ObjectKey, ShardHour, Slot, Stored, read,
 };
-use crate::batch::{Position, UserRecord};
+use crate::stream::batch::{Position, UserRecord};
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use serde_json::Value;

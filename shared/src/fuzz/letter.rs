@@ -1,7 +1,7 @@
 //! Dead letters.
 
-use crate::batch::Position;
-use crate::dead_letter::{DeadLetter, LetterKey, Reason};
+use crate::lake::dead_letter::{DeadLetter, LetterKey, Reason};
+use crate::stream::batch::Position;
 
 /// Bytes as a stored letter, and as the record in one.
 pub fn letter(bytes: &[u8]) {

@@ -2,10 +2,10 @@
 
 use super::near::near;
 use super::told;
-use crate::batch::{SequenceNumber, UserRecord};
-use crate::intake::Content;
-use crate::message::{Lent, MAX_ID, MAX_MESSAGE_ID, MAX_PAYLOAD, Message};
-use crate::reading::Reading;
+use crate::device::decoding::Content;
+use crate::device::reading::Reading;
+use crate::ingest::message::{Lent, MAX_ID, MAX_MESSAGE_ID, MAX_PAYLOAD, Message};
+use crate::stream::batch::{SequenceNumber, UserRecord};
 use serde::Serialize;
 use std::fmt::Debug;
 

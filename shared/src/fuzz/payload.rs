@@ -2,9 +2,9 @@
 
 use super::message::same_again;
 use super::{seeds, told};
-use crate::message::Message;
-use crate::profile::document::Format;
-use crate::profile::{Decoded, MAX_VALUES, Profile, ProfileDocument};
+use crate::device::profile::document::Format;
+use crate::device::profile::{Decoded, MAX_VALUES, Profile, ProfileDocument};
+use crate::ingest::message::Message;
 use std::collections::HashSet;
 use std::sync::LazyLock;
 

@@ -1,7 +1,7 @@
 //! Lifecycle events of AWS IoT.
 
-use crate::presence::{Lifecycle, MAX_AHEAD_MS};
-use crate::profile::registry::MAX_ID;
+use crate::device::presence::{Lifecycle, MAX_AHEAD_MS};
+use crate::device::registry::MAX_ID;
 use serde_json::json;
 
 const NOW_MS: i64 = 1_795_218_892_020;

@@ -2,8 +2,8 @@
 
 use super::near::near;
 use super::payload::{decode, message};
-use crate::profile::registry::{device_document, parse_device, profile_document};
-use crate::profile::{Problem, Profile, ProfileDocument};
+use crate::device::profile::{Problem, Profile, ProfileDocument};
+use crate::device::registry::{device_document, parse_device, profile_document};
 
 /// Bytes as a profile's document and, behind a NUL, a payload that it is to read; and as a device.
 pub fn profile(bytes: &[u8]) {

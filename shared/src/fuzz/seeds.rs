@@ -1,10 +1,10 @@
 //! Where the targets begin: the sample events, and what is in them. Few and short, since fuzzers go far from little.
 
 use super::MARK;
-use crate::batch::{Batch, Position, SequenceNumber};
-use crate::dead_letter::{DeadLetter, Reason};
-use crate::gateway::Upload;
-use crate::kpl;
+use crate::ingest::gateway::Upload;
+use crate::lake::dead_letter::{DeadLetter, Reason};
+use crate::stream::batch::{Batch, Position, SequenceNumber};
+use crate::stream::kpl;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};

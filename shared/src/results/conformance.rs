@@ -1,8 +1,8 @@
 //! What every adapter of the results' ports does.
 
+use super::Average;
 use super::{Item, Mark, Results, ResultsReader, Row, Write, Written};
-use crate::batch::Position;
-use crate::window::Average;
+use crate::stream::batch::Position;
 
 fn at(n: u32) -> Position {
     Position { sequence: "49541296383533603670305612607160966548683674396982771921".parse().expect("digits"), sub: n }

@@ -2,11 +2,11 @@
 //!
 //! Each row is a conditional put of its own, since `BatchWriteItem` takes no conditions; many are under way at a time.
 
+use super::Average;
 use super::{Item, Mark, Page, Results, ResultsReader, Row, Write, Written, history_key};
-use crate::aws::{Lazy, incomplete, remote_error};
-use crate::batch::Position;
-use crate::errors::RemoteError;
-use crate::window::Average;
+use crate::platform::aws::{Lazy, incomplete, remote_error};
+use crate::platform::errors::RemoteError;
+use crate::stream::batch::Position;
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;

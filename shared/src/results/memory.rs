@@ -1,7 +1,7 @@
 //! Results in memory, for tests and simulations.
 
 use super::{Item, Mark, Page, Results, ResultsReader, Row, Write, Written};
-use crate::errors::RemoteError;
+use crate::platform::errors::RemoteError;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,6 +1,6 @@
 //! Which shard a key goes to: the keyspace of 128-bit hash keys, cut into the open shards' ranges.
 
-use crate::kpl::md5_all;
+use crate::stream::kpl::md5_all;
 use md5::{Digest as _, Md5};
 
 /// An open shard and the hash keys that it takes, both ends included.
@@ -21,7 +21,7 @@ pub struct ShardMap(Vec<HashKeyRange>);
 /// The hash key of a partition key: its MD5 as a big-endian number, as Kinesis computes it.
 ///
 /// ```
-/// assert_eq!(myaku::stream::hash_key("a"), 0x0cc1_75b9_c0f1_b6a8_31c3_99e2_6977_2661);
+/// assert_eq!(myaku::stream::shard_map::hash_key("a"), 0x0cc1_75b9_c0f1_b6a8_31c3_99e2_6977_2661);
 /// ```
 pub fn hash_key(partition_key: &str) -> u128 {
     u128::from_be_bytes(Md5::digest(partition_key.as_bytes()).into())

@@ -1,7 +1,9 @@
 //! The state of one device, and how a batch's readings advance it: purely, so that doing it again does it the same.
 
-use super::{Average, Entry, Inserted, Place, Series, WindowSpec, id_digest};
-use crate::batch::Position;
+use super::{Entry, Inserted, Place, Series, id_digest};
+use crate::device::profile::WindowSpec;
+use crate::results::Average;
+use crate::stream::batch::Position;
 use std::collections::BTreeMap;
 
 /// Shards whose last record is remembered: that of the device, and those before the reshards of the last minutes.

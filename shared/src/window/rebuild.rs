@@ -5,9 +5,10 @@
 //! done while somebody may be at work on the same device, or the last of its readings may not be kept yet.
 
 use super::device::MAX_SHARDS;
-use super::{DeviceState, Entry, Place, Series, WindowSpec, id_digest};
-use crate::batch::Position;
+use super::{DeviceState, Entry, Place, Series, id_digest};
+use crate::device::profile::WindowSpec;
 use crate::results::{Item, Row};
+use crate::stream::batch::Position;
 use std::collections::BTreeMap;
 
 /// Readings of one device that were kept elsewhere, by metric: as many as its windows need.

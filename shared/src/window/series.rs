@@ -4,7 +4,8 @@
 //! late reading corrects the rows of history it belongs to, and a producer's retry that got another time, by the
 //! clock of its arrival, is still known by its id.
 
-use super::{Average, WindowSpec};
+use crate::device::profile::WindowSpec;
+use crate::results::Average;
 
 /// Readings remembered beyond those that the window holds, at most.
 const RESERVE: usize = 500;

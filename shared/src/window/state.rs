@@ -9,7 +9,7 @@ pub mod memory;
 pub mod redis;
 
 use super::DeviceState;
-use crate::errors::RemoteError;
+use crate::platform::errors::RemoteError;
 
 /// What is kept for a device, and its version.
 #[derive(Clone, Debug, Default, PartialEq)]

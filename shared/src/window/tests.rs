@@ -2,7 +2,10 @@
 #![allow(clippy::float_cmp, reason = "means of small whole numbers are exact")]
 
 use super::*;
-use crate::batch::Position;
+use crate::device::profile::MAX_READINGS;
+use crate::device::profile::WindowSpec;
+use crate::results::Average;
+use crate::stream::batch::Position;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! One thing that goes wrong, and comes right again.
 
 use anyhow::Context as _;
-use myaku_local::demo::disturb;
+use myaku_demo::disturb;
 use myaku_local::servers::kinesis::Refusal;
 use myaku_local::servers::{Server, Trouble};
 use myaku_local::stack::Stack;

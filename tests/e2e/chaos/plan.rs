@@ -3,7 +3,7 @@
 use super::TIMEOUT;
 use super::fault::{Fault, Illness, Store};
 use anyhow::Context as _;
-use myaku_local::demo::disturb::Disturbance;
+use myaku_demo::disturb::Disturbance;
 use myaku_local::servers::Trouble;
 use myaku_local::servers::kinesis::Refusal;
 use myaku_local::stack::Stack;

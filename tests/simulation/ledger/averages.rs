@@ -5,10 +5,11 @@ use super::Checked;
 use super::readings::Name;
 use crate::invariants::{Invariant, Violation};
 use crate::plan::{DEVICES, NUMBERS, REFILL, Stream, device_time_ms};
-use myaku::batch::{Batch, Position, SequenceNumber};
+use myaku::device::profile::WindowSpec;
+use myaku::results::Average;
 use myaku::results::{Item, Row};
+use myaku::stream::batch::{Batch, Position, SequenceNumber};
 use myaku::window::state::Commit;
-use myaku::window::{Average, WindowSpec};
 use myaku_local::event_source::Discarded;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,8 +2,8 @@
 
 use super::Checked;
 use crate::invariants::{Invariant, Violation};
-use myaku::archive::{self, Extent, Head, Hour, ObjectKey, ShardHour, Slot, Stored};
-use myaku::batch::{Batch, Position, UserRecord};
+use myaku::lake::archive::{self, Extent, Head, Hour, ObjectKey, ShardHour, Slot, Stored};
+use myaku::stream::batch::{Batch, Position, UserRecord};
 use std::collections::BTreeMap;
 
 /// The records of the stream and the objects of the lake, by shard and hour.
@@ -81,7 +81,7 @@ impl LakeModel {
             let Ok(key) = key.parse::<ObjectKey>() else { continue };
             let records = match archive::read(&key, stored) {
                 Ok((_, records)) => records,
-                Err(error) => return wrong(myaku::errors::chain(&error)),
+                Err(error) => return wrong(myaku::platform::errors::chain(&error)),
             };
             let records = records.into_iter().map(|record| (record.position, record.data));
             archived.entry(key.of).or_default().extend(records);

@@ -4,9 +4,9 @@ use super::Checked;
 use super::averages::{METRICS, number_of};
 use crate::invariants::{Invariant, Violation};
 use crate::plan::{Content, Stream, is_out_of_range};
-use myaku::batch::{Batch, Position};
-use myaku::dead_letter::{DeadLetter, Reason};
-use myaku::reading::{Reading, Value};
+use myaku::device::reading::{Reading, Value};
+use myaku::lake::dead_letter::{DeadLetter, Reason};
+use myaku::stream::batch::{Batch, Position};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A reading as the models name it: the device, the number of its message, and the metric.

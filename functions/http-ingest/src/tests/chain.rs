@@ -1,11 +1,11 @@
 //! From a request to a result: through the functions behind the stream, on ports in memory.
 
 use super::*;
-use myaku::batch::{Batch, StreamRecord};
-use myaku::dead_letter::{MemoryDeadLetters, Reason};
-use myaku::presence::watch::memory::MemoryWatch;
+use myaku::device::presence::watch::memory::MemoryWatch;
+use myaku::lake::dead_letter::{MemoryDeadLetters, Reason};
 use myaku::results::Item;
 use myaku::results::memory::MemoryResults;
+use myaku::stream::batch::{Batch, StreamRecord};
 use myaku::window::state::memory::MemoryStates;
 use std::collections::BTreeMap;
 

@@ -3,10 +3,10 @@
 use super::{CONCURRENCY, Tally, Until, lanes};
 use crate::Context;
 use futures::{StreamExt as _, stream};
-use myaku::clock::Now;
-use myaku::errors::RemoteError;
-use myaku::presence::settle;
-use myaku::presence::store::{LANES, Presences, Stored, Written};
+use myaku::device::presence::settle;
+use myaku::device::presence::store::{LANES, Presences, Stored, Written};
+use myaku::platform::clock::Now;
+use myaku::platform::errors::RemoteError;
 
 /// Disconnects of a lane that are read at a time.
 const PAGE: usize = 200;

@@ -6,10 +6,10 @@ use futures::{StreamExt as _, stream};
 use myaku::alert::incidents::{self, Incidents, Place};
 use myaku::alert::topic::Topic;
 use myaku::alert::{Cleared, Incident};
-use myaku::clock::Now;
-use myaku::errors::RemoteError;
-use myaku::presence::watch::{LANES, Watch};
-use myaku::profile::registry::{Device, MasterData, Resolved};
+use myaku::device::presence::watch::{LANES, Watch};
+use myaku::device::registry::{Device, MasterData, Resolved};
+use myaku::platform::clock::Now;
+use myaku::platform::errors::RemoteError;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,7 +106,10 @@ async fn raise_lane<P, I: Incidents, T: Topic, W: Watch, M: MasterData, N: Now>(
         match wanted.get(expected.device_id.as_str()) {
             Some(Wanted::Within(interval, device)) if open.is_none() => {
                 let facility = device.facility.as_deref();
-                silent.push((expected.clone(), Incident::silence(expected, *interval, facility, now_ms)));
+                silent.push((
+                    expected.clone(),
+                    Incident::silence(&expected.device_id, expected.by_ms, *interval, facility, now_ms),
+                ));
             }
             _ => settled.push(expected.clone()),
         }

@@ -4,10 +4,10 @@
 use super::{Tally, Until};
 use crate::Context;
 use myaku::alert::incidents::Incidents;
-use myaku::clock::Now;
-use myaku::errors::RemoteError;
-use myaku::presence::watch::{Expected, Watch};
-use myaku::profile::registry::{Device, Kind, MasterData, MasterDataWriter, Page, parse_device};
+use myaku::device::presence::watch::{Expected, Watch};
+use myaku::device::registry::{Device, Kind, MasterData, MasterDataWriter, Page, parse_device};
+use myaku::platform::clock::Now;
+use myaku::platform::errors::RemoteError;
 use std::time::Duration;
 
 /// Devices that are read at a time.

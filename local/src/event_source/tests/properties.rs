@@ -183,7 +183,7 @@ fn start(
 fn discarded(kept: &Kept) -> BTreeSet<String> {
     let batch = |kept: &serde_json::Value| Batch::from_event(kept["payload"].as_str().unwrap().to_owned()).unwrap();
     let batches: Vec<_> = kept.0.lock().unwrap().iter().map(batch).collect();
-    let data = |record: &myaku::batch::StreamRecord| String::from_utf8_lossy(&record.data).into_owned();
+    let data = |record: &myaku::stream::batch::StreamRecord| String::from_utf8_lossy(&record.data).into_owned();
     batches.iter().flat_map(|batch| &batch.records).map(data).collect()
 }
 

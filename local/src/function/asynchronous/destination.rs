@@ -3,8 +3,8 @@
 use super::FailedInvocation;
 use aws_config::SdkConfig;
 use aws_sdk_s3::primitives::ByteStream;
-use myaku::aws::remote_error;
-use myaku::errors::RemoteError;
+use myaku::platform::aws::remote_error;
+use myaku::platform::errors::RemoteError;
 
 /// A place for invocations that were given up.
 pub trait OnFailure: Send + Sync {

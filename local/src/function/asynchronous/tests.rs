@@ -2,8 +2,8 @@
 //! <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>. Time is paused and turns by itself.
 
 use super::*;
-use myaku::clock::Now as _;
-use myaku::errors::RemoteError;
+use myaku::platform::clock::Now as _;
+use myaku::platform::errors::RemoteError;
 use std::sync::Mutex;
 
 const START_MS: i64 = 1_573_755_363_825;

@@ -1,9 +1,9 @@
-//! What Lambda sees of a handler of Kinesis batches that is served by [`myaku::lambda`]: the real runtime, in a process of its
+//! What Lambda sees of a handler of Kinesis batches that is served by [`myaku::stream::lambda`]: the real runtime, in a process of its
 //! own, against the Runtime API of this crate.
 
 use super::*;
 use insta::assert_snapshot;
-use myaku::batch::Batch;
+use myaku::stream::batch::Batch;
 
 /// What a panic of the handler says.
 const PANIC: &str = "the handler panics";
@@ -97,7 +97,7 @@ fn serving_process() {
         return;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let served = runtime.block_on(myaku::lambda::serve(async |batch: Batch, context| {
+    let served = runtime.block_on(myaku::stream::lambda::serve(async |batch: Batch, context| {
         assert!(!context.request_id.is_empty() && context.deadline > 0);
         let text = |data: &Bytes| String::from_utf8_lossy(data).into_owned();
         let number = |sequence: &str| sequence.parse::<u32>().unwrap();

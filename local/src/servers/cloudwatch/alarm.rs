@@ -1,14 +1,14 @@
-//! Alarms as they are kept here: what was put, and its state by the arithmetic of [`myaku::alarms`].
+//! Alarms as they are kept here: what was put, and its state by the arithmetic of [`myaku::scaling::alarms`].
 
 use super::Refusal;
 use super::notification::{self, Action, Change};
 use super::series::{MINUTE_MS, Series};
 use super::wire::{self, Described, MetricDataQuery, timestamp};
-use myaku::alarms::{
+use myaku::platform::errors::chain;
+use myaku::scaling::alarms::{
     Alarm, AlarmDefinition, AlarmState, Comparison, Expression, MathError, MetricQuery, MetricStat, Metrics,
     MissingData, Query, Statistic, Transition,
 };
-use myaku::errors::chain;
 
 /// The namespace of metrics that nothing here publishes: an expression in the query language (`SELECT …`) is over those
 /// of AWS IoT, which have no data on one machine.

@@ -1,7 +1,7 @@
 //! What an alarm says to the topics that it acts on, as CloudWatch documents it.
 
 use super::wire::{Alarm, Dimension};
-use crate::servers::{ACCOUNT, REGION};
+use crate::account::{ACCOUNT, REGION};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};

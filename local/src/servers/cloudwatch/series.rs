@@ -1,6 +1,6 @@
 //! Metrics as CloudWatch keeps them: for each minute the count, sum, least and greatest of what was put.
 
-use myaku::alarms::{MetricId, Statistic};
+use myaku::scaling::alarms::{MetricId, Statistic};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 

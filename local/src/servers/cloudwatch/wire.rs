@@ -4,7 +4,7 @@
 use super::series::Statistics;
 use ciborium::Value;
 use ciborium::tag::Required;
-use myaku::alarms::MetricId;
+use myaku::scaling::alarms::MetricId;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 

@@ -44,14 +44,15 @@ async fn take_turn(State(turn): State<Arc<RwLock<()>>>, request: Request, next: 
 
 #[cfg(test)]
 mod tests {
-    use crate::event_source::kinesis::KinesisSource;
-    use crate::event_source::{ReadFrom, Source as _};
     use aws_config::{BehaviorVersion, SdkConfig};
     use aws_sdk_kinesis::Client;
     use aws_sdk_kinesis::config::{Credentials, Region, SharedCredentialsProvider};
     use aws_sdk_kinesis::primitives::Blob;
     use aws_sdk_kinesis::types::PutRecordsRequestEntry;
     use futures::future::join_all;
+    use myaku::stream::source::ReadFrom;
+    use myaku::stream::source::Source as _;
+    use myaku::stream::source::kinesis::KinesisSource;
 
     const WRITERS: usize = 12;
     const CALLS: usize = 25;

@@ -4,7 +4,7 @@ use super::Published;
 use super::lifecycle::{self, Lifecycle, Reason};
 use anyhow::bail;
 use bytes::{Bytes, BytesMut};
-use myaku::clock::{Now as _, SystemClock};
+use myaku::platform::clock::{Now as _, SystemClock};
 use rumqttd::protocol::v4::{self, V4};
 use rumqttd::protocol::v5::V5;
 use rumqttd::protocol::{ConnectReturnCode, Error, Packet, Protocol, Publish, PublishProperties};

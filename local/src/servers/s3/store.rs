@@ -1,7 +1,7 @@
 //! Buckets and objects: bytes in files, an index in memory, every change of both under one lock.
 
 use md5::{Digest as _, Md5};
-use myaku::clock::{Now as _, SystemClock};
+use myaku::platform::clock::{Now as _, SystemClock};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::fs::File;

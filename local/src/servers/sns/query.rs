@@ -3,7 +3,7 @@
 use super::publication::{Attribute, InvalidPublication, PUBLICATION_BYTES_MAX, Publication};
 use super::subscription::{InvalidEndpoint, Subscription};
 use super::topics::{Topics, UnknownTopic};
-use crate::servers::{ACCOUNT, REGION};
+use crate::account::{ACCOUNT, REGION};
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;

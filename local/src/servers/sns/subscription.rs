@@ -2,7 +2,7 @@
 
 use super::Topics;
 use super::notification::{self, Notification};
-use crate::event_source::Clock as _;
+use crate::clock::Clock as _;
 use crate::function::Function;
 use anyhow::Context as _;
 use bytes::Bytes;

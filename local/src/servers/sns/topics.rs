@@ -3,9 +3,9 @@
 use super::notification::{MessageId, Notification};
 use super::publication::Publication;
 use super::subscription::{Endpoint, InvalidEndpoint, Subscription};
-use crate::event_source::TokioClock;
+use crate::clock::TokioClock;
 use crate::function::Function;
-use myaku::clock::Now as _;
+use myaku::platform::clock::Now as _;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use uuid::Uuid;

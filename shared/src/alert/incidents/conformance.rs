@@ -2,14 +2,13 @@
 
 use super::{Incident, Incidents, LANES, Place, Written};
 use crate::alert::Cleared;
-use crate::presence::{lane, watch::Expected};
+use crate::platform::lane::lane;
 use std::time::Duration;
 
 const NOW_MS: i64 = 1_795_218_892_020;
 
 fn silence(device_id: &str, by_ms: i64) -> Incident {
-    let expected = Expected { device_id: device_id.to_owned(), by_ms };
-    Incident::silence(&expected, Duration::from_secs(30), Some("home-3"), by_ms + 5_000)
+    Incident::silence(device_id, by_ms, Duration::from_secs(30), Some("home-3"), by_ms + 5_000)
 }
 
 async fn put(store: &impl Incidents, incident: &Incident) -> Written {

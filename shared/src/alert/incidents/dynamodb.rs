@@ -3,9 +3,9 @@
 //! `due`; those that are over are not in it.
 
 use super::{Incident, Incidents, LANES, Page, Place, Written};
-use crate::aws::{Lazy, incomplete, remote_error};
-use crate::errors::RemoteError;
-use crate::presence::{lane, store::dynamodb::INDEX};
+use crate::platform::aws::{Lazy, incomplete, remote_error};
+use crate::platform::errors::RemoteError;
+use crate::platform::lane::lane;
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -14,6 +14,8 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use std::collections::HashMap;
 use std::time::Duration;
 
+/// The index of what is open or due, by lane and time. Other stores of the same table use it too.
+pub const INDEX: &str = "due";
 const ITEM: &str = "incident#device-silent";
 /// Reads under way at a time.
 const CONCURRENCY: usize = 32;

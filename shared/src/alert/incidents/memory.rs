@@ -1,8 +1,8 @@
 //! Incidents in memory, for tests and simulations.
 
 use super::{Incident, Incidents, LANES, Page, Place, Written};
-use crate::errors::{Remedy, RemoteError};
-use crate::presence::lane;
+use crate::platform::errors::{Remedy, RemoteError};
+use crate::platform::lane::lane;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 

@@ -1,7 +1,7 @@
 //! A topic in memory, for tests and simulations.
 
 use super::{Alert, Topic};
-use crate::errors::{Remedy, RemoteError};
+use crate::platform::errors::{Remedy, RemoteError};
 use std::sync::{Mutex, PoisonError};
 
 /// A topic in memory.

@@ -1,8 +1,8 @@
 //! The topic in SNS. The attributes `kind`, `state` and `facility` let a subscription filter by them.
 
 use super::{Alert, Topic};
-use crate::aws::{Lazy, remote_error};
-use crate::errors::{Remedy, RemoteError};
+use crate::platform::aws::{Lazy, remote_error};
+use crate::platform::errors::{Remedy, RemoteError};
 use aws_config::SdkConfig;
 use aws_sdk_sns::Client;
 use aws_sdk_sns::types::MessageAttributeValue;

@@ -5,7 +5,7 @@
 //! seen: `v` times `shard[8] digits[28, two to a byte] sub[4]`; metrics: `v` times
 //! `name(v, UTF-8) revision(v) forgotten(0 | 1 at[8] id[8]) entries(v × (at: first [8], then v more; id[8] value[8]))`.
 
-use crate::batch::{Position, SequenceNumber};
+use crate::stream::batch::{Position, SequenceNumber};
 use crate::window::device::MAX_SHARDS;
 use crate::window::{DeviceState, Entry, Place, Series};
 use sha2::{Digest as _, Sha256};

@@ -1,8 +1,9 @@
 //! What every adapter of the state's port does.
 
 use super::{Commit, Committed, Loaded, States, Version};
-use crate::batch::Position;
-use crate::window::{DeviceState, Incoming, Origin, WindowSpec, advance, id_digest};
+use crate::device::profile::WindowSpec;
+use crate::stream::batch::Position;
+use crate::window::{DeviceState, Incoming, Origin, advance, id_digest};
 use std::collections::BTreeMap;
 
 const SPEC: WindowSpec = WindowSpec::last(3);

@@ -1,7 +1,7 @@
 //! State in memory, for tests and simulations.
 
 use super::{Commit, Committed, Loaded, States, codec, read};
-use crate::errors::RemoteError;
+use crate::platform::errors::RemoteError;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,10 +1,10 @@
 //! State in Redis or Valkey: one string a device, `myaku:window:{<slot>}:<device>`, with a time to live.
 
 use super::{Commit, Committed, Loaded, States, codec, read};
-use crate::errors::RemoteError;
-use crate::kpl::md5_all;
-use crate::stream::hash_key;
-use crate::valkey::{Call, Connection, Script};
+use crate::platform::errors::RemoteError;
+use crate::platform::valkey::{Call, Connection, Script};
+use crate::stream::kpl::md5_all;
+use crate::stream::shard_map::hash_key;
 use futures::future::try_join_all;
 use std::time::Duration;
 

@@ -1,0 +1,93 @@
+//! `myaku archive audit`.
+
+use super::{Lake, Times};
+use crate::commands::progress::counting;
+use anyhow::{Context as _, Result};
+use jiff::SignedDuration;
+use myaku::lake::archive::{DynamoDbHeads, Hour, S3Lake};
+use myaku::platform::clock::{Now as _, SystemClock};
+use myaku::stream::source::kinesis::KinesisSource;
+use myaku_operator::audit::{self, Options, Report};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// The range where nothing is said. Reading a busy stream back takes about half as long as it took to fill.
+const DEFAULT_RANGE: SignedDuration = SignedDuration::from_hours(3);
+/// What is that close to being forgotten may be gone before it is read.
+const FORGETTING: Duration = Duration::from_mins(5);
+/// The exit code where nothing could be judged.
+const COULD_NOT_LOOK: u8 = 2;
+
+/// Arguments of `myaku archive audit`.
+#[derive(Debug, clap::Args)]
+pub(in crate::commands) struct Args {
+    #[command(flatten)]
+    lake: Lake,
+    #[arg(long, env = "HEADS_TABLE", value_name = "NAME", help = "The table of heads, as the stack names it")]
+    heads: String,
+    /// Whole hours of arrival; the last three without --since.
+    #[command(flatten)]
+    times: Times,
+    /// Leave the stream itself alone: its shards and what they still hold. Two reads a second of each shard are spared.
+    #[arg(long)]
+    without_stream: bool,
+    /// What arrived so many seconds ago must be in the lake: the archiver's batching window, and what it may be late.
+    #[arg(long, default_value_t = 300, value_name = "SECONDS")]
+    patience: u32,
+    /// Objects that are fetched at a time.
+    #[arg(long, default_value_t = 32, value_name = "OBJECTS", value_parser = clap::value_parser!(u16).range(1..=512))]
+    concurrency: u16,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(super) async fn run(args: Args) -> ExitCode {
+    match report(&args).await.and_then(|report| print(&report, args.json).map(|()| report.clean)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(COULD_NOT_LOOK)
+        }
+    }
+}
+
+async fn report(args: &Args) -> Result<Report> {
+    let config = myaku::platform::aws::config().await;
+    let range = args.times.range(DEFAULT_RANGE)?;
+    let now_ms = SystemClock.now_ms();
+    let source = (!args.without_stream).then(|| KinesisSource::new(&config, &args.lake.stream));
+    let held_since_ms = match &source {
+        Some(source) => {
+            let retention = source.retention().await.with_context(|| {
+                format!("the stream {} cannot be asked: --without-stream if it is gone", args.lake.stream)
+            })?;
+            now_ms - retention.saturating_sub(FORGETTING).as_millis() as i64
+        }
+        None => i64::MAX,
+    };
+    let options = Options {
+        stream: args.lake.stream.clone(),
+        hours: Hour::of(range.start)..=Hour::of(range.end - 1),
+        archived_ms: now_ms - i64::from(args.patience) * 1_000,
+        held_since_ms,
+        concurrency: args.concurrency.into(),
+    };
+    let lake = S3Lake::new(&config, &args.lake.bucket);
+    let heads = DynamoDbHeads::new(&config, &args.heads);
+    let progress = counting("hours and shards");
+    let report = Box::pin(audit::audit(&lake, &heads, source.as_ref(), &options, &progress)).await;
+    progress.finish_and_clear();
+    report
+}
+
+fn print(report: &Report, as_json: bool) -> Result<()> {
+    if as_json {
+        println!("{}", serde_json::to_string_pretty(report)?);
+    } else {
+        println!("{}", report.to_text());
+    }
+    Ok(())
+}

@@ -1,0 +1,172 @@
+//! Which template is brought up, from what, and where it leaves its files.
+
+use super::running_stack::State;
+use anyhow::{Context as _, Result, bail};
+use myaku_demo::burst;
+use myaku_demo::run::Progress;
+use myaku_local::stack::{self, Ports, Stack};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// How long the archiver waits to fill a batch here, and a disconnect for a reconnect, in seconds: on one machine somebody
+/// is watching.
+const SHORTER: [(&str, &str); 2] = [("ArchiveWindowSeconds", "5"), ("DisconnectGraceSeconds", "5")];
+
+/// Arguments that `myaku demo` and `myaku local` share.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct StackOptions {
+    /// The template.
+    #[arg(long, default_value = "template.yaml", value_name = "FILE")]
+    template: PathBuf,
+    /// A parameter of the template.
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
+    parameters: Vec<(String, String)>,
+    /// Where the functions' binaries are; the directory of this program without it.
+    #[arg(long, value_name = "DIR")]
+    binaries: Option<PathBuf>,
+    /// Where a server listens on 127.0.0.1: kinesis, dynamodb, s3, sns, cloudwatch, mqtt, redis, http or
+    /// issuer. Without, on a free port.
+    #[arg(long = "port", value_name = "SERVER=PORT", value_parser = port)]
+    ports: Vec<(Server, u16)>,
+    /// Where the servers, the functions' logs and the state are kept. It is emptied first.
+    #[arg(long, default_value = ".local", value_name = "DIR")]
+    directory: PathBuf,
+    /// How many minutes pass in one, for metrics, alarms, schedules and cool-downs: at 60, half an hour takes half a minute.
+    #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
+    time_scale: f64,
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    pair.map(|(name, value)| (name.to_owned(), value.to_owned())).ok_or_else(|| "it must be NAME=VALUE".to_owned())
+}
+
+/// Sets the port of one server.
+type Server = fn(&mut Ports) -> &mut u16;
+
+fn port(text: &str) -> Result<(Server, u16), String> {
+    let (server, port) = text.split_once('=').ok_or_else(|| "it must be SERVER=PORT".to_owned())?;
+    let server: Server = match server {
+        "kinesis" => |ports| &mut ports.kinesis,
+        "dynamodb" => |ports| &mut ports.dynamodb,
+        "s3" => |ports| &mut ports.s3,
+        "sns" => |ports| &mut ports.sns,
+        "cloudwatch" => |ports| &mut ports.cloudwatch,
+        "mqtt" => |ports| &mut ports.mqtt,
+        "redis" => |ports| &mut ports.redis,
+        "http" => |ports| &mut ports.http,
+        "issuer" => |ports| &mut ports.issuer,
+        other => {
+            return Err(format!(
+                "there is no server {other:?}: kinesis, dynamodb, s3, sns, cloudwatch, mqtt, redis, http and issuer are there"
+            ));
+        }
+    };
+    let port = port.parse().ok().filter(|port| *port > 0);
+    Ok((server, port.ok_or_else(|| "the port must be 1 to 65535".to_owned())?))
+}
+
+impl StackOptions {
+    /// A place beside this one, for the burst of the demo.
+    pub(super) fn for_burst(&self) -> Self {
+        let parameters = burst::PARAMETERS.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Self {
+            parameters: parameters.into_iter().chain(self.parameters.iter().cloned()).collect(),
+            ports: Vec::new(),
+            directory: self.directory.join("burst"),
+            time_scale: burst::TIME_SCALE,
+            ..self.clone()
+        }
+    }
+
+    /// Brings the template up.
+    pub(super) async fn up(&self, progress: &impl Progress) -> Result<Stack> {
+        progress.stage(&format!("bringing up {}", self.template.display()));
+        let binaries = match &self.binaries {
+            Some(binaries) => binaries.clone(),
+            None => std::env::current_exe()
+                .context("this program's own place is not known: say --binaries")?
+                .parent()
+                .map(PathBuf::from)
+                .unwrap_or_default(),
+        };
+        if !self.template.is_file() {
+            bail!("there is no {}: run this at the root of the repository, or say --template", self.template.display());
+        }
+        std::fs::create_dir_all(&self.directory)
+            .with_context(|| format!("{} cannot be made", self.directory.display()))?;
+        // What the user says comes last, and counts.
+        let parameters = SHORTER
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into_iter()
+            .chain(self.parameters.iter().cloned())
+            .collect::<BTreeMap<_, _>>();
+        let mut ports = Ports::default();
+        for (server, port) in &self.ports {
+            *server(&mut ports) = *port;
+        }
+        let (template, directory) = (self.template.clone(), self.directory.clone());
+        let (time_scale, timeout_max) = (self.time_scale, None);
+        let options = stack::Options { template, parameters, binaries, directory, ports, time_scale, timeout_max };
+        Stack::up(options).await.with_context(|| format!("{} cannot be brought up", self.template.display()))
+    }
+
+    /// Notes where `stack` listens, for other commands.
+    pub(super) fn note(&self, stack: &Stack) -> Result<()> {
+        State::of(stack)?.write(&self.directory)
+    }
+
+    /// Takes the note away: the stack stops.
+    pub(super) fn forget(&self) {
+        // Where there is no note, none is left.
+        let _ = std::fs::remove_file(State::file(&self.directory));
+    }
+
+    /// Where to look after a run.
+    pub(super) fn where_next(&self, stack: &Stack, stays: bool) -> Result<Vec<(String, String)>> {
+        let directory = self.directory.display();
+        let bucket = |id| Ok::<_, anyhow::Error>(format!("{directory}/s3/{}", stack.physical_id(id)?));
+        let (lake, letters) = (bucket("LakeBucket")?, bucket("DeadLetterBucket")?);
+        let mut places = vec![
+            ("the lake, line by line".to_owned(), format!("find {lake} -name '*.zst' | xargs zstdcat | head -3")),
+            ("the dead letters, by their reasons".to_owned(), format!("ls {letters}/dead-letters")),
+            ("what the functions said".to_owned(), format!("ls {directory}/logs")),
+        ];
+        if stays {
+            let table = stack.physical_id("ResultsTable")?;
+            let query = format!(
+                "aws dynamodb query --table-name {table} --key-condition-expression 'deviceId = :d' \
+                 --expression-attribute-values '{{\":d\":{{\"S\":\"band-0000\"}}}}'"
+            );
+            places.push(("a device's results (with the exports below)".to_owned(), query));
+            places.push(("the lake (with the same)".to_owned(), "myaku archive cat --since 1h | head -3".to_owned()));
+            places.push(("the devices".to_owned(), "myaku device list".to_owned()));
+        } else {
+            places.push(("the same, left running to look around".to_owned(), "myaku demo --stay".to_owned()));
+        }
+        Ok(places)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_gets_the_port_that_is_asked_for() {
+        let mut ports = Ports::default();
+        for text in ["mqtt=1883", "redis=6379"] {
+            let (server, number) = port(text).unwrap();
+            *server(&mut ports) = number;
+        }
+        assert_eq!(ports, Ports { mqtt: 1883, redis: 6379, ..Ports::default() });
+    }
+
+    #[test]
+    fn a_port_that_cannot_be_is_told() {
+        assert_eq!(port("mqtt=0").unwrap_err(), "the port must be 1 to 65535");
+        assert_eq!(port("mqtt=70000").unwrap_err(), "the port must be 1 to 65535");
+        assert!(port("ftp=21").unwrap_err().contains("there is no server \"ftp\""));
+        assert!(port("1883").is_err());
+    }
+}

@@ -1,0 +1,89 @@
+//! `myaku state`: the windows of the moving averages.
+
+use super::archive::Lake;
+use super::progress::counting;
+use super::times::Times;
+use anyhow::Result;
+use clap::Subcommand;
+use jiff::SignedDuration;
+use myaku::device::registry::{DynamoDb, LONGEST_USE, Registry};
+use myaku::lake::archive::S3Lake;
+use myaku::platform::clock::{Now as _, SystemClock};
+use myaku::platform::env::Env;
+use myaku::platform::valkey;
+use myaku::results::dynamodb::DynamoDbResults;
+use myaku::window::state::redis::RedisStates;
+use myaku_operator::rebuild::{self, Options};
+use myaku_operator::selection::Selection;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// The range where nothing is said: the longest window by time, and as much again.
+const DEFAULT_RANGE: SignedDuration = SignedDuration::from_hours(48);
+
+/// The commands of `myaku state`.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Rebuild windows from the lake, after Redis lost its memory: a quarter of an hour later, when the last messages from
+    /// before are archived. It finds Redis by the same variables of the environment as the function. Exit code 1 if some
+    /// devices are to be done again.
+    Rebuild(RebuildArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct RebuildArgs {
+    #[command(flatten)]
+    lake: Lake,
+    #[arg(long, env = "REGISTRY_TABLE", value_name = "NAME", help = "The table of master data, as the stack names it")]
+    registry: String,
+    #[arg(long, env = "RESULTS_TABLE", value_name = "NAME", help = "The table of results, as the stack names it")]
+    results: String,
+    /// Of this device alone.
+    #[arg(long, value_name = "ID")]
+    device: Option<String>,
+    /// What arrived in the last two days without --since. Windows of the last so many readings can reach further back.
+    #[command(flatten)]
+    times: Times,
+    /// Read the whole lake, from its beginning.
+    #[arg(long, conflicts_with_all = ["since", "until"])]
+    everything: bool,
+    /// Leave devices alone whose results are younger than this: the last messages behind them may not be archived yet, and
+    /// an invocation may be about to commit their state.
+    #[arg(long, default_value_t = 900, value_name = "SECONDS")]
+    settled: u32,
+    /// How long a silent device's state is kept, as the stack has it.
+    #[arg(long, env = "STATE_TTL_SECONDS", default_value_t = 604_800, value_name = "SECONDS")]
+    ttl: u32,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(super) async fn run(command: Command) -> Result<ExitCode> {
+    let Command::Rebuild(args) = command;
+    let sdk = myaku::platform::aws::config().await;
+    let settings = valkey::Settings::required(&Env::new(|name: &str| std::env::var(name).ok()))?;
+    let redis = valkey::Connection::connect(&settings, &sdk).await?;
+    let now_ms = SystemClock.now_ms();
+    let arrived_ms = if args.everything { 0..now_ms } else { args.times.range(DEFAULT_RANGE)? };
+    let options = Options {
+        selection: Selection { stream: args.lake.stream, arrived_ms, shard: None, device: args.device },
+        is_everything: args.everything,
+        settled_ms: now_ms - i64::from(args.settled) * 1_000,
+    };
+    let progress = counting("objects and devices");
+    let lake = S3Lake::new(&sdk, args.lake.bucket);
+    let registry = Registry::new(DynamoDb::new(&sdk, args.registry), SystemClock, LONGEST_USE);
+    let states = RedisStates::new(redis, Duration::from_secs(args.ttl.into()));
+    let results = DynamoDbResults::new(&sdk, args.results);
+    let report = Box::pin(rebuild::rebuild(&lake, &registry, &states, &results, &options, &progress)).await;
+    progress.finish_and_clear();
+    let report = report?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        println!("{}", report.to_text());
+    }
+    Ok(if report.busy + report.overtaken > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}

@@ -1,0 +1,99 @@
+//! Times as people say them: an instant, a day, or how long ago.
+
+use anyhow::{Result, bail};
+use jiff::tz::Offset;
+use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp, civil};
+use myaku::platform::clock::{Now as _, SystemClock};
+use std::ops::Range;
+use std::str::FromStr;
+
+/// From when to when, by the time of arrival.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Times {
+    /// What arrived at this time or later: 2026-11-21T03:00:00Z, 2026-11-21, or as long ago as 90m, 24h, 7d.
+    #[arg(long, value_name = "TIME")]
+    since: Option<Time>,
+    /// What arrived before this time; now without it.
+    #[arg(long, value_name = "TIME")]
+    until: Option<Time>,
+}
+
+/// A time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Time {
+    At(Timestamp),
+    Ago(SignedDuration),
+}
+
+impl Times {
+    /// In milliseconds since the epoch: the beginning included, the end excluded. `default` is how long ago the range
+    /// begins where nothing is said.
+    pub(super) fn range(&self, default: SignedDuration) -> Result<Range<i64>> {
+        self.at(SystemClock.now_ms(), default)
+    }
+
+    fn at(&self, now_ms: i64, default: SignedDuration) -> Result<Range<i64>> {
+        let ms = |time: Time| match time {
+            Time::At(timestamp) => timestamp.as_millisecond(),
+            Time::Ago(duration) => now_ms.saturating_sub(duration.as_millis() as i64),
+        };
+        let range = ms(self.since.unwrap_or(Time::Ago(default)))..self.until.map_or(now_ms, ms);
+        if range.is_empty() {
+            bail!("--since is not before --until");
+        }
+        Ok(range)
+    }
+}
+
+impl FromStr for Time {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(timestamp) = text.parse() {
+            return Ok(Self::At(timestamp));
+        }
+        if let Ok(date) = text.parse::<civil::Date>() {
+            let midnight = Offset::UTC.to_timestamp(date.at(0, 0, 0, 0));
+            return midnight.map(Self::At).map_err(|error| error.to_string());
+        }
+        let ago = text.parse::<Span>().and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()));
+        match ago {
+            Ok(ago) if !ago.is_negative() => Ok(Self::Ago(ago)),
+            _ => {
+                Err("it is no time like 2026-11-21T03:00:00Z, no day like 2026-11-21, and nothing like 90m, 24h or 7d"
+                    .to_owned())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW_MS: i64 = 1_795_218_892_020;
+    const HOUR_MS: i64 = 3_600_000;
+
+    fn range(from: Option<&str>, to: Option<&str>) -> Result<Range<i64>> {
+        let time = |text: &str| text.parse::<Time>().map_err(anyhow::Error::msg);
+        let times = Times { since: from.map(time).transpose()?, until: to.map(time).transpose()? };
+        times.at(NOW_MS, SignedDuration::from_hours(3))
+    }
+
+    #[test]
+    fn instants_days_and_how_long_ago_are_times() {
+        assert_eq!(range(None, None).unwrap(), NOW_MS - 3 * HOUR_MS..NOW_MS);
+        assert_eq!(range(Some("90m"), Some("30m")).unwrap(), NOW_MS - 90 * 60_000..NOW_MS - 30 * 60_000);
+        assert_eq!(range(Some("7d"), None).unwrap(), NOW_MS - 7 * 24 * HOUR_MS..NOW_MS);
+        let day = range(Some("2026-11-20"), Some("2026-11-20T23:00:00+00:00")).unwrap();
+        assert_eq!(day, 1_795_132_800_000..1_795_132_800_000 + 23 * HOUR_MS);
+    }
+
+    #[test]
+    fn what_is_no_time_or_no_range_is_said() {
+        for bad in ["yesterday", "", "-3h", "2026-13-01"] {
+            assert!(range(Some(bad), None).is_err(), "{bad}");
+        }
+        assert_eq!(range(Some("1h"), Some("2h")).unwrap_err().to_string(), "--since is not before --until");
+    }
+}

@@ -1,0 +1,213 @@
+//! How long a reading takes from its publishing to the result that counts it.
+//!
+//! While traffic runs, the latest rows of some devices are read again and again. A row says which record of the stream
+//! of readings it was last computed for, and when. Afterwards, each of these devices' readings is looked up in the
+//! stream: the first row that was seen at or behind its record is the first result known to count it. A row that was
+//! overwritten between two looks is not seen, which makes a latency longer, never shorter. The row's time is that of
+//! its computing: the write behind it, of some milliseconds, is not in it.
+
+use super::evidence::{Sent, results, stream::Record};
+use crate::traffic::At;
+use anyhow::Result;
+use aws_sdk_dynamodb::Client;
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Devices that are looked at.
+const DEVICES: usize = 12;
+/// Between two looks at all of them.
+const INTERVAL: Duration = Duration::from_millis(300);
+/// Digits of a sequence number and of a sub-sequence number in a position.
+const SEQUENCE_DIGITS: usize = 56;
+const SUB_DIGITS: usize = 10;
+/// Latencies up to an hour, to three digits.
+const LONGEST_MS: u64 = 3_600_000;
+const DIGITS: u8 = 3;
+
+/// The rows that were seen: by device and metric, the time of each by its position.
+#[derive(Debug, Default)]
+pub struct Seen(HashMap<(String, String), BTreeMap<String, i64>>);
+
+/// A distribution, in milliseconds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Latency {
+    /// What was measured, in words.
+    pub of: String,
+    /// How many readings were measured.
+    pub samples: u64,
+    /// Mean.
+    pub mean_ms: f64,
+    /// Median.
+    pub p50_ms: u64,
+    /// 95 of 100 are not longer.
+    pub p95_ms: u64,
+    /// 99 of 100 are not longer.
+    pub p99_ms: u64,
+    /// 999 of 1000 are not longer.
+    pub p999_ms: u64,
+    /// The longest.
+    pub max_ms: u64,
+}
+
+impl Seen {
+    /// Looks at some of `devices` until `stop` is true.
+    pub async fn watch(
+        client: Client,
+        table: String,
+        devices: impl IntoIterator<Item = String>,
+        mut stop: watch::Receiver<bool>,
+    ) -> Self {
+        let devices = devices.into_iter().take(DEVICES).collect::<Vec<_>>();
+        let mut seen = Self::default();
+        let mut ticks = tokio::time::interval(INTERVAL);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                _ = stop.wait_for(|stop| *stop) => return seen,
+            }
+            for device in &devices {
+                // A look that fails is a look that is missed.
+                if let Ok(rows) = results::of_device(&client, &table, device).await {
+                    for row in rows {
+                        seen.note(row);
+                    }
+                }
+            }
+        }
+    }
+
+    fn note(&mut self, row: results::Latest) {
+        let rows = self.0.entry((row.device, row.metric)).or_default();
+        rows.entry(row.position).or_insert(row.updated_ms);
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Written {
+    device_id: String,
+    metric: String,
+    at: i64,
+}
+
+/// The latencies of the readings of `sent` whose results were seen.
+pub fn measure(sent: &[Sent], readings: &[Record], seen: &Seen) -> Result<Latency> {
+    let mut histogram = Histogram::<u64>::new_with_bounds(1, LONGEST_MS, DIGITS)?;
+    let published = published(sent, seen);
+    for record in readings {
+        let Ok(reading) = serde_json::from_slice::<Written>(&record.data) else { continue };
+        let name = (reading.device_id, reading.metric);
+        let Some(Some(published_ms)) = published.get(&(name.clone(), reading.at)) else { continue };
+        let counted = seen.0.get(&name).and_then(|rows| rows.range(position(record)..).next());
+        if let Some((_, updated_ms)) = counted {
+            histogram.saturating_record(updated_ms.saturating_sub(*published_ms).max(1) as u64);
+        }
+    }
+    Ok(Latency {
+        of: "from publishing to the computing of the first result seen to count the reading".to_owned(),
+        samples: histogram.len(),
+        mean_ms: histogram.mean(),
+        p50_ms: histogram.value_at_quantile(0.5),
+        p95_ms: histogram.value_at_quantile(0.95),
+        p99_ms: histogram.value_at_quantile(0.99),
+        p999_ms: histogram.value_at_quantile(0.999),
+        max_ms: histogram.max(),
+    })
+}
+
+type Name = (String, String);
+
+/// When each reading was published; `None` where two messages have readings of the same time.
+fn published(sent: &[Sent], seen: &Seen) -> HashMap<(Name, i64), Option<i64>> {
+    let mut published = HashMap::new();
+    for sent in sent {
+        for reading in &sent.planned.readings {
+            let name = (sent.planned.device.clone(), reading.metric.to_owned());
+            if let At::Device(at_ms) = reading.at
+                && seen.0.contains_key(&name)
+            {
+                published.entry((name, at_ms)).and_modify(|known| *known = None).or_insert(Some(sent.published_ms));
+            }
+        }
+    }
+    published
+}
+
+/// A record's position as results write it.
+fn position(record: &Record) -> String {
+    format!("{:0>SEQUENCE_DIGITS$}.{:0>SUB_DIGITS$}", record.sequence, record.sub)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::traffic::{Expected, Planned, Route};
+    use myaku::device::reading::Value;
+
+    fn sent(number: usize, at_ms: i64, published_ms: i64) -> Sent {
+        let reading = Expected { metric: "pulse", value: Value::Number(60.0), at: At::Device(at_ms), flagged: false };
+        let planned = Planned {
+            number,
+            made_at_ms: published_ms,
+            device: "bed".to_owned(),
+            facility: "home".to_owned(),
+            kind: "vital",
+            route: Route::Mqtt,
+            payload: Vec::new(),
+            readings: vec![reading],
+            dead_letters: Vec::new(),
+            mishap: None,
+            repeats: None,
+        };
+        Sent::new(planned, published_ms)
+    }
+
+    fn record(sequence: &str, at_ms: i64) -> Record {
+        let data = format!(r#"{{"deviceId":"bed","metric":"pulse","at":{at_ms}}}"#).into_bytes();
+        Record {
+            shard: "s".to_owned(),
+            sequence: sequence.to_owned(),
+            sub: 0,
+            key: "bed".to_owned(),
+            arrived_ms: 0,
+            data,
+        }
+    }
+
+    fn row(sequence: &str, updated_ms: i64) -> results::Latest {
+        let position = position(&record(sequence, 0));
+        results::Latest {
+            device: "bed".to_owned(),
+            metric: "pulse".to_owned(),
+            position,
+            updated_ms,
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn a_reading_is_counted_by_the_first_row_at_or_behind_its_record() {
+        let mut seen = Seen::default();
+        for row in [row("9", 1_500), row("10", 3_000), row("10", 9_000)] {
+            seen.note(row);
+        }
+        let sent = [sent(0, 100, 1_000), sent(1, 200, 1_000), sent(2, 300, 1_000)];
+        // The last reading's result was never seen.
+        let readings = [record("9", 100), record("10", 200), record("11", 300)];
+        let latency = measure(&sent, &readings, &seen).unwrap();
+        assert_eq!((latency.samples, latency.p50_ms, latency.max_ms / 10), (2, 500, 200));
+    }
+
+    #[test]
+    fn readings_of_the_same_time_are_not_measured() {
+        let mut seen = Seen::default();
+        seen.note(row("9", 1_500));
+        let latency = measure(&[sent(0, 100, 1), sent(1, 100, 2)], &[record("9", 100)], &seen).unwrap();
+        assert_eq!(latency.samples, 0);
+    }
+}

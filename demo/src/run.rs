@@ -1,0 +1,130 @@
+//! A run: registry, traffic and disturbances, then quiet, then the evidence.
+
+use super::disturb::{self, Disturbance};
+use super::latency::{self, Seen};
+use super::presence;
+use super::report::{Report, Throughput};
+use super::steps::{self, Sending};
+use super::verify::verify;
+use anyhow::{Context as _, Result};
+use myaku_local::stack::Stack;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// What a run is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Messages in a second.
+    pub rate: f64,
+    /// Devices.
+    pub devices: usize,
+    /// For how long messages are sent.
+    pub duration: Duration,
+    /// Decides the traffic.
+    pub seed: u64,
+}
+
+/// Who is told how it goes.
+pub trait Progress: Sync {
+    /// A new part begins.
+    fn stage(&self, what: &str);
+    /// So many of `total` messages are sent; `lag` records wait for some function.
+    fn sent(&self, sent: usize, total: usize, lag: u64);
+    /// Something happened.
+    fn event(&self, what: &str);
+}
+
+/// What is done to the pipeline, and when: parts of the sending time.
+const PLAN: [(f64, Action); 5] = [
+    (0.30, Action::Split("IngestStream")),
+    (0.40, Action::Kill("TransformFunction")),
+    (0.50, Action::Split("ReadingsStream")),
+    (0.60, Action::Kill("MovingAverageFunction")),
+    (0.70, Action::Kill("ArchiverFunction")),
+];
+
+#[derive(Clone, Copy, Debug)]
+enum Action {
+    Split(&'static str),
+    Kill(&'static str),
+}
+
+/// Runs the demo on `stack`, which is up and empty.
+pub async fn run(stack: &Stack, options: &Options, progress: &impl Progress) -> Result<Report> {
+    progress.stage("putting profiles and devices into the registry");
+    let (mut fleet, windows) = steps::register(stack, options).await?;
+    let tidy = fleet.registrations().filter(|it| it.is_tidy && it.profile != "app-log").map(|it| it.device.clone());
+    let (stop, stopped) = watch::channel(false);
+    let dynamodb = aws_sdk_dynamodb::Client::new(&stack.sdk_config());
+    let results = stack.physical_id("ResultsTable")?;
+    let watching = tokio::spawn(Seen::watch(dynamodb, results, tidy.collect::<Vec<_>>(), stopped));
+
+    progress.stage("sending");
+    let started = Instant::now();
+    let (sending, disturbances, cast) = tokio::join!(
+        steps::send(stack, options, &mut fleet, progress, || true),
+        disturbances(stack, options, started, progress),
+        presence::play(stack, options.duration)
+    );
+    let Sending { sent, traffic, started_ms, seconds: sending_seconds } = sending?;
+    let (disturbances, cast) = (disturbances?, cast?);
+    progress.stage("waiting until nothing is left to do");
+    let waiting = Instant::now();
+    let quiet = steps::quiet(stack).await.inspect_err(|error| progress.event(&error.to_string()));
+    // If they don't come to rest, the evidence tells what is missing.
+    let drain_seconds = quiet.unwrap_or_else(|_| waiting.elapsed().as_secs_f64());
+    stop.send_replace(true);
+    let seen = watching.await.context("the watch over the results stopped")?;
+
+    progress.stage("looking who is connected, and who is silent");
+    let presence = presence::look(stack, &cast).await?;
+    progress.stage("reading everything back");
+    let evidence = Box::pin(steps::gather(stack, sent, started_ms)).await?;
+    progress.stage("comparing");
+    let latency = latency::measure(&evidence.sent, &evidence.readings, &seen)?;
+    let mut verdict = verify(&evidence, &windows);
+    verdict.broken.extend(presence.broken());
+    let throughput = Throughput {
+        sending_seconds,
+        messages_per_second: evidence.sent.len() as f64 / sending_seconds,
+        readings_per_second: verdict.readings.right as f64 / sending_seconds,
+        drain_seconds,
+    };
+    Ok(Report {
+        ok: verdict.broken.is_empty(),
+        seed: options.seed,
+        devices: options.devices,
+        traffic,
+        disturbances,
+        verdict,
+        presence,
+        burst: None,
+        audit: evidence.audit,
+        throughput,
+        latency,
+        where_next: Vec::new(),
+    })
+}
+
+/// Carries out the plan of disturbances.
+async fn disturbances(
+    stack: &Stack,
+    options: &Options,
+    started: Instant,
+    progress: &impl Progress,
+) -> Result<Vec<Disturbance>> {
+    let kinesis = aws_sdk_kinesis::Client::new(&stack.sdk_config());
+    let mut done = Vec::new();
+    for (part, action) in PLAN {
+        tokio::time::sleep_until(started + options.duration.mul_f64(part)).await;
+        let after_ms = started.elapsed().as_millis() as u64;
+        let what = match action {
+            Action::Split(stream) => disturb::split(&kinesis, &stack.physical_id(stream)?).await?,
+            Action::Kill(name) => disturb::kill(name, &stack.function(name)?),
+        };
+        progress.event(&what);
+        done.push(Disturbance { after_ms, what });
+    }
+    Ok(done)
+}

@@ -1,0 +1,49 @@
+//! The objects of one hour: listed, fetched, read.
+
+use super::Options;
+use anyhow::{Context as _, Result};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use myaku::lake::archive::audit::{Finding, Kind, Seen};
+use myaku::lake::archive::{Format, Hour, Lake, ObjectKey, hour_prefix, noted_format};
+use std::collections::BTreeMap;
+
+/// The format that a stream's objects have.
+pub(super) async fn format(lake: &impl Lake, stream: &str) -> Result<Option<Format>> {
+    noted_format(lake, stream).await.context("the note of the lake's format cannot be read")
+}
+
+/// The objects of an hour by shard, in the order of their keys, and what stands among them and is none.
+pub(super) async fn look(
+    lake: &impl Lake,
+    options: &Options,
+    format: Option<Format>,
+    hour: Hour,
+) -> Result<(BTreeMap<String, Vec<Seen>>, Vec<Finding>)> {
+    let prefix = hour_prefix(&options.stream, hour);
+    let keys = lake.list(&prefix).await.context("the lake cannot be listed")?;
+    let mut findings = Vec::new();
+    let mut objects = Vec::new();
+    for key in keys {
+        match key.parse::<ObjectKey>() {
+            Ok(key) if format.is_none_or(|format| format == key.format) => objects.push(key),
+            Ok(other) => {
+                let what =
+                    format!("the stream's objects are {}, so its slot is another one's", format.unwrap_or_default());
+                findings.push(Finding::new(Kind::Foreign, other, what));
+            }
+            Err(_) => findings.push(Finding::new(Kind::Foreign, key, "its key is none of the archiver's")),
+        }
+    }
+    let seen = stream::iter(objects.into_iter().map(|key| async move {
+        let name = key.to_string();
+        let stored = lake.get(&name).await.with_context(|| format!("{name} cannot be fetched"))?;
+        // One that has gone since it was listed is as one that was never there.
+        anyhow::Ok(stored.map(|stored| Seen::of(key, &stored)))
+    }));
+    let seen: Vec<_> = seen.buffered(options.concurrency).try_collect().await?;
+    let mut shards = BTreeMap::<String, Vec<Seen>>::new();
+    for seen in seen.into_iter().flatten() {
+        shards.entry(seen.key.of.shard.clone()).or_default().push(seen);
+    }
+    Ok((shards, findings))
+}

@@ -1,0 +1,102 @@
+//! Messages that the IoT rule could not put on the stream, made again as the rule would have made them.
+//!
+//! The object's key has the rule's own time and the delivery's id, the object the topic, the client and the payload: so the
+//! message is the one that was lost, with its identity and its time.
+
+use super::{Content, Name, Parcel, Parcels};
+use anyhow::{Context as _, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use myaku::ingest::message::Message;
+use myaku::lake::archive::Lake;
+use myaku::stream::producer::Item;
+use serde::Deserialize;
+use std::ops::Range;
+
+/// Where the rule's error action puts them: `rule-errors/<milliseconds>-<delivery id>.json`.
+const PREFIX: &str = "rule-errors/";
+/// What devices' topics begin with.
+const ROOT: &str = "dt/myaku/";
+
+/// The rule errors of a bucket.
+pub struct RuleErrors<B> {
+    /// The bucket's objects.
+    pub bucket: B,
+    /// When the messages were received, in milliseconds since the epoch.
+    pub received_ms: Range<i64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RuleError {
+    topic: String,
+    #[serde(default)]
+    client_id: Option<String>,
+    base64_original_payload: String,
+    failures: Vec<Failure>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Failure {
+    failed_action: String,
+    failed_resource: String,
+}
+
+/// The time and the delivery id of a key.
+fn parse(key: &str) -> Option<(i64, &str)> {
+    let (ms, id) = key.strip_prefix(PREFIX)?.strip_suffix(".json")?.split_once('-')?;
+    Some((ms.parse().ok()?, id))
+}
+
+impl<B: Lake> Parcels for RuleErrors<B> {
+    async fn names(&self) -> Result<Vec<Name>> {
+        let keys = self.bucket.list(PREFIX).await.context("the rule errors cannot be listed")?;
+        let wanted = keys.into_iter().filter_map(|key| {
+            let (ms, id) = parse(&key).filter(|(ms, _)| self.received_ms.contains(ms))?;
+            Some(Name { order: format!("{ms:015} {id}"), key })
+        });
+        let mut names: Vec<_> = wanted.collect();
+        names.sort();
+        Ok(names)
+    }
+
+    async fn open(&self, name: &Name) -> Result<Parcel> {
+        let stored = self.bucket.get(&name.key).await.context("a rule error cannot be fetched")?;
+        let parcel = |stream: String, content| Parcel { label: "rule error".to_owned(), stream, content };
+        let nothing = |why: &str| parcel(String::new(), Content::Nothing(why.to_owned()));
+        let Some(stored) = stored else { return Ok(nothing("it has expired since it was listed")) };
+        let Some((ms, id)) = parse(&name.key) else { return Ok(nothing("its key is that of no rule error")) };
+        let Ok(error) = serde_json::from_slice::<RuleError>(&stored.body) else {
+            return Ok(nothing("it is no rule error"));
+        };
+        let failed = error.failures.iter().find(|failure| failure.failed_action == "KinesisAction");
+        let Some(failed) = failed else { return Ok(nothing("it failed on its way to something else than a stream")) };
+        let Some(message) = message(&error, id, ms) else { return Ok(nothing("it is no message of a device")) };
+        let item = Item { key: message.delivery_id.clone(), data: message.to_json().into_bytes() };
+        Ok(parcel(failed.failed_resource.clone(), Content::Records(vec![item])))
+    }
+}
+
+fn message(error: &RuleError, delivery_id: &str, received_at: i64) -> Option<Message> {
+    // Basic Ingest reaches the rule as `$aws/rules/<rule>/dt/…`.
+    let topic = match error.topic.strip_prefix("$aws/rules/") {
+        Some(basic) => basic.split_once('/')?.1,
+        None => &error.topic,
+    };
+    let mut levels = topic.strip_prefix(ROOT)?.split('/');
+    let (Some(facility), Some(device), Some(kind), None) = (levels.next(), levels.next(), levels.next(), levels.next())
+    else {
+        return None;
+    };
+    Some(Message {
+        delivery_id: delivery_id.to_owned(),
+        device_id: device.to_owned(),
+        facility: facility.to_owned(),
+        kind: kind.to_owned(),
+        client_id: error.client_id.clone().filter(|client| !client.is_empty()),
+        received_at,
+        payload: STANDARD.decode(&error.base64_original_payload).ok()?,
+        message_id: None,
+    })
+}

@@ -1,0 +1,180 @@
+//! From a document to a profile: everything is checked once, so that decoding need not, and all problems are told.
+
+mod field;
+mod version;
+
+use super::Profile;
+use super::document::{ClockDocument, Format, Kind, MetricDocument, ProfileDocument, RangeDocument, VersionDocument};
+use super::metric::Metric;
+use super::problem::{Problem, Scope};
+use crate::device::event_time::{ClockRule, ClockSource};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
+
+/// Limits on what one profile may hold; a registry's item has 400 KB.
+const MAX_VERSIONS: usize = 32;
+const MAX_METRICS: usize = 256;
+/// The longest name of a metric or a version, and the longest unit, in bytes.
+const MAX_NAME: usize = 64;
+/// The longest skew, delay and interval in seconds: a year.
+const MAX_SECONDS: u32 = 366 * 24 * 3_600;
+
+/// Metrics by name, with their place in the profile.
+type Metrics<'d> = BTreeMap<&'d str, (usize, &'d MetricDocument)>;
+
+/// Compiles a document, or tells all that is wrong with it.
+pub(super) fn profile(document: &ProfileDocument) -> Result<Profile, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut scope = Scope::root(&mut problems);
+
+    if document.id.is_empty()
+        || document.id.len() > crate::ingest::message::MAX_ID
+        || document.id.chars().any(char::is_control)
+    {
+        scope.tell("id", "it must have from 1 to 128 bytes and no control character");
+    }
+    let clock = clock(&document.clock, &mut scope.within("clock"));
+    let profile_interval = interval(document.expected_interval_seconds, &mut scope);
+    if document.metrics.len() > MAX_METRICS {
+        scope.tell("metrics", format!("there are {}, and may be {MAX_METRICS}", document.metrics.len()));
+    }
+    let metrics: Vec<Metric> = document
+        .metrics
+        .iter()
+        .map(|(name, metric)| {
+            compile_metric(name, metric, profile_interval, &mut scope.within(&format!("metrics.{name}")))
+        })
+        .collect();
+    let by_name: Metrics<'_> =
+        document.metrics.iter().enumerate().map(|(index, (name, metric))| (name.as_str(), (index, metric))).collect();
+
+    if document.versions.is_empty() || document.versions.len() > MAX_VERSIONS {
+        scope.tell("versions", format!("there must be from 1 to {MAX_VERSIONS}"));
+    }
+    check_order(&document.versions, &mut scope);
+    let trusts_device = document.clock.trust == Some(ClockSource::Device);
+    let versions = document
+        .versions
+        .iter()
+        .enumerate()
+        .map(|(index, document)| {
+            version::compile(document, &by_name, trusts_device, &mut scope.element("versions", index))
+        })
+        .collect();
+    check_used(document, &mut scope);
+
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let names: HashMap<String, usize> = by_name.iter().map(|(name, (index, _))| ((*name).to_owned(), *index)).collect();
+    Ok(Profile { id: document.id.clone(), clock, expected_interval: profile_interval, metrics, names, versions })
+}
+
+fn clock(document: &ClockDocument, scope: &mut Scope<'_>) -> ClockRule {
+    let delay = document.allowed_delay_seconds.unwrap_or(document.allowed_skew_seconds);
+    let spans = [
+        ("allowedSkewSeconds", Some(document.allowed_skew_seconds)),
+        ("allowedDelaySeconds", document.allowed_delay_seconds),
+    ];
+    for (key, seconds) in spans {
+        if let Some(seconds) = seconds.filter(|seconds| *seconds > MAX_SECONDS) {
+            scope.tell(key, format!("{seconds} is more than a year"));
+        }
+    }
+    ClockRule {
+        trust: document.trust.unwrap_or(ClockSource::Device),
+        allowed_skew_ms: i64::from(document.allowed_skew_seconds) * 1_000,
+        allowed_delay_ms: i64::from(delay) * 1_000,
+    }
+}
+
+fn interval(seconds: Option<u32>, scope: &mut Scope<'_>) -> Option<Duration> {
+    if seconds.is_some_and(|seconds| seconds == 0 || seconds > MAX_SECONDS) {
+        scope.tell("expectedIntervalSeconds", format!("it must be from 1 to {MAX_SECONDS}"));
+    }
+    seconds.map(|seconds| Duration::from_secs(seconds.into()))
+}
+
+fn compile_metric(
+    name: &str,
+    document: &MetricDocument,
+    profile_interval: Option<Duration>,
+    scope: &mut Scope<'_>,
+) -> Metric {
+    let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(sound) {
+        scope.tell_here(format!("a metric's name has from 1 to {MAX_NAME} letters, digits, `_`, `-` and `.`"));
+    }
+    if document.kind != Kind::Number {
+        for (key, given) in [
+            ("unit", document.unit.is_some()),
+            ("range", document.range.is_some()),
+            ("window", document.window.is_some()),
+        ] {
+            if given {
+                scope.tell(key, "only a metric of numbers has one");
+            }
+        }
+    }
+    if document
+        .unit
+        .as_ref()
+        .is_some_and(|unit| unit.is_empty() || unit.len() > MAX_NAME || unit.chars().any(char::is_control))
+    {
+        scope.tell("unit", format!("it must have from 1 to {MAX_NAME} bytes and no control character"));
+    }
+    match document.range {
+        Some(RangeDocument { min: None, max: None, .. }) => scope.tell("range", "it has neither min nor max"),
+        Some(RangeDocument { min: Some(min), max: Some(max), .. }) if min > max => {
+            scope.tell("range", format!("its min {min} is above its max {max}"));
+        }
+        _ => {}
+    }
+    for (key, problem) in document.window.iter().flat_map(crate::device::profile::WindowSpec::problems) {
+        scope.within("window").tell(key, problem);
+    }
+    Metric {
+        name: name.to_owned(),
+        kind: document.kind,
+        unit: document.unit.clone().unwrap_or_default(),
+        range: document.range,
+        window: document.window.clone(),
+        expected_interval: interval(document.expected_interval_seconds, scope).or(profile_interval),
+    }
+}
+
+/// Versions that can never be used, because an earlier one takes their messages.
+fn check_order(versions: &[VersionDocument], scope: &mut Scope<'_>) {
+    let mut names = HashSet::new();
+    for (index, version) in versions.iter().enumerate() {
+        let mut scope = scope.element("versions", index);
+        if version.name.is_empty() || version.name.len() > MAX_NAME || version.name.chars().any(char::is_control) {
+            scope.tell("name", format!("it must have from 1 to {MAX_NAME} bytes and no control character"));
+        } else if !names.insert(&version.name) {
+            scope.tell("name", "another version has the same");
+        }
+        if version.when.is_none() && index + 1 < versions.len() {
+            scope.tell("when", "without it the version takes every message, so it must be the last");
+        }
+        if let Some(same) =
+            versions[..index].iter().position(|earlier| version.when.is_some() && earlier.when == version.when)
+        {
+            scope.tell("when", format!("versions[{same}] has the same and takes its messages"));
+        }
+    }
+}
+
+/// Metrics that no version reads: a name is misspelt somewhere.
+fn check_used(document: &ProfileDocument, scope: &mut Scope<'_>) {
+    let read: HashSet<&str> = document
+        .versions
+        .iter()
+        .flat_map(|version| version.fields.iter().chain(version.records.iter().flat_map(|records| &records.fields)))
+        .map(|field| field.metric.as_str())
+        .collect();
+    let archived = document.versions.iter().all(|version| version.format == Format::Text);
+    for name in document.metrics.keys().filter(|name| !read.contains(name.as_str())) {
+        let why = if archived { "no version reads anything" } else { "no version reads it" };
+        scope.within("metrics").tell(name, why);
+    }
+}

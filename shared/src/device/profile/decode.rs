@@ -1,0 +1,313 @@
+//! From a message to its readings. Whatever is wrong is told value by value; nothing in a message can fail the rest.
+
+use super::binary::Place;
+use super::document::Format;
+use super::field::{Field, Time};
+use super::identity::identify;
+use super::path::Path;
+use super::source::{Getter, View};
+use super::tree::Node;
+use super::value::{Fault, Raw};
+use super::{Decoded, Profile, Rejected};
+use crate::device::event_time::{EventTime, Times};
+use crate::device::reading::Reading;
+use crate::ingest::message::Lent;
+use crate::lake::dead_letter::Reason;
+use std::borrow::Cow;
+
+/// Values that are read from one message: what a mebibyte of honest samples has, and what a function's memory holds.
+pub const MAX_VALUES: usize = 10_000;
+
+/// A version, checked.
+#[derive(Clone, Debug)]
+pub(super) struct Version {
+    pub(super) name: String,
+    pub(super) when: When,
+    pub(super) format: Format,
+    pub(super) identity: Vec<Getter>,
+    pub(super) time: Option<Time>,
+    pub(super) fields: Vec<Field>,
+    pub(super) records: Option<Records>,
+}
+
+/// What tells a version apart.
+#[derive(Clone, Debug, Default)]
+pub(super) struct When {
+    pub(super) kind: Option<String>,
+    pub(super) min_length: usize,
+    pub(super) max_length: Option<usize>,
+    /// The field, and the text that it has: none for any.
+    pub(super) field: Option<(Getter, Option<String>)>,
+}
+
+/// Several records in one message.
+#[derive(Clone, Debug)]
+pub(super) struct Records {
+    pub(super) place: RecordsPlace,
+    pub(super) optional: bool,
+    pub(super) time: Option<Time>,
+    pub(super) step_ms: i64,
+    pub(super) fields: Vec<Field>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum RecordsPlace {
+    Each(Path),
+    Packed { offset: usize, length: usize, count: Option<Place> },
+}
+
+/// A payload, parsed at most once in each format.
+struct Payload<'a> {
+    bytes: &'a [u8],
+    json: Option<Result<Node<'a>, String>>,
+    cbor: Option<Result<Node<'a>, String>>,
+}
+
+impl<'a> Payload<'a> {
+    const fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, json: None, cbor: None }
+    }
+
+    fn view(&mut self, format: Format) -> Result<View<'_>, String> {
+        if self.bytes.is_empty() && format != Format::Text {
+            return Err("the payload is empty".to_owned());
+        }
+        let bytes = self.bytes;
+        let tree = match format {
+            Format::Json => self.json.get_or_insert_with(|| Node::json(bytes)),
+            Format::Cbor => self.cbor.get_or_insert_with(|| Node::cbor(bytes)),
+            Format::Binary | Format::Text => return Ok(View::Bytes(bytes)),
+        };
+        tree.as_ref().map(View::Tree).map_err(Clone::clone)
+    }
+}
+
+impl Version {
+    /// Whether a message is of this version; if not, why.
+    fn takes(&self, message: &Lent<'_>, payload: &mut Payload<'_>) -> Result<(), Cow<'static, str>> {
+        let when = &self.when;
+        let length = message.payload.len();
+        if when.kind.as_ref().is_some_and(|kind| *kind != message.kind) {
+            return Err(Cow::Borrowed("the topic is another"));
+        }
+        if length < when.min_length || when.max_length.is_some_and(|most| length > most) {
+            return Err(Cow::Owned(format!("the payload's length is {length}")));
+        }
+        let Some((getter, expected)) = &when.field else { return Ok(()) };
+        let there = getter.get(payload.view(self.format)?).map_err(|fault| fault.detail)?;
+        match (there, expected) {
+            (Raw::Absent, _) => Err(Cow::Borrowed("its field is missing")),
+            (there, Some(expected)) if there.clone().into_text().is_ok_and(|text| text != *expected) => {
+                Err(Cow::Borrowed("its field has another value"))
+            }
+            (there, Some(_)) if there.clone().into_text().is_err() => {
+                Err(Cow::Owned(format!("its field is {}", there.kind())))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Profile {
+    /// The readings of a message, and what was rejected. Pure: the same message, decoded again, gives the same.
+    ///
+    /// `arrived_ms` is the record's arrival at the stream, in milliseconds since the epoch.
+    pub fn decode<'a>(&'a self, message: impl Into<Lent<'a>>, arrived_ms: i64) -> Decoded<'a> {
+        let message = message.into();
+        let mut payload = Payload::new(message.payload);
+        let mut why = Vec::new();
+        for version in &self.versions {
+            match version.takes(&message, &mut payload) {
+                Ok(()) => return self.decode_as(version, message, arrived_ms, &mut payload),
+                Err(reason) => why.push((&version.name, reason)),
+            }
+        }
+        let why: Vec<_> = why.iter().map(|(name, reason)| format!("{name}: {reason}")).collect();
+        let detail = format!("no version of profile {} fits: {}", self.id, why.join("; "));
+        Decoded::nothing(Rejected { reason: Reason::Undecodable, detail, index: None, metric: None })
+    }
+
+    fn decode_as<'a>(
+        &'a self,
+        version: &Version,
+        message: Lent<'a>,
+        arrived_ms: i64,
+        payload: &mut Payload<'_>,
+    ) -> Decoded<'a> {
+        if version.format == Format::Text {
+            return Decoded::default();
+        }
+        let view = match payload.view(version.format) {
+            Ok(view) => view,
+            Err(problem) => {
+                let detail = format!("version {}: {problem}", version.name);
+                return Decoded::nothing(Rejected { reason: Reason::Undecodable, detail, index: None, metric: None });
+            }
+        };
+        let time = version.time.as_ref().map_or(Ok(None), |time| time.read(view));
+        // A device whose records alone have times is told apart by them: they are in the payload.
+        let has_time = version.records.as_ref().is_some_and(|records| records.time.is_some());
+        let identity_time = time.as_ref().ok().copied().flatten().or(has_time.then_some(0));
+        let mut decoding = Decoding {
+            profile: self,
+            message,
+            arrived_ms,
+            identity: identify(&version.identity, view, &message, identity_time),
+            decoded: Decoded { readings: Vec::with_capacity(version.fields.len()), rejected: Vec::new() },
+        };
+        if !version.fields.is_empty() {
+            decoding.read(&version.fields, view, time.clone(), 0);
+        }
+        if let Some(records) = &version.records {
+            decoding.records(records, version.fields.len(), view, &time);
+        }
+        decoding.decoded
+    }
+}
+
+/// One message on its way.
+struct Decoding<'a> {
+    profile: &'a Profile,
+    message: Lent<'a>,
+    arrived_ms: i64,
+    identity: String,
+    decoded: Decoded<'a>,
+}
+
+impl Decoding<'_> {
+    fn records(&mut self, records: &Records, first: usize, view: View<'_>, time: &Result<Option<i64>, Fault>) {
+        let found = match records.find(view) {
+            Ok(found) => found,
+            Err(fault) => return self.reject(fault, first, None),
+        };
+        let width = records.fields.len();
+        let room = (MAX_VALUES - first.min(MAX_VALUES)) / width.max(1);
+        for (number, record) in found.views.iter().take(room).enumerate() {
+            let own = match (&records.time, time) {
+                (Some(own), _) => own.read(*record),
+                (None, Ok(base)) => {
+                    Ok(base.map(|base| base.saturating_add(records.step_ms.saturating_mul(number as i64))))
+                }
+                (None, Err(fault)) => Err(fault.clone()),
+            };
+            self.read(&records.fields, *record, own, first + number * width);
+        }
+        if found.views.len() > room {
+            let detail = format!("records from {room} on: one message may have {MAX_VALUES} values");
+            self.reject(Fault::new(Reason::TooLarge, detail), first + room * width, None);
+        }
+        if let Some(fault) = found.cut {
+            self.reject(fault, first + found.views.len() * width, None);
+        }
+    }
+
+    /// Reads fields that share a time.
+    fn read(&mut self, fields: &[Field], view: View<'_>, device: Result<Option<i64>, Fault>, first: usize) {
+        let times = |device| Times { device, ingest: self.message.received_at, arrival: self.arrived_ms };
+        let believed = device.and_then(|device| {
+            let chosen = self.profile.clock.choose(&times(device));
+            chosen.map_err(|error| Fault::new(Reason::TimeBeyondBelief, error.to_string()))
+        });
+        let time = match believed {
+            Ok(time) => time,
+            // Without a time none of its values can be used: told once.
+            Err(fault) => return self.reject(fault, first, None),
+        };
+        for (offset, field) in fields.iter().enumerate() {
+            self.measure(field, view, time, first + offset);
+        }
+    }
+
+    fn measure(&mut self, field: &Field, view: View<'_>, time: EventTime, index: usize) {
+        let metric = &self.profile.metrics[field.metric];
+        match field.measure(view, metric) {
+            Ok(None) => {}
+            Ok(Some((value, quality))) => self.decoded.readings.push(Reading {
+                id: reading_id(&self.identity, index),
+                device_id: self.message.device_id,
+                facility: self.message.facility,
+                metric: &metric.name,
+                value,
+                unit: &metric.unit,
+                at: time.at,
+                clock: time.clock,
+                received_at: self.message.received_at,
+                quality,
+            }),
+            Err(fault) => self.reject(fault, index, Some(metric.name.clone())),
+        }
+    }
+
+    fn reject(&mut self, fault: Fault, index: usize, metric: Option<String>) {
+        let Fault { reason, detail } = fault;
+        let detail = match &metric {
+            Some(metric) => format!("{metric} (value {index}): {detail}"),
+            None => format!("value {index} on: {detail}"),
+        };
+        self.decoded.rejected.push(Rejected { reason, detail, index: Some(index), metric });
+    }
+}
+
+/// `<identity>#<index>`.
+fn reading_id(identity: &str, index: usize) -> String {
+    // The index is below `MAX_VALUES`, and mostly below ten: formatting it would take longer than all the rest.
+    let mut id = String::with_capacity(identity.len() + 6);
+    id.push_str(identity);
+    id.push('#');
+    match u32::try_from(index).ok().and_then(|index| char::from_digit(index, 10)) {
+        Some(digit) => id.push(digit),
+        None => id.push_str(&index.to_string()),
+    }
+    id
+}
+
+/// The records of a message, and what is wrong behind them.
+struct Found<'a> {
+    views: Vec<View<'a>>,
+    cut: Option<Fault>,
+}
+
+impl Records {
+    fn find<'a>(&self, view: View<'a>) -> Result<Found<'a>, Fault> {
+        let undecodable = |detail| Fault::new(Reason::Undecodable, detail);
+        match (&self.place, view) {
+            (RecordsPlace::Each(path), View::Tree(node)) => {
+                let (nodes, missed) = path.find_each(node);
+                let cut = match missed {
+                    Some("nothing" | "null") if self.optional => None,
+                    Some(kind @ ("nothing" | "null")) => {
+                        Some(Fault::new(Reason::MissingField, format!("there is {kind} where records should be")))
+                    }
+                    Some(kind) => Some(undecodable(format!("there is {kind} where records should be"))),
+                    None => None,
+                };
+                Ok(Found { views: nodes.into_iter().map(View::Tree).collect(), cut })
+            }
+            (RecordsPlace::Packed { offset, length, count }, View::Bytes(bytes)) => {
+                let count = count.as_ref().map(|place| claimed(place, bytes)).transpose()?;
+                let rest = bytes.get(*offset..).unwrap_or_default();
+                let whole = rest.len() / length;
+                let views = rest.chunks_exact(*length).take(count.unwrap_or(whole)).map(View::Bytes).collect();
+                let cut = match count {
+                    Some(count) if count > whole => {
+                        Some(format!("{count} records are announced, and {whole} are whole"))
+                    }
+                    None if rest.len() % length != 0 => {
+                        Some(format!("the last record has {} of {length} bytes", rest.len() % length))
+                    }
+                    _ => None,
+                };
+                Ok(Found { views, cut: cut.map(undecodable) })
+            }
+            // Compiling pairs paths with trees and places with bytes.
+            _ => Ok(Found { views: Vec::new(), cut: None }),
+        }
+    }
+}
+
+fn claimed(place: &Place, bytes: &[u8]) -> Result<usize, Fault> {
+    match place.read(bytes).map_err(|fault| Fault { detail: format!("the count: {}", fault.detail), ..fault })? {
+        Raw::Integer(count) if count >= 0 => Ok(usize::try_from(count).unwrap_or(usize::MAX)),
+        _ => Err(Fault::new(Reason::Undecodable, "the count of records is negative or missing".to_owned())),
+    }
+}

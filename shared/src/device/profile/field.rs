@@ -1,0 +1,141 @@
+//! One field: from what stands in the message to a value of its metric.
+
+use super::calibration::Calibration;
+use super::document::{Kind, Outside, RangeDocument, TimeUnit};
+use super::metric::Metric;
+use super::source::{Getter, View};
+use super::unit::Conversion;
+use super::value::{Fault, Raw};
+use crate::device::reading::{MAX_TEXT, Quality, Value};
+use crate::lake::dead_letter::Reason;
+use std::collections::BTreeMap;
+
+/// A checked field.
+#[derive(Clone, Debug)]
+pub(super) struct Field {
+    /// The metric's index in the profile.
+    pub(super) metric: usize,
+    pub(super) place: FieldPlace,
+    pub(super) optional: bool,
+    /// Whether a number may come as text.
+    pub(super) text: bool,
+    pub(super) calibration: Option<Calibration>,
+    pub(super) conversion: Option<Conversion>,
+    pub(super) states: BTreeMap<String, String>,
+}
+
+/// Where a field stands.
+#[derive(Clone, Debug)]
+pub(super) enum FieldPlace {
+    One(Getter),
+    Position { longitude: Getter, latitude: Getter },
+}
+
+impl Field {
+    /// The value; `None` if there is none and need not be.
+    pub(super) fn measure(&self, view: View<'_>, metric: &Metric) -> Result<Option<(Value, Quality)>, Fault> {
+        let good = |value: Value| (value, Quality::Good);
+        let measured = match &self.place {
+            FieldPlace::One(getter) => match (getter.get(view)?, metric.kind) {
+                (Raw::Absent, _) => None,
+                (raw, Kind::Number) => Some(self.number(&raw, metric)?),
+                (raw, Kind::Boolean) => Some(good(Value::Boolean(raw.boolean()?))),
+                (raw, Kind::Text) => Some(good(Value::Text(self.state(raw)?))),
+                (raw, Kind::Position) => Some(good(self.pair(&raw)?)),
+            },
+            FieldPlace::Position { longitude, latitude } => match (longitude.get(view)?, latitude.get(view)?) {
+                (Raw::Absent, Raw::Absent) => None,
+                (Raw::Absent, _) => return Err(missing("its longitude is missing")),
+                (_, Raw::Absent) => return Err(missing("its latitude is missing")),
+                (longitude, latitude) => {
+                    Some(good(position(longitude.number(self.text)?, latitude.number(self.text)?)?))
+                }
+            },
+        };
+        if measured.is_none() && !self.optional { Err(missing("it is missing")) } else { Ok(measured) }
+    }
+
+    fn number(&self, raw: &Raw<'_>, metric: &Metric) -> Result<(Value, Quality), Fault> {
+        let mut number = raw.number(self.text)?;
+        if let Some(calibration) = &self.calibration {
+            number = calibration.apply(number)?;
+        }
+        if let Some(conversion) = &self.conversion {
+            number = conversion.apply(number);
+        }
+        if !number.is_finite() {
+            let detail = "its calibration gives no finite number".to_owned();
+            return Err(Fault::new(Reason::NotANumber, detail));
+        }
+        let quality = metric.range.map_or(Ok(Quality::Good), |range| judge(number, range, &metric.unit))?;
+        Ok((Value::Number(number), quality))
+    }
+
+    fn state(&self, raw: Raw<'_>) -> Result<String, Fault> {
+        let text = raw.into_text()?;
+        if !self.states.is_empty() {
+            let unknown = || Fault::new(Reason::OutOfRange, "it is none of the profile's states".to_owned());
+            return self.states.get(text.as_ref()).cloned().ok_or_else(unknown);
+        }
+        if text.len() > MAX_TEXT {
+            let detail = format!("it has {} bytes, and a text may have {MAX_TEXT}", text.len());
+            return Err(Fault::new(Reason::TooLarge, detail));
+        }
+        if text.is_empty() || text.chars().any(char::is_control) {
+            let detail = "it is empty or has a control character".to_owned();
+            return Err(Fault::new(Reason::Undecodable, detail));
+        }
+        Ok(text.into_owned())
+    }
+
+    fn pair(&self, raw: &Raw<'_>) -> Result<Value, Fault> {
+        let Raw::List([longitude, latitude]) = raw else {
+            let detail = "it is no array of longitude and latitude".to_owned();
+            return Err(Fault::new(Reason::Undecodable, detail));
+        };
+        position(Raw::of(Some(longitude)).number(self.text)?, Raw::of(Some(latitude)).number(self.text)?)
+    }
+}
+
+fn missing(detail: &str) -> Fault {
+    Fault::new(Reason::MissingField, detail.to_owned())
+}
+
+fn position(longitude: f64, latitude: f64) -> Result<Value, Fault> {
+    if (-180.0..=180.0).contains(&longitude) && (-90.0..=90.0).contains(&latitude) {
+        return Ok(Value::Position([longitude, latitude]));
+    }
+    // Where somebody is stays out of reasons and logs, also when it is wrong.
+    Err(Fault::new(Reason::OutOfRange, "its longitude or latitude is not on the globe".to_owned()))
+}
+
+fn judge(number: f64, range: RangeDocument, unit: &str) -> Result<Quality, Fault> {
+    let wrong = match range {
+        RangeDocument { min: Some(min), .. } if number < min => format!("below {min}"),
+        RangeDocument { max: Some(max), .. } if number > max => format!("above {max}"),
+        _ => return Ok(Quality::Good),
+    };
+    match range.outside {
+        Outside::Flag => Ok(Quality::OutOfRange),
+        Outside::Reject => {
+            let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
+            Err(Fault::new(Reason::OutOfRange, format!("it is {number}{unit}, {wrong}")))
+        }
+    }
+}
+
+/// Where a device's time stands, and how it is written.
+#[derive(Clone, Debug)]
+pub(super) struct Time {
+    pub(super) getter: Getter,
+    pub(super) unit: TimeUnit,
+    pub(super) text: bool,
+}
+
+impl Time {
+    /// The device's time in milliseconds since the epoch; `None` if it sent none.
+    pub(super) fn read(&self, view: View<'_>) -> Result<Option<i64>, Fault> {
+        let in_words = |fault: Fault| Fault { detail: format!("the device's time: {}", fault.detail), ..fault };
+        self.getter.get(view).and_then(|raw| raw.time_ms(self.unit, self.text)).map_err(in_words)
+    }
+}

@@ -1,0 +1,230 @@
+//! What devices send and should not: each fault is told with its reason, and takes nothing else with it.
+
+use super::*;
+use crate::device::reading::Value;
+use proptest::prelude::*;
+use serde_json::json;
+
+const NUMBERS: &str = r#"{
+    "id": "numbers",
+    "clock": {"allowedSkewSeconds": 10, "allowedDelaySeconds": 60},
+    "metrics": {"a": {"range": {"min": 0, "max": 100}}, "b": {}, "c": {"kind": "text"}, "d": {"kind": "boolean"},
+                "e": {"kind": "position"}},
+    "versions": [{"name": "1", "format": "json", "time": {"from": "t", "unit": "ms"}, "fields": [
+        {"metric": "a", "from": "a"}, {"metric": "b", "from": "b", "optional": true},
+        {"metric": "c", "from": "c", "optional": true}, {"metric": "d", "from": "d", "optional": true},
+        {"metric": "e", "from": "e", "optional": true}]}]
+}"#;
+
+const SAMPLES: &str = r#"{
+    "id": "samples",
+    "metrics": {"a": {}},
+    "versions": [{"name": "1", "format": "json", "records": {"each": "s[*]", "time": {"from": "t", "unit": "ms"},
+        "fields": [{"metric": "a", "from": "a"}]}}]
+}"#;
+
+const PACKED: &str = r#"{
+    "id": "packed",
+    "metrics": {"a": {}, "f": {}},
+    "versions": [{"name": "1", "format": "binary", "fields": [{"metric": "f", "from": {"offset": 0, "type": "f32"}}],
+        "records": {"offset": 4, "length": 2, "fields": [{"metric": "a", "from": {"offset": 0, "type": "u16"}}]}}]
+}"#;
+
+#[test]
+fn one_bad_value_never_takes_the_others_with_it() {
+    let payload = r#"{"a": "72", "b": 1, "c": "a\nb", "d": 2, "e": [200, 0]}"#;
+    insta::assert_snapshot!(decoded(&profile(NUMBERS), payload), @r#"
+    bed-17/d7d0c#1 b = 1.0  at 80 (not the device's, Good)
+    NotANumber: a (value 0): it is a text, and the profile does not allow numbers as text
+    Undecodable: c (value 2): it is empty or has a control character
+    OutOfRange: d (value 3): it is a number other than 0 and 1
+    OutOfRange: e (value 4): its longitude or latitude is not on the globe
+    "#);
+}
+
+#[test]
+fn both_ends_of_a_range_are_within_it() {
+    let value = |a: f64| decoded(&profile(NUMBERS), json!({ "a": a }).to_string());
+    assert!(value(0.0).contains("a = 0.0") && value(100.0).contains("a = 100.0"));
+    assert_eq!(value(-0.5), "OutOfRange: a (value 0): it is -0.5, below 0");
+    assert_eq!(value(100.5), "OutOfRange: a (value 0): it is 100.5, above 100");
+}
+
+#[test]
+fn a_sequence_number_and_a_message_id_of_the_same_digits_are_two_identities() {
+    let id = |named: serde_json::Value, message_id: Option<String>, long: &str| {
+        let profile = profile(
+            &json!({"id": "x", "metrics": {"a": {}}, "versions": [
+                {"name": "1", "format": "json", "identity": named, "fields": [{"metric": "a", "from": "a"}]}]})
+            .to_string(),
+        );
+        let message = Message { message_id, ..message(json!({"a": 1, "n": long}).to_string()) };
+        profile.decode(&message, ARRIVED).readings[0].id.clone()
+    };
+    for text in ["4711", &"7".repeat(100)] {
+        let (named, sent) = (id(json!(["n"]), None, text), id(json!([]), Some(text.to_owned()), text));
+        assert_ne!(named, sent);
+        assert_eq!(named, id(json!(["n"]), Some(text.to_owned()), text), "the profile's comes first");
+        assert_eq!(sent, id(json!(["missing"]), Some(text.to_owned()), text), "a part that is missing names nothing");
+    }
+}
+
+#[test]
+fn absent_and_null_are_missing_unless_optional() {
+    insta::assert_snapshot!(decoded(&profile(NUMBERS), r#"{"b": null}"#), @r#"
+    MissingField: a (value 0): it is missing
+    "#);
+}
+
+#[test]
+fn what_is_not_in_the_format_is_undecodable_and_shows_nothing_of_it() {
+    for payload in [&b""[..], b"secret", b"{\"a\": NaN}", b"{\"a\": 1e999}", b"\xff\xfe", b"{\"a\": 1} secret"] {
+        let (profile, message) = (profile(NUMBERS), message(payload));
+        let decoded = profile.decode(&message, ARRIVED);
+        assert!(decoded.readings.is_empty());
+        let [rejected] = &decoded.rejected[..] else { panic!("{decoded:?}") };
+        assert_eq!((rejected.reason, rejected.index), (Reason::Undecodable, None));
+        assert!(!rejected.detail.contains("secret"), "{}", rejected.detail);
+    }
+    let deep = "[".repeat(500_000);
+    assert!(decoded(&profile(NUMBERS), deep).starts_with("Undecodable: version 1: it is no JSON: recursion limit"));
+    assert_eq!(decoded(&profile(NUMBERS), ""), "Undecodable: version 1: the payload is empty");
+}
+
+#[test]
+fn a_wrong_clock_is_flagged_by_the_arrivals_time_and_an_unbelievable_one_rejects_once() {
+    let profile = profile(NUMBERS);
+    let at = |t: i64| decoded(&profile, json!({"a": 1, "b": 2, "t": t}).to_string());
+    assert!(at(RECEIVED).contains("at 0 (device, Good)"));
+    assert!(at(RECEIVED - 3_600_000).contains("at 80 (not the device's, Good)"));
+    assert!(at(86_400_000).contains("at 80 (not the device's, Good)"));
+    assert_eq!(at(-5), "TimeBeyondBelief: value 0 on: the device's time is -5 ms, which is negative");
+    assert!(at(RECEIVED * 1_000).starts_with("TimeBeyondBelief: value 0 on: the device's time is "));
+    let text = decoded(&profile, r#"{"a": 1, "t": "now"}"#);
+    assert!(text.starts_with("NotANumber: value 0 on: the device's time: it is a text"), "{text}");
+}
+
+#[test]
+fn a_record_with_a_wrong_time_takes_no_other_record_with_it() {
+    let payload = json!({"s": [{"t": RECEIVED, "a": 1}, {"t": -1, "a": 2}, {"a": 3}, 7]}).to_string();
+    insta::assert_snapshot!(decoded(&profile(SAMPLES), payload), @r#"
+    9c3923a041bf48ff200677561203e694#0 a = 1.0  at 0 (device, Good)
+    9c3923a041bf48ff200677561203e694#2 a = 3.0  at 80 (not the device's, Good)
+    TimeBeyondBelief: value 1 on: the device's time is -1 ms, which is negative
+    MissingField: a (value 3): it is missing
+    "#);
+}
+
+#[test]
+fn missing_records_are_told_and_an_empty_array_is_none() {
+    assert_eq!(decoded(&profile(SAMPLES), r#"{"s": []}"#), "");
+    assert_eq!(decoded(&profile(SAMPLES), "{}"), "MissingField: value 0 on: there is nothing where records should be");
+    assert_eq!(
+        decoded(&profile(SAMPLES), r#"{"s": 5}"#),
+        "Undecodable: value 0 on: there is a number where records should be"
+    );
+}
+
+#[test]
+fn packed_bytes_that_are_cut_keep_what_is_whole() {
+    let mut payload = f32::NAN.to_be_bytes().to_vec();
+    payload.extend([0, 1, 0, 2, 9]);
+    insta::assert_snapshot!(decoded(&profile(PACKED), payload), @r#"
+    bed-17/d7d0c#1 a = 1.0  at 80 (not the device's, Good)
+    bed-17/d7d0c#2 a = 2.0  at 80 (not the device's, Good)
+    NotANumber: f (value 0): it is NaN or infinite
+    Undecodable: value 3 on: the last record has 1 of 2 bytes
+    "#);
+    assert!(decoded(&profile(PACKED), [1, 2]).contains("it stands in bytes 0 to 4, and there are 2"));
+}
+
+#[test]
+fn more_values_than_a_function_can_hold_are_too_large() {
+    let samples: Vec<_> = (0..MAX_VALUES + 5).map(|a| json!({"t": RECEIVED, "a": a})).collect();
+    let (profile, message) = (profile(SAMPLES), message(json!({"s": samples}).to_string()));
+    let decoded = profile.decode(&message, ARRIVED);
+    assert_eq!(decoded.readings.len(), MAX_VALUES);
+    assert_eq!(decoded.rejected.iter().map(|rejected| rejected.reason).collect::<Vec<_>>(), [Reason::TooLarge]);
+}
+
+#[test]
+fn a_message_of_no_version_says_why_of_each() {
+    let json = include_str!("../../../../../events/profiles/smart-bed.json");
+    assert_eq!(
+        decoded(&profile(json), [7; 15]),
+        "Undecodable: no version of profile smart-bed fits: 1: the payload's length is 15; 2: the payload's length is 15"
+    );
+}
+
+#[test]
+fn versions_are_told_apart_by_topic_field_and_length_across_formats() {
+    let version = |name: &str, format: &str, when: serde_json::Value, from: serde_json::Value| json!({"name": name, "format": format, "when": when, "fields": [{"metric": name, "from": from}]});
+    let byte = json!({"offset": 1, "type": "u8"});
+    let profile = profile(
+        &json!({"id": "mixed", "clock": {"trust": "ingest"},
+        "metrics": {"topic": {}, "json": {}, "cbor": {}, "magic": {}, "length": {}},
+        "versions": [
+            version("topic", "binary", json!({"kind": "raw"}), byte.clone()),
+            version("json", "json", json!({"field": "v", "equals": "1"}), json!("x")),
+            version("cbor", "cbor", json!({"field": "v", "equals": true}), json!("x")),
+            version("magic", "binary", json!({"field": {"offset": 0, "type": "u8"}, "equals": 170}), byte.clone()),
+            version("length", "binary", json!({"length": 3}), byte),
+        ]})
+        .to_string(),
+    );
+    let metric = |kind: &str, payload: &[u8]| {
+        let message = Message { kind: kind.to_owned(), ..message(payload) };
+        let decoded = profile.decode(&message, ARRIVED);
+        decoded.readings.first().map_or_else(String::new, |reading| reading.metric.to_owned())
+    };
+    assert_eq!(metric("raw", br#"{"v": "1", "x": 5}"#), "topic");
+    assert_eq!(metric("vital", br#"{"v": "1", "x": 5}"#), "json");
+    assert_eq!(metric("vital", b"\xa2\x61v\xf5\x61x\x05"), "cbor");
+    assert_eq!(metric("vital", &[170, 5, 0]), "magic");
+    assert_eq!(metric("vital", &[1, 5, 0]), "length");
+    assert_eq!(metric("vital", &[1, 5]), "");
+}
+
+#[test]
+fn the_same_message_has_the_same_identity_and_another_has_another() {
+    let id = |message: &Message| profile(NUMBERS).decode(message, ARRIVED).readings[0].id.clone();
+    let sent = message(json!({"a": 1, "t": RECEIVED}).to_string());
+    let again = Message { delivery_id: "another".to_owned(), received_at: RECEIVED + 900, ..sent.clone() };
+    assert_eq!(id(&sent), id(&again), "a hash of device, device time and payload");
+    assert_eq!(id(&sent).len(), "#0".len() + 32);
+    for other in [
+        message(json!({"a": 2, "t": RECEIVED}).to_string()),
+        Message { device_id: "bed-18".to_owned(), ..sent.clone() },
+    ] {
+        assert_ne!(id(&sent), id(&other));
+    }
+    let http = Message { message_id: Some("m-1".to_owned()), ..sent.clone() };
+    assert_eq!(id(&http), "bed-17/mm-1#0");
+    let id_of_message = |message_id: &str| id(&Message { message_id: Some(message_id.to_owned()), ..sent.clone() });
+    assert_eq!(id_of_message(&"é".repeat(99)).len(), "#0".len() + 32, "what is long or hard to read is hashed");
+    assert_ne!(id_of_message(&"x".repeat(65)), id_of_message(&"x".repeat(66)));
+    // Without id and time, two measurements may well be equal: only a delivery is the same.
+    let timeless = message(r#"{"a": 1}"#);
+    assert_eq!(id(&timeless), "bed-17/d7d0c#0");
+}
+
+proptest! {
+    #[test]
+    fn any_payload_gives_readings_or_reasons_and_no_panic(payload in prop::collection::vec(any::<u8>(), 0..80)) {
+        for json in [NUMBERS, SAMPLES, PACKED] {
+            let (profile, message) = (profile(json), message(payload.clone()));
+            let decoded = profile.decode(&message, ARRIVED);
+            prop_assert!(payload.len() == 4 || !decoded.readings.is_empty() || !decoded.rejected.is_empty());
+        }
+    }
+
+    #[test]
+    fn every_number_within_the_range_comes_out_as_it_went_in(a in 0..=100_000_i64, b in any::<i32>()) {
+        let a = a as f64 / 1_000.0;
+        let payload = json!({"a": a, "b": b, "t": RECEIVED}).to_string();
+        let (profile, message) = (profile(NUMBERS), message(payload));
+        let readings = profile.decode(&message, ARRIVED).readings;
+        prop_assert_eq!(&readings[0].value, &Value::Number(a));
+        prop_assert_eq!(&readings[1].value, &Value::Number(b.into()));
+    }
+}

@@ -1,0 +1,139 @@
+//! Master data in DynamoDB: partition key `pk` (`device#<id>`, `profile#<id>`), and the attribute `document` with JSON.
+
+use super::batches::{Outcome, call_all};
+use super::document::{Key, Kind, Stored};
+use super::{MasterData, MasterDataWriter, NotPut, Page};
+use crate::platform::aws::{Lazy, remote_error};
+use crate::platform::errors::{Remedy, RemoteError};
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, PutRequest, WriteRequest};
+use std::collections::{BTreeMap, HashMap};
+
+/// Keys of one `BatchGetItem`. <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
+const KEYS: usize = 100;
+/// Items of one `BatchWriteItem`. <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>
+const WRITES: usize = 25;
+const KEY: &str = "pk";
+const DOCUMENT: &str = "document";
+
+type Item = HashMap<String, AttributeValue>;
+
+/// A table of master data. Reading needs `dynamodb:BatchGetItem`; tools that write need `BatchWriteItem` and `Scan`.
+#[derive(Clone, Debug)]
+pub struct DynamoDb {
+    client: Lazy<Client>,
+    table: String,
+}
+
+impl DynamoDb {
+    /// The master data in `table`.
+    pub fn new(config: &SdkConfig, table: impl Into<String>) -> Self {
+        Self { client: Lazy::new(config, Client::new), table: table.into() }
+    }
+
+    fn operation(&self, call: &str) -> String {
+        format!("{call} {}", self.table)
+    }
+
+    fn broken(&self, call: &str, what: impl std::fmt::Display) -> RemoteError {
+        RemoteError::new(self.operation(call), Remedy::GiveUp, what.to_string())
+    }
+
+    async fn get(&self, keys: Vec<Key>) -> Result<Outcome<Key, Vec<(Key, String)>>, RemoteError> {
+        let keys = keys.iter().map(|key| Item::from([(KEY.to_owned(), AttributeValue::S(key.to_string()))])).collect();
+        // Eventually consistent: it costs half, and lags far less than an entry is kept.
+        let request = KeysAndAttributes::builder().set_keys(Some(keys)).build();
+        let request = request.map_err(|error| self.broken("BatchGetItem", error))?;
+        let answer = self.client.batch_get_item().request_items(&self.table, request).send().await;
+        let mut answer = answer.map_err(|error| remote_error(self.operation("BatchGetItem"), error))?;
+        let found = answer.responses.as_mut().and_then(|tables| tables.remove(&self.table)).unwrap_or_default();
+        let undone = answer.unprocessed_keys.as_mut().and_then(|tables| tables.remove(&self.table));
+        Ok(Outcome {
+            done: found.iter().map(|item| self.entry("BatchGetItem", item)).collect::<Result<_, _>>()?,
+            undone: undone
+                .map_or_else(Vec::new, |undone| undone.keys)
+                .iter()
+                .map(|item| self.key("BatchGetItem", item))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    async fn write(&self, documents: Vec<(Key, String)>) -> Result<Outcome<(Key, String), ()>, RemoteError> {
+        let request = |(key, document): &(Key, String)| {
+            let put = PutRequest::builder()
+                .item(KEY, AttributeValue::S(key.to_string()))
+                .item(DOCUMENT, AttributeValue::S(document.clone()))
+                .build()
+                .map_err(|error| self.broken("BatchWriteItem", error))?;
+            Ok(WriteRequest::builder().put_request(put).build())
+        };
+        let requests = documents.iter().map(request).collect::<Result<_, RemoteError>>()?;
+        let answer = self.client.batch_write_item().request_items(&self.table, requests).send().await;
+        let mut answer = answer.map_err(|error| remote_error(self.operation("BatchWriteItem"), error))?;
+        let undone = answer.unprocessed_items.as_mut().and_then(|tables| tables.remove(&self.table));
+        let undone = undone.unwrap_or_default();
+        let undone = undone.iter().filter_map(|request| request.put_request.as_ref());
+        let undone = undone.map(|put| self.entry("BatchWriteItem", &put.item)).collect::<Result<_, _>>()?;
+        Ok(Outcome { done: (), undone })
+    }
+
+    fn key(&self, call: &str, item: &Item) -> Result<Key, RemoteError> {
+        let text = item.get(KEY).and_then(|value| value.as_s().ok());
+        text.and_then(|text| Key::parse(text)).ok_or_else(|| self.broken(call, format!("{KEY} {text:?} is no key")))
+    }
+
+    /// The key and document of an item. An item without a document counts as an empty one, which is no device and no
+    /// profile: that one entry is invalid, and no other.
+    fn entry(&self, call: &str, item: &Item) -> Result<(Key, String), RemoteError> {
+        let document = item.get(DOCUMENT).and_then(|value| value.as_s().ok());
+        Ok((self.key(call, item)?, document.cloned().unwrap_or_default()))
+    }
+}
+
+impl MasterData for DynamoDb {
+    async fn read(&self, keys: &[Key], now_ms: i64) -> Result<HashMap<Key, Stored>, RemoteError> {
+        let found = call_all(&self.operation("BatchGetItem"), keys.to_vec(), KEYS, |keys| self.get(keys)).await;
+        let found = found.map_err(|stopped| stopped.source)?;
+        let mut answer: HashMap<Key, Stored> =
+            keys.iter().map(|key| (key.clone(), Stored { document: None, read_ms: now_ms })).collect();
+        for (key, document) in found.into_iter().flatten() {
+            answer.insert(key, Stored { document: Some(document), read_ms: now_ms });
+        }
+        Ok(answer)
+    }
+}
+
+impl MasterDataWriter for DynamoDb {
+    async fn put(&self, documents: &[(Key, String)]) -> Result<(), NotPut> {
+        // A call that names a key twice is refused as a whole; the last one counts.
+        let last: BTreeMap<_, _> = documents.iter().cloned().collect();
+        let last: Vec<_> = last.into_iter().collect();
+        match call_all(&self.operation("BatchWriteItem"), last, WRITES, |documents| self.write(documents)).await {
+            Ok(_) => Ok(()),
+            Err(stopped) => {
+                Err(NotPut { keys: stopped.undone.into_iter().map(|(key, _)| key).collect(), source: stopped.source })
+            }
+        }
+    }
+
+    async fn list(&self, kind: Kind, after: Option<String>, limit: usize) -> Result<Page, RemoteError> {
+        let start = after.map(|key| Item::from([(KEY.to_owned(), AttributeValue::S(key))]));
+        // `Limit` counts what is looked at, before the filter: a page can have fewer.
+        let answer = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .filter_expression("begins_with(#key, :kind)")
+            .expression_attribute_names("#key", KEY)
+            .expression_attribute_values(":kind", AttributeValue::S(Key::new(kind, "").to_string()))
+            .set_exclusive_start_key(start)
+            .limit(i32::try_from(limit.max(1)).unwrap_or(i32::MAX))
+            .send()
+            .await
+            .map_err(|error| remote_error(self.operation("Scan"), error))?;
+        let documents = answer.items().iter().map(|item| self.entry("Scan", item)).collect::<Result<_, _>>()?;
+        let next = answer.last_evaluated_key.as_ref().and_then(|item| item.get(KEY)).and_then(|key| key.as_s().ok());
+        Ok(Page { documents, next: next.cloned() })
+    }
+}

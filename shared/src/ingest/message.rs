@@ -1,0 +1,215 @@
+//! What a device sent, byte for byte, with who, where and when: the record of the stream `ingest`.
+//!
+//! The IoT rule and the HTTP function build it. Whoever else puts to the stream is held to the same limits, so that
+//! what comes behind (keys, topics, logs) need not check again.
+
+mod fingerprint;
+mod parse;
+
+pub(crate) use fingerprint::fingerprint;
+pub use parse::MessageError;
+pub(crate) use parse::topic_level;
+
+use crate::stream::batch::Position;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+use std::borrow::Cow;
+
+/// The longest payload, in bytes.
+pub const MAX_PAYLOAD: usize = 1024 * 1024;
+/// The longest id of a device, a facility, a kind, a client or a delivery, in bytes: AWS IoT's limit for a client id.
+pub const MAX_ID: usize = 128;
+/// The longest `messageId`, in bytes.
+pub const MAX_MESSAGE_ID: usize = 256;
+/// The source of a foreign record whose partition key names none: some log agents know random keys only.
+pub const UNNAMED_SOURCE: &str = "unnamed-source";
+
+/// One delivery of one message. Its texts and its payload are its own, or those of the record that it was read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Message<T = String, P = Vec<u8>> {
+    /// Names this delivery: a device that sends again gets a new one.
+    pub delivery_id: T,
+    /// The device, as its topic names it.
+    pub device_id: T,
+    /// Where the device stands.
+    pub facility: T,
+    /// The last level of the topic: `vital`.
+    pub kind: T,
+    /// The MQTT client that published it, if there was one: a gateway's is not the device's.
+    pub client_id: Option<T>,
+    /// When it was received, in milliseconds since the epoch.
+    pub received_at: i64,
+    /// Exactly what the device sent.
+    pub payload: P,
+    /// The producer's own id of the message, over HTTP.
+    pub message_id: Option<T>,
+}
+
+/// A message that borrows from its record what stands there as it is: texts without escapes.
+pub type Borrowed<'a> = Message<Cow<'a, str>, Cow<'a, [u8]>>;
+
+/// A message lent to those who only look at it.
+pub type Lent<'a> = Message<&'a str, &'a [u8]>;
+
+impl<'a, T: AsRef<str>, P: AsRef<[u8]>> From<&'a Message<T, P>> for Lent<'a> {
+    fn from(message: &'a Message<T, P>) -> Self {
+        Self {
+            delivery_id: message.delivery_id.as_ref(),
+            device_id: message.device_id.as_ref(),
+            facility: message.facility.as_ref(),
+            kind: message.kind.as_ref(),
+            client_id: message.client_id.as_ref().map(T::as_ref),
+            received_at: message.received_at,
+            payload: message.payload.as_ref(),
+            message_id: message.message_id.as_ref().map(T::as_ref),
+        }
+    }
+}
+
+impl Message {
+    /// Parses a record of `ingest`. Keys that are not known are passed over, so that producers can be newer than we.
+    ///
+    /// # Errors
+    /// The record is no JSON object, or a field is missing, of the wrong type or beyond its limit; the error names it.
+    pub fn parse(record: &[u8]) -> Result<Self, MessageError> {
+        let message = parse::message(record)?;
+        Ok(Self {
+            delivery_id: message.delivery_id.into_owned(),
+            device_id: message.device_id.into_owned(),
+            facility: message.facility.into_owned(),
+            kind: message.kind.into_owned(),
+            client_id: message.client_id.map(Cow::into_owned),
+            received_at: message.received_at,
+            payload: message.payload.into_owned(),
+            message_id: message.message_id.map(Cow::into_owned),
+        })
+    }
+
+    /// The record of `ingest`.
+    ///
+    /// ```
+    /// use myaku::ingest::message::Message;
+    /// let record = br#"{"deliveryId":"d","deviceId":"bed-17","facility":"home-3","kind":"vital","receivedAt":1,"payload":"aGk="}"#;
+    /// let message = Message::parse(record)?;
+    /// assert_eq!((message.payload.as_slice(), message.to_json().as_bytes()), (b"hi".as_slice(), record.as_slice()));
+    /// # Ok::<(), myaku::ingest::message::MessageError>(())
+    /// ```
+    pub fn to_json(&self) -> String {
+        let wire = Wire {
+            delivery_id: &self.delivery_id,
+            device_id: &self.device_id,
+            facility: &self.facility,
+            kind: &self.kind,
+            client_id: self.client_id.as_deref(),
+            received_at: self.received_at,
+            payload: STANDARD.encode(&self.payload),
+            message_id: self.message_id.as_deref(),
+        };
+        // Texts and one integer: there is nothing in it that JSON cannot say.
+        serde_json::to_string(&wire).unwrap_or_default()
+    }
+}
+
+impl<'a> Borrowed<'a> {
+    /// Parses a record of `ingest` as [`Message::parse`] does, and copies no text that has no escapes.
+    ///
+    /// # Errors
+    /// Those of [`Message::parse`].
+    pub fn of(record: &'a [u8]) -> Result<Self, MessageError> {
+        parse::message(record)
+    }
+
+    /// A message for a record that is none: a log agent's line, a foreign producer's record. Its source, which stands
+    /// before the first `:` of its partition key and is [`UNNAMED_SOURCE`] without one, is looked up as a device; the
+    /// registry then has a device of that name, whose profile reads the record or says that the lake is all it wants
+    /// (format `text`).
+    ///
+    /// `None` if the source could be no device, or the record is too large.
+    pub fn foreign(partition_key: &'a str, position: Position, arrived_ms: i64, data: &'a [u8]) -> Option<Self> {
+        let source = partition_key.split_once(':').map_or(UNNAMED_SOURCE, |(source, _)| source);
+        if topic_level(source).is_err() || data.len() > MAX_PAYLOAD {
+            return None;
+        }
+        Some(Self {
+            delivery_id: Cow::Owned(position.to_string()),
+            device_id: Cow::Borrowed(source),
+            facility: Cow::Borrowed(""),
+            kind: Cow::Borrowed(""),
+            client_id: None,
+            received_at: arrived_ms,
+            payload: Cow::Borrowed(data),
+            message_id: None,
+        })
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire<'a> {
+    delivery_id: &'a str,
+    device_id: &'a str,
+    facility: &'a str,
+    kind: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<&'a str>,
+    received_at: i64,
+    payload: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message_id: Option<&'a str>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_wire_form_is_the_one_that_the_topic_rule_builds() {
+        let message = Message {
+            delivery_id: "7d0c2a55-7f4b-4f54-8a50-0d5a2b3a3c11".to_owned(),
+            device_id: "bed-17".to_owned(),
+            facility: "home-3".to_owned(),
+            kind: "vital".to_owned(),
+            client_id: Some("gw-3".to_owned()),
+            received_at: 1_795_218_892_020,
+            payload: vec![0, 255, 16],
+            message_id: None,
+        };
+        insta::assert_snapshot!(
+            message.to_json(),
+            @r#"{"deliveryId":"7d0c2a55-7f4b-4f54-8a50-0d5a2b3a3c11","deviceId":"bed-17","facility":"home-3","kind":"vital","clientId":"gw-3","receivedAt":1795218892020,"payload":"AP8Q"}"#
+        );
+    }
+
+    #[test]
+    fn a_foreign_record_belongs_to_the_source_that_its_partition_key_names() {
+        let foreign = |partition_key: &str| {
+            Message::foreign(partition_key, Position::ZERO, 7, b"GET /")
+                .map(|message| (message.device_id.into_owned(), message.received_at, message.payload.into_owned()))
+        };
+        assert_eq!(foreign("app-log:7f3a:1"), Some(("app-log".to_owned(), 7, b"GET /".to_vec())));
+        assert_eq!(foreign("7f3a").unwrap().0, UNNAMED_SOURCE);
+        for nobody in [":7f3a", "a/b:7f3a", "a\nb:7f3a"] {
+            assert_eq!(foreign(nobody), None, "{nobody:?}");
+        }
+    }
+
+    fn id() -> impl Strategy<Value = String> {
+        "[\\PC&&[^/+#]]{1,30}"
+    }
+
+    proptest! {
+        #[test]
+        fn json_round_trips(
+            (delivery_id, device_id, facility, kind) in (id(), id(), id(), id()),
+            client_id in prop::option::of(id()),
+            message_id in prop::option::of(id()),
+            received_at in 0..=crate::platform::clock::MAX_MS,
+            payload in prop::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let message = Message { delivery_id, device_id, facility, kind, client_id, received_at, payload, message_id };
+            prop_assert_eq!(Message::parse(message.to_json().as_bytes()), Ok(message));
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! Parsing a record of `ingest`, with a limit on every field and errors that name the field.
+
+use super::{Borrowed, MAX_ID, MAX_MESSAGE_ID, MAX_PAYLOAD};
+use crate::lake::dead_letter::Reason;
+use crate::platform::clock::MAX_MS;
+use serde::Deserialize;
+use serde_json::Value;
+use std::borrow::Cow;
+
+/// Base64 of the longest payload, in characters.
+const MAX_ENCODED: usize = MAX_PAYLOAD.div_ceil(3) * 4;
+
+/// Why a record is no message that can be used. No variant shows what the record holds.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MessageError {
+    /// It is no JSON object.
+    #[error("the record is no message: {0}")]
+    NotAnObject(String),
+    /// A field is missing, of another type, or not what it must be.
+    #[error("{field}: {problem}")]
+    Invalid {
+        /// The field, as JSON names it.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A field is larger than it may be.
+    #[error("{field}: it has {length} bytes, and may have {limit}")]
+    TooLarge {
+        /// The field, as JSON names it.
+        field: &'static str,
+        /// Its length in bytes; for the payload, of its base64.
+        length: usize,
+        /// The greatest length.
+        limit: usize,
+    },
+    /// The time of receipt is none.
+    #[error("receivedAt: {0} is not from 0 to {MAX_MS} milliseconds since the epoch")]
+    Time(i64),
+}
+
+impl MessageError {
+    /// The reason of its dead letter.
+    pub const fn reason(&self) -> Reason {
+        match self {
+            Self::NotAnObject(_) | Self::Invalid { .. } => Reason::NotAMessage,
+            Self::TooLarge { .. } => Reason::TooLarge,
+            Self::Time(_) => Reason::TimeBeyondBelief,
+        }
+    }
+
+    fn invalid(field: &'static str, problem: impl Into<String>) -> Self {
+        Self::Invalid { field, problem: problem.into() }
+    }
+}
+
+/// The wire form, borrowed from the record.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire<'a> {
+    #[serde(borrow)]
+    delivery_id: Cow<'a, str>,
+    #[serde(borrow)]
+    device_id: Cow<'a, str>,
+    #[serde(borrow)]
+    facility: Cow<'a, str>,
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow, default)]
+    client_id: Option<Cow<'a, str>>,
+    received_at: i64,
+    #[serde(borrow)]
+    payload: Cow<'a, str>,
+    #[serde(borrow, default)]
+    message_id: Option<Cow<'a, str>>,
+}
+
+pub(super) fn message(record: &[u8]) -> Result<Borrowed<'_>, MessageError> {
+    let wire: Wire<'_> = serde_json::from_slice(record).map_err(|error| diagnose(record, &error))?;
+    if !(0..=MAX_MS).contains(&wire.received_at) {
+        return Err(MessageError::Time(wire.received_at));
+    }
+    text("deliveryId", &wire.delivery_id, MAX_ID)?;
+    level("deviceId", &wire.device_id)?;
+    level("facility", &wire.facility)?;
+    level("kind", &wire.kind)?;
+    wire.client_id.as_ref().map_or(Ok(()), |id| text("clientId", id, MAX_ID))?;
+    let payload = payload(&wire.payload)?;
+    wire.message_id.as_ref().map_or(Ok(()), |id| text("messageId", id, MAX_MESSAGE_ID))?;
+    Ok(Borrowed {
+        delivery_id: wire.delivery_id,
+        device_id: wire.device_id,
+        facility: wire.facility,
+        kind: wire.kind,
+        client_id: wire.client_id,
+        received_at: wire.received_at,
+        payload: Cow::Owned(payload),
+        message_id: wire.message_id,
+    })
+}
+
+fn payload(encoded: &str) -> Result<Vec<u8>, MessageError> {
+    if encoded.len() > MAX_ENCODED {
+        return Err(MessageError::TooLarge { field: "payload", length: encoded.len(), limit: MAX_ENCODED });
+    }
+    // The decoder's error would show a byte of the payload: where it is wrong is enough.
+    let bytes = base64_simd::STANDARD
+        .decode_to_vec(encoded)
+        .map_err(|_| MessageError::invalid("payload", "it is no base64"))?;
+    if bytes.len() > MAX_PAYLOAD {
+        return Err(MessageError::TooLarge { field: "payload", length: encoded.len(), limit: MAX_ENCODED });
+    }
+    Ok(bytes)
+}
+
+fn text(field: &'static str, value: &str, limit: usize) -> Result<(), MessageError> {
+    if value.len() > limit {
+        return Err(MessageError::TooLarge { field, length: value.len(), limit });
+    }
+    if value.is_empty() {
+        return Err(MessageError::invalid(field, "it is empty"));
+    }
+    if has_control(value) {
+        return Err(MessageError::invalid(field, "it has a control character"));
+    }
+    Ok(())
+}
+
+/// A level of a topic: commands go back to the device under the same name.
+fn level(field: &'static str, value: &str) -> Result<(), MessageError> {
+    text(field, value, MAX_ID)?;
+    topic_level(value).map_err(|problem| MessageError::invalid(field, problem))
+}
+
+/// Whether a text can be a level of a topic, and a device's id.
+pub(crate) fn topic_level(value: &str) -> Result<(), &'static str> {
+    if value.is_empty() || value.len() > MAX_ID {
+        Err("it must have from 1 to 128 bytes")
+    } else if has_control(value) || value.bytes().any(|byte| matches!(byte, b'/' | b'+' | b'#')) {
+        Err("it has a control character or one of `/`, `+` and `#`, which no level of a topic has")
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether a character is none that can be shown. Most texts are ASCII, and their bytes tell.
+fn has_control(value: &str) -> bool {
+    !value.bytes().all(|byte| matches!(byte, b' '..=b'~')) && value.chars().any(char::is_control)
+}
+
+/// Finds the field that the parser stumbled on. Only failures pay for it.
+fn diagnose(record: &[u8], error: &serde_json::Error) -> MessageError {
+    let value = match serde_json::from_slice::<Value>(record) {
+        Ok(Value::Object(value)) => value,
+        Ok(_) => return MessageError::NotAnObject("it is JSON, but no object".to_owned()),
+        Err(error) => return MessageError::NotAnObject(format!("it is no JSON: {error}")),
+    };
+    for field in ["deliveryId", "deviceId", "facility", "kind", "payload"] {
+        match value.get(field) {
+            Some(Value::String(_)) => {}
+            Some(_) => return MessageError::invalid(field, "it is no text"),
+            None => return MessageError::invalid(field, "it is missing"),
+        }
+    }
+    for field in ["clientId", "messageId"] {
+        if !matches!(value.get(field), None | Some(Value::Null | Value::String(_))) {
+            return MessageError::invalid(field, "it is no text");
+        }
+    }
+    match value.get("receivedAt") {
+        None => MessageError::invalid("receivedAt", "it is missing"),
+        Some(time) if time.as_i64().is_none() => MessageError::invalid("receivedAt", "it is no whole number"),
+        // What is left: a key that stands twice. Of two kinds of value, the parser's words would show the first.
+        Some(_) if error.to_string().starts_with("duplicate field") => MessageError::NotAnObject(error.to_string()),
+        Some(_) => MessageError::NotAnObject("a key stands twice, once with a value of another type".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn with(field: &str, value: Value) -> Vec<u8> {
+        let mut record = json!({"deliveryId": "d-1", "deviceId": "bed-17", "facility": "home-3", "kind": "vital",
+            "clientId": null, "receivedAt": 1_795_218_892_020_i64, "payload": ""});
+        record[field] = value;
+        serde_json::to_vec(&record).unwrap()
+    }
+
+    fn error(record: &[u8]) -> (String, Reason) {
+        let error = message(record).unwrap_err();
+        (error.to_string(), error.reason())
+    }
+
+    #[test]
+    fn every_limit_is_told_by_its_field() {
+        for (field, value, words, reason) in [
+            ("deviceId", json!("x".repeat(10_000)), "deviceId: it has 10000 bytes, and may have 128", Reason::TooLarge),
+            ("deviceId", json!("bed\u{0}17"), "deviceId: it has a control character", Reason::NotAMessage),
+            ("deviceId", json!(""), "deviceId: it is empty", Reason::NotAMessage),
+            ("deviceId", json!(17), "deviceId: it is no text", Reason::NotAMessage),
+            ("deliveryId", json!("d\u{9b}"), "deliveryId: it has a control character", Reason::NotAMessage),
+            ("messageId", json!("m".repeat(257)), "messageId: it has 257 bytes, and may have 256", Reason::TooLarge),
+            ("clientId", json!(["gw"]), "clientId: it is no text", Reason::NotAMessage),
+            ("payload", json!("a"), "payload: it is no base64", Reason::NotAMessage),
+            ("payload", json!(null), "payload: it is no text", Reason::NotAMessage),
+            ("receivedAt", json!("now"), "receivedAt: it is no whole number", Reason::NotAMessage),
+            ("receivedAt", json!(1.5), "receivedAt: it is no whole number", Reason::NotAMessage),
+            ("receivedAt", json!(u64::MAX), "receivedAt: it is no whole number", Reason::NotAMessage),
+        ] {
+            assert_eq!(error(&with(field, value)), (words.to_owned(), reason));
+        }
+        for (field, level) in [("kind", "a/b"), ("facility", "+"), ("deviceId", "bed#17")] {
+            let (words, _) = error(&with(field, json!(level)));
+            assert!(words.starts_with(&format!("{field}: it has a control character or one of")), "{words}");
+        }
+        for time in [-1, MAX_MS + 1, i64::MIN] {
+            let expected = format!("receivedAt: {time} is not from 0 to 253402300799999 milliseconds since the epoch");
+            assert_eq!(error(&with("receivedAt", json!(time))), (expected, Reason::TimeBeyondBelief));
+        }
+    }
+
+    #[test]
+    fn a_payload_may_have_a_mebibyte_and_no_byte_more() {
+        let fits = STANDARD.encode(vec![7; MAX_PAYLOAD]);
+        assert_eq!(message(&with("payload", json!(fits))).unwrap().payload.len(), MAX_PAYLOAD);
+        for length in [MAX_PAYLOAD + 1, MAX_PAYLOAD * 2] {
+            let (words, reason) = error(&with("payload", json!(STANDARD.encode(vec![7; length]))));
+            assert!(words.starts_with("payload: it has "), "{words}");
+            assert_eq!(reason, Reason::TooLarge);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn base64_is_taken_as_strictly_as_by_another_decoder(
+            text in "[A-Da-d0-2+/=]{0,9}",
+            bytes: Vec<u8>,
+            damage in prop::option::of((any::<prop::sample::Index>(), "[A-Z=_ -]")),
+        ) {
+            let mut encoded = STANDARD.encode(bytes);
+            if let Some((at, with)) = damage.filter(|_| !encoded.is_empty()) {
+                let at = at.index(encoded.len());
+                encoded.replace_range(at..=at, &with);
+            }
+            for text in [text, encoded] {
+                prop_assert_eq!(payload(&text).ok(), STANDARD.decode(&text).ok(), "{}", text);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_message_is_said_without_showing_it() {
+        for record in [&b""[..], b"secret", b"[1]", b"\xff\xfe", b"{\"deviceId\":", b"null"] {
+            let (words, reason) = error(record);
+            assert!(words.starts_with("the record is no message: "), "{words}");
+            assert!(!words.contains("secret"));
+            assert_eq!(reason, Reason::NotAMessage);
+        }
+        assert_eq!(error(b"{}").0, "deliveryId: it is missing");
+        let deep = "[".repeat(200_000);
+        assert!(error(deep.as_bytes()).0.contains("recursion limit"));
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_is_said_without_showing_its_values() {
+        let twice = |first: &str| {
+            let record = String::from_utf8(with("traceId", Value::Null)).unwrap();
+            error(record.replacen('{', &format!("{{\"kind\":{first},"), 1).as_bytes()).0
+        };
+        assert!(twice("\"secret\"").contains("duplicate field `kind`"), "{}", twice("\"secret\""));
+        for first in ["[\"secret\"]", "17"] {
+            assert_eq!(
+                twice(first),
+                "the record is no message: a key stands twice, once with a value of another type",
+                "{first}"
+            );
+        }
+        let time = br#"{"receivedAt":"secret","deliveryId":"d","deviceId":"b","facility":"h","kind":"v","payload":"","receivedAt":1}"#;
+        assert!(!error(time).0.contains("secret"));
+    }
+
+    #[test]
+    fn unknown_keys_and_null_client_ids_are_fine() {
+        assert_eq!(message(&with("traceId", json!("t"))).unwrap().client_id, None);
+    }
+}

@@ -1,0 +1,97 @@
+//! Heads in a DynamoDB table: partition key `stream`, sort key `shard`, attribute `head`.
+
+use super::{Head, Heads, HeadsReader};
+use crate::platform::aws::{self, Lazy};
+use crate::platform::errors::{Remedy, RemoteError};
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::AttributeValue;
+use std::collections::HashMap;
+
+/// Heads in a table of DynamoDB.
+#[derive(Clone, Debug)]
+pub struct DynamoDbHeads {
+    client: Lazy<Client>,
+    table: String,
+}
+
+impl DynamoDbHeads {
+    /// The heads in `table`.
+    pub fn new(config: &SdkConfig, table: impl Into<String>) -> Self {
+        Self { client: Lazy::new(config, Client::new), table: table.into() }
+    }
+
+    fn operation(&self, name: &str, stream: &str, shard: &str) -> String {
+        format!("{name} {} {stream} {shard}", self.table)
+    }
+}
+
+fn key(stream: &str, shard: &str) -> HashMap<String, AttributeValue> {
+    [("stream", stream), ("shard", shard)]
+        .map(|(name, value)| (name.to_owned(), AttributeValue::S(value.to_owned())))
+        .into()
+}
+
+/// The head of an item, if it has one.
+fn head(item: &HashMap<String, AttributeValue>) -> Option<Head> {
+    item.get("head")?.as_s().ok()?.parse().ok()
+}
+
+fn no_head(operation: String) -> RemoteError {
+    RemoteError::new(operation, Remedy::GiveUp, "the item has no `head` that is one")
+}
+
+impl Heads for DynamoDbHeads {
+    async fn get(&self, stream: &str, shard: &str) -> Result<Option<Head>, RemoteError> {
+        let operation = || self.operation("GetItem", stream, shard);
+        // An old head costs an upload in vain: worth the dearer read.
+        let request = self.client.get_item().table_name(&self.table).set_key(Some(key(stream, shard)));
+        let answer = request.consistent_read(true).send().await;
+        let item = answer.map_err(|error| aws::remote_error(operation(), error))?.item;
+        item.map(|item| head(&item).ok_or_else(|| no_head(operation()))).transpose()
+    }
+
+    async fn advance(&self, stream: &str, shard: &str, head: Head) -> Result<(), RemoteError> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(stream, shard)))
+            .update_expression("SET #head = :head")
+            // Heads are written so that their text sorts as they do.
+            .condition_expression("attribute_not_exists(#head) OR #head < :head")
+            .expression_attribute_names("#head", "head")
+            .expression_attribute_values(":head", AttributeValue::S(head.to_string()));
+        match update.send().await {
+            Ok(_) => Ok(()),
+            Err(error)
+                if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(aws::remote_error(self.operation("UpdateItem", stream, shard), error)),
+        }
+    }
+}
+
+impl HeadsReader for DynamoDbHeads {
+    async fn all(&self, stream: &str) -> Result<Vec<(String, Head)>, RemoteError> {
+        let operation = |shard: &str| self.operation("Query", stream, shard);
+        let query = self.client.query().table_name(&self.table).consistent_read(true);
+        let query = query
+            .key_condition_expression("#stream = :stream")
+            .expression_attribute_names("#stream", "stream")
+            .expression_attribute_values(":stream", AttributeValue::S(stream.to_owned()));
+        let mut pages = query.into_paginator().send();
+        let mut heads = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| aws::remote_error(operation(""), error))?;
+            for item in page.items() {
+                let shard = item.get("shard").and_then(|shard| shard.as_s().ok()).map_or("", String::as_str);
+                heads.push((shard.to_owned(), head(item).ok_or_else(|| no_head(operation(shard)))?));
+            }
+        }
+        Ok(heads)
+    }
+}

@@ -1,0 +1,69 @@
+//! What every store of dead letters does, whatever it is made of.
+
+use super::{DeadLetter, DeadLetterReader, DeadLetterStore, Reason};
+use crate::stream::batch::Position;
+
+/// A letter to test with, of the record at `sequence` that holds `data`.
+///
+/// # Panics
+/// Where `sequence` is no number.
+pub fn letter(sequence: &str, reason: Reason, data: &[u8]) -> DeadLetter {
+    DeadLetter {
+        stream: "myaku-IngestStream-1".to_owned(),
+        shard: "shardId-000000000003".to_owned(),
+        position: Position { sequence: sequence.parse().expect("a sequence number"), sub: 2 },
+        index: None,
+        partition_key: "7d0c".to_owned(),
+        arrived_ms: 1_795_218_892_020,
+        device_id: Some("bed-17".to_owned()),
+        reason,
+        detail: "no device bed-17".to_owned(),
+        data: data.to_vec(),
+    }
+}
+
+/// Runs all checks against an empty store.
+///
+/// # Panics
+/// Where the store breaks one.
+pub async fn suite(store: &(impl DeadLetterStore + DeadLetterReader)) {
+    assert!(store.keys(None).await.expect("keys of an empty store").is_empty());
+
+    // What is put comes back byte for byte, whatever it is.
+    let large = vec![b'x'; 300_000];
+    let payloads: [&[u8]; 8] = [
+        b"",
+        b"null",
+        b"{\"a\": 1}",
+        b" {}",
+        b"{\n}",
+        "na\u{ef}ve \u{0} \"text\"".as_bytes(),
+        &[0xff, 0xfe, 0x00],
+        &large,
+    ];
+    for (sequence, data) in (100..).zip(payloads) {
+        let letter = letter(&format!("{sequence}"), Reason::Undecodable, data);
+        store.put(&letter).await.expect("put");
+        assert_eq!(store.get(&letter.key()).await.expect("get"), letter);
+    }
+    let undecodable = store.keys(Some(Reason::Undecodable)).await.expect("keys");
+    assert_eq!(undecodable.len(), payloads.len());
+    assert!(undecodable.is_sorted(), "keys come in the order of their text");
+
+    // The same letter again leaves one.
+    let again = letter("100", Reason::Undecodable, b"");
+    store.put(&again).await.expect("put again");
+    assert_eq!(store.keys(Some(Reason::Undecodable)).await.expect("keys"), undecodable);
+
+    // Values of one record that fail for the same reason are letters of their own.
+    for index in [0, 1] {
+        let value = DeadLetter { index: Some(index), ..letter("200", Reason::OutOfRange, b"{}") };
+        store.put(&value).await.expect("put");
+    }
+    assert_eq!(store.keys(Some(Reason::OutOfRange)).await.expect("keys").len(), 2);
+    assert_eq!(store.keys(Some(Reason::TooLarge)).await.expect("keys").len(), 0);
+    assert_eq!(store.keys(None).await.expect("keys").len(), payloads.len() + 2);
+
+    // What is not there is an error, not an empty letter.
+    assert!(store.get(&letter("999", Reason::TooLarge, b"").key()).await.is_err());
+}

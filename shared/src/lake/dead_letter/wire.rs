@@ -1,0 +1,104 @@
+//! A letter as JSON. Its record's bytes stand in it in the most readable form that gives them back exactly.
+
+use super::{DeadLetter, Reason};
+use crate::stream::batch::Position;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+/// A text that is no dead letter.
+#[derive(Debug, thiserror::Error)]
+#[error("it is no dead letter")]
+pub struct NotALetter(#[source] Box<dyn std::error::Error + Send + Sync>);
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire<'a> {
+    reason: Reason,
+    detail: Cow<'a, str>,
+    stream: Cow<'a, str>,
+    shard: Cow<'a, str>,
+    position: Position,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    index: Option<u32>,
+    partition_key: Cow<'a, str>,
+    /// Milliseconds since the epoch.
+    arrived: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    device_id: Option<Cow<'a, str>>,
+    /// The bytes, where they are JSON on one line.
+    #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
+    json: Option<&'a RawValue>,
+    /// The bytes, where they are any other text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    text: Option<Cow<'a, str>>,
+    /// The bytes, where they are no text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    b64: Option<String>,
+}
+
+impl DeadLetter {
+    /// The letter as one line of JSON with a newline behind it.
+    ///
+    /// The bytes are `json` (verbatim), `text` or `b64`; [`DeadLetter::from_json`] gives back the same bytes.
+    pub fn to_json(&self) -> Vec<u8> {
+        let text = std::str::from_utf8(&self.data).ok();
+        let json = text.and_then(embeddable);
+        let wire = Wire {
+            reason: self.reason,
+            detail: Cow::Borrowed(&self.detail),
+            stream: Cow::Borrowed(&self.stream),
+            shard: Cow::Borrowed(&self.shard),
+            position: self.position,
+            index: self.index,
+            partition_key: Cow::Borrowed(&self.partition_key),
+            arrived: self.arrived_ms,
+            device_id: self.device_id.as_deref().map(Cow::Borrowed),
+            json,
+            text: text.filter(|_| json.is_none()).map(Cow::Borrowed),
+            b64: text.is_none().then(|| STANDARD.encode(&self.data)),
+        };
+        // Writing strings and numbers to memory cannot fail.
+        let mut line = serde_json::to_vec(&wire).unwrap_or_default();
+        line.push(b'\n');
+        line
+    }
+
+    /// Reads what [`DeadLetter::to_json`] wrote.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, NotALetter> {
+        let wire: Wire<'_> = serde_json::from_slice(bytes).map_err(|error| NotALetter(error.into()))?;
+        let data = match (wire.json, wire.text, wire.b64) {
+            (Some(json), None, None) => json.get().as_bytes().to_vec(),
+            (None, Some(text), None) => text.into_owned().into_bytes(),
+            (None, None, Some(b64)) => STANDARD.decode(b64).map_err(|error| NotALetter(error.into()))?,
+            _ => return Err(NotALetter("it has not exactly one of json, text and b64".into())),
+        };
+        Ok(Self {
+            stream: wire.stream.into_owned(),
+            shard: wire.shard.into_owned(),
+            position: wire.position,
+            index: wire.index,
+            partition_key: wire.partition_key.into_owned(),
+            arrived_ms: wire.arrived,
+            device_id: wire.device_id.map(Cow::into_owned),
+            reason: wire.reason,
+            detail: wire.detail.into_owned(),
+            data,
+        })
+    }
+}
+
+/// The text as a JSON value that stands in another one verbatim: on one line, nothing around it, and nested no deeper
+/// than ordinary readers follow.
+fn embeddable(text: &str) -> Option<&RawValue> {
+    // A field that is `null` reads like one that is absent.
+    if text.contains(['\n', '\r']) || text == "null" {
+        return None;
+    }
+    // A letter is one level deeper than the record in it, and readers stop at some depth.
+    serde_json::from_str::<serde_json::Value>(&format!("[{text}]")).ok()?;
+    let raw: &RawValue = serde_json::from_str(text).ok()?;
+    (raw.get().len() == text.len()).then_some(raw)
+}

@@ -1,0 +1,74 @@
+//! Entries in a DynamoDB table: partition key `stream`, attributes `version` and `entry`, the latter as JSON, so that a
+//! person can read what is under way.
+
+use super::{Entry, Ledger, Versioned};
+use crate::platform::aws::{self, Lazy};
+use crate::platform::errors::{Remedy, RemoteError};
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::AttributeValue;
+
+/// Entries in a table of DynamoDB.
+#[derive(Clone, Debug)]
+pub struct DynamoDbLedger {
+    client: Lazy<Client>,
+    table: String,
+}
+
+impl DynamoDbLedger {
+    /// The entries in `table`.
+    pub fn new(config: &SdkConfig, table: impl Into<String>) -> Self {
+        Self { client: Lazy::new(config, Client::new), table: table.into() }
+    }
+
+    fn operation(&self, name: &str, stream: &str) -> String {
+        format!("{name} {} {stream}", self.table)
+    }
+}
+
+impl Ledger for DynamoDbLedger {
+    async fn load(&self, stream: &str) -> Result<Versioned, RemoteError> {
+        let operation = || self.operation("GetItem", stream);
+        let request =
+            self.client.get_item().table_name(&self.table).key("stream", AttributeValue::S(stream.to_owned()));
+        let answer = request.consistent_read(true).send().await;
+        let item = answer.map_err(|error| aws::remote_error(operation(), error))?.item;
+        let Some(item) = item else { return Ok(Versioned::default()) };
+        let wrong = |what: String| RemoteError::new(operation(), Remedy::GiveUp, what);
+        let version = item.get("version").and_then(|value| value.as_n().ok()?.parse().ok());
+        let version = version.ok_or_else(|| wrong("the item has no `version` that is a number".to_owned()))?;
+        let entry = item.get("entry").and_then(|value| value.as_s().ok());
+        let entry = entry.ok_or_else(|| wrong("the item has no `entry`".to_owned()))?;
+        let entry = serde_json::from_str(entry).map_err(|error| wrong(format!("`entry` cannot be read: {error}")))?;
+        Ok(Versioned { version, entry })
+    }
+
+    async fn commit(&self, stream: &str, replaces: u64, entry: &Entry) -> Result<Option<u64>, RemoteError> {
+        let operation = || self.operation("PutItem", stream);
+        let version = replaces + 1;
+        let entry =
+            serde_json::to_string(entry).map_err(|error| RemoteError::new(operation(), Remedy::GiveUp, error))?;
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .item("stream", AttributeValue::S(stream.to_owned()))
+            .item("version", AttributeValue::N(version.to_string()))
+            .item("entry", AttributeValue::S(entry));
+        let put = if replaces == 0 {
+            put.condition_expression("attribute_not_exists(#stream)").expression_attribute_names("#stream", "stream")
+        } else {
+            put.condition_expression("#version = :replaces")
+                .expression_attribute_names("#version", "version")
+                .expression_attribute_values(":replaces", AttributeValue::N(replaces.to_string()))
+        };
+        match put.send().await {
+            Ok(_) => Ok(Some(version)),
+            Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
+                Ok(None)
+            }
+            Err(error) => Err(aws::remote_error(operation(), error)),
+        }
+    }
+}

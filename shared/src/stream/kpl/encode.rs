@@ -1,0 +1,182 @@
+//! Making an aggregate, with its exact size known at each step.
+
+use super::digest::md5_all;
+use super::wire::{bytes_field_len, put_bytes_header, put_varint, varint_len};
+use super::{
+    DATA, DIGEST_LEN, EXPLICIT_HASH_KEY_INDEX, EXPLICIT_HASH_KEY_TABLE, MAGIC, PARTITION_KEY_INDEX,
+    PARTITION_KEY_TABLE, RECORDS,
+};
+use md5::{Digest as _, Md5};
+use std::collections::HashMap;
+
+/// One aggregate of `records`, each a partition key and data, in their order.
+///
+/// ```
+/// use myaku::stream::kpl;
+/// let bytes = kpl::encode([("bed-17", &b"{}"[..]), ("bed-18", b"")]);
+/// let aggregate = kpl::decode(&bytes).expect("an aggregate");
+/// assert_eq!(aggregate.records().next(), Some(("bed-17", None, &b"{}"[..])));
+/// ```
+pub fn encode<'a>(records: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Vec<u8> {
+    let mut builder = Builder::new();
+    for (key, data) in records {
+        builder.push(key, None, data);
+    }
+    builder.finish()
+}
+
+/// An aggregate in the making. Keys that repeat are kept once.
+#[derive(Clone, Debug, Default)]
+pub struct Builder {
+    partition_keys: Table,
+    explicit_hash_keys: Table,
+    /// The encoded fields `records`.
+    records: Vec<u8>,
+}
+
+impl Builder {
+    /// An aggregate without records.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same, with room for records of so many bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { records: Vec::with_capacity(bytes), ..Self::default() }
+    }
+
+    /// Whether there is no record in it. The bytes of an empty aggregate are none that [`decode`](super::decode()) takes.
+    pub const fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Exactly as many bytes as [`finish`](Self::finish) gives.
+    pub const fn len_bytes(&self) -> usize {
+        MAGIC.len() + self.partition_keys.bytes + self.explicit_hash_keys.bytes + self.records.len() + DIGEST_LEN
+    }
+
+    /// Whether a record without an explicit hash key fits, so that the whole has at most `limit` bytes.
+    pub fn fits(&self, key: &str, data: &[u8], limit: usize) -> bool {
+        self.len_bytes_with(key, None, data) <= limit
+    }
+
+    /// Exactly as many bytes as the aggregate has once this record is in it.
+    pub fn len_bytes_with(&self, key: &str, explicit_hash_key: Option<&str>, data: &[u8]) -> usize {
+        let (key_index, key_bytes) = self.partition_keys.place(key);
+        let (hash_index, hash_bytes) = explicit_hash_key.map_or((None, 0), |hash_key| {
+            let (index, bytes) = self.explicit_hash_keys.place(hash_key);
+            (Some(index), bytes)
+        });
+        self.len_bytes() + key_bytes + hash_bytes + bytes_field_len(record_len(key_index, hash_index, data))
+    }
+
+    /// Appends a record.
+    pub fn push(&mut self, key: &str, explicit_hash_key: Option<&str>, data: &[u8]) {
+        let key_index = self.partition_keys.index(key);
+        let hash_index = explicit_hash_key.map(|hash_key| self.explicit_hash_keys.index(hash_key));
+        self.put(key_index, hash_index, data);
+    }
+
+    /// Appends a record without an explicit hash key if it [`fits`](Self::fits), and answers whether it did.
+    pub fn push_within(&mut self, key: &str, data: &[u8], limit: usize) -> bool {
+        let (index, added) = self.partition_keys.place(key);
+        if self.len_bytes() + added + bytes_field_len(record_len(index, None, data)) > limit {
+            return false;
+        }
+        self.partition_keys.add(key, index, added);
+        self.put(index, None, data);
+        true
+    }
+
+    fn put(&mut self, key_index: u64, hash_index: Option<u64>, data: &[u8]) {
+        let out = &mut self.records;
+        put_bytes_header(out, RECORDS, record_len(key_index, hash_index, data));
+        put_varint(out, u64::from(PARTITION_KEY_INDEX << 3));
+        put_varint(out, key_index);
+        if let Some(index) = hash_index {
+            put_varint(out, u64::from(EXPLICIT_HASH_KEY_INDEX << 3));
+            put_varint(out, index);
+        }
+        put_bytes_header(out, DATA, data.len());
+        out.extend_from_slice(data);
+    }
+
+    /// The bytes of the aggregate.
+    pub fn finish(self) -> Vec<u8> {
+        let mut out = self.unsealed();
+        let digest = Md5::digest(&out[MAGIC.len()..]);
+        out.extend_from_slice(&digest);
+        out
+    }
+
+    /// [`finish`](Self::finish)es each of `builders`, with the checksums of all of them taken at once, in a fraction of
+    /// the time.
+    pub fn finish_all(builders: impl IntoIterator<Item = Self>) -> Vec<Vec<u8>> {
+        let mut aggregates: Vec<_> = builders.into_iter().map(Self::unsealed).collect();
+        let messages: Vec<&[u8]> = aggregates.iter().map(|out| &out[MAGIC.len()..]).collect();
+        let digests = md5_all(&messages);
+        for (out, digest) in aggregates.iter_mut().zip(digests) {
+            out.extend_from_slice(&digest);
+        }
+        aggregates
+    }
+
+    /// All but the checksum, for which there is room.
+    fn unsealed(self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.len_bytes());
+        out.extend_from_slice(&MAGIC);
+        self.partition_keys.put(&mut out, PARTITION_KEY_TABLE);
+        self.explicit_hash_keys.put(&mut out, EXPLICIT_HASH_KEY_TABLE);
+        out.extend_from_slice(&self.records);
+        out
+    }
+}
+
+/// A table of keys, each once.
+#[derive(Clone, Debug, Default)]
+struct Table {
+    indices: HashMap<String, u64>,
+    keys: Vec<String>,
+    /// The index that was given last: the next record often has the same key.
+    last: u64,
+    /// Bytes of the encoded table.
+    bytes: usize,
+}
+
+impl Table {
+    /// The index that `key` has or would get, and the bytes that it would add.
+    fn place(&self, key: &str) -> (u64, usize) {
+        if self.keys.get(self.last as usize).is_some_and(|last| last == key) {
+            return (self.last, 0);
+        }
+        self.indices.get(key).map_or_else(|| (self.keys.len() as u64, bytes_field_len(key.len())), |&index| (index, 0))
+    }
+
+    fn index(&mut self, key: &str) -> u64 {
+        let (index, added) = self.place(key);
+        self.add(key, index, added);
+        index
+    }
+
+    /// Has `key` at the place that [`place`](Self::place) answered for it.
+    fn add(&mut self, key: &str, index: u64, added: usize) {
+        self.last = index;
+        if added > 0 {
+            self.indices.insert(key.to_owned(), index);
+            self.keys.push(key.to_owned());
+            self.bytes += added;
+        }
+    }
+
+    fn put(&self, out: &mut Vec<u8>, number: u32) {
+        for key in &self.keys {
+            put_bytes_header(out, number, key.len());
+            out.extend_from_slice(key.as_bytes());
+        }
+    }
+}
+
+/// Bytes of one `Record`; its fields' tags have one byte each.
+fn record_len(key_index: u64, hash_index: Option<u64>, data: &[u8]) -> usize {
+    1 + varint_len(key_index) + hash_index.map_or(0, |index| 1 + varint_len(index)) + bytes_field_len(data.len())
+}

@@ -1,0 +1,45 @@
+//! What every stream behind the port [`PutRecords`] does.
+
+use super::{Entry, Outcome, PutRecords};
+use crate::stream::shard_map::ShardMap;
+use crate::stream::shard_map::hash_key;
+
+/// Runs the suite against an empty stream of at least two open shards.
+///
+/// # Panics
+///
+/// When the stream breaks the contract.
+pub async fn suite(stream: &impl PutRecords) {
+    let map = keyspace_is_whole(stream).await;
+    lands_where_its_hash_key_says(stream, &map).await;
+    answers_every_entry_of_a_full_call(stream).await;
+}
+
+async fn keyspace_is_whole(stream: &impl PutRecords) -> ShardMap {
+    let mut ranges = stream.open_shards().await.expect("open shards");
+    ranges.sort_unstable_by_key(|range| range.start);
+    assert!(ranges.len() >= 2, "the suite needs two shards");
+    assert_eq!(ranges[0].start, 0);
+    assert_eq!(ranges[ranges.len() - 1].end, u128::MAX);
+    for pair in ranges.windows(2) {
+        assert_eq!(pair[0].end + 1, pair[1].start, "a gap or an overlap in the keyspace");
+    }
+    ShardMap::new(ranges)
+}
+
+async fn lands_where_its_hash_key_says(stream: &impl PutRecords, map: &ShardMap) {
+    let entry = |key: &str, hash| Entry { partition_key: key.to_owned(), explicit_hash_key: hash, data: b"x".to_vec() };
+    let entries = [entry("bed-17", None), entry("bed-17", Some(0)), entry("bed-17", Some(u128::MAX))];
+    let outcomes = stream.put_records(&entries).await.expect("put");
+    let expected =
+        [hash_key("bed-17"), 0, u128::MAX].map(|hash| map.shard_of(hash).expect("whole keyspace").to_owned());
+    assert_eq!(outcomes, expected.map(|shard| Outcome::Put { shard }));
+}
+
+async fn answers_every_entry_of_a_full_call(stream: &impl PutRecords) {
+    let entries: Vec<Entry> = (0..500)
+        .map(|n| Entry { partition_key: format!("key-{n}"), explicit_hash_key: None, data: vec![b'y'; 10] })
+        .collect();
+    let outcomes = stream.put_records(&entries).await.expect("put");
+    assert_eq!(outcomes.len(), 500);
+}

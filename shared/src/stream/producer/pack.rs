@@ -1,0 +1,143 @@
+//! Items into records, records into waves and calls. Pure.
+
+use super::{Entry, Item, Limits};
+use crate::stream::kpl::Builder;
+use crate::stream::shard_map::ShardMap;
+use crate::stream::shard_map::hash_keys;
+use std::collections::HashMap;
+
+/// A record to put, and which items it carries.
+pub(super) struct Packet {
+    pub(super) entry: Entry,
+    pub(super) items: Vec<usize>,
+}
+
+/// The keys of the items, each once: what follows from a key is found once and not for each of its items.
+struct Keys<'a> {
+    /// For each item, the place of its key among the distinct ones.
+    of_items: Vec<usize>,
+    distinct: Vec<&'a str>,
+    hashes: Vec<u128>,
+}
+
+/// A record being filled for one shard.
+struct Open {
+    builder: Builder,
+    hash: u128,
+    items: Vec<usize>,
+}
+
+/// Packs items into waves of records: no key appears twice in a wave, and a key's items go through the waves in their
+/// order. Also answers the indices of items that no record can hold.
+pub(super) fn pack<K: AsRef<str>, D: AsRef<[u8]>>(
+    items: &[Item<K, D>],
+    shards: &ShardMap,
+    limits: &Limits,
+) -> (Vec<Vec<Packet>>, Vec<usize>) {
+    let keys = Keys::of(items);
+    let mut places: HashMap<Option<usize>, usize> = HashMap::new();
+    let places: Vec<usize> = keys
+        .hashes
+        .iter()
+        .map(|&hash| {
+            let next = places.len();
+            *places.entry(shards.index_of(hash)).or_insert(next)
+        })
+        .collect();
+    let count = places.iter().map(|place| place + 1).max().unwrap_or(0);
+    let mut open: Vec<Option<Open>> = Vec::new();
+    open.resize_with(count, || None);
+    let bytes: usize = items.iter().map(|item| item.data.as_ref().len()).sum();
+    let room = limits.aggregate_bytes_max.min(2 * bytes / count.max(1));
+    let mut closed: Vec<Open> = Vec::new();
+    let mut too_large = Vec::new();
+    for (index, (item, &key)) in items.iter().zip(&keys.of_items).enumerate() {
+        let (name, data) = (keys.distinct[key], item.data.as_ref());
+        let too_long = name.len() > 256 && name.chars().count() > 256;
+        if name.is_empty() || too_long || name.len() + data.len() > limits.record_bytes_max {
+            too_large.push(index);
+            continue;
+        }
+        let place = &mut open[places[key]];
+        if let Some(record) = place
+            && record.builder.push_within(name, data, limits.aggregate_bytes_max)
+        {
+            record.items.push(index);
+            continue;
+        }
+        // The first item of a record is in it, however large.
+        let mut builder = Builder::with_capacity(room);
+        builder.push(name, None, data);
+        closed.extend(place.replace(Open { builder, hash: keys.hashes[key], items: vec![index] }));
+    }
+    let mut last: Vec<Open> = open.into_iter().flatten().collect();
+    last.sort_unstable_by_key(|record| record.items[0]);
+    closed.append(&mut last);
+    (into_waves(closed, items, &keys), too_large)
+}
+
+impl<'a> Keys<'a> {
+    fn of<K: AsRef<str>, D>(items: &'a [Item<K, D>]) -> Self {
+        let mut places: HashMap<&str, usize> = HashMap::new();
+        let mut distinct: Vec<&str> = Vec::new();
+        let mut last = 0;
+        let of_items = items.iter().map(|item| {
+            let key = item.key.as_ref();
+            // Items of one key often stand side by side: the readings of a message.
+            if distinct.get(last) != Some(&key) {
+                last = *places.entry(key).or_insert(distinct.len());
+                if last == distinct.len() {
+                    distinct.push(key);
+                }
+            }
+            last
+        });
+        let of_items = of_items.collect();
+        let hashes = hash_keys(&distinct);
+        Self { of_items, distinct, hashes }
+    }
+}
+
+/// A record's wave is behind those of the earlier records that share a key with it.
+fn into_waves<K, D: AsRef<[u8]>>(mut records: Vec<Open>, items: &[Item<K, D>], keys: &Keys<'_>) -> Vec<Vec<Packet>> {
+    let several = records.iter_mut().filter(|record| record.items.len() > 1);
+    let mut sealed = Builder::finish_all(several.map(|record| std::mem::take(&mut record.builder))).into_iter();
+    let mut next_wave: Vec<usize> = vec![0; keys.distinct.len()];
+    let mut waves: Vec<Vec<Packet>> = Vec::new();
+    for record in records {
+        let of_record = || record.items.iter().map(|&index| keys.of_items[index]);
+        let wave = of_record().map(|key| next_wave[key]).max().unwrap_or(0);
+        of_record().for_each(|key| next_wave[key] = wave + 1);
+        if waves.len() <= wave {
+            waves.resize_with(wave + 1, Vec::new);
+        }
+        let partition_key = keys.distinct[keys.of_items[record.items[0]]].to_owned();
+        let entry = match record.items[..] {
+            // An aggregate of one costs bytes and a checksum for nothing.
+            [only] => Entry { partition_key, explicit_hash_key: None, data: items[only].data.as_ref().to_vec() },
+            _ => Entry { partition_key, explicit_hash_key: Some(record.hash), data: sealed.next().unwrap_or_default() },
+        };
+        waves[wave].push(Packet { entry, items: record.items });
+    }
+    waves
+}
+
+/// Cuts a wave into calls within the limits on records and bytes.
+pub(super) fn calls(packets: Vec<Packet>, limits: &Limits) -> Vec<Vec<Packet>> {
+    let mut calls: Vec<Vec<Packet>> = Vec::new();
+    let mut bytes = 0;
+    for packet in packets {
+        let size = packet.entry.partition_key.len() + packet.entry.data.len();
+        match calls.last_mut() {
+            Some(call) if call.len() < limits.call_records_max && bytes + size <= limits.call_bytes_max => {
+                bytes += size;
+                call.push(packet);
+            }
+            _ => {
+                bytes = size;
+                calls.push(vec![packet]);
+            }
+        }
+    }
+    calls
+}
