@@ -24,7 +24,7 @@ use myaku::device::registry::{Device, MemoryMasterData, Registry};
 use myaku::lake::dead_letter::MemoryDeadLetters;
 use myaku::platform::clock::ManualClock;
 use myaku::platform::errors::RemoteError;
-use myaku::platform::valkey::{Connection, Settings};
+use myaku::platform::redis::{Connection, Settings};
 use myaku::results::{Results, Write, Written};
 use myaku::stream::batch::Batch;
 use myaku::stream::kpl::Builder;

@@ -11,10 +11,10 @@ pub mod kinesis;
 mod listener;
 pub mod mqtt;
 mod port;
+pub mod redis;
 pub mod s3;
 pub mod sns;
 mod trouble;
-pub mod valkey;
 
 pub use listener::Server;
 pub use trouble::Trouble;

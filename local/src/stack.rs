@@ -19,7 +19,7 @@ use crate::clock::TokioClock;
 use crate::function::Function;
 use crate::http_api::HttpApi;
 use crate::iot::{Engine, Rule, Targets};
-use crate::servers::{AwsEndpoints, Server, cloudwatch, dynamodb, issuer, kinesis, mqtt, s3, sns, valkey};
+use crate::servers::{AwsEndpoints, Server, cloudwatch, dynamodb, issuer, kinesis, mqtt, redis, s3, sns};
 use crate::template::{Names, Resolved, Template};
 use anyhow::{Context as _, Result};
 use aws_config::SdkConfig;
@@ -101,7 +101,7 @@ pub struct Servers {
     /// CloudWatch.
     pub cloudwatch: cloudwatch::CloudWatch,
     /// Redis or Valkey.
-    pub valkey: valkey::Valkey,
+    pub redis: redis::RedisServer,
 }
 
 /// Where everything listens.
@@ -142,18 +142,18 @@ impl Stack {
         // Retries, ages and schedules go by it.
         let clock = TokioClock::start().at_rate(time_scale);
         let monitoring = Arc::new(Monitoring::new(ScaledClock::from_now(time_scale)));
-        let (kinesis, dynamodb, s3, sns, cloudwatch, valkey, mqtt) = tokio::try_join!(
+        let (kinesis, dynamodb, s3, sns, cloudwatch, redis, mqtt) = tokio::try_join!(
             async { kinesis::start_monitored(ports.kinesis, Arc::clone(&monitoring)).await.context("Kinesis") },
             async { dynamodb::start(ports.dynamodb).await.context("DynamoDB") },
             async { s3::start(ports.s3, &directory.join("s3")).await.context("S3") },
             async { sns::start(ports.sns, clock).await.context("SNS") },
             async { cloudwatch::start(ports.cloudwatch, Arc::clone(&monitoring)).await.context("CloudWatch") },
-            async { valkey::start(ports.redis).await.context("Redis") },
+            async { redis::start(ports.redis).await.context("Redis") },
             async { mqtt::start(ports.mqtt).await.context("MQTT") },
         )?;
-        let servers = Servers { kinesis, dynamodb, s3, sns, cloudwatch, valkey };
+        let servers = Servers { kinesis, dynamodb, s3, sns, cloudwatch, redis };
         let template = Template::load(&template)?;
-        let mut given = BTreeMap::from([(REDIS_PARAMETER.to_owned(), servers.valkey.endpoint())]);
+        let mut given = BTreeMap::from([(REDIS_PARAMETER.to_owned(), servers.redis.endpoint())]);
         let issuer = if template.declares(ISSUER_PARAMETER) {
             Some(issuer::start(ports.issuer).await.context("the issuer of tokens")?)
         } else {
@@ -201,7 +201,7 @@ impl Stack {
         let mqtt = SocketAddr::from((Ipv4Addr::LOCALHOST, self.mqtt.port()));
         let http = self.http_api.as_ref().map(|api| api.server().endpoint());
         let issuer = self.issuer.as_ref().map(|issuer| issuer.server().endpoint());
-        Endpoints { aws: self.servers.aws(), mqtt, redis: self.servers.valkey.endpoint(), http, issuer }
+        Endpoints { aws: self.servers.aws(), mqtt, redis: self.servers.redis.endpoint(), http, issuer }
     }
 
     /// The servers themselves.
@@ -318,7 +318,7 @@ impl Stack {
         self.servers.dynamodb.stop().await;
         self.servers.kinesis.server().stop().await;
         // A server that is gone already is as good as one that was killed.
-        let _ = self.servers.valkey.kill().await;
+        let _ = self.servers.redis.kill().await;
     }
 }
 

@@ -5,7 +5,7 @@
 //! - [`env`]: typed settings, read once through a lookup function.
 //! - [`logging`] and [`telemetry`]: a function's log and its metrics, as Lambda and CloudWatch expect them.
 //! - `aws` (with any adapter): the SDKs' configuration, and their errors as ours.
-//! - `valkey` (feature `redis`): one connection to Redis or Valkey, to a node or a cluster.
+//! - `redis` (feature `redis`): one connection to Redis or Valkey, to a node or a cluster.
 //! - `lane`: how an index by time is spread.
 //!
 //! It uses no other room, and knows nothing of devices or streams.
@@ -25,6 +25,6 @@ pub mod env;
 pub mod errors;
 pub(crate) mod lane;
 pub mod logging;
-pub mod telemetry;
 #[cfg(feature = "redis")]
-pub mod valkey;
+pub mod redis;
+pub mod telemetry;

@@ -115,7 +115,7 @@ pub struct Row {
 
 /// What a row that is there says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mark {
+pub struct StoredRow {
     /// The shard that its batch came from.
     pub shard: String,
     /// When it was computed, in milliseconds since the epoch.
@@ -134,7 +134,7 @@ pub struct Mark {
     pub lost_until: Option<i64>,
 }
 
-impl From<&Row> for Mark {
+impl From<&Row> for StoredRow {
     fn from(row: &Row) -> Self {
         Self {
             shard: row.shard.clone(),
@@ -169,7 +169,7 @@ pub enum Written {
     /// The row is there.
     Stored,
     /// A row above `over` or `revision` is there, and stays.
-    Kept(Mark),
+    Kept(StoredRow),
 }
 
 /// Some rows of history, oldest first.

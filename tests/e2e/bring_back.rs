@@ -8,7 +8,7 @@ use myaku::ingest::message::Message;
 use myaku::lake::archive::{MemoryHeads, S3Lake};
 use myaku::lake::dead_letter::Reason;
 use myaku::platform::clock::{Now as _, SystemClock};
-use myaku::platform::valkey::{Connection, Settings};
+use myaku::platform::redis::{Connection, Settings};
 use myaku::results::dynamodb::DynamoDbResults;
 use myaku::results::{ResultsReader as _, Row};
 use myaku::stream::producer::kinesis::KinesisStream;
@@ -167,8 +167,8 @@ async fn windows_that_redis_lost_are_rebuilt_from_the_lake_as_they_were() -> any
     let rows = DynamoDbResults::new(&config, stack.physical_id("ResultsTable")?);
     let rows_before = of(&devices, &rows).await?;
 
-    stack.servers().valkey.kill().await?;
-    stack.servers().valkey.restart().await?;
+    stack.servers().redis.kill().await?;
+    stack.servers().redis.restart().await?;
     let lost = states(&stack).await?.load(&names).await?;
     assert!(lost.iter().all(|loaded| loaded.state.is_none()), "Redis has lost its memory");
 

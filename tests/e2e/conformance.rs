@@ -4,7 +4,7 @@ use aws_sdk_cloudwatch::types::{Dimension, MetricDatum};
 use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
 use myaku::ingest::command;
 use myaku::ingest::command::DynamoDbCommands;
-use myaku::platform::valkey::{Connection, Settings};
+use myaku::platform::redis::{Connection, Settings};
 use myaku::results::dynamodb::DynamoDbResults;
 use myaku::scaling::alarms::{MetricId, Statistic};
 use myaku::scaling::reshard::alarms::CloudWatchAlarms;
@@ -55,7 +55,7 @@ async fn dynamodb_holds_pending_commands() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn redis_holds_the_windows_state() -> anyhow::Result<()> {
-    let server = servers::valkey::start(0).await?;
+    let server = servers::redis::start(0).await?;
     let connection =
         Connection::connect(&Settings::node(&server.endpoint())?, &AwsEndpoints::default().sdk_config()).await?;
     window::state::conformance::suite(&RedisStates::new(connection, Duration::from_mins(1)), "bed").await;

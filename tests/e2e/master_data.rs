@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
 use myaku::device::registry::{self, Device, DynamoDb, Key, Kind, MasterData as _, MemoryMasterData, Shared};
 use myaku::lake::dead_letter::{self, S3DeadLetters};
-use myaku::platform::valkey::{Connection, Settings};
+use myaku::platform::redis::{Connection, Settings};
 use myaku_local::servers::{self, AwsEndpoints, Server};
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ async fn table(server: &Server) -> anyhow::Result<DynamoDb> {
     Ok(DynamoDb::new(&config, TABLE))
 }
 
-async fn redis(server: &servers::valkey::Valkey) -> anyhow::Result<Connection> {
+async fn redis(server: &servers::redis::RedisServer) -> anyhow::Result<Connection> {
     let config = AwsEndpoints::default().sdk_config();
     Ok(Connection::connect(&Settings::node(&server.endpoint())?, &config).await?)
 }
@@ -37,7 +37,7 @@ async fn dynamodb_holds_master_data_as_every_store_does() -> anyhow::Result<()> 
 
 #[tokio::test]
 async fn master_data_read_through_redis_is_the_same() -> anyhow::Result<()> {
-    let (dynamodb, valkey) = (servers::dynamodb::start(0).await?, servers::valkey::start(0).await?);
+    let (dynamodb, valkey) = (servers::dynamodb::start(0).await?, servers::redis::start(0).await?);
     let store = table(&dynamodb).await?;
     let shared = Shared::new(store.clone(), Some(redis(&valkey).await?), TTL);
     registry::conformance::suite(&shared, &store).await;
@@ -46,7 +46,7 @@ async fn master_data_read_through_redis_is_the_same() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn what_one_function_has_read_costs_the_next_one_nothing_until_it_is_due() -> anyhow::Result<()> {
-    let valkey = servers::valkey::start(0).await?;
+    let valkey = servers::redis::start(0).await?;
     let (one, other) = (MemoryMasterData::new(), MemoryMasterData::new());
     let (bed, nobody) = (Key::new(Kind::Device, "bed-1"), Key::new(Kind::Device, "bed-2"));
     one.put_device(&Device { device_id: bed.id.clone(), profile: "vital".to_owned(), facility: None });
@@ -65,7 +65,7 @@ async fn what_one_function_has_read_costs_the_next_one_nothing_until_it_is_due()
 
 #[tokio::test]
 async fn redis_being_down_costs_a_read_of_the_store_and_no_answer() -> anyhow::Result<()> {
-    let valkey = servers::valkey::start(0).await?;
+    let valkey = servers::redis::start(0).await?;
     let store = MemoryMasterData::new();
     let shared = Shared::new(&store, Some(redis(&valkey).await?), TTL);
     let keys = [Key::new(Kind::Device, "bed-1")];

@@ -108,9 +108,9 @@ async fn outages(stack: &Stack, mut sending: watch::Receiver<bool>) -> anyhow::R
     servers.kinesis.close(&readings, Refusal::Fails);
     pause().await;
     servers.kinesis.open(&readings);
-    servers.valkey.stop().await?;
+    servers.redis.stop().await?;
     pause().await;
-    servers.valkey.restart().await
+    servers.redis.restart().await
 }
 
 #[tokio::test(flavor = "multi_thread")]

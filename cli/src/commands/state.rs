@@ -10,7 +10,7 @@ use myaku::device::registry::{DynamoDb, LONGEST_USE, Registry};
 use myaku::lake::archive::S3Lake;
 use myaku::platform::clock::{Now as _, SystemClock};
 use myaku::platform::env::Env;
-use myaku::platform::valkey;
+use myaku::platform::redis;
 use myaku::results::dynamodb::DynamoDbResults;
 use myaku::window::state::redis::RedisStates;
 use myaku_operator::rebuild::{self, Options};
@@ -63,8 +63,8 @@ pub(super) struct RebuildArgs {
 pub(super) async fn run(command: Command) -> Result<ExitCode> {
     let Command::Rebuild(args) = command;
     let sdk = myaku::platform::aws::config().await;
-    let settings = valkey::Settings::required(&Env::new(|name: &str| std::env::var(name).ok()))?;
-    let redis = valkey::Connection::connect(&settings, &sdk).await?;
+    let settings = redis::Settings::required(&Env::new(|name: &str| std::env::var(name).ok()))?;
+    let redis = redis::Connection::connect(&settings, &sdk).await?;
     let now_ms = SystemClock.now_ms();
     let arrived_ms = if args.everything { 0..now_ms } else { args.times.range(DEFAULT_RANGE)? };
     let options = Options {

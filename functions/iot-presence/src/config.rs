@@ -2,7 +2,7 @@
 
 use myaku::device::registry::{DEFAULT_TTL, LONGEST_USE};
 use myaku::platform::env::{Env, EnvError};
-use myaku::platform::valkey;
+use myaku::platform::redis;
 use std::time::Duration;
 
 const DAY_SECONDS: u64 = 86_400;
@@ -19,7 +19,7 @@ pub struct Config {
     /// `REGISTRY_TTL_SECONDS`: for how long master data is used without another look.
     pub registry_ttl: Duration,
     /// `REDIS_URL` and its kin: where the watch is.
-    pub redis: valkey::Settings,
+    pub redis: redis::Settings,
     /// `DISCONNECT_GRACE_SECONDS`: how long after a disconnect a reconnect makes it none.
     pub grace: Duration,
     /// `PRESENCE_TTL_DAYS`: how long clients that are gone and incidents that are over are kept.
@@ -35,7 +35,7 @@ impl Config {
             alert_topic: env.required("ALERT_TOPIC", "the ARN of the topic of alerts")?,
             registry_table: env.required("REGISTRY_TABLE", "the name of the table of devices and profiles")?,
             registry_ttl: Duration::from_secs(registry_ttl),
-            redis: valkey::Settings::required(env)?,
+            redis: redis::Settings::required(env)?,
             grace: Duration::from_secs(env.within("DISCONNECT_GRACE_SECONDS", 30, 0, 3_600)?),
             kept: Duration::from_secs(env.within("PRESENCE_TTL_DAYS", 90, 1, 3_660)? * DAY_SECONDS),
         })

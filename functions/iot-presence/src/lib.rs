@@ -24,7 +24,7 @@ use myaku::device::registry::{self, MasterData, MasterDataWriter, Registry};
 use myaku::platform::clock::{Now, SystemClock};
 use myaku::platform::errors::RemoteError;
 use myaku::platform::telemetry::{Metric, count};
-use myaku::platform::{aws, valkey};
+use myaku::platform::{aws, redis};
 use std::time::Duration;
 
 /// What the schedule sends.
@@ -76,7 +76,7 @@ pub enum HandleError {
 /// Connects to what `config` names. Nothing is asked yet: a service that is down fails invocations, not the start.
 pub async fn connect(config: &Config) -> Result<Deployed, RemoteError> {
     let sdk = aws::config().await;
-    let redis = valkey::Connection::connect(&config.redis, &sdk).await?;
+    let redis = redis::Connection::connect(&config.redis, &sdk).await?;
     Ok(Context {
         presences: DynamoDbPresences::new(&sdk, &config.presence_table, config.kept),
         incidents: DynamoDbIncidents::new(&sdk, &config.presence_table, config.kept),

@@ -2,7 +2,7 @@
 
 use myaku::device::registry::{DEFAULT_TTL, LONGEST_USE};
 use myaku::platform::env::{Env, EnvError};
-use myaku::platform::valkey;
+use myaku::platform::redis;
 use std::time::Duration;
 
 const DAY_SECONDS: u64 = 86_400;
@@ -19,7 +19,7 @@ pub struct Config {
     /// `DEAD_LETTER_BUCKET`: the bucket of dead letters.
     pub dead_letter_bucket: String,
     /// `REDIS_URL` and its kin: where the state is.
-    pub redis: valkey::Settings,
+    pub redis: redis::Settings,
     /// `STATE_TTL_SECONDS`: how long a device may be silent before its state is forgotten.
     pub state_ttl: Duration,
     /// `HISTORY_TTL_DAYS`: how long rows of history are kept.
@@ -36,7 +36,7 @@ impl Config {
             registry_table: env.required("REGISTRY_TABLE", "the name of the table of devices and profiles")?,
             registry_ttl: Duration::from_secs(registry_ttl),
             dead_letter_bucket: env.required("DEAD_LETTER_BUCKET", "the name of the bucket of dead letters")?,
-            redis: valkey::Settings::required(env)?,
+            redis: redis::Settings::required(env)?,
             state_ttl: Duration::from_secs(state_ttl),
             history_ttl: Duration::from_secs(env.within("HISTORY_TTL_DAYS", 90, 1, 3_660)? * DAY_SECONDS),
         })

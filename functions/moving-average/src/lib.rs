@@ -23,7 +23,7 @@ use myaku::lake::dead_letter::{DeadLetter, DeadLetterStore, S3DeadLetters, put_a
 use myaku::platform::clock::{Now, SystemClock};
 use myaku::platform::errors::{Remedy, RemoteError, chain};
 use myaku::platform::telemetry::{Metric, count, observe};
-use myaku::platform::{aws, valkey};
+use myaku::platform::{aws, redis};
 use myaku::results::Results;
 use myaku::results::dynamodb::DynamoDbResults;
 use myaku::stream::batch::Batch;
@@ -71,7 +71,7 @@ pub type Deployed = Context<registry::Deployed, RedisStates, DynamoDbResults, S3
 /// Connects to what `config` names. Nothing is asked yet: a service that is down fails batches, not the start.
 pub async fn connect(config: &Config) -> Result<Deployed, RemoteError> {
     let sdk = aws::config().await;
-    let redis = valkey::Connection::connect(&config.redis, &sdk).await?;
+    let redis = redis::Connection::connect(&config.redis, &sdk).await?;
     Ok(Context {
         windows: registry::Deployed::connect(&sdk, &config.registry_table, Some(redis.clone()), config.registry_ttl),
         states: RedisStates::new(redis, config.state_ttl),

@@ -6,7 +6,7 @@
 
 use crate::intake::Taken;
 use crate::windows::MetricWindows;
-use myaku::results::{Item, Mark, Row, Write, Written};
+use myaku::results::{Item, Row, StoredRow, Write, Written};
 use myaku::stream::batch::Position;
 use myaku::window::state::Loaded;
 use myaku::window::{Advance, Change, Incoming, Loss, Origin, Series, advance};
@@ -147,7 +147,7 @@ impl<'a, W: MetricWindows> Part<'a, W> {
     }
 
     /// Notes that a metric has lost what a row was computed from; whether more is lost than was known.
-    fn lose(&mut self, metric: &str, there: &Mark) -> bool {
+    fn lose(&mut self, metric: &str, there: &StoredRow) -> bool {
         let at = there.lost_until.map_or(there.at, |until| until.max(there.at));
         let loss = Loss { at, revision: there.revision, position: there.position };
         match self.losses.get_mut(metric) {
@@ -170,7 +170,7 @@ impl<'a, W: MetricWindows> Part<'a, W> {
     /// than it did; or the device has come further since, by other metrics, and this one is behind in its revisions. After a
     /// reshard a device can be in two shards for a moment: a fresh row of the other one is a race, whose loser is delivered
     /// again, and no loss.
-    fn is_behind(&self, metric: &str, mark: &Mark, row: &Row) -> bool {
+    fn is_behind(&self, metric: &str, mark: &StoredRow, row: &Row) -> bool {
         let seen = self.seen();
         let unseen = seen < Some(mark.position) || revision(self.loaded, metric) < mark.revision;
         let races = mark.shard != self.origin.shard && is_fresh(mark, row);
@@ -179,7 +179,7 @@ impl<'a, W: MetricWindows> Part<'a, W> {
 
     /// Whether this batch brings a row's record again, with as many changes of the metric as it then had, or what comes
     /// behind the batch will.
-    fn is_delivered_again(&self, metric: &str, mark: &Mark, row: &Row) -> bool {
+    fn is_delivered_again(&self, metric: &str, mark: &StoredRow, row: &Row) -> bool {
         let position = |taken: &Taken<'_>| taken.source.position();
         if let Some(index) = self.taken.iter().rposition(|taken| position(taken) == mark.position) {
             return self.revision_after(metric, index) >= mark.revision;
@@ -228,7 +228,7 @@ impl<'a, W: MetricWindows> Part<'a, W> {
 }
 
 /// Whether a row may be of an invocation that is still under way.
-fn is_fresh(mark: &Mark, row: &Row) -> bool {
+fn is_fresh(mark: &StoredRow, row: &Row) -> bool {
     row.updated_at.saturating_sub(mark.updated_at) <= INVOCATION_MS_MAX
 }
 

@@ -2,7 +2,7 @@
 
 use myaku::device::registry::{DEFAULT_TTL, LONGEST_USE};
 use myaku::platform::env::{Env, EnvError};
-use myaku::platform::valkey;
+use myaku::platform::redis;
 use std::time::Duration;
 
 /// The settings, read once at the start.
@@ -17,7 +17,7 @@ pub struct Config {
     /// `REGISTRY_TTL_SECONDS`: for how long master data is used without another look.
     pub registry_ttl: Duration,
     /// `REDIS_URL` and its kin; without, master data comes from DynamoDB alone.
-    pub redis: Option<valkey::Settings>,
+    pub redis: Option<redis::Settings>,
 }
 
 impl Config {
@@ -33,7 +33,7 @@ impl Config {
                 1,
                 LONGEST_USE.as_secs(),
             )?),
-            redis: valkey::Settings::from_env(env)?,
+            redis: redis::Settings::from_env(env)?,
         })
     }
 }

@@ -24,7 +24,7 @@ use myaku::lake::dead_letter::{DeadLetterStore, S3DeadLetters, put_all};
 use myaku::platform::clock::Now;
 use myaku::platform::errors::{Remedy, RemoteError, chain};
 use myaku::platform::telemetry::{Metric, count};
-use myaku::platform::{aws, valkey};
+use myaku::platform::{aws, redis};
 use myaku::stream::batch::Batch;
 use myaku::stream::producer::kinesis::KinesisStream;
 use myaku::stream::producer::{Limits, Producer, PutRecords};
@@ -64,7 +64,7 @@ pub type Deployed = Context<
 pub async fn connect(config: &Config) -> Result<Deployed, RemoteError> {
     let sdk = aws::config().await;
     let redis = match &config.redis {
-        Some(settings) => Some(valkey::Connection::connect(settings, &sdk).await?),
+        Some(settings) => Some(redis::Connection::connect(settings, &sdk).await?),
         None => None,
     };
     Ok(Context {

@@ -14,32 +14,32 @@ use std::str::FromStr;
 /// Lanes of the open incidents.
 pub const LANES: u8 = 16;
 
-/// A place among the open incidents of a lane, which are ordered by when they were raised.
+/// A position among the open incidents of a lane, which are ordered by when they were raised.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct Cursor {
     /// When the incident at this place was raised, in milliseconds since the epoch.
     pub raised_ms: i64,
     /// Its device.
     pub device_id: String,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}#{}", self.raised_ms, self.device_id)
     }
 }
 
-/// A text that is no place.
+/// A text that is not a cursor.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no place among the incidents")]
-pub struct NoPlace;
+#[error("invalid incidents cursor")]
+pub struct InvalidCursor;
 
-impl FromStr for Place {
-    type Err = NoPlace;
+impl FromStr for Cursor {
+    type Err = InvalidCursor;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (raised_ms, device_id) = text.split_once('#').ok_or(NoPlace)?;
-        Ok(Self { raised_ms: raised_ms.parse().map_err(|_| NoPlace)?, device_id: device_id.to_owned() })
+        let (raised_ms, device_id) = text.split_once('#').ok_or(InvalidCursor)?;
+        Ok(Self { raised_ms: raised_ms.parse().map_err(|_| InvalidCursor)?, device_id: device_id.to_owned() })
     }
 }
 
@@ -48,8 +48,8 @@ impl FromStr for Place {
 pub struct Page {
     /// The incidents, by when they were raised.
     pub incidents: Vec<Incident>,
-    /// Behind which place the next page begins; `None` at the end.
-    pub next: Option<Place>,
+    /// After which the next page begins; `None` at the end.
+    pub next: Option<Cursor>,
 }
 
 /// What became of a write.
@@ -70,11 +70,11 @@ pub trait Incidents: Send + Sync {
     /// open one. The same write again is done.
     fn put(&self, incident: &Incident) -> impl Future<Output = Result<Written, RemoteError>> + Send;
 
-    /// At most `limit` open incidents of `lane` behind a place, from the beginning without. It may lag behind the writes.
+    /// At most `limit` open incidents of `lane` after a cursor, or from the beginning. It may lag behind the writes.
     fn open(
         &self,
         lane: u8,
-        after: Option<&Place>,
+        after: Option<&Cursor>,
         limit: usize,
     ) -> impl Future<Output = Result<Page, RemoteError>> + Send;
 }

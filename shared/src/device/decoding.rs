@@ -4,7 +4,7 @@
 
 use crate::device::profile::Decoded;
 use crate::device::registry::Resolved;
-use crate::ingest::message::{Borrowed, Lent, Message};
+use crate::ingest::message::{Borrowed, Message, MessageRef};
 use crate::lake::dead_letter::Reason;
 use crate::stream::batch::UserRecord;
 use std::borrow::Cow;
@@ -68,7 +68,7 @@ impl<'a> Content<'a> {
             Self::Message(message) | Self::Foreign(message, _) => message,
             Self::Neither(problem) => return Err((None, Cow::Borrowed(problem))),
         };
-        let message = Lent::from(message);
+        let message = MessageRef::from(message);
         let id = message.device_id;
         let (reason, detail) = match resolved {
             Some(Resolved::Known(device, profile)) => {

@@ -128,7 +128,7 @@ impl Deployed {
     pub fn connect(
         config: &aws_config::SdkConfig,
         table: impl Into<String>,
-        cache: Option<crate::platform::valkey::Connection>,
+        cache: Option<crate::platform::redis::Connection>,
         ttl: Duration,
     ) -> Self {
         Self::new(Shared::new(DynamoDb::new(config, table), cache, ttl), crate::platform::clock::SystemClock, ttl)

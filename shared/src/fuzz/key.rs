@@ -1,6 +1,6 @@
 //! Keys and positions, which are texts in stores that others write to as well.
 
-use crate::alert::incidents::Place;
+use crate::alert::incidents::Cursor;
 use crate::device::registry::Key;
 use crate::lake::archive::{Extent, Head, Hour, Metadata, ObjectKey, Slot};
 use crate::lake::dead_letter::LetterKey;
@@ -18,7 +18,7 @@ pub fn key(bytes: &[u8]) {
     reads_back::<Head>(text);
     reads_back::<Position>(text);
     reads_back::<SequenceNumber>(text);
-    reads_back::<Place>(text);
+    reads_back::<Cursor>(text);
     if let Some(key) = LetterKey::parse(text) {
         assert_eq!(key.to_string(), text, "another key would be asked for");
     }

@@ -4,7 +4,7 @@ use super::near::near;
 use super::told;
 use crate::device::decoding::Content;
 use crate::device::reading::Reading;
-use crate::ingest::message::{Lent, MAX_ID, MAX_MESSAGE_ID, MAX_PAYLOAD, Message};
+use crate::ingest::message::{MAX_ID, MAX_MESSAGE_ID, MAX_PAYLOAD, Message, MessageRef};
 use crate::stream::batch::{SequenceNumber, UserRecord};
 use serde::Serialize;
 use std::fmt::Debug;
@@ -34,7 +34,7 @@ pub fn message(bytes: &[u8]) {
         data: bytes,
     };
     match Content::of(&record) {
-        Content::Message(message) => assert_eq!(Ok(Lent::from(&message)), parsed.as_ref().map(Lent::from)),
+        Content::Message(message) => assert_eq!(Ok(MessageRef::from(&message)), parsed.as_ref().map(MessageRef::from)),
         Content::Foreign(foreign, problem) => {
             assert!(parsed.is_err());
             told(&problem.detail);

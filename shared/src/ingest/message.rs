@@ -50,9 +50,9 @@ pub struct Message<T = String, P = Vec<u8>> {
 pub type Borrowed<'a> = Message<Cow<'a, str>, Cow<'a, [u8]>>;
 
 /// A message lent to those who only look at it.
-pub type Lent<'a> = Message<&'a str, &'a [u8]>;
+pub type MessageRef<'a> = Message<&'a str, &'a [u8]>;
 
-impl<'a, T: AsRef<str>, P: AsRef<[u8]>> From<&'a Message<T, P>> for Lent<'a> {
+impl<'a, T: AsRef<str>, P: AsRef<[u8]>> From<&'a Message<T, P>> for MessageRef<'a> {
     fn from(message: &'a Message<T, P>) -> Self {
         Self {
             delivery_id: message.delivery_id.as_ref(),

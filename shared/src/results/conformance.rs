@@ -1,7 +1,7 @@
 //! What every adapter of the results' ports does.
 
 use super::Average;
-use super::{Item, Mark, Results, ResultsReader, Row, Write, Written};
+use super::{Item, Results, ResultsReader, Row, StoredRow, Write, Written};
 use crate::stream::batch::Position;
 
 fn at(n: u32) -> Position {
@@ -60,16 +60,20 @@ async fn conditions(port: &(impl Results + ResultsReader), device: &str) {
         "a row reads as it was written"
     );
 
-    assert_eq!(write(port, &third, None).await, Written::Kept(Mark::from(&first)), "it expected nothing there");
-    assert_eq!(write(port, &third, Some(0)).await, Written::Kept(Mark::from(&first)));
+    assert_eq!(write(port, &third, None).await, Written::Kept(StoredRow::from(&first)), "it expected nothing there");
+    assert_eq!(write(port, &third, Some(0)).await, Written::Kept(StoredRow::from(&first)));
     assert_eq!(write(port, &third, Some(1)).await, Written::Stored, "over what it expected");
     assert_eq!(write(port, &fifth, Some(4)).await, Written::Stored, "or over less");
-    assert_eq!(write(port, &third, Some(1)).await, Written::Kept(Mark::from(&fifth)), "a zombie overwrites nothing");
+    assert_eq!(
+        write(port, &third, Some(1)).await,
+        Written::Kept(StoredRow::from(&fifth)),
+        "a zombie overwrites nothing"
+    );
     assert_eq!(port.latest(device).await.expect("latest"), std::slice::from_ref(&fifth));
 
     let later = Write { row: row(device, latest("m"), 7), over: Some(at(6)), revision: 4 };
     let kept = port.write(std::slice::from_ref(&later)).await.expect("write");
-    assert_eq!(kept, [Written::Kept(Mark::from(&fifth))], "a row of a higher revision than is known stays");
+    assert_eq!(kept, [Written::Kept(StoredRow::from(&fifth))], "a row of a higher revision than is known stays");
     let known = Write { revision: 5, ..later.clone() };
     assert_eq!(port.write(&[known]).await.expect("write"), [Written::Stored]);
     assert_eq!(port.latest(device).await.expect("latest"), [later.row]);
@@ -88,7 +92,7 @@ async fn many_and_odd(port: &(impl Results + ResultsReader), device: &str) {
         rows.iter().map(|row| Write { row: row.clone(), over: None, revision: u64::MAX }).collect();
     let written = port.write(&writes).await.expect("write");
     for (n, written) in written.iter().enumerate() {
-        let expected = if n == 64 { Written::Kept(Mark::from(&taken)) } else { Written::Stored };
+        let expected = if n == 64 { Written::Kept(StoredRow::from(&taken)) } else { Written::Stored };
         assert_eq!(*written, expected, "{n}: answers come in the order of the writes, one's fate is no other's");
     }
     assert_eq!(port.latest(device).await.expect("latest").len(), 130);

@@ -3,7 +3,7 @@
 //! Each row is a conditional put of its own, since `BatchWriteItem` takes no conditions; many are under way at a time.
 
 use super::Average;
-use super::{Item, Mark, Page, Results, ResultsReader, Row, Write, Written, history_key};
+use super::{Item, Page, Results, ResultsReader, Row, StoredRow, Write, Written, history_key};
 use crate::platform::aws::{Lazy, incomplete, remote_error};
 use crate::platform::errors::RemoteError;
 use crate::stream::batch::Position;
@@ -66,7 +66,7 @@ impl DynamoDbResults {
                 };
                 there
                     .and_then(parse)
-                    .map(|row| Written::Kept(Mark::from(&row)))
+                    .map(|row| Written::Kept(StoredRow::from(&row)))
                     .ok_or_else(|| incomplete("PutItem", "row that failed the condition, or one that is no result"))
             }
             Err(error) => Err(remote_error(format!("PutItem {}", self.table), error)),

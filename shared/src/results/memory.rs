@@ -1,6 +1,6 @@
 //! Results in memory, for tests and simulations.
 
-use super::{Item, Mark, Page, Results, ResultsReader, Row, Write, Written};
+use super::{Item, Page, Results, ResultsReader, Row, StoredRow, Write, Written};
 use crate::platform::errors::RemoteError;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -32,7 +32,7 @@ impl Results for MemoryResults {
                         if there.stream == row.stream
                             && (Some(there.position) > *over || there.revision > *revision) =>
                     {
-                        Written::Kept(Mark::from(there))
+                        Written::Kept(StoredRow::from(there))
                     }
                     _ => {
                         map.insert(key, row.clone());

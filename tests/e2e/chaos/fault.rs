@@ -125,26 +125,26 @@ impl Fault {
                 return disturb::split(&client, &stack.physical_id(stream)?).await;
             }
             Self::RedisRestarts(away) => {
-                servers.valkey.stop().await?;
+                servers.redis.stop().await?;
                 sleep(away).await;
-                servers.valkey.restart().await?;
+                servers.redis.restart().await?;
             }
             Self::RedisPauses(pause) => {
-                servers.valkey.pause().await.context("Redis is not there")?;
+                servers.redis.pause().await.context("Redis is not there")?;
                 sleep(pause).await;
-                servers.valkey.resume().await.context("Redis is gone")?;
+                servers.redis.resume().await.context("Redis is gone")?;
             }
             Self::RedisForgets(away) => {
-                servers.valkey.kill().await?;
+                servers.redis.kill().await?;
                 sleep(away).await;
-                servers.valkey.restart().await?;
+                servers.redis.restart().await?;
             }
             Self::RedisForgetsTheLast(held, away) => {
-                servers.valkey.save().await?;
+                servers.redis.save().await?;
                 sleep(held).await;
-                servers.valkey.kill().await?;
+                servers.redis.kill().await?;
                 sleep(away).await;
-                servers.valkey.restart().await?;
+                servers.redis.restart().await?;
             }
         }
         Ok("over".to_owned())

@@ -3,7 +3,7 @@
 use super::{CONCURRENCY, Tally, Until, lanes};
 use crate::Context;
 use futures::{StreamExt as _, stream};
-use myaku::alert::incidents::{self, Incidents, Place};
+use myaku::alert::incidents::{self, Cursor, Incidents};
 use myaku::alert::topic::Topic;
 use myaku::alert::{Cleared, Incident};
 use myaku::device::presence::watch::{LANES, Watch};
@@ -171,7 +171,7 @@ pub(super) async fn clear<P, I: Incidents, T: Topic, W: Watch, M: MasterData, N:
 }
 
 /// `<lane>:<place>`, or `<lane>:` at its beginning.
-fn parse_place(text: &str) -> Option<(u8, Option<Place>)> {
+fn parse_place(text: &str) -> Option<(u8, Option<Cursor>)> {
     let (lane, place) = text.split_once(':')?;
     let lane = lane.parse().ok().filter(|lane| *lane < incidents::LANES)?;
     Some((lane, place.parse().ok()))

@@ -1,6 +1,6 @@
 //! What every store of incidents does.
 
-use super::{Incident, Incidents, LANES, Place, Written};
+use super::{Cursor, Incident, Incidents, LANES, Written};
 use crate::alert::Cleared;
 use crate::platform::lane::lane;
 use std::time::Duration;
@@ -17,7 +17,7 @@ async fn put(store: &impl Incidents, incident: &Incident) -> Written {
 
 /// All open incidents of the lane of `device_id` that are of devices beginning with `prefix`, page by page.
 async fn open(store: &impl Incidents, device_id: &str, prefix: &str) -> Vec<Incident> {
-    let (mut all, mut after) = (Vec::new(), None::<Place>);
+    let (mut all, mut after) = (Vec::new(), None::<Cursor>);
     loop {
         let page = store.open(lane(device_id, LANES), after.as_ref(), 2).await.expect("open");
         assert!(page.incidents.len() <= 2, "no more than were asked for");

@@ -2,7 +2,7 @@
 //! `incident#device-silent`. Open ones have the attributes `queue` (`silent#<lane>`) and `dueAt`, the keys of the index
 //! `due`; those that are over are not in it.
 
-use super::{Incident, Incidents, LANES, Page, Place, Written};
+use super::{Cursor, Incident, Incidents, LANES, Page, Written};
 use crate::platform::aws::{Lazy, incomplete, remote_error};
 use crate::platform::errors::RemoteError;
 use crate::platform::lane::lane;
@@ -117,9 +117,9 @@ impl Incidents for DynamoDbIncidents {
         }
     }
 
-    async fn open(&self, lane: u8, after: Option<&Place>, limit: usize) -> Result<Page, RemoteError> {
+    async fn open(&self, lane: u8, after: Option<&Cursor>, limit: usize) -> Result<Page, RemoteError> {
         let queue = AttributeValue::S(queue(lane));
-        let start = after.map(|Place { raised_ms, device_id }| {
+        let start = after.map(|Cursor { raised_ms, device_id }| {
             let mut start = key(device_id);
             start.insert("queue".to_owned(), queue.clone());
             start.insert("dueAt".to_owned(), integer(*raised_ms));
@@ -140,7 +140,7 @@ impl Incidents for DynamoDbIncidents {
             .map_err(|error| remote_error(format!("Query {} {INDEX}", self.table), error))?;
         let next = answer.last_evaluated_key().and_then(|key| {
             let raised_ms = key.get("dueAt")?.as_n().ok()?.parse().ok()?;
-            Some(Place { raised_ms, device_id: key.get("deviceId")?.as_s().ok()?.clone() })
+            Some(Cursor { raised_ms, device_id: key.get("deviceId")?.as_s().ok()?.clone() })
         });
         // What cannot be read is passed over and told: it must not stop the others.
         let incidents = answer.items().iter().filter_map(|item| {

@@ -1,6 +1,6 @@
 //! Incidents in memory, for tests and simulations.
 
-use super::{Incident, Incidents, LANES, Page, Place, Written};
+use super::{Cursor, Incident, Incidents, LANES, Page, Written};
 use crate::platform::errors::{Remedy, RemoteError};
 use crate::platform::lane::lane;
 use std::collections::BTreeMap;
@@ -63,9 +63,9 @@ impl Incidents for MemoryIncidents {
         })
     }
 
-    async fn open(&self, of: u8, after: Option<&Place>, limit: usize) -> Result<Page, RemoteError> {
+    async fn open(&self, of: u8, after: Option<&Cursor>, limit: usize) -> Result<Page, RemoteError> {
         self.with(|state| {
-            let place = |it: &Incident| Place { raised_ms: it.raised_ms, device_id: it.device_id.clone() };
+            let place = |it: &Incident| Cursor { raised_ms: it.raised_ms, device_id: it.device_id.clone() };
             let open =
                 state.incidents.values().filter(|it| it.cleared_ms.is_none() && lane(&it.device_id, LANES) == of);
             let mut open: Vec<Incident> =

@@ -11,7 +11,7 @@ use super::value::{Fault, Raw};
 use super::{Decoded, Profile, Rejected};
 use crate::device::event_time::{EventTime, Times};
 use crate::device::reading::Reading;
-use crate::ingest::message::Lent;
+use crate::ingest::message::MessageRef;
 use crate::lake::dead_letter::Reason;
 use std::borrow::Cow;
 
@@ -84,7 +84,7 @@ impl<'a> Payload<'a> {
 
 impl Version {
     /// Whether a message is of this version; if not, why.
-    fn takes(&self, message: &Lent<'_>, payload: &mut Payload<'_>) -> Result<(), Cow<'static, str>> {
+    fn takes(&self, message: &MessageRef<'_>, payload: &mut Payload<'_>) -> Result<(), Cow<'static, str>> {
         let when = &self.when;
         let length = message.payload.len();
         if when.kind.as_ref().is_some_and(|kind| *kind != message.kind) {
@@ -112,7 +112,7 @@ impl Profile {
     /// The readings of a message, and what was rejected. Pure: the same message, decoded again, gives the same.
     ///
     /// `arrived_ms` is the record's arrival at the stream, in milliseconds since the epoch.
-    pub fn decode<'a>(&'a self, message: impl Into<Lent<'a>>, arrived_ms: i64) -> Decoded<'a> {
+    pub fn decode<'a>(&'a self, message: impl Into<MessageRef<'a>>, arrived_ms: i64) -> Decoded<'a> {
         let message = message.into();
         let mut payload = Payload::new(message.payload);
         let mut why = Vec::new();
@@ -130,7 +130,7 @@ impl Profile {
     fn decode_as<'a>(
         &'a self,
         version: &Version,
-        message: Lent<'a>,
+        message: MessageRef<'a>,
         arrived_ms: i64,
         payload: &mut Payload<'_>,
     ) -> Decoded<'a> {
@@ -168,7 +168,7 @@ impl Profile {
 /// One message on its way.
 struct Decoding<'a> {
     profile: &'a Profile,
-    message: Lent<'a>,
+    message: MessageRef<'a>,
     arrived_ms: i64,
     identity: String,
     decoded: Decoded<'a>,

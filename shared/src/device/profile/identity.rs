@@ -2,7 +2,7 @@
 
 use super::source::{Getter, View};
 use super::value::Raw;
-use crate::ingest::message::{Lent, fingerprint};
+use crate::ingest::message::{MessageRef, fingerprint};
 use std::fmt::Write as _;
 
 /// The longest identity that is kept as it is, in bytes; a longer one is kept as its hash.
@@ -13,7 +13,7 @@ const MAX_READABLE: usize = 64;
 /// In this order: what the profile names, if all of it is there; the `messageId` that an app or a gateway gave; a hash of the
 /// device, its time and the payload. A device that sends neither an id nor a time may well measure the same twice, so
 /// its messages are told apart by their delivery.
-pub(super) fn identify(named: &[Getter], view: View<'_>, message: &Lent<'_>, device_time: Option<i64>) -> String {
+pub(super) fn identify(named: &[Getter], view: View<'_>, message: &MessageRef<'_>, device_time: Option<i64>) -> String {
     let device = message.device_id;
     if let Some(id) = joined(named, view) {
         readable(device, 'p', &id)

@@ -5,7 +5,7 @@
 use super::document::{Key, Kind, Stored};
 use super::{LONGEST_USE, MasterData, MasterDataWriter, NotPut, Page, negative_ms};
 use crate::platform::errors::RemoteError;
-use crate::platform::valkey::{Connection, Patience};
+use crate::platform::redis::{Connection, Patience};
 use std::collections::HashMap;
 use std::time::Duration;
 

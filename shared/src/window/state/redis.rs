@@ -2,7 +2,7 @@
 
 use super::{Commit, Committed, Loaded, States, codec, read};
 use crate::platform::errors::RemoteError;
-use crate::platform::valkey::{Call, Connection, Script};
+use crate::platform::redis::{Call, Connection, Script};
 use crate::stream::kpl::md5_all;
 use crate::stream::shard_map::hash_key;
 use futures::future::try_join_all;

@@ -5,7 +5,7 @@ use super::{Expected, Hears, LANES, Watch};
 use crate::platform::clock::{Now as _, SystemClock};
 use crate::platform::errors::RemoteError;
 use crate::platform::lane::lane;
-use crate::platform::valkey::{Call, Connection, Member, Patience, Script};
+use crate::platform::redis::{Call, Connection, Member, Patience, Script};
 use futures::future::try_join_all;
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -27,7 +27,7 @@ const SHUTDOWN: Duration = Duration::from_secs(20);
 const DUMP: &str = "dump.rdb";
 
 /// A server process; it is killed when dropped.
-pub struct Valkey {
+pub struct RedisServer {
     port: Port,
     child: Mutex<Option<Child>>,
     /// Where a server that is stopped leaves what it holds.
@@ -35,14 +35,14 @@ pub struct Valkey {
 }
 
 /// Starts a server on `port`, or on a free one for 0. The error says what to install if no server is.
-pub async fn start(port: u16) -> anyhow::Result<Valkey> {
+pub async fn start(port: u16) -> anyhow::Result<RedisServer> {
     let port = Port::hold(port)?;
     let directory = tempfile::tempdir().context("no directory for Redis")?;
     let child = spawn(port.address(), directory.path(), &PROGRAMS).await?;
-    Ok(Valkey { port, child: Mutex::new(Some(child)), directory })
+    Ok(RedisServer { port, child: Mutex::new(Some(child)), directory })
 }
 
-impl Valkey {
+impl RedisServer {
     /// The URL, `redis://127.0.0.1:<port>`.
     pub fn endpoint(&self) -> String {
         format!("redis://{}", self.port.address())
