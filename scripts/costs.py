@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """What a load costs a month, by the prices and assumptions written here: change them to yours.
 
-    scripts/costs.py                                   the two loads of the README
-    scripts/costs.py --mqtt 620 --http 140             messages a second
+    scripts/costs.py                                   the two loads of docs/costs.md
+    scripts/costs.py --mqtt 620 --http 140             another load, in messages a second
     scripts/costs.py --per-million                     a million messages at the reference load, beside other designs
     scripts/costs.py --codecs                          the lake's codecs and levels: time to write against bytes to keep
+    scripts/costs.py --page                            write docs/costs.md
+    scripts/costs.py --check                           fail if docs/costs.md, or the README's sums, are out of date
 
 Prices are us-east-1's, in US dollars. Kinesis: the list of 2023. The others are the lists as we know them: check them.
 What a message costs the functions in CPU time is what `make bench` measured (bench/results), on the machine that it names.
@@ -13,6 +15,7 @@ What a message costs the functions in CPU time is what `make bench` measured (be
 import argparse
 import json
 import math
+import sys
 from pathlib import Path
 
 HOURS = 730
@@ -80,7 +83,14 @@ HISTORY_SECONDS = 60
 # Months in which an object is frequent, infrequent and rare in its first year.
 FIRST_YEAR_MONTHS = (2, 2, 8)
 
-RESULTS = Path(__file__).parent.parent / "bench/results"
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "bench/results"
+PAGE = ROOT / "docs/costs.md"
+
+# Messages a second by MQTT and by HTTP: a hundred users, and the reference load.
+LOADS = [(620, 140), (13_000, 3_000)]
+DEVICE_INTERVAL_SECONDS = 5
+RESULTS_WINDOW_SECONDS = 1
 
 
 def kept(part):
@@ -216,52 +226,171 @@ def per_million(rate):
     return items, others
 
 
-def print_per_million(rate):
+def monthly_table(loads, interval_seconds, window_seconds):
+    """A column for each load."""
+    found = [monthly(mqtt, http, interval_seconds, window_seconds) for mqtt, http in loads]
+
+    def row(title, cells):
+        return f"| {title} | {' | '.join(cells)} |\n"
+
+    text = row("US dollars a month", (f"{mqtt + http:,.0f} msg/s" for mqtt, http in loads)) + "|---|" + "---:|" * len(loads) + "\n"
+    text += row("shards of `ingest`, of `readings`", (f"{shards['ingest']}, {shards['readings']}" for _, shards, _, _ in found))
+    for item in found[0][0]:
+        text += row(item, (f"{items[item]:,.0f}" for items, _, _, _ in found))
+    text += row("**together**", (f"**{sum(items.values()):,.0f}**" for items, _, _, _ in found))
+    text += row("saved by Basic Ingest: IoT messaging", (f"{saved:,.0f}" for _, _, saved, _ in found))
+    return text + row("`ingest` on demand instead of shards and records", (f"{on_demand:,.0f}" for *_, on_demand in found))
+
+
+def per_million_tables(rate):
+    """This design, and others for the same."""
+    tables = []
     for title, found in zip(("a million messages, this design", "the same, by other designs"), per_million(rate)):
-        print(f"| {title} | US dollars |\n|---|---:|")
-        for item, dollars in found.items():
-            print(f"| {item} | {dollars:.4f} |")
-        print()
+        rows = "".join(f"| {item} | {dollars:.4f} |\n" for item, dollars in found.items())
+        tables.append(f"| {title} | US dollars |\n|---|---:|\n{rows}")
+    return "\n".join(tables)
 
 
-def print_codecs():
-    """For a million messages: writing, keeping for the first year, and reading all of it once by Athena."""
+def codec_costs():
+    """Dollars of each codec and level for a million messages: writing, keeping for the first year, reading all of it once by Athena."""
     line_bytes, levels = codecs()
     frequent, infrequent, rare = FIRST_YEAR_MONTHS
     year_gb = frequent * S3_GB + infrequent * S3_INFREQUENT_GB + rare * S3_ARCHIVE_GB
-    print("| codec, level | lines ÷ object | Lambda, writing | S3, a year | Athena, once | together |")
-    print("|---|---:|---:|---:|---:|---:|")
     for codec in levels:
-        left = codec["left"]
-        gigabytes = 1e6 * line_bytes * left / 1e9
-        parts = (lambda_dollars(1e6 * codec["write_ns"] / 1e9, 0, 0), gigabytes * year_gb, gigabytes / 1e3 * ATHENA_SCANNED_TB)
+        gigabytes = 1e6 * line_bytes * codec["left"] / 1e9
+        written = lambda_dollars(1e6 * codec["write_ns"] / 1e9, 0, 0)
+        yield codec, (written, gigabytes * year_gb, gigabytes / 1e3 * ATHENA_SCANNED_TB)
+
+
+def codec_table():
+    text = "| codec, level | lines ÷ object | Lambda, writing | S3, a year | Athena, once | together |\n"
+    text += "|---|---:|---:|---:|---:|---:|\n"
+    for codec, parts in codec_costs():
         columns = " | ".join(f"{part:.4f}" for part in (*parts, sum(parts)))
-        print(f"| {codec['name']} {codec['level']} | {1 / left:.2f} | {columns} |")
+        text += f"| {codec['name']} {codec['level']} | {1 / codec['left']:.2f} | {columns} |\n"
+    return text
+
+
+def page():
+    """docs/costs.md. Each number of its text is computed here, as those of its tables are."""
+    small, large = LOADS
+    (small_items, _, _, _), (large_items, large_shards, _, on_demand) = (
+        monthly(*load, DEVICE_INTERVAL_SECONDS, RESULTS_WINDOW_SECONDS) for load in LOADS
+    )
+    window = 30
+    (small_seldom, *_), (large_seldom, *_) = (monthly(*load, DEVICE_INTERVAL_SECONDS, window) for load in LOADS)
+    results = "DynamoDB, results"
+    rate = sum(large)
+    mebibytes = rate * RECORD_BYTES / SHARD_BYTES
+    ingest = large_shards["ingest"]
+    by_records = math.ceil(rate / SHARD_RECORDS / UTILISATION)
+    line_bytes, _ = codecs()
+    sums = {f"{codec['name']} {codec['level']}": sum(parts) for codec, parts in codec_costs()}
+    middle = [sums[name] for name in ("gzip 4", "gzip 6", "gzip 9", "zstd 3", "zstd 6", "zstd 9")]
+    return f"""\
+<!-- scripts/costs.py --page writes this page. Change prices, assumptions or words there and run it again. -->
+
+# What it costs
+
+US dollars a month in us-east-1, as [`scripts/costs.py`](../scripts/costs.py) computes them, for two loads:
+
+- **{sum(small):,} messages a second**, which is 100 users: 550 vital and 70 facility messages over MQTT, {small[1]} from apps;
+- **{rate:,} messages a second**, the reference load: {large[0]:,} over MQTT, {large[1]:,} from apps.
+
+The prices and assumptions are at the top of the script. Check them before you rely on them, and change them to yours:
+
+- A message has {MESSAGE_BYTES / 1_000:.0f} KB, which makes a record of {RECORD_BYTES / 1_000:.1f} KB with base64 and its envelope.
+- A message gives {READINGS_A_MESSAGE} readings. A device sends every {DEVICE_INTERVAL_SECONDS} seconds.
+- Shards are filled to {UTILISATION:.0%}.
+- An HTTP request carries {MESSAGES_A_REQUEST} message.
+- Devices use Basic Ingest.
+- Kinesis prices are those of 2023; the others are as written there.
+
+{monthly_table(LOADS, DEVICE_INTERVAL_SECONDS, RESULTS_WINDOW_SECONDS)}
+`scripts/costs.py --mqtt 2000 --http 500` prints the same table for another load.
+
+## What costs most, and what to do about it
+
+- **Results.** Each reading changes a result, and a result is a write. `ResultsWindowSeconds={window}` makes
+  {small_seldom[results]:,.0f} and {large_seldom[results]:,.0f} dollars of them, and {sum(small_seldom.values()):,.0f} and \
+{sum(large_seldom.values()):,.0f} of the sums. A window that is longer
+  than the interval of a device saves as many writes as messages fall into it. At the reference load, provisioned capacity
+  is the other lever: DynamoDB's on-demand price is several times that of capacity that is used evenly.
+- **HTTP.** A request costs the API, an invocation and lines of logs. An app that sends ten messages in one request saves
+  nine tenths of that.
+- **MQTT.** Basic Ingest (`$aws/rules/<rule>/…`) has no price of messaging: the last row but one is what it saves.
+
+## The shards, computed
+
+{rate:,} records/s × {RECORD_BYTES:,.0f} bytes = {mebibytes:.1f} MiB/s; ÷ 1 MiB/s ÷ {UTILISATION:.0%} = {ingest} shards. \
+Records alone would want {by_records}.
+{ingest} × ${SHARD_HOUR} × {HOURS} h = ${ingest * SHARD_HOUR * HOURS:,.0f}, and {rate:,} × {SECONDS:,} s = \
+{rate * SECONDS / 1e6:,.0f} million records × ${PUT_UNITS_MILLION} = ${rate * SECONDS / 1e6 * PUT_UNITS_MILLION:,.0f}.
+On demand, the same stream would cost ${ON_DEMAND_IN_GB:.2f} for each GB in and ${ON_DEMAND_OUT_GB:.2f} for each GB out of \
+each of two consumers: ${on_demand:,.0f}.
+
+## A million messages
+
+At the reference load, and what other designs cost for the same (`scripts/costs.py --per-million`):
+
+{per_million_tables(REFERENCE_RATE)}
+- Lambda's part is CPU time that `make bench` measured: a core of that machine for a core of Lambda ({CORE_GB * 1_000:,.0f} MB), at the
+  price of arm64.
+- To that comes waiting for other services: {ARCHIVER_WAIT_SECONDS} s for an object, {OTHERS_WAIT_SECONDS} s for an invocation of the other functions.
+- The transform is taken at messages of {MESSAGE_BYTES / 1_000:.0f} KB, the moving average at 1,000 devices in a batch with one reading each.
+- Firehose counts a record as {FIREHOSE_RECORD_BYTES // 1_024} KB at least.
+
+## The lake's codec
+
+For the same million messages, which make lines of {line_bytes:,.0f} bytes: Lambda's time to write them, S3 for a year with its tiering,
+and Athena reading all of it once (`scripts/costs.py --codecs`).
+
+{codec_table()}
+You pay once for writing, and that is hundredths of what keeping costs. gzip 4 to 9 and zstd 3 to 9 lie within
+{(max(middle) - min(middle)) / min(middle):.0%} of one another, so time decides among them:
+
+- **zstd 3**, the default, takes half of gzip 6's time, for objects that are one hundredth larger.
+- **zstd 9** is cheapest by a twentieth, for four times the time and more memory.
+- **zstd 19** never earns its time back.
+- **gzip** suits a `CompressionLevel` of 6. Athena, Spark and `zstdcat` read zstd as it is; a Spark without its native library
+  needs gzip.
+"""
+
+
+def check():
+    """Whether the pages say what this script computes."""
+    if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != page():
+        sys.exit("docs/costs.md is out of date: run scripts/costs.py --page and commit the page")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for load in LOADS:
+        items, *_ = monthly(*load, DEVICE_INTERVAL_SECONDS, RESULTS_WINDOW_SECONDS)
+        together = f"${sum(items.values()):,.0f}"
+        if together not in readme:
+            sys.exit(f"README.md does not say what {sum(load):,} messages a second cost: {together} a month")
 
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--mqtt", type=float, help="messages a second by MQTT")
     arguments.add_argument("--http", type=float, default=0, help="messages a second by HTTP")
-    arguments.add_argument("--interval", type=float, default=5, help="seconds between a device's messages")
-    arguments.add_argument("--window", type=float, default=1, help="ResultsWindowSeconds")
+    arguments.add_argument("--interval", type=float, default=DEVICE_INTERVAL_SECONDS, help="seconds between a device's messages")
+    arguments.add_argument("--window", type=float, default=RESULTS_WINDOW_SECONDS, help="ResultsWindowSeconds")
     arguments.add_argument("--per-million", action="store_true", help="dollars for a million messages at the reference load")
     arguments.add_argument("--codecs", action="store_true", help="the lake's codecs and levels")
+    arguments.add_argument("--page", action="store_true", help="write docs/costs.md")
+    arguments.add_argument("--check", action="store_true", help="fail if docs/costs.md, or the README's sums, are out of date")
     options = arguments.parse_args()
-    if options.per_million:
-        return print_per_million(REFERENCE_RATE)
-    if options.codecs:
-        return print_codecs()
-    loads = [(options.mqtt, options.http)] if options.mqtt is not None else [(620, 140), (13_000, 3_000)]
-    found = [monthly(mqtt, http, options.interval, options.window) for mqtt, http in loads]
-    print("| US dollars a month | " + " | ".join(f"{mqtt + http:,.0f} msg/s" for mqtt, http in loads) + " |")
-    print("|---|" + "---:|" * len(loads))
-    print("| shards of `ingest`, of `readings` | " + " | ".join(f"{s['ingest']}, {s['readings']}" for _, s, _, _ in found) + " |")
-    for item in found[0][0]:
-        print(f"| {item} | " + " | ".join(f"{items[item]:,.0f}" for items, _, _, _ in found) + " |")
-    print("| **together** | " + " | ".join(f"**{sum(items.values()):,.0f}**" for items, _, _, _ in found) + " |")
-    print("| saved by Basic Ingest: IoT messaging | " + " | ".join(f"{saved:,.0f}" for _, _, saved, _ in found) + " |")
-    print("| `ingest` on demand instead of shards and records | " + " | ".join(f"{od:,.0f}" for *_, od in found) + " |")
+    if options.check:
+        return check()
+    if options.page:
+        PAGE.write_text(page(), encoding="utf-8")
+    elif options.per_million:
+        print(per_million_tables(REFERENCE_RATE))
+    elif options.codecs:
+        print(codec_table(), end="")
+    else:
+        loads = [(options.mqtt, options.http)] if options.mqtt is not None else LOADS
+        print(monthly_table(loads, options.interval, options.window), end="")
 
 
 if __name__ == "__main__":
