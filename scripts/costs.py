@@ -40,7 +40,7 @@ LAMBDA_REQUESTS_MILLION = 0.20
 CORE_GB = 1.769
 S3_PUT_THOUSAND = 0.005
 S3_GB = 0.023
-# Intelligent-Tiering, after 30 and after 90 days in which nobody read an object.
+# Intelligent-Tiering, after 30 and after 90 days without a read of the object.
 S3_INFREQUENT_GB = 0.0125
 S3_ARCHIVE_GB = 0.004
 # Firehose, from a stream to S3: by the GB, each record rounded up.
