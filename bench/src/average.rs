@@ -16,19 +16,21 @@ use crate::row::{Bar, Case, Measured, Spread, Unit};
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use moving_average::{Context, GROUP, handle};
 use myaku::device::event_time::ClockSource;
 use myaku::device::profile::ProfileDocument;
 use myaku::device::reading::{Quality, Reading, Value};
 use myaku::device::registry::{Device, MemoryMasterData, Registry};
+use myaku::keyed::states::redis::RedisStates;
+use myaku::keyed::{Context, GROUP, Ports, handle};
 use myaku::lake::dead_letter::MemoryDeadLetters;
 use myaku::platform::clock::ManualClock;
 use myaku::platform::errors::RemoteError;
 use myaku::platform::redis::{Connection, Settings};
 use myaku::results::{Results, Write, Written};
+use myaku::stream::answer::Answer;
 use myaku::stream::batch::Batch;
 use myaku::stream::kpl::Builder;
-use myaku::window::state::redis::RedisStates;
+use myaku::window::{DeviceState, MovingAverage};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
@@ -115,8 +117,8 @@ async fn run(server: &Server) -> Result<Vec<Ratio>, Box<dyn Error>> {
     let mut client = server.client().await?;
     let sdk = aws_config::SdkConfig::builder().build();
     let connection = Connection::connect(&Settings::node(&server.url())?, &sdk).await?;
-    let context = Context {
-        windows: registry()?,
+    let context = Context::<RealRedis> {
+        settings: registry()?,
         states: RedisStates::new(connection, TTL),
         results: Stored,
         letters: MemoryDeadLetters::new(),
@@ -130,10 +132,10 @@ async fn run(server: &Server) -> Result<Vec<Ratio>, Box<dyn Error>> {
         let event = source.event();
         let started = server.clock();
         let batch = Batch::from_event(event)?;
-        let response = handle(&context, &batch, i64::MAX).await;
+        let answer = handle(&context, &batch, i64::MAX).await;
         let spent = server.since(started);
         drop(batch);
-        if !response.batch_item_failures.is_empty() || context.letters.puts() > 0 {
+        if answer != Answer::DONE || context.letters.puts() > 0 {
             return Err("not all readings were taken in".into());
         }
         let started = server.clock();
@@ -183,7 +185,7 @@ fn quartiles(values: impl Iterator<Item = f64>) -> [f64; 3] {
 /// The floor: all states read and written back, pipelined.
 async fn get_and_set(client: &mut MultiplexedConnection) -> redis::RedisResult<()> {
     let mut get = redis::Pipeline::with_capacity(DEVICES);
-    let keys: Vec<String> = (0..DEVICES).map(|device| RedisStates::key(&name(device))).collect();
+    let keys: Vec<String> = (0..DEVICES).map(|device| RedisStates::<DeviceState>::key(&name(device))).collect();
     for key in &keys {
         get.get(key);
     }
@@ -234,6 +236,18 @@ fn registry() -> Result<Registry<MemoryMasterData, ManualClock>, Box<dyn Error>>
 
 /// A table that takes every row.
 struct Stored;
+
+/// The ports that are measured: real Redis, and a table of results that answers at once.
+struct RealRedis;
+
+impl Ports for RealRedis {
+    type Rule = MovingAverage;
+    type Settings = Registry<MemoryMasterData, ManualClock>;
+    type States = RedisStates<DeviceState>;
+    type Results = Stored;
+    type Letters = MemoryDeadLetters;
+    type Clock = ManualClock;
+}
 
 impl Results for Stored {
     async fn write(&self, writes: &[Write]) -> Result<Vec<Written>, RemoteError> {

@@ -4,18 +4,18 @@ pub(crate) mod average;
 pub(crate) mod transform;
 
 use anyhow::{Result, bail};
-use aws_lambda_events::streams::KinesisEventResponse;
+use myaku::stream::answer::Answer;
 
 /// What the wall clock says: within a minute of the events' arrivals.
 const NOW_MS: i64 = 1_795_218_910_000;
 const DEADLINE_MS: i64 = NOW_MS + 60_000;
 
 /// Nothing is measured that fails.
-fn succeeded(response: &KinesisEventResponse) -> Result<()> {
-    if let Some(failure) = response.batch_item_failures.first() {
-        bail!("the batch is to be delivered again from {:?} on", failure.item_identifier);
+fn succeeded(answer: Answer) -> Result<()> {
+    match answer.retry_from() {
+        Some(record) => bail!("the batch is to be delivered again from {record} on"),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime> {

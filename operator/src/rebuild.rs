@@ -14,11 +14,12 @@ use myaku::device::decoding::Content;
 use myaku::device::profile::Profile;
 use myaku::device::reading::{Reading, Value};
 use myaku::device::registry::{MasterData, Registry, Resolved};
+use myaku::keyed::states::{Commit, Committed, States};
 use myaku::lake::archive::{Lake, LakeRecord, ObjectKey};
 use myaku::platform::clock::Now;
 use myaku::results::{Item, Results, ResultsReader, Row, Write};
+use myaku::window::DeviceState;
 use myaku::window::rebuild::{Known, Outcome, Rebuilt, Recovered, rebuild as rebuild_device};
-use myaku::window::state::{Commit, Committed, States};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -76,7 +77,7 @@ struct Device {
 pub async fn rebuild<M: MasterData, N: Now>(
     lake: &impl Lake,
     registry: &Registry<M, N>,
-    states: &impl States,
+    states: &impl States<State = DeviceState>,
     results: &(impl Results + ResultsReader),
     options: &Options,
     progress: &ProgressBar,
@@ -173,7 +174,7 @@ fn through_json(reading: &Reading<&str>) -> Option<Reading> {
 
 /// Puts back what these devices have lost. Those that were advanced meanwhile are to be done again.
 async fn put_back<'a>(
-    states: &impl States,
+    states: &impl States<State = DeviceState>,
     results: &(impl Results + ResultsReader),
     devices: &[&'a (String, Device)],
     options: &Options,

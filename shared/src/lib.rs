@@ -53,6 +53,7 @@
 pub mod alert;
 pub mod device;
 pub mod ingest;
+pub mod keyed;
 pub mod lake;
 pub mod platform;
 pub mod results;

@@ -2,6 +2,7 @@
 //!
 //! - [`clock`]: the port for "now". No rule reads the wall clock by itself.
 //! - [`errors`]: what a caller does next about a remote error, and how a chain of errors is written.
+//! - [`deadline`]: the time that an invocation has left.
 //! - [`env`]: typed settings, read once through a lookup function.
 //! - [`logging`] and [`telemetry`]: a function's log and its metrics, as Lambda and CloudWatch expect them.
 //! - `aws` (with any adapter): the SDKs' configuration, and their errors as ours.
@@ -21,6 +22,7 @@
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod clock;
+pub mod deadline;
 pub mod env;
 pub mod errors;
 pub(crate) mod lane;

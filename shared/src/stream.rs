@@ -4,6 +4,7 @@
 //!
 //! - [`batch`]: the event that Lambda delivers, read without copying, and the [position](batch::Position) that orders all
 //!   records of a shard.
+//! - [`answer`]: what a function answers to a batch: done, or retry from here.
 //! - [`kpl`]: aggregated records of the Kinesis Producer Library, which carry many user records in one.
 //! - `lambda` (feature `lambda`): serving a handler of batches. It stands here and not in [`platform`](crate::platform),
 //!   since it makes the batch before the runtime reads the event.
@@ -32,6 +33,7 @@
 //! # Ok::<(), myaku::stream::batch::EventError>(())
 //! ```
 
+pub mod answer;
 pub mod batch;
 pub mod kpl;
 #[cfg(feature = "lambda")]

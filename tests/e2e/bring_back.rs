@@ -5,6 +5,9 @@ use anyhow::Context as _;
 use indicatif::ProgressBar;
 use myaku::device::registry::{Device, DynamoDb, LONGEST_USE, MasterDataWriter as _, Registry, device_document};
 use myaku::ingest::message::Message;
+use myaku::keyed::State as _;
+use myaku::keyed::states::States as _;
+use myaku::keyed::states::redis::RedisStates;
 use myaku::lake::archive::{MemoryHeads, S3Lake};
 use myaku::lake::dead_letter::Reason;
 use myaku::platform::clock::{Now as _, SystemClock};
@@ -13,8 +16,7 @@ use myaku::results::dynamodb::DynamoDbResults;
 use myaku::results::{ResultsReader as _, Row};
 use myaku::stream::producer::kinesis::KinesisStream;
 use myaku::stream::producer::{Item, Limits, Producer};
-use myaku::window::state::States as _;
-use myaku::window::state::redis::RedisStates;
+use myaku::window::DeviceState;
 use myaku_demo::evidence::results;
 use myaku_demo::{run, steps};
 use myaku_local::stack::Stack;
@@ -134,7 +136,7 @@ async fn of(devices: &[String], rows: &DynamoDbResults) -> anyhow::Result<Vec<Ro
     Ok(all)
 }
 
-async fn states(stack: &Stack) -> anyhow::Result<RedisStates> {
+async fn states(stack: &Stack) -> anyhow::Result<RedisStates<DeviceState>> {
     let redis = Connection::connect(&Settings::node(&stack.endpoints().redis)?, &stack.sdk_config()).await?;
     Ok(RedisStates::new(redis, Duration::from_hours(1)))
 }

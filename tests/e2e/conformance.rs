@@ -4,6 +4,7 @@ use aws_sdk_cloudwatch::types::{Dimension, MetricDatum};
 use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
 use myaku::ingest::command;
 use myaku::ingest::command::DynamoDbCommands;
+use myaku::keyed::states::redis::RedisStates;
 use myaku::platform::redis::{Connection, Settings};
 use myaku::results::dynamodb::DynamoDbResults;
 use myaku::scaling::alarms::{MetricId, Statistic};
@@ -14,8 +15,7 @@ use myaku::scaling::reshard::metrics::{CloudWatchMetrics, Metrics as _, Span, Wa
 use myaku::scaling::reshard::{alarms, control, ledger, metrics};
 use myaku::stream::producer;
 use myaku::stream::producer::kinesis::KinesisStream;
-use myaku::window::state::redis::RedisStates;
-use myaku::{results, window};
+use myaku::{keyed, results};
 use myaku_local::servers::{self, AwsEndpoints};
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ async fn redis_holds_the_windows_state() -> anyhow::Result<()> {
     let server = servers::redis::start(0).await?;
     let connection =
         Connection::connect(&Settings::node(&server.endpoint())?, &AwsEndpoints::default().sdk_config()).await?;
-    window::state::conformance::suite(&RedisStates::new(connection, Duration::from_mins(1)), "bed").await;
+    keyed::states::conformance::suite(&RedisStates::new(connection, Duration::from_mins(1)), "bed").await;
     Ok(())
 }
 

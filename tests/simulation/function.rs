@@ -6,15 +6,16 @@ use crate::plan::{Function, Plan};
 use crate::ports::{Ports, Running};
 use crate::world::World;
 use archiver::handle as archive;
-use aws_lambda_events::streams::KinesisEventResponse;
 use bytes::Bytes;
-use moving_average::handle as average;
 use myaku::device::presence::watch::memory::MemoryWatch;
 use myaku::device::registry::{DEFAULT_TTL, Registry};
+use myaku::keyed;
 use myaku::lake::archive::{Archiver, Compression, CompressionError, Format};
 use myaku::platform::clock::Now as _;
+use myaku::stream::answer::Answer;
 use myaku::stream::batch::Batch;
 use myaku::stream::producer::{Limits, Producer};
+use myaku::window::MovingAverage;
 use myaku_local::clock::TokioClock;
 use myaku_local::function::InvokeError;
 use myaku_local::function::Invoker;
@@ -34,13 +35,31 @@ struct Environment {
     context: Context,
 }
 
-type Transform = transform::Context<Ports, Ports, Ports, Option<MemoryWatch>, TokioClock>;
-type MovingAverage = moving_average::Context<Registry<Ports, TokioClock>, Ports, Ports, Ports, TokioClock>;
+/// The handlers' ports: the simulated platform.
+struct Simulated;
+
+impl transform::Ports for Simulated {
+    type MasterData = Ports;
+    type Stream = Ports;
+    type Letters = Ports;
+    // Who is silent is not among the promises of results.
+    type Watch = Option<MemoryWatch>;
+    type Clock = TokioClock;
+}
+
+impl keyed::Ports for Simulated {
+    type Rule = MovingAverage;
+    type Settings = Registry<Ports, TokioClock>;
+    type States = Ports;
+    type Results = Ports;
+    type Letters = Ports;
+    type Clock = TokioClock;
+}
 
 enum Context {
     Archiver(Archiver<Ports, Ports>),
-    Transform(Box<Transform>),
-    MovingAverage(Box<MovingAverage>),
+    Transform(Box<transform::Context<Simulated>>),
+    MovingAverage(Box<keyed::Context<Simulated>>),
 }
 
 impl Environment {
@@ -58,12 +77,11 @@ impl Environment {
                     seed,
                 ),
                 letters: ports.clone(),
-                // Who is silent is no promise of results.
                 watch: None,
                 clock: world.clock,
             })),
-            Function::MovingAverage => Context::MovingAverage(Box::new(moving_average::Context {
-                windows: registry(),
+            Function::MovingAverage => Context::MovingAverage(Box::new(keyed::Context {
+                settings: registry(),
                 states: ports.clone(),
                 results: ports.clone(),
                 letters: ports.clone(),
@@ -75,11 +93,11 @@ impl Environment {
         Self { ports, context }
     }
 
-    async fn handle(&self, batch: &Batch, deadline_ms: i64) -> KinesisEventResponse {
+    async fn handle(&self, batch: &Batch, deadline_ms: i64) -> Answer {
         match &self.context {
             Context::Archiver(context) => archive(context, batch).await,
             Context::Transform(context) => transform(context, batch, deadline_ms).await,
-            Context::MovingAverage(context) => average(context, batch, deadline_ms).await,
+            Context::MovingAverage(context) => keyed::handle(context, batch, deadline_ms).await,
         }
     }
 }
@@ -131,10 +149,10 @@ impl Invoker for Deployed {
         let (running, served) = (Running::new(world), Arc::clone(&environment));
         let function = self.function;
         let task = world.simulation.spawn(async move {
-            let response = served.handle(&batch, deadline_ms).await;
-            acknowledged(&running, function, number, &batch, &response);
+            let handled = served.handle(&batch, deadline_ms).await;
+            acknowledged(&running, function, number, &batch, handled);
             // The mapping may have given up waiting.
-            let _ = answer.send(response);
+            let _ = answer.send(handled);
         });
         environment.ports.runs_in(task);
         tokio::select! {
@@ -162,18 +180,15 @@ impl Invoker for Deployed {
 }
 
 /// An invocation answered: what it acknowledges must be durable by now.
-fn acknowledged(running: &Running, function: Function, number: u32, batch: &Batch, response: &KinesisEventResponse) {
+fn acknowledged(running: &Running, function: Function, number: u32, batch: &Batch, answer: Answer) {
     let world = running.world();
-    let failed = response.batch_item_failures.first().map(|failure| {
-        let named = failure.item_identifier.as_deref().and_then(|number| number.parse().ok());
-        batch.records.iter().position(|record| Some(record.sequence) == named)
-    });
+    let failed = answer.retry_from().map(|named| batch.records.iter().position(|record| record.sequence == named));
     world.note(format_args!("{function:?} {number}: answers {failed:?} of {}", batch.records.len()));
     let records = match failed {
         None => batch.records.len(),
         Some(Some(records)) => records,
         Some(None) => {
-            let what = format!("the answer names no record of the batch: {response:?}");
+            let what = format!("the answer names no record of the batch: {answer:?}");
             return world.check(Err(Violation::new(Invariant::DurableBeforeAcknowledged, what)));
         }
     };

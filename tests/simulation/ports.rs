@@ -7,6 +7,7 @@ use crate::plan::{Function, Service, Stream};
 use crate::world::World;
 use futures::FutureExt as _;
 use myaku::device::registry::{Key, MasterData, Stored as Document};
+use myaku::keyed::states::{Commit, Committed, Loaded, States, Version};
 use myaku::lake::archive::{Head, Heads, Lake, Metadata, Put, Stored};
 use myaku::lake::dead_letter::{DeadLetter, DeadLetterStore};
 use myaku::platform::clock::Now as _;
@@ -15,7 +16,7 @@ use myaku::results::{Results, Write, Written};
 use myaku::stream::batch::{Batch, StreamRecord};
 use myaku::stream::producer::{Entry, Outcome, PutRecords};
 use myaku::stream::shard_map::{HashKeyRange, hash_key};
-use myaku::window::state::{Commit, Committed, Loaded, States, Version};
+use myaku::window::DeviceState;
 use myaku_local::event_source::TaskId;
 use std::collections::{BTreeSet, HashMap};
 use std::future::{pending, poll_fn};
@@ -342,7 +343,9 @@ fn put_entry(world: &World, entry: &Entry, taken: bool, keys: &mut BTreeSet<Stri
 }
 
 impl States for Ports {
-    async fn load(&self, devices: &[&str]) -> Result<Vec<Loaded>, RemoteError> {
+    type State = DeviceState;
+
+    async fn load(&self, devices: &[&str]) -> Result<Vec<Loaded<DeviceState>>, RemoteError> {
         let about = devices.join(" ");
         let devices: Vec<String> = devices.iter().map(|device| (*device).to_owned()).collect();
         let effect = move |world: &World, _| {
@@ -352,7 +355,7 @@ impl States for Ports {
         self.call(Service::Redis, "load", &about, effect).await
     }
 
-    async fn commit(&self, commits: &[Commit<'_>]) -> Result<Vec<Committed>, RemoteError> {
+    async fn commit(&self, commits: &[Commit<'_, DeviceState>]) -> Result<Vec<Committed>, RemoteError> {
         let about = commits.iter().map(|commit| commit.device_id).collect::<Vec<_>>().join(" ");
         let owned =
             commits.iter().map(|commit| (commit.device_id.to_owned(), commit.replaces.clone(), commit.state.clone()));

@@ -5,12 +5,13 @@ use crate::invariants::{Invariant, Violation};
 use crate::ledger::{Averages, Checked, LakeModel, METRICS, Readings, metric_name, window};
 use crate::plan::{DEVICES, Plan, START_MS, Service, Stream};
 use myaku::device::registry::{Device, Key, Kind, MemoryMasterData};
+use myaku::keyed::states::memory::MemoryStates;
 use myaku::lake::archive::{Head, MemoryHeads, MemoryLake};
 use myaku::lake::dead_letter::MemoryDeadLetters;
 use myaku::platform::clock::Now as _;
 use myaku::results::memory::MemoryResults;
 use myaku::stream::source::memory::MemoryStream;
-use myaku::window::state::memory::MemoryStates;
+use myaku::window::DeviceState;
 use myaku_local::clock::TokioClock;
 use myaku_local::event_source::Simulation;
 use serde_json::json;
@@ -27,7 +28,7 @@ pub(crate) struct World {
     streams: [MemoryStream; 2],
     pub(crate) lake: MemoryLake,
     pub(crate) heads: MemoryHeads,
-    pub(crate) states: MemoryStates,
+    pub(crate) states: MemoryStates<DeviceState>,
     pub(crate) results: MemoryResults,
     pub(crate) letters: MemoryDeadLetters,
     pub(crate) master_data: MemoryMasterData,

@@ -2,24 +2,37 @@
 
 use super::{DEADLINE_MS, NOW_MS, runtime, succeeded};
 use anyhow::Result;
-use moving_average::{Context, Found, GROUP, MetricWindows, Windows, handle};
 use myaku::device::profile::WindowSpec;
-use myaku::lake::dead_letter::MemoryDeadLetters;
+use myaku::keyed::states::memory::MemoryStates;
+use myaku::keyed::states::{Commit, Committed, Loaded, States};
+use myaku::keyed::{Context, GROUP, Ports, SettingsSource, codec, handle};
+use myaku::lake::dead_letter::{MemoryDeadLetters, Problem};
 use myaku::platform::clock::ManualClock;
 use myaku::platform::errors::RemoteError;
 use myaku::results::{Results, Write, Written};
 use myaku::stream::batch::Batch;
-use myaku::window::state::memory::MemoryStates;
-use myaku::window::state::{Commit, Committed, Loaded, States, codec};
+use myaku::window::{DeviceState, MetricWindows, MovingAverage};
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
+/// Ports that cost nothing.
+struct Free;
+
+impl Ports for Free {
+    type Rule = MovingAverage<Every>;
+    type Settings = Every;
+    type States = Frozen;
+    type Results = Nowhere;
+    type Letters = MemoryDeadLetters;
+    type Clock = ManualClock;
+}
+
 /// The function, warm, with the states that earlier batches have left.
 pub(crate) struct Average {
-    context: Context<Every, Frozen, Nowhere, MemoryDeadLetters, ManualClock>,
+    context: Context<Free>,
     runtime: Runtime,
 }
 
@@ -27,7 +40,7 @@ impl Average {
     /// With a window of the last so many readings, and what `before` leaves.
     pub(crate) fn new(window: u32, before: Vec<u8>) -> Result<Self> {
         let context = Context {
-            windows: Every(WindowSpec::last(window)),
+            settings: Every(WindowSpec::last(window)),
             states: Frozen::default(),
             results: Nowhere,
             letters: MemoryDeadLetters::new(),
@@ -44,7 +57,7 @@ impl Average {
     /// All that the function does with a body. The states stay as they are, so that the same body is new each time.
     pub(crate) fn handle(&self, body: Vec<u8>) -> Result<()> {
         let batch = Batch::from_event(body)?;
-        succeeded(&self.runtime.block_on(handle(&self.context, &batch, DEADLINE_MS)))
+        succeeded(self.runtime.block_on(handle(&self.context, &batch, DEADLINE_MS)))
     }
 }
 
@@ -58,27 +71,29 @@ impl MetricWindows for Every {
     }
 }
 
-impl Windows for Every {
-    type Device = Self;
+impl SettingsSource for Every {
+    type Settings = Self;
 
-    async fn resolve<'a>(&self, devices: &[&'a str]) -> Result<HashMap<&'a str, Found<Self>>, RemoteError> {
-        Ok(devices.iter().map(|device| (*device, Found::Windows(self.clone()))).collect())
+    async fn resolve<'a>(&self, devices: &[&'a str]) -> Result<HashMap<&'a str, Result<Self, Problem>>, RemoteError> {
+        Ok(devices.iter().map(|device| (*device, Ok(self.clone()))).collect())
     }
 }
 
 /// States that are read as a server's bytes, and written as such; but once they are frozen, what is written is gone.
 #[derive(Default)]
 struct Frozen {
-    states: MemoryStates,
+    states: MemoryStates<DeviceState>,
     is_frozen: AtomicBool,
 }
 
 impl States for Frozen {
-    async fn load(&self, devices: &[&str]) -> Result<Vec<Loaded>, RemoteError> {
+    type State = DeviceState;
+
+    async fn load(&self, devices: &[&str]) -> Result<Vec<Loaded<DeviceState>>, RemoteError> {
         self.states.load(devices).await
     }
 
-    async fn commit(&self, commits: &[Commit<'_>]) -> Result<Vec<Committed>, RemoteError> {
+    async fn commit(&self, commits: &[Commit<'_, DeviceState>]) -> Result<Vec<Committed>, RemoteError> {
         if !self.is_frozen.load(Ordering::Relaxed) {
             return self.states.commit(commits).await;
         }

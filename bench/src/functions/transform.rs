@@ -14,7 +14,7 @@ use myaku::stream::producer::{Entry, Limits, Outcome, Producer, PutRecords};
 use myaku::stream::shard_map::HashKeyRange;
 use std::time::Duration;
 use tokio::runtime::Runtime;
-use transform::{Context, handle};
+use transform::{Context, Ports, handle};
 
 const PROFILE: &str = include_str!("../../../events/profiles/vital-band.json");
 /// Shards of the stream of readings at the reference load.
@@ -22,9 +22,20 @@ const SHARDS: usize = 9;
 /// What was read of the registry stays good for longer than anything here takes.
 const TTL: Duration = Duration::from_hours(24);
 
+/// Ports that cost nothing.
+struct Free;
+
+impl Ports for Free {
+    type MasterData = MemoryMasterData;
+    type Stream = Sink;
+    type Letters = MemoryDeadLetters;
+    type Watch = Deaf;
+    type Clock = ManualClock;
+}
+
 /// The function, warm: it knows all devices.
 pub(crate) struct Transform {
-    context: Context<MemoryMasterData, Sink, MemoryDeadLetters, Deaf, ManualClock>,
+    context: Context<Free>,
     runtime: Runtime,
 }
 
@@ -50,7 +61,7 @@ impl Transform {
     /// All that the function does with a body.
     pub(crate) fn handle(&self, body: Vec<u8>) -> Result<()> {
         let batch = Batch::from_event(body)?;
-        succeeded(&self.runtime.block_on(handle(&self.context, &batch, DEADLINE_MS)))?;
+        succeeded(self.runtime.block_on(handle(&self.context, &batch, DEADLINE_MS)))?;
         ensure!(self.context.letters.letters().is_empty(), "there are dead letters: the events do not fit the profile");
         Ok(())
     }

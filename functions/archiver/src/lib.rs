@@ -8,11 +8,10 @@ mod config;
 
 pub use config::Config;
 
-use aws_lambda_events::streams::KinesisEventResponse;
 use myaku::lake::archive::{Archiver, DynamoDbHeads, Heads, Lake, S3Lake};
 use myaku::platform::aws;
-use myaku::platform::errors::chain;
 use myaku::platform::telemetry::{Metric, count};
+use myaku::stream::answer::Answer;
 use myaku::stream::batch::Batch;
 
 /// The archiver of the deployed function.
@@ -29,28 +28,16 @@ pub async fn connect(config: &Config) -> Deployed {
 }
 
 /// Archives one batch, and answers from which record on it must be delivered again, if it must.
-pub async fn handle<L: Lake, H: Heads>(archiver: &Archiver<L, H>, batch: &Batch) -> KinesisEventResponse {
+pub async fn handle<L: Lake, H: Heads>(archiver: &Archiver<L, H>, batch: &Batch) -> Answer {
     let done = archiver.archive(batch).await;
     count(Metric::Records, done.records);
     count(Metric::Bytes, done.bytes);
     count(Metric::Objects, done.objects);
     count(Metric::Duplicates, done.known);
-    let mut response = KinesisEventResponse::default();
-    if let Some(stopped) = done.stopped {
-        count(Metric::Retries, 1);
-        tracing::error!(
-            stream = batch.stream,
-            shard = batch.shard,
-            record = stopped.record,
-            records = batch.records.len(),
-            error = chain(&stopped.error),
-            "batch is to be delivered again from this record on"
-        );
-        if let Some(record) = batch.records.get(stopped.record) {
-            response.add_failure(record.sequence.to_string());
-        }
+    match done.stopped {
+        None => Answer::DONE,
+        Some(stopped) => Answer::retry_from_record(batch, stopped.record, &stopped.error),
     }
-    response
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use super::*;
 use myaku::lake::archive::faults::{Fault, Faulty};
 use myaku::lake::archive::{Compression, MemoryHeads, MemoryLake, ObjectKey, Stored, list, read_object};
+use myaku::platform::errors::chain;
 
 const PLAIN: &str = include_str!("../../../events/kinesis-archiver.json");
 const AGGREGATED: &str = include_str!("../../../events/kinesis-aggregated.json");

@@ -26,38 +26,56 @@ use myaku::ingest::message::Message;
 use myaku::ingest::submission::Item;
 use myaku::platform::aws;
 use myaku::platform::clock::{MAX_MS, Now, SystemClock};
+use myaku::platform::deadline::Deadline;
 use myaku::platform::errors::{Remedy, chain};
 use myaku::platform::telemetry::{Metric, count};
 use myaku::stream::producer::kinesis::KinesisStream;
 use myaku::stream::producer::{self, Producer, PutRecords, SendError};
 use std::time::Duration;
 
-/// What is left of an invocation's time when the work stops: enough to answer and to write the metrics.
-const MARGIN: Duration = Duration::from_secs(1);
 /// For how long a refused record is tried again: a client waits, and can try again itself.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// The longest wait for a pending command: the messages are accepted, and should not wait for it.
 const COMMAND_PATIENCE: Duration = Duration::from_secs(1);
 
-/// What the function works with, made once.
-pub struct Context<P, M, C, N> {
+/// The ports that the function works with. A type without values: it names the others.
+pub trait Ports: Send + Sync {
     /// The stream of messages.
-    pub messages: Producer<P>,
-    /// Devices, and where they stand.
-    pub registry: Registry<M, N>,
-    /// Commands that wait for devices; without, answers carry none.
-    pub commands: Option<C>,
-    /// What tells callers apart.
-    pub claims: Claims,
+    type Stream: PutRecords;
+    /// Devices and profiles.
+    type MasterData: MasterData;
+    /// Commands that wait for devices.
+    type Commands: Commands;
     /// The wall clock.
-    pub clock: N,
+    type Clock: Now;
 }
 
-/// The context of the deployed function.
-pub type Deployed = Context<KinesisStream, DynamoDb, DynamoDbCommands, SystemClock>;
+/// What the function works with, made once.
+pub struct Context<P: Ports> {
+    /// The stream of messages.
+    pub messages: Producer<P::Stream>,
+    /// Devices, and where they stand.
+    pub registry: Registry<P::MasterData, P::Clock>,
+    /// Commands that wait for devices. If `None`, answers carry no commands.
+    pub commands: Option<P::Commands>,
+    /// Which claims of a token tell callers apart.
+    pub claims: Claims,
+    /// The wall clock.
+    pub clock: P::Clock,
+}
+
+/// The ports of the deployed function.
+pub struct Deployed;
+
+impl Ports for Deployed {
+    type Stream = KinesisStream;
+    type MasterData = DynamoDb;
+    type Commands = DynamoDbCommands;
+    type Clock = SystemClock;
+}
 
 /// Connects to what `config` names. Nothing is asked yet: a service that is down fails requests, not the start.
-pub async fn connect(config: Config) -> Deployed {
+pub async fn connect(config: Config) -> Context<Deployed> {
     let sdk = aws::config().await;
     let limits = producer::Limits { patience: PATIENCE, ..producer::Limits::default() };
     let master_data = DynamoDb::new(&sdk, &config.registry_table);
@@ -80,17 +98,7 @@ pub struct Invocation<'a> {
 }
 
 /// Answers one request.
-pub async fn handle<P, M, C, N>(
-    context: &Context<P, M, C, N>,
-    request: &Request,
-    invocation: Invocation<'_>,
-) -> Response
-where
-    P: PutRecords,
-    M: MasterData,
-    C: Commands,
-    N: Now,
-{
+pub async fn handle<P: Ports>(context: &Context<P>, request: &Request, invocation: Invocation<'_>) -> Response {
     let answer = match (request.request_context.http.method.as_str(), request.path()) {
         ("POST", "/v1/messages") => messages(context, request, invocation).await.unwrap_or_else(|answer| answer),
         ("GET", "/openapi.json") => Answer::document(),
@@ -102,17 +110,11 @@ where
     answer.response()
 }
 
-async fn messages<P, M, C, N>(
-    context: &Context<P, M, C, N>,
+async fn messages<P: Ports>(
+    context: &Context<P>,
     request: &Request,
     invocation: Invocation<'_>,
-) -> Result<Answer, Answer>
-where
-    P: PutRecords,
-    M: MasterData,
-    C: Commands,
-    N: Now,
-{
+) -> Result<Answer, Answer> {
     let caller = context.claims.caller(request.request_context.authorizer.as_ref()).map_err(|unknown| {
         let status = match unknown {
             caller::Unknown::Nobody => Status::Unauthorized,
@@ -122,15 +124,13 @@ where
     })?;
     let items = intake::items(request)?;
     let now_ms = context.clock.now_ms();
-    let left_ms = u64::try_from(invocation.deadline_ms.saturating_sub(now_ms)).unwrap_or(0);
-    let left = Duration::from_millis(left_ms).saturating_sub(MARGIN);
     let put = async {
         let places = admission::places(&caller, &items, &context.registry).await?;
         let received = request.request_context.time_epoch.filter(|ms| (0..=MAX_MS).contains(ms)).unwrap_or(now_ms);
         let messages = assemble(items, places, received, invocation.id);
         Ok(put(&context.messages, &messages).await)
     };
-    let answer = tokio::time::timeout(left, put).await.unwrap_or_else(|_| {
+    let answer = Deadline::at(invocation.deadline_ms).limit(&context.clock, put).await.unwrap_or_else(|| {
         count(Metric::Unavailable, 1);
         Err(Answer::error(Status::ServiceUnavailable, Status::ServiceUnavailable.told()))
     })?;

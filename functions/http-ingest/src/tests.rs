@@ -14,6 +14,7 @@ use myaku::stream::shard_map::HashKeyRange;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::marker::PhantomData;
 
 mod chain;
 mod requests;
@@ -23,7 +24,17 @@ const PROFILE: &str = r#"{"id":"vital","metrics":{"heart_rate":{"unit":"1/min","
     "versions":[{"name":"1","format":"json","time":{"from":"ts","unit":"ms"},
                  "fields":[{"metric":"heart_rate","from":"hr"}]}]}"#;
 
-type Fixture = Context<MemoryStream, MemoryMasterData, MemoryCommands, ManualClock>;
+/// The ports of a test, with `S` for the stream.
+struct InMemory<S = MemoryStream>(PhantomData<fn() -> S>);
+
+impl<S: PutRecords> Ports for InMemory<S> {
+    type Stream = S;
+    type MasterData = MemoryMasterData;
+    type Commands = MemoryCommands;
+    type Clock = ManualClock;
+}
+
+type Fixture = Context<InMemory>;
 
 /// Beds of two homes.
 fn master_data() -> MemoryMasterData {
@@ -238,7 +249,8 @@ impl PutRecords for Hanging {
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_hangs_is_left_before_the_api_gives_up() {
     let Fixture { registry, commands, claims, clock, .. } = fixture();
-    let context = Context { messages: Producer::new(Hanging, Limits::default()), registry, commands, claims, clock };
+    let messages = Producer::new(Hanging, Limits::default());
+    let context = Context::<InMemory<Hanging>> { messages, registry, commands, claims, clock };
     let request: Request = serde_json::from_value(request(item(1).to_string())).unwrap();
     let answered = handle(&context, &request, Invocation { id: "i", deadline_ms: NOW_MS + 29_000 });
     let response = tokio::time::timeout(Duration::from_secs(29), answered).await.expect("an answer in time");

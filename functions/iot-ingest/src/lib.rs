@@ -15,32 +15,45 @@ use myaku::ingest::message::Message;
 use myaku::lake::dead_letter::{DeadLetter, DeadLetterStore, S3DeadLetters};
 use myaku::platform::aws;
 use myaku::platform::clock::{Now, SystemClock};
+use myaku::platform::deadline::Deadline;
 use myaku::platform::errors::{RemoteError, chain};
 use myaku::platform::telemetry::{Metric, count};
 use myaku::stream::producer::kinesis::KinesisStream;
 use myaku::stream::producer::{Limits, Producer, PutRecords, SendError};
 use serde::Serialize;
 use serde_json::Value;
-use std::time::Duration;
 
-/// What is left of an invocation's time when the work stops: enough to answer and to write the metrics.
-const MARGIN: Duration = Duration::from_secs(1);
-
-/// What the function works with, made once.
-pub struct Context<P, D, N> {
+/// The ports that the function works with. A type without values: it names the others.
+pub trait Ports: Send + Sync {
     /// The stream of messages.
-    pub messages: Producer<P>,
+    type Stream: PutRecords;
     /// Where the dead letters go.
-    pub letters: D,
+    type Letters: DeadLetterStore;
     /// The wall clock.
-    pub clock: N,
+    type Clock: Now;
 }
 
-/// The context of the deployed function.
-pub type Deployed = Context<KinesisStream, S3DeadLetters, SystemClock>;
+/// What the function works with, made once.
+pub struct Context<P: Ports> {
+    /// The stream of messages.
+    pub messages: Producer<P::Stream>,
+    /// Where the dead letters go.
+    pub letters: P::Letters,
+    /// The wall clock.
+    pub clock: P::Clock,
+}
+
+/// The ports of the deployed function.
+pub struct Deployed;
+
+impl Ports for Deployed {
+    type Stream = KinesisStream;
+    type Letters = S3DeadLetters;
+    type Clock = SystemClock;
+}
 
 /// Connects to what `config` names. Nothing is asked yet.
-pub async fn connect(config: &Config) -> Deployed {
+pub async fn connect(config: &Config) -> Context<Deployed> {
     let sdk = aws::config().await;
     Context {
         messages: Producer::new(KinesisStream::new(&sdk, &config.ingest_stream), Limits::default()),
@@ -77,16 +90,9 @@ pub enum IngestError {
 ///
 /// # Errors
 /// Something of the batch is not durable; the same invocation again is safe.
-pub async fn handle<P, D, N>(context: &Context<P, D, N>, event: &Value, deadline_ms: i64) -> Result<Done, IngestError>
-where
-    P: PutRecords,
-    D: DeadLetterStore,
-    N: Now,
-{
+pub async fn handle<P: Ports>(context: &Context<P>, event: &Value, deadline_ms: i64) -> Result<Done, IngestError> {
     let now_ms = context.clock.now_ms();
-    let left_ms = u64::try_from(deadline_ms.saturating_sub(now_ms)).unwrap_or(0);
-    let left = Duration::from_millis(left_ms).saturating_sub(MARGIN);
-    let done = tokio::time::timeout(left, ingest(context, event, now_ms));
+    let done = Deadline::at(deadline_ms).limit(&context.clock, ingest(context, event, now_ms));
     let done = done.await.unwrap_or(Err(IngestError::OutOfTime));
     if let Err(error) = &done {
         tracing::error!(error = chain(error), "the invocation fails, and is to be tried again");
@@ -95,11 +101,7 @@ where
     done
 }
 
-async fn ingest<P, D, N>(context: &Context<P, D, N>, event: &Value, now_ms: i64) -> Result<Done, IngestError>
-where
-    P: PutRecords,
-    D: DeadLetterStore,
-{
+async fn ingest<P: Ports>(context: &Context<P>, event: &Value, now_ms: i64) -> Result<Done, IngestError> {
     let Work { messages, letter } = work(event, now_ms);
     if let Some(letter) = &letter {
         tracing::warn!(gateway = letter.shard, reason = %letter.reason, detail = letter.detail, "a batch has a dead letter");

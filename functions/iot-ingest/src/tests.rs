@@ -5,12 +5,14 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use myaku::lake::dead_letter::{MemoryDeadLetters, Reason};
 use myaku::platform::clock::ManualClock;
+use myaku::platform::deadline::MARGIN;
 use myaku::platform::errors::Remedy;
 use myaku::stream::kpl;
 use myaku::stream::producer::memory::{Fault, MemoryStream};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::time::Duration;
 
 const NOW_MS: i64 = 1_795_218_893_000;
 const DEADLINE_MS: i64 = NOW_MS + 60_000;
@@ -26,7 +28,15 @@ const FORMS: [(&str, &str); 6] = [
 const BAD_ITEMS: &str = include_str!("../../../events/iot-gateway-bad-items.json");
 const OLDER_SQL: &str = include_str!("../../../events/iot-gateway-older-sql.json");
 
-type Fixture = Context<MemoryStream, MemoryDeadLetters, ManualClock>;
+struct InMemory;
+
+impl Ports for InMemory {
+    type Stream = MemoryStream;
+    type Letters = MemoryDeadLetters;
+    type Clock = ManualClock;
+}
+
+type Fixture = Context<InMemory>;
 
 fn fixture() -> Fixture {
     fixture_with(Limits::default())

@@ -30,33 +30,51 @@ use std::time::Duration;
 /// What the schedule sends.
 const SWEEP: &str = r#"{"task":"sweep"}"#;
 
-/// What the function works with, made once.
-pub struct Context<P, I, T, W, M, N> {
+/// The ports that the function works with. A type without values: it names the others.
+pub trait Ports: Send + Sync {
     /// Connections.
-    pub presences: P,
+    type Presences: Presences;
     /// Incidents.
-    pub incidents: I,
+    type Incidents: Incidents;
     /// The topic of alerts.
-    pub topic: T,
+    type Topic: Topic;
     /// By when each device must be heard.
-    pub watch: W,
-    /// Devices and their profiles.
-    pub registry: Registry<M, N>,
+    type Watch: Watch;
+    /// Devices and profiles, which the sweep also lists.
+    type MasterData: MasterData + MasterDataWriter;
     /// The wall clock.
-    pub clock: N,
-    /// How long after a disconnect a reconnect makes it none.
+    type Clock: Now;
+}
+
+/// What the function works with, made once.
+pub struct Context<P: Ports> {
+    /// Connections.
+    pub presences: P::Presences,
+    /// Incidents.
+    pub incidents: P::Incidents,
+    /// The topic of alerts.
+    pub topic: P::Topic,
+    /// By when each device must be heard.
+    pub watch: P::Watch,
+    /// Devices and their profiles.
+    pub registry: Registry<P::MasterData, P::Clock>,
+    /// The wall clock.
+    pub clock: P::Clock,
+    /// A disconnect does not count if the client reconnects within this time.
     pub grace: Duration,
 }
 
-/// The context of the deployed function.
-pub type Deployed = Context<
-    DynamoDbPresences,
-    DynamoDbIncidents,
-    SnsTopic,
-    RedisWatch,
-    registry::Shared<registry::DynamoDb>,
-    SystemClock,
->;
+/// The ports of the deployed function.
+pub struct Deployed;
+
+impl Ports for Deployed {
+    type Presences = DynamoDbPresences;
+    type Incidents = DynamoDbIncidents;
+    type Topic = SnsTopic;
+    type Watch = RedisWatch;
+    type MasterData = registry::Shared<registry::DynamoDb>;
+    type Clock = SystemClock;
+}
 
 /// Why an invocation failed.
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +92,7 @@ pub enum HandleError {
 }
 
 /// Connects to what `config` names. Nothing is asked yet: a service that is down fails invocations, not the start.
-pub async fn connect(config: &Config) -> Result<Deployed, RemoteError> {
+pub async fn connect(config: &Config) -> Result<Context<Deployed>, RemoteError> {
     let sdk = aws::config().await;
     let redis = redis::Connection::connect(&config.redis, &sdk).await?;
     Ok(Context {
@@ -89,19 +107,7 @@ pub async fn connect(config: &Config) -> Result<Deployed, RemoteError> {
 }
 
 /// Handles one invocation. `deadline_ms` is its own, in milliseconds since the epoch.
-pub async fn handle<P, I, T, W, M, N>(
-    context: &Context<P, I, T, W, M, N>,
-    event: &[u8],
-    deadline_ms: i64,
-) -> Result<(), HandleError>
-where
-    P: Presences,
-    I: Incidents,
-    T: Topic,
-    W: Watch,
-    M: MasterData + MasterDataWriter,
-    N: Now,
-{
+pub async fn handle<P: Ports>(context: &Context<P>, event: &[u8], deadline_ms: i64) -> Result<(), HandleError> {
     let result = if is_sweep(event) {
         sweep::run(context, deadline_ms).await.map(drop).map_err(HandleError::from)
     } else {

@@ -1,6 +1,6 @@
 //! One lifecycle event, resolved into what is known of its client.
 
-use crate::{Context, HandleError};
+use crate::{Context, HandleError, Ports};
 use myaku::device::presence::store::{Presences, Written};
 use myaku::device::presence::{Lifecycle, observe};
 use myaku::platform::clock::Now;
@@ -10,10 +10,7 @@ use myaku::platform::telemetry::{Metric, count};
 /// Invocations for one client at the same time are few; each that loses has seen another win.
 const TRIES: usize = 8;
 
-pub(crate) async fn take<P: Presences, I, T, W, M, N: Now>(
-    context: &Context<P, I, T, W, M, N>,
-    event: &[u8],
-) -> Result<(), HandleError> {
+pub(crate) async fn take<P: Ports>(context: &Context<P>, event: &[u8]) -> Result<(), HandleError> {
     let now_ms = context.clock.now_ms();
     let event = Lifecycle::parse(event, now_ms)?;
     count(Metric::Records, 1);

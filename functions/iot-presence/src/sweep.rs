@@ -8,12 +8,7 @@ mod settle;
 mod silence;
 mod walk;
 
-use crate::Context;
-use myaku::alert::incidents::Incidents;
-use myaku::alert::topic::Topic;
-use myaku::device::presence::store::Presences;
-use myaku::device::presence::watch::Watch;
-use myaku::device::registry::{MasterData, MasterDataWriter};
+use crate::{Context, Ports};
 use myaku::platform::clock::Now;
 use myaku::platform::errors::{RemoteError, chain};
 use myaku::platform::telemetry::{Metric, count};
@@ -60,18 +55,7 @@ impl<N: Now> Until<'_, N> {
 }
 
 /// Does all parts; the error is the first of those that failed.
-pub(crate) async fn run<P, I, T, W, M, N>(
-    context: &Context<P, I, T, W, M, N>,
-    deadline_ms: i64,
-) -> Result<Sweep, Failed>
-where
-    P: Presences,
-    I: Incidents,
-    T: Topic,
-    W: Watch,
-    M: MasterData + MasterDataWriter,
-    N: Now,
-{
+pub(crate) async fn run<P: Ports>(context: &Context<P>, deadline_ms: i64) -> Result<Sweep, Failed> {
     let until = &Until { clock: &context.clock, ms: deadline_ms.saturating_sub(MARGIN_MS) };
     let mut failed = None;
     let mut part = |part: &'static str, (done, error): (usize, Option<RemoteError>)| {

@@ -28,7 +28,18 @@ impl Now for Clock {
     }
 }
 
-type Fixture = Context<MemoryPresences, MemoryIncidents, MemoryTopic, MemoryWatch, MemoryMasterData, Clock>;
+struct InMemory;
+
+impl Ports for InMemory {
+    type Presences = MemoryPresences;
+    type Incidents = MemoryIncidents;
+    type Topic = MemoryTopic;
+    type Watch = MemoryWatch;
+    type MasterData = MemoryMasterData;
+    type Clock = Clock;
+}
+
+type Fixture = Context<InMemory>;
 
 /// Three beds that are expected every 30 seconds, and a source of lines that nobody waits for.
 fn fixture() -> Fixture {

@@ -1,7 +1,8 @@
 //! Wiring only: configuration, connections, serve. Behaviour is in `lib.rs`.
 
 use lambda_runtime::Error;
-use moving_average::{Config, connect, handle};
+use moving_average::{Config, connect};
+use myaku::keyed::handle;
 use myaku::platform::env::Env;
 use myaku::platform::logging;
 use myaku::platform::telemetry::Telemetry;

@@ -4,16 +4,22 @@
 mod groups;
 mod loss;
 
-use super::*;
 use myaku::device::profile::WindowSpec;
-use myaku::lake::dead_letter::{MemoryDeadLetters, Reason};
+use myaku::keyed::states::memory::MemoryStates;
+use myaku::keyed::states::{Commit, Committed, Loaded, States};
+use myaku::keyed::{Context, GROUP, Ports, SettingsSource, handle};
+use myaku::lake::dead_letter::{MemoryDeadLetters, Problem, Reason};
 use myaku::platform::clock::ManualClock;
+use myaku::platform::errors::{Remedy, RemoteError};
 use myaku::results::memory::MemoryResults;
-use myaku::results::{Item, ResultsReader as _, Row, Write, Written};
+use myaku::results::{Item, Results, ResultsReader as _, Row, Write, Written};
+use myaku::stream::answer::Answer;
 use myaku::stream::batch::{Batch, StreamRecord};
-use myaku::window::state::Loaded;
-use myaku::window::state::memory::MemoryStates;
+use myaku::window::{DeviceState, MetricWindows, MovingAverage};
+use std::collections::HashMap;
+use std::marker::PhantomData;
 use std::sync::Mutex;
+use std::time::Duration;
 
 const NOW_MS: i64 = 1_795_218_910_000;
 const DEADLINE_MS: i64 = NOW_MS + 60_000;
@@ -31,13 +37,16 @@ impl MetricWindows for Metrics {
     }
 }
 
-impl Windows for Fixed {
-    type Device = Metrics;
+impl SettingsSource for Fixed {
+    type Settings = Metrics;
 
-    async fn resolve<'a>(&self, devices: &[&'a str]) -> Result<HashMap<&'a str, Found<Self::Device>>, RemoteError> {
+    async fn resolve<'a>(
+        &self,
+        devices: &[&'a str],
+    ) -> Result<HashMap<&'a str, Result<Metrics, Problem>>, RemoteError> {
         let found = |device: &str| match device {
-            "stranger" => Found::Nothing(Reason::UnknownDevice, "unknown".to_owned()),
-            _ => Found::Windows(self.0.clone()),
+            "stranger" => Err(Problem { reason: Reason::UnknownDevice, detail: "unknown".to_owned() }),
+            _ => Ok(self.0.clone()),
         };
         Ok(devices.iter().map(|device| (*device, found(device))).collect())
     }
@@ -78,12 +87,14 @@ async fn with_fault<T>(
     }
 }
 
-impl States for Faulty<MemoryStates> {
-    async fn load(&self, devices: &[&str]) -> Result<Vec<Loaded>, RemoteError> {
+impl States for Faulty<MemoryStates<DeviceState>> {
+    type State = DeviceState;
+
+    async fn load(&self, devices: &[&str]) -> Result<Vec<Loaded<DeviceState>>, RemoteError> {
         with_fault(&self.load, self.port.load(devices)).await
     }
 
-    async fn commit(&self, commits: &[Commit<'_>]) -> Result<Vec<Committed>, RemoteError> {
+    async fn commit(&self, commits: &[Commit<'_, DeviceState>]) -> Result<Vec<Committed>, RemoteError> {
         with_fault(&self.write, self.port.commit(commits)).await
     }
 }
@@ -94,12 +105,24 @@ impl Results for Faulty<MemoryResults> {
     }
 }
 
-type Test = Context<Fixed, Faulty<MemoryStates>, Faulty<MemoryResults>, MemoryDeadLetters, ManualClock>;
+/// The ports of a test, with `S` for states and `R` for results.
+struct TestPorts<S, R>(PhantomData<fn() -> (S, R)>);
+
+impl<S: States<State = DeviceState>, R: Results> Ports for TestPorts<S, R> {
+    type Rule = MovingAverage<Metrics>;
+    type Settings = Fixed;
+    type States = S;
+    type Results = R;
+    type Letters = MemoryDeadLetters;
+    type Clock = ManualClock;
+}
+
+type Test = Context<TestPorts<Faulty<MemoryStates<DeviceState>>, Faulty<MemoryResults>>>;
 
 fn context() -> Test {
     let heart_rate = WindowSpec { history_seconds: Some(60), ..WindowSpec::last(3) };
     Context {
-        windows: Fixed(Metrics(
+        settings: Fixed(Metrics(
             [("heart_rate".to_owned(), heart_rate), ("spo2".to_owned(), WindowSpec::last(3))].into(),
         )),
         states: Faulty::default(),
@@ -112,9 +135,9 @@ fn context() -> Test {
 }
 
 /// A context with `states`, and nothing else that fails.
-fn with_states<S>(states: S) -> Context<Fixed, S, MemoryResults, MemoryDeadLetters, ManualClock> {
-    let Context { windows, letters, clock, history_ttl, group, .. } = context();
-    Context { windows, states, results: MemoryResults::default(), letters, clock, history_ttl, group }
+fn with_states<S: States<State = DeviceState>>(states: S) -> Context<TestPorts<S, MemoryResults>> {
+    let Context { settings, letters, clock, history_ttl, group, .. } = context();
+    Context { settings, states, results: MemoryResults::default(), letters, clock, history_ttl, group }
 }
 
 /// The reading `n` of a device: at second `n`, with the value `n`.
@@ -144,10 +167,14 @@ fn readings(device: &str, ns: impl IntoIterator<Item = u32>) -> Batch {
     batch(ns.into_iter().map(|n| record(n, device, json(device, n))).collect())
 }
 
+/// The sequence number that an answer names.
+fn retry_from(answer: Answer) -> Option<String> {
+    answer.retry_from().map(|sequence| sequence.to_string())
+}
+
 async fn invoke(context: &Test, batch: &Batch) -> Option<String> {
     let response = handle(context, batch, DEADLINE_MS).await;
-    assert!(response.batch_item_failures.len() <= 1);
-    response.batch_item_failures.into_iter().next().and_then(|failure| failure.item_identifier)
+    retry_from(response)
 }
 
 async fn done(context: &Test, batch: &Batch) {
@@ -260,7 +287,7 @@ async fn whatever_is_down_or_silent_the_answer_is_to_come_again_and_then_all_is_
             batch.records.push(record(5, "a", "no reading"));
             // A tenth of a second is left to wait for who never answers.
             let response = handle(&context, &batch, NOW_MS + 1_100).await;
-            assert_eq!(response.batch_item_failures[0].item_identifier.as_deref(), Some("3"), "{fault:?} at {port}");
+            assert_eq!(retry_from(response).as_deref(), Some("3"), "{fault:?} at {port}");
             for switch in switch {
                 *switch.lock().unwrap() = None;
             }
@@ -325,23 +352,25 @@ async fn a_zombie_neither_commits_nor_overwrites() {
         late.results.write(&[Write { row, over: None, revision: 0 }]).await.unwrap();
     }
     let response = handle(&late, &readings("a", 3..6), DEADLINE_MS).await;
-    assert_eq!(response.batch_item_failures.len(), 1, "its commit fails");
+    assert_ne!(response, Answer::DONE, "its commit fails");
     assert_eq!(late.results.rows(), rows);
     assert_eq!(context.states.port.snapshot(), states);
 }
 
 /// Loads from one store and commits to another: time that passed in between.
 struct Overlaid<'a> {
-    old: &'a MemoryStates,
-    new: &'a MemoryStates,
+    old: &'a MemoryStates<DeviceState>,
+    new: &'a MemoryStates<DeviceState>,
 }
 
 impl States for Overlaid<'_> {
-    async fn load(&self, devices: &[&str]) -> Result<Vec<Loaded>, RemoteError> {
+    type State = DeviceState;
+
+    async fn load(&self, devices: &[&str]) -> Result<Vec<Loaded<DeviceState>>, RemoteError> {
         self.old.load(devices).await
     }
 
-    async fn commit(&self, commits: &[Commit<'_>]) -> Result<Vec<Committed>, RemoteError> {
+    async fn commit(&self, commits: &[Commit<'_, DeviceState>]) -> Result<Vec<Committed>, RemoteError> {
         self.new.commit(commits).await
     }
 }
@@ -354,7 +383,7 @@ async fn a_conflict_is_answered_by_all_of_the_batch_again() {
     let late = with_states(Overlaid { old: &old, new: &context.states.port });
     let mixed = batch(vec![record(1, "b", json("b", 1)), record(2, "a", json("a", 2))]);
     let response = handle(&late, &mixed, DEADLINE_MS).await;
-    assert_eq!(response.batch_item_failures[0].item_identifier.as_deref(), Some("1"));
+    assert_eq!(retry_from(response).as_deref(), Some("1"));
 }
 
 #[tokio::test]
@@ -454,6 +483,6 @@ async fn history_has_a_row_for_each_closed_interval_and_a_late_reading_corrects_
 async fn an_invocation_without_time_left_answers_to_come_again() {
     let context = context();
     let response = handle(&context, &readings("a", 4..6), NOW_MS + 500).await;
-    assert_eq!(response.batch_item_failures[0].item_identifier.as_deref(), Some("4"));
+    assert_eq!(retry_from(response).as_deref(), Some("4"));
     assert!(context.states.port.snapshot().is_empty());
 }

@@ -24,20 +24,41 @@ use std::time::Duration;
 /// How long an invocation may act: longer than the function's time-out, so that nobody acts beside one that lives.
 const LEASE: Duration = Duration::from_secs(90);
 
-/// What the function works with, made once.
-#[derive(Debug)]
-pub struct Context<C, M, A, L, N> {
-    /// What looks and acts.
-    pub autoscaler: Autoscaler<C, M, A, L>,
+/// The ports that the function works with. A type without values: it names the others.
+pub trait Ports: Send + Sync {
+    /// The stream's shards.
+    type Control: StreamControl;
+    /// The stream's metrics.
+    type Metrics: Metrics;
+    /// The stream's alarms.
+    type Alarms: AlarmStore;
+    /// What is in progress, and the calls of the last 24 hours.
+    type Ledger: Ledger;
     /// The clock of cool-downs, quotas and metrics.
-    pub clock: N,
+    type Clock: Now;
 }
 
-/// The context of the deployed function.
-pub type Deployed = Context<KinesisControl, CloudWatchMetrics, CloudWatchAlarms, DynamoDbLedger, ScaledClock>;
+/// What the function works with, made once.
+pub struct Context<P: Ports> {
+    /// What looks and acts.
+    pub autoscaler: Autoscaler<P::Control, P::Metrics, P::Alarms, P::Ledger>,
+    /// The clock of cool-downs, quotas and metrics.
+    pub clock: P::Clock,
+}
+
+/// The ports of the deployed function.
+pub struct Deployed;
+
+impl Ports for Deployed {
+    type Control = KinesisControl;
+    type Metrics = CloudWatchMetrics;
+    type Alarms = CloudWatchAlarms;
+    type Ledger = DynamoDbLedger;
+    type Clock = ScaledClock;
+}
 
 /// Connects to what `config` names. Nothing is asked yet.
-pub async fn connect(config: &Config) -> Deployed {
+pub async fn connect(config: &Config) -> Context<Deployed> {
     let sdk = aws::config().await;
     let autoscaler = Autoscaler {
         control: KinesisControl::new(&sdk, &config.stream),
@@ -88,18 +109,11 @@ pub enum Answer {
 
 /// Looks at the stream if the event is a reason to: a schedule, an alarm of the stream through the topic or straight, or
 /// an empty event by hand.
-pub async fn handle<C, M, A, L, N>(
-    context: &Context<C, M, A, L, N>,
+pub async fn handle<P: Ports>(
+    context: &Context<P>,
     invocation: &Invocation,
     event: &Value,
-) -> Result<Answer, RemoteError>
-where
-    C: StreamControl,
-    M: Metrics,
-    A: AlarmStore,
-    L: Ledger,
-    N: Now,
-{
+) -> Result<Answer, RemoteError> {
     let autoscaler = &context.autoscaler;
     let stream = autoscaler.control.name();
     let topic = autoscaler.alarms_of.as_ref().and_then(|alarms| alarms.actions.first());

@@ -9,7 +9,17 @@ use myaku::scaling::reshard::metrics::MemoryMetrics;
 use myaku::scaling::shards::Policy;
 use serde_json::json;
 
-type Memory = Context<MemoryControl, MemoryMetrics, MemoryAlarms, MemoryLedger, ManualClock>;
+struct InMemory;
+
+impl Ports for InMemory {
+    type Control = MemoryControl;
+    type Metrics = MemoryMetrics;
+    type Alarms = MemoryAlarms;
+    type Ledger = MemoryLedger;
+    type Clock = ManualClock;
+}
+
+type Memory = Context<InMemory>;
 
 const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:reshard";
 const FUNCTION: &str = "arn:aws:lambda:us-east-1:000000000000:function:reshard-autoscaler";

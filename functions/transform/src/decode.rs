@@ -1,10 +1,9 @@
 //! What is to be made durable for a stretch of records: pure, once the devices are known.
 
-use crate::intake::Taken;
-use myaku::device::decoding::Problem;
+use crate::records::ParsedRecord;
 use myaku::device::profile::Decoded;
 use myaku::device::registry::Resolved;
-use myaku::lake::dead_letter::{DeadLetter, Reason};
+use myaku::lake::dead_letter::{DeadLetter, Problem, Reason};
 use myaku::platform::telemetry::{Metric, count, observe};
 use myaku::stream::batch::Batch;
 use myaku::stream::producer::Item;
@@ -17,7 +16,7 @@ const READING_BYTES: usize = 256;
 /// Readings and letters, each with the index of the Kinesis record that it came from, ascending.
 #[derive(Default)]
 pub(crate) struct Work<'a> {
-    /// The readings as JSON, one behind the other.
+    /// The readings as JSON, one after the other.
     json: Vec<u8>,
     /// For each reading its device, which is its partition key, and its place in `json`.
     readings: Vec<(&'a str, Range<usize>)>,
@@ -26,19 +25,23 @@ pub(crate) struct Work<'a> {
     pub(crate) letter_records: Vec<usize>,
     /// For each user record: its Kinesis record, and its length in bytes.
     sizes: Vec<(usize, usize)>,
-    /// For each item, how far its own time was behind its arrival, in milliseconds.
+    /// For each item, how long after its own time it arrived, in milliseconds.
     lateness_ms: Vec<i64>,
 }
 
 /// Decodes the records of `stretch`, whose devices are all in `resolved`.
-pub(crate) fn decode<'a>(batch: &Batch, stretch: &'a [Taken<'_>], resolved: &'a HashMap<&str, Resolved>) -> Work<'a> {
+pub(crate) fn decode<'a>(
+    batch: &Batch,
+    stretch: &'a [ParsedRecord<'_>],
+    resolved: &'a HashMap<&str, Resolved>,
+) -> Work<'a> {
     let mut work = Work { json: Vec::with_capacity(stretch.len() * READING_BYTES), ..Work::default() };
-    for taken in stretch {
-        work.sizes.push((taken.record, taken.source.data.len()));
-        let resolved = taken.content.device_id().and_then(|id| resolved.get(id));
-        match taken.content.decode(resolved, taken.source.arrived_ms) {
-            Ok(decoded) => work.take(batch, taken, decoded),
-            Err((device_id, problem)) => work.refuse(batch, taken, device_id, None, &problem),
+    for parsed in stretch {
+        work.sizes.push((parsed.record, parsed.source.data.len()));
+        let resolved = parsed.content.device_id().and_then(|id| resolved.get(id));
+        match parsed.content.decode(resolved, parsed.source.arrived_ms) {
+            Ok(decoded) => work.add(batch, parsed, decoded),
+            Err((device_id, problem)) => work.reject(batch, parsed, device_id, None, problem.into_owned()),
         }
     }
     work
@@ -50,51 +53,40 @@ impl<'a> Work<'a> {
         self.readings.iter().map(|(key, place)| Item { key: *key, data: &self.json[place.clone()] }).collect()
     }
 
-    fn take(&mut self, batch: &Batch, taken: &Taken<'_>, decoded: Decoded<'a>) {
-        let id = taken.content.device_id();
+    fn add(&mut self, batch: &Batch, parsed: &ParsedRecord<'_>, decoded: Decoded<'a>) {
+        let id = parsed.content.device_id();
         for (index, rejected) in (0..).zip(decoded.rejected) {
             let problem = Problem { reason: rejected.reason, detail: rejected.detail };
-            self.refuse(batch, taken, id, Some(index), &problem);
+            self.reject(batch, parsed, id, Some(index), problem);
         }
         for reading in decoded.readings {
             let begin = self.json.len();
             match serde_json::to_writer(&mut self.json, &reading) {
                 Ok(()) => {
-                    self.lateness_ms.push(taken.source.arrived_ms - reading.at);
-                    self.item_records.push(taken.record);
+                    self.lateness_ms.push(parsed.source.arrived_ms - reading.at);
+                    self.item_records.push(parsed.record);
                     self.readings.push((reading.device_id, begin..self.json.len()));
                 }
-                // A reading is texts and finite numbers, which JSON can say. Should it not, it is not lost.
+                // A reading consists of texts and finite numbers, which JSON can express. If not, it is not lost either.
                 Err(error) => {
                     self.json.truncate(begin);
                     let problem = Problem { reason: Reason::Undecodable, detail: error.to_string() };
-                    self.refuse(batch, taken, id, None, &problem);
+                    self.reject(batch, parsed, id, None, problem);
                 }
             }
         }
     }
 
-    fn refuse(
+    fn reject(
         &mut self,
         batch: &Batch,
-        taken: &Taken<'_>,
+        parsed: &ParsedRecord<'_>,
         device_id: Option<&str>,
         index: Option<u32>,
-        problem: &Problem,
+        problem: Problem,
     ) {
-        self.letter_records.push(taken.record);
-        self.letters.push(DeadLetter {
-            stream: batch.stream.clone(),
-            shard: batch.shard.clone(),
-            position: taken.source.position(),
-            index,
-            partition_key: taken.source.partition_key.to_owned(),
-            arrived_ms: taken.source.arrived_ms,
-            device_id: device_id.map(str::to_owned),
-            reason: problem.reason,
-            detail: problem.detail.clone(),
-            data: taken.source.data.to_vec(),
-        });
+        self.letter_records.push(parsed.record);
+        self.letters.push(DeadLetter::of_record(batch, &parsed.source, device_id, index, problem));
     }
 
     /// One line in the log for all letters of the stretch, without what was in the records.
@@ -114,7 +106,7 @@ impl<'a> Work<'a> {
         );
     }
 
-    /// Counts what belongs to the Kinesis records before `end`: the others will be delivered again.
+    /// Counts what belongs to the Kinesis records before `end`: the others are delivered again.
     pub(crate) fn count(&self, end: usize) {
         let done = |records: &[usize]| records.partition_point(|&record| record < end);
         let sizes = &self.sizes[..self.sizes.partition_point(|&(record, _)| record < end)];

@@ -5,63 +5,76 @@
 //! durable is answered as "retry from this record"; a redelivered record makes the same readings, with the same ids,
 //! and the same letters, at the same keys.
 //!
-//! It also tells the watch which devices were heard. That is a help to those who look for silence, and fails no batch.
+//! It also reports to the watch which devices were heard. That helps to detect silent devices, and never fails a batch.
 
 mod config;
 mod decode;
-mod intake;
+mod records;
 
 pub use config::Config;
 
-use aws_lambda_events::streams::KinesisEventResponse;
 use decode::Work;
-use intake::Intake;
 use myaku::device::decoding::Content;
 use myaku::device::presence::watch::redis::PatientWatch;
 use myaku::device::presence::watch::{Expected, Hears, expected_by};
 use myaku::device::registry::{self, MasterData, Registry, Resolved};
 use myaku::lake::dead_letter::{DeadLetterStore, S3DeadLetters, put_all};
-use myaku::platform::clock::Now;
-use myaku::platform::errors::{Remedy, RemoteError, chain};
-use myaku::platform::telemetry::{Metric, count};
+use myaku::platform::clock::{Now, SystemClock};
+use myaku::platform::deadline::{Deadline, out_of_time};
+use myaku::platform::errors::{RemoteError, chain};
 use myaku::platform::{aws, redis};
+use myaku::stream::answer::Answer;
 use myaku::stream::batch::Batch;
 use myaku::stream::producer::kinesis::KinesisStream;
 use myaku::stream::producer::{Limits, Producer, PutRecords};
+use records::ParsedRecords;
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
 
-/// What is left of an invocation's time when no more work begins: enough to answer and to write the metrics.
-const MARGIN: Duration = Duration::from_secs(1);
-/// User records that are decoded, put and written together. Behind each such stretch progress is certain, so that a
-/// large batch that runs out of time is not begun from the start again; and memory is bounded by it.
+/// How many user records are decoded, put and written together. After each such stretch progress is certain, so that a
+/// large batch that runs out of time does not start from its beginning again. It also bounds memory.
 const STRETCH: usize = 2_000;
 
-/// What the function works with, made once.
-pub struct Context<M, P, D, W, N> {
-    /// Devices and their profiles.
-    pub registry: Registry<M, N>,
+/// The ports that the function works with. A type without values: it names the others.
+pub trait Ports: Send + Sync {
+    /// Devices and profiles.
+    type MasterData: MasterData;
     /// The stream of readings.
-    pub readings: Producer<P>,
+    type Stream: PutRecords;
     /// Where the dead letters go.
-    pub letters: D,
-    /// Who is told of the devices that were heard.
-    pub watch: W,
-    /// The wall clock, by which an invocation's deadline is told.
-    pub clock: N,
+    type Letters: DeadLetterStore;
+    /// What learns which devices were heard.
+    type Watch: Hears;
+    /// The wall clock.
+    type Clock: Now;
 }
 
-/// The context of the deployed function.
-pub type Deployed = Context<
-    registry::Shared<registry::DynamoDb>,
-    KinesisStream,
-    S3DeadLetters,
-    Option<PatientWatch>,
-    myaku::platform::clock::SystemClock,
->;
+/// What the function works with, made once.
+pub struct Context<P: Ports> {
+    /// Devices and their profiles.
+    pub registry: Registry<P::MasterData, P::Clock>,
+    /// The stream of readings.
+    pub readings: Producer<P::Stream>,
+    /// Where the dead letters go.
+    pub letters: P::Letters,
+    /// What learns which devices were heard.
+    pub watch: P::Watch,
+    /// The wall clock, for an invocation's deadline.
+    pub clock: P::Clock,
+}
 
-/// Connects to what `config` names. Nothing is asked yet: a service that is down fails batches, not the start.
-pub async fn connect(config: &Config) -> Result<Deployed, RemoteError> {
+/// The ports of the deployed function.
+pub struct Deployed;
+
+impl Ports for Deployed {
+    type MasterData = registry::Shared<registry::DynamoDb>;
+    type Stream = KinesisStream;
+    type Letters = S3DeadLetters;
+    type Watch = Option<PatientWatch>;
+    type Clock = SystemClock;
+}
+
+/// Connects to what `config` names. Nothing is requested yet: a service that is down fails batches, not the start.
+pub async fn connect(config: &Config) -> Result<Context<Deployed>, RemoteError> {
     let sdk = aws::config().await;
     let redis = match &config.redis {
         Some(settings) => Some(redis::Connection::connect(settings, &sdk).await?),
@@ -72,42 +85,19 @@ pub async fn connect(config: &Config) -> Result<Deployed, RemoteError> {
         registry: Registry::connect(&sdk, &config.registry_table, redis, config.registry_ttl),
         readings: Producer::new(KinesisStream::new(&sdk, &config.readings_stream), Limits::default()),
         letters: S3DeadLetters::new(&sdk, &config.dead_letter_bucket),
-        clock: myaku::platform::clock::SystemClock,
+        clock: SystemClock,
     })
 }
 
-/// Transforms one batch, and answers from which record on it must be delivered again, if it must.
+/// Transforms one batch. The answer says whether, and from which record, it must be delivered again.
 ///
-/// `deadline_ms` is the invocation's, in milliseconds since the epoch. Shortly before it, the work stops with what is
-/// certain by then.
-pub async fn handle<M, P, D, W, N>(
-    context: &Context<M, P, D, W, N>,
-    batch: &Batch,
-    deadline_ms: i64,
-) -> KinesisEventResponse
-where
-    M: MasterData,
-    P: PutRecords,
-    D: DeadLetterStore,
-    W: Hears,
-    N: Now,
-{
-    let mut response = KinesisEventResponse::default();
-    if let Err(stop) = transform(context, batch, deadline_ms).await {
-        tracing::error!(
-            stream = batch.stream,
-            shard = batch.shard,
-            record = stop.record,
-            records = batch.records.len(),
-            error = chain(&stop.source),
-            "batch is to be delivered again from this record on"
-        );
-        count(Metric::Retries, 1);
-        if let Some(record) = batch.records.get(stop.record) {
-            response.add_failure(record.sequence.to_string());
-        }
+/// `deadline_ms` is when Lambda ends the invocation, in milliseconds since the epoch. Shortly before it, the work stops with
+/// what is certain by then.
+pub async fn handle<P: Ports>(context: &Context<P>, batch: &Batch, deadline_ms: i64) -> Answer {
+    match transform(context, batch, Deadline::at(deadline_ms)).await {
+        Ok(()) => Answer::DONE,
+        Err(stop) => Answer::retry_from_record(batch, stop.record, &stop.source),
     }
-    response
 }
 
 /// Where a batch's work stopped: everything before this record is done.
@@ -116,44 +106,33 @@ struct Stop {
     source: RemoteError,
 }
 
-async fn transform<M, P, D, W, N>(context: &Context<M, P, D, W, N>, batch: &Batch, deadline_ms: i64) -> Result<(), Stop>
-where
-    M: MasterData,
-    P: PutRecords,
-    D: DeadLetterStore,
-    W: Hears,
-    N: Now,
-{
-    let intake = Intake::parse(batch);
-    let devices = intake.devices();
-    let left = time_left(context, deadline_ms);
-    let resolved = match tokio::time::timeout(left, context.registry.resolve(&devices)).await {
+async fn transform<P: Ports>(context: &Context<P>, batch: &Batch, deadline: Deadline) -> Result<(), Stop> {
+    let records = ParsedRecords::of(batch);
+    let devices = records.devices();
+    let resolved = match tokio::time::timeout(deadline.left(&context.clock), context.registry.resolve(&devices)).await {
         Ok(Ok(resolved)) => resolved,
         Ok(Err(source)) => return Err(Stop { record: 0, source }),
         Err(_) => return Err(Stop { record: 0, source: out_of_time("resolve devices") }),
     };
-    hear(context, &intake, &resolved).await;
-    for stretch in intake.stretches(STRETCH) {
+    report_heard(context, &records, &resolved).await;
+    for stretch in records.stretches(STRETCH) {
         let begins = stretch[0].record;
-        if time_left(context, deadline_ms).is_zero() {
+        if deadline.left(&context.clock).is_zero() {
             return Err(Stop { record: begins, source: out_of_time("transform") });
         }
         let work = decode::decode(batch, stretch, &resolved);
         work.report(batch);
-        make_durable(context, &work, deadline_ms).await?;
+        make_durable(context, &work, deadline).await?;
     }
     Ok(())
 }
 
-/// Tells the watch by when each device of the batch is expected again, whatever its messages say, in one round trip.
-async fn hear<M, P, D, W: Hears, N: Now>(
-    context: &Context<M, P, D, W, N>,
-    intake: &Intake<'_>,
-    resolved: &HashMap<&str, Resolved>,
-) {
+/// Reports to the watch by when each device of the batch is expected again, whatever its messages contain, in one round
+/// trip.
+async fn report_heard<P: Ports>(context: &Context<P>, records: &ParsedRecords<'_>, resolved: &HashMap<&str, Resolved>) {
     let now_ms = context.clock.now_ms();
     let mut expected = BTreeMap::new();
-    for content in intake.contents() {
+    for content in records.contents() {
         let (Content::Message(message) | Content::Foreign(message, _)) = content else { continue };
         let Some(Resolved::Known(_, profile)) = resolved.get(message.device_id.as_ref()) else { continue };
         let Some(interval) = profile.expected_interval() else { continue };
@@ -166,22 +145,17 @@ async fn hear<M, P, D, W: Hears, N: Now>(
     if !expected.is_empty()
         && let Err(error) = context.watch.heard(&expected).await
     {
-        tracing::warn!(devices = expected.len(), error = chain(&error), "the watch was not told who was heard");
+        tracing::warn!(
+            devices = expected.len(),
+            error = chain(&error),
+            "the watch did not learn which devices were heard"
+        );
     }
 }
 
-/// Puts the readings and writes the letters of one stretch, side by side.
-async fn make_durable<M, P, D, W, N>(
-    context: &Context<M, P, D, W, N>,
-    work: &Work<'_>,
-    deadline_ms: i64,
-) -> Result<(), Stop>
-where
-    P: PutRecords,
-    D: DeadLetterStore,
-    N: Now,
-{
-    let left = time_left(context, deadline_ms);
+/// Puts the readings and writes the letters of one stretch, at the same time.
+async fn make_durable<P: Ports>(context: &Context<P>, work: &Work<'_>, deadline: Deadline) -> Result<(), Stop> {
+    let left = deadline.left(&context.clock);
     let letters = put_all(&context.letters, &work.letters, tokio::time::sleep(left));
     let items = work.items();
     let readings = tokio::time::timeout(left, context.readings.send(&items));
@@ -197,21 +171,12 @@ where
             let record = error.failed.iter().map(|&index| work.item_records[index]).min();
             record.map(|record| Stop { record, source: error.source })
         }
-        // What was put by then is not known; it is put again, and known by its ids.
+        // What was put by then is not known. It is put again, and recognised by its ids.
         Err(_) => work.item_records.first().map(|&record| Stop { record, source: out_of_time("PutRecords") }),
     };
     let stop = [letters, readings].into_iter().flatten().min_by_key(|stop| stop.record);
     work.count(stop.as_ref().map_or(usize::MAX, |stop| stop.record));
     stop.map_or(Ok(()), Err)
-}
-
-fn time_left<M, P, D, W, N: Now>(context: &Context<M, P, D, W, N>, deadline_ms: i64) -> Duration {
-    let left_ms = deadline_ms.saturating_sub(context.clock.now_ms());
-    Duration::from_millis(u64::try_from(left_ms).unwrap_or(0)).saturating_sub(MARGIN)
-}
-
-fn out_of_time(operation: &str) -> RemoteError {
-    RemoteError::new(operation, Remedy::Retry, "the invocation's time is nearly over")
 }
 
 #[cfg(test)]

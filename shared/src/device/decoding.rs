@@ -5,7 +5,7 @@
 use crate::device::profile::Decoded;
 use crate::device::registry::Resolved;
 use crate::ingest::message::{Borrowed, Message, MessageRef};
-use crate::lake::dead_letter::Reason;
+use crate::lake::dead_letter::Problem;
 use crate::stream::batch::UserRecord;
 use std::borrow::Cow;
 
@@ -18,15 +18,6 @@ pub enum Content<'a> {
     Foreign(Borrowed<'a>, Problem),
     /// Neither.
     Neither(Problem),
-}
-
-/// Why a record gives no readings.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// The reason of its dead letter.
-    pub reason: Reason,
-    /// The same in words. Never a payload.
-    pub detail: String,
 }
 
 impl<'a> Content<'a> {
@@ -70,19 +61,13 @@ impl<'a> Content<'a> {
         };
         let message = MessageRef::from(message);
         let id = message.device_id;
-        let (reason, detail) = match resolved {
-            Some(Resolved::Known(device, profile)) => {
-                // Where a device stands is the registry's to say, if it says so.
+        match resolved.ok_or_else(|| Resolved::unknown_device(id)).and_then(|resolved| resolved.known(id)) {
+            Ok((device, profile)) => {
+                // The registry decides where a device stands, if it says so.
                 let facility = device.facility.as_deref().unwrap_or(message.facility);
-                return Ok(profile.decode(Message { facility, ..message }, arrived_ms));
+                Ok(profile.decode(Message { facility, ..message }, arrived_ms))
             }
-            Some(Resolved::InvalidDevice(problems)) => (Reason::InvalidDevice, problems.to_string()),
-            Some(Resolved::InvalidProfile(problems)) => (Reason::InvalidProfile, problems.to_string()),
-            Some(Resolved::UnknownProfile(name)) => {
-                (Reason::UnknownProfile, format!("device {id:?} has the profile {name:?}, which is not there"))
-            }
-            None | Some(Resolved::UnknownDevice) => (Reason::UnknownDevice, format!("device {id:?} is not registered")),
-        };
-        Err((Some(id), Cow::Owned(Problem { reason, detail })))
+            Err(problem) => Err((Some(id), Cow::Owned(problem))),
+        }
     }
 }

@@ -27,6 +27,7 @@ pub use memory::MemoryMasterData;
 pub use redis::Shared;
 
 use crate::device::profile::Profile;
+use crate::lake::dead_letter::{Problem, Reason};
 use crate::platform::clock::Now;
 use crate::platform::errors::{RemoteError, chain};
 use cache::{Cache, Cached};
@@ -105,6 +106,31 @@ pub enum Resolved {
     UnknownProfile(String),
     /// The device's profile cannot be used: its name and problems, by field.
     InvalidProfile(Arc<str>),
+}
+
+impl Resolved {
+    /// The device and its profile.
+    ///
+    /// # Errors
+    /// Why the device called `device_id` has none that can be used: the reason of its dead letters, and the same in words.
+    pub fn known(&self, device_id: &str) -> Result<(&Arc<Device>, &Arc<Profile>), Problem> {
+        let (reason, detail) = match self {
+            Self::Known(device, profile) => return Ok((device, profile)),
+            Self::UnknownDevice => return Err(Self::unknown_device(device_id)),
+            Self::InvalidDevice(problems) => (Reason::InvalidDevice, problems.to_string()),
+            Self::UnknownProfile(name) => {
+                let detail = format!("device {device_id:?} has the profile {name:?}, which is not registered");
+                (Reason::UnknownProfile, detail)
+            }
+            Self::InvalidProfile(problems) => (Reason::InvalidProfile, problems.to_string()),
+        };
+        Err(Problem { reason, detail })
+    }
+
+    /// Why the messages of a device that is not registered cannot be used.
+    pub(crate) fn unknown_device(device_id: &str) -> Problem {
+        Problem { reason: Reason::UnknownDevice, detail: format!("device {device_id:?} is not registered") }
+    }
 }
 
 /// The registry as a function uses it: master data with a bounded cache in front, which lives as long as the process.

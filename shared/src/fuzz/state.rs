@@ -1,6 +1,7 @@
 //! Windows, as Redis has them.
 
-use crate::window::state::codec::{decode, encode};
+use crate::keyed::codec::{decode, encode};
+use crate::window::DeviceState;
 use sha2::{Digest as _, Sha256};
 
 /// Bytes as a stored state, and as one whose digest is right.
@@ -12,7 +13,7 @@ pub fn state(bytes: &[u8]) {
 
 /// What is read as a state is the one way to write that state.
 fn only_encoding(bytes: &[u8]) {
-    if let Ok(state) = decode(bytes) {
+    if let Ok(state) = decode::<DeviceState>(bytes) {
         assert_eq!(encode(&state), bytes);
     }
 }

@@ -20,7 +20,7 @@ pub use wire::NotALetter;
 
 use crate::lake::archive::Hour;
 use crate::platform::errors::{Remedy, RemoteError};
-use crate::stream::batch::Position;
+use crate::stream::batch::{Batch, Position, UserRecord};
 use futures::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -99,6 +99,15 @@ impl fmt::Display for Reason {
     }
 }
 
+/// Why a record cannot be processed: the reason of its dead letter, and the same in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The reason.
+    pub reason: Reason,
+    /// The same in words. It never shows a payload.
+    pub detail: String,
+}
+
 /// One record that could not be processed, or not wholly.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
@@ -126,6 +135,28 @@ pub struct DeadLetter {
 }
 
 impl DeadLetter {
+    /// The letter of a user record of `batch`. `index` counts the failures of one record, where several values can fail.
+    pub fn of_record(
+        batch: &Batch,
+        source: &UserRecord<'_>,
+        device_id: Option<&str>,
+        index: Option<u32>,
+        Problem { reason, detail }: Problem,
+    ) -> Self {
+        Self {
+            stream: batch.stream.clone(),
+            shard: batch.shard.clone(),
+            position: source.position(),
+            index,
+            partition_key: source.partition_key.to_owned(),
+            arrived_ms: source.arrived_ms,
+            device_id: device_id.map(str::to_owned),
+            reason,
+            detail,
+            data: source.data.to_vec(),
+        }
+    }
+
     /// The object's key:
     /// `dead-letters/reason=<reason>/stream=<stream>/dt=YYYY-MM-DD/hh=HH/<shard>/<position>[-<index>].json`, with the
     /// time of arrival in UTC.

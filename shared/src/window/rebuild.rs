@@ -4,9 +4,9 @@
 //! put back: what came later is in the state already, or on its way to it, and must find it without itself. And nothing is
 //! done while somebody may be at work on the same device, or the last of its readings may not be kept yet.
 
-use super::device::MAX_SHARDS;
-use super::{DeviceState, Entry, Place, Series, id_digest};
+use super::{DeviceState, Entry, Place, Series};
 use crate::device::profile::WindowSpec;
+use crate::keyed::{MAX_SHARDS, Seen, State as _, id_digest};
 use crate::results::{Item, Row};
 use crate::stream::batch::Position;
 use std::collections::BTreeMap;
@@ -81,8 +81,7 @@ pub fn rebuild<'s>(
         return Outcome::Busy;
     }
     let mut state = loaded.cloned().unwrap_or_default();
-    state.stream = id_digest(stream);
-    state.seen = seen(&state.seen, &rows);
+    state.seen = Seen { stream: id_digest(stream), shards: seen(&state.seen.shards, &rows) };
     let mut out = Rebuilt { state, rows: Vec::new(), whole: 0, partial: 0 };
     for row in rows {
         let Item::Latest { metric } = &row.item else { continue };

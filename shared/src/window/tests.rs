@@ -1,9 +1,11 @@
 //! The window against a plain reference: all readings kept, everything computed from the whole set.
 #![allow(clippy::float_cmp, reason = "means of small whole numbers are exact")]
 
+use super::rule::advance;
 use super::*;
 use crate::device::profile::MAX_READINGS;
 use crate::device::profile::WindowSpec;
+use crate::keyed::{Change, Incoming, Loss, Origin, State as _, id_digest};
 use crate::results::Average;
 use crate::stream::batch::Position;
 use proptest::prelude::*;

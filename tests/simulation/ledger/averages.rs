@@ -6,10 +6,12 @@ use super::readings::Name;
 use crate::invariants::{Invariant, Violation};
 use crate::plan::{DEVICES, NUMBERS, REFILL, Stream, device_time_ms};
 use myaku::device::profile::WindowSpec;
+use myaku::keyed::State as _;
+use myaku::keyed::states::Commit;
 use myaku::results::Average;
 use myaku::results::{Item, Row};
 use myaku::stream::batch::{Batch, Position, SequenceNumber};
-use myaku::window::state::Commit;
+use myaku::window::DeviceState;
 use myaku_local::event_source::Discarded;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -200,7 +202,7 @@ impl Averages {
     }
 
     /// A state was committed.
-    pub(crate) fn committed(&self, commit: &Commit<'_>) -> Checked {
+    pub(crate) fn committed(&self, commit: &Commit<'_, DeviceState>) -> Checked {
         let Some(device) = device(commit.device_id) else { return Ok(()) };
         let position = commit.state.position(Stream::Readings.name());
         for metric in 0..METRICS {

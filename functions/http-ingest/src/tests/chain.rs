@@ -2,11 +2,14 @@
 
 use super::*;
 use myaku::device::presence::watch::memory::MemoryWatch;
+use myaku::keyed;
+use myaku::keyed::states::memory::MemoryStates;
 use myaku::lake::dead_letter::{MemoryDeadLetters, Reason};
 use myaku::results::Item;
 use myaku::results::memory::MemoryResults;
+use myaku::stream::answer::Answer;
 use myaku::stream::batch::{Batch, StreamRecord};
-use myaku::window::state::memory::MemoryStates;
+use myaku::window::{DeviceState, MovingAverage};
 use std::collections::BTreeMap;
 
 const DEADLINE_MS: i64 = NOW_MS + 60_000;
@@ -19,6 +22,26 @@ fn registered() -> MemoryMasterData {
     store.put_device(&Device { device_id: "bed-17".to_owned(), profile: "bare".to_owned(), facility: None });
     store.put_document(Key::new(Kind::Profile, "bare"), BARE);
     store
+}
+
+/// The ports of the functions that read the stream.
+struct Consumers;
+
+impl transform::Ports for Consumers {
+    type MasterData = MemoryMasterData;
+    type Stream = MemoryStream;
+    type Letters = MemoryDeadLetters;
+    type Watch = MemoryWatch;
+    type Clock = ManualClock;
+}
+
+impl keyed::Ports for Consumers {
+    type Rule = MovingAverage;
+    type Settings = Registry<MemoryMasterData, ManualClock>;
+    type States = MemoryStates<DeviceState>;
+    type Results = MemoryResults;
+    type Letters = MemoryDeadLetters;
+    type Clock = ManualClock;
 }
 
 /// What Lambda delivers of a stream: a batch for each shard.
@@ -37,27 +60,27 @@ fn batches(stream: &MemoryStream) -> Vec<Batch> {
 
 /// How many readings the average of `bed-17` is over, and the dead letters, once all that `context` put is processed.
 async fn counted(context: &Fixture) -> (u32, Vec<Reason>) {
-    let transform = transform::Context {
+    let transform = transform::Context::<Consumers> {
         registry: Registry::new(registered(), ManualClock::at(NOW_MS), DEFAULT_TTL),
         readings: Producer::seeded(MemoryStream::new(2), Limits::default(), 1),
         letters: MemoryDeadLetters::new(),
-        watch: None::<MemoryWatch>,
+        watch: MemoryWatch::default(),
         clock: ManualClock::at(NOW_MS),
     };
     for batch in batches(context.messages.port()) {
-        assert!(transform::handle(&transform, &batch, DEADLINE_MS).await.batch_item_failures.is_empty());
+        assert_eq!(transform::handle(&transform, &batch, DEADLINE_MS).await, Answer::DONE);
     }
-    let averages = moving_average::Context {
-        windows: Registry::new(registered(), ManualClock::at(NOW_MS), DEFAULT_TTL),
+    let averages = keyed::Context::<Consumers> {
+        settings: Registry::new(registered(), ManualClock::at(NOW_MS), DEFAULT_TTL),
         states: MemoryStates::default(),
         results: MemoryResults::default(),
         letters: MemoryDeadLetters::new(),
         clock: ManualClock::at(NOW_MS),
         history_ttl: Duration::from_hours(24),
-        group: moving_average::GROUP,
+        group: keyed::GROUP,
     };
     for batch in batches(transform.readings.port()) {
-        assert!(moving_average::handle(&averages, &batch, DEADLINE_MS).await.batch_item_failures.is_empty());
+        assert_eq!(keyed::handle(&averages, &batch, DEADLINE_MS).await, Answer::DONE);
     }
     let rows = averages.results.rows();
     let latest = rows.iter().filter(|row| row.device_id == "bed-17" && matches!(row.item, Item::Latest { .. }));

@@ -1,7 +1,7 @@
 //! The second look at disconnects.
 
 use super::{CONCURRENCY, Tally, Until, lanes};
-use crate::Context;
+use crate::{Context, Ports};
 use futures::{StreamExt as _, stream};
 use myaku::device::presence::settle;
 use myaku::device::presence::store::{LANES, Presences, Stored, Written};
@@ -13,10 +13,7 @@ const PAGE: usize = 200;
 /// Such pages of a lane in one run.
 const PAGES_MAX: usize = 10;
 
-pub(super) async fn run<P: Presences, I, T, W, M, N: Now>(
-    context: &Context<P, I, T, W, M, N>,
-    until: &Until<'_, N>,
-) -> (usize, Option<RemoteError>) {
+pub(super) async fn run<P: Ports>(context: &Context<P>, until: &Until<'_, P::Clock>) -> (usize, Option<RemoteError>) {
     let now_ms = context.clock.now_ms();
     let mut tally = Tally::default();
     for lane in lanes(LANES, now_ms) {

@@ -1,13 +1,13 @@
 //! Who is silent, and who is back. Effects before state: the alert goes out, then the incident is kept.
 
 use super::{CONCURRENCY, Tally, Until, lanes};
-use crate::Context;
+use crate::{Context, Ports};
 use futures::{StreamExt as _, stream};
 use myaku::alert::incidents::{self, Cursor, Incidents};
 use myaku::alert::topic::Topic;
 use myaku::alert::{Cleared, Incident};
 use myaku::device::presence::watch::{LANES, Watch};
-use myaku::device::registry::{Device, MasterData, Resolved};
+use myaku::device::registry::{Device, Resolved};
 use myaku::platform::clock::Now;
 use myaku::platform::errors::RemoteError;
 use std::collections::HashMap;
@@ -39,8 +39,8 @@ enum Wanted {
 }
 
 /// What the registry expects of each device.
-async fn wanted<'a, P, I, T, W, M: MasterData, N: Now>(
-    context: &Context<P, I, T, W, M, N>,
+async fn wanted<'a, P: Ports>(
+    context: &Context<P>,
     device_ids: &[&'a str],
 ) -> Result<HashMap<&'a str, Wanted>, RemoteError> {
     let resolved = context.registry.resolve(device_ids).await?;
@@ -58,10 +58,7 @@ async fn wanted<'a, P, I, T, W, M: MasterData, N: Now>(
 }
 
 /// Raises an incident for each device that is overdue and has none open.
-pub(super) async fn raise<P, I: Incidents, T: Topic, W: Watch, M: MasterData, N: Now>(
-    context: &Context<P, I, T, W, M, N>,
-    until: &Until<'_, N>,
-) -> (usize, Option<RemoteError>) {
+pub(super) async fn raise<P: Ports>(context: &Context<P>, until: &Until<'_, P::Clock>) -> (usize, Option<RemoteError>) {
     let mut tally = Tally::default();
     let now_ms = context.clock.now_ms();
     let was_watched = match context.watch.place(SWEPT).await {
@@ -86,8 +83,8 @@ pub(super) async fn raise<P, I: Incidents, T: Topic, W: Watch, M: MasterData, N:
     tally.end()
 }
 
-async fn raise_lane<P, I: Incidents, T: Topic, W: Watch, M: MasterData, N: Now>(
-    context: &Context<P, I, T, W, M, N>,
+async fn raise_lane<P: Ports>(
+    context: &Context<P>,
     lane: u8,
     now_ms: i64,
     tally: &mut Tally,
@@ -126,19 +123,13 @@ async fn raise_lane<P, I: Incidents, T: Topic, W: Watch, M: MasterData, N: Now>(
 }
 
 /// Tells of an incident, and then keeps it. Where another is open by now, somebody else told of the same silence.
-async fn tell<P, I: Incidents, T: Topic, W, M, N>(
-    context: &Context<P, I, T, W, M, N>,
-    incident: &Incident,
-) -> Result<bool, RemoteError> {
+async fn tell<P: Ports>(context: &Context<P>, incident: &Incident) -> Result<bool, RemoteError> {
     context.topic.publish(&incident.raised()).await?;
     Ok(context.incidents.put(incident).await? == incidents::Written::Done)
 }
 
 /// Clears the open incidents whose devices are back, or not expected any more.
-pub(super) async fn clear<P, I: Incidents, T: Topic, W: Watch, M: MasterData, N: Now>(
-    context: &Context<P, I, T, W, M, N>,
-    until: &Until<'_, N>,
-) -> (usize, Option<RemoteError>) {
+pub(super) async fn clear<P: Ports>(context: &Context<P>, until: &Until<'_, P::Clock>) -> (usize, Option<RemoteError>) {
     let mut tally = Tally::default();
     let (mut lane, mut after) = match context.watch.place(OPEN).await {
         Ok(place) => place.as_deref().and_then(parse_place).unwrap_or((0, None)),
@@ -177,11 +168,7 @@ fn parse_place(text: &str) -> Option<(u8, Option<Cursor>)> {
     Some((lane, place.parse().ok()))
 }
 
-async fn clear_page<P, I: Incidents, T: Topic, W: Watch, M: MasterData, N: Now>(
-    context: &Context<P, I, T, W, M, N>,
-    open: &[Incident],
-    tally: &mut Tally,
-) -> Result<(), RemoteError> {
+async fn clear_page<P: Ports>(context: &Context<P>, open: &[Incident], tally: &mut Tally) -> Result<(), RemoteError> {
     if open.is_empty() {
         return Ok(());
     }

@@ -2,10 +2,10 @@
 //! watch has lost its memory. The place of the walk is kept in the watch itself, so that its loss begins the walk anew.
 
 use super::{Tally, Until};
-use crate::Context;
+use crate::{Context, Ports};
 use myaku::alert::incidents::Incidents;
-use myaku::device::presence::watch::{Expected, Watch};
-use myaku::device::registry::{Device, Kind, MasterData, MasterDataWriter, Page, parse_device};
+use myaku::device::presence::watch::{Expected, Hears as _, Watch};
+use myaku::device::registry::{Device, Kind, MasterDataWriter, Page, parse_device};
 use myaku::platform::clock::Now;
 use myaku::platform::errors::RemoteError;
 use std::time::Duration;
@@ -21,10 +21,7 @@ const PLACE: &str = "walk";
 /// What stands there behind the last page. No key of the registry begins so.
 const DONE: &str = "done";
 
-pub(super) async fn run<P, I: Incidents, T, W: Watch, M: MasterData + MasterDataWriter, N: Now>(
-    context: &Context<P, I, T, W, M, N>,
-    until: &Until<'_, N>,
-) -> (usize, Option<RemoteError>) {
+pub(super) async fn run<P: Ports>(context: &Context<P>, until: &Until<'_, P::Clock>) -> (usize, Option<RemoteError>) {
     let mut tally = Tally::default();
     let mut after = match context.watch.place(PLACE).await {
         Ok(place) => place,
@@ -46,10 +43,7 @@ pub(super) async fn run<P, I: Incidents, T, W: Watch, M: MasterData + MasterData
 }
 
 /// Goes over one page. How many devices are expected from now on, and where the next one begins.
-async fn page<P, I: Incidents, T, W: Watch, M: MasterData + MasterDataWriter, N: Now>(
-    context: &Context<P, I, T, W, M, N>,
-    after: Option<String>,
-) -> Result<(usize, String), RemoteError> {
+async fn page<P: Ports>(context: &Context<P>, after: Option<String>) -> Result<(usize, String), RemoteError> {
     let Page { documents, next } = context.registry.store().list(Kind::Device, after, PAGE).await?;
     // What is no device is the decoder's to complain of.
     let devices: Vec<Device> = documents.iter().filter_map(|(_, json)| parse_device(json).ok()).collect();

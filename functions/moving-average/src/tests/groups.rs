@@ -5,7 +5,7 @@ use super::*;
 /// Passes calls on, and keeps what was asked for; but whoever asks for the state of `broken` is told that it fails.
 #[derive(Default)]
 struct Grouped {
-    port: MemoryStates,
+    port: MemoryStates<DeviceState>,
     broken: Mutex<Option<&'static str>>,
     loads: Mutex<Vec<Vec<String>>>,
     /// The last byte of a device is its slot.
@@ -13,11 +13,13 @@ struct Grouped {
 }
 
 impl States for Grouped {
+    type State = DeviceState;
+
     fn slot(&self, device: &str) -> u8 {
         if self.has_slots { device.bytes().next_back().unwrap_or_default() } else { 0 }
     }
 
-    async fn load(&self, devices: &[&str]) -> Result<Vec<Loaded>, RemoteError> {
+    async fn load(&self, devices: &[&str]) -> Result<Vec<Loaded<DeviceState>>, RemoteError> {
         self.loads.lock().unwrap().push(devices.iter().map(|device| (*device).to_owned()).collect());
         let broken = *self.broken.lock().unwrap();
         if broken.is_some_and(|broken| devices.contains(&broken)) {
@@ -26,12 +28,12 @@ impl States for Grouped {
         self.port.load(devices).await
     }
 
-    async fn commit(&self, commits: &[Commit<'_>]) -> Result<Vec<Committed>, RemoteError> {
+    async fn commit(&self, commits: &[Commit<'_, DeviceState>]) -> Result<Vec<Committed>, RemoteError> {
         self.port.commit(commits).await
     }
 }
 
-fn in_groups_of(group: usize) -> Context<Fixed, Grouped, MemoryResults, MemoryDeadLetters, ManualClock> {
+fn in_groups_of(group: usize) -> Context<TestPorts<Grouped, MemoryResults>> {
     Context { group, ..with_states(Grouped::default()) }
 }
 
@@ -46,12 +48,12 @@ async fn however_devices_are_grouped_the_rows_and_the_states_are_the_same() {
     let devices = ["a", "b", "c", "d", "e"];
     let all = in_groups_of(devices.len());
     for n in 1..6 {
-        assert_eq!(handle(&all, &of_each(&devices, n), DEADLINE_MS).await.batch_item_failures.len(), 0);
+        assert_eq!(handle(&all, &of_each(&devices, n), DEADLINE_MS).await, Answer::DONE);
     }
     for group in 1..devices.len() {
         let grouped = in_groups_of(group);
         for n in 1..6 {
-            assert_eq!(handle(&grouped, &of_each(&devices, n), DEADLINE_MS).await.batch_item_failures.len(), 0);
+            assert_eq!(handle(&grouped, &of_each(&devices, n), DEADLINE_MS).await, Answer::DONE);
         }
         assert_eq!(grouped.results.rows(), all.results.rows(), "groups of {group}");
         assert_eq!(grouped.states.port.snapshot(), all.states.port.snapshot(), "groups of {group}");
@@ -65,12 +67,12 @@ async fn when_a_group_fails_all_of_the_batch_comes_again_and_counts_once() {
         let (untouched, context) = (in_groups_of(2), in_groups_of(2));
         *context.states.broken.lock().unwrap() = Some(broken);
         let response = handle(&context, &of_each(&devices, 1), DEADLINE_MS).await;
-        assert_eq!(response.batch_item_failures[0].item_identifier.as_deref(), Some("100"), "{broken}");
+        assert_eq!(retry_from(response).as_deref(), Some("100"), "{broken}");
         *context.states.broken.lock().unwrap() = None;
         for context in [&untouched, &context] {
             for n in 1..3 {
                 let response = handle(context, &of_each(&devices, n), DEADLINE_MS).await;
-                assert_eq!(response.batch_item_failures.len(), 0, "{broken}");
+                assert_eq!(response, Answer::DONE, "{broken}");
             }
         }
         assert_eq!(context.results.rows(), untouched.results.rows(), "{broken}");
@@ -83,11 +85,11 @@ async fn a_conflict_in_one_group_lets_the_others_through() {
     for lost in ["a", "b", "c"] {
         let (ours, theirs) = (MemoryStates::default(), in_groups_of(1));
         // Somebody else has advanced one of the devices since its state was loaded.
-        assert_eq!(handle(&theirs, &of_each(&[lost], 1), DEADLINE_MS).await.batch_item_failures.len(), 0);
+        assert_eq!(handle(&theirs, &of_each(&[lost], 1), DEADLINE_MS).await, Answer::DONE);
         let overlaid = Overlaid { old: &ours, new: &theirs.states.port };
         let context = Context { group: 1, ..with_states(overlaid) };
         let response = handle(&context, &of_each(&["a", "b", "c"], 2), DEADLINE_MS).await;
-        assert_eq!(response.batch_item_failures[0].item_identifier.as_deref(), Some("200"));
+        assert_eq!(retry_from(response).as_deref(), Some("200"));
         assert_eq!(theirs.states.port.snapshot().len(), 3, "the other two are committed beside {lost}");
     }
 }
@@ -97,7 +99,7 @@ async fn devices_of_one_slot_are_asked_for_together() {
     let mut context = in_groups_of(2);
     context.states.has_slots = true;
     let batch = of_each(&["a2", "b1", "c2", "d1", "e2"], 1);
-    assert_eq!(handle(&context, &batch, DEADLINE_MS).await.batch_item_failures.len(), 0);
+    assert_eq!(handle(&context, &batch, DEADLINE_MS).await, Answer::DONE);
     let mut loads = context.states.loads.into_inner().unwrap();
     loads.sort();
     assert_eq!(loads, [vec!["a2", "c2"], vec!["b1", "d1"], vec!["e2"]]);

@@ -94,17 +94,19 @@ async fn a_row_that_tells_of_a_loss_gives_way_to_one_that_knows_how_far_it_reach
 
 /// A state that is loaded as it was, and then as it is.
 struct Thawed<'a> {
-    old: Mutex<Option<&'a MemoryStates>>,
-    new: &'a MemoryStates,
+    old: Mutex<Option<&'a MemoryStates<DeviceState>>>,
+    new: &'a MemoryStates<DeviceState>,
 }
 
 impl States for Thawed<'_> {
-    async fn load(&self, devices: &[&str]) -> Result<Vec<Loaded>, RemoteError> {
+    type State = DeviceState;
+
+    async fn load(&self, devices: &[&str]) -> Result<Vec<Loaded<DeviceState>>, RemoteError> {
         let old = self.old.lock().unwrap().take();
         old.unwrap_or(self.new).load(devices).await
     }
 
-    async fn commit(&self, commits: &[Commit<'_>]) -> Result<Vec<Committed>, RemoteError> {
+    async fn commit(&self, commits: &[Commit<'_, DeviceState>]) -> Result<Vec<Committed>, RemoteError> {
         self.new.commit(commits).await
     }
 }
@@ -124,7 +126,7 @@ async fn a_zombie_takes_what_others_did_meanwhile_for_no_loss() {
     }
     // It was given all of what the others took in two batches.
     let response = handle(&late, &readings("a", 3..9), DEADLINE_MS).await;
-    assert_eq!(response.batch_item_failures.len(), 1);
+    assert_ne!(response, Answer::DONE);
     assert_eq!(late.results.rows(), rows);
 }
 

@@ -3,9 +3,9 @@
 use super::*;
 use crate::device::presence::watch;
 use crate::device::presence::watch::redis::RedisWatch;
-use crate::window::DeviceState;
-use crate::window::state::redis::RedisStates;
-use crate::window::state::{Commit, Committed, States as _, Version, conformance};
+use crate::keyed::states::conformance::{self, Counted};
+use crate::keyed::states::redis::RedisStates;
+use crate::keyed::states::{Commit, Committed, States as _, Version};
 use aws_config::BehaviorVersion;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -109,22 +109,22 @@ async fn state_in_a_real_server_keeps_the_contract() {
 
     let broken = [("broken", b"neither a state nor long".as_slice()), ("short", b"x"), ("empty", b"")];
     for (device, bytes) in broken {
-        let entry = (RedisStates::key(device), bytes.to_vec());
+        let entry = (RedisStates::<Counted>::key(device), bytes.to_vec());
         connection.set_many(&[entry], Duration::from_mins(1)).await.unwrap();
         conformance::corrupted(&states, device).await;
     }
 
     // A list where a string should be: no value can be read there, and a commit replaces it.
     let mut push = redis::cmd("RPUSH");
-    push.arg(RedisStates::key("list")).arg(1);
+    push.arg(RedisStates::<Counted>::key("list")).arg(1);
     connection.all("RPUSH", vec![push]).await.unwrap();
-    let state = DeviceState::default();
+    let state = Counted::default();
     let commit = [Commit { device_id: "list", replaces: &Version::default(), state: &state }];
     assert_eq!(states.commit(&commit).await.unwrap(), [Committed::Done]);
     assert_eq!(states.load(&["list"]).await.unwrap()[0].state, Some(state));
 
     let mut ttl = redis::cmd("TTL");
-    ttl.arg(RedisStates::key("list"));
+    ttl.arg(RedisStates::<Counted>::key("list"));
     let answer = connection.all("TTL", vec![ttl]).await.unwrap().remove(0);
     let seconds = i64::from_redis_value(answer).unwrap();
     assert!((590..=600).contains(&seconds), "a silent device is forgotten: {seconds}");

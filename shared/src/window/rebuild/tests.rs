@@ -1,8 +1,9 @@
 //! Windows that were lost against those that were not: random readings, late and repeated, in several shards.
 
 use super::*;
+use crate::keyed::{Change, Incoming, Loss, Origin};
+use crate::window::rule::advance;
 use crate::window::tests::specs;
-use crate::window::{Change, Incoming, Loss, Origin, advance};
 use proptest::prelude::*;
 
 const ALL: Known = Known { since_ms: None, settled_ms: i64::MAX };
@@ -72,8 +73,8 @@ fn row(change: &Change, shard: &str) -> Row {
         },
         facility: String::new(),
         unit: String::new(),
-        value: change.newest.value,
-        at: change.newest.place.at,
+        value: change.value,
+        at: change.at,
         average: change.average,
         partial: change.partial,
         lost_until: change.lost_until,

@@ -1,0 +1,128 @@
+//! The records of a batch, parsed: numbers by device, and a dead letter for each record that is not a valid reading.
+
+use super::id_digest;
+use crate::device::reading::{BorrowedReading, Value};
+use crate::device::registry::MAX_ID;
+use crate::lake::dead_letter::{DeadLetter, Problem, Reason};
+use crate::stream::batch::{Batch, UserRecord};
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+/// Thirteen digits of milliseconds, the year 2286: keys of history beyond it do not sort, and no clock is right.
+const LATEST_MS: i64 = 9_999_999_999_999;
+
+/// A number, and the record that it came in.
+pub(super) struct NumberRecord<'a> {
+    pub(super) source: UserRecord<'a>,
+    pub(super) reading: ReadingFields<'a>,
+    /// [`id_digest`] of its id.
+    pub(super) id: u64,
+    pub(super) value: f64,
+}
+
+/// The fields of a reading that are needed when its device is computed. There are thousands, far apart in memory by then:
+/// the smaller each is, the more fit into the cache.
+pub(super) struct ReadingFields<'a> {
+    pub(super) metric: Cow<'a, str>,
+    pub(super) facility: Cow<'a, str>,
+    pub(super) unit: Cow<'a, str>,
+    pub(super) at: i64,
+    pub(super) received_at: i64,
+}
+
+/// A batch, parsed.
+#[derive(Default)]
+pub(super) struct ParsedBatch<'a> {
+    /// The numbers in the stream's order, each with the index of its device.
+    numbers: Vec<(usize, NumberRecord<'a>)>,
+    /// The devices in the order in which they first occur, each with how many numbers it has.
+    devices: Vec<(&'a str, usize)>,
+    /// Records that are not valid readings.
+    pub(super) letters: Vec<DeadLetter>,
+    /// How many user records.
+    pub(super) records: usize,
+    /// Their bytes.
+    pub(super) bytes: usize,
+    /// Texts, booleans and positions, which are not numbers.
+    pub(super) skipped: usize,
+}
+
+impl<'a> ParsedBatch<'a> {
+    /// Parses all of `batch`. Never fails: malformed records become dead letters.
+    pub(super) fn of(batch: &'a Batch) -> Self {
+        let mut parsed = Self::default();
+        let mut known: HashMap<&'a str, usize> = HashMap::new();
+        let mut metric = "";
+        for source in batch.user_records() {
+            parsed.records += 1;
+            parsed.bytes += source.data.len();
+            match parse(&source) {
+                Ok(mut reading) => match reading.value {
+                    Value::Number(value) => {
+                        // Copy the fields now, while the record is still in the processor's cache. A name that equals
+                        // the last one borrows from where that one is.
+                        match &reading.metric {
+                            Cow::Borrowed(name) if *name == metric => reading.metric = Cow::Borrowed(metric),
+                            Cow::Borrowed(name) => metric = name,
+                            Cow::Owned(_) => {}
+                        }
+                        let id = id_digest(&reading.id);
+                        let BorrowedReading { metric, facility, unit, at, received_at, .. } = reading;
+                        let reading = ReadingFields { metric, facility, unit, at, received_at };
+                        // The partition key is the device.
+                        let device = *known.entry(source.partition_key).or_insert_with(|| {
+                            parsed.devices.push((source.partition_key, 0));
+                            parsed.devices.len() - 1
+                        });
+                        parsed.devices[device].1 += 1;
+                        parsed.numbers.push((device, NumberRecord { source, reading, id, value }));
+                    }
+                    Value::Boolean(_) | Value::Text(_) | Value::Position(_) => parsed.skipped += 1,
+                },
+                Err(problem) => parsed.letters.push(DeadLetter::of_record(batch, &source, None, None, problem)),
+            }
+        }
+        parsed
+    }
+
+    /// Each device with its numbers, in the stream's order.
+    pub(super) fn devices(&self) -> Vec<(&'a str, Vec<&NumberRecord<'a>>)> {
+        let mut devices: Vec<_> = self.devices.iter().map(|(id, count)| (*id, Vec::with_capacity(*count))).collect();
+        for (device, number) in &self.numbers {
+            devices[*device].1.push(number);
+        }
+        devices
+    }
+}
+
+fn parse<'a>(source: &UserRecord<'a>) -> Result<BorrowedReading<'a>, Problem> {
+    let invalid = |detail: String| Problem { reason: Reason::NotAMessage, detail: format!("not a reading: {detail}") };
+    let reading = BorrowedReading::parse(source.data).map_err(|error| invalid(place(&error)))?;
+    if reading.device_id.is_empty() || reading.device_id.len() > MAX_ID {
+        let bytes = reading.device_id.len();
+        return Err(invalid(format!("deviceId has {bytes} bytes, from 1 to {MAX_ID} are allowed")));
+    }
+    if reading.device_id != source.partition_key {
+        // Otherwise two shards would hold one device, and its positions would not grow.
+        return Err(invalid("its partition key is not its deviceId".to_owned()));
+    }
+    for (field, text) in [("id", &reading.id), ("metric", &reading.metric)] {
+        if text.is_empty() || text.len() > 2 * MAX_ID {
+            return Err(invalid(format!("{field} has {} bytes, from 1 to {} are allowed", text.len(), 2 * MAX_ID)));
+        }
+    }
+    if !(0..=LATEST_MS).contains(&reading.at) {
+        return Err(Problem { reason: Reason::TimeBeyondBelief, detail: format!("at is {}", reading.at) });
+    }
+    match reading.value {
+        Value::Number(value) if !value.is_finite() => {
+            Err(Problem { reason: Reason::NotANumber, detail: "value is not finite".to_owned() })
+        }
+        _ => Ok(reading),
+    }
+}
+
+/// Where the JSON is wrong. Shows nothing of the record itself.
+fn place(error: &serde_json::Error) -> String {
+    format!("{:?} error in JSON at line {}, column {}", error.classify(), error.line(), error.column())
+}
