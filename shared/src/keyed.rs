@@ -8,7 +8,8 @@
 //! - [`Rule`], [`State`] and [`Seen`]: what a function brings, and the positions that each state remembers.
 //! - [`handle`]: one batch, from its records to the commit, over a [`Context`] of [`Ports`].
 //! - [`SettingsSource`]: which settings a device has; the registry is one.
-//! - [`states`]: the port to stored state, with adapters for Redis and memory. [`codec`] is the format of the bytes.
+//! - [`states`]: the port to stored state, with adapters for Redis and memory. [`codec`] and [`bytes`]
+//!   are the format of what is stored.
 //!
 //! **Effects before state.** For each batch: load the state of its devices, compute purely, write the result rows, and
 //! only then commit the new states, each by compare-and-set on the version that was loaded. A crash before the commit
@@ -32,6 +33,7 @@
 //! assert!(!seen.contains("shardId-000000000000", at(8)));
 //! ```
 
+pub mod bytes;
 pub mod codec;
 mod device;
 mod digest;

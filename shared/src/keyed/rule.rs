@@ -1,6 +1,6 @@
 //! What a stateful function brings: a pure rule, and a state with a format of its own.
 
-use super::codec::{CorruptedState, Reader};
+use super::bytes::{CorruptedState, Reader};
 use crate::results::Average;
 use crate::stream::batch::Position;
 use std::collections::BTreeMap;

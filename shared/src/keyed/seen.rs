@@ -1,13 +1,13 @@
 //! The positions that a device's state has processed.
 
-use super::codec::{self, CorruptedState, Reader};
+use super::bytes::{self, CorruptedState, Reader};
 use super::id_digest;
 use crate::stream::batch::Position;
 
 /// How many shards a state remembers: that of the device, and those before the reshards of the last minutes.
 pub const MAX_SHARDS: usize = 4;
 /// Bytes of a shard and its position.
-pub(super) const ENTRY_BYTES: usize = 8 + codec::POSITION_BYTES;
+pub(super) const ENTRY_BYTES: usize = 8 + bytes::POSITION_BYTES;
 
 /// The last position that was processed of each shard.
 ///
@@ -77,10 +77,10 @@ impl Seen {
     /// Appends the bytes: `stream[8]`, then `v` times `shard[8] position[32]`.
     pub fn encode_into(&self, out: &mut Vec<u8>) {
         out.extend(self.stream.to_le_bytes());
-        codec::put_varint(out, self.shards.len() as u64);
+        bytes::put_varint(out, self.shards.len() as u64);
         for (shard, position) in &self.shards {
             out.extend(shard.to_le_bytes());
-            codec::put_position(out, *position);
+            bytes::put_position(out, *position);
         }
     }
 

@@ -5,7 +5,7 @@
 //! where `v` is a number as LEB128 and the others are little-endian.
 
 use super::{DeviceState, Entry, Place, Series};
-use crate::keyed::codec::{CorruptedState, Reader, put_varint};
+use crate::keyed::bytes::{CorruptedState, Reader, put_varint};
 use crate::keyed::{Seen, State};
 use crate::stream::batch::Position;
 

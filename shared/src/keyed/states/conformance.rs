@@ -1,6 +1,6 @@
 //! What every adapter of the port to states does.
 
-use super::super::codec::{CorruptedState, Reader};
+use super::super::bytes::{CorruptedState, Reader};
 use super::super::{Seen, State};
 use super::{Commit, Committed, Loaded, States, Version};
 use crate::stream::batch::Position;
