@@ -14,7 +14,8 @@ VENV := .venv
 MINISTACK := $(VENV)/ministack
 # The tools of the virtual environment: `sam` finds `cargo-lambda` on the path.
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" SAM_CLI_TELEMETRY=0
-DEMO_BUILD := cargo build --locked --profile demo --workspace --bins
+# The functions and `myaku`; the tests are built with the very same features.
+DEMO_BUILD := cargo build --locked --profile demo --workspace --exclude myaku-bench --bins
 
 ##@ On one machine
 
@@ -34,7 +35,7 @@ local: ## Bring the template up on this machine and keep it running (ARGS=...)
 test: ## Run all tests, those against real servers included
 	@scripts/need cargo cc redis
 	$(DEMO_BUILD)
-	cargo test --locked --profile demo --workspace $(ARGS)
+	cargo test --locked --profile demo --workspace --exclude myaku-bench $(ARGS)
 
 # What is tried: so many seeds from the first on, or one alone, with its trace.
 SEEDS ?= 300
@@ -104,7 +105,7 @@ $(PEERS)/.installed: $(wildcard bench/peers/*)
 ##@ Checks
 
 .PHONY: ci
-ci: fmt-check tidy lint no-sdk deny template openapi test simulate watch-test interop demo-short ## All that continuous integration runs
+ci: fmt-check tidy lint no-sdk no-emulator deny template openapi test simulate watch-test interop demo-short ## All that continuous integration runs
 
 .PHONY: fmt
 fmt: ## Format the code
@@ -131,6 +132,16 @@ no-sdk: ## Prove that the domain crate without features has no SDK in its tree
 	    echo "the domain crate without features must not bring these" >&2; exit 1; \
 	fi
 	@echo "no SDK in the domain crate's tree"
+
+.PHONY: no-emulator
+no-emulator: ## Prove that what an operator installs has no emulator in its tree
+	@scripts/need cargo
+	@tree=$$(cargo tree --locked -p myaku-operator -e normal --prefix none; \
+	    cargo tree --locked -p myaku-cli --no-default-features -e normal --prefix none); \
+	if grep -E '^(rumqttd|dynoxide-rs|ferrokinesis|s3s|axum) ' <<<"$$tree" | sort -u | grep . >&2; then \
+	    echo "the operator's tools must not bring these" >&2; exit 1; \
+	fi
+	@echo "no emulator in the operator's tree"
 
 .PHONY: deny
 deny: ## Licences, sources, bans and advisories of the dependencies
@@ -164,7 +175,7 @@ watch-test: $(VENV)/.installed ## `cargo lambda watch` and `invoke` of one funct
 	$(IN_VENV) $(VENV)/bin/python scripts/watch_test.py
 
 .PHONY: tidy
-tidy: ## Files' sizes, links between documents, and stray marks
+tidy: ## Files' sizes, links, arrows between parts, plain English, generated pages, stray marks
 	@scripts/tidy
 
 .PHONY: demo-short

@@ -1,7 +1,18 @@
 //! What readers ask for: the latest averages of a device, and their history.
 //!
-//! A row carries the position of the record that it was last computed for, and nothing older overwrites it: promise 2
-//! holds for readers even when the state behind the rows has lost its memory.
+//! A row carries the position of the record that it was last computed for, and nothing older overwrites it. So promise 2
+//! holds for readers even after the state that the rows were computed from is lost.
+//!
+//! - [`Row`] is one result, [`Item`] says which one, [`Average`] has its statistics.
+//! - [`Results`] is the port for writing rows, each on a condition; [`ResultsReader`] is the port for reading them.
+//! - Adapters: DynamoDB and [`memory`].
+//!
+//! ```
+//! use myaku::results::Average;
+//!
+//! let average = Average::of([60.0, 62.0, 64.0].into_iter()).expect("there are values");
+//! assert_eq!((average.count, average.mean, average.min, average.max), (3, 62.0, 60.0, 64.0));
+//! ```
 
 mod average;
 #[cfg(any(test, feature = "testing"))]
@@ -23,7 +34,7 @@ pub enum Item {
         /// The metric.
         metric: String,
     },
-    /// The average of a metric at the end of an interval: of the window whose newest reading is the interval's last.
+    /// The average of a metric at the end of an interval, whose last reading is the newest of the window.
     History {
         /// The metric.
         metric: String,
@@ -48,7 +59,7 @@ impl Item {
         }
     }
 
-    /// The item of a sort key; `None` if it is none of these.
+    /// The item of a sort key; `None` if the key is not one of these.
     pub fn parse(key: &str) -> Option<Self> {
         if let Some(metric) = key.strip_prefix("latest#") {
             return Some(Self::Latest { metric: metric.to_owned() });
@@ -66,7 +77,7 @@ impl Item {
     }
 }
 
-/// Thirteen digits reach to the year 2286; times before the epoch have no history.
+/// Thirteen digits reach to the year 2286. Times before the epoch have no history.
 fn history_key(metric: &str, from_ms: i64) -> String {
     format!("history#{metric}#{:013}", from_ms.clamp(0, 9_999_999_999_999))
 }
@@ -88,22 +99,22 @@ pub struct Row {
     pub at: i64,
     /// The statistics of the window.
     pub average: Average,
-    /// Readings that belong to the window may be missing, because the state was lost or the window is full to its
-    /// limit.
+    /// Whether readings that belong to the window may be missing, because the state was lost or the window is full to
+    /// its limit.
     pub partial: bool,
-    /// Of a partial row: readings up to this time may be missing, in milliseconds since the epoch. A state that is lost
-    /// again takes it from here.
+    /// Of a partial row: readings up to this time may be missing, in milliseconds since the epoch. If the state is lost
+    /// again, the time is taken from here.
     pub lost_until: Option<i64>,
-    /// Grows whenever the row is written with another content.
+    /// Grows whenever the row is written with different content.
     pub revision: u64,
-    /// The stream that `position` is of.
+    /// The stream that `position` belongs to.
     pub stream: String,
     /// The shard that its batch came from.
     pub shard: String,
     /// The record that the row was last computed for.
     pub position: Position,
-    /// Up to where the state that it was computed from had come, or results that this state was behind. A state that
-    /// is behind this has lost something.
+    /// The position of the state that it was computed from, or a higher one of results that this state was behind. A
+    /// state that is behind this position has lost something.
     pub base: Option<Position>,
     /// When the message of that record was received, in milliseconds since the epoch.
     pub received_at: i64,
@@ -113,7 +124,7 @@ pub struct Row {
     pub expires_at: Option<i64>,
 }
 
-/// What a row that is there says about itself.
+/// What a stored row says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredRow {
     /// The shard that its batch came from.
@@ -122,7 +133,7 @@ pub struct StoredRow {
     pub updated_at: i64,
     /// The record that it was last computed for.
     pub position: Position,
-    /// Up to where the state behind it had come.
+    /// The position of the state that it was computed from.
     pub base: Option<Position>,
     /// The time of its newest reading, in milliseconds since the epoch.
     pub at: i64,
@@ -149,26 +160,26 @@ impl From<&Row> for StoredRow {
     }
 }
 
-/// A row to be written, and over what.
+/// A row to be written, and what it may replace.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Write {
     /// The row.
     pub row: Row,
-    /// It is written if there is no row, or one of another stream, or one whose position is not above this and whose
-    /// revision is not above [`Self::revision`]. What the writer's state has seen, which passes in the usual case; else
-    /// what it found in an earlier try.
+    /// The row is written if there is none, or one of another stream, or one whose position is not above this one and whose
+    /// revision is not above [`Self::revision`]. In the usual case this is what the writer's state has seen, and passes;
+    /// otherwise it is what the writer found in an earlier try.
     pub over: Option<Position>,
-    /// The metric's revision in the writer's state. A row of a higher one tells that the state has lost what the row was
-    /// computed from, also where its device has come further by other metrics since.
+    /// The metric's revision in the writer's state. A stored row with a higher revision shows that the state lost what the
+    /// row was computed from, even if the device has advanced since by other metrics.
     pub revision: u64,
 }
 
 /// What became of a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Written {
-    /// The row is there.
+    /// The row is stored.
     Stored,
-    /// A row above `over` or `revision` is there, and stays.
+    /// A row above `over` or `revision` is stored, and stays.
     Kept(StoredRow),
 }
 
@@ -177,15 +188,15 @@ pub enum Written {
 pub struct Page {
     /// The rows.
     pub rows: Vec<Row>,
-    /// Ask again from this time, in milliseconds since the epoch, for the next ones; `None` at the end.
+    /// Ask again from this time, in milliseconds since the epoch, for the next rows; `None` at the end.
     pub next_ms: Option<i64>,
 }
 
 /// The port for writing results.
 pub trait Results: Send + Sync {
-    /// Writes each row on its condition; the answers are in the order of `writes`, whose rows are all different ones.
-    /// A row that is kept is no error: it is somebody newer's. After an error, any of them may have been written, and
-    /// the same call again is right.
+    /// Writes each row on its condition. The answers are in the order of `writes`, whose rows all differ. A stored row that
+    /// stays is not an error: a later invocation wrote it. After an error, any of the rows may have been written, and the
+    /// same call again is right.
     fn write(&self, writes: &[Write]) -> impl Future<Output = Result<Vec<Written>, RemoteError>> + Send;
 }
 
@@ -194,8 +205,8 @@ pub trait ResultsReader: Send + Sync {
     /// The latest averages of all metrics of a device, by metric.
     fn latest(&self, device_id: &str) -> impl Future<Output = Result<Vec<Row>, RemoteError>> + Send;
 
-    /// At most `limit` rows of history of a metric whose intervals begin from `from_ms`, included, to `to_ms`,
-    /// excluded; fewer do not mean that there are no more: [`Page::next_ms`] says so.
+    /// At most `limit` rows of history of a metric, whose intervals begin at `from_ms` or later and before `to_ms`. Fewer
+    /// rows do not mean that there are no more: [`Page::next_ms`] says so.
     fn history_page(
         &self,
         device_id: &str,
@@ -205,7 +216,7 @@ pub trait ResultsReader: Send + Sync {
         limit: usize,
     ) -> impl Future<Output = Result<Page, RemoteError>> + Send;
 
-    /// All rows of history between `from_ms`, included, and `to_ms`, excluded, page by page.
+    /// All rows of history whose intervals begin at `from_ms` or later and before `to_ms`, page by page.
     fn history(
         &self,
         device_id: &str,
@@ -226,7 +237,7 @@ pub trait ResultsReader: Send + Sync {
     }
 }
 
-/// Rows of history that are asked for at a time.
+/// How many rows of history are read at a time.
 const PAGE: usize = 500;
 
 #[cfg(test)]
@@ -241,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_no_result_of_ours_is_not_read_as_one() {
+    fn a_key_that_is_not_a_result_is_not_read_as_one() {
         for key in ["", "latest", "status#m", "history#m", "history#m#", "history#m#12x"] {
             assert_eq!(Item::parse(key), None, "{key}");
         }

@@ -24,10 +24,10 @@ pub struct Average {
 }
 
 impl Average {
-    /// Of `values`, which must be finite; `None` of none.
+    /// The statistics of `values`, which must be finite; `None` if there are none.
     ///
-    /// Computed anew in two passes, since windows are short: no error adds up from reading to reading, as it does in
-    /// running sums, and a large offset takes no digits from the deviation.
+    /// Computed again each time in two passes, since windows are short. So no error adds up from reading to reading, as it
+    /// does in running sums, and a large offset costs the deviation no digits.
     pub fn of(values: impl Iterator<Item = f64> + Clone) -> Option<Self> {
         let (min, max, count) = values
             .clone()
@@ -41,7 +41,7 @@ impl Average {
         let variance = values.map(|x| (x * scale - mean).powi(2)).sum::<f64>() / n;
         Some(Self {
             count,
-            // Rounding must not put the mean of equal values beside them.
+            // Rounding must not move the mean of equal values away from them.
             mean: (mean / scale).clamp(min, max),
             min,
             max,

@@ -1,7 +1,6 @@
-//! What every adapter of the results' ports does.
+//! What every adapter of the ports to results does.
 
-use super::Average;
-use super::{Item, Results, ResultsReader, Row, StoredRow, Write, Written};
+use super::{Average, Item, Results, ResultsReader, Row, StoredRow, Write, Written};
 use crate::stream::batch::Position;
 
 fn at(n: u32) -> Position {
@@ -39,10 +38,10 @@ async fn write(port: &impl Results, row: &Row, over: Option<u32>) -> Written {
     port.write(&[Write { row: row.clone(), over: over.map(at), revision: u64::MAX }]).await.expect("write").remove(0)
 }
 
-/// Runs all of it against `port`, on devices whose names begin with `prefix` and that have no rows.
+/// Runs the whole suite against `port`, on devices whose names begin with `prefix` and that have no rows.
 ///
 /// # Panics
-/// Where the port does otherwise.
+/// Where the port does something else.
 pub async fn suite(port: &(impl Results + ResultsReader), prefix: &str) {
     conditions(port, &format!("{prefix}-conditions")).await;
     many_and_odd(port, &format!("{prefix}-many")).await;

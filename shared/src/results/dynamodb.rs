@@ -1,9 +1,8 @@
 //! Results in a DynamoDB table: partition key `deviceId`, sort key `item`, time to live in `expiresAt`.
 //!
-//! Each row is a conditional put of its own, since `BatchWriteItem` takes no conditions; many are under way at a time.
+//! Each row is a conditional put of its own, since `BatchWriteItem` takes no conditions. Many are in progress at a time.
 
-use super::Average;
-use super::{Item, Page, Results, ResultsReader, Row, StoredRow, Write, Written, history_key};
+use super::{Average, Item, Page, Results, ResultsReader, Row, StoredRow, Write, Written, history_key};
 use crate::platform::aws::{Lazy, incomplete, remote_error};
 use crate::platform::errors::RemoteError;
 use crate::stream::batch::Position;
@@ -17,7 +16,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-/// Puts under way at a time, of all callers. A put takes some 5 ms, so this is some thousands a second for one invocation.
+/// How many puts are in progress at a time, over all callers. A put takes some 5 ms, so one invocation makes some thousands
+/// a second.
 const CONCURRENCY: usize = 32;
 /// Text that sorts above every thirteen digits.
 const END: &str = ":";
@@ -67,7 +67,7 @@ impl DynamoDbResults {
                 there
                     .and_then(parse)
                     .map(|row| Written::Kept(StoredRow::from(&row)))
-                    .ok_or_else(|| incomplete("PutItem", "row that failed the condition, or one that is no result"))
+                    .ok_or_else(|| incomplete("PutItem", "stored row, or that row is not a result"))
             }
             Err(error) => Err(remote_error(format!("PutItem {}", self.table), error)),
         }
@@ -108,7 +108,7 @@ impl Results for DynamoDbResults {
         let results = stream::iter(writes.to_vec()).map(|write| {
             let this = self.clone();
             async move {
-                // Nobody closes it.
+                // The semaphore is never closed.
                 let _permit = this.puts.acquire().await;
                 this.put(&write).await
             }

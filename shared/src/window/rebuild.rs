@@ -1,8 +1,8 @@
-//! A device's lost windows, made anew from readings that were kept elsewhere: purely.
+//! Restores the lost windows of a device from readings that were kept elsewhere. Pure.
 //!
-//! A window is a function of the set of its readings, so the set is all it takes. Only what results were once made of is
-//! put back: what came later is in the state already, or on its way to it, and must find it without itself. And nothing is
-//! done while somebody may be at work on the same device, or the last of its readings may not be kept yet.
+//! A window is a function of the set of its readings, so the set is all that is needed. Only the readings that results were
+//! once made of are put back. Later readings are in the state already, or on their way to it, and must not be counted here.
+//! Nothing is done while an invocation may be working on the device, or while its last readings may not be archived yet.
 
 use super::{DeviceState, Entry, Place, Series};
 use crate::device::profile::WindowSpec;
@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 pub struct Recovered(BTreeMap<String, Series>);
 
 impl Recovered {
-    /// Takes in a reading: in any order, and as often as it comes.
+    /// Adds a reading: in any order, and as often as it comes.
     pub fn insert(&mut self, spec: &WindowSpec, metric: &str, id: &str, at: i64, value: f64) {
         let entry = Entry { place: Place { at, id: id_digest(id) }, value };
         match self.0.get_mut(metric) {
@@ -26,43 +26,43 @@ impl Recovered {
     }
 }
 
-/// What is known of the time, in milliseconds since the epoch.
+/// Which time the recovered readings cover, in milliseconds since the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Known {
-    /// From this time on all readings are recovered; `None`: all that ever were.
+    /// All readings from this time on are recovered; `None`: all that ever were.
     pub since_ms: Option<i64>,
-    /// Up to this time they are, and whoever wrote a row before it has come to an end by now.
+    /// All readings up to this time are recovered, and every invocation that wrote a row before it has ended by now.
     pub settled_ms: i64,
 }
 
-/// What came of a device.
+/// What became of a device.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// It has lost nothing.
     Whole,
-    /// Somebody may be at work on it, or its last readings may not be kept yet: later.
+    /// An invocation may be working on it, or its last readings may not be archived yet: try again later.
     Busy,
-    /// It gets back what was found.
+    /// What was found is put back.
     Rebuilt(Box<Rebuilt>),
 }
 
 /// What is put back.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rebuilt {
-    /// The device's state with it.
+    /// The device's state, with what was found.
     pub state: DeviceState,
-    /// The rows of its latest averages that are others now. They have the position of those that they take the place of.
+    /// The rows of its latest averages that change. They keep the position of the rows that they replace.
     pub rows: Vec<Row>,
-    /// Metrics that have lost nothing any more.
+    /// How many metrics lack nothing any more.
     pub whole: usize,
-    /// Metrics whose windows reach further back than was looked.
+    /// How many metrics have windows that reach further back than the recovered readings.
     pub partial: usize,
 }
 
 /// Puts back what the windows of a device have lost.
 ///
-/// `loaded` is its state, and `rows` are its results, which say how far its windows had once come; `spec` gives the window
-/// of a metric.
+/// `loaded` is the device's state. `rows` are its results, which say how far its windows had once come. `spec` gives the
+/// window of a metric.
 pub fn rebuild<'s>(
     loaded: Option<&DeviceState>,
     rows: &[Row],
@@ -75,7 +75,7 @@ pub fn rebuild<'s>(
     let rows: Vec<&Row> = rows.iter().filter(|row| row.stream == stream).collect();
     let loaded = loaded.filter(|state| state.position(stream).is_some());
     let position = loaded.and_then(|state| state.position(stream));
-    // Rows that the state does not know of: it was lost, or their writer has yet to commit it.
+    // The state does not know of these rows: it was lost, or their writer has not committed yet.
     let is_ahead = |row: &Row| Some(row.position) > position;
     if rows.iter().any(|row| is_ahead(row) && row.updated_at > known.settled_ms) {
         return Outcome::Busy;
@@ -101,7 +101,7 @@ pub fn rebuild<'s>(
         let differs = average.zip(series.newest()).filter(|(now, _)| *now != (row.average, row.partial));
         if let Some(((average, partial), newest)) = differs {
             series.revision += 1;
-            // A row that reaches beyond what was found keeps what it says.
+            // A row that is newer than what was found stays as it is.
             if newest.place.at >= row.at {
                 let (revision, value, at) = (series.revision, newest.value, newest.place.at);
                 let lost_until = row.lost_until.filter(|_| partial);
@@ -113,7 +113,7 @@ pub fn rebuild<'s>(
     if out.whole + out.partial == 0 { Outcome::Whole } else { Outcome::Rebuilt(Box::new(out)) }
 }
 
-/// Up to where readings of a metric may be missing from what is remembered of it; `None`: none are.
+/// Up to where readings of a metric may be missing from what is remembered; `None` if none are.
 fn lost_to(remembered: Option<&Series>, row: &Row, spec: &WindowSpec, is_ahead: bool) -> Option<Place> {
     let all = Place { at: row.at, id: u64::MAX };
     let Some(series) = remembered else { return Some(all) };
@@ -137,9 +137,9 @@ fn restored(
     for entry in found.chain(remembered.into_iter().flat_map(|series| &series.entries)) {
         series.insert(spec, *entry);
     }
-    let passed_over = recovered.and_then(|series| series.forgotten).map(|place| place.min(lost_to));
-    series.forgotten = series.forgotten.max(passed_over);
-    // What lies further back than anybody looked is still lost; and where nothing was found, everything is.
+    let dropped = recovered.and_then(|series| series.forgotten).map(|place| place.min(lost_to));
+    series.forgotten = series.forgotten.max(dropped);
+    // What lies before the recovered readings is still lost. If nothing was found, everything is.
     let unseen = match since_ms {
         _ if series.entries.is_empty() => Some(lost_to),
         Some(since_ms) => Some(Place { at: since_ms, id: u64::MAX }.min(lost_to)),
@@ -149,13 +149,13 @@ fn restored(
     series
 }
 
-/// The furthest record of each shard that the state or the results tell of, the furthest shards last.
+/// The highest position of each shard that the state or the rows know of. The shards with the highest positions come last.
 fn seen(before: &[(u64, Position)], rows: &[&Row]) -> Vec<(u64, Position)> {
     let of_rows = rows.iter().map(|row| (id_digest(&row.shard), row.position));
     let mut shards = BTreeMap::new();
     for (shard, position) in before.iter().copied().chain(of_rows) {
-        let furthest = shards.entry(shard).or_insert(position);
-        *furthest = position.max(*furthest);
+        let highest = shards.entry(shard).or_insert(position);
+        *highest = position.max(*highest);
     }
     let mut seen: Vec<_> = shards.into_iter().collect();
     seen.sort_by_key(|(_, position)| *position);

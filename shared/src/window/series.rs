@@ -1,8 +1,8 @@
-//! The remembered readings of one metric, sorted: every window is a stretch of them.
+//! The remembered readings of one metric, sorted by time. Every window is a stretch of them.
 //!
-//! More is remembered than the newest window holds, as far back as the allowed lateness reaches, for two reasons: a
-//! late reading corrects the rows of history it belongs to, and a producer's retry that got another time, by the
-//! clock of its arrival, is still known by its id.
+//! A series remembers more than its newest window holds, as far back as the allowed lateness reaches. There are two
+//! reasons: a late reading corrects the rows of history that it belongs to, and a producer's retry that got another time
+//! (that of its arrival) is still recognised by its id.
 
 use crate::device::profile::WindowSpec;
 use crate::results::Average;
@@ -10,7 +10,7 @@ use crate::results::Average;
 /// Readings remembered beyond those that the window holds, at most.
 const RESERVE: usize = 500;
 
-/// Where a reading stands: by its time and, of equal times, by the digest of its id.
+/// The order of a reading: by its time and, at equal times, by the digest of its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
     /// The reading's time, in milliseconds since the epoch.
@@ -22,7 +22,7 @@ pub struct Place {
 /// One remembered reading.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Entry {
-    /// Where it stands.
+    /// Its order among the readings.
     pub place: Place,
     /// Its value, finite.
     pub value: f64,
@@ -31,12 +31,12 @@ pub struct Entry {
 /// What became of a reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inserted {
-    /// It is new. `late` when it came behind the allowed lateness.
+    /// It is new.
     Counted {
-        /// Behind the allowed lateness: no row of history is corrected for it.
+        /// It came after the allowed lateness: no row of history is corrected for it.
         late: bool,
     },
-    /// It was counted before, with a later time: now it stands at the earlier one.
+    /// It was counted before with a later time, and has the earlier one now.
     Moved,
     /// It was counted before.
     Duplicate,
@@ -45,9 +45,9 @@ pub enum Inserted {
 /// The remembered readings of one metric of one device.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Series {
-    /// Strictly ascending by place; no id twice.
+    /// Strictly ascending by place; no id occurs twice.
     pub(super) entries: Vec<Entry>,
-    /// No reading that is not remembered stands behind it: those forgotten in the course of things, and those lost.
+    /// The last reading that is not remembered any more, because it was dropped or lost. Every later reading is remembered.
     pub(super) forgotten: Option<Place>,
     /// Changes so far: the revision of what is computed now.
     pub(super) revision: u64,
@@ -69,7 +69,7 @@ impl Series {
         &self.entries
     }
 
-    /// Takes a reading in. The same id twice counts once, at the earlier of its times, whichever came first.
+    /// Adds a reading. An id that comes twice counts once, at the earlier of its times, whichever came first.
     pub fn insert(&mut self, spec: &WindowSpec, entry: Entry) -> Inserted {
         let newest = self.newest().map(|newest| newest.place.at);
         let mut inserted = Inserted::Counted {
@@ -87,7 +87,7 @@ impl Series {
         let index = self.entries.partition_point(|known| known.place < entry.place);
         self.entries.insert(index, entry);
         self.forget(spec);
-        // One that was forgotten at once changed nothing.
+        // A reading that was dropped at once changed nothing.
         let remembered = self.entries.first().is_some_and(|oldest| oldest.place <= entry.place);
         self.revision += u64::from(remembered || inserted == Inserted::Moved);
         inserted
@@ -104,7 +104,7 @@ impl Series {
         self.average_to(spec, self.entries.len())
     }
 
-    /// As [`Self::average`], of the readings before `end_ms` alone.
+    /// As [`Self::average`], for the readings before `end_ms` only.
     pub fn average_before(&self, spec: &WindowSpec, end_ms: i64) -> Option<(Average, bool)> {
         self.average_to(spec, self.end_before(end_ms))
     }
@@ -124,7 +124,7 @@ impl Series {
         Some((average, self.may_miss(spec, end)))
     }
 
-    /// Where the window whose newest reading stands before `end` begins.
+    /// Where the window begins whose newest reading is the one before `end`.
     pub(super) fn start(&self, spec: &WindowSpec, end: usize) -> usize {
         end.saturating_sub(spec.capacity()).max(self.start_by_time(spec, end))
     }
@@ -138,11 +138,11 @@ impl Series {
         self.entries[..end].partition_point(|entry| entry.place.at <= limit)
     }
 
-    /// Whether a reading that is not remembered could be one of the window's.
+    /// Whether a reading that is not remembered could belong to the window.
     fn may_miss(&self, spec: &WindowSpec, end: usize) -> bool {
         let by_number = end.saturating_sub(spec.capacity());
         if spec.last.is_none() && by_number > self.start_by_time(spec, end) {
-            // A window by time that is full to its limit does not hold all of its time.
+            // A window by time that is full to its limit does not hold all readings of its time.
             return true;
         }
         let Some(forgotten) = self.forgotten else { return false };
@@ -153,7 +153,7 @@ impl Series {
         in_time && (spec.last.is_none() || in_number)
     }
 
-    /// Drops what no window needs any more.
+    /// Drops the readings that no window needs any more.
     fn forget(&mut self, spec: &WindowSpec) {
         let Some(newest) = self.newest() else { return };
         let mut since = newest.place.at.saturating_sub(spec.lateness_ms());
