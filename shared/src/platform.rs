@@ -1,15 +1,15 @@
-//! What every other room needs from the world around it.
+//! What every other room needs from outside the domain: time, settings, logs, metrics, AWS and Redis.
 //!
-//! - [`clock`]: the port for "now". No rule reads the wall clock by itself.
+//! - [`clock`]: the port for the current time. No rule reads the wall clock itself.
 //! - [`errors`]: what a caller does next about a remote error, and how a chain of errors is written.
 //! - [`deadline`]: the time that an invocation has left.
 //! - [`env`]: typed settings, read once through a lookup function.
-//! - [`logging`] and [`telemetry`]: a function's log and its metrics, as Lambda and CloudWatch expect them.
-//! - `aws` (with any adapter): the SDKs' configuration, and their errors as ours.
-//! - `redis` (feature `redis`): one connection to Redis or Valkey, to a node or a cluster.
-//! - `lane`: how an index by time is spread.
+//! - [`logging`] and [`telemetry`]: a function's log and metrics, in the formats that Lambda and CloudWatch expect.
+//! - `aws` (with the feature of any adapter): the SDK's configuration, and the conversion of its errors.
+//! - `redis` (feature `redis`): the connection to Redis or Valkey, to one node or a cluster.
+//! - `lane`: how an index by time is spread over partitions.
 //!
-//! It uses no other room, and knows nothing of devices or streams.
+//! This room uses no other room. It knows nothing of messages, profiles or streams.
 //!
 //! ```
 //! use myaku::platform::env::Env;

@@ -54,8 +54,14 @@ mod tests {
     #[test]
     fn what_is_missing_or_wrong_is_named() {
         for (extra, message) in [
-            (("LAKE_BUCKET", ""), "environment variable LAKE_BUCKET is not set: it is the name of the lake's bucket"),
-            (("HEADS_TABLE", " "), "environment variable HEADS_TABLE is not set: it is the name of the table of heads"),
+            (
+                ("LAKE_BUCKET", ""),
+                "environment variable LAKE_BUCKET is not set: set it to the name of the lake's bucket",
+            ),
+            (
+                ("HEADS_TABLE", " "),
+                "environment variable HEADS_TABLE is not set: set it to the name of the table of heads",
+            ),
             (("COMPRESSION", "lz4"), "environment variable COMPRESSION is \"lz4\": it must be gzip or zstd"),
             (
                 ("COMPRESSION_LEVEL", "20"),

@@ -1,4 +1,4 @@
-//! One configuration for every AWS client, and their errors as the domain sees them.
+//! One configuration for all AWS clients, and the conversion of their errors to [`RemoteError`].
 
 mod lazy;
 mod trust;
@@ -15,27 +15,28 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use std::time::Duration;
 
-/// Attempts of one call, the first included. What still fails is retried by the event source, from the failed record on.
+/// Attempts of one call, the first included. If all fail, the event source retries from the failed record on.
 const ATTEMPTS: u32 = 3;
-/// To open a connection.
+/// Time limit for opening a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// For one attempt: well under the shortest function time-out, so that a hung call becomes an answer.
+/// Time limit for one attempt: well below the shortest time-out of a function, so that the function can still answer
+/// when a call hangs.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
-/// For all attempts together.
+/// Time limit for all attempts together.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What Lambda has beside the region for a function with a role.
+/// What Lambda sets besides the region for a function with a role.
 const CREDENTIALS: [&str; 4] =
     ["AWS_LAMBDA_FUNCTION_NAME", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
 
-/// The configuration of the environment, with time-outs. Endpoints come from `AWS_ENDPOINT_URL` and its kin. In Lambda,
-/// AWS is trusted on the word of Amazon's own authorities, unless the environment hints at others, and region and
-/// credentials are those in the environment.
+/// The configuration from the environment, with time-outs. Endpoints come from `AWS_ENDPOINT_URL` and from its variants
+/// for one service. In Lambda, clients trust Amazon's own certificate authorities only, unless the environment hints at
+/// others; region and credentials come from the environment.
 pub async fn config() -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
-    // The environment of the SDK is the process's own.
+    // The SDK reads the process's environment, so this does too.
     let lookup = |name: &str| std::env::var(name).ok();
-    if let Some(client) = trust::amazon_alone(lookup) {
+    if let Some(client) = trust::amazon_only_client(lookup) {
         loader = loader.http_client(client);
     }
     if let Some(region) = region_of_role(lookup) {
@@ -54,15 +55,16 @@ pub async fn config() -> SdkConfig {
         .await
 }
 
-/// The region, if the environment has it and the credentials of a role, as Lambda's has. The environment comes first in the
-/// SDK's chains as well; they make clients of each of their other sources, which are not asked then.
+/// The region, if the environment has both the region and a role's credentials, as in Lambda. The SDK's own chains of
+/// providers try the environment first as well, but make a client for each of their other sources, which are not used
+/// then.
 fn region_of_role(lookup: impl Fn(&str) -> Option<String>) -> Option<Region> {
     let set = |name: &str| lookup(name).filter(|value| !value.trim().is_empty());
     CREDENTIALS.into_iter().all(|name| set(name).is_some()).then(|| set("AWS_REGION"))?.map(Region::new)
 }
 
-/// What to do about a failure, by the service's error code and HTTP status; a failure without an answer
-/// (time-out, broken connection) is one whose effect may have happened.
+/// What to do about a failure, by the service's error code and HTTP status. A call that failed without an answer (a
+/// time-out, a broken connection) may have taken effect.
 ///
 /// ```
 /// use myaku::platform::aws::remedy;
@@ -85,14 +87,14 @@ pub fn remedy(code: Option<&str>, status: Option<u16>) -> Remedy {
             _,
         )
         | (_, Some(429 | 503)) => Remedy::SlowDown,
-        // A conflict in flight; the same call decides it.
+        // A conflict with another call in flight: repeating the call settles it.
         (_, Some(409)) => Remedy::Retry,
         (_, Some(400..=499)) => Remedy::GiveUp,
         _ => Remedy::Retry,
     }
 }
 
-/// An SDK error of `operation` as the domain sees it.
+/// Converts an SDK's error of `operation`.
 pub fn remote_error<E>(operation: impl Into<String>, error: SdkError<E, HttpResponse>) -> RemoteError
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
@@ -102,7 +104,7 @@ where
     RemoteError::new(operation, remedy, error)
 }
 
-/// An error that says what the service answered where an answer lacks what its contract promises.
+/// An error for an answer of `operation` that lacks `what`, which the service's contract promises.
 pub fn incomplete(operation: &str, what: &str) -> RemoteError {
     RemoteError::new(operation, Remedy::Retry, format!("the answer has no {what}"))
 }
@@ -112,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_chains_are_left_out_only_where_the_environment_has_a_region_and_all_of_a_roles_credentials() {
+    fn the_sdks_chains_are_skipped_only_if_the_environment_has_a_region_and_all_credentials_of_a_role() {
         let all = |_: &str| Some("eu-west-1".to_owned());
         assert_eq!(region_of_role(all), Some(Region::new("eu-west-1")));
         for missing in CREDENTIALS.into_iter().chain(["AWS_REGION"]) {

@@ -1,4 +1,4 @@
-//! The port for "now", with the machine's clock, a clock for tests and a clock that runs faster.
+//! The port for the current time, with three clocks: the machine's, one for tests, and one that runs faster.
 
 mod scaled;
 
@@ -7,10 +7,10 @@ pub use scaled::{ParseClockError, ScaledClock};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The last millisecond of the year 9999: no record has a later time, so a time always fits 15 digits.
+/// The last millisecond of the year 9999. No record has a later time, so a time always fits into 15 digits.
 pub const MAX_MS: i64 = 253_402_300_799_999;
 
-/// The wall clock, in milliseconds since the epoch. Handlers take it as an argument, so that a simulation can turn it.
+/// The wall clock. Handlers take it as an argument, so that a simulation can set the time.
 pub trait Now: Send + Sync {
     /// Milliseconds since the epoch.
     fn now_ms(&self) -> i64;
@@ -21,7 +21,7 @@ pub trait Now: Send + Sync {
 pub struct SystemClock;
 
 impl Now for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is where time enters")]
+    #[expect(clippy::disallowed_methods, reason = "the adapter to the wall clock")]
     fn now_ms(&self) -> i64 {
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
     }

@@ -1,5 +1,7 @@
-//! Typed settings from the environment. It is read once, through a lookup function, so that no test sets a variable;
-//! an error names the variable and what is wrong with its value.
+//! Typed settings from the environment.
+//!
+//! They are read once, through a lookup function, so that no test has to set a variable. An error names the variable
+//! and says what is wrong with its value.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -8,7 +10,7 @@ use std::str::FromStr;
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EnvError {
     /// A variable without a default is not set, or is empty.
-    #[error("environment variable {name} is not set: it is {meaning}")]
+    #[error("environment variable {name} is not set: set it to {meaning}")]
     Missing {
         /// The variable.
         name: &'static str,
@@ -20,14 +22,14 @@ pub enum EnvError {
     Invalid {
         /// The variable.
         name: &'static str,
-        /// Its value as it was found.
+        /// Its value.
         value: String,
         /// What is wrong with it.
         problem: String,
     },
 }
 
-/// The environment of a function: a lookup by name, where an empty value counts as none.
+/// The environment of a function: a lookup by name. An empty value counts as not set.
 pub struct Env<F>(F);
 
 impl<F: Fn(&str) -> Option<String>> Env<F> {
@@ -41,12 +43,12 @@ impl<F: Fn(&str) -> Option<String>> Env<F> {
         self.lookup(name)
     }
 
-    /// The same, for a name that is made up as it is asked for.
+    /// Like [`optional`](Self::optional), for a name that is computed.
     pub fn lookup(&self, name: &str) -> Option<String> {
         (self.0)(name).filter(|value| !value.trim().is_empty())
     }
 
-    /// A value that must be there. `meaning` tells the operator what to put.
+    /// A value that must be set. `meaning` says to what, for the error message.
     pub fn required(&self, name: &'static str, meaning: &'static str) -> Result<String, EnvError> {
         self.optional(name).ok_or(EnvError::Missing { name, meaning })
     }
@@ -80,11 +82,11 @@ impl<F: Fn(&str) -> Option<String>> Env<F> {
     }
 }
 
-/// An environment for tests: the variables in `set`, where none of `instead` has their names.
+/// An environment for tests: the variables in `set`, with those in `overrides` instead of the ones of the same name.
 #[cfg(any(test, feature = "testing"))]
-pub fn of(instead: &[(&str, &str)], set: &[(&str, &str)]) -> Env<impl Fn(&str) -> Option<String>> {
+pub fn of(overrides: &[(&str, &str)], set: &[(&str, &str)]) -> Env<impl Fn(&str) -> Option<String>> {
     Env::new(move |name: &str| {
-        let mut variables = instead.iter().chain(set);
+        let mut variables = overrides.iter().chain(set);
         variables.find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned())
     })
 }
@@ -100,11 +102,11 @@ mod tests {
     #[test]
     fn an_empty_value_counts_as_missing_and_the_error_names_the_variable() {
         let error = env(Some(" ")).required("LAKE_BUCKET", "the lake's bucket").unwrap_err();
-        assert_eq!(error.to_string(), "environment variable LAKE_BUCKET is not set: it is the lake's bucket");
+        assert_eq!(error.to_string(), "environment variable LAKE_BUCKET is not set: set it to the lake's bucket");
     }
 
     #[test]
-    fn a_value_that_does_not_parse_is_named_with_its_problem() {
+    fn an_error_shows_a_value_that_does_not_parse_and_why() {
         let error = env(Some("six")).parsed_or("COMPRESSION_LEVEL", 6_u32).unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -1,4 +1,6 @@
-//! What a caller does next about an error, and how a chain of them is written once, at the boundary.
+//! Errors of remote services, sorted by what the caller does next.
+//!
+//! The message of an error states its own layer only. The log shows the whole [`chain`] once, at the boundary.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -6,24 +8,24 @@ use std::fmt::Write as _;
 /// What the caller of a remote service does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remedy {
-    /// The call may have happened or not; the same call again is right.
+    /// The call may or may not have taken effect: repeat the same call.
     Retry,
-    /// The service asked for less: the same call again, later.
+    /// The service asks for less load: repeat the same call later.
     SlowDown,
     /// The same call will fail again: a setting, a permission or the request itself is wrong.
     GiveUp,
 }
 
-/// An error of a remote service, with what to do about it. Adapters make these from their SDK's errors,
-/// so that no SDK type reaches the domain.
+/// An error of a remote service, with what to do about it. Adapters convert their SDK's errors to this type, so that no
+/// SDK type reaches the domain.
 #[derive(Debug, thiserror::Error)]
 #[error("{operation} failed")]
 pub struct RemoteError {
-    /// The call, as its service names it, with what it was for: `PutObject lake/raw/…`.
+    /// The call under the service's own name, with its target: `PutObject lake/raw/…`.
     pub operation: String,
     /// What the caller does next.
     pub remedy: Remedy,
-    /// The service's own words.
+    /// The service's own message.
     #[source]
     pub source: Box<dyn Error + Send + Sync>,
 }
@@ -35,7 +37,7 @@ impl RemoteError {
     }
 }
 
-/// The whole chain of an error on one line: each layer's own words, outermost first.
+/// The whole chain of an error on one line: the message of each layer, outermost first.
 ///
 /// ```
 /// let broken = "x".parse::<u8>().unwrap_err();

@@ -1,7 +1,8 @@
-//! A function's log: lines on standard output, as Lambda's settings for logs ask for them.
+//! A function's log: lines on standard output, with the level and the format of Lambda's log settings.
 //!
-//! The runtime crate has a logger of its own, whose filter knows patterns for the values of fields; with it comes an engine
-//! for regular expressions, which every cold start pays for. A level, or one for each target, is all that is asked for here.
+//! The runtime crate has a logger of its own. Its filter matches field values by pattern, and needs an engine for
+//! regular expressions, which every cold start pays for. The filter here knows levels only: one, or one for each
+//! target.
 
 use std::str::FromStr as _;
 use tracing::level_filters::LevelFilter;
@@ -9,19 +10,19 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// What is logged where nothing says otherwise.
+/// The level if no variable sets one.
 const DEFAULT: LevelFilter = LevelFilter::INFO;
 
-/// Begins to log; once, at the function's start.
+/// Starts to log. Call it once, at the function's start.
 ///
-/// The level is that of `AWS_LAMBDA_LOG_LEVEL`, or it is `RUST_LOG` that has a level, or several by target:
-/// `warn,myaku=debug`. Lines are JSON where `AWS_LAMBDA_LOG_FORMAT` says `JSON`. Lambda adds the time.
+/// The level comes from `AWS_LAMBDA_LOG_LEVEL`. Without it, `RUST_LOG` gives one level, or several by target:
+/// `warn,myaku=debug`. Lines are JSON if `AWS_LAMBDA_LOG_FORMAT` is `JSON`. Lambda adds the time.
 pub fn init() {
     let set = |name: &str| std::env::var(name).ok();
     let filter = filter(set("AWS_LAMBDA_LOG_LEVEL").as_deref(), set("RUST_LOG").as_deref());
     let lines = tracing_subscriber::fmt::layer().with_target(false).with_ansi(false).without_time();
     let registry = tracing_subscriber::registry().with(filter);
-    // A second logger changes nothing.
+    // It fails if a logger is installed already, and then changes nothing.
     let _ = if set("AWS_LAMBDA_LOG_FORMAT").is_some_and(|format| format.eq_ignore_ascii_case("json")) {
         registry.with(lines.json()).try_init()
     } else {
@@ -29,10 +30,10 @@ pub fn init() {
     };
 }
 
-/// What passes, by Lambda's setting or else by Rust's; one that is no level asks for nothing.
+/// The filter by Lambda's setting, or else by Rust's. A value that is not a level is ignored.
 fn filter(lambda: Option<&str>, rust: Option<&str>) -> Targets {
     let level = |name: &str| match name {
-        // Nothing is worse than an error here.
+        // `tracing` has no level above this one.
         "FATAL" => Some(LevelFilter::ERROR),
         _ => LevelFilter::from_str(name).ok(),
     };
@@ -47,7 +48,7 @@ mod tests {
     use super::*;
     use tracing::Level;
 
-    /// The most talkative level that passes, for our own code and for others'.
+    /// The most verbose level that passes, for our own code and for a dependency's.
     fn passes(lambda: Option<&str>, rust: Option<&str>) -> [Option<Level>; 2] {
         let filter = filter(lambda, rust);
         ["myaku::lake::archive", "hyper"].map(|target| {
@@ -57,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn lambdas_setting_comes_first_and_without_any_it_is_info() {
+    fn lambdas_setting_comes_first_and_the_default_is_info() {
         assert_eq!(passes(None, None), [Some(Level::INFO); 2]);
         assert_eq!(passes(Some("DEBUG"), None), [Some(Level::DEBUG); 2]);
         assert_eq!(passes(Some("WARN"), Some("trace")), [Some(Level::WARN); 2]);
@@ -67,12 +68,12 @@ mod tests {
     }
 
     #[test]
-    fn targets_have_levels_of_their_own() {
+    fn each_target_can_have_its_own_level() {
         assert_eq!(passes(None, Some("warn,myaku=debug")), [Some(Level::DEBUG), Some(Level::WARN)]);
     }
 
     #[test]
-    fn what_is_no_level_asks_for_nothing() {
+    fn a_value_that_is_not_a_level_is_ignored() {
         assert_eq!(passes(Some("LOUD"), None), [Some(Level::INFO); 2]);
         assert_eq!(passes(Some("LOUD"), Some("error")), [Some(Level::ERROR); 2]);
         assert_eq!(passes(None, Some("myaku=very")), [Some(Level::INFO); 2]);

@@ -1,7 +1,7 @@
-//! The connection to Redis or Valkey: one node or a cluster, plain or TLS, by password or by IAM login.
+//! The connection to Redis or Valkey: one node or a cluster, plain or TLS, with a password or an IAM login.
 //!
-//! It connects at its first use, so that a server that is down fails calls, which are retried, and no start. A
-//! connection that broke, or was frozen with its function, is replaced at the next call.
+//! It connects on first use: a server that is down fails calls, which are retried, and never a function's start. A
+//! connection that broke, or that was frozen together with its function, is replaced at the next call.
 
 mod iam;
 mod patience;
@@ -29,16 +29,18 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
-/// To open a connection, TLS and login included.
+/// Time limit for opening a connection, TLS and login included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// For an answer. The client's own 500 ms is too short for a cold TLS connection's first pipeline.
+/// Time limit for an answer. The client's default of 500 ms is too short for the first pipeline on a cold TLS
+/// connection.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
-/// Commands to a cluster that are under way at the same time.
+/// How many commands to a cluster are in flight at the same time.
 const CLUSTER_CONCURRENCY: usize = 256;
-/// An IAM token is valid for 15 minutes, and a cluster's client logs in again, with the token it was made with, whenever
-/// it meets another node: so it is made anew before. <https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/auth-iam.html>
+/// Maximum age of a cluster's client with an IAM login. A token is valid for 15 minutes, and the client logs in with
+/// its first token whenever it connects to another node. So the client is replaced before the token expires.
+/// <https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/auth-iam.html>
 const IAM_CLUSTER_AGE_MS: i64 = 10 * 60 * 1_000;
-/// The server ends a connection with IAM login after 12 hours; a single node's is replaced before.
+/// Maximum age of a connection to a single node with an IAM login: the server ends such a connection after 12 hours.
 const IAM_NODE_AGE_MS: i64 = 11 * 60 * 60 * 1_000;
 
 /// A connection, cheap to clone; all clones share it.
@@ -48,11 +50,11 @@ pub struct Connection(Arc<Inner>);
 struct Inner {
     settings: Settings,
     login: Option<Login>,
-    live: Mutex<Option<Live>>,
+    session: Mutex<Option<Session>>,
 }
 
 #[derive(Clone)]
-struct Live {
+struct Session {
     route: Route,
     opened_ms: i64,
 }
@@ -64,15 +66,15 @@ enum Route {
 }
 
 impl Connection {
-    /// A connection by `settings`. Nothing is sent yet: what is checked is that the settings can be used.
-    #[allow(clippy::unused_async, reason = "adapters are connected alike; this one is lazy")]
+    /// Prepares a connection. It checks that the settings can be used, and sends nothing yet.
+    #[allow(clippy::unused_async, reason = "all adapters connect in an async function; this one connects on first use")]
     pub async fn connect(settings: &Settings, config: &SdkConfig) -> Result<Self, RemoteError> {
         Client::open(settings.url.as_str()).map_err(|error| remote_error("connect to Redis", error))?;
         let login = settings.iam.clone().map(|iam| Login::new(iam, settings, config)).transpose()?;
-        Ok(Self(Arc::new(Inner { settings: settings.clone(), login, live: Mutex::new(None) })))
+        Ok(Self(Arc::new(Inner { settings: settings.clone(), login, session: Mutex::new(None) })))
     }
 
-    /// The values of `keys`, in their order; `None` where there is none.
+    /// The values of `keys`, in their order; `None` for a key without a value.
     pub async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Vec<u8>>>, RemoteError> {
         if keys.is_empty() {
             return Ok(Vec::new());
@@ -83,7 +85,7 @@ impl Connection {
         Vec::from_redis_value(values).map_err(|error| remote_error("MGET", error.into()))
     }
 
-    /// Sets each key to its value, to be forgotten after `ttl`.
+    /// Sets each key to its value. It expires after `ttl`.
     pub async fn set_many(&self, entries: &[(String, Vec<u8>)], ttl: Duration) -> Result<(), RemoteError> {
         let commands = entries.iter().map(|(key, value)| {
             let mut command = redis::cmd("SET");
@@ -93,7 +95,7 @@ impl Connection {
         self.all("SET", commands.collect()).await.map(drop)
     }
 
-    /// Deletes `keys`; one that isn't there is no error.
+    /// Deletes `keys`. A key that does not exist is not an error.
     pub async fn delete_many(&self, keys: &[String]) -> Result<(), RemoteError> {
         let commands = keys.iter().map(|key| {
             let mut command = redis::cmd("DEL");
@@ -103,23 +105,23 @@ impl Connection {
         self.all("DEL", commands.collect()).await.map(drop)
     }
 
-    /// Whether the server is a cluster, or answers as one: then a command's keys must share a slot.
+    /// Whether the server is a cluster, or answers like one. Then the keys of a command must share a slot.
     pub fn is_cluster(&self) -> bool {
         self.0.settings.cluster
     }
 
-    /// Asks whether the server is there.
+    /// Checks that the server answers.
     pub async fn ping(&self) -> Result<(), RemoteError> {
         let ping = redis::cmd("PING");
         self.all("PING", vec![ping]).await.map(drop)
     }
 
-    /// Sends one command, which in a cluster has keys of one slot or can be split by them.
+    /// Sends one command. In a cluster, its keys share a slot, or the client can split the command by its keys.
     async fn one(&self, operation: &'static str, command: &Cmd) -> Result<Value, RemoteError> {
         self.run(operation, |mut route| async move { route.command(command).await }).await
     }
 
-    /// Sends all `commands` at once; the first that fails is the error of all.
+    /// Sends all `commands` at once. If one fails, returns the first error.
     async fn all(&self, operation: &'static str, commands: Vec<Cmd>) -> Result<Vec<Value>, RemoteError> {
         if commands.is_empty() {
             return Ok(Vec::new());
@@ -131,48 +133,48 @@ impl Connection {
         self.run(operation, |route| route.all(&pipeline)).await
     }
 
-    /// Runs `work` on the connection, and once more on a new one if the one at hand turned out to be broken.
+    /// Runs `work` on the connection. If the connection is broken, opens a new one and runs `work` once more.
     async fn run<T, F>(&self, operation: &'static str, work: impl Fn(Route) -> F) -> Result<T, RemoteError>
     where
         F: Future<Output = Result<T, RedisError>>,
     {
-        let (live, fresh) = self.live(None).await?;
-        let broken = match work(live.route).await {
+        let (session, is_new) = self.session(None).await?;
+        let broken = match work(session.route).await {
             Ok(value) => return Ok(value),
             Err(error) => error,
         };
         if !must_be_replaced(&broken) {
             return Err(remote_error(operation, broken));
         }
-        // Only a connection from before can have broken while nobody looked; a time-out is not tried twice, so that a
-        // server that is down costs one time-out.
-        if fresh || broken.is_timeout() {
-            self.forget(live.opened_ms).await;
+        // Only an older connection can have broken unnoticed. A time-out is not retried, so that a server that is down
+        // costs one time-out.
+        if is_new || broken.is_timeout() {
+            self.forget(session.opened_ms).await;
             return Err(remote_error(operation, broken));
         }
-        let (live, _) = self.live(Some(live.opened_ms)).await?;
-        let result = work(live.route).await;
+        let (session, _) = self.session(Some(session.opened_ms)).await?;
+        let result = work(session.route).await;
         if result.as_ref().is_err_and(must_be_replaced) {
-            self.forget(live.opened_ms).await;
+            self.forget(session.opened_ms).await;
         }
         result.map_err(|error| remote_error(operation, error))
     }
 
-    /// The connection, and whether it was opened just now. One opened at `broken_ms` is replaced.
-    async fn live(&self, broken_ms: Option<i64>) -> Result<(Live, bool), RemoteError> {
+    /// The open connection, and whether this call opened it. One that was opened at `broken_ms` is replaced.
+    async fn session(&self, broken_ms: Option<i64>) -> Result<(Session, bool), RemoteError> {
         let now_ms = SystemClock.now_ms();
-        let mut slot = self.0.live.lock().await;
-        if let Some(live) = slot.as_ref() {
-            let too_old = self.0.login.is_some() && now_ms - live.opened_ms > self.age_limit_ms();
-            if broken_ms != Some(live.opened_ms) && !too_old {
-                return Ok((live.clone(), false));
+        let mut slot = self.0.session.lock().await;
+        if let Some(session) = slot.as_ref() {
+            let too_old = self.0.login.is_some() && now_ms - session.opened_ms > self.age_limit_ms();
+            if broken_ms != Some(session.opened_ms) && !too_old {
+                return Ok((session.clone(), false));
             }
         }
         *slot = None;
         let route = self.open(now_ms).await?;
-        let live = Live { route, opened_ms: now_ms };
-        *slot = Some(live.clone());
-        Ok((live, true))
+        let session = Session { route, opened_ms: now_ms };
+        *slot = Some(session.clone());
+        Ok((session, true))
     }
 
     fn age_limit_ms(&self) -> i64 {
@@ -180,14 +182,14 @@ impl Connection {
     }
 
     async fn forget(&self, opened_ms: i64) {
-        let mut slot = self.0.live.lock().await;
-        if slot.as_ref().is_some_and(|live| live.opened_ms == opened_ms) {
+        let mut slot = self.0.session.lock().await;
+        if slot.as_ref().is_some_and(|session| session.opened_ms == opened_ms) {
             *slot = None;
         }
     }
 
     async fn open(&self, now_ms: i64) -> Result<Route, RemoteError> {
-        // `rediss://` panics without a process-wide provider; that another has installed one already is as good.
+        // `rediss://` panics without a process-wide provider. An error means that one is installed already.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let failed = |error| remote_error("connect to Redis", error);
         let inner = &*self.0;
@@ -218,7 +220,7 @@ impl Connection {
                 Ok(Route::Node(client.get_multiplexed_async_connection_with_config(&config).await?))
             }
         };
-        // Name resolution and a cluster's first questions are beside the client's own limits.
+        // The client's own time limits do not cover name resolution and the first requests to a cluster.
         match tokio::time::timeout(CONNECT_TIMEOUT * 2, opened).await {
             Ok(result) => result.map_err(failed),
             Err(elapsed) => Err(RemoteError::new("connect to Redis", Remedy::Retry, elapsed)),
@@ -232,12 +234,12 @@ impl Route {
             Self::Node(node) => node.req_packed_command(command).await?,
             Self::Cluster(cluster) => cluster.req_packed_command(command).await?,
         };
-        // A server's error comes as a value here.
+        // The client returns a server's error as a value.
         answer.extract_error()
     }
 
-    /// One pipeline to a node. A cluster's pipeline is for one slot, so there the commands go side by side: the client
-    /// writes those of a node together.
+    /// Sends a node one pipeline. A cluster's pipeline covers one slot only, so a cluster gets the commands
+    /// concurrently: the client writes those for one node together.
     async fn all(self, commands: &Pipeline) -> Result<Vec<Value>, RedisError> {
         match self {
             Self::Node(mut node) => commands.query_async(&mut node).await,
@@ -255,8 +257,8 @@ impl Route {
     }
 }
 
-/// Whether the connection is of no use any more, or may not be: a half-open one times out, and one whose token was
-/// refused needs a new one.
+/// Whether the connection is unusable, or may be: a half-open connection times out, and one whose token was refused
+/// needs another token.
 fn must_be_replaced(error: &RedisError) -> bool {
     error.is_unrecoverable_error()
         || error.is_timeout()
@@ -265,7 +267,7 @@ fn must_be_replaced(error: &RedisError) -> bool {
         || matches!(error.code(), Some("NOAUTH" | "WRONGPASS"))
 }
 
-/// What to do about an error: a server that is away or busy comes back; a wrong login or command stays wrong.
+/// What to do about an error: a server that is down or busy recovers; a wrong login or command stays wrong.
 fn remote_error(operation: &str, error: RedisError) -> RemoteError {
     let remedy = match error.kind() {
         ErrorKind::AuthenticationFailed

@@ -1,30 +1,30 @@
-//! Metrics in CloudWatch's embedded metric format (EMF): the handlers count, one line per invocation carries the counts.
+//! Metrics in CloudWatch's embedded metric format (EMF): handlers count, and each invocation logs one line.
 //!
-//! Outside a function nothing is installed and counting costs nothing, so that the same handlers run in tests.
+//! Outside a function no recorder is installed and counting costs nothing, so that the same handlers run in tests.
 
 use std::io;
 
 /// The namespace of every metric.
 pub const NAMESPACE: &str = "Myaku";
 
-/// What is measured. Each name stands once, so that alarms and dashboards can rely on it.
+/// A metric. Each name is defined here only, so that alarms and dashboards can rely on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metric {
-    /// Records taken in, after de-aggregation. Count.
+    /// Records received, after de-aggregation. Count.
     Records,
     /// Bytes of those records. Bytes.
     Bytes,
-    /// Readings made or used. Count.
+    /// Readings decoded or used. Count.
     Readings,
     /// Records or readings sent to the dead letters. Count.
     DeadLetters,
-    /// Readings of a kind or metric that the function has no use for. Count.
+    /// Readings of a kind or metric that the function does not use. Count.
     Skipped,
-    /// Readings that were counted before and so not again. Count.
+    /// Readings that were counted before, and so are not counted again. Count.
     Duplicates,
-    /// Readings that came behind the allowed lateness. Count.
+    /// Readings that arrived after the allowed lateness. Count.
     TooLate,
-    /// How far behind its arrival a reading's own time was. Milliseconds.
+    /// From a reading's own time to its arrival. Milliseconds.
     LatenessMs,
     /// From the message's receipt to the written result. Milliseconds.
     EndToEndMs,
@@ -34,30 +34,30 @@ pub enum Metric {
     Retries,
     /// State commits that lost against another invocation. Count.
     Conflicts,
-    /// Disconnects that count, since no reconnect came within their grace. Count.
+    /// Disconnects that took effect, because no reconnect came within the grace period. Count.
     Settled,
     /// Incidents that were raised. Count.
     Raised,
     /// Incidents that were cleared. Count.
     Cleared,
-    /// Steps of a reshard that were begun. Count.
+    /// Steps of a reshard that were started. Count.
     ReshardSteps,
-    /// Calls that it took to make a stream's alarms right. Count.
+    /// Calls that corrected a stream's alarms. Count.
     AlarmsChanged,
-    /// Notifications of alarms that were no reason to look. Count.
+    /// Notifications of alarms that gave no reason to look at the stream. Count.
     IgnoredNotifications,
-    /// Shards that were open. Count.
+    /// Open shards. Count.
     ShardsOpen,
-    /// Shards that the load called for. Count.
+    /// Shards that the load requires. Count.
     ShardsWanted,
-    /// Of these, those beyond the maximum. Count.
+    /// Those of the required shards that are beyond the maximum. Count.
     ShardsOverMaximum,
-    /// Requests that are wrong, or not the caller's to make. Count.
+    /// Requests that are wrong, or that the caller may not make. Count.
     Rejected,
-    /// Items of requests that the stream was too busy for. Count.
+    /// Items of requests that the stream was too busy to take. Count.
     Throttled,
-    /// Items of requests that are not known to be on the stream for another reason; a whole request that ran out of
-    /// time counts as one. Count.
+    /// Items of requests that may not be on the stream, for another reason. A whole request that ran out of time counts
+    /// as one. Count.
     Unavailable,
 }
 
@@ -93,51 +93,52 @@ impl Metric {
     }
 }
 
-/// Adds to a counter.
+/// Adds `n` to a counter.
 pub fn count(metric: Metric, n: usize) {
     if n > 0 {
         metrics::counter!(metric.name()).increment(n as u64);
     }
 }
 
-/// Values of one metric that a line can carry: the format's own limit.
+/// How many values of one metric a line can carry: the format's limit.
 const VALUES_MAX: usize = 100;
 
-/// Adds a batch's observations to a distribution; once for each metric and invocation. More than a line can carry are
-/// told by as many evenly spaced ones of them in order, the least and the greatest included.
+/// Adds a batch's observations to a distribution. Call it once for each metric and invocation. If there are more than a
+/// line can carry, it carries a sample: evenly spaced ones of the sorted values, the least and the greatest included.
 pub fn observe(metric: Metric, values: impl IntoIterator<Item = f64>) {
     let histogram = metrics::histogram!(metric.name());
-    for value in spread(values.into_iter().collect()) {
+    for value in sample(values.into_iter().collect()) {
         histogram.record(value);
     }
 }
 
-fn spread(mut values: Vec<f64>) -> Vec<f64> {
+fn sample(mut values: Vec<f64>) -> Vec<f64> {
     if values.len() <= VALUES_MAX {
         return values;
     }
     let last = values.len() - 1;
     let places = (0..VALUES_MAX).map(|index| index * last / (VALUES_MAX - 1)).collect::<Vec<_>>();
-    put_in_place(&mut values, 0, &places);
+    select_places(&mut values, 0, &places);
     places.into_iter().map(|place| values[place]).collect()
 }
 
-/// Puts into each of `places`, which ascend, what sorting would put there: of `values`, which begin at place `from`. Half of
-/// the places are on either side of the one in the middle, whose sides are told apart first: less than sorting.
-fn put_in_place(values: &mut [f64], from: usize, places: &[usize]) {
+/// Moves to each of `places`, which ascend, the value that sorting would put there. `values` begin at place `from`. The
+/// middle one of the places is done first and divides the values into two halves, and then each half: less work than
+/// sorting.
+fn select_places(values: &mut [f64], from: usize, places: &[usize]) {
     let (before, rest) = places.split_at(places.len() / 2);
-    let Some((&middle, behind)) = rest.split_first() else { return };
+    let Some((&middle, after)) = rest.split_first() else { return };
     let (lower, _, upper) = values.select_nth_unstable_by(middle - from, f64::total_cmp);
-    put_in_place(lower, from, before);
-    put_in_place(upper, middle + 1, behind);
+    select_places(lower, from, before);
+    select_places(upper, middle + 1, after);
 }
 
-/// Writes what was counted since the last flush.
+/// The recorder of a function's metrics.
 #[derive(Clone, Copy)]
 pub struct Telemetry(&'static metrics_cloudwatch_embedded::Collector);
 
 impl Telemetry {
-    /// Installs the recorder for a function; once, at its start.
+    /// Installs the recorder for a function. Call it once, at the function's start.
     pub fn init(function: &'static str) -> Result<Self, metrics_cloudwatch_embedded::Error> {
         metrics_cloudwatch_embedded::Builder::new()
             .cloudwatch_namespace(NAMESPACE)
@@ -146,11 +147,11 @@ impl Telemetry {
             .map(Self)
     }
 
-    /// One EMF line on standard output, where Lambda's log carries it to CloudWatch. A line that cannot be written
-    /// must not fail an invocation whose work is done: it is logged.
+    /// Writes what was counted since the last flush: one EMF line on standard output, which Lambda's log carries to
+    /// CloudWatch. An error is logged only, since it must not fail an invocation whose work is done.
     pub fn flush(self) {
         if let Err(error) = self.0.flush(io::stdout()) {
-            tracing::warn!(error = %error, "metrics could not be written");
+            tracing::warn!(error = %error, "cannot write the metrics");
         }
     }
 }
@@ -161,21 +162,21 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_line_carries_the_spread_of_more_values_than_it_can_hold() {
-        assert_eq!(spread(vec![3.0, 1.0]), [3.0, 1.0]);
-        let many = spread((0..10_000).rev().map(f64::from).collect());
+    fn a_line_carries_a_sample_of_more_values_than_it_can_hold() {
+        assert_eq!(sample(vec![3.0, 1.0]), [3.0, 1.0]);
+        let many = sample((0..10_000).rev().map(f64::from).collect());
         assert_eq!((many.len(), many[0], many[99]), (VALUES_MAX, 0.0, 9_999.0));
         assert!(many.is_sorted());
     }
 
     proptest! {
         #[test]
-        fn the_spread_is_what_sorting_all_of_them_gives(values in prop::collection::vec(-50..50_i32, 101..600)) {
+        fn the_sample_is_the_one_that_sorting_all_values_gives(values in prop::collection::vec(-50..50_i32, 101..600)) {
             let values: Vec<f64> = values.into_iter().map(f64::from).collect();
             let mut sorted = values.clone();
             sorted.sort_unstable_by(f64::total_cmp);
             let expected = (0..VALUES_MAX).map(|index| sorted[index * (sorted.len() - 1) / (VALUES_MAX - 1)]);
-            prop_assert_eq!(spread(values), expected.collect::<Vec<_>>());
+            prop_assert_eq!(sample(values), expected.collect::<Vec<_>>());
         }
     }
 }

@@ -1,15 +1,15 @@
-//! Clients that are made when they are first called.
+//! Clients of AWS services that are made on first use.
 //!
-//! To make a client of an AWS service takes as long as all the rest of a function's start, and many an invocation needs few of those
-//! that its function has: the dead letters' is hardly ever called. Adapters hold their client in this type, so that no
-//! start waits for one.
+//! Making a client takes as long as all the rest of a function's start, and many invocations need few of their
+//! function's clients: the one for dead letters is hardly ever called. Adapters hold their client in this type, so that
+//! no start waits for a client.
 
 use aws_config::SdkConfig;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
-/// A client of an AWS service, made at its first use; clones share it.
+/// A client of an AWS service, made on first use. Clones share it.
 pub struct Lazy<C>(Arc<Inner<C>>);
 
 struct Inner<C> {
@@ -19,7 +19,7 @@ struct Inner<C> {
 }
 
 impl<C> Lazy<C> {
-    /// What `make`, the SDK's `Client::new`, will make of `config`.
+    /// A client that `make`, the SDK's `Client::new`, makes from `config`.
     pub fn new(config: &SdkConfig, make: fn(&SdkConfig) -> C) -> Self {
         Self(Arc::new(Inner { config: config.clone(), make, client: OnceLock::new() }))
     }
@@ -51,7 +51,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
-    fn a_client_is_made_at_its_first_use_and_then_shared() {
+    fn a_client_is_made_on_first_use_and_then_shared() {
         static MADE: AtomicUsize = AtomicUsize::new(0);
         let lazy = Lazy::new(&SdkConfig::builder().build(), |_| MADE.fetch_add(1, Ordering::Relaxed));
         let other = lazy.clone();

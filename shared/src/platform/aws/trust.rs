@@ -1,13 +1,13 @@
-//! Which authorities may vouch for AWS.
+//! Which certificate authorities the AWS clients trust.
 //!
 //! Reading the system's directory of authorities takes as long as all the rest of a function's start, and a function in
-//! Lambda talks to AWS alone. AWS's endpoints have certificates of Amazon Trust Services, whose five roots are here, as
-//! published at <https://www.amazontrust.com/repository/>; AWS asks its customers to trust all of them, and the first to
-//! expire does so in 2037. Fewer authorities are also fewer who could vouch for somebody else.
+//! Lambda talks to AWS only. AWS's endpoints have certificates of Amazon Trust Services, whose five roots are compiled
+//! in, as published at <https://www.amazontrust.com/repository/>. AWS asks its customers to trust all of them; the
+//! first one expires in 2037. Trusting fewer authorities also means that fewer could issue a false certificate.
 //!
-//! The system's are asked wherever anything hints at another: outside Lambda, in another partition of AWS, with endpoints
-//! or a proxy of one's own, and where `SSL_CERT_FILE` or `SSL_CERT_DIR` says so, which is also the way out should AWS
-//! ever change its roots before a function is built anew.
+//! The clients use the system's authorities if anything hints at another one: outside Lambda, in another partition of
+//! AWS, with a custom endpoint or proxy, and if `SSL_CERT_FILE` or `SSL_CERT_DIR` is set. Setting one of these two is
+//! also the way out if AWS changes its roots before a function is built again.
 
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
@@ -20,10 +20,10 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 /// Amazon Root CA 1 to 4 and Starfield Services Root Certificate Authority - G2.
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
 
-/// What regions of the partitions `aws` and `aws-us-gov` begin with.
-const REGIONS: [&str; 9] = ["af-", "ap-", "ca-", "eu-", "il-", "me-", "mx-", "sa-", "us-"];
+/// How the names of the regions in the partitions `aws` and `aws-us-gov` begin.
+const REGION_PREFIXES: [&str; 9] = ["af-", "ap-", "ca-", "eu-", "il-", "me-", "mx-", "sa-", "us-"];
 
-/// Each of these hints at other authorities. A service's own endpoint is among them by its variable's name.
+/// Variables that hint at other authorities. `AWS_ENDPOINT_URL_…` sets the endpoint of one service.
 const HINTS: [&str; 13] = [
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
@@ -40,30 +40,30 @@ const HINTS: [&str; 13] = [
     "all_proxy",
 ];
 
-/// A client that trusts Amazon's roots alone, if `lookup`, the environment, lets it; `None`: the SDK's own, which trusts
-/// the system's.
-pub(super) fn amazon_alone(lookup: impl Fn(&str) -> Option<String>) -> Option<SharedHttpClient> {
-    is_enough(lookup).then(client)
+/// A client that trusts Amazon's roots only, if the environment, read through `lookup`, allows that. `None` stands for
+/// the SDK's own client, which trusts the system's authorities.
+pub(super) fn amazon_only_client(lookup: impl Fn(&str) -> Option<String>) -> Option<SharedHttpClient> {
+    amazon_roots_suffice(lookup).then(client)
 }
 
-fn is_enough(lookup: impl Fn(&str) -> Option<String>) -> bool {
+fn amazon_roots_suffice(lookup: impl Fn(&str) -> Option<String>) -> bool {
     let is_set = |name: &str| lookup(name).is_some_and(|value| !value.is_empty());
     let region = lookup("AWS_REGION").unwrap_or_default();
-    let in_partition = REGIONS.iter().any(|begin| region.starts_with(begin)) && !region.contains("-iso");
+    let in_partition = REGION_PREFIXES.iter().any(|prefix| region.starts_with(prefix)) && !region.contains("-iso");
     is_set("AWS_LAMBDA_FUNCTION_NAME") && in_partition && !HINTS.into_iter().any(is_set)
 }
 
-/// The SDK's own client in all but whom it trusts, and when it reads their certificates.
+/// A client like the SDK's own, except for whom it trusts and when it reads their certificates.
 fn client() -> SharedHttpClient {
-    SharedHttpClient::new(AtFirstCall(connecting()))
+    SharedHttpClient::new(LazyConnector(connector_client()))
 }
 
-/// Makes its connector for the first request. The SDK's own makes one more for each client that is made, and throws it away,
-/// so that a system's authorities that cannot be read are told early; the compiled-in ones can.
+/// Makes its connector for the first request. The SDK's own client makes another one for each service's client and
+/// throws it away, to detect early that the system's authorities cannot be read. The compiled-in ones always can.
 #[derive(Debug)]
-struct AtFirstCall(SharedHttpClient);
+struct LazyConnector(SharedHttpClient);
 
-impl HttpClient for AtFirstCall {
+impl HttpClient for LazyConnector {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
         self.0.http_connector(settings, components)
     }
@@ -73,11 +73,11 @@ impl HttpClient for AtFirstCall {
     }
 }
 
-fn connecting() -> SharedHttpClient {
+fn connector_client() -> SharedHttpClient {
     Builder::new().build_with_connector_fn(|settings, components| {
         let mut connector = ConnectorBuilder::default().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
-        // A context is fallible where its builder holds names, of which this one has none: without it, the system's
-        // authorities are asked.
+        // Building a context can fail only if its builder has names, and this one has none. Without a context, the
+        // connector uses the system's authorities.
         if let Ok(context) = TlsContext::builder().with_trust_store(roots()).build() {
             connector = connector.tls_context(context);
         }
@@ -106,8 +106,8 @@ mod tests {
 
     const IN_LAMBDA: [(&str, &str); 2] = [("AWS_LAMBDA_FUNCTION_NAME", "archiver"), ("AWS_REGION", "eu-west-1")];
 
-    fn with(more: &[(&str, &str)]) -> bool {
-        is_enough(|name| {
+    fn suffice_with(more: &[(&str, &str)]) -> bool {
+        amazon_roots_suffice(|name| {
             let mut pairs = more.iter().chain(&IN_LAMBDA);
             pairs.find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         })
@@ -115,19 +115,19 @@ mod tests {
 
     #[test]
     fn in_lambda_amazons_roots_are_enough() {
-        assert!(with(&[]));
-        assert!(with(&[("AWS_REGION", "us-gov-west-1"), ("HTTPS_PROXY", "")]));
+        assert!(suffice_with(&[]));
+        assert!(suffice_with(&[("AWS_REGION", "us-gov-west-1"), ("HTTPS_PROXY", "")]));
     }
 
     #[test]
-    fn any_hint_at_another_authority_brings_the_systems_back() {
+    fn any_hint_at_another_authority_selects_the_systems_authorities() {
         for name in HINTS {
-            assert!(!with(&[(name, "x")]), "{name}");
+            assert!(!suffice_with(&[(name, "x")]), "{name}");
         }
         for region in ["", "cn-north-1", "us-iso-east-1", "us-isob-east-1", "eu-isoe-west-1", "eusc-de-east-1"] {
-            assert!(!with(&[("AWS_REGION", region)]), "{region}");
+            assert!(!suffice_with(&[("AWS_REGION", region)]), "{region}");
         }
-        assert!(!with(&[("AWS_LAMBDA_FUNCTION_NAME", "")]), "outside Lambda");
+        assert!(!suffice_with(&[("AWS_LAMBDA_FUNCTION_NAME", "")]), "outside Lambda");
     }
 
     #[test]
@@ -158,9 +158,9 @@ mod tests {
     }
 
     #[test]
-    fn a_connector_is_made_of_them() {
-        // Reads the certificates, and panics where one is none.
+    fn a_connector_accepts_the_roots() {
+        // Reads the certificates, and panics if one is not valid.
         let components = RuntimeComponentsBuilder::new("test");
-        connecting().validate_base_client_config(&components, &ConfigBag::base()).unwrap();
+        connector_client().validate_base_client_config(&components, &ConfigBag::base()).unwrap();
     }
 }

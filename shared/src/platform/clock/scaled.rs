@@ -1,11 +1,11 @@
-//! A clock that runs faster than the machine's, so that half an hour of policy can be watched in half a minute.
+//! A clock that runs faster than the machine's, so that one can watch half an hour of a policy in half a minute.
 
 use super::{Now, SystemClock};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// The machine's clock, or one that left it at some moment and has run `rate` times as fast since.
+/// The machine's clock, or a clock that has run `rate` times as fast as the machine's since some moment.
 ///
 /// ```
 /// use myaku::platform::clock::ScaledClock;
@@ -19,9 +19,9 @@ pub struct ScaledClock {
     rate: f64,
 }
 
-/// A clock that is none.
+/// A text that is not a clock.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it must be <milliseconds since the epoch>*<rate above zero>, as 1795218892020*60")]
+#[error("it must be <milliseconds since the epoch>*<rate above zero>, for example 1795218892020*60")]
 pub struct ParseClockError;
 
 impl Default for ScaledClock {
@@ -32,26 +32,27 @@ impl Default for ScaledClock {
 }
 
 impl ScaledClock {
-    /// A clock that leaves the machine's now and runs `rate` times as fast. Rates that are not above zero count as 1.
+    /// A clock that shows the machine's time now and runs `rate` times as fast from here on. A rate that is not a
+    /// finite number above zero counts as 1.
     pub fn from_now(rate: f64) -> Self {
         let differs = rate.is_finite() && rate > 0.0 && (rate - 1.0).abs() > f64::EPSILON;
         if differs { Self { origin_ms: SystemClock.now_ms(), rate } } else { Self::default() }
     }
 
-    /// Milliseconds that pass here in one of the machine's.
+    /// How many milliseconds pass on this clock in one millisecond of the machine's.
     pub const fn rate(&self) -> f64 {
         self.rate
     }
 
-    /// What this clock shows when the machine's shows `real_ms`; both in milliseconds since the epoch.
+    /// The time on this clock when the machine's shows `real_ms`; both in milliseconds since the epoch.
     pub fn at(&self, real_ms: i64) -> i64 {
         let passed = (real_ms - self.origin_ms) as f64 * self.rate;
         self.origin_ms.saturating_add(passed as i64)
     }
 
-    /// How long `here` takes on the machine's clock.
-    pub fn real(&self, here: Duration) -> Duration {
-        here.div_f64(self.rate)
+    /// How long a span of this clock's time takes on the machine's clock.
+    pub fn real(&self, span: Duration) -> Duration {
+        span.div_f64(self.rate)
     }
 }
 
@@ -83,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_reads_back_from_its_text_and_a_wrong_text_is_none() {
+    fn a_clock_reads_back_from_its_text_and_a_wrong_text_is_an_error() {
         for clock in [ScaledClock::from_now(60.0), ScaledClock::default(), ScaledClock { origin_ms: 7, rate: 0.5 }] {
             assert_eq!(clock.to_string().parse(), Ok(clock));
         }

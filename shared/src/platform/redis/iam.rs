@@ -1,5 +1,6 @@
-//! The password of an IAM login to ElastiCache: a `connect` request to the cache, signed by `SigV4` in its query, without
-//! its scheme. <https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/auth-iam.html#auth-iam-Connecting>
+//! The password for an IAM login to ElastiCache: the URL of a `connect` request to the cache, signed with `SigV4` in
+//! its query, without the scheme.
+//! <https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/auth-iam.html#auth-iam-Connecting>
 
 use super::settings::{Iam, Settings};
 use crate::platform::errors::{Remedy, RemoteError};
@@ -11,7 +12,7 @@ use aws_sigv4::sign::v4::SigningParams;
 use std::error::Error;
 use std::time::{Duration, UNIX_EPOCH};
 
-/// The longest that ElastiCache takes.
+/// The longest lifetime that ElastiCache accepts.
 const TOKEN_LIFETIME: Duration = Duration::from_mins(15);
 
 const OPERATION: &str = "sign the login to Redis";
@@ -26,10 +27,11 @@ pub(super) struct Login {
 
 impl Login {
     pub(super) fn new(iam: Iam, settings: &Settings, config: &SdkConfig) -> Result<Self, RemoteError> {
-        let missing = |what: &str| RemoteError::new(OPERATION, Remedy::GiveUp, format!("there is no {what}"));
+        let missing =
+            |what: &str| RemoteError::new(OPERATION, Remedy::GiveUp, format!("the SDK's configuration has no {what}"));
         Ok(Self {
             iam,
-            // Such caches' names are `<name>-<id>.serverless.<region>.cache.amazonaws.com`.
+            // The host name of a serverless cache is `<name>-<id>.serverless.<region>.cache.amazonaws.com`.
             serverless: settings.host.contains(".serverless."),
             region: config.region().ok_or_else(|| missing("AWS region"))?.to_string(),
             credentials: config.credentials_provider().ok_or_else(|| missing("credentials provider"))?,
@@ -40,7 +42,7 @@ impl Login {
         &self.iam.user
     }
 
-    /// A token that is good for 15 minutes from `now_ms`. Signing is arithmetic; only the credentials may take a call.
+    /// A token that is valid for 15 minutes from `now_ms`. Signing is arithmetic; only the credentials may need a call.
     pub(super) async fn token(&self, now_ms: i64) -> Result<String, RemoteError> {
         let credentials = self
             .credentials
@@ -78,7 +80,7 @@ impl Login {
     }
 }
 
-/// RFC 3986: everything but the unreserved characters, as `SigV4` signed it.
+/// Encodes all but the unreserved characters of RFC 3986, as `SigV4` does before it signs.
 fn percent_encode(text: &str, out: &mut String) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     for byte in text.bytes() {
@@ -120,7 +122,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_cache_of_nodes_is_not_called_serverless_and_is_signed_otherwise() {
+    async fn a_token_for_a_cache_of_nodes_does_not_say_serverless_and_has_another_signature() {
         let (nodes, serverless) = (login(false).token(0).await.unwrap(), login(true).token(0).await.unwrap());
         assert!(!nodes.contains("ResourceType"), "{nodes}");
         let signature = |token: &str| token.rsplit_once("Signature=").map(|(_, signature)| signature.to_owned());

@@ -1,4 +1,4 @@
-//! Lua scripts, for what has to be decided and done in one step.
+//! Lua scripts, which decide and act in one atomic step.
 
 use super::{Connection, remote_error};
 use crate::platform::errors::RemoteError;
@@ -17,11 +17,11 @@ impl Script {
     }
 }
 
-/// One call of a [`Script`], as it goes on the wire.
+/// One call of a [`Script`], in the form that is sent.
 pub struct Call(Cmd);
 
 impl Call {
-    /// A call with `keys`, its `KEYS`. A cluster demands that they are of one slot, which is what hash tags are for.
+    /// A call with `keys` as its `KEYS`. In a cluster they must share a slot: give them the same hash tag.
     pub fn new<K: AsRef<str>>(script: &Script, keys: &[K]) -> Self {
         let mut command = redis::cmd("EVALSHA");
         command.arg(&script.hash).arg(keys.len());
@@ -37,7 +37,7 @@ impl Call {
         self
     }
 
-    /// The same with the script's code, for a server that does not have it yet.
+    /// The same call with the script's code, for a server that does not know the script yet.
     fn in_full(&self, script: &Script) -> Cmd {
         let mut command = redis::cmd("EVAL");
         command.arg(script.code);
@@ -51,12 +51,12 @@ impl Call {
 }
 
 impl Connection {
-    /// Runs a call of `script`, and returns what it answered.
+    /// Runs a call of `script` and returns its answer.
     ///
-    /// It may run twice when the connection breaks: the script must bear that.
+    /// If the connection breaks, the call may run twice: the script must be safe to repeat.
     pub async fn run_script<T: FromRedisValue>(&self, script: &Script, call: &Call) -> Result<T, RemoteError> {
         let answer = match self.one("EVALSHA", &call.0).await {
-            // A server that started a moment ago does not have it: send it along, this once.
+            // A server that has just started does not know the script: send the code this once.
             Err(error) if is_missing(&error) => self.one("EVAL", &call.in_full(script)).await?,
             other => other?,
         };

@@ -1,23 +1,23 @@
-//! Where the server is and how to log in, from the environment.
+//! Settings of the connection, from the environment: where the server is and how to log in.
 
 use crate::platform::env::{Env, EnvError};
 use redis::{ConnectionAddr, IntoConnectionInfo};
 use std::fmt;
 
-/// Where the server is and how to log in. Its `Debug` has no password.
+/// Where the server is and how to log in. `Debug` does not show the password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// `redis://host:port` or `rediss://…`, with a user and password where they are used.
+    /// `redis://host:port` or `rediss://…`, with a user and a password if the server needs them.
     pub(super) url: String,
-    /// The host's name, which tells a serverless cache.
+    /// The host's name. It shows whether a cache is serverless.
     pub(super) host: String,
-    /// Whether the server is a cluster, or answers as one: ElastiCache Serverless does.
+    /// Whether the server is a cluster, or answers like one, as ElastiCache Serverless does.
     pub(super) cluster: bool,
-    /// Log in by IAM.
+    /// The IAM login, if there is one.
     pub(super) iam: Option<Iam>,
 }
 
-/// Login by IAM: whose, and to which cache.
+/// An IAM login: which user, to which cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Iam {
     pub(super) user: String,
@@ -25,17 +25,17 @@ pub(super) struct Iam {
 }
 
 impl Settings {
-    /// A single node at `url`, with neither cluster nor IAM.
+    /// A single node at `url`, without IAM.
     pub fn node(url: &str) -> Result<Self, EnvError> {
         Self::from_env(&Env::new(|name: &str| (name == "REDIS_URL").then(|| url.to_owned())))?
             .ok_or(EnvError::Missing { name: "REDIS_URL", meaning: MEANING })
     }
 
-    /// `REDIS_URL`, `REDIS_CLUSTER`, `REDIS_IAM_USER` and `REDIS_CACHE_NAME`; `None` without `REDIS_URL`.
+    /// Reads `REDIS_URL`, `REDIS_CLUSTER`, `REDIS_IAM_USER` and `REDIS_CACHE_NAME`; `None` without `REDIS_URL`.
     pub fn from_env<F: Fn(&str) -> Option<String>>(env: &Env<F>) -> Result<Option<Self>, EnvError> {
         let Some(url) = env.optional("REDIS_URL") else { return Ok(None) };
         let url = url.trim().to_owned();
-        // The URL may hold a password: what is shown of it is its scheme.
+        // The URL may contain a password, so the error shows its scheme only.
         let invalid = |problem: String| EnvError::Invalid {
             name: "REDIS_URL",
             value: url
@@ -55,7 +55,7 @@ impl Settings {
         let iam = match (env.optional("REDIS_IAM_USER"), env.optional("REDIS_CACHE_NAME")) {
             (None, _) => None,
             (Some(user), Some(cache)) if tls => Some(Iam { user, cache }),
-            (Some(_), Some(_)) => return Err(invalid("a login by IAM needs TLS: rediss://".to_owned())),
+            (Some(_), Some(_)) => return Err(invalid("an IAM login needs TLS: use rediss://".to_owned())),
             (Some(_), None) => {
                 return Err(EnvError::Missing {
                     name: "REDIS_CACHE_NAME",
@@ -66,7 +66,7 @@ impl Settings {
         Ok(Some(Self { url, host, cluster, iam }))
     }
 
-    /// As [`Self::from_env`], for a function that cannot do without.
+    /// Like [`Self::from_env`], for a function that cannot work without Redis.
     pub fn required<F: Fn(&str) -> Option<String>>(env: &Env<F>) -> Result<Self, EnvError> {
         Self::from_env(env)?.ok_or(EnvError::Missing { name: "REDIS_URL", meaning: MEANING })
     }
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_url_there_is_no_connection() {
+    fn without_a_url_there_are_no_settings() {
         assert_eq!(settings(&[("REDIS_CLUSTER", "true")]), Ok(None));
     }
 
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_is_what_the_environment_says() {
+    fn the_environment_says_whether_the_server_is_a_cluster() {
         let cluster = settings(&[("REDIS_URL", "rediss://h:6379"), ("REDIS_CLUSTER", "true")]).unwrap().unwrap();
         assert!(cluster.cluster);
         assert!(settings(&[("REDIS_URL", "redis://h"), ("REDIS_CLUSTER", "maybe")]).is_err());

@@ -1,11 +1,11 @@
-//! Sorted sets: members by a whole number, up to the 53 bits that a score holds exactly.
+//! Commands on sorted sets. A score is a whole number of at most 53 bits, which Redis holds exactly.
 
 use super::{Connection, remote_error};
 use crate::platform::errors::RemoteError;
 use redis::{FromRedisValue, Value};
 
-/// Members of one command.
-const MEMBERS: usize = 1_000;
+/// How many members one command carries.
+const MEMBERS_MAX: usize = 1_000;
 
 /// A member of a sorted set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,9 +17,9 @@ pub struct Member {
 }
 
 impl Connection {
-    /// Adds members to sets, or raises their scores; one that is there with a higher score keeps it.
+    /// Adds members to sets, or raises their scores. A member that has a higher score already keeps it.
     pub async fn raise_scores(&self, sets: &[(String, Vec<Member>)]) -> Result<(), RemoteError> {
-        let parts = sets.iter().flat_map(|(key, members)| members.chunks(MEMBERS).map(move |part| (key, part)));
+        let parts = sets.iter().flat_map(|(key, members)| members.chunks(MEMBERS_MAX).map(move |part| (key, part)));
         let commands = parts.map(|(key, part)| {
             let mut command = redis::cmd("ZADD");
             command.arg(key).arg("GT");
@@ -31,7 +31,7 @@ impl Connection {
         self.all("ZADD", commands.collect()).await.map(drop)
     }
 
-    /// At most `limit` members of a set with scores below `score`, the lowest first.
+    /// At most `limit` members of a set with scores below `score`, lowest first.
     pub async fn members_below(&self, key: &str, score: i64, limit: usize) -> Result<Vec<Member>, RemoteError> {
         let mut command = redis::cmd("ZRANGEBYSCORE");
         command.arg(key).arg("-inf").arg(format!("({score}")).arg("WITHSCORES").arg("LIMIT").arg(0).arg(limit);
@@ -42,7 +42,7 @@ impl Connection {
         Ok(members.into_iter().map(|(name, score)| Member { name, score: score as i64 }).collect())
     }
 
-    /// The score of each member of a set, in their order; `None` for one that is not there.
+    /// The score of each member, in the order of `members`; `None` for one that is not in its set.
     pub async fn scores(&self, members: &[(String, &str)]) -> Result<Vec<Option<i64>>, RemoteError> {
         let commands = members.iter().map(|(key, name)| {
             let mut command = redis::cmd("ZSCORE");

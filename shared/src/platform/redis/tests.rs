@@ -1,4 +1,4 @@
-//! Against a server that is away, and against a real one where the machine has one.
+//! Tests with a server that is down, and with a real server.
 
 use super::*;
 use crate::device::presence::watch;
@@ -27,12 +27,12 @@ async fn a_server_that_is_down_fails_the_call_and_not_the_start() {
 }
 
 #[tokio::test]
-async fn tls_needs_no_setting_up_by_the_caller() {
+async fn a_caller_need_not_set_up_tls() {
     let connection = connect("rediss://127.0.0.1:1").await;
     assert_eq!(connection.ping().await.unwrap_err().remedy, Remedy::Retry);
 }
 
-/// A server of our own on a free port, that ends with its owner.
+/// A server on a free port. Dropping it ends the process.
 struct Server {
     child: Child,
     port: u16,
@@ -64,8 +64,9 @@ impl Server {
     }
 }
 
-/// A port that nobody listens on, and that is given to nobody's outgoing connection while its server starts anew: those are
-/// 32768 and higher, as the neighbour ten thousand further on must not be, on which a cluster's nodes speak to each other.
+/// A port that no process listens on. It is below 32768, where the ports of outgoing connections begin, so that none of
+/// them takes it while the server restarts. The same holds for the port 10,000 above it, which a cluster's nodes use
+/// among themselves.
 fn free_port() -> u16 {
     let mut ports = std::iter::repeat_with(|| rand::random_range(12_000..22_000));
     ports.find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
@@ -114,7 +115,7 @@ async fn state_in_a_real_server_keeps_the_contract() {
         conformance::corrupted(&states, device).await;
     }
 
-    // A list where a string should be: no value can be read there, and a commit replaces it.
+    // A list where a string should be has no readable value, and a commit replaces it.
     let mut push = redis::cmd("RPUSH");
     push.arg(RedisStates::<Counted>::key("list")).arg(1);
     connection.all("RPUSH", vec![push]).await.unwrap();
@@ -127,9 +128,9 @@ async fn state_in_a_real_server_keeps_the_contract() {
     ttl.arg(RedisStates::<Counted>::key("list"));
     let answer = connection.all("TTL", vec![ttl]).await.unwrap().remove(0);
     let seconds = i64::from_redis_value(answer).unwrap();
-    assert!((590..=600).contains(&seconds), "a silent device is forgotten: {seconds}");
+    assert!((590..=600).contains(&seconds), "the state of a silent device expires: {seconds}");
 
-    // It forgets scripts and all else; whoever is connected finds it again, and sends the script along.
+    // The restart deletes scripts and data. A connected client reconnects, and sends the script's code again.
     server.restart();
     until_up(&connection).await;
     conformance::suite(&states, "real").await;
@@ -142,7 +143,7 @@ async fn a_watch_in_a_real_server_keeps_the_contract() {
 }
 
 #[tokio::test]
-async fn values_are_kept_for_their_time_and_read_in_the_order_of_the_question() {
+async fn values_expire_after_their_time_and_are_read_in_the_order_of_the_keys() {
     let server = Server::start();
     let connection = server.connection().await;
     let keys: Vec<String> = (0..300).map(|n| format!("key-{n}")).collect();
@@ -163,7 +164,7 @@ async fn values_are_kept_for_their_time_and_read_in_the_order_of_the_question() 
 }
 
 #[tokio::test]
-async fn a_connection_that_broke_while_nobody_looked_is_replaced_within_the_call() {
+async fn a_connection_that_broke_unnoticed_is_replaced_within_the_call() {
     let mut server = Server::start();
     let connection = server.connection().await;
     server.restart();
@@ -194,5 +195,5 @@ async fn a_cluster_keeps_the_same_contract() {
     connection.set_many(&entries, Duration::from_mins(1)).await.unwrap();
     let keys: Vec<_> = entries.iter().map(|(key, _)| key.clone()).collect();
     let values: Vec<_> = connection.get_many(&keys).await.unwrap().into_iter().flatten().collect();
-    assert!(values.iter().eq(entries.iter().map(|(_, value)| value)), "of many slots, in the order of the question");
+    assert!(values.iter().eq(entries.iter().map(|(_, value)| value)), "values of many slots, in the order of the keys");
 }
