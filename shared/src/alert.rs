@@ -1,8 +1,29 @@
-//! What people and machines are told, once when it begins and once when it is over.
+//! Incidents, and the alerts that report them to people and machines: one when an incident begins, one when it is over.
 //!
-//! An [`Incident`] is the fact, kept in a table; an [`Alert`] is the news of it, published to a topic. The news goes out
-//! before the fact is kept: a crash between the two repeats the news, under the same id, and loses none. So a consumer that
-//! remembers [`Alert::key`] acts once.
+//! In reading order:
+//!
+//! - [`Incident`]: what is wrong with which device, and since when. [`incidents`] is the port to the store.
+//! - [`Alert`]: the message that an incident begins or is over. [`topic`] is the port that publishes it.
+//!
+//! A function publishes the alert *before* it stores the incident. A crash between the two repeats the alert under the
+//! same key, and never loses it. So a consumer that remembers [`Alert::key`] acts once.
+//!
+//! ```
+//! use myaku::alert::{Cleared, Incident};
+//! use std::time::Duration;
+//!
+//! // A device sends every 30 s. It was last heard at 60 s, so it was expected by 90 s; now it is 130 s.
+//! let incident = Incident::silence("bed-17", 90_000, Duration::from_secs(30), Some("home-3"), 130_000);
+//! assert_eq!(incident.raised().detail, "bed-17 has not been heard for 70 s.");
+//!
+//! // Another check detects the same silence later: the alert's key is the same.
+//! let again = Incident::silence("bed-17", 90_000, Duration::from_secs(30), Some("home-3"), 135_000);
+//! assert_eq!(again.raised().key(), incident.raised().key());
+//!
+//! let (alert, closed) = incident.cleared(Cleared::Returned, 180_000);
+//! assert_eq!(alert.detail, "bed-17 is heard again, after 2 minutes.");
+//! assert_eq!(closed.cleared_ms, Some(180_000));
+//! ```
 
 mod incident;
 pub mod incidents;
@@ -12,7 +33,7 @@ pub use incident::{Cleared, Incident, Kind};
 
 use serde::{Deserialize, Serialize};
 
-/// Whether something begins or is over.
+/// Whether an incident begins or is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
@@ -32,31 +53,31 @@ impl State {
     }
 }
 
-/// The news of an incident: the message of the topic `alerts`, as JSON.
+/// An incident begins or is over: the message of the topic `alerts`, as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Alert {
-    /// The incident's id; the same in all news of it.
+    /// The incident's id, which is the same in all its alerts.
     pub id: String,
-    /// Whether it begins or is over.
+    /// Whether the incident begins or is over.
     pub state: State,
     /// What it is about.
     pub kind: Kind,
     /// The device.
     pub device_id: String,
-    /// Where it stands, where the registry says so.
+    /// Where the device stands, if the registry says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facility: Option<String>,
-    /// Since when it is so, in milliseconds since the epoch: for a silent device, when it was last heard.
+    /// When the incident began, in milliseconds since the epoch: for a silent device, when it was last heard.
     pub since: i64,
-    /// When that was noticed, or that it is over, in milliseconds since the epoch.
+    /// When its beginning or its end was detected, in milliseconds since the epoch.
     pub at: i64,
     /// The same in words, for people.
     pub detail: String,
 }
 
 impl Alert {
-    /// What tells it from all other news: by this a consumer knows what it was told before.
+    /// The alert's identity. A consumer that remembers it recognises a repeated alert.
     pub fn key(&self) -> String {
         format!("{}#{}", self.id, self.state.name())
     }

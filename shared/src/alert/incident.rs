@@ -1,4 +1,4 @@
-//! An incident: raised once, cleared once.
+//! An incident, which is raised once and cleared once.
 
 use super::{Alert, State};
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// Bytes of an incident's id: no two incidents of all time share them.
+/// Bytes of an incident's id: enough that no two incidents ever share one.
 const ID_BYTES: usize = 16;
 
 /// What an incident is about.
@@ -35,28 +35,29 @@ pub enum Cleared {
     NotExpected,
 }
 
-/// A device that is silent, or was.
+/// The silence of a device, over or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incident {
-    /// Its id. The same silence has the same one, whoever notices it and how often.
+    /// Its id. Every detection of the same silence gives the same id.
     pub id: String,
     /// The device.
     pub device_id: String,
-    /// Where it stands, where the registry says so.
+    /// Where the device stands, if the registry says so.
     pub facility: Option<String>,
     /// When it was last heard, in milliseconds since the epoch.
     pub since_ms: i64,
-    /// When its silence was noticed, in milliseconds since the epoch.
+    /// When the silence was detected, in milliseconds since the epoch.
     pub raised_ms: i64,
     /// When it was over, in milliseconds since the epoch; `None` while it is open.
     pub cleared_ms: Option<i64>,
 }
 
 impl Incident {
-    /// The silence of a device that was expected by `by_ms`, which is `interval` after it was last heard. `now_ms` is
-    /// when the silence is noticed.
+    /// The silence of a device that was expected by `by_ms`, which is `interval` after it was last heard. It is
+    /// detected at `now_ms`.
     pub fn silence(device_id: &str, by_ms: i64, interval: Duration, facility: Option<&str>, now_ms: i64) -> Self {
-        // The name of the kind keeps the ids of kinds to come apart; the length, those of devices whose ids end in digits.
+        // The kind's name separates this id from those of other kinds. The length separates `bed-1` from a device whose
+        // id continues with a `#` and digits.
         let text = format!("{}#{}#{device_id}#{by_ms}", Kind::DeviceSilent.name(), device_id.len());
         let mut id = String::with_capacity(2 * ID_BYTES);
         for byte in &Sha256::digest(text.as_bytes())[..ID_BYTES] {
@@ -72,14 +73,14 @@ impl Incident {
         }
     }
 
-    /// The news that it begins.
+    /// The alert that the incident begins.
     pub fn raised(&self) -> Alert {
         let silent_ms = self.raised_ms.saturating_sub(self.since_ms);
         let detail = format!("{} has not been heard for {}.", self.device_id, in_words(silent_ms));
         self.alert(State::Raised, self.raised_ms, detail)
     }
 
-    /// The news that it is over, and itself, over.
+    /// The alert that the incident is over, and the incident with its end.
     pub fn cleared(&self, why: Cleared, now_ms: i64) -> (Alert, Self) {
         let lasted = in_words(now_ms.saturating_sub(self.since_ms));
         let detail = match why {
@@ -103,7 +104,7 @@ impl Incident {
     }
 }
 
-/// A time in words, in the largest unit of which there are two.
+/// A duration in words, in the largest unit of which it has at least two.
 fn in_words(ms: i64) -> String {
     let seconds = ms.max(0) / 1_000;
     for (unit, name) in [(86_400, "days"), (3_600, "hours"), (60, "minutes")] {

@@ -1,4 +1,4 @@
-//! The port to incidents: the last one of each device, and which are open.
+//! The port to the store of incidents: the last incident of each device, and which incidents are open.
 
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
@@ -11,13 +11,13 @@ use crate::platform::errors::RemoteError;
 use std::fmt;
 use std::str::FromStr;
 
-/// Lanes of the open incidents.
+/// How many lanes the open incidents are spread over.
 pub const LANES: u8 = 16;
 
 /// A position among the open incidents of a lane, which are ordered by when they were raised.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
-    /// When the incident at this place was raised, in milliseconds since the epoch.
+    /// When the incident at this position was raised, in milliseconds since the epoch.
     pub raised_ms: i64,
     /// Its device.
     pub device_id: String,
@@ -43,34 +43,34 @@ impl FromStr for Cursor {
     }
 }
 
-/// Some open incidents.
+/// A page of open incidents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
     /// The incidents, by when they were raised.
     pub incidents: Vec<Incident>,
-    /// After which the next page begins; `None` at the end.
+    /// The position after which the next page begins; `None` at the end.
     pub next: Option<Cursor>,
 }
 
-/// What became of a write.
+/// The result of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
-    /// It is there.
+    /// The incident is stored.
     Done,
-    /// Another incident of the device is there, or this one is over already.
+    /// Nothing was written: the device has another incident, or this one is over already.
     Conflict,
 }
 
-/// The port.
+/// The store of incidents.
 pub trait Incidents: Send + Sync {
     /// The open incident of each of `device_ids`, in their order.
     fn open_of(&self, device_ids: &[&str]) -> impl Future<Output = Result<Vec<Option<Incident>>, RemoteError>> + Send;
 
-    /// Keeps an incident: an open one where the device has no other open one, one that is over where it is the device's
-    /// open one. The same write again is done.
+    /// Stores an incident: an open one if the device has no other open one, one that is over if it is the device's last
+    /// one. Repeating a write succeeds.
     fn put(&self, incident: &Incident) -> impl Future<Output = Result<Written, RemoteError>> + Send;
 
-    /// At most `limit` open incidents of `lane` after a cursor, or from the beginning. It may lag behind the writes.
+    /// At most `limit` open incidents of `lane`, after a cursor or from the beginning. It may lag behind writes.
     fn open(
         &self,
         lane: u8,

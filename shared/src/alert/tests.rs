@@ -8,7 +8,7 @@ fn silence(device_id: &str, by_ms: i64, now_ms: i64) -> Incident {
 }
 
 #[test]
-fn one_silence_has_one_id_whoever_notices_it_and_when() {
+fn every_detection_of_one_silence_has_the_same_id() {
     let first = silence("bed-17", BY_MS, BY_MS + 10_000);
     assert_eq!(silence("bed-17", BY_MS, BY_MS + 70_000).raised().key(), first.raised().key());
     let others =
@@ -18,7 +18,7 @@ fn one_silence_has_one_id_whoever_notices_it_and_when() {
 }
 
 #[test]
-fn the_news_of_an_incident_is_json() {
+fn an_alert_is_json() {
     let incident = silence("bed-17", BY_MS, BY_MS + 40_000);
     insta::assert_snapshot!(serde_json::to_string(&incident.raised()).unwrap(), @r#"{"id":"0f90546300daa761ed81b48b934c1c9e","state":"raised","kind":"device-silent","deviceId":"bed-17","facility":"home-3","since":1795218862020,"at":1795218932020,"detail":"bed-17 has not been heard for 70 s."}"#);
     let (alert, over) = incident.cleared(Cleared::Returned, BY_MS + 7_200_000);

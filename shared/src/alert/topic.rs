@@ -7,7 +7,7 @@ pub mod sns;
 use super::Alert;
 use crate::platform::errors::RemoteError;
 
-/// The port.
+/// A topic of alerts.
 pub trait Topic: Send + Sync {
     /// Publishes an alert, at least once.
     fn publish(&self, alert: &Alert) -> impl Future<Output = Result<(), RemoteError>> + Send;

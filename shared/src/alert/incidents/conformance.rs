@@ -1,4 +1,4 @@
-//! What every store of incidents does.
+//! The conformance suite for stores of incidents.
 
 use super::{Cursor, Incident, Incidents, LANES, Written};
 use crate::alert::Cleared;
@@ -15,12 +15,12 @@ async fn put(store: &impl Incidents, incident: &Incident) -> Written {
     store.put(incident).await.expect("put")
 }
 
-/// All open incidents of the lane of `device_id` that are of devices beginning with `prefix`, page by page.
+/// All open incidents in the lane of `device_id` of devices whose names begin with `prefix`, read page by page.
 async fn open(store: &impl Incidents, device_id: &str, prefix: &str) -> Vec<Incident> {
     let (mut all, mut after) = (Vec::new(), None::<Cursor>);
     loop {
         let page = store.open(lane(device_id, LANES), after.as_ref(), 2).await.expect("open");
-        assert!(page.incidents.len() <= 2, "no more than were asked for");
+        assert!(page.incidents.len() <= 2, "a page has at most as many as requested");
         all.extend(page.incidents.into_iter().filter(|it| it.device_id.starts_with(prefix)));
         after = page.next;
         if after.is_none() {
@@ -29,10 +29,10 @@ async fn open(store: &impl Incidents, device_id: &str, prefix: &str) -> Vec<Inci
     }
 }
 
-/// Runs all of it against `store`, on devices whose names begin with `prefix` and that have no incident.
+/// Runs the suite against `store`, on devices whose names begin with `prefix` and that have no incident.
 ///
 /// # Panics
-/// Where the store does otherwise.
+/// If the store breaks the contract.
 pub async fn suite(store: &impl Incidents, prefix: &str) {
     let device = format!("{prefix}-ü #1");
     assert_eq!(store.open_of(&[&device]).await.expect("open_of"), [None]);
@@ -41,28 +41,32 @@ pub async fn suite(store: &impl Incidents, prefix: &str) {
     assert_eq!(put(store, &over).await, Written::Conflict, "what was never raised cannot be cleared");
 
     assert_eq!(put(store, &first).await, Written::Done);
-    assert_eq!(put(store, &first).await, Written::Done, "the same again is done");
-    assert_eq!(put(store, &silence(&device, NOW_MS + 1)).await, Written::Conflict, "one is open");
-    let found = store.open_of(&["nobody", &device]).await.expect("open_of");
-    assert_eq!(found, [None, Some(first.clone())], "answers come in the order of the question");
+    assert_eq!(put(store, &first).await, Written::Done, "repeating a write succeeds");
+    assert_eq!(
+        put(store, &silence(&device, NOW_MS + 1)).await,
+        Written::Conflict,
+        "the device has an open incident already"
+    );
+    let found = store.open_of(&["unknown", &device]).await.expect("open_of");
+    assert_eq!(found, [None, Some(first.clone())], "incidents come in the order of the ids");
     assert_eq!(open(store, &device, prefix).await, std::slice::from_ref(&first));
 
-    let (_, stranger) = silence(&device, NOW_MS + 1).cleared(Cleared::Returned, NOW_MS + 2);
-    assert_eq!(put(store, &stranger).await, Written::Conflict, "another one is open");
+    let (_, other) = silence(&device, NOW_MS + 1).cleared(Cleared::Returned, NOW_MS + 2);
+    assert_eq!(put(store, &other).await, Written::Conflict, "the device has another open incident");
     assert_eq!(put(store, &over).await, Written::Done);
-    assert_eq!(put(store, &over).await, Written::Done, "the same again is done");
-    assert_eq!(put(store, &first).await, Written::Conflict, "what is over stays over");
+    assert_eq!(put(store, &over).await, Written::Done, "repeating a write succeeds");
+    assert_eq!(put(store, &first).await, Written::Conflict, "an incident that is over stays over");
     assert_eq!(store.open_of(&[&device]).await.expect("open_of"), [None]);
     assert_eq!(open(store, &device, prefix).await, []);
 
     let nowhere = Incident { facility: None, ..silence(&device, NOW_MS + 90_000) };
-    assert_eq!(put(store, &nowhere).await, Written::Done, "the next one takes the place of one that is over");
+    assert_eq!(put(store, &nowhere).await, Written::Done, "a new incident replaces one that is over");
     assert_eq!(open(store, &device, prefix).await, [nowhere]);
 
-    pages(store, prefix).await;
+    check_pages(store, prefix).await;
 }
 
-async fn pages(store: &impl Incidents, prefix: &str) {
+async fn check_pages(store: &impl Incidents, prefix: &str) {
     let prefix = format!("{prefix}-pages");
     let names = (0..).map(|n| format!("{prefix}-{n}"));
     let devices: Vec<String> = names.filter(|name| lane(name, LANES) == 7).take(5).collect();
@@ -76,5 +80,5 @@ async fn pages(store: &impl Incidents, prefix: &str) {
     found.sort_unstable();
     let mut devices: Vec<&str> = devices.iter().map(String::as_str).collect();
     devices.sort_unstable();
-    assert_eq!(found, devices, "each is on one page");
+    assert_eq!(found, devices, "each is on exactly one page");
 }

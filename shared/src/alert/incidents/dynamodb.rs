@@ -1,6 +1,8 @@
-//! Incidents in a DynamoDB table, beside the connections: partition key `deviceId`, sort key `item`, which is
-//! `incident#device-silent`. Open ones have the attributes `queue` (`silent#<lane>`) and `dueAt`, the keys of the index
-//! `due`; those that are over are not in it.
+//! Incidents in a DynamoDB table, which also has the connections.
+//!
+//! The partition key is `deviceId`; the sort key is `item`, with the value `incident#device-silent`. Open incidents
+//! have the attributes `queue` (`silent#<lane>`) and `dueAt`, the keys of the index `due`. Incidents that are over are
+//! not in the index.
 
 use super::{Cursor, Incident, Incidents, LANES, Page, Written};
 use crate::platform::aws::{Lazy, incomplete, remote_error};
@@ -14,10 +16,10 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// The index of what is open or due, by lane and time. Other stores of the same table use it too.
+/// The index of open and due items, by lane and time. Other stores in the same table use it too.
 pub const INDEX: &str = "due";
 const ITEM: &str = "incident#device-silent";
-/// Reads under way at a time.
+/// How many reads are in flight at the same time.
 const CONCURRENCY: usize = 32;
 
 type Attributes = HashMap<String, AttributeValue>;
@@ -27,13 +29,13 @@ type Attributes = HashMap<String, AttributeValue>;
 pub struct DynamoDbIncidents {
     client: Lazy<Client>,
     table: String,
-    kept: Duration,
+    retention: Duration,
 }
 
 impl DynamoDbIncidents {
-    /// Incidents in `table`. One that is over is forgotten after `kept`.
-    pub fn new(config: &SdkConfig, table: impl Into<String>, kept: Duration) -> Self {
-        Self { client: Lazy::new(config, Client::new), table: table.into(), kept }
+    /// Incidents in `table`. One that is over expires after `retention`.
+    pub fn new(config: &SdkConfig, table: impl Into<String>, retention: Duration) -> Self {
+        Self { client: Lazy::new(config, Client::new), table: table.into(), retention }
     }
 
     fn operation(&self, call: &str, device_id: &str) -> String {
@@ -54,7 +56,7 @@ impl DynamoDbIncidents {
             }
             Some(at_ms) => {
                 attributes.insert("clearedAt".to_owned(), integer(*at_ms));
-                let until = at_ms.saturating_add(self.kept.as_millis() as i64) / 1_000;
+                let until = at_ms.saturating_add(self.retention.as_millis() as i64) / 1_000;
                 attributes.insert("expiresAt".to_owned(), integer(until));
             }
         }
@@ -91,7 +93,7 @@ impl Incidents for DynamoDbIncidents {
     }
 
     async fn put(&self, incident: &Incident) -> Result<Written, RemoteError> {
-        // `queue` is there while an incident is open.
+        // An item has a `queue` while its incident is open.
         let condition = if incident.cleared_ms.is_some() {
             "incident = :id"
         } else {
@@ -142,12 +144,12 @@ impl Incidents for DynamoDbIncidents {
             let raised_ms = key.get("dueAt")?.as_n().ok()?.parse().ok()?;
             Some(Cursor { raised_ms, device_id: key.get("deviceId")?.as_s().ok()?.clone() })
         });
-        // What cannot be read is passed over and told: it must not stop the others.
+        // An item that cannot be read is logged and skipped: it must not stop the others.
         let incidents = answer.items().iter().filter_map(|item| {
             let incident = parse(item);
             if incident.is_none() {
                 let device = item.get("deviceId").and_then(|id| id.as_s().ok());
-                tracing::error!(table = self.table, device, "an item of the queue is no incident");
+                tracing::error!(table = self.table, device, "an item of the queue is not an incident");
             }
             incident
         });

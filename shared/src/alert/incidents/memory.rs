@@ -17,12 +17,12 @@ struct State {
 }
 
 impl MemoryIncidents {
-    /// From now on every call fails, or none.
+    /// Makes every call fail from now on, or none.
     pub fn set_down(&self, is_down: bool) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).is_down = is_down;
     }
 
-    /// The last incident of each device, by device.
+    /// The last incident of each device, sorted by device.
     pub fn all(&self) -> Vec<Incident> {
         self.with(|state| state.incidents.values().cloned().collect()).unwrap_or_default()
     }
@@ -30,7 +30,7 @@ impl MemoryIncidents {
     fn with<T>(&self, f: impl FnOnce(&mut State) -> T) -> Result<T, RemoteError> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if state.is_down {
-            return Err(RemoteError::new("call the incidents", Remedy::Retry, "they are down"));
+            return Err(RemoteError::new("call the incidents", Remedy::Retry, "the store is down"));
         }
         Ok(f(&mut state))
     }
@@ -46,16 +46,16 @@ impl Incidents for MemoryIncidents {
 
     async fn put(&self, incident: &Incident) -> Result<Written, RemoteError> {
         self.with(|state| {
-            let there = state.incidents.get(&incident.device_id);
-            let is_fine = match (there, incident.cleared_ms) {
+            let stored = state.incidents.get(&incident.device_id);
+            let is_allowed = match (stored, incident.cleared_ms) {
                 (None, None) => true,
                 (None, Some(_)) => false,
-                (Some(there), None) => there.id == incident.id || there.cleared_ms.is_some(),
-                (Some(there), Some(_)) => there.id == incident.id,
+                (Some(stored), None) => stored.id == incident.id || stored.cleared_ms.is_some(),
+                (Some(stored), Some(_)) => stored.id == incident.id,
             };
-            // Nothing makes an incident open again.
-            let is_over = there.is_some_and(|there| there.id == incident.id && there.cleared_ms.is_some());
-            if !is_fine || (is_over && incident.cleared_ms.is_none()) {
+            // An incident that is over never opens again.
+            let is_over = stored.is_some_and(|stored| stored.id == incident.id && stored.cleared_ms.is_some());
+            if !is_allowed || (is_over && incident.cleared_ms.is_none()) {
                 return Written::Conflict;
             }
             state.incidents.insert(incident.device_id.clone(), incident.clone());
@@ -63,17 +63,17 @@ impl Incidents for MemoryIncidents {
         })
     }
 
-    async fn open(&self, of: u8, after: Option<&Cursor>, limit: usize) -> Result<Page, RemoteError> {
+    async fn open(&self, in_lane: u8, after: Option<&Cursor>, limit: usize) -> Result<Page, RemoteError> {
         self.with(|state| {
-            let place = |it: &Incident| Cursor { raised_ms: it.raised_ms, device_id: it.device_id.clone() };
+            let cursor = |it: &Incident| Cursor { raised_ms: it.raised_ms, device_id: it.device_id.clone() };
             let open =
-                state.incidents.values().filter(|it| it.cleared_ms.is_none() && lane(&it.device_id, LANES) == of);
+                state.incidents.values().filter(|it| it.cleared_ms.is_none() && lane(&it.device_id, LANES) == in_lane);
             let mut open: Vec<Incident> =
-                open.filter(|it| after.is_none_or(|after| place(it) > *after)).cloned().collect();
-            open.sort_by_key(place);
+                open.filter(|it| after.is_none_or(|after| cursor(it) > *after)).cloned().collect();
+            open.sort_by_key(cursor);
             let is_more = open.len() > limit;
             open.truncate(limit);
-            Page { next: open.last().map(place).filter(|_| is_more), incidents: open }
+            Page { next: open.last().map(cursor).filter(|_| is_more), incidents: open }
         })
     }
 }

@@ -9,12 +9,12 @@ use std::sync::{Mutex, PoisonError};
 pub struct MemoryTopic(Mutex<(Vec<Alert>, bool)>);
 
 impl MemoryTopic {
-    /// From now on every call fails, or none.
+    /// Makes every call fail from now on, or none.
     pub fn set_down(&self, is_down: bool) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).1 = is_down;
     }
 
-    /// All that was published, in its order.
+    /// All published alerts, in their order.
     pub fn alerts(&self) -> Vec<Alert> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
     }

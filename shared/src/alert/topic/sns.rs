@@ -1,4 +1,4 @@
-//! The topic in SNS. The attributes `kind`, `state` and `facility` let a subscription filter by them.
+//! The topic in SNS. The message attributes `kind`, `state` and `facility` let a subscription filter alerts.
 
 use super::{Alert, Topic};
 use crate::platform::aws::{Lazy, remote_error};
@@ -7,7 +7,7 @@ use aws_config::SdkConfig;
 use aws_sdk_sns::Client;
 use aws_sdk_sns::types::MessageAttributeValue;
 
-/// The longest subject of a mail. <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>
+/// The longest subject of an email. <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>
 const SUBJECT_MAX: usize = 99;
 
 /// A topic in SNS.
@@ -24,7 +24,7 @@ impl SnsTopic {
     }
 }
 
-/// What a mail is headed with: "ASCII text that begins with a letter, number, or punctuation mark", without line breaks.
+/// The subject of an email: "ASCII text that begins with a letter, number, or punctuation mark", without line breaks.
 fn subject(alert: &Alert) -> String {
     let ascii = |character: char| if character.is_ascii_graphic() || character == ' ' { character } else { '?' };
     let text = format!("{} {}: {}", alert.kind.name(), alert.state.name(), alert.device_id);
@@ -34,9 +34,9 @@ fn subject(alert: &Alert) -> String {
 impl Topic for SnsTopic {
     async fn publish(&self, alert: &Alert) -> Result<(), RemoteError> {
         let operation = || format!("Publish {} {}", self.arn, alert.key());
-        let no_request =
+        let invalid_request =
             |error: Box<dyn std::error::Error + Send + Sync>| RemoteError::new(operation(), Remedy::GiveUp, error);
-        let json = serde_json::to_string(alert).map_err(|error| no_request(error.into()))?;
+        let json = serde_json::to_string(alert).map_err(|error| invalid_request(error.into()))?;
         let mut call = self.client.publish().topic_arn(&self.arn).subject(subject(alert)).message(json);
         let attributes = [
             ("kind", Some(alert.kind.name())),
@@ -46,7 +46,7 @@ impl Topic for SnsTopic {
         for (name, value) in attributes {
             let Some(value) = value.filter(|value| !value.is_empty()) else { continue };
             let value = MessageAttributeValue::builder().data_type("String").string_value(value).build();
-            call = call.message_attributes(name, value.map_err(|error| no_request(error.into()))?);
+            call = call.message_attributes(name, value.map_err(|error| invalid_request(error.into()))?);
         }
         call.send().await.map(drop).map_err(|error| remote_error(operation(), error))
     }
@@ -58,7 +58,7 @@ mod tests {
     use crate::alert::{Kind, State};
 
     #[test]
-    fn a_mail_is_headed_in_one_line_of_ascii() {
+    fn the_subject_of_an_email_is_one_line_of_ascii() {
         let alert = Alert {
             id: "0a".to_owned(),
             state: State::Raised,
