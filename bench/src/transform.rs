@@ -24,7 +24,7 @@ use myaku::ingest::message::Message;
 use myaku::platform::errors::RemoteError;
 use myaku::stream::batch::{SequenceNumber, UserRecord};
 use myaku::stream::producer::memory::MemoryStream;
-use myaku::stream::producer::{Entry, Item, Limits, Outcome, Producer, PutRecords};
+use myaku::stream::producer::{Entry, Item, Limits, Producer, PutOutcome, PutRecords};
 use myaku::stream::shard_map::HashKeyRange;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -202,11 +202,11 @@ struct Vital<'a> {
 struct Sink(MemoryStream);
 
 impl PutRecords for Sink {
-    async fn put_records(&self, entries: &[Entry]) -> Result<Vec<Outcome>, RemoteError> {
+    async fn put_records(&self, entries: &[Entry]) -> Result<Vec<PutOutcome>, RemoteError> {
         for entry in entries {
             black_box(base64_simd::STANDARD.encode_to_string(&entry.data));
         }
-        Ok(entries.iter().map(|_| Outcome::Put { shard: String::new() }).collect())
+        Ok(entries.iter().map(|_| PutOutcome::Put { shard: String::new() }).collect())
     }
 
     async fn open_shards(&self) -> Result<Vec<HashKeyRange>, RemoteError> {

@@ -1,4 +1,4 @@
-//! Aggregated records from and to another implementation: `make interop` compares with AWS's own Python package.
+//! Encodes and decodes aggregates on the command line: `make interop` compares with AWS's own Python package.
 //!
 //! `kpl encode` reads lines of `{"key","hashKey","data"}`, data in base64, and writes one aggregate in base64;
 //! `kpl decode` does the reverse, one aggregate a line.
@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 }
             }
         }
-        _ => return Err("kpl encode, or kpl decode".into()),
+        _ => return Err("usage: kpl encode | kpl decode".into()),
     }
     Ok(())
 }

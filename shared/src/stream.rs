@@ -1,4 +1,4 @@
-//! Records of a Kinesis stream, on their way in and out.
+//! Records of a Kinesis stream: how they are read, and how they are put.
 //!
 //! In reading order:
 //!
@@ -6,14 +6,14 @@
 //!   records of a shard.
 //! - [`answer`]: what a function answers to a batch: done, or retry from here.
 //! - [`kpl`]: aggregated records of the Kinesis Producer Library, which carry many user records in one.
-//! - `lambda` (feature `lambda`): serving a handler of batches. It stands here and not in [`platform`](crate::platform),
-//!   since it makes the batch before the runtime reads the event.
-//! - [`shard_map`]: which shard takes a partition key.
-//! - [`producer`]: putting records, aggregated per shard, in the order of their keys.
-//! - [`source`]: reading a stream shard by shard, as an event source mapping and the operator's tools do.
+//! - `lambda` (feature `lambda`): serves a handler of batches in Lambda. It is here and not in
+//!   [`platform`](crate::platform), because it makes the [`Batch`](batch::Batch) from the event.
+//! - [`shard_map`]: which shard a partition key belongs to.
+//! - [`producer`]: puts records, aggregated per shard, and keeps the order of each key.
+//! - [`source`]: reads a stream shard by shard, as an event source mapping and the operator's tools do.
 //!
-//! A *stream record* is what Kinesis numbers; a *user record* is what a producer put. An aggregate is one stream record
-//! with many user records.
+//! A *stream record* has a sequence number of its own; a *user record* is what a producer put. An aggregate is one
+//! stream record with many user records.
 //!
 //! ```
 //! use myaku::stream::batch::Batch;

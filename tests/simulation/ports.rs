@@ -14,7 +14,7 @@ use myaku::platform::clock::Now as _;
 use myaku::platform::errors::{Remedy, RemoteError};
 use myaku::results::{Results, Write, Written};
 use myaku::stream::batch::{Batch, StreamRecord};
-use myaku::stream::producer::{Entry, Outcome, PutRecords};
+use myaku::stream::producer::{Entry, PutOutcome, PutRecords};
 use myaku::stream::shard_map::{HashKeyRange, hash_key};
 use myaku::window::DeviceState;
 use myaku_local::event_source::TaskId;
@@ -272,7 +272,7 @@ impl DeadLetterStore for Ports {
 }
 
 impl PutRecords for Ports {
-    async fn put_records(&self, entries: &[Entry]) -> Result<Vec<Outcome>, RemoteError> {
+    async fn put_records(&self, entries: &[Entry]) -> Result<Vec<PutOutcome>, RemoteError> {
         let entries = entries.to_vec();
         let (invocation, batch) = {
             let current = self.current();
@@ -283,7 +283,7 @@ impl PutRecords for Ports {
             let mut keys = BTreeSet::new();
             let put = |(index, entry): (usize, &Entry)| {
                 let names = put_entry(world, entry, among(bits, index), &mut keys);
-                if let (Outcome::Put { .. }, Some(batch)) = (&names.0, &batch) {
+                if let (PutOutcome::Put { .. }, Some(batch)) = (&names.0, &batch) {
                     world.check(world.models().readings.in_order(invocation, batch, &names.1));
                 }
                 names.0
@@ -300,7 +300,7 @@ impl PutRecords for Ports {
 }
 
 /// Puts one entry if it is `taken`, and gives the names of the readings in it. `keys` are those of the entries before.
-fn put_entry(world: &World, entry: &Entry, taken: bool, keys: &mut BTreeSet<String>) -> (Outcome, Vec<Name>) {
+fn put_entry(world: &World, entry: &Entry, taken: bool, keys: &mut BTreeSet<String>) -> (PutOutcome, Vec<Name>) {
     let hash = entry.explicit_hash_key.unwrap_or_else(|| hash_key(&entry.partition_key));
     let arrived_ms = world.clock.now_ms();
     let stream = world.stream(Stream::Readings);
@@ -313,11 +313,11 @@ fn put_entry(world: &World, entry: &Entry, taken: bool, keys: &mut BTreeSet<Stri
     let (mut batch, outcome) = if taken {
         let (shard, sequence) = stream.put_at(hash, &entry.partition_key, &entry.data, arrived_ms);
         let batch = Batch { stream: String::new(), shard: shard.clone(), records: vec![record(sequence)] };
-        (batch, Outcome::Put { shard })
+        (batch, PutOutcome::Put { shard })
     } else {
         let code = "ProvisionedThroughputExceededException".to_owned();
         let none = record(myaku::stream::batch::SequenceNumber::ZERO);
-        (Batch { stream: String::new(), shard: String::new(), records: vec![none] }, Outcome::Refused { code })
+        (Batch { stream: String::new(), shard: String::new(), records: vec![none] }, PutOutcome::Refused { code })
     };
     Stream::Readings.name().clone_into(&mut batch.stream);
     let of_entry: BTreeSet<_> = batch.user_records().map(|record| record.partition_key.to_owned()).collect();

@@ -10,7 +10,7 @@ use myaku::platform::clock::ManualClock;
 use myaku::platform::errors::RemoteError;
 use myaku::stream::batch::Batch;
 use myaku::stream::producer::memory::MemoryStream;
-use myaku::stream::producer::{Entry, Limits, Outcome, Producer, PutRecords};
+use myaku::stream::producer::{Entry, Limits, Producer, PutOutcome, PutRecords};
 use myaku::stream::shard_map::HashKeyRange;
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -71,8 +71,8 @@ impl Transform {
 struct Sink(MemoryStream);
 
 impl PutRecords for Sink {
-    async fn put_records(&self, entries: &[Entry]) -> Result<Vec<Outcome>, RemoteError> {
-        Ok(entries.iter().map(|_| Outcome::Put { shard: String::new() }).collect())
+    async fn put_records(&self, entries: &[Entry]) -> Result<Vec<PutOutcome>, RemoteError> {
+        Ok(entries.iter().map(|_| PutOutcome::Put { shard: String::new() }).collect())
     }
 
     async fn open_shards(&self) -> Result<Vec<HashKeyRange>, RemoteError> {

@@ -237,7 +237,7 @@ impl PutRecords for Hanging {
     async fn put_records(
         &self,
         _: &[producer::Entry],
-    ) -> Result<Vec<producer::Outcome>, myaku::platform::errors::RemoteError> {
+    ) -> Result<Vec<producer::PutOutcome>, myaku::platform::errors::RemoteError> {
         std::future::pending().await
     }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use myaku::platform::errors::chain;
 use myaku::stream::producer::kinesis::KinesisStream;
-use myaku::stream::producer::{Entry, Outcome, PutRecords as _};
+use myaku::stream::producer::{Entry, PutOutcome, PutRecords as _};
 use serde_json::json;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -195,8 +195,8 @@ impl Inner {
                     let mut outcomes = outcomes.into_iter();
                     // An outcome that is missing counts as refused: a message twice is better than none.
                     pending.retain(|_| match outcomes.next() {
-                        Some(Outcome::Put { .. }) => false,
-                        Some(Outcome::Refused { code }) => {
+                        Some(PutOutcome::Put { .. }) => false,
+                        Some(PutOutcome::Refused { code }) => {
                             problem = code;
                             true
                         }
@@ -241,8 +241,8 @@ impl Inner {
             Action::Kinesis { stream, partition_key } => {
                 let entry = Entry { data: body, ..action::entry(partition_key, &event, output)? };
                 match self.stream(stream).put_records(&[entry]).await?.pop() {
-                    Some(Outcome::Put { .. }) => Ok(()),
-                    Some(Outcome::Refused { code }) => Err(anyhow::anyhow!(code)),
+                    Some(PutOutcome::Put { .. }) => Ok(()),
+                    Some(PutOutcome::Refused { code }) => Err(anyhow::anyhow!(code)),
                     None => Err(anyhow::anyhow!("an empty answer")),
                 }
             }

@@ -10,11 +10,11 @@ use bytestring::ByteString;
 pub use event::EventError;
 pub use position::{ParsePositionError, Position, SequenceNumber};
 
-/// Records of which the aggregates are checked together: enough to keep every lane busy, and few enough that what is read
-/// of them takes no memory to speak of.
-const TOGETHER: usize = 32;
+/// How many records are decoded together: enough to keep every lane of the checksums busy, and few enough that what is
+/// decoded takes little memory.
+const CHUNK_LEN: usize = 32;
 
-/// The records of one shard that one invocation was given, in the stream's order.
+/// The records of one shard that one invocation receives, in the stream's order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
     /// The stream's name.
@@ -28,9 +28,9 @@ pub struct Batch {
 /// One record of the stream, as Kinesis holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamRecord {
-    /// Its place in the shard.
+    /// Its sequence number, which orders the records of the shard.
     pub sequence: SequenceNumber,
-    /// The partition key that it was put with.
+    /// The partition key that its producer gave.
     pub partition_key: ByteString,
     /// When it arrived at the stream, in milliseconds since the epoch.
     pub arrived_ms: i64,
@@ -38,10 +38,10 @@ pub struct StreamRecord {
     pub data: Bytes,
 }
 
-/// One record as its producer sent it: a plain record, or one out of an aggregate.
+/// One record as its producer sent it: a plain record, or one from an aggregate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UserRecord<'a> {
-    /// The index in the batch of the Kinesis record that it came in: what a partial batch response names.
+    /// The index in the batch of the Kinesis record that carried it. A partial batch response names that record.
     pub record: u32,
     /// The sequence number of that Kinesis record.
     pub sequence: &'a SequenceNumber,
@@ -56,26 +56,30 @@ pub struct UserRecord<'a> {
 }
 
 impl UserRecord<'_> {
-    /// Its place in the shard; unique within the stream.
+    /// Its position in the shard, which is unique within the stream.
     pub const fn position(&self) -> Position {
         Position { sequence: *self.sequence, sub: self.sub }
     }
 }
 
 impl Batch {
-    /// The records as their producers sent them, in the stream's order: aggregates are taken apart, and what is no whole
-    /// aggregate is a plain record.
+    /// The records as their producers sent them, in the stream's order. Aggregates are unpacked; anything that is not a
+    /// valid aggregate is a plain record.
     pub fn user_records(&self) -> impl Iterator<Item = UserRecord<'_>> {
-        self.records.chunks(TOGETHER).zip((0..).step_by(TOGETHER)).flat_map(|(records, from)| {
+        self.records.chunks(CHUNK_LEN).zip((0..).step_by(CHUNK_LEN)).flat_map(|(records, from)| {
             let data: Vec<&[u8]> = records.iter().map(|record| &*record.data).collect();
-            let read = kpl::decode_all(&data).into_iter();
-            records.iter().zip(read).zip(from..).flat_map(|((record, read), index)| record.user_records(index, read))
+            let decoded = kpl::decode_all(&data).into_iter();
+            records
+                .iter()
+                .zip(decoded)
+                .zip(from..)
+                .flat_map(|((record, aggregate), index)| record.user_records(index, aggregate))
         })
     }
 }
 
 impl StreamRecord {
-    /// The records in it, this being the batch's record `index`, which was read as `aggregate` if it is one.
+    /// The user records in this record, which has the index `index` in the batch. `aggregate` is its decoded form.
     fn user_records<'a>(
         &'a self,
         index: u32,

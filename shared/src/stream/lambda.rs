@@ -1,8 +1,13 @@
-//! Serving a handler of Kinesis batches: what stands between Lambda's runtime and [`Batch`].
+//! Serves a handler of Kinesis batches in Lambda.
 //!
-//! The runtime crate wants a payload that owns what it is made of, and reads it in a way that can name the member which is
-//! wrong: for a full event, that takes longer than the archiver's work. So a layer beneath takes the event's bytes away
-//! before, makes the batch of them, in their own memory, and leaves the runtime an empty event.
+//! The runtime crate parses an invocation's payload into a value that owns all its parts, and it tracks the path of
+//! each member for its error messages. For a full event, that takes longer than the archiver's work. So a layer in
+//! front of the parser takes the event's bytes, makes the [`Batch`] in their own memory, and leaves `null` for the
+//! runtime to parse.
+//!
+//! The batch waits in a mailbox while the runtime parses `null`, because the runtime gives a handler only what it has
+//! parsed from the payload: a layer cannot pass it any other value. One slot is enough, since an environment handles
+//! one invocation at a time.
 
 use crate::platform::errors::chain;
 use crate::stream::batch::{Batch, EventError};
@@ -15,32 +20,32 @@ use serde::de::IgnoredAny;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as TaskContext, Poll};
 
-/// What the runtime is left to read.
-const EMPTY: &[u8] = b"null";
-/// What Lambda is told that a failure was, where the event is none that a handler can take.
+/// What the runtime parses instead of the event.
+const NULL_PAYLOAD: &[u8] = b"null";
+/// The error type that Lambda gets for an event that is not a valid batch.
 const BAD_EVENT: &str = "BadEvent";
 
-/// Serves invocations by a Kinesis event source mapping, one at a time, until the environment is shut down. An event that
-/// is none fails its invocation.
+/// Serves invocations by a Kinesis event source mapping, one at a time, until the environment shuts down. An event that
+/// is not a valid batch fails its invocation.
 pub async fn serve<R>(handler: impl AsyncFn(Batch, Context) -> R) -> Result<(), Error>
 where
     R: Serialize,
 {
-    let inbox = Inbox::default();
-    let taken = inbox.clone();
-    let (taken, handler) = (&taken, &handler);
+    let mailbox = Mailbox::default();
+    let layer = mailbox.clone();
+    let (mailbox, handler) = (&mailbox, &handler);
     let service = service_fn(move |LambdaEvent { context, .. }: LambdaEvent<IgnoredAny>| async move {
-        Ok::<_, Diagnostic>(handler(taken.take()?, context).await)
+        Ok::<_, Diagnostic>(handler(mailbox.take()?, context).await)
     });
-    Runtime::new(service).layer(inbox).layer(TracingLayer::new()).run().await
+    Runtime::new(service).layer(layer).layer(TracingLayer::new()).run().await
 }
 
-/// The event of the invocation that is about to be handled.
+/// The batch of the invocation that is about to be handled.
 #[derive(Clone, Default)]
-struct Inbox(Arc<Mutex<Option<Result<Batch, EventError>>>>);
+struct Mailbox(Arc<Mutex<Option<Result<Batch, EventError>>>>);
 
-impl Inbox {
-    fn fill(&self, event: Bytes) {
+impl Mailbox {
+    fn put(&self, event: Bytes) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Batch::from_event(event));
     }
 
@@ -49,27 +54,27 @@ impl Inbox {
         let problem = match event {
             Some(Ok(batch)) => return Ok(batch),
             Some(Err(error)) => chain(&error),
-            None => "no event came with the invocation".to_owned(),
+            None => "the invocation has no event".to_owned(),
         };
         Err(Diagnostic { error_type: BAD_EVENT.to_owned(), error_message: problem })
     }
 }
 
-impl<S> Layer<S> for Inbox {
-    type Service = Reader<S>;
+impl<S> Layer<S> for Mailbox {
+    type Service = EventReader<S>;
 
-    fn layer(&self, inner: S) -> Reader<S> {
-        Reader { inbox: self.clone(), inner }
+    fn layer(&self, inner: S) -> EventReader<S> {
+        EventReader { mailbox: self.clone(), inner }
     }
 }
 
 /// Reads each invocation's event before the runtime does.
-struct Reader<S> {
-    inbox: Inbox,
+struct EventReader<S> {
+    mailbox: Mailbox,
     inner: S,
 }
 
-impl<S: Service<LambdaInvocation>> Service<LambdaInvocation> for Reader<S> {
+impl<S: Service<LambdaInvocation>> Service<LambdaInvocation> for EventReader<S> {
     type Response = S::Response;
     type Error = S::Error;
     type Future = S::Future;
@@ -79,7 +84,7 @@ impl<S: Service<LambdaInvocation>> Service<LambdaInvocation> for Reader<S> {
     }
 
     fn call(&mut self, mut invocation: LambdaInvocation) -> S::Future {
-        self.inbox.fill(std::mem::replace(&mut invocation.body, Bytes::from_static(EMPTY)));
+        self.mailbox.put(std::mem::replace(&mut invocation.body, Bytes::from_static(NULL_PAYLOAD)));
         self.inner.call(invocation)
     }
 }

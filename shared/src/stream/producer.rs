@@ -1,7 +1,7 @@
-//! Putting records on a stream: aggregated per shard, retried per record, a key's order kept.
+//! Puts records on a stream: aggregates them per shard, retries each record, and keeps the order of each key.
 //!
-//! Promise 4: PutRecords promises no order within a call, so a key appears in one record per call, and its next record
-//! goes out when that one is in. Promise 3: what could not be put is named, item by item.
+//! Promise 4: PutRecords promises no order within a call. So a key appears in one record per call only, and its next
+//! record is sent after that one is in the stream. Promise 3: an error names each item that could not be put.
 
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
@@ -22,10 +22,10 @@ use std::time::Duration;
 use tokio::sync::RwLock;
 use tokio::time::{Instant, sleep};
 
-/// What a producer wants on the stream. Its key and its bytes are its own, or lent.
+/// What a producer puts on the stream. It owns its key and bytes, or borrows them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item<K = String, D = Vec<u8>> {
-    /// The partition key: items of one key stay in order.
+    /// The partition key. Items with the same key stay in order.
     pub key: K,
     /// The bytes.
     pub data: D,
@@ -42,9 +42,9 @@ pub struct Entry {
     pub data: Vec<u8>,
 }
 
-/// What became of one entry.
+/// The result for one entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum PutOutcome {
     /// It is in the stream, in this shard.
     Put {
         /// The shard's id.
@@ -57,29 +57,29 @@ pub enum Outcome {
     },
 }
 
-/// The port to a stream, for a producer.
+/// The port to a stream for a producer.
 pub trait PutRecords: Send + Sync {
-    /// One call: at most 500 entries. Answers an outcome for each, in their order.
-    fn put_records(&self, entries: &[Entry]) -> impl Future<Output = Result<Vec<Outcome>, RemoteError>> + Send;
+    /// One call with at most 500 entries. Returns an outcome for each, in their order.
+    fn put_records(&self, entries: &[Entry]) -> impl Future<Output = Result<Vec<PutOutcome>, RemoteError>> + Send;
 
     /// The open shards with their hash key ranges.
     fn open_shards(&self) -> impl Future<Output = Result<Vec<HashKeyRange>, RemoteError>> + Send;
 }
 
-/// How much goes into what, and how long a refused record is tried again.
+/// Limits on sizes, and how long a refused record is retried.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Bytes of one aggregate. Four PUT payload units: larger ones are hard to admit to a shard that takes 1 MiB/s.
+    /// Bytes of one aggregate: four PUT payload units. Larger ones are hard to fit into a shard that takes 1 MiB/s.
     pub aggregate_bytes_max: usize,
     /// Bytes of one record, key included.
     pub record_bytes_max: usize,
     /// Records of one call.
     pub call_records_max: usize,
-    /// Bytes of one call. Half of what Kinesis takes: the other half buys nothing and doubles what a lost answer repeats.
+    /// Bytes of one call: half of what Kinesis takes. Larger calls gain nothing, and double what a lost answer repeats.
     pub call_bytes_max: usize,
-    /// The longest that one `send` goes on trying.
+    /// How long one `send` keeps trying.
     pub patience: Duration,
-    /// The first pause before a refused record is tried again; it doubles, up to `backoff_max`, with full jitter.
+    /// The first pause before a refused record is put again; it doubles, up to `backoff_max`, with full jitter.
     pub backoff_min: Duration,
     /// The longest pause.
     pub backoff_max: Duration,
@@ -99,18 +99,18 @@ impl Default for Limits {
     }
 }
 
-/// Some items are not known to be in the stream. The others are.
+/// Some items may not be in the stream. All others are.
 #[derive(Debug, thiserror::Error)]
 #[error("{} of the items could not be put on the stream", failed.len())]
 pub struct SendError {
     /// Indices of those items, ascending.
     pub failed: Vec<usize>,
-    /// Why, for the last of them that was tried.
+    /// The error of the last of them that was tried.
     #[source]
     pub source: RemoteError,
 }
 
-/// Puts items on one stream. It knows the stream's shards, and learns from each answer when they have changed.
+/// Puts items on one stream. It caches the stream's shards, and detects from the answers when they have changed.
 pub struct Producer<P> {
     port: P,
     limits: Limits,
@@ -124,17 +124,18 @@ impl<P: PutRecords> Producer<P> {
         Self::seeded(port, limits, rand::random())
     }
 
-    /// The same, with the randomness of its pauses given.
+    /// The same, with a seed for its random pauses.
     pub fn seeded(port: P, limits: Limits, seed: u64) -> Self {
         Self { port, limits, shards: RwLock::new(None), jitter: Mutex::new(StdRng::seed_from_u64(seed)) }
     }
 
-    /// The port, for those who need to look behind it.
+    /// The port, for a test that inspects it.
     pub const fn port(&self) -> &P {
         &self.port
     }
 
-    /// Puts all items, or says which are not known to be in the stream. Items of one key are put in their order.
+    /// Puts all items, or returns which of them may not be in the stream. Items with the same key are put in their
+    /// order.
     pub async fn send<K: AsRef<str>, D: AsRef<[u8]>>(&self, items: &[Item<K, D>]) -> Result<(), SendError> {
         if items.is_empty() {
             return Ok(());
@@ -144,9 +145,13 @@ impl<P: PutRecords> Producer<P> {
         let shards = self.shard_map().await.map_err(|source| SendError { failed: everything.collect(), source })?;
         let (waves, too_large) = pack::pack(items, &shards, &self.limits);
         let mut failed = too_large;
-        let mut problem = failed
-            .first()
-            .map(|_| RemoteError::new("PutRecords", Remedy::GiveUp, "an item exceeds the size of a record"));
+        let mut problem = failed.first().map(|_| {
+            RemoteError::new(
+                "PutRecords",
+                Remedy::GiveUp,
+                "an item is larger than a record may be, or its key is not valid",
+            )
+        });
         let mut waves = waves.into_iter();
         for wave in waves.by_ref() {
             if let Err(refused) = self.put_wave(wave, give_up_at).await {
@@ -155,7 +160,8 @@ impl<P: PutRecords> Producer<P> {
                 break;
             }
         }
-        // An item must not overtake an earlier one of its key that failed: what is behind waits for the next delivery.
+        // An item must not overtake an earlier one of its key that failed. So the later waves count as failed, and
+        // their items wait for the next delivery.
         failed.extend(waves.flatten().flat_map(|packet| packet.items));
         match problem {
             None => Ok(()),
@@ -166,7 +172,8 @@ impl<P: PutRecords> Producer<P> {
         }
     }
 
-    /// Puts packets among which no key appears twice, call by call, each refused one again until patience ends.
+    /// Puts packets among which no key appears twice. It puts them call by call, and repeats the refused ones until
+    /// `give_up_at`.
     async fn put_wave(&self, wave: Vec<Packet>, give_up_at: Instant) -> Result<(), SendError> {
         let mut pending = wave;
         let mut attempt = 0;
@@ -191,8 +198,8 @@ impl<P: PutRecords> Producer<P> {
                 };
                 for ((entry, items), outcome) in entries.into_iter().zip(items).zip(outcomes) {
                     match outcome {
-                        Outcome::Put { shard } => self.learn(&entry, &shard).await,
-                        Outcome::Refused { code } => {
+                        PutOutcome::Put { shard } => self.forget_stale_map(&entry, &shard).await,
+                        PutOutcome::Refused { code } => {
                             let remedy = if code == "ProvisionedThroughputExceededException" {
                                 Remedy::SlowDown
                             } else {
@@ -216,7 +223,7 @@ impl<P: PutRecords> Producer<P> {
         }
     }
 
-    /// Full jitter: anything up to the doubled pause, so that throttled producers spread.
+    /// Full jitter: any pause up to the doubled one, so that throttled producers do not retry all at once.
     fn pause(&self, attempt: u32) -> Duration {
         let longest = self.limits.backoff_min.saturating_mul(1 << attempt.min(16)).min(self.limits.backoff_max);
         let share: f64 = self.jitter.lock().unwrap_or_else(PoisonError::into_inner).random();
@@ -232,9 +239,9 @@ impl<P: PutRecords> Producer<P> {
         Ok(fresh)
     }
 
-    /// A record that landed elsewhere than the map says shows that the stream was resharded: the map is read anew
-    /// before the next `send`.
-    async fn learn(&self, entry: &Entry, shard: &str) {
+    /// Forgets the shard map if a record is in another shard than the map says: the stream was resharded. The next
+    /// `send` reads the map again.
+    async fn forget_stale_map(&self, entry: &Entry, shard: &str) {
         let hash = entry.explicit_hash_key.unwrap_or_else(|| hash_key(&entry.partition_key));
         let stale = self.shards.read().await.as_ref().is_some_and(|map| map.shard_of(hash) != Some(shard));
         if stale {

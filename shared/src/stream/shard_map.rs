@@ -1,9 +1,9 @@
-//! Which shard a key goes to: the keyspace of 128-bit hash keys, cut into the open shards' ranges.
+//! Which shard a key belongs to: the open shards divide the keyspace of 128-bit hash keys into ranges.
 
 use crate::stream::kpl::md5_all;
 use md5::{Digest as _, Md5};
 
-/// An open shard and the hash keys that it takes, both ends included.
+/// An open shard and the range of its hash keys, both ends included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HashKeyRange {
     /// The shard's id.
@@ -14,7 +14,7 @@ pub struct HashKeyRange {
     pub end: u128,
 }
 
-/// The open shards by hash key.
+/// The open shards, sorted by hash key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ShardMap(Vec<HashKeyRange>);
 
@@ -27,7 +27,7 @@ pub fn hash_key(partition_key: &str) -> u128 {
     u128::from_be_bytes(Md5::digest(partition_key.as_bytes()).into())
 }
 
-/// The [`hash_key`] of each of `partition_keys`, at once.
+/// The [`hash_key`] of each of `partition_keys`. They are computed together, which is faster.
 pub(super) fn hash_keys(partition_keys: &[&str]) -> Vec<u128> {
     let keys: Vec<&[u8]> = partition_keys.iter().map(|key| key.as_bytes()).collect();
     md5_all(&keys).into_iter().map(u128::from_be_bytes).collect()
@@ -40,14 +40,14 @@ impl ShardMap {
         Self(ranges)
     }
 
-    /// The index of the shard that takes `hash`; none where the keyspace has a gap, as it can for a moment while a
-    /// stream is resharded.
+    /// The index of the shard that `hash` belongs to; `None` if the keyspace has a gap there, as it can for a moment
+    /// during a reshard.
     pub fn index_of(&self, hash: u128) -> Option<usize> {
         let index = self.0.partition_point(|range| range.start <= hash).checked_sub(1)?;
         (hash <= self.0[index].end).then_some(index)
     }
 
-    /// The shard that takes `hash`.
+    /// The shard that `hash` belongs to.
     pub fn shard_of(&self, hash: u128) -> Option<&str> {
         self.index_of(hash).map(|index| self.0[index].shard.as_str())
     }

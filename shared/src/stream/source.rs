@@ -1,7 +1,7 @@
-//! Reading a stream shard by shard.
+//! The port for reading a stream shard by shard.
 //!
-//! The port that an event source mapping polls and the operator's audit compares with: Kinesis over the SDK, and a stream
-//! in memory that splits and merges.
+//! An event source mapping polls it, and the operator's audit compares the lake with it. The adapters are a Kinesis
+//! stream, and a stream in memory that splits and merges.
 
 #[cfg(feature = "kinesis")]
 pub mod kinesis;
@@ -10,48 +10,48 @@ pub mod memory;
 use super::batch::{SequenceNumber, StreamRecord};
 use crate::platform::errors::RemoteError;
 
-/// A shard, with what tells its order among the others.
+/// A shard, with its hash keys and what orders it among the others: parents and sequence numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shard {
     /// `shardId-…`.
     pub id: String,
-    /// The shards that it was split or merged from; the stream may have forgotten them.
+    /// The shards that it was split or merged from. The stream may not list them any more.
     pub parents: Vec<String>,
-    /// The first and the last hash key that it takes.
+    /// The first and the last of its hash keys.
     pub hash_keys: (u128, u128),
-    /// Below or at its first record.
+    /// A sequence number at or below that of its first record.
     pub starting: Option<SequenceNumber>,
-    /// Set once it is closed: at or above its last record.
+    /// A sequence number at or above that of its last record; `None` while the shard is open.
     pub ending: Option<SequenceNumber>,
 }
 
-/// From where a shard is read.
+/// Where reading a shard begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadFrom {
     /// The oldest record that the stream still holds.
     TrimHorizon,
-    /// What arrives from now on.
+    /// The first record that arrives from now on.
     Latest,
     /// The first record that arrived at or after a time, in milliseconds since the epoch.
     AtTimestamp(i64),
-    /// The record behind this one.
+    /// The record after this one.
     After(SequenceNumber),
 }
 
-/// What one read brought.
+/// The result of one read.
 #[derive(Clone, Debug, Default)]
 pub struct Read {
-    /// Records, in order; at most as many as were asked for.
+    /// Records, in order; at most as many as requested.
     pub records: Vec<StreamRecord>,
     /// How far the read is behind the newest record, in milliseconds; 0 when there was no more to read.
     pub behind_ms: i64,
-    /// The shard is closed and this was the rest of it.
+    /// The shard is closed, and this read reached its end.
     pub ended: bool,
 }
 
-/// A stream that is read shard by shard.
+/// A stream that can be read shard by shard.
 pub trait Source: Send + Sync {
-    /// A place in a shard.
+    /// A position in a shard.
     type Cursor: Send;
 
     /// All shards that the stream still knows, closed ones included.
@@ -60,6 +60,6 @@ pub trait Source: Send + Sync {
     /// A cursor into a shard.
     fn open(&self, shard: &str, from: ReadFrom) -> impl Future<Output = Result<Self::Cursor, RemoteError>> + Send;
 
-    /// Reads at most `limit` records and moves the cursor behind them. After an error the cursor is where it was.
+    /// Reads at most `limit` records and moves the cursor past them. After an error the cursor is where it was.
     fn read(&self, cursor: &mut Self::Cursor, limit: usize) -> impl Future<Output = Result<Read, RemoteError>> + Send;
 }

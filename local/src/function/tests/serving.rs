@@ -66,9 +66,9 @@ async fn a_bad_event_fails_its_invocation_in_words_without_values_and_the_next_o
     }
     assert_snapshot!(words.join("\n"), @r"
     Records[1]: sequenceNumber is not above the one before it
-    Records[1]: data is no base64
-    the event is none of a Kinesis stream: missing field `Records` at line 1 column 13
-    the event is none of a Kinesis stream: invalid type: null, expected struct Event at line 1 column 4
+    Records[1]: data is not base64
+    the event is not a Kinesis event: missing field `Records` at line 1 column 13
+    the event is not a Kinesis event: invalid type: null, expected struct Event at line 1 column 4
     ");
     // An event that was not taken away would be served now.
     let shard = "shardId-000000000003";

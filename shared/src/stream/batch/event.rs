@@ -1,9 +1,10 @@
-//! The Kinesis event of Lambda, read into a [`Batch`].
+//! Reads Lambda's Kinesis event into a [`Batch`].
 //!
-//! Types of ours, because the arrival time of `aws_lambda_events` is wrong where trailing zeros were dropped, and because
-//! reading the event is a good part of what an archived record costs. There are two readers. [`plain`] takes any JSON
-//! there may be. [`scan`] takes events in the one form that Lambda writes, several times as fast, and decodes the records'
-//! data in place, so that a batch takes no memory beyond its event; where it sees anything else, it gives way to the other.
+//! The types are our own, because `aws_lambda_events` gets the arrival time wrong if trailing zeros were
+//! dropped, and because reading the event is a good part of the cost of an archived record. There are two readers.
+//! [`plain`] reads an event in any form of JSON. [`scan`] reads it in the one form that Lambda writes, several times as
+//! fast, and decodes the records' data in place, so that a batch needs no memory beyond its event. It leaves any other
+//! form to [`plain`].
 
 mod plain;
 mod scan;
@@ -11,16 +12,16 @@ mod scan;
 use super::{Batch, SequenceNumber, StreamRecord};
 use bytes::Bytes;
 
-/// The end of the year 9999: beyond it, a time has no date in four digits.
+/// The end of the year 9999: the year of a later time has more than four digits.
 const SECONDS_MAX: f64 = 253_402_300_799.0;
 
-/// Why the bytes of an invocation are no batch of Kinesis.
+/// Why the payload of an invocation is not a batch.
 #[derive(Debug, thiserror::Error)]
 pub enum EventError {
-    /// They are no JSON, or not of an event's shape.
-    #[error("the event is none of a Kinesis stream")]
+    /// It is not JSON, or does not have the members of an event.
+    #[error("the event is not a Kinesis event")]
     Json(#[from] serde_json::Error),
-    /// A record that there cannot be.
+    /// A record is not valid.
     #[error("Records[{index}]: {problem}")]
     Record {
         /// Its index in the event.
@@ -31,7 +32,8 @@ pub enum EventError {
 }
 
 impl Batch {
-    /// Reads the event that Lambda invokes a function with. Where nobody else holds `event`, its memory becomes the batch's.
+    /// Reads the event that Lambda invokes a function with. If `event` is the only handle to its memory, the batch uses
+    /// that memory.
     pub fn from_event(event: impl Into<Bytes>) -> Result<Self, EventError> {
         let event = event.into();
         match scan::scan(&event) {
@@ -40,26 +42,26 @@ impl Batch {
         }
     }
 
-    /// Appends a record that [`plain`] or [`scan`] read, this being the batch's next.
+    /// Appends the batch's next record, which [`plain`] or [`scan`] has read.
     fn append(&mut self, record: StreamRecord) -> Result<(), EventError> {
-        // A batch is a stretch of its shard: what is archived or counted by position rests on it.
+        // A batch is a stretch of its shard, in order: archiving and counting by position rely on that.
         if self.records.last().map_or(SequenceNumber::ZERO, |before| before.sequence) >= record.sequence {
-            return Err(wrong(self.records.len(), "sequenceNumber is not above the one before it"));
+            return Err(invalid_record(self.records.len(), "sequenceNumber is not above the one before it"));
         }
         self.records.push(record);
         Ok(())
     }
 }
 
-fn wrong(index: usize, problem: impl Into<String>) -> EventError {
+fn invalid_record(index: usize, problem: impl Into<String>) -> EventError {
     EventError::Record { index, problem: problem.into() }
 }
 
-fn no_base64(index: usize) -> EventError {
-    wrong(index, "data is no base64")
+fn invalid_base64(index: usize) -> EventError {
+    invalid_record(index, "data is not base64")
 }
 
-/// The stream's name in its ARN or in that of one of its consumers.
+/// The stream's name, from the ARN of the stream or of one of its consumers.
 fn stream_of(arn: &str) -> Option<&str> {
     let (service, resource) = arn.split_once(":stream/")?;
     let name = resource.split('/').next()?;

@@ -1,4 +1,4 @@
-//! Positions in a shard, written at a fixed width so that text sorts as numbers.
+//! Positions in a shard, written at a fixed width, so that as text they sort like numbers.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -21,16 +21,16 @@ impl SequenceNumber {
 
     /// The digits at full width, with leading zeros.
     pub fn fixed_width(&self) -> &str {
-        // Only ASCII digits get in: `from_str` checks each.
+        // Always ASCII digits: `from_digits` checks each.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// From its decimal digits; `None`: they are too many, too few, or none.
+    /// From its decimal digits; `None` if there are too many or none, or if one is not a digit.
     pub(super) fn from_digits(text: &[u8]) -> Option<Self> {
         let begin = DIGITS.checked_sub(text.len())?;
         let mut digits = [b'0'; DIGITS];
         digits[begin..].copy_from_slice(text);
-        // All at once, whatever the text's length: so it is done for many bytes in one instruction.
+        // Without an early return and at full width: so one instruction checks many bytes.
         let bad = digits.iter().fold(false, |bad, byte| bad | !byte.is_ascii_digit());
         (!text.is_empty() && !bad).then_some(Self(digits))
     }
@@ -63,7 +63,7 @@ impl FromStr for SequenceNumber {
     }
 }
 
-/// The place of one record in its shard: the sequence number and, within an aggregate, the index of the record.
+/// The position of one record in its shard: the sequence number, and the record's index within an aggregate.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     /// The sequence number that Kinesis gave.
@@ -77,7 +77,7 @@ impl Position {
     pub const ZERO: Self = Self { sequence: SequenceNumber::ZERO, sub: 0 };
 }
 
-/// At a fixed width: `<56 digits>.<10 digits>`.
+/// Written at a fixed width: `<56 digits>.<10 digits>`.
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{:0SUB_DIGITS$}", self.sequence.fixed_width(), self.sub)
@@ -115,10 +115,11 @@ impl<'de> Deserialize<'de> for Position {
     }
 }
 
-/// A text that is no position.
+/// A text that is not a position.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no position of a stream: up to 56 decimal digits, in a full position with a sub-sequence number behind a dot"
+    "{0:?} is not a position in a stream: it must be up to 56 decimal digits, and in a full position a dot and the \
+     sub-sequence number"
 )]
 pub struct ParsePositionError(String);
 
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_named() {
+    fn an_error_shows_a_text_that_is_not_a_number() {
         for bad in ["", "-1", "+1", "12a", "495412963835336036703056126071609665486836743969827719210"] {
             assert!(bad.parse::<SequenceNumber>().unwrap_err().to_string().contains(&format!("{bad:?}")));
         }
@@ -148,7 +149,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn text_sorts_as_positions_do(a in any::<(u128, u32)>(), b in any::<(u128, u32)>()) {
+        fn text_sorts_like_positions(a in any::<(u128, u32)>(), b in any::<(u128, u32)>()) {
             let position = |(sequence, sub): (u128, u32)| Position { sequence: sequence.to_string().parse().unwrap(), sub };
             prop_assert_eq!(a.cmp(&b), position(a).cmp(&position(b)));
             prop_assert_eq!(a.cmp(&b), position(a).to_string().cmp(&position(b).to_string()));

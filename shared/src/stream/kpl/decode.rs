@@ -1,4 +1,4 @@
-//! Reading aggregates without copying.
+//! Decodes aggregates without copying.
 
 use super::digest::md5_all;
 use super::wire::{Fields, Malformed, Value};
@@ -9,12 +9,12 @@ use super::{
 use md5::{Digest as _, Md5};
 use std::borrow::Borrow;
 
-/// An aggregate that holds all rules of the format. Its parts borrow from the record that it was read from.
+/// An aggregate that follows all rules of the format. It borrows from the record that it was decoded from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Aggregate<'a> {
     keys: Keys<'a>,
-    /// All of it. The records are read from it again where they are wanted: they have been read once, so that they
-    /// have no fault, and each one's indices are within the tables.
+    /// The whole message. [`records`](Self::records) parses the records from it again. They are free of errors, and
+    /// their indices are within the tables, since decoding has parsed them once.
     message: &'a [u8],
     len: usize,
 }
@@ -26,9 +26,9 @@ struct Keys<'a> {
     explicit_hash: Vec<&'a str>,
 }
 
-/// A record, its keys as indices.
+/// A record with its keys as indices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Raw<'a> {
+struct RawRecord<'a> {
     partition_key: usize,
     explicit_hash_key: Option<usize>,
     data: &'a [u8],
@@ -57,7 +57,7 @@ impl<'a> IntoIterator for Aggregate<'a> {
     }
 }
 
-/// The records of an [`Aggregate`] that is not needed any more.
+/// An iterator over the records of an [`Aggregate`], which it owns.
 #[derive(Clone, Debug)]
 pub struct IntoRecords<'a>(Records<'a, Keys<'a>>);
 
@@ -73,7 +73,7 @@ impl<'a> Iterator for IntoRecords<'a> {
     }
 }
 
-/// Records, read from a message that was read before.
+/// An iterator over the records of a message that is known to be valid.
 #[derive(Clone, Debug)]
 struct Records<'a, K> {
     keys: K,
@@ -87,7 +87,7 @@ impl<'a, K: Borrow<Keys<'a>>> Iterator for Records<'a, K> {
     fn next(&mut self) -> Option<Self::Item> {
         while let Ok(Some((number, value))) = self.rest.next() {
             if let (RECORDS, Value::Bytes(bytes)) = (number, value) {
-                let Raw { partition_key, explicit_hash_key, data } = record(bytes).ok()?;
+                let RawRecord { partition_key, explicit_hash_key, data } = parse_record(bytes).ok()?;
                 self.left -= 1;
                 let keys = self.keys.borrow();
                 return Some((
@@ -107,47 +107,47 @@ impl<'a, K: Borrow<Keys<'a>>> Iterator for Records<'a, K> {
 
 impl<'a, K: Borrow<Keys<'a>>> ExactSizeIterator for Records<'a, K> {}
 
-/// Reads `data` as an aggregate; `None`: it is a plain record.
+/// Decodes `data` as an aggregate; `None` if it is a plain record.
 ///
-/// An aggregate without records counts as plain, or it would vanish without a trace. So does one whose keys are not
-/// UTF-8, empty or longer than [`KEY_CHARS_MAX`], since Kinesis has no such keys.
+/// An aggregate without records counts as a plain record, since it would vanish otherwise. So does one with a key that
+/// is not UTF-8, empty or longer than [`KEY_CHARS_MAX`], since Kinesis does not have such keys.
 pub fn decode(data: &[u8]) -> Option<Aggregate<'_>> {
-    let (aggregate, digest) = unchecked(data)?;
+    let (aggregate, digest) = decode_unverified(data)?;
     (Md5::digest(aggregate.message).as_slice() == digest).then_some(aggregate)
 }
 
-/// [`decode`]s each of `records`, with the checksums of all of them taken at once, in a fraction of the time.
+/// [`decode`]s each of `records`. The checksums are computed together, in a fraction of the time.
 pub fn decode_all<'a>(records: &[&'a [u8]]) -> Vec<Option<Aggregate<'a>>> {
-    let read: Vec<_> = records.iter().map(|data| unchecked(data)).collect();
-    let messages: Vec<&[u8]> = read.iter().flatten().map(|(aggregate, _)| aggregate.message).collect();
+    let decoded: Vec<_> = records.iter().map(|data| decode_unverified(data)).collect();
+    let messages: Vec<&[u8]> = decoded.iter().flatten().map(|(aggregate, _)| aggregate.message).collect();
     let mut digests = md5_all(&messages).into_iter();
-    let checked = read.into_iter().map(|read| {
-        let (aggregate, digest) = read?;
+    let verified = decoded.into_iter().map(|unverified| {
+        let (aggregate, digest) = unverified?;
         (digests.next()? == *digest).then_some(aggregate)
     });
-    checked.collect()
+    verified.collect()
 }
 
-/// An aggregate, and the checksum that it should have. The cheap checks come first.
-fn unchecked(data: &[u8]) -> Option<(Aggregate<'_>, &[u8; DIGEST_LEN])> {
+/// An aggregate, and the checksum that it must have. The checksum is checked last, since that costs most.
+fn decode_unverified(data: &[u8]) -> Option<(Aggregate<'_>, &[u8; DIGEST_LEN])> {
     let (message, digest) = data.strip_prefix(&MAGIC)?.split_last_chunk()?;
-    let aggregate = aggregate(message).ok()?;
+    let aggregate = parse_aggregate(message).ok()?;
     (aggregate.len > 0).then_some((aggregate, digest))
 }
 
-/// A known field of another wire type counts as unknown, and of a field that may occur once the last occurrence
-/// counts: the rules of protocol buffers.
-fn aggregate(message: &[u8]) -> Result<Aggregate<'_>, Malformed> {
+/// Parses a message by the rules of protocol buffers: a known field with another wire type counts as unknown, and if a
+/// field that may occur once occurs again, the last occurrence counts.
+fn parse_aggregate(message: &[u8]) -> Result<Aggregate<'_>, Malformed> {
     let mut aggregate = Aggregate { keys: Keys::default(), message, len: 0 };
-    // The tables may stand behind the records: only at the end are they known.
+    // The tables may come after the records, so the indices are checked at the end.
     let (mut partition_keys, mut explicit_hash_keys) = (0, 0);
     let mut fields = Fields::of(message);
     while let Some(field) = fields.next()? {
         match field {
-            (PARTITION_KEY_TABLE, Value::Bytes(key)) => aggregate.keys.partition.push(partition_key(key)?),
-            (EXPLICIT_HASH_KEY_TABLE, Value::Bytes(key)) => aggregate.keys.explicit_hash.push(text(key)?),
+            (PARTITION_KEY_TABLE, Value::Bytes(key)) => aggregate.keys.partition.push(parse_partition_key(key)?),
+            (EXPLICIT_HASH_KEY_TABLE, Value::Bytes(key)) => aggregate.keys.explicit_hash.push(parse_text(key)?),
             (RECORDS, Value::Bytes(bytes)) => {
-                let raw = record(bytes)?;
+                let raw = parse_record(bytes)?;
                 partition_keys = partition_keys.max(raw.partition_key.saturating_add(1));
                 explicit_hash_keys =
                     explicit_hash_keys.max(raw.explicit_hash_key.map_or(0, |index| index.saturating_add(1)));
@@ -161,7 +161,7 @@ fn aggregate(message: &[u8]) -> Result<Aggregate<'_>, Malformed> {
     if within { Ok(aggregate) } else { Err(Malformed) }
 }
 
-fn record(bytes: &[u8]) -> Result<Raw<'_>, Malformed> {
+fn parse_record(bytes: &[u8]) -> Result<RawRecord<'_>, Malformed> {
     let (mut partition_key, mut explicit_hash_key, mut data) = (None, None, None);
     let mut fields = Fields::of(bytes);
     while let Some(field) = fields.next()? {
@@ -173,21 +173,21 @@ fn record(bytes: &[u8]) -> Result<Raw<'_>, Malformed> {
                 explicit_hash_key = Some(usize::try_from(index).or(Err(Malformed))?);
             }
             (DATA, Value::Bytes(bytes)) => data = Some(bytes),
-            (TAGS, Value::Bytes(bytes)) => tag(bytes)?,
+            (TAGS, Value::Bytes(bytes)) => check_tag(bytes)?,
             _ => {}
         }
     }
-    Ok(Raw { partition_key: partition_key.ok_or(Malformed)?, explicit_hash_key, data: data.ok_or(Malformed)? })
+    Ok(RawRecord { partition_key: partition_key.ok_or(Malformed)?, explicit_hash_key, data: data.ok_or(Malformed)? })
 }
 
-fn tag(bytes: &[u8]) -> Result<(), Malformed> {
+fn check_tag(bytes: &[u8]) -> Result<(), Malformed> {
     let mut key = None;
     let mut fields = Fields::of(bytes);
     while let Some(field) = fields.next()? {
         match field {
-            (TAG_KEY, Value::Bytes(bytes)) => key = Some(text(bytes)?),
+            (TAG_KEY, Value::Bytes(bytes)) => key = Some(parse_text(bytes)?),
             (TAG_VALUE, Value::Bytes(bytes)) => {
-                text(bytes)?;
+                parse_text(bytes)?;
             }
             _ => {}
         }
@@ -195,12 +195,12 @@ fn tag(bytes: &[u8]) -> Result<(), Malformed> {
     key.map(|_| ()).ok_or(Malformed)
 }
 
-fn partition_key(bytes: &[u8]) -> Result<&str, Malformed> {
-    let key = text(bytes)?;
+fn parse_partition_key(bytes: &[u8]) -> Result<&str, Malformed> {
+    let key = parse_text(bytes)?;
     let is_long = key.len() > KEY_CHARS_MAX && key.chars().count() > KEY_CHARS_MAX;
     if key.is_empty() || is_long { Err(Malformed) } else { Ok(key) }
 }
 
-fn text(bytes: &[u8]) -> Result<&str, Malformed> {
+fn parse_text(bytes: &[u8]) -> Result<&str, Malformed> {
     std::str::from_utf8(bytes).map_err(|_| Malformed)
 }

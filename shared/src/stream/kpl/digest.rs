@@ -1,19 +1,18 @@
 //! The MD5 of many messages at once (RFC 1321).
 //!
-//! A digest is a chain: each of its steps waits for the one before, and most of a processor idles. The digests of
-//! several messages know nothing of each other, so that eight of them share vector registers, a lane each; when one
-//! ends, the next message takes its lane. Vectors of 128 bits are in every x86-64 and arm64 processor: there is nothing
-//! to detect.
+//! A digest is a chain: each step waits for the one before, so most of the processor is idle. The digests of different
+//! messages are independent. So eight messages share vector registers, one lane each; when a message ends, the next one
+//! takes its lane. Every x86-64 and arm64 processor has vectors of 128 bits, so nothing has to be detected.
 
 use super::DIGEST_LEN;
 use md5::{Digest as _, Md5};
 use std::cmp::Reverse;
 use wide::u32x4;
 
-/// Vectors that are worked on side by side, so that one's steps fill the other's waiting: three are hardly faster, and
+/// How many vectors are processed side by side, so that one works while the other waits. Three are hardly faster, and
 /// leave more lanes idle.
 const GROUPS: usize = 2;
-/// Messages that are digested at once.
+/// How many messages are digested at once.
 const LANES: usize = 4 * GROUPS;
 const BLOCK_LEN: usize = 64;
 /// Bytes of the message's length at the end of its last block.
@@ -27,8 +26,8 @@ type State = [Word; 4];
 
 /// RFC 1321, 3.3.
 const START: [u32; 4] = [0x6745_2301, 0xEFCD_AB89, 0x98BA_DCFE, 0x1032_5476];
-/// RFC 1321, 3.4: by how many bits the four steps of each round turn.
-const TURNS: [[u32; 4]; 4] = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]];
+/// RFC 1321, 3.4: by how many bits the four steps of each round rotate.
+const ROTATIONS: [[u32; 4]; 4] = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]];
 /// RFC 1321, 3.4: the whole part of 2³² times the sine of each step's number.
 #[rustfmt::skip]
 const SINES: [u32; 64] = [
@@ -48,40 +47,41 @@ pub(crate) fn md5_all(messages: &[&[u8]]) -> Vec<[u8; DIGEST_LEN]> {
         return vec![Md5::digest(only).into()];
     }
     let mut digests = vec![[0; DIGEST_LEN]; messages.len()];
-    // The longest first: a long one at the end would run on beside idle lanes.
+    // The longest first: a long message at the end would leave the other lanes idle.
     let mut order: Vec<usize> = (0..messages.len()).collect();
     order.sort_unstable_by_key(|&index| Reverse(messages[index].len() / BLOCK_LEN));
     let mut waiting = order.into_iter().map(|index| Lane::of(index, messages[index]));
     let mut state = State::default();
     let mut lanes: [Option<Lane<'_>>; LANES] = std::array::from_fn(|lane| {
-        start(&mut state, lane);
+        reset_lane(&mut state, lane);
         waiting.next()
     });
     while let Some(busy) = lanes.iter().flatten().next() {
-        // An idle lane goes over what a busy one has.
+        // An idle lane digests a busy lane's blocks, to no effect.
         let busy = busy.blocks();
         let runs = lanes.each_ref().map(|lane| lane.as_ref().map_or(busy, Lane::blocks));
         let count = runs.iter().fold(usize::MAX, |least, run| least.min(run.len()));
         digest_blocks(&mut state, &runs.map(|run| &run[..count]));
         for (number, lane) in lanes.iter_mut().enumerate() {
             if let Some(message) = lane.as_mut().and_then(|lane| lane.advance(count)) {
-                digests[message] = digest(&state, number);
+                digests[message] = read_digest(&state, number);
                 *lane = waiting.next();
-                start(&mut state, number);
+                reset_lane(&mut state, number);
             }
         }
     }
     digests
 }
 
-/// A message on its way.
+/// A message that is being digested.
 struct Lane<'a> {
-    /// Its index.
+    /// Its index in the list of messages.
     message: usize,
-    /// Its whole blocks that are left.
+    /// Its remaining whole blocks.
     body: &'a [Block],
-    /// What is left of it behind them, padded: the last block, or both.
+    /// The rest after the whole blocks, padded. It fills the last block, or both.
     tail: [Block; 2],
+    /// The next block of the tail.
     tail_at: usize,
 }
 
@@ -98,12 +98,12 @@ impl<'a> Lane<'a> {
         Self { message: index, body, tail, tail_at }
     }
 
-    /// Its next blocks, at least one.
+    /// The message's next blocks, at least one.
     fn blocks(&self) -> &[Block] {
         if self.body.is_empty() { &self.tail[self.tail_at..] } else { self.body }
     }
 
-    /// Goes on by some of [`blocks`](Self::blocks); at the message's end answers its index.
+    /// Moves on by `count` of the [`blocks`](Self::blocks). Returns the message's index at its end.
     fn advance(&mut self, count: usize) -> Option<usize> {
         if self.body.is_empty() {
             self.tail_at += count;
@@ -114,13 +114,13 @@ impl<'a> Lane<'a> {
     }
 }
 
-fn start(state: &mut State, lane: usize) {
+fn reset_lane(state: &mut State, lane: usize) {
     for (word, value) in state.iter_mut().zip(START) {
         word[lane / 4].as_mut_array()[lane % 4] = value;
     }
 }
 
-fn digest(state: &State, lane: usize) -> [u8; DIGEST_LEN] {
+fn read_digest(state: &State, lane: usize) -> [u8; DIGEST_LEN] {
     let mut digest = [0; DIGEST_LEN];
     for (bytes, word) in digest.as_chunks_mut().0.iter_mut().zip(state) {
         *bytes = word[lane / 4].as_array()[lane % 4].to_le_bytes();
@@ -128,7 +128,7 @@ fn digest(state: &State, lane: usize) -> [u8; DIGEST_LEN] {
     digest
 }
 
-/// Takes in the lanes' blocks, as many from each.
+/// Digests the blocks of all lanes, the same number from each.
 fn digest_blocks(state: &mut State, runs: &[&[Block]; LANES]) {
     for at in 0..runs[0].len() {
         let words = words(&runs.map(|run| &run[at]));
@@ -143,7 +143,7 @@ fn digest_blocks(state: &mut State, runs: &[&[Block]; LANES]) {
     }
 }
 
-/// The sixteen words of a block, each of all lanes: blocks in rows become words in columns.
+/// The sixteen words of a block, each for all lanes: transposes rows of blocks into columns of words.
 #[inline]
 fn words(blocks: &[&Block; LANES]) -> [Word; 16] {
     let mut words = [Word::default(); 16];
@@ -161,7 +161,7 @@ fn words(blocks: &[&Block; LANES]) -> [Word; 16] {
     words
 }
 
-/// One round of sixteen steps: which word each step takes, and what it makes of B, C and D.
+/// One round of sixteen steps. `word` says which word a step takes, and `mix` what it makes of B, C and D.
 #[inline]
 fn round(
     state: &mut State,
@@ -170,7 +170,7 @@ fn round(
     word: impl Fn(usize) -> usize + Copy,
     mix: impl Fn(u32x4, u32x4, u32x4) -> u32x4 + Copy,
 ) {
-    // Not a loop: with known numbers all the places and turns are constants.
+    // Not a loop: with known numbers, all indices and rotations are constants.
     four_steps(state, words, [number, 0], word, mix);
     four_steps(state, words, [number, 4], word, mix);
     four_steps(state, words, [number, 8], word, mix);
@@ -178,7 +178,7 @@ fn round(
 }
 
 /// Four steps, after which each of A to D is in its place again.
-#[allow(clippy::inline_always, reason = "its places and turns are constants only where it stands: twice the speed")]
+#[allow(clippy::inline_always, reason = "indices and rotations are constants only if it is inlined: twice the speed")]
 #[inline(always)]
 fn four_steps(
     [a, b, c, d]: &mut State,
@@ -187,19 +187,19 @@ fn four_steps(
     word: impl Fn(usize) -> usize,
     mix: impl Fn(u32x4, u32x4, u32x4) -> u32x4,
 ) {
-    let turn = |a: &mut Word, b: Word, c: Word, d: Word, step: usize| {
+    let take_step = |a: &mut Word, b: Word, c: Word, d: Word, step: usize| {
         let word = words[word(first + step) % 16];
         let sine = u32x4::splat(SINES[16 * round + first + step]);
-        let bits = TURNS[round][step];
+        let bits = ROTATIONS[round][step];
         for group in 0..GROUPS {
             let sum = a[group] + word[group] + sine + mix(b[group], c[group], d[group]);
             a[group] = b[group] + (sum << bits | sum >> (32 - bits));
         }
     };
-    turn(a, *b, *c, *d, 0);
-    turn(d, *a, *b, *c, 1);
-    turn(c, *d, *a, *b, 2);
-    turn(b, *c, *d, *a, 3);
+    take_step(a, *b, *c, *d, 0);
+    take_step(d, *a, *b, *c, 1);
+    take_step(c, *d, *a, *b, 2);
+    take_step(b, *c, *d, *a, 3);
 }
 
 #[cfg(test)]
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn every_length_around_the_borders_of_blocks_has_the_digest_that_it_has_alone() {
+    fn messages_of_every_length_around_the_borders_of_blocks_have_the_same_digests_as_alone() {
         let messages: Vec<Vec<u8>> =
             (0..=300).map(|length| (0..length).map(|byte: u32| byte.wrapping_mul(151) as u8).collect()).collect();
         assert_eq!(at_once(&messages), one_by_one(&messages));
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_message_among_short_ones_and_none_at_all_are_fine() {
+    fn a_long_message_among_short_ones_is_digested_and_so_is_an_empty_list() {
         assert!(at_once(&[]).is_empty());
         let mut messages = vec![vec![7; 3]; 20];
         messages[13] = vec![9; 100_000];
@@ -235,7 +235,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn messages_of_mixed_lengths_have_the_digests_that_they_have_alone(
+        fn messages_of_mixed_lengths_have_the_same_digests_as_alone(
             messages in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..40),
         ) {
             prop_assert_eq!(at_once(&messages), one_by_one(&messages));

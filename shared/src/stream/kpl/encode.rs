@@ -1,4 +1,4 @@
-//! Making an aggregate, with its exact size known at each step.
+//! Builds aggregates. The exact size is known at each step.
 
 use super::digest::md5_all;
 use super::wire::{bytes_field_len, put_bytes_header, put_varint, varint_len};
@@ -9,7 +9,7 @@ use super::{
 use md5::{Digest as _, Md5};
 use std::collections::HashMap;
 
-/// One aggregate of `records`, each a partition key and data, in their order.
+/// One aggregate of `records` in their order, each with a partition key and data.
 ///
 /// ```
 /// use myaku::stream::kpl;
@@ -25,7 +25,7 @@ pub fn encode<'a>(records: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Vec
     builder.finish()
 }
 
-/// An aggregate in the making. Keys that repeat are kept once.
+/// An aggregate that is being built. It stores a repeated key once.
 #[derive(Clone, Debug, Default)]
 pub struct Builder {
     partition_keys: Table,
@@ -40,27 +40,27 @@ impl Builder {
         Self::default()
     }
 
-    /// The same, with room for records of so many bytes.
+    /// An aggregate without records, with room for `bytes` bytes of them.
     pub fn with_capacity(bytes: usize) -> Self {
         Self { records: Vec::with_capacity(bytes), ..Self::default() }
     }
 
-    /// Whether there is no record in it. The bytes of an empty aggregate are none that [`decode`](super::decode()) takes.
+    /// Whether it has no records. [`decode`](super::decode()) reads an empty aggregate as a plain record.
     pub const fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
 
-    /// Exactly as many bytes as [`finish`](Self::finish) gives.
+    /// The exact size of what [`finish`](Self::finish) returns, in bytes.
     pub const fn len_bytes(&self) -> usize {
         MAGIC.len() + self.partition_keys.bytes + self.explicit_hash_keys.bytes + self.records.len() + DIGEST_LEN
     }
 
-    /// Whether a record without an explicit hash key fits, so that the whole has at most `limit` bytes.
+    /// Whether the aggregate has at most `limit` bytes with this record, which has no explicit hash key.
     pub fn fits(&self, key: &str, data: &[u8], limit: usize) -> bool {
         self.len_bytes_with(key, None, data) <= limit
     }
 
-    /// Exactly as many bytes as the aggregate has once this record is in it.
+    /// The exact size of the aggregate with this record, in bytes.
     pub fn len_bytes_with(&self, key: &str, explicit_hash_key: Option<&str>, data: &[u8]) -> usize {
         let (key_index, key_bytes) = self.partition_keys.place(key);
         let (hash_index, hash_bytes) = explicit_hash_key.map_or((None, 0), |hash_key| {
@@ -72,12 +72,12 @@ impl Builder {
 
     /// Appends a record.
     pub fn push(&mut self, key: &str, explicit_hash_key: Option<&str>, data: &[u8]) {
-        let key_index = self.partition_keys.index(key);
-        let hash_index = explicit_hash_key.map(|hash_key| self.explicit_hash_keys.index(hash_key));
+        let key_index = self.partition_keys.index_or_add(key);
+        let hash_index = explicit_hash_key.map(|hash_key| self.explicit_hash_keys.index_or_add(hash_key));
         self.put(key_index, hash_index, data);
     }
 
-    /// Appends a record without an explicit hash key if it [`fits`](Self::fits), and answers whether it did.
+    /// Appends a record without an explicit hash key if it [`fits`](Self::fits). Returns whether it did.
     pub fn push_within(&mut self, key: &str, data: &[u8], limit: usize) -> bool {
         let (index, added) = self.partition_keys.place(key);
         if self.len_bytes() + added + bytes_field_len(record_len(index, None, data)) > limit {
@@ -109,8 +109,7 @@ impl Builder {
         out
     }
 
-    /// [`finish`](Self::finish)es each of `builders`, with the checksums of all of them taken at once, in a fraction of
-    /// the time.
+    /// [`finish`](Self::finish)es each of `builders`. The checksums are computed together, in a fraction of the time.
     pub fn finish_all(builders: impl IntoIterator<Item = Self>) -> Vec<Vec<u8>> {
         let mut aggregates: Vec<_> = builders.into_iter().map(Self::unsealed).collect();
         let messages: Vec<&[u8]> = aggregates.iter().map(|out| &out[MAGIC.len()..]).collect();
@@ -121,7 +120,7 @@ impl Builder {
         aggregates
     }
 
-    /// All but the checksum, for which there is room.
+    /// The aggregate without its checksum, with room for it.
     fn unsealed(self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.len_bytes());
         out.extend_from_slice(&MAGIC);
@@ -137,7 +136,7 @@ impl Builder {
 struct Table {
     indices: HashMap<String, u64>,
     keys: Vec<String>,
-    /// The index that was given last: the next record often has the same key.
+    /// The index that was used last: the next record often has the same key.
     last: u64,
     /// Bytes of the encoded table.
     bytes: usize,
@@ -152,13 +151,14 @@ impl Table {
         self.indices.get(key).map_or_else(|| (self.keys.len() as u64, bytes_field_len(key.len())), |&index| (index, 0))
     }
 
-    fn index(&mut self, key: &str) -> u64 {
+    /// The index of `key`, which is added if it is new.
+    fn index_or_add(&mut self, key: &str) -> u64 {
         let (index, added) = self.place(key);
         self.add(key, index, added);
         index
     }
 
-    /// Has `key` at the place that [`place`](Self::place) answered for it.
+    /// Stores `key` with the index and the bytes that [`place`](Self::place) returned for it.
     fn add(&mut self, key: &str, index: u64, added: usize) {
         self.last = index;
         if added > 0 {
@@ -176,7 +176,7 @@ impl Table {
     }
 }
 
-/// Bytes of one `Record`; its fields' tags have one byte each.
+/// The size of one `Record` in bytes; the tag of each of its fields has one byte.
 fn record_len(key_index: u64, hash_index: Option<u64>, data: &[u8]) -> usize {
     1 + varint_len(key_index) + hash_index.map_or(0, |index| 1 + varint_len(index)) + bytes_field_len(data.len())
 }

@@ -30,7 +30,7 @@ fn read(bytes: &[u8]) -> Option<Vec<Owned>> {
     Some(records)
 }
 
-/// `message` with magic number and a checksum that is right.
+/// `message` with the magic number and a correct checksum.
 fn sealed(message: &[u8]) -> Vec<u8> {
     [&MAGIC, message, &Md5::digest(message)].concat()
 }
@@ -58,7 +58,7 @@ fn an_aggregate_without_records_is_a_plain_record_so_that_its_bytes_are_not_lost
 }
 
 #[test]
-fn a_key_longer_than_kinesis_has_makes_no_aggregate_so_that_a_thousand_records_cannot_repeat_it() {
+fn a_key_longer_than_kinesis_allows_makes_a_plain_record_so_that_a_thousand_records_cannot_repeat_it() {
     let of = |key: &str| {
         sealed(
             &[
@@ -85,7 +85,7 @@ fn a_record_before_its_table_and_a_field_that_occurs_again_follow_the_rules_of_p
 }
 
 #[test]
-fn a_message_that_breaks_a_rule_is_a_plain_record_though_its_checksum_is_right() {
+fn a_message_that_breaks_a_rule_is_a_plain_record_even_with_a_correct_checksum() {
     let key = [0x0A, 0x01, b'k'];
     for (why, record) in [
         ("the key's index is beyond the table", &[0x1A, 0x04, 0x08, 0x01, 0x1A, 0x00][..]),
@@ -112,7 +112,7 @@ fn records() -> impl Strategy<Value = Vec<Owned>> {
 
 proptest! {
     #[test]
-    fn what_is_built_reads_back(records in records()) {
+    fn a_built_aggregate_reads_back(records in records()) {
         prop_assert_eq!(read(&build(&records)).unwrap(), records);
     }
 
@@ -147,15 +147,15 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_bytes_behind_a_right_checksum_never_panic(message: Vec<u8>) {
+    fn arbitrary_bytes_with_a_correct_checksum_never_panic(message: Vec<u8>) {
         if let Some(records) = read(&sealed(&message)) {
-            // What is taken is a proper aggregate: it can be written and read again.
+            // What decodes is a valid aggregate: it can be encoded and decoded again.
             prop_assert_eq!(read(&build(&records)).unwrap(), records);
         }
     }
 
     #[test]
-    fn a_damaged_message_behind_a_right_checksum_never_panics(
+    fn a_damaged_message_with_a_correct_checksum_never_panics(
         records in records(),
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
     ) {
@@ -171,11 +171,11 @@ proptest! {
 }
 
 proptest! {
-    // Several aggregates a case: as many records as elsewhere.
+    // A case has several aggregates: fewer cases test as many records as the other tests do.
     #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
-    fn many_are_built_and_read_together_as_they_are_one_by_one(
+    fn aggregates_built_and_read_together_are_the_same_as_one_by_one(
         aggregates in prop::collection::vec(records(), 0..10),
         plain: Vec<u8>,
         damaged: prop::sample::Index,

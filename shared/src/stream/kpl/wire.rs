@@ -1,6 +1,6 @@
-//! As much of the protocol buffers' wire format as an aggregate needs.
+//! The part of the protocol buffers' wire format that aggregates need.
 
-/// How deep unknown groups may be nested, as protocol buffers' own readers allow.
+/// How deep unknown groups may nest: the limit of protocol buffers' own readers.
 const GROUP_DEPTH_MAX: u32 = 100;
 
 /// The value of one field.
@@ -10,7 +10,7 @@ pub(super) enum Value<'a> {
     Varint(u64),
     /// Wire type 2.
     Bytes(&'a [u8]),
-    /// A value that no field of ours has; it was read past.
+    /// A value of a wire type that aggregates do not use. It was skipped.
     Other,
 }
 
@@ -23,7 +23,7 @@ impl<'a> Fields<'a> {
         Self(message)
     }
 
-    /// The next field's number and value; `Ok(None)` at the end, `Err` where the bytes are no message.
+    /// The next field's number and value; `Ok(None)` at the end, `Err` if the bytes are not a message.
     pub(super) fn next(&mut self) -> Result<Option<(u32, Value<'a>)>, Malformed> {
         if self.0.is_empty() {
             return Ok(None);
@@ -72,9 +72,9 @@ impl<'a> Fields<'a> {
     }
 
     fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
-        let (taken, rest) = self.0.split_at_checked(length).ok_or(Malformed)?;
+        let (head, rest) = self.0.split_at_checked(length).ok_or(Malformed)?;
         self.0 = rest;
-        Ok(taken)
+        Ok(head)
     }
 
     fn varint(&mut self) -> Result<u64, Malformed> {
@@ -94,11 +94,11 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Bytes that are no message.
+/// The bytes are not a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Malformed;
 
-/// Bytes that `value` takes as a varint.
+/// The size of `value` as a varint, in bytes.
 pub(super) const fn varint_len(value: u64) -> usize {
     (64 - (value | 1).leading_zeros() as usize).div_ceil(7)
 }
@@ -112,7 +112,7 @@ pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-/// Bytes of a field of wire type 2 with `length` bytes in it; the field's number is below 16.
+/// The size in bytes of a field of wire type 2 whose content has `length` bytes. The field's number is below 16.
 pub(super) const fn bytes_field_len(length: usize) -> usize {
     1 + varint_len(length as u64) + length
 }
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_fields_of_every_wire_type_are_read_past() {
+    fn unknown_fields_of_every_wire_type_are_skipped() {
         let message = [
             &[9 << 3, 0x96, 0x01][..],
             &[9 << 3 | 1, 1, 2, 3, 4, 5, 6, 7, 8],

@@ -1,6 +1,6 @@
-//! What every stream behind the port [`PutRecords`] does.
+//! The conformance suite for the port [`PutRecords`].
 
-use super::{Entry, Outcome, PutRecords};
+use super::{Entry, PutOutcome, PutRecords};
 use crate::stream::shard_map::ShardMap;
 use crate::stream::shard_map::hash_key;
 
@@ -8,7 +8,7 @@ use crate::stream::shard_map::hash_key;
 ///
 /// # Panics
 ///
-/// When the stream breaks the contract.
+/// If the stream breaks the contract.
 pub async fn suite(stream: &impl PutRecords) {
     let map = keyspace_is_whole(stream).await;
     lands_where_its_hash_key_says(stream, &map).await;
@@ -33,7 +33,7 @@ async fn lands_where_its_hash_key_says(stream: &impl PutRecords, map: &ShardMap)
     let outcomes = stream.put_records(&entries).await.expect("put");
     let expected =
         [hash_key("bed-17"), 0, u128::MAX].map(|hash| map.shard_of(hash).expect("whole keyspace").to_owned());
-    assert_eq!(outcomes, expected.map(|shard| Outcome::Put { shard }));
+    assert_eq!(outcomes, expected.map(|shard| PutOutcome::Put { shard }));
 }
 
 async fn answers_every_entry_of_a_full_call(stream: &impl PutRecords) {

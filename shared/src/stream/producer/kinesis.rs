@@ -1,6 +1,6 @@
-//! A stream of Kinesis.
+//! Puts records on a Kinesis stream, with the SDK.
 
-use super::{Entry, Outcome, PutRecords};
+use super::{Entry, PutOutcome, PutRecords};
 use crate::platform::aws::{Lazy, incomplete, remote_error};
 use crate::platform::errors::{Remedy, RemoteError};
 use crate::stream::shard_map::HashKeyRange;
@@ -29,7 +29,7 @@ impl KinesisStream {
 }
 
 impl PutRecords for KinesisStream {
-    async fn put_records(&self, entries: &[Entry]) -> Result<Vec<Outcome>, RemoteError> {
+    async fn put_records(&self, entries: &[Entry]) -> Result<Vec<PutOutcome>, RemoteError> {
         let operation = || format!("PutRecords to {}", self.name);
         let mut records = Vec::with_capacity(entries.len());
         for entry in entries {
@@ -51,7 +51,7 @@ impl PutRecords for KinesisStream {
         let mut next: Option<String> = None;
         loop {
             let call = self.client.list_shards();
-            // A further page is asked for by its token alone.
+            // A token identifies its stream: the API rejects a request with both.
             let call = if let Some(token) = next {
                 call.next_token(token)
             } else {
@@ -75,10 +75,10 @@ impl PutRecords for KinesisStream {
     }
 }
 
-fn outcome(entry: PutRecordsResultEntry) -> Outcome {
+fn outcome(entry: PutRecordsResultEntry) -> PutOutcome {
     match (entry.error_code, entry.shard_id) {
-        (None, Some(shard)) => Outcome::Put { shard },
-        (code, _) => Outcome::Refused { code: code.unwrap_or_else(|| "no shard in the answer".to_owned()) },
+        (None, Some(shard)) => PutOutcome::Put { shard },
+        (code, _) => PutOutcome::Refused { code: code.unwrap_or_else(|| "no shard in the answer".to_owned()) },
     }
 }
 

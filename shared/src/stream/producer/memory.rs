@@ -1,6 +1,6 @@
-//! A stream in memory, with the faults of a real one at hand.
+//! A stream in memory that can fail like a real one.
 
-use super::{Entry, Outcome, PutRecords};
+use super::{Entry, PutOutcome, PutRecords};
 use crate::platform::errors::{Remedy, RemoteError};
 use crate::stream::shard_map::HashKeyRange;
 use crate::stream::shard_map::ShardMap;
@@ -8,16 +8,16 @@ use crate::stream::shard_map::hash_key;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What the next call meets.
+/// What goes wrong in the next call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The call fails and nothing is put.
     Unavailable,
     /// Everything is put, and the answer is lost.
     AnswerLost,
-    /// Every second entry, the first included, is throttled.
+    /// Every second entry is throttled, beginning with the first.
     ThrottleHalf,
-    /// The call fails in a way that no retry mends.
+    /// The call fails in a way that no retry can fix.
     Denied,
 }
 
@@ -29,7 +29,7 @@ struct Inner {
     calls: usize,
 }
 
-/// A stream of some shards that split the keyspace evenly.
+/// A stream whose shards divide the keyspace evenly.
 #[derive(Debug, Default)]
 pub struct MemoryStream(Mutex<Inner>);
 
@@ -41,7 +41,7 @@ impl MemoryStream {
         stream
     }
 
-    /// Replaces the open shards by `shards` even ones, named after `prefix`.
+    /// Replaces the open shards by `shards` new ones of equal size. Their names begin with `prefix`.
     pub fn reshard(&self, prefix: &str, shards: usize) {
         let shards = shards.max(1) as u128;
         let step = u128::MAX / shards;
@@ -54,12 +54,12 @@ impl MemoryStream {
             .collect();
     }
 
-    /// Lets the next calls meet these faults, in order.
+    /// Makes the next calls fail with these faults, in order.
     pub fn inject(&self, faults: impl IntoIterator<Item = Fault>) {
         self.inner().faults.extend(faults);
     }
 
-    /// What was put, with its shard, in the order of arrival.
+    /// The records, each with its shard, in the order of arrival.
     pub fn records(&self) -> Vec<(String, Entry)> {
         self.inner().records.clone()
     }
@@ -75,7 +75,7 @@ impl MemoryStream {
 }
 
 impl PutRecords for MemoryStream {
-    async fn put_records(&self, entries: &[Entry]) -> Result<Vec<Outcome>, RemoteError> {
+    async fn put_records(&self, entries: &[Entry]) -> Result<Vec<PutOutcome>, RemoteError> {
         let mut inner = self.inner();
         inner.calls += 1;
         let fault = inner.faults.pop_front();
@@ -88,13 +88,13 @@ impl PutRecords for MemoryStream {
         let mut outcomes = Vec::with_capacity(entries.len());
         for (index, entry) in entries.iter().enumerate() {
             if fault == Some(Fault::ThrottleHalf) && index % 2 == 0 {
-                outcomes.push(Outcome::Refused { code: "ProvisionedThroughputExceededException".to_owned() });
+                outcomes.push(PutOutcome::Refused { code: "ProvisionedThroughputExceededException".to_owned() });
                 continue;
             }
             let hash = entry.explicit_hash_key.unwrap_or_else(|| hash_key(&entry.partition_key));
             let shard = map.shard_of(hash).unwrap_or_default().to_owned();
             inner.records.push((shard.clone(), entry.clone()));
-            outcomes.push(Outcome::Put { shard });
+            outcomes.push(PutOutcome::Put { shard });
         }
         if fault == Some(Fault::AnswerLost) {
             return Err(RemoteError::new("PutRecords", Remedy::Retry, "the connection broke"));

@@ -1,4 +1,4 @@
-//! Items into records, records into waves and calls. Pure.
+//! Packs items into records, and records into waves and calls. Its functions are pure.
 
 use super::{Entry, Item, Limits};
 use crate::stream::kpl::Builder;
@@ -6,29 +6,29 @@ use crate::stream::shard_map::ShardMap;
 use crate::stream::shard_map::hash_keys;
 use std::collections::HashMap;
 
-/// A record to put, and which items it carries.
+/// A record to put, and the indices of the items that it carries.
 pub(super) struct Packet {
     pub(super) entry: Entry,
     pub(super) items: Vec<usize>,
 }
 
-/// The keys of the items, each once: what follows from a key is found once and not for each of its items.
+/// The distinct keys of the items, so that a key is hashed once and not for each of its items.
 struct Keys<'a> {
-    /// For each item, the place of its key among the distinct ones.
+    /// For each item, the index of its key in `distinct`.
     of_items: Vec<usize>,
     distinct: Vec<&'a str>,
     hashes: Vec<u128>,
 }
 
-/// A record being filled for one shard.
-struct Open {
+/// A record that is being filled, for one shard.
+struct OpenRecord {
     builder: Builder,
     hash: u128,
     items: Vec<usize>,
 }
 
-/// Packs items into waves of records: no key appears twice in a wave, and a key's items go through the waves in their
-/// order. Also answers the indices of items that no record can hold.
+/// Packs items into waves of records. No key appears twice in a wave, and the items of a key keep their order from wave
+/// to wave. Also returns the indices of items that no record can hold.
 pub(super) fn pack<K: AsRef<str>, D: AsRef<[u8]>>(
     items: &[Item<K, D>],
     shards: &ShardMap,
@@ -45,11 +45,11 @@ pub(super) fn pack<K: AsRef<str>, D: AsRef<[u8]>>(
         })
         .collect();
     let count = places.iter().map(|place| place + 1).max().unwrap_or(0);
-    let mut open: Vec<Option<Open>> = Vec::new();
+    let mut open: Vec<Option<OpenRecord>> = Vec::new();
     open.resize_with(count, || None);
     let bytes: usize = items.iter().map(|item| item.data.as_ref().len()).sum();
     let room = limits.aggregate_bytes_max.min(2 * bytes / count.max(1));
-    let mut closed: Vec<Open> = Vec::new();
+    let mut closed: Vec<OpenRecord> = Vec::new();
     let mut too_large = Vec::new();
     for (index, (item, &key)) in items.iter().zip(&keys.of_items).enumerate() {
         let (name, data) = (keys.distinct[key], item.data.as_ref());
@@ -65,12 +65,12 @@ pub(super) fn pack<K: AsRef<str>, D: AsRef<[u8]>>(
             record.items.push(index);
             continue;
         }
-        // The first item of a record is in it, however large.
+        // A record takes its first item, whatever the size.
         let mut builder = Builder::with_capacity(room);
         builder.push(name, None, data);
-        closed.extend(place.replace(Open { builder, hash: keys.hashes[key], items: vec![index] }));
+        closed.extend(place.replace(OpenRecord { builder, hash: keys.hashes[key], items: vec![index] }));
     }
-    let mut last: Vec<Open> = open.into_iter().flatten().collect();
+    let mut last: Vec<OpenRecord> = open.into_iter().flatten().collect();
     last.sort_unstable_by_key(|record| record.items[0]);
     closed.append(&mut last);
     (into_waves(closed, items, &keys), too_large)
@@ -83,7 +83,7 @@ impl<'a> Keys<'a> {
         let mut last = 0;
         let of_items = items.iter().map(|item| {
             let key = item.key.as_ref();
-            // Items of one key often stand side by side: the readings of a message.
+            // Items with the same key are often adjacent: the readings of a message.
             if distinct.get(last) != Some(&key) {
                 last = *places.entry(key).or_insert(distinct.len());
                 if last == distinct.len() {
@@ -98,10 +98,14 @@ impl<'a> Keys<'a> {
     }
 }
 
-/// A record's wave is behind those of the earlier records that share a key with it.
-fn into_waves<K, D: AsRef<[u8]>>(mut records: Vec<Open>, items: &[Item<K, D>], keys: &Keys<'_>) -> Vec<Vec<Packet>> {
-    let several = records.iter_mut().filter(|record| record.items.len() > 1);
-    let mut sealed = Builder::finish_all(several.map(|record| std::mem::take(&mut record.builder))).into_iter();
+/// Puts each record into the wave after those of all earlier records that share a key with it.
+fn into_waves<K, D: AsRef<[u8]>>(
+    mut records: Vec<OpenRecord>,
+    items: &[Item<K, D>],
+    keys: &Keys<'_>,
+) -> Vec<Vec<Packet>> {
+    let aggregates = records.iter_mut().filter(|record| record.items.len() > 1);
+    let mut sealed = Builder::finish_all(aggregates.map(|record| std::mem::take(&mut record.builder))).into_iter();
     let mut next_wave: Vec<usize> = vec![0; keys.distinct.len()];
     let mut waves: Vec<Vec<Packet>> = Vec::new();
     for record in records {
@@ -113,7 +117,7 @@ fn into_waves<K, D: AsRef<[u8]>>(mut records: Vec<Open>, items: &[Item<K, D>], k
         }
         let partition_key = keys.distinct[keys.of_items[record.items[0]]].to_owned();
         let entry = match record.items[..] {
-            // An aggregate of one costs bytes and a checksum for nothing.
+            // An aggregate of one item would cost bytes and a checksum for nothing.
             [only] => Entry { partition_key, explicit_hash_key: None, data: items[only].data.as_ref().to_vec() },
             _ => Entry { partition_key, explicit_hash_key: Some(record.hash), data: sealed.next().unwrap_or_default() },
         };

@@ -12,7 +12,7 @@ fn limits() -> Limits {
     Limits { aggregate_bytes_max: 200, ..Limits::default() }
 }
 
-/// Runs on a paused clock: a pause of the producer passes at once.
+/// Runs `future` on a paused clock, so that the producer's pauses take no time.
 fn run<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(future)
 }
@@ -52,7 +52,7 @@ fn the_memory_stream_conforms() {
 }
 
 #[test]
-fn items_of_one_shard_share_a_record_and_a_single_item_goes_plain() {
+fn items_of_one_shard_share_a_record_and_a_single_item_is_a_plain_record() {
     let producer = Producer::seeded(MemoryStream::new(1), Limits::default(), 1);
     run(producer.send(&[item("a", "1"), item("b", "2"), item("a", "3")])).unwrap();
     run(producer.send(&[item("c", "4")])).unwrap();
@@ -87,21 +87,21 @@ fn throttled_records_are_put_again_and_the_others_are_not() {
 }
 
 #[test]
-fn what_could_not_be_put_in_time_is_named_and_the_rest_is_in_the_stream() {
+fn an_error_names_the_items_that_could_not_be_put_in_time_and_the_others_are_in_the_stream() {
     let stream = MemoryStream::new(2);
     stream.inject(std::iter::repeat_n(Fault::ThrottleHalf, 200));
     let producer = Producer::seeded(stream, Limits::default(), 1);
     let keys: Vec<String> = (0..20).map(|n| format!("device-{n}")).collect();
     let error = run(producer.send(&keys.iter().map(|key| item(key, "1")).collect::<Vec<_>>())).unwrap_err();
     assert_eq!(error.source.remedy, Remedy::SlowDown);
-    let there: Vec<String> = consumed(producer.port()).into_iter().map(|(key, _)| key).collect();
+    let in_stream: Vec<String> = consumed(producer.port()).into_iter().map(|(key, _)| key).collect();
     for (index, key) in keys.iter().enumerate() {
-        assert_ne!(error.failed.contains(&index), there.contains(key), "{key}");
+        assert_ne!(error.failed.contains(&index), in_stream.contains(key), "{key}");
     }
 }
 
 #[test]
-fn an_item_larger_than_a_record_is_named_and_the_others_go_out() {
+fn an_error_names_an_item_larger_than_a_record_and_the_others_are_put() {
     let producer = Producer::seeded(MemoryStream::new(1), Limits::default(), 1);
     let huge = Item { key: "a".to_owned(), data: vec![b'x'; 1024 * 1024] };
     let error = run(producer.send(&[item("a", "1"), huge, item("b", "2"), item("", "3")])).unwrap_err();
@@ -110,7 +110,7 @@ fn an_item_larger_than_a_record_is_named_and_the_others_go_out() {
 }
 
 #[test]
-fn a_call_that_no_retry_mends_is_not_tried_again() {
+fn a_call_that_no_retry_can_fix_is_not_repeated() {
     let stream = MemoryStream::new(1);
     stream.inject([Fault::Denied]);
     let producer = Producer::seeded(stream, Limits::default(), 1);

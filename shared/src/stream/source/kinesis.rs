@@ -1,4 +1,4 @@
-//! A Kinesis stream as a mapping's source, over the SDK.
+//! Reads a Kinesis stream shard by shard, with the SDK.
 
 use super::{Read, ReadFrom, Shard, Source};
 use crate::platform::aws::{incomplete, remote_error};
@@ -11,18 +11,18 @@ use aws_sdk_kinesis::operation::get_records::{GetRecordsError, GetRecordsOutput}
 use aws_sdk_kinesis::types::{Record, ShardIteratorType};
 use std::time::Duration;
 
-/// A stream on a Kinesis endpoint.
+/// A stream at a Kinesis endpoint.
 #[derive(Clone, Debug)]
 pub struct KinesisSource {
     client: Client,
     stream: String,
 }
 
-/// A place in a shard: an iterator, and where it is, so that another one takes its place when it expires.
+/// A position in a shard: an iterator, and where a new iterator begins when this one expires.
 #[derive(Clone, Debug)]
 pub struct KinesisCursor {
     shard: String,
-    /// From where another iterator would read, were this one to expire.
+    /// Where a new iterator begins when this one expires.
     pub at: ReadFrom,
     iterator: Option<String>,
 }
@@ -33,7 +33,7 @@ impl KinesisSource {
         Self { client: Client::new(config), stream: stream.into() }
     }
 
-    /// For how long the stream holds a record.
+    /// How long the stream keeps a record.
     pub async fn retention(&self) -> Result<Duration, RemoteError> {
         let operation = || format!("DescribeStreamSummary {}", self.stream);
         let output = self.client.describe_stream_summary().stream_name(&self.stream).send().await;
@@ -70,7 +70,7 @@ impl Source for KinesisSource {
         let mut next = None;
         loop {
             let request = self.client.list_shards();
-            // A token names its stream: the API refuses both.
+            // A token identifies its stream: the API rejects a request with both.
             let request = match next.take() {
                 Some(token) => request.next_token(token),
                 None => request.stream_name(&self.stream),
@@ -90,7 +90,7 @@ impl Source for KinesisSource {
     async fn open(&self, shard: &str, from: ReadFrom) -> Result<KinesisCursor, RemoteError> {
         let opened_ms = SystemClock.now_ms();
         let iterator = Some(self.iterator(shard, &from).await?);
-        // A new iterator at "latest" would pass over what has come since this one was made.
+        // A new iterator at "latest" would skip the records that have arrived since this one was made.
         let at = if from == ReadFrom::Latest { ReadFrom::AtTimestamp(opened_ms) } else { from };
         Ok(KinesisCursor { shard: shard.to_owned(), at, iterator })
     }
@@ -104,7 +104,7 @@ impl Source for KinesisSource {
         let output = match request.send().await {
             Ok(output) => output,
             Err(error) => {
-                // An iterator lives for five minutes. The next read takes one from where this one was.
+                // An iterator expires after five minutes. The next read makes a new one at the same position.
                 let expired = error.as_service_error().is_some_and(GetRecordsError::is_expired_iterator_exception);
                 cursor.iterator = (!expired).then_some(iterator);
                 return Err(remote_error(format!("GetRecords {}/{}", self.stream, cursor.shard), error));
@@ -121,7 +121,7 @@ impl Source for KinesisSource {
         }
         let ended = next_shard_iterator.is_none();
         cursor.iterator = next_shard_iterator;
-        // Of a shard that has ended there is nothing more to wait for, however long ago that was.
+        // A shard that has ended has nothing more to read, however long ago it ended.
         let behind_ms = if ended { 0 } else { millis_behind_latest.unwrap_or_default() };
         Ok(Read { records, behind_ms, ended })
     }
@@ -142,7 +142,7 @@ fn domain_shard(shard: aws_sdk_kinesis::types::Shard) -> Option<Shard> {
 fn domain_record(record: Record) -> Option<StreamRecord> {
     Some(StreamRecord {
         sequence: record.sequence_number.parse().ok()?,
-        // A stream that distributes its records itself has records without a key.
+        // A stream that distributes its records by itself has records without a key.
         partition_key: record.partition_key.unwrap_or_default().into(),
         arrived_ms: record.approximate_arrival_timestamp?.to_millis().ok()?,
         data: record.data.into_inner().into(),

@@ -1,4 +1,4 @@
-//! A stream in memory, which splits and merges: for tests and for simulations of everything behind a stream.
+//! A stream in memory whose shards split and merge, for tests and simulations of everything that reads a stream.
 
 use super::{Read, ReadFrom, Shard, Source};
 use crate::platform::errors::{Remedy, RemoteError};
@@ -16,7 +16,7 @@ struct State {
     next: u64,
 }
 
-/// A place in a shard of a [`MemoryStream`]: how many of its records lie before it.
+/// A position in a shard of a [`MemoryStream`]: how many of its records come before it.
 #[derive(Clone, Debug)]
 pub struct MemoryCursor {
     shard: usize,
@@ -24,28 +24,28 @@ pub struct MemoryCursor {
 }
 
 impl MemoryStream {
-    /// A stream with `shards` open shards that share the hash keys evenly.
+    /// A stream with `shards` open shards that divide the hash keys evenly.
     pub fn new(shards: usize) -> Self {
         let mut state = State { shards: Vec::new(), next: 1 };
-        for hash_keys in even(shards) {
+        for hash_keys in even_ranges(shards) {
             state.open(&[], hash_keys);
         }
         Self(Arc::new(Mutex::new(state)))
     }
 
-    /// Puts a record, and gives its place.
+    /// Puts a record. Returns its shard and its sequence number.
     pub fn put(&self, partition_key: &str, data: &[u8], arrived_ms: i64) -> (String, SequenceNumber) {
         self.put_at(hash_key(partition_key), partition_key, data, arrived_ms)
     }
 
-    /// Puts a record at an explicit hash key, and gives its place.
+    /// Puts a record at an explicit hash key. Returns its shard and its sequence number.
     pub fn put_at(&self, hash: u128, partition_key: &str, data: &[u8], arrived_ms: i64) -> (String, SequenceNumber) {
         let mut state = self.state();
         let sequence = state.number();
         let takes = |shard: &Shard| shard.ending.is_none() && (shard.hash_keys.0..=shard.hash_keys.1).contains(&hash);
         let record =
             StreamRecord { sequence, partition_key: partition_key.into(), arrived_ms, data: data.to_vec().into() };
-        // Open shards cover all hash keys: every change of shards keeps it so.
+        // The open shards always cover all hash keys: every change of shards preserves that.
         for (shard, records) in &mut state.shards {
             if takes(shard) {
                 records.push(record);
@@ -60,7 +60,7 @@ impl MemoryStream {
         self.open_ranges().into_iter().map(|range| range.shard).collect()
     }
 
-    /// The open shards with their hash keys, in the order of these.
+    /// The open shards with their hash keys, in the order of the hash keys.
     pub fn open_ranges(&self) -> Vec<HashKeyRange> {
         let state = self.state();
         let open = state.shards.iter().filter(|(shard, _)| shard.ending.is_none());
@@ -82,19 +82,19 @@ impl MemoryStream {
         state.open(&[id], (middle + 1, high));
     }
 
-    /// Merges two open shards that lie side by side.
+    /// Merges two adjacent open shards.
     pub fn merge(&self, id: &str, neighbour: &str) {
         let mut state = self.state();
         let (one, other) = (state.close(id), state.close(neighbour));
         state.open(&[id, neighbour], (one.0.min(other.0), one.1.max(other.1)));
     }
 
-    /// Closes all shards and opens others that name no parents, as some servers do.
+    /// Closes all shards and opens others that have no parents, as some servers do.
     pub fn reshard_without_lineage(&self, shards: usize) {
         for id in self.open_shards() {
             self.state().close(&id);
         }
-        for hash_keys in even(shards) {
+        for hash_keys in even_ranges(shards) {
             self.state().open(&[], hash_keys);
         }
     }
@@ -160,8 +160,8 @@ impl Source for MemoryStream {
     }
 }
 
-/// Hash keys shared evenly.
-fn even(shards: usize) -> impl Iterator<Item = (u128, u128)> {
+/// Ranges that divide the hash keys evenly.
+fn even_ranges(shards: usize) -> impl Iterator<Item = (u128, u128)> {
     let width = u128::MAX / shards as u128;
     (0..shards as u128).map(move |index| {
         let last = index + 1 == shards as u128;

@@ -1,6 +1,6 @@
-//! Reading an event as the JSON that it is.
+//! Reads an event in any form of JSON.
 
-use super::{EventError, SECONDS_MAX, no_base64, shard_of, stream_of, wrong};
+use super::{EventError, SECONDS_MAX, invalid_base64, invalid_record, shard_of, stream_of};
 use crate::stream::batch::{Batch, StreamRecord};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -21,7 +21,7 @@ struct EventRecord<'a> {
     /// `<shard>:<sequence number>`.
     #[serde(rename = "eventID", borrow)]
     event_id: Cow<'a, str>,
-    /// `arn:<partition>:kinesis:<region>:<account>:stream/<name>`, with `/consumer/…` behind it under enhanced fan-out.
+    /// `arn:<partition>:kinesis:<region>:<account>:stream/<name>`, followed by `/consumer/…` under enhanced fan-out.
     #[serde(rename = "eventSourceARN", borrow)]
     event_source_arn: Cow<'a, str>,
 }
@@ -46,13 +46,14 @@ pub(super) fn read(event: &[u8]) -> Result<Batch, EventError> {
         Batch { stream: String::new(), shard: String::new(), records: Vec::with_capacity(event.records.len()) };
     for (index, record) in event.records.into_iter().enumerate() {
         let stream = stream_of(&record.event_source_arn);
-        let stream = stream.ok_or_else(|| wrong(index, "eventSourceARN names no Kinesis stream"))?;
-        let shard = shard_of(&record.event_id).ok_or_else(|| wrong(index, "eventID names no shard"))?;
+        let stream =
+            stream.ok_or_else(|| invalid_record(index, "eventSourceARN is not the ARN of a Kinesis stream"))?;
+        let shard = shard_of(&record.event_id).ok_or_else(|| invalid_record(index, "eventID does not name a shard"))?;
         if index == 0 {
             stream.clone_into(&mut batch.stream);
             shard.clone_into(&mut batch.shard);
         } else if batch.stream != stream || batch.shard != shard {
-            return Err(wrong(index, "it is of another shard than the records before it"));
+            return Err(invalid_record(index, "it belongs to another shard than the records before it"));
         }
         batch.append(record.kinesis.record(index)?)?;
     }
@@ -62,19 +63,25 @@ pub(super) fn read(event: &[u8]) -> Result<Batch, EventError> {
 impl Kinesis<'_> {
     fn record(self, index: usize) -> Result<StreamRecord, EventError> {
         Ok(StreamRecord {
-            sequence: self.sequence_number.parse().map_err(|error| wrong(index, format!("sequenceNumber: {error}")))?,
+            sequence: self
+                .sequence_number
+                .parse()
+                .map_err(|error| invalid_record(index, format!("sequenceNumber: {error}")))?,
             arrived_ms: arrived_ms(self.approximate_arrival_timestamp, index)?,
             partition_key: self.partition_key.into_owned().into(),
-            data: STANDARD.decode(self.data.as_bytes()).map_err(|_| no_base64(index))?.into(),
+            data: STANDARD.decode(self.data.as_bytes()).map_err(|_| invalid_base64(index))?.into(),
         })
     }
 }
 
 fn arrived_ms(seconds: f64, index: usize) -> Result<i64, EventError> {
     if (0.0..=SECONDS_MAX).contains(&seconds) {
-        // Milliseconds of this century need 41 of a double's 53 bits: the nearest one is the one that was meant.
+        // Milliseconds of this century need 41 of a double's 53 bits, so rounding gives the exact millisecond.
         Ok((seconds * 1_000.0).round() as i64)
     } else {
-        Err(wrong(index, format!("approximateArrivalTimestamp {seconds} is no time in seconds since the epoch")))
+        Err(invalid_record(
+            index,
+            format!("approximateArrivalTimestamp {seconds} is not a time in seconds since the epoch"),
+        ))
     }
 }

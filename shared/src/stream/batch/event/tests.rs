@@ -31,7 +31,7 @@ fn read(records: &[Value]) -> Result<Batch, String> {
     Batch::from_event(json!({ "Records": records }).to_string()).map_err(|error| chain(&error))
 }
 
-/// `value` as Lambda writes it: the members of an event and of `kinesis` in its own order.
+/// `records` as Lambda writes them, with its order of members.
 fn as_lambda_writes(records: &[Value]) -> String {
     let records: Vec<_> = records.iter().map(|record| {
         let kinesis = &record["kinesis"];
@@ -72,7 +72,7 @@ proptest! {
 }
 
 #[test]
-fn a_time_that_is_none_is_named() {
+fn an_error_names_a_record_without_a_valid_time() {
     for bad in ["-1", "1e300"] {
         let error = read(&[record("1", bad, b"")]).unwrap_err();
         assert!(error.contains("Records[0]: approximateArrivalTimestamp"), "{error}");
@@ -91,7 +91,7 @@ fn escaped_texts_are_read() {
 }
 
 #[test]
-fn an_escape_in_one_record_alone_is_read_as_well() {
+fn an_escape_in_a_later_record_only_is_read_too() {
     let text = as_lambda_writes(&[record("1", "1", b"a"), record("2", "1", b"\xFF\xFE?>")]);
     let escaped = text.replace("//4/Pg==", "\\/\\/4\\/Pg==");
     assert_ne!(escaped, text);
@@ -99,7 +99,7 @@ fn an_escape_in_one_record_alone_is_read_as_well() {
 }
 
 #[test]
-fn memory_that_is_held_elsewhere_is_left_as_it_is() {
+fn memory_that_another_handle_shares_does_not_change() {
     let event = Bytes::from(as_lambda_writes(&[record("1", "1.5", b"x"), record("2", "2.5", b"")]));
     let before = event.to_vec();
     let batch = Batch::from_event(event.clone()).unwrap();
@@ -108,7 +108,7 @@ fn memory_that_is_held_elsewhere_is_left_as_it_is() {
 }
 
 #[test]
-fn the_stream_is_named_in_a_consumers_arn_too() {
+fn a_consumers_arn_names_the_stream_too() {
     let mut consumer = record("1", "1", b"");
     consumer["eventSourceARN"] =
         json!("arn:aws-cn:kinesis:cn-north-1:123456789012:stream/ingest/consumer/readers:1545084650");
@@ -121,7 +121,7 @@ fn a_record_of_another_shard_or_stream_is_an_error_that_names_it() {
     let mut other = record("2", "1", b"");
     other["eventID"] = json!("shardId-000000000007:2");
     let error = read(&[record("1", "1", b""), other]).unwrap_err();
-    assert!(error.contains("Records[1]: it is of another shard"), "{error}");
+    assert!(error.contains("Records[1]: it belongs to another shard"), "{error}");
     let mut other = record("2", "1", b"");
     other["eventSourceARN"] = json!("arn:aws:kinesis:eu-west-1:123456789012:stream/readings");
     assert!(read(&[record("1", "1", b""), other]).unwrap_err().contains("Records[1]"));
@@ -129,7 +129,10 @@ fn a_record_of_another_shard_or_stream_is_an_error_that_names_it() {
 
 #[test]
 fn sequence_numbers_that_do_not_ascend_are_an_error() {
-    assert!(read(&[record("0", "1", b"")]).unwrap_err().contains("Records[0]: sequenceNumber"), "none is below 1");
+    assert!(
+        read(&[record("0", "1", b"")]).unwrap_err().contains("Records[0]: sequenceNumber"),
+        "no sequence number is below 1"
+    );
     for second in ["9", "10"] {
         let error = read(&[record("10", "1", b""), record(second, "1", b"")]).unwrap_err();
         assert!(error.contains("Records[1]: sequenceNumber"), "{error}");
@@ -137,7 +140,7 @@ fn sequence_numbers_that_do_not_ascend_are_an_error() {
 }
 
 #[test]
-fn what_is_missing_or_no_kinesis_event_is_said() {
+fn an_error_names_what_is_missing_or_not_of_a_kinesis_event() {
     for field in ["partitionKey", "sequenceNumber", "data", "approximateArrivalTimestamp"] {
         let mut without = record("1", "1", b"");
         without["kinesis"].as_object_mut().unwrap().remove(field);
@@ -151,13 +154,13 @@ fn what_is_missing_or_no_kinesis_event_is_said() {
     }
     let mut wrong = record("1", "1", b"");
     wrong["kinesis"]["data"] = json!("?");
-    assert!(read(&[wrong]).unwrap_err().contains("data is no base64"));
+    assert!(read(&[wrong]).unwrap_err().contains("data is not base64"));
     assert!(chain(&Batch::from_event("{}").unwrap_err()).contains("Records"));
     assert_eq!(read(&[]).unwrap().records, []);
 }
 
 #[test]
-fn user_records_have_their_place_within_the_aggregate_and_the_record_to_retry_from() {
+fn a_user_record_has_its_index_in_the_aggregate_and_the_record_to_retry_from() {
     let aggregate = kpl::encode([("a", &b"1"[..]), ("b", b"2")]);
     let broken = &aggregate[..aggregate.len() - 1];
     let batch = read(&[
@@ -184,18 +187,18 @@ fn user_records_have_their_place_within_the_aggregate_and_the_record_to_retry_fr
 }
 
 #[test]
-fn what_lambda_writes_is_scanned() {
+fn the_scanner_reads_events_as_lambda_writes_them() {
     for events in [1, 2, 50] {
         let records: Vec<_> =
             (1..=events).map(|n| record(&n.to_string(), "1545084650.98", &vec![n as u8; n])).collect();
         let event = as_lambda_writes(&records);
-        let scanned = scan::scan(event.as_bytes()).expect("it is scanned").decode(event.clone().into()).unwrap();
+        let scanned = scan::scan(event.as_bytes()).expect("the scanner reads it").decode(event.clone().into()).unwrap();
         assert_eq!(scanned, plain::read(event.as_bytes()).unwrap());
     }
 }
 
 #[test]
-fn members_may_stand_in_any_order_and_values_may_be_longer_than_what_stands_between_them() {
+fn members_may_have_any_order_and_values_may_be_longer_than_the_text_between_them() {
     for order in [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1], [1, 3, 0, 2]] {
         let records: Vec<_> = (1..9_u8)
             .map(|n| {
@@ -213,20 +216,20 @@ fn members_may_stand_in_any_order_and_values_may_be_longer_than_what_stands_betw
             })
             .collect();
         let event = format!(r#"{{"Records":[{}]}}"#, records.join(","));
-        let scanned = scan::scan(event.as_bytes()).expect("it is scanned").decode(event.clone().into()).unwrap();
+        let scanned = scan::scan(event.as_bytes()).expect("the scanner reads it").decode(event.clone().into()).unwrap();
         assert_eq!(scanned, plain::read(event.as_bytes()).unwrap());
         assert_eq!(scanned.records[7].data, vec![8; 300]);
     }
 }
 
 #[test]
-fn base64_that_is_none_is_named_by_both_readers() {
+fn both_readers_name_a_record_whose_data_is_not_base64() {
     let mut records = vec![record("1", "1", b"one"), record("2", "1", b"two")];
     for bad in ["?", "YQ", "YR==", "YQ==YQ==", "YQ=", "Y Q=", "=", "脈"] {
         records[1]["kinesis"]["data"] = json!(bad);
         for event in [as_lambda_writes(&records), json!({ "Records": records }).to_string()] {
             let error = Batch::from_event(event).unwrap_err().to_string();
-            assert_eq!(error, "Records[1]: data is no base64", "{bad}");
+            assert_eq!(error, "Records[1]: data is not base64", "{bad}");
         }
     }
 }
@@ -263,7 +266,7 @@ proptest! {
         if let Some(spans) = scan::scan(&event) {
             match (spans.decode(event.into()), plainly) {
                 (Ok(scanned), plainly) => prop_assert_eq!(scanned, plainly.unwrap()),
-                (Err(_), Ok(batch)) => prop_assert!(false, "only the scan refuses {batch:?}"),
+                (Err(_), Ok(batch)) => prop_assert!(false, "only the scanner refuses {batch:?}"),
                 (Err(_), Err(_)) => {}
             }
         }
