@@ -1,30 +1,30 @@
-//! The domain of Myaku: what a device sent, what it means, and where it goes.
+//! The domain of Myaku: what a device sends, what it means, and where it goes.
 //!
 //! The crate is divided into rooms. A room keeps a concept's rules, its ports (narrow traits) and their adapters
-//! together: one adapter for memory, one for the real service, both held to one conformance suite. A room uses only the
-//! rooms above it in this list, and `make tidy` checks that:
+//! together. A port has one adapter in memory and one for the real service, and both pass one conformance suite. A room
+//! uses only the rooms above it in this list, and `make tidy` checks that:
 //!
 //! | room | what it is for |
 //! |---|---|
-//! | [`platform`] | what every room needs from the world: clock, settings, errors, logs, metrics, AWS clients, Redis |
-//! | [`alert`] | incidents, and the news of them |
-//! | [`stream`] | records of a Kinesis stream: read as a batch, taken out of aggregates, put, read shard by shard |
+//! | [`platform`] | what every room needs from outside: clock, settings, errors, logs, metrics, AWS clients, Redis |
+//! | [`alert`] | incidents, and the alerts that report them |
+//! | [`stream`] | records of a Kinesis stream: a batch of them, aggregates, putting records, reading shard by shard |
 //! | [`lake`] | the archive in S3 that holds each record exactly once, and the dead letters |
-//! | [`ingest`] | messages, and the ways in that make them |
-//! | [`device`] | devices, their profiles, the readings that a profile decodes, and who is connected |
+//! | [`ingest`] | messages, and the ways by which they arrive |
+//! | [`device`] | devices, their profiles, the readings that a profile decodes, and which devices are connected |
 //! | [`keyed`] | the state that a function keeps for each device, and the order of effects and commits |
 //! | [`window`] | moving averages, as pure functions of a set of readings |
-//! | [`results`] | what readers ask for |
+//! | [`results`] | the rows that readers query |
 //! | [`scaling`] | how many shards a stream should have, and how it gets there; uses `platform` and `stream` only |
 //!
 //! **Reading order for a newcomer**: [`ingest::message`], [`stream::batch`], [`lake::archive`], [`device::profile`],
 //! [`window`].
 //!
-//! **Decisions are pure.** They are functions of their inputs, time included. Effects stand behind ports. With no features
-//! there is no SDK in the crate's tree; the features `kinesis`, `s3`, `dynamodb`, `cloudwatch`, `sns` and `redis` bring the
-//! adapters, `lambda` the serving of handlers, and `testing` the conformance suites.
+//! **Decisions are pure.** They are functions of their inputs, time included. Effects are behind ports. Without
+//! features the crate depends on no SDK. The features `kinesis`, `s3`, `dynamodb`, `cloudwatch`, `sns` and `redis` add
+//! the adapters, `lambda` adds the serving of handlers, and `testing` adds the conformance suites.
 //!
-//! From a payload to a reading, with no service at all:
+//! From a payload to a reading, without any service:
 //!
 //! ```
 //! use myaku::device::profile::Profile;
