@@ -1,4 +1,4 @@
-//! Writes each target's seeds and dictionary: `seeds <folder>`.
+//! Writes the seeds and the dictionary of each target into a folder: `seeds <folder>`.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,10 +1,16 @@
-//! What holds of bytes from outside, whatever they are.
+//! Fuzz targets: checks of the code that reads bytes from outside.
 //!
-//! Each target takes any bytes and panics where something does not hold. libFuzzer drives them (`make fuzz`), and a test
-//! tries the seeds of each, whole and spoilt, beside all other tests. A target asks for more than that nothing panics: what
-//! was read is written and reads the same, two ways to the same end lead there, and limits hold.
+//! Each target accepts any bytes, and panics if a property does not hold. libFuzzer runs the targets (`make fuzz`). A
+//! unit test also runs each target with its seeds and with damaged seeds. A target checks more than that the code does
+//! not panic: what is parsed and written again is parsed the same, two implementations of the same function agree, and
+//! limits hold.
+//!
+//! ```
+//! let target = myaku::fuzz::TARGETS.iter().find(|target| target.name == "reading").expect("the target exists");
+//! (target.seeds)().iter().for_each(|seed| (target.check)(seed));
+//! ```
 
-// To panic is what targets are for.
+// Panics are how targets report failures.
 #![allow(clippy::missing_panics_doc)]
 
 mod aggregate;
@@ -38,13 +44,13 @@ pub use state::state;
 /// One fuzz target.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
-    /// Its name: that of its function, and of its file in `fuzz/fuzz_targets`.
+    /// The target's name, which is also the name of its function and of its file in `fuzz/fuzz_targets`.
     pub name: &'static str,
-    /// Panics where something does not hold of the bytes.
+    /// Checks the target's properties for these bytes. Panics if one does not hold.
     pub check: fn(&[u8]),
-    /// Inputs to begin from, made of the sample events.
+    /// Makes the inputs to start from, out of the sample events.
     pub seeds: fn() -> Vec<Vec<u8>>,
-    /// Words that inputs are made of and that nobody guesses.
+    /// The fuzzer's dictionary: words of the format that are unlikely to be found by chance.
     pub words: &'static [&'static str],
 }
 
@@ -67,7 +73,8 @@ pub const TARGETS: &[Target] = &[
     target("upload", upload, seeds::uploads, ITEM),
 ];
 
-/// A text that seeds hide in values. It must show in no error's words: those go to logs, and values are somebody's pulse.
+/// A text that seeds have in values. It must not occur in error messages: they are logged, and values are personal
+/// data, such as a pulse.
 const MARK: &str = "s3cr3t";
 
 const EVENT: &[&str] =
@@ -105,10 +112,10 @@ const fn target(
     Target { name, check, seeds, words }
 }
 
-/// Words that tell what is wrong: short, and without what stands in values.
-fn told(words: &str) {
-    assert!(!words.contains(MARK), "a value shows in: {words}");
-    assert!(words.len() <= 4_096, "{} bytes tell what is wrong", words.len());
+/// Checks that an error message is short and does not show values.
+fn check_error(message: &str) {
+    assert!(!message.contains(MARK), "the error message shows a value: {message}");
+    assert!(message.len() <= 4_096, "the error message has {} bytes", message.len());
 }
 
 #[cfg(test)]

@@ -137,7 +137,7 @@ async fn a_client_that_the_registry_does_not_know_is_kept_like_any_other() {
 async fn an_event_that_is_none_fails_by_name_and_stores_nothing() {
     let fixture = fixture();
     for (event, says) in [
-        ("[1]".to_owned(), "no lifecycle event"),
+        ("[1]".to_owned(), "not a lifecycle event"),
         ("{}".to_owned(), "clientId"),
         (CONNECTED.replace("versionNumber", "version"), "versionNumber"),
         (CONNECTED.replace("1795218892020", "4070908800000"), "ms ahead"),

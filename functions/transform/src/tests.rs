@@ -439,7 +439,7 @@ async fn whatever_is_wrong_with_a_record_takes_no_other_with_it() {
     time-beyond-belief: receivedAt: -1 is not from 0 to 253402300799999 milliseconds since the epoch
     not-a-message: payload: it is no base64
     undecodable: version 1: the payload is empty
-    undecodable: version 1: it is no JSON: expected value at line 1 column 34
+    undecodable: version 1: it is not JSON: expected value at line 1 column 34
     not-a-number: heart_rate (value 0): it is a text, and the profile does not allow numbers as text
     missing-field: heart_rate (value 0): it is missing
     out-of-range: heart_rate (value 0): it is 100000 1/min, above 250

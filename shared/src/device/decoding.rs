@@ -1,6 +1,7 @@
-//! From a record of `ingest` to readings: purely, once the device that it names is known.
+//! Decodes records of the stream `ingest` into readings, with what the registry knows of their devices.
 //!
-//! The function `transform` makes readings with it, and whoever needs the readings of the lake makes the same ones.
+//! Decoding is pure. So the function `transform` and the tools that decode the lake's records again get the same
+//! readings.
 
 use crate::device::profile::Decoded;
 use crate::device::registry::Resolved;
@@ -9,19 +10,29 @@ use crate::lake::dead_letter::Problem;
 use crate::stream::batch::UserRecord;
 use std::borrow::Cow;
 
-/// What a user record is. It borrows from the record.
+/// What a user record contains. It borrows from the record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content<'a> {
     /// A message of a device.
     Message(Borrowed<'a>),
-    /// A record of another form, whose source may be known to the registry; the problem counts if it is not.
+    /// A record of another form. Its source may be registered as a device; if it is not, the problem says why the
+    /// record is not a message.
     Foreign(Borrowed<'a>, Problem),
-    /// Neither.
-    Neither(Problem),
+    /// Neither a message nor a record with a source.
+    Unreadable(Problem),
+}
+
+/// Why a record gives no readings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The reason of its dead letter.
+    pub reason: Reason,
+    /// The same in words. It never contains a payload.
+    pub detail: String,
 }
 
 impl<'a> Content<'a> {
-    /// Reads a record as far as that goes without knowing any device. Nothing in it can fail this.
+    /// Reads as much of a record as is possible without the registry. Never fails: a problem is part of the result.
     pub fn of(source: &UserRecord<'a>) -> Self {
         match Borrowed::of(source.data) {
             Ok(message) => Self::Message(message),
@@ -29,24 +40,24 @@ impl<'a> Content<'a> {
                 let problem = Problem { reason: error.reason(), detail: error.to_string() };
                 match Message::foreign(source.partition_key, source.position(), source.arrived_ms, source.data) {
                     Some(message) => Self::Foreign(message, problem),
-                    None => Self::Neither(problem),
+                    None => Self::Unreadable(problem),
                 }
             }
         }
     }
 
-    /// The device or source that must be known.
+    /// The device or source to look up in the registry.
     pub fn device_id(&self) -> Option<&str> {
         match self {
             Self::Message(message) | Self::Foreign(message, _) => Some(&message.device_id),
-            Self::Neither(_) => None,
+            Self::Unreadable(_) => None,
         }
     }
 
-    /// Decodes it by what the registry knows of its device.
+    /// Decodes the record with what the registry knows of its device.
     ///
     /// # Errors
-    /// The whole record gives no readings: why, and the device where it got far enough to name one.
+    /// Why the whole record gives no readings, and the device if one is known.
     pub fn decode<'r>(
         &'r self,
         resolved: Option<&'r Resolved>,
@@ -57,17 +68,23 @@ impl<'a> Content<'a> {
                 return Err((None, Cow::Borrowed(problem)));
             }
             Self::Message(message) | Self::Foreign(message, _) => message,
-            Self::Neither(problem) => return Err((None, Cow::Borrowed(problem))),
+            Self::Unreadable(problem) => return Err((None, Cow::Borrowed(problem))),
         };
         let message = MessageRef::from(message);
         let id = message.device_id;
-        match resolved.ok_or_else(|| Resolved::unknown_device(id)).and_then(|resolved| resolved.known(id)) {
-            Ok((device, profile)) => {
-                // The registry decides where a device stands, if it says so.
+        let (reason, detail) = match resolved {
+            Some(Resolved::Known(device, profile)) => {
+                // The registry's facility takes precedence over the message's.
                 let facility = device.facility.as_deref().unwrap_or(message.facility);
                 Ok(profile.decode(Message { facility, ..message }, arrived_ms))
             }
-            Err(problem) => Err((Some(id), Cow::Owned(problem))),
-        }
+            Some(Resolved::InvalidDevice(problems)) => (Reason::InvalidDevice, problems.to_string()),
+            Some(Resolved::InvalidProfile(problems)) => (Reason::InvalidProfile, problems.to_string()),
+            Some(Resolved::UnknownProfile(name)) => {
+                (Reason::UnknownProfile, format!("device {id:?} has the profile {name:?}, which is not registered"))
+            }
+            None | Some(Resolved::UnknownDevice) => (Reason::UnknownDevice, format!("device {id:?} is not registered")),
+        };
+        Err((Some(id), Cow::Owned(Problem { reason, detail })))
     }
 }

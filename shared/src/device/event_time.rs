@@ -1,35 +1,38 @@
-//! The choice between the device's time, the ingest's and the arrival's.
+//! Chooses the time of a measurement: the device's, the receipt's or the arrival's.
+//!
+//! Clocks of devices are often wrong. A profile says which clock to trust and by how much it may differ from the
+//! arrival.
 
 use serde::{Deserialize, Serialize};
 
-/// How far ahead of its arrival a device's time may be and still be an error of its clock: a year and a day. What is
-/// further off is a unit that the profile has wrong, or damage.
+/// How far ahead of the arrival a device's time may be before it is rejected: a year and a day. A wrong clock explains
+/// less than that; more means that the profile has the wrong unit, or that the message is damaged.
 const MAX_AHEAD_MS: i64 = 366 * 24 * 3_600 * 1_000;
 
-/// Whose clock a time comes from.
+/// The clock that a time comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClockSource {
     /// The device's own clock.
     Device,
-    /// The time of receipt, stamped where the message came in.
+    /// The time of receipt, set where the message entered the system.
     Ingest,
     /// The stream's time of arrival.
     Arrival,
 }
 
-/// Which clock is trusted, and how far. All spans are in milliseconds and not negative.
+/// Which clock is trusted, and within which bounds. The bounds are in milliseconds and not negative.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockRule {
     /// The trusted clock.
     pub trust: ClockSource,
-    /// How far ahead of the arrival its time may be.
+    /// How far after the arrival its time may be.
     pub allowed_skew_ms: i64,
-    /// How far behind the arrival its time may be.
+    /// How far before the arrival its time may be.
     pub allowed_delay_ms: i64,
 }
 
-/// What the clocks say about one measurement, in milliseconds since the epoch.
+/// The times of one measurement by each clock, in milliseconds since the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
     /// The device's time, if it sent one.
@@ -40,22 +43,22 @@ pub struct Times {
     pub arrival: i64,
 }
 
-/// The time that a measurement gets.
+/// The time that was chosen for a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventTime {
     /// In milliseconds since the epoch.
     pub at: i64,
-    /// Whose time it is. Another clock than the trusted one says that the trusted one was missing or wrong.
+    /// The clock that it comes from. If this is not the trusted clock, the trusted time was missing or out of bounds.
     pub clock: ClockSource,
 }
 
-/// A device's time that no clock's error explains.
+/// A device's time that a wrong clock cannot explain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BeyondBelief {
+pub enum ImplausibleTime {
     /// Before 1970.
     #[error("the device's time is {0} ms, which is negative")]
     Negative(i64),
-    /// In a far future.
+    /// More than a year and a day in the future.
     #[error("the device's time is {ahead_ms} ms ahead of the record's arrival, more than a year")]
     FarFuture {
         /// How far ahead of the arrival.
@@ -64,13 +67,17 @@ pub enum BeyondBelief {
 }
 
 impl ClockRule {
-    /// The trusted clock's time if it lies within the allowed skew and delay of the arrival, else the arrival's.
+    /// Returns the trusted clock's time if it is within the allowed skew and delay of the arrival, else the arrival's
+    /// time.
     ///
-    /// A record that was received earlier than it arrived (a producer that waited, a replay) is measured against its
-    /// receipt as well: what was right when the device sent it stays right.
+    /// If a record was received before it arrived (a producer that waited, a replay), its time may also be within these
+    /// bounds of the receipt. So a time that was valid when the device sent it stays valid.
     ///
-    /// A clock that was never set says 1970 and a bit; that is wrong but not beyond belief, and the measurement is
-    /// kept with the arrival's time.
+    /// A clock that was never set shows a time shortly after 1970. That is not an error: the measurement gets the
+    /// arrival's time.
+    ///
+    /// # Errors
+    /// The device's time is negative, or more than a year and a day ahead of the arrival.
     ///
     /// ```
     /// use myaku::device::event_time::{ClockRule, ClockSource, Times};
@@ -79,16 +86,16 @@ impl ClockRule {
     /// assert_eq!(rule.choose(&times)?.at, 95_000);
     /// let ahead = Times { device: Some(102_000), ..times };
     /// assert_eq!(rule.choose(&ahead)?.clock, ClockSource::Arrival);
-    /// # Ok::<(), myaku::device::event_time::BeyondBelief>(())
+    /// # Ok::<(), myaku::device::event_time::ImplausibleTime>(())
     /// ```
-    pub fn choose(&self, times: &Times) -> Result<EventTime, BeyondBelief> {
+    pub fn choose(&self, times: &Times) -> Result<EventTime, ImplausibleTime> {
         let trusted = match self.trust {
             ClockSource::Device => times.device,
             ClockSource::Ingest => Some(times.ingest),
             ClockSource::Arrival => None,
         };
         if let Some(device) = times.device {
-            believe(device, times.arrival)?;
+            check_plausible(device, times.arrival)?;
         }
         let arrival = EventTime { at: times.arrival, clock: ClockSource::Arrival };
         let receipt = times.ingest.min(times.arrival);
@@ -102,12 +109,12 @@ impl ClockRule {
     }
 }
 
-fn believe(device: i64, arrival: i64) -> Result<(), BeyondBelief> {
+fn check_plausible(device: i64, arrival: i64) -> Result<(), ImplausibleTime> {
     let ahead_ms = device.saturating_sub(arrival);
     if device < 0 {
-        Err(BeyondBelief::Negative(device))
+        Err(ImplausibleTime::Negative(device))
     } else if ahead_ms > MAX_AHEAD_MS {
-        Err(BeyondBelief::FarFuture { ahead_ms })
+        Err(ImplausibleTime::FarFuture { ahead_ms })
     } else {
         Ok(())
     }
@@ -124,7 +131,7 @@ mod tests {
         ClockRule { trust, allowed_skew_ms: 1_000, allowed_delay_ms: 60_000 }
     }
 
-    fn choose(trust: ClockSource, device: Option<i64>, ingest: i64) -> Result<EventTime, BeyondBelief> {
+    fn choose(trust: ClockSource, device: Option<i64>, ingest: i64) -> Result<EventTime, ImplausibleTime> {
         rule(trust).choose(&Times { device, ingest, arrival: ARRIVAL })
     }
 
@@ -142,43 +149,43 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_is_replayed_much_later_keeps_the_time_that_was_right_at_its_receipt() {
+    fn a_record_that_is_replayed_much_later_keeps_the_device_time_that_was_valid_at_its_receipt() {
         let sent = ARRIVAL - 90 * 24 * 3_600_000;
         let chosen = choose(ClockSource::Device, Some(sent), sent + 200).unwrap();
         assert_eq!(chosen, EventTime { at: sent, clock: ClockSource::Device });
-        // A receipt in the future proves nothing.
+        // A receipt after the arrival does not make a device's time valid.
         let ahead = ARRIVAL + 3_600_000;
         assert_eq!(choose(ClockSource::Device, Some(ahead), ahead).unwrap().clock, ClockSource::Arrival);
     }
 
     #[test]
-    fn a_negative_or_far_future_time_is_beyond_belief_whichever_clock_is_trusted() {
+    fn a_negative_or_far_future_device_time_is_an_error_whichever_clock_is_trusted() {
         for trust in [ClockSource::Device, ClockSource::Ingest, ClockSource::Arrival] {
-            assert_eq!(choose(trust, Some(-1), ARRIVAL), Err(BeyondBelief::Negative(-1)));
+            assert_eq!(choose(trust, Some(-1), ARRIVAL), Err(ImplausibleTime::Negative(-1)));
             let far = ARRIVAL + MAX_AHEAD_MS;
             assert!(choose(trust, Some(far), ARRIVAL).is_ok());
             assert_eq!(
                 choose(trust, Some(far + 1), ARRIVAL),
-                Err(BeyondBelief::FarFuture { ahead_ms: MAX_AHEAD_MS + 1 })
+                Err(ImplausibleTime::FarFuture { ahead_ms: MAX_AHEAD_MS + 1 })
             );
             assert!(choose(trust, Some(i64::MAX), ARRIVAL).is_err());
         }
     }
 
     #[test]
-    fn without_a_device_time_the_arrival_serves_and_says_so() {
+    fn without_a_device_time_the_arrivals_time_is_used() {
         let chosen = choose(ClockSource::Device, None, ARRIVAL - 5).unwrap();
         assert_eq!(chosen, EventTime { at: ARRIVAL, clock: ClockSource::Arrival });
     }
 
     #[test]
-    fn the_ingest_is_trusted_unless_it_lies_ahead_of_the_arrival() {
+    fn the_time_of_receipt_is_trusted_unless_it_is_too_far_after_the_arrival() {
         let chosen = |ingest| choose(ClockSource::Ingest, None, ingest).unwrap();
         assert_eq!(chosen(ARRIVAL - 5), EventTime { at: ARRIVAL - 5, clock: ClockSource::Ingest });
         assert_eq!(chosen(ARRIVAL + 5_000), EventTime { at: ARRIVAL, clock: ClockSource::Arrival });
     }
 
-    /// The rule as a sentence, for comparison: in integers so wide that nothing saturates.
+    /// The same rule, written plainly for comparison, with integers that are wide enough not to saturate.
     fn reference(rule: &ClockRule, times: &Times) -> Option<EventTime> {
         let wide = |ms: i64| i128::from(ms);
         if times.device.is_some_and(|device| device < 0 || wide(device) - wide(times.arrival) > wide(MAX_AHEAD_MS)) {
@@ -211,7 +218,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_choice_is_that_of_the_plain_reference(
+        fn the_choice_is_the_same_as_that_of_the_reference(
             trust in prop_oneof![Just(ClockSource::Device), Just(ClockSource::Ingest), Just(ClockSource::Arrival)],
             allowed_skew_ms in 0..50_i64,
             allowed_delay_ms in 0..50_i64,

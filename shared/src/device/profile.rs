@@ -1,7 +1,33 @@
-//! Device profiles: formats and their versions, calibration, units, ranges, and which clock to trust.
+//! Compiles device profiles, and decodes messages with them.
 //!
-//! A profile is written as a [`ProfileDocument`], checked and compiled once into a [`Profile`], and then decodes
-//! messages without looking at the document again.
+//! A profile describes a kind of device: its formats and their versions, calibration, units, ranges, and which clock to
+//! trust. Users write it as a [`ProfileDocument`]. It is checked and compiled once into a [`Profile`], which then
+//! decodes messages without the document.
+//!
+//! ```
+//! use myaku::device::profile::Profile;
+//! use myaku::ingest::message::MessageRef;
+//!
+//! let document = br#"{
+//!     "id": "lamp",
+//!     "metrics": {"brightness": {"unit": "%", "range": {"min": 0, "max": 100}}},
+//!     "versions": [{"name": "1", "format": "json", "fields": [{"metric": "brightness", "from": "level"}]}]
+//! }"#;
+//! let profile = Profile::parse(document).map_err(|problems| problems[0].to_string())?;
+//! let message = MessageRef {
+//!     delivery_id: "7d0c",
+//!     device_id: "lamp-1",
+//!     facility: "home-3",
+//!     kind: "state",
+//!     client_id: None,
+//!     received_at: 1_795_218_892_020,
+//!     payload: br#"{"level": 180}"#,
+//!     message_id: None,
+//! };
+//! let decoded = profile.decode(message, 1_795_218_892_120);
+//! assert_eq!(decoded.rejected[0].detail, "brightness (value 0): it is 180 %, above 100");
+//! # Ok::<(), String>(())
+//! ```
 
 mod binary;
 mod calibration;
@@ -46,32 +72,33 @@ pub struct Profile {
     versions: Vec<decode::Version>,
 }
 
-/// What a message gave.
+/// The result of decoding a message.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decoded<'a> {
-    /// Its readings, in the message's order. Their texts are the message's and the profile's.
+    /// The readings, in the message's order. They borrow their texts from the message and the profile.
     pub readings: Vec<Reading<&'a str>>,
-    /// What is wrong with it, or with some of its values.
-    pub rejected: Vec<Rejected>,
+    /// The values that were rejected, or the whole message.
+    pub rejected: Vec<Rejection>,
 }
 
 impl Decoded<'_> {
-    fn nothing(rejected: Rejected) -> Self {
-        Self { readings: Vec::new(), rejected: vec![rejected] }
+    /// No readings: the whole message is rejected.
+    fn rejected(rejection: Rejection) -> Self {
+        Self { readings: Vec::new(), rejected: vec![rejection] }
     }
 }
 
-/// A value, some values, or a whole message that cannot be used.
+/// Why a value, several values or a whole message cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejected {
-    /// Why.
+pub struct Rejection {
+    /// The reason, as dead letters have it.
     pub reason: Reason,
-    /// The same in words, with the metric and the value's index. It shows numbers, and never a text of the message.
+    /// The same in words, with the metric and the value's index. It may show numbers of the message, and never texts.
     pub detail: String,
-    /// The index of the value in its message, as in the readings' ids, or that of the first of several. `None` for
-    /// the whole message.
+    /// The index of the value in its message, as in the readings' ids. For several values, the index of the first.
+    /// `None` for the whole message.
     pub index: Option<usize>,
-    /// The metric, if it is one value.
+    /// The metric, if a single value is rejected.
     pub metric: Option<String>,
 }
 
@@ -79,12 +106,13 @@ impl Profile {
     /// Parses and compiles a document.
     ///
     /// # Errors
-    /// All that is wrong with it, by field; where it is no document at all, the one place that the parser stumbled on.
+    /// Every problem of the document, with its field. If the document cannot be parsed, the one problem that stopped
+    /// the parser.
     ///
     /// ```
     /// use myaku::device::profile::Profile;
     /// let problems = Profile::parse(br#"{"id": "lamp", "versions": []}"#).unwrap_err();
-    /// assert_eq!(problems[0].to_string(), "versions: there must be from 1 to 32");
+    /// assert_eq!(problems[0].to_string(), "versions: must list from 1 to 32 versions");
     /// ```
     pub fn parse(json: &[u8]) -> Result<Self, Vec<Problem>> {
         ProfileDocument::parse(json).map_err(|problem| vec![problem]).and_then(|document| Self::compile(&document))
@@ -93,42 +121,42 @@ impl Profile {
     /// Compiles a document.
     ///
     /// # Errors
-    /// All that is wrong with it, by field.
+    /// Every problem of the document, with its field.
     pub fn compile(document: &ProfileDocument) -> Result<Self, Vec<Problem>> {
         compile::profile(document)
     }
 
-    /// Its name, which devices of the registry refer to.
+    /// The profile's name, which devices in the registry refer to.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Whether the lake is all that its messages want: nothing is ever read from them.
+    /// Whether messages are only archived in the lake: no version reads anything from them.
     pub fn is_archive_only(&self) -> bool {
         self.versions.iter().all(|version| version.format == Format::Text)
     }
 
-    /// Its metrics, by name ascending.
+    /// The metrics, in ascending order of their names.
     pub fn metrics(&self) -> &[Metric] {
         &self.metrics
     }
 
-    /// A metric by name.
+    /// The metric of this name.
     pub fn metric(&self, name: &str) -> Option<&Metric> {
         self.names.get(name).map(|index| &self.metrics[*index])
     }
 
-    /// The window of a metric's moving average, if it wants one.
+    /// The window of a metric's moving average, if it has one.
     pub fn window(&self, metric: &str) -> Option<&WindowSpec> {
         self.metric(metric)?.window.as_ref()
     }
 
-    /// Which clock its devices' messages are placed by, and how far it is trusted.
+    /// Which clock gives the readings their time, and within which bounds.
     pub const fn clock(&self) -> &ClockRule {
         &self.clock
     }
 
-    /// How often such a device is heard. [`Metric::expected_interval`] has it for a metric.
+    /// The longest expected time between two messages of a device. [`Metric::expected_interval`] is for one metric.
     pub const fn expected_interval(&self) -> Option<Duration> {
         self.expected_interval
     }
@@ -138,7 +166,7 @@ impl ProfileDocument {
     /// Parses a document.
     ///
     /// # Errors
-    /// The place that the parser stumbled on: a key that is not known or is missing, a value of another type.
+    /// The problem that stopped the parser: an unknown or missing key, or a value of the wrong type.
     pub fn parse(json: &[u8]) -> Result<Self, Problem> {
         let mut parser = serde_json::Deserializer::from_slice(json);
         let parsed = serde_path_to_error::deserialize(&mut parser);

@@ -1,4 +1,6 @@
-//! One measured value: the record of the stream `readings`.
+//! Reads, checks and writes readings: the records of the stream `readings`.
+//!
+//! A reading is one measured value. It has the same form whatever format the device sent.
 
 mod borrowed;
 
@@ -11,37 +13,39 @@ use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 
-/// The longest id of a reading, in bytes: a device's id and its producer's own id of the message, or a hash.
+/// The longest id of a reading, in bytes: the device's id and the producer's own id of the message, or a hash.
 const MAX_READING_ID: usize = 512;
 /// The longest name of a metric, and of a unit, in bytes.
 const MAX_NAME: usize = 64;
-/// The longest value that is a text, in bytes.
+/// The longest text value, in bytes.
 pub const MAX_TEXT: usize = 256;
 
-/// One value of one metric of one device at one time. Its texts are its own, or `&str` where they are only passed on.
+/// One value of one metric of one device at one time. `T` is the type of its texts: `String`, or `&str` where the
+/// reading borrows them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Reading<T = String> {
-    /// The message's identity and the index of the value in it: the same measurement, sent twice, has the same id.
+    /// The message's identity and the index of the value in the message. A measurement that is sent twice has the same
+    /// id both times.
     pub id: String,
     /// The device that measured.
     pub device_id: T,
-    /// Where the device stands.
+    /// The facility where the device is.
     pub facility: T,
-    /// What was measured, as its profile names it: `heart_rate`.
+    /// The metric, as the profile names it: `heart_rate`.
     pub metric: T,
     /// The value, calibrated and in `unit`.
     pub value: Value,
     /// The unit of a number; empty where there is none.
     #[serde(default)]
     pub unit: T,
-    /// When it was measured, in milliseconds since the epoch, by `clock`.
+    /// When the value was measured, in milliseconds since the epoch, according to `clock`.
     pub at: i64,
-    /// Whose time `at` is.
+    /// The clock that `at` comes from.
     pub clock: ClockSource,
     /// When the message was received, in milliseconds since the epoch.
     pub received_at: i64,
-    /// What is known against the value.
+    /// Whether something is wrong with the value.
     #[serde(default)]
     pub quality: Quality,
 }
@@ -52,38 +56,38 @@ pub struct Reading<T = String> {
 pub enum Value {
     /// A finite number in the reading's unit.
     Number(f64),
-    /// A state that holds or not.
+    /// A state that is on or off.
     Boolean(bool),
-    /// A state or an event by name.
+    /// The name of a state or an event.
     Text(String),
     /// Longitude and latitude in degrees.
     Position([f64; 2]),
 }
 
-/// What is known against a value.
+/// Whether something is wrong with a value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Quality {
-    /// Nothing.
+    /// Nothing is wrong with it.
     #[default]
     Good,
-    /// Outside the profile's range, and kept because the profile says so.
+    /// The value is outside the profile's range. It is kept because the profile says so.
     OutOfRange,
 }
 
-/// A record that is no reading, or one that cannot be used.
+/// Why a record is not a valid reading.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadingError {
-    /// It has not the form of one.
-    #[error("the record is no reading: {0}")]
+    /// The record does not have the form of a reading.
+    #[error("the record is not a reading: {0}")]
     Malformed(String),
-    /// A field is not what it must be.
+    /// A field has an invalid value.
     #[error("{field}: {problem}")]
     Invalid {
         /// The field, as JSON names it.
         field: &'static str,
         /// What is wrong with it.
-        problem: &'static str,
+        problem: String,
     },
 }
 
@@ -91,7 +95,7 @@ impl Reading {
     /// Parses a record of `readings`.
     ///
     /// # Errors
-    /// The record has not the form of a reading, or a field is beyond its limit; the error names it.
+    /// The record does not have the form of a reading, or a field has an invalid value; the error names the field.
     pub fn parse(record: &[u8]) -> Result<Self, ReadingError> {
         let reading: Self =
             serde_json::from_slice(record).map_err(|error| ReadingError::Malformed(error.to_string()))?;
@@ -101,17 +105,18 @@ impl Reading {
 }
 
 impl<T: AsRef<str> + Serialize> Reading<T> {
-    /// The record of `readings`.
+    /// Writes the record of `readings`.
     ///
     /// # Errors
-    /// A field is not what it must be: a number is NaN, say, which JSON cannot tell.
+    /// A field has an invalid value: a number is NaN, for example, which JSON cannot express.
     pub fn to_json(&self) -> Result<Vec<u8>, ReadingError> {
         self.check()?;
         serde_json::to_vec(self).map_err(|error| ReadingError::Malformed(error.to_string()))
     }
 
-    /// Tells the first field that is not what it must be.
+    /// Checks every field, and returns the first that has an invalid value.
     pub fn check(&self) -> Result<(), ReadingError> {
+        let invalid = |field, problem| Err(ReadingError::Invalid { field, problem });
         let texts = [
             ("id", self.id.as_str(), 1, MAX_READING_ID),
             ("deviceId", self.device_id.as_ref(), 1, MAX_ID),
@@ -121,28 +126,29 @@ impl<T: AsRef<str> + Serialize> Reading<T> {
         ];
         for (field, text, least, most) in texts {
             if text.len() < least || text.len() > most || text.chars().any(char::is_control) {
-                let problem = "it is empty, too long, or has a control character";
-                return Err(ReadingError::Invalid { field, problem });
+                return invalid(field, format!("must have from {least} to {most} bytes and no control character"));
             }
         }
         for (field, ms) in [("at", self.at), ("receivedAt", self.received_at)] {
             if !(0..=MAX_MS).contains(&ms) {
-                return Err(ReadingError::Invalid { field, problem: "it is not within the years 1970 to 9999" });
+                return invalid(field, "must be within the years 1970 to 9999".to_owned());
             }
         }
-        self.value.problem().map_or(Ok(()), |problem| Err(ReadingError::Invalid { field: "value", problem }))
+        self.value.problem().map_or(Ok(()), |problem| invalid("value", problem))
     }
 }
 
 impl Value {
-    fn problem(&self) -> Option<&'static str> {
+    fn problem(&self) -> Option<String> {
         match self {
-            Self::Number(number) if !number.is_finite() => Some("it is NaN or infinite"),
-            Self::Text(text) if text.len() > MAX_TEXT => Some("it is a text that is too long"),
+            Self::Number(number) if !number.is_finite() => Some("it is NaN or infinite".to_owned()),
+            Self::Text(text) if text.len() > MAX_TEXT => {
+                Some(format!("the text has {} bytes, at most {MAX_TEXT} are allowed", text.len()))
+            }
             Self::Position([longitude, latitude])
                 if !(-180.0..=180.0).contains(longitude) || !(-90.0..=90.0).contains(latitude) =>
             {
-                Some("its longitude or latitude is not on the globe")
+                Some("its longitude is not within ±180°, or its latitude is not within ±90°".to_owned())
             }
             _ => None,
         }
@@ -150,7 +156,8 @@ impl Value {
 }
 
 impl<'de> Deserialize<'de> for Value {
-    /// By the JSON type alone: an untagged enum would keep a copy of the value and try one kind after another.
+    /// Decides by the JSON type alone. The derived implementation for an untagged enum would copy the value and try one
+    /// variant after another.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct AnyKind;
         impl<'de> Visitor<'de> for AnyKind {
@@ -225,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reading_without_unit_and_quality_is_good() {
+    fn a_reading_without_unit_and_quality_has_no_unit_and_is_good() {
         let json =
             br#"{"id":"a","deviceId":"b","facility":"","metric":"m","value":7,"at":1,"clock":"ingest","receivedAt":2}"#;
         let reading = Reading::parse(json).unwrap();
@@ -233,20 +240,23 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_used_is_named() {
+    fn an_error_names_the_invalid_field() {
         let wrong = |field: &str, value: serde_json::Value| {
             let mut json = serde_json::to_value(reading(Value::Number(1.0))).unwrap();
             json[field] = value;
             Reading::parse(json.to_string().as_bytes()).unwrap_err().to_string()
         };
-        assert_eq!(wrong("at", (-1).into()), "at: it is not within the years 1970 to 9999");
-        assert_eq!(wrong("metric", "".into()), "metric: it is empty, too long, or has a control character");
+        assert_eq!(wrong("at", (-1).into()), "at: must be within the years 1970 to 9999");
+        assert_eq!(wrong("metric", "".into()), "metric: must have from 1 to 64 bytes and no control character");
         assert_eq!(
             wrong("deviceId", "x".repeat(129).into()),
-            "deviceId: it is empty, too long, or has a control character"
+            "deviceId: must have from 1 to 128 bytes and no control character"
         );
-        assert_eq!(wrong("id", "a\u{0}".into()), "id: it is empty, too long, or has a control character");
-        assert_eq!(wrong("value", vec![181.0, 0.0].into()), "value: its longitude or latitude is not on the globe");
+        assert_eq!(wrong("id", "a\u{0}".into()), "id: must have from 1 to 512 bytes and no control character");
+        assert_eq!(
+            wrong("value", vec![181.0, 0.0].into()),
+            "value: its longitude is not within ±180°, or its latitude is not within ±90°"
+        );
         for shape in [vec![1.0], vec![1.0, 2.0, 3.0]] {
             assert!(wrong("value", shape.into()).contains("a position has two numbers"));
         }
@@ -255,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_json_cannot_tell_is_never_written() {
+    fn a_number_that_json_cannot_express_is_never_written() {
         for number in [f64::NAN, f64::INFINITY] {
             assert_eq!(
                 reading(Value::Number(number)).to_json().unwrap_err().to_string(),

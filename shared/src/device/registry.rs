@@ -1,8 +1,28 @@
-//! Master data: which devices there are and which profile each has, kept in memory for a short time.
+//! The registry of devices and profiles: reads the master data through caches.
 //!
-//! A change is live within a minute, everywhere: an entry's age counts from its reading of the store, whichever cache
-//! it came through. An entry that is due while the store is down is used up to [`LONGEST_USE`], and not beyond; that
-//! there is *no* such device or profile is believed for a third of the time, and never while the store is down.
+//! Every message needs its device and its profile, and reading them from the store each time would be slow and costly.
+//!
+//! A change takes effect everywhere within a minute: the age of an entry counts from its reading from the store,
+//! whichever cache it comes from. If the store is down, an entry that is due to be read again is used until it is
+//! [`LONGEST_USE`] old, and no longer. That a device or profile does *not* exist is cached for a third of the time, and
+//! not used while the store is down.
+//!
+//! ```
+//! use myaku::device::registry::{Device, MemoryMasterData, Registry, Resolved};
+//! use myaku::platform::clock::SystemClock;
+//! use std::time::Duration;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), myaku::platform::errors::RemoteError> {
+//! let store = MemoryMasterData::new();
+//! store.put_device(&Device { device_id: "bed-17".to_owned(), profile: "vital-band".to_owned(), facility: None });
+//! let registry = Registry::new(store, SystemClock, Duration::from_secs(30));
+//! let resolved = registry.resolve(&["bed-17", "bed-18"]).await?;
+//! assert!(matches!(&resolved["bed-17"], Resolved::UnknownProfile(name) if name == "vital-band"));
+//! assert!(matches!(&resolved["bed-18"], Resolved::UnknownDevice));
+//! # Ok(())
+//! # }
+//! ```
 
 #[cfg(feature = "dynamodb")]
 mod batches;
@@ -36,35 +56,35 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// For how long what was read is used without asking again, unless set otherwise.
+/// How long an entry is used before it is read again, by default.
 pub const DEFAULT_TTL: Duration = Duration::from_secs(30);
-/// For how long at most anything that was read is used, whatever happens: the promise that a change is live within a
-/// minute.
+/// The longest time that an entry is used, even while the store is down. This keeps the promise that a change takes
+/// effect within a minute.
 pub const LONGEST_USE: Duration = Duration::from_mins(1);
-/// How long a failed store is left alone while what is known still serves.
+/// How long a store that failed is not called, if cached entries are enough until then.
 const PAUSE_MS: i64 = 5_000;
-/// Devices kept in memory; some 300 bytes each.
+/// The greatest number of devices in memory; each takes about 300 bytes.
 const DEVICES: usize = 50_000;
-/// Profiles kept in memory; some kilobytes each.
+/// The greatest number of profiles in memory; each takes some kilobytes.
 const PROFILES: usize = 1_000;
 
 /// The port for reading master data.
 pub trait MasterData: Send + Sync {
-    /// What is stored at each of `keys`, all of which are different. An answer has every key, with
-    /// [`Stored::document`] `None` where nothing is stored, and says when that was read: `now_ms`, or earlier if it
-    /// comes from a cache.
+    /// Reads what is stored at each of `keys`, which must all be different. The answer contains every key; its
+    /// [`Stored::document`] is `None` if nothing is stored. It also says when each was read: at `now_ms`, or earlier if
+    /// it comes from a cache.
     fn read(&self, keys: &[Key], now_ms: i64)
     -> impl Future<Output = Result<HashMap<Key, Stored>, RemoteError>> + Send;
 }
 
-/// The port for writing master data, for tools. What is written was made by [`device_document`] or
-/// [`profile_document`], which check it as reading will.
+/// The port for writing master data, for tools. The documents come from [`device_document`] or [`profile_document`],
+/// which check them in the same way as reading does.
 pub trait MasterDataWriter: Send + Sync {
-    /// Writes documents over what is there. Where a key occurs twice, the last counts.
+    /// Writes documents, and replaces those that exist. If a key occurs twice, the last document counts.
     fn put(&self, documents: &[(Key, String)]) -> impl Future<Output = Result<(), NotPut>> + Send;
 
-    /// The documents of `kind` after the place `after` (from the beginning without), some `limit` of them at a time.
-    /// The order is the store's own.
+    /// Lists about `limit` documents of `kind`, starting after the cursor `after`, or at the beginning if it is `None`.
+    /// The store defines the order.
     fn list(
         &self,
         kind: Kind,
@@ -73,7 +93,7 @@ pub trait MasterDataWriter: Send + Sync {
     ) -> impl Future<Output = Result<Page, RemoteError>> + Send;
 }
 
-/// Documents that may not have been written.
+/// A write failed: these documents may not have been written.
 #[derive(Debug, thiserror::Error)]
 #[error("{} documents could not be written", keys.len())]
 pub struct NotPut {
@@ -84,73 +104,50 @@ pub struct NotPut {
     pub source: RemoteError,
 }
 
-/// Some documents of a listing.
+/// One page of a listing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
-    /// Each with its key. A page can be empty while there are more.
+    /// The documents, each with its key. A page that is not the last can be empty.
     pub documents: Vec<(Key, String)>,
-    /// Where the next page begins; `None` at the end.
+    /// The cursor after which the next page starts; `None` on the last page.
     pub next: Option<String>,
 }
 
-/// What the registry knows of a device.
+/// What the registry knows about a device.
 #[derive(Clone, Debug)]
 pub enum Resolved {
     /// The device, with its profile ready for use.
     Known(Arc<Device>, Arc<Profile>),
-    /// There is no such device.
+    /// The device is not registered.
     UnknownDevice,
-    /// The device's entry cannot be used: the problems, by field.
+    /// The device's document is invalid: its problems, by field.
     InvalidDevice(Arc<str>),
-    /// The device has this profile, and there is none such.
+    /// The device has a profile of this name, which is not registered.
     UnknownProfile(String),
-    /// The device's profile cannot be used: its name and problems, by field.
+    /// The document of the device's profile is invalid: its name and problems, by field.
     InvalidProfile(Arc<str>),
 }
 
-impl Resolved {
-    /// The device and its profile.
-    ///
-    /// # Errors
-    /// Why the device called `device_id` has none that can be used: the reason of its dead letters, and the same in words.
-    pub fn known(&self, device_id: &str) -> Result<(&Arc<Device>, &Arc<Profile>), Problem> {
-        let (reason, detail) = match self {
-            Self::Known(device, profile) => return Ok((device, profile)),
-            Self::UnknownDevice => return Err(Self::unknown_device(device_id)),
-            Self::InvalidDevice(problems) => (Reason::InvalidDevice, problems.to_string()),
-            Self::UnknownProfile(name) => {
-                let detail = format!("device {device_id:?} has the profile {name:?}, which is not registered");
-                (Reason::UnknownProfile, detail)
-            }
-            Self::InvalidProfile(problems) => (Reason::InvalidProfile, problems.to_string()),
-        };
-        Err(Problem { reason, detail })
-    }
-
-    /// Why the messages of a device that is not registered cannot be used.
-    pub(crate) fn unknown_device(device_id: &str) -> Problem {
-        Problem { reason: Reason::UnknownDevice, detail: format!("device {device_id:?} is not registered") }
-    }
-}
-
-/// The registry as a function uses it: master data with a bounded cache in front, which lives as long as the process.
+/// The registry as a function uses it: a store of master data, and a bounded cache in memory that lives as long as the
+/// process.
 pub struct Registry<M, N> {
     store: M,
     clock: N,
     ttl_ms: i64,
     devices: Mutex<Cache<Device>>,
     profiles: Mutex<Cache<Profile>>,
-    /// Not asked before this time, in milliseconds since the epoch, if it can be avoided.
+    /// After a failure the store is not called before this time, in milliseconds since the epoch, if the cache is
+    /// enough.
     paused_until_ms: AtomicI64,
 }
 
-/// The registry of a deployed function: DynamoDB, with Redis in front of it where there is one.
+/// The registry of a deployed function: DynamoDB, read through Redis if there is one.
 #[cfg(all(feature = "dynamodb", feature = "redis"))]
 pub type Deployed = Registry<Shared<DynamoDb>, crate::platform::clock::SystemClock>;
 
 #[cfg(all(feature = "dynamodb", feature = "redis"))]
 impl Deployed {
-    /// The registry in the DynamoDB table `table`. Nothing is read yet.
+    /// Creates the registry of the DynamoDB table `table`. Does not read anything yet.
     pub fn connect(
         config: &aws_config::SdkConfig,
         table: impl Into<String>,
@@ -162,8 +159,8 @@ impl Deployed {
 }
 
 impl<M: MasterData, N: Now> Registry<M, N> {
-    /// A registry over `store`, which is asked again about what is older than `ttl`. A `ttl` above [`LONGEST_USE`]
-    /// counts as that.
+    /// Creates a registry over `store`, which reads entries again when they are older than `ttl`. The longest possible
+    /// `ttl` is [`LONGEST_USE`].
     pub fn new(store: M, clock: N, ttl: Duration) -> Self {
         Self {
             store,
@@ -175,16 +172,16 @@ impl<M: MasterData, N: Now> Registry<M, N> {
         }
     }
 
-    /// The store, for those who need to look behind the cache.
+    /// The store, for reading without the cache in memory.
     pub const fn store(&self) -> &M {
         &self.store
     }
 
-    /// What is known of each of `device_ids`, which may repeat. At most two calls of the store: for the devices, and
-    /// for their profiles.
+    /// Returns what is known about each of `device_ids`, which may repeat. Calls the store at most twice: for the
+    /// devices, and for their profiles.
     ///
-    /// An error means that the store could not be asked about something that is not known well enough; nothing is
-    /// half-resolved.
+    /// # Errors
+    /// The store could not be read, and the cache is not enough. Then no device is resolved.
     pub async fn resolve<'a>(&self, device_ids: &[&'a str]) -> Result<HashMap<&'a str, Resolved>, RemoteError> {
         let ids: BTreeSet<&'a str> = device_ids.iter().copied().collect();
         let devices = self.load(&self.devices, Kind::Device, &ids).await?;
@@ -211,7 +208,7 @@ impl<M: MasterData, N: Now> Registry<M, N> {
         Ok(resolved.collect())
     }
 
-    /// The profiles of each of `names`, which may repeat, that can be used. At most one call of the store.
+    /// Returns those profiles of `names`, which may repeat, that exist and are valid. Calls the store at most once.
     pub async fn profiles<'a>(&self, names: &[&'a str]) -> Result<HashMap<&'a str, Arc<Profile>>, RemoteError> {
         let names: BTreeSet<&'a str> = names.iter().copied().collect();
         let loaded = self.load(&self.profiles, Kind::Profile, &names).await?;
@@ -222,7 +219,7 @@ impl<M: MasterData, N: Now> Registry<M, N> {
         Ok(valid.collect())
     }
 
-    /// The entries of `ids`, from the cache where they are fresh enough, else from the store.
+    /// Loads the entries of `ids`: from the cache if they are fresh enough, else from the store.
     async fn load<'a, T: document::Parse>(
         &self,
         cache: &Mutex<Cache<T>>,
@@ -231,7 +228,7 @@ impl<M: MasterData, N: Now> Registry<M, N> {
     ) -> Result<HashMap<&'a str, Cached<T>>, RemoteError> {
         let now_ms = self.clock.now_ms();
         let mut loaded = HashMap::with_capacity(ids.len());
-        // Due for another look, and those among them without anything that serves until then.
+        // The entries to read again, and how many of them the cache cannot replace if the store is down.
         let (mut due, mut lacking) = (Vec::new(), 0_usize);
         {
             let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
@@ -257,7 +254,8 @@ impl<M: MasterData, N: Now> Registry<M, N> {
             Ok(answer) => answer,
             Err(error) if lacking == 0 => {
                 self.paused_until_ms.store(now_ms + PAUSE_MS, Ordering::Relaxed);
-                tracing::warn!(error = %chain(&error), entries = due.len(), "registry is down: what is known serves on");
+                let entries = due.len();
+                tracing::warn!(error = %chain(&error), entries, "cannot read the registry: cached entries are used");
                 return Ok(loaded);
             }
             Err(error) => return Err(error),
@@ -271,8 +269,8 @@ impl<M: MasterData, N: Now> Registry<M, N> {
         Ok(loaded)
     }
 
-    /// For how long `cached` is used without another look. What is missing or broken is looked for again sooner:
-    /// somebody may be about to put it right.
+    /// How long `cached` is used before it is read again. A missing or invalid entry is read again sooner, because an
+    /// operator may be about to correct it.
     const fn fresh_ms<T>(&self, cached: &Cached<T>) -> i64 {
         match cached {
             Cached::Valid(_) => self.ttl_ms,
@@ -281,7 +279,7 @@ impl<M: MasterData, N: Now> Registry<M, N> {
     }
 }
 
-/// For how long absence is believed, where presence is for `ttl_ms`.
+/// How long it is cached that an entry does not exist, if entries that exist are cached for `ttl_ms`.
 const fn negative_ms(ttl_ms: i64) -> i64 {
     ttl_ms / 3
 }

@@ -1,14 +1,14 @@
-//! Aggregated records.
+//! Checks the reading and writing of aggregated records.
 
 use crate::stream::kpl::{Builder, KEY_CHARS_MAX, MAGIC, decode, decode_all};
 use md5::{Digest as _, Md5};
 
-/// Bytes as a record of the stream, as an aggregate whose checksum is right, and as the records to make one of.
+/// Uses the bytes as a record of the stream, as an aggregate with a valid checksum, and as the records of an aggregate.
 pub fn aggregate(bytes: &[u8]) {
-    // Nobody guesses a checksum.
+    // A fuzzer cannot guess a checksum.
     let sealed = [&MAGIC, bytes, &Md5::digest(bytes)].concat();
     let records = [bytes, &sealed, &bytes[bytes.len() / 2..], &[], &sealed];
-    assert_eq!(decode_all(&records), records.map(decode), "checksums taken at once are others");
+    assert_eq!(decode_all(&records), records.map(decode), "records that are decoded together give another result");
     read(bytes);
     read(&sealed);
     build(bytes);
@@ -19,7 +19,7 @@ fn read(bytes: &[u8]) {
     let records: Vec<_> = aggregate.records().collect();
     assert!(!records.is_empty() && records.len() == aggregate.len());
     let data: usize = records.iter().map(|(_, _, data)| data.len()).sum();
-    assert!(data + records.len() <= bytes.len(), "more comes out than went in");
+    assert!(data + records.len() <= bytes.len(), "the records are longer than the aggregate");
     assert!(records.iter().all(|(key, _, _)| (1..=KEY_CHARS_MAX).contains(&key.chars().count())));
     let mut builder = Builder::new();
     for (key, hash_key, data) in &records {
@@ -29,7 +29,7 @@ fn read(bytes: &[u8]) {
     assert_eq!(decode(&again).map(|aggregate| aggregate.into_iter().collect()), Some(records));
 }
 
-/// Seven bytes make a record: the first two its keys, the others its data.
+/// Makes a record of every seven bytes: keys from the first two, data from the others.
 fn build(bytes: &[u8]) {
     let mut builder = Builder::new();
     let mut expected = Vec::new();
@@ -49,8 +49,8 @@ fn build(bytes: &[u8]) {
     let owned = |(key, hash_key, data): (&str, Option<&str>, _)| (key.to_owned(), hash_key.map(str::to_owned), data);
     let records: Vec<_> = decode(&built).into_iter().flatten().map(owned).collect();
     assert_eq!(records, expected);
-    // One bit, anywhere behind the magic number.
+    // Flip one bit anywhere after the magic number.
     let at = MAGIC.len() + bytes.len() % (length - MAGIC.len());
     built[at] ^= 1;
-    assert_eq!(decode(&built), None, "damage at byte {at} of {length} goes unnoticed");
+    assert_eq!(decode(&built), None, "damage at byte {at} of {length} is not detected");
 }

@@ -1,4 +1,4 @@
-//! The Kinesis event of an invocation.
+//! Checks the reading of Kinesis events.
 
 use crate::stream::batch::{Batch, SequenceNumber};
 use crate::stream::kpl;
@@ -6,20 +6,21 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-/// Bytes as an event: read fast and read plainly it is the same, and what the JSON says, record by record.
+/// Uses the bytes as an event. The fast reader and the plain one must agree, and each record must be what the JSON
+/// says.
 pub fn event(bytes: &[u8]) {
     let batch = Batch::from_event(bytes.to_vec()).ok();
-    // Lambda writes no space, so this goes to the plain reader.
+    // Lambda's JSON has no spaces, so the fast reader leaves this one to the plain reader.
     let spaced = [bytes, b" "].concat();
     assert_eq!(batch, Batch::from_event(spaced).ok(), "the fast reader and the plain one disagree");
     let Some(batch) = batch else { return };
-    // A number beyond doubles, in a field that nobody reads, is more than this reader takes.
+    // `Value` cannot hold a number beyond the range of a double, which may be in a field that is not read.
     let Ok(value) = serde_json::from_slice::<Value>(bytes) else { return };
-    plain(&batch, &value);
-    taken_apart(&batch);
+    check_records(&batch, &value);
+    check_user_records(&batch);
 }
 
-fn plain(batch: &Batch, event: &Value) {
+fn check_records(batch: &Batch, event: &Value) {
     let records = event["Records"].as_array().map_or(&[][..], Vec::as_slice);
     assert_eq!(batch.records.len(), records.len());
     let mut before = SequenceNumber::ZERO;
@@ -36,13 +37,13 @@ fn plain(batch: &Batch, event: &Value) {
         );
         let seconds = kinesis["approximateArrivalTimestamp"].as_f64().unwrap_or(f64::NAN);
         assert!((seconds * 1_000.0 - record.arrived_ms as f64).abs() <= 1.0 && record.arrived_ms >= 0);
-        assert!(before < record.sequence, "records do not ascend");
+        assert!(before < record.sequence, "records are not in ascending order");
         before = record.sequence;
     }
 }
 
-/// Aggregates in a batch are those that they are alone.
-fn taken_apart(batch: &Batch) {
+/// Checks that the user records of a batch are those of each of its records alone.
+fn check_user_records(batch: &Batch) {
     let mut users = batch.user_records();
     let mut before = None;
     for (index, record) in (0..).zip(&batch.records) {
@@ -53,10 +54,10 @@ fn taken_apart(batch: &Batch) {
         }
         for (sub, (key, data)) in (0..).zip(sent) {
             let user = users.next();
-            let Some(user) = user else { panic!("record {index} is cut at {sub}") };
+            let Some(user) = user else { panic!("user record {sub} of record {index} is missing") };
             assert_eq!((user.record, *user.sequence, user.sub), (index, record.sequence, sub));
             assert_eq!((user.partition_key, user.data, user.arrived_ms), (key, data, record.arrived_ms));
-            assert!(before < Some(user.position()), "positions do not ascend");
+            assert!(before < Some(user.position()), "positions are not in ascending order");
             before = Some(user.position());
         }
     }

@@ -1,4 +1,4 @@
-//! What gateways and apps send: events of the topic rule, and bodies with many items.
+//! Checks the reading of what gateways and apps send: events of the topic rule, and bodies with many items.
 
 use crate::ingest::gateway::{LIMITS, Upload, dead_letter, split, told};
 use crate::ingest::message::Message;
@@ -8,13 +8,13 @@ use serde_json::value::RawValue;
 use std::collections::HashSet;
 use std::io::Write as _;
 
-/// Bytes as the event of the topic rule or, where they are none, as what a gateway sent.
+/// Uses the bytes as the event of the topic rule or, if they are not one, as the payload of such an event.
 pub fn upload(bytes: &[u8]) {
     let event = serde_json::from_slice(bytes).ok().map(|event| Upload::parse(&event));
     if let Some(Err(error)) = &event {
         let letter = dead_letter(bytes, None, 0, error.reason(), error.to_string());
-        assert!(letter.key().len() < 1_024, "S3 has no longer keys");
-        super::told(&error.to_string());
+        assert!(letter.key().len() < 1_024, "the key is too long for S3");
+        super::check_error(&error.to_string());
     }
     let upload = event.and_then(Result::ok).unwrap_or_else(|| Upload {
         facility: "home-3".to_owned(),
@@ -23,31 +23,31 @@ pub fn upload(bytes: &[u8]) {
         received_at: None,
         payload: bytes.to_vec(),
     });
-    taken_apart(&upload);
+    check_split(&upload);
 }
 
-fn taken_apart(upload: &Upload) {
+fn check_split(upload: &Upload) {
     let split_once = split(upload, 1);
     assert_eq!(split(upload, 1), split_once);
     let Ok(split_once) = split_once else { return };
     assert!(split_once.messages.len() + split_once.refused.len() <= LIMITS.items);
     assert!(told(&split_once.refused).len() <= 64 * 1_024);
     let ids: HashSet<_> = split_once.messages.iter().map(|message| message.delivery_id.as_str()).collect();
-    assert_eq!(ids.len(), split_once.messages.len(), "two messages have one id");
+    assert_eq!(ids.len(), split_once.messages.len(), "two messages have the same id");
     for message in &split_once.messages {
         assert_eq!(message.facility, upload.facility);
-        // What is let in is let in behind it.
+        // The next function must accept every message that is accepted here.
         assert_eq!(Message::parse(message.to_json().as_bytes()).as_ref(), Ok(message));
     }
     if !is_gzip(&upload.payload) {
         let mut gzip = GzEncoder::new(Vec::new(), flate2::Compression::fast());
         let packed = gzip.write_all(&upload.payload).and_then(|()| gzip.finish());
-        let Ok(payload) = packed else { panic!("memory takes everything") };
-        assert_eq!(split(&Upload { payload, ..upload.clone() }, 1), Ok(split_once), "packed it is another batch");
+        let Ok(payload) = packed else { panic!("cannot compress in memory") };
+        assert_eq!(split(&Upload { payload, ..upload.clone() }, 1), Ok(split_once), "compression changes the result");
     }
 }
 
-/// Bytes as a body in each form.
+/// Uses the bytes as a body in each form.
 pub fn submission(bytes: &[u8]) {
     let limit = bytes.len() * 64;
     if let Ok(inflated) = inflate(bytes, limit) {
@@ -59,23 +59,23 @@ pub fn submission(bytes: &[u8]) {
             assert_eq!(read(bytes, form, header, &LIMITS), items);
             let Ok(items) = items else { continue };
             let payloads: usize = items.iter().flatten().map(|item| item.payload.len()).sum();
-            assert!(payloads <= bytes.len(), "more comes out than went in");
-            in_order(&items, header);
+            assert!(payloads <= bytes.len(), "the payloads are longer than the body");
+            check_indices(&items, header);
         }
     }
-    in_an_array_and_in_lines(bytes);
+    check_array_as_lines(bytes);
 }
 
-fn in_order(items: &Items, header: bool) {
+fn check_indices(items: &Items, header: bool) {
     let index = |item: &Result<Item, Refused>| item.as_ref().map_or_else(|refused| refused.index, |item| item.index);
     let first = items.first().map_or(0, index);
     assert!(first == 0 || header && first == 1);
-    assert!(items.iter().map(index).eq(first..first + items.len()), "an item is left out or told twice");
+    assert!(items.iter().map(index).eq(first..first + items.len()), "an item is missing or occurs twice");
     assert!(items.iter().flatten().all(|item| item.payload.len() <= MAX_PAYLOAD && !item.kind.is_empty()));
 }
 
-/// The items of an array are the same ones on lines of their own.
-fn in_an_array_and_in_lines(bytes: &[u8]) {
+/// Checks that the items of an array are the same as on separate lines.
+fn check_array_as_lines(bytes: &[u8]) {
     let Ok(items) = serde_json::from_slice::<Vec<&RawValue>>(bytes) else { return };
     if items.is_empty() || items.iter().any(|item| item.get().contains('\n')) {
         return;

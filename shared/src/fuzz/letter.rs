@@ -1,12 +1,12 @@
-//! Dead letters.
+//! Checks the reading and writing of dead letters.
 
 use crate::lake::dead_letter::{DeadLetter, LetterKey, Reason};
 use crate::stream::batch::Position;
 
-/// Bytes as a stored letter, and as the record in one.
+/// Uses the bytes as a stored dead letter, and as the record in one.
 pub fn letter(bytes: &[u8]) {
     if let Ok(letter) = DeadLetter::from_json(bytes) {
-        reads_back(&letter);
+        check_same_letter(&letter);
     }
     let letter = DeadLetter {
         stream: "ingest".to_owned(),
@@ -20,14 +20,14 @@ pub fn letter(bytes: &[u8]) {
         detail: String::new(),
         data: bytes.to_vec(),
     };
-    reads_back(&letter);
+    check_same_letter(&letter);
     assert!(LetterKey::parse(&letter.key()).is_some_and(|key| key.to_string() == letter.key()));
 }
 
-fn reads_back(letter: &DeadLetter) {
+fn check_same_letter(letter: &DeadLetter) {
     let json = letter.to_json();
     assert_eq!(json.split(|byte| *byte == b'\n').count(), 2, "a letter is one line");
-    // An ordinary reader of JSON must take it as well.
+    // Any JSON parser must accept it.
     assert!(serde_json::from_slice::<serde_json::Value>(&json).is_ok());
     assert!(matches!(DeadLetter::from_json(&json), Ok(again) if again == *letter));
 }

@@ -1,7 +1,7 @@
-//! Records of the two streams.
+//! Checks the reading of the records of both streams.
 
+use super::check_error;
 use super::near::near;
-use super::told;
 use crate::device::decoding::Content;
 use crate::device::reading::Reading;
 use crate::ingest::message::{MAX_ID, MAX_MESSAGE_ID, MAX_PAYLOAD, Message, MessageRef};
@@ -9,7 +9,7 @@ use crate::stream::batch::{SequenceNumber, UserRecord};
 use serde::Serialize;
 use std::fmt::Debug;
 
-/// Bytes as a record of `ingest`.
+/// Uses the bytes as a record of `ingest`.
 pub fn message(bytes: &[u8]) {
     let parsed = Message::parse(bytes);
     match &parsed {
@@ -21,9 +21,9 @@ pub fn message(bytes: &[u8]) {
             assert!(payload.len() <= MAX_PAYLOAD && payload.len() <= bytes.len());
             assert_eq!(Message::parse(message.to_json().as_bytes()).as_ref(), Ok(message));
         }
-        Err(error) => told(&error.to_string()),
+        Err(error) => check_error(&error.to_string()),
     }
-    // What stands before a line feed is a partition key, so that sources are tried.
+    // The text before the first line feed is the partition key, so that the fuzzer also tries sources.
     let key = bytes.split(|byte| *byte == b'\n').next().map(String::from_utf8_lossy).unwrap_or_default();
     let record = UserRecord {
         record: 0,
@@ -37,27 +37,27 @@ pub fn message(bytes: &[u8]) {
         Content::Message(message) => assert_eq!(Ok(MessageRef::from(&message)), parsed.as_ref().map(MessageRef::from)),
         Content::Foreign(foreign, problem) => {
             assert!(parsed.is_err());
-            told(&problem.detail);
+            check_error(&problem.detail);
             assert_eq!((&*foreign.payload, foreign.received_at), (bytes, 1));
             assert!((1..=MAX_ID).contains(&foreign.device_id.len()));
         }
-        Content::Neither(problem) => {
+        Content::Unreadable(problem) => {
             assert!(parsed.is_err());
-            told(&problem.detail);
+            check_error(&problem.detail);
         }
     }
 }
 
-/// Bytes as a record of `readings`.
+/// Uses the bytes as a record of `readings`.
 pub fn reading(bytes: &[u8]) {
     let Ok(reading) = Reading::parse(bytes) else { return };
-    same_again(&reading);
+    check_same_reading(&reading);
 }
 
-/// A reading is written and reads the same.
-pub(super) fn same_again<T: AsRef<str> + Debug + Serialize>(reading: &Reading<T>) {
+/// Checks that a reading that is written and parsed again is the same.
+pub(super) fn check_same_reading<T: AsRef<str> + Debug + Serialize>(reading: &Reading<T>) {
     let again = reading.to_json().and_then(|json| Reading::parse(&json));
     let values = (serde_json::to_value(reading), serde_json::to_value(again.as_ref().ok()));
     let (Ok(one), Ok(other)) = values else { panic!("{reading:?} cannot be written") };
-    assert!(near(&one, &other), "{one} reads as {again:?}");
+    assert!(near(&one, &other), "{one} is parsed as {again:?}");
 }

@@ -1,9 +1,11 @@
-//! JSON that is the same but for the last digit of a number: the parser reads a double of seventeen digits to its neighbour
-//! now and then, which no sensor's error notices.
+//! Compares JSON, and ignores differences in the last digit of a number.
+//!
+//! The parser sometimes parses a number of seventeen digits as the next double. Compared with the errors of sensors
+//! this does not matter.
 
 use serde_json::Value;
 
-/// Whether both are the same, numbers up to their last digits.
+/// Whether both are the same, apart from the last digits of numbers.
 pub(super) fn near(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Array(one), Value::Array(other)) => {

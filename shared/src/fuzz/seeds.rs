@@ -1,4 +1,6 @@
-//! Where the targets begin: the sample events, and what is in them. Few and short, since fuzzers go far from little.
+//! Makes the inputs from which the targets start, out of the sample events.
+//!
+//! They are few and short: a fuzzer needs little to start from.
 
 use super::MARK;
 use crate::ingest::gateway::Upload;
@@ -15,7 +17,7 @@ macro_rules! sample {
     };
 }
 
-/// The sample profiles; the first reads JSON alone.
+/// The sample profiles. The first reads only JSON.
 pub(super) const PROFILES: &[&str] = &[
     sample!("profiles/vital-band"),
     sample!("profiles/smart-bed"),
@@ -61,7 +63,7 @@ fn batches() -> impl Iterator<Item = Batch> {
     KINESIS.iter().filter_map(|json| Batch::from_event(*json).ok())
 }
 
-/// What producers put on streams, one by one.
+/// The user records of the sample batches.
 fn records() -> impl Iterator<Item = Vec<u8>> {
     batches().flat_map(|batch| batch.user_records().map(|user| user.data.to_vec()).collect::<Vec<_>>())
 }
@@ -71,7 +73,7 @@ fn payloads_sent() -> impl Iterator<Item = Vec<u8>> {
     events.map(|upload| upload.payload)
 }
 
-/// Aggregates without magic number and checksum, which the target gives them.
+/// Whole aggregates, and one without magic number and checksum, which the target adds.
 pub(super) fn aggregates() -> Vec<Vec<u8>> {
     let keys = ["bed-17", "bed-18", "bed-17"];
     let mut builder = kpl::Builder::new();
@@ -102,7 +104,7 @@ pub(super) fn readings() -> Vec<Vec<u8>> {
     vec![reading(json!(61.5)), reading(json!(true)), reading(json!("lying")), reading(json!([139.767, 35.681]))]
 }
 
-/// Payloads behind the number of the profile that reads them.
+/// Payloads, each after the number of the profile that decodes it.
 pub(super) fn payloads() -> Vec<Vec<u8>> {
     let json = [
         json!({"id": "a-7", "ts": 1_795_218_892, "vital": {"hr": 72, "spo2": "97", "temp": 99.5}, "batt": 81}),
@@ -114,7 +116,7 @@ pub(super) fn payloads() -> Vec<Vec<u8>> {
     let ramp = |length: u8| (0..length).collect::<Vec<u8>>();
     let texts = json.clone().map(|payload| (0, payload)).chain([(4, MARK.into())]);
     let packed = [(1, ramp(14)), (1, ramp(60)), (2, ramp(12)), (2, ramp(40))];
-    // The node of a facility sends maps with whole numbers as keys.
+    // The controller of a facility sends maps with whole numbers as keys.
     let cbor =
         [(3, vec![0xa2, 0x01, 0x1a, 0x6b, 0x01, 0x8f, 0xec, 0x02, 0x82, 0xf9, 0x3c, 0x00, 0x63, b'a', b'b', b'c'])];
     let encoded = json.filter_map(|payload| {
@@ -126,7 +128,7 @@ pub(super) fn payloads() -> Vec<Vec<u8>> {
     all.map(|(profile, payload)| [&[profile], &payload[..]].concat()).collect()
 }
 
-/// Profiles, each with a payload behind it, and devices.
+/// Profiles, each followed by a payload, and a device.
 pub(super) fn profiles() -> Vec<Vec<u8>> {
     let of = |profile: usize| {
         let payload = payloads().into_iter().find(|payload| usize::from(payload[0]) == profile);
@@ -169,10 +171,10 @@ pub(super) fn notifications() -> Vec<Vec<u8>> {
         sample!("reshard-schedule"),
     ];
     let through = events.iter().map(|json| compact(json));
-    // What is in an SNS message comes straight as well.
-    let straight = through.clone().filter_map(|event| Some(event["Records"][0]["Sns"]["Message"].as_str()?.to_owned()));
+    // The content of an SNS message is also sent directly.
+    let direct = through.clone().filter_map(|event| Some(event["Records"][0]["Sns"]["Message"].as_str()?.to_owned()));
     let through = through.map(|event| event.to_string());
-    through.chain(straight).map(String::into_bytes).collect()
+    through.chain(direct).map(String::into_bytes).collect()
 }
 
 pub(super) fn expressions() -> Vec<Vec<u8>> {
@@ -183,7 +185,7 @@ pub(super) fn expressions() -> Vec<Vec<u8>> {
     ])
 }
 
-/// States by hand, without the digest, which the target gives them: version, stream, positions seen, metrics.
+/// Encoded states without the digest, which the target adds: version, stream, positions seen, metrics.
 pub(super) fn states() -> Vec<Vec<u8>> {
     let empty = [&[1][..], &[7; 8], &[0], &[0]].concat();
     let seen = [&[1][..], &[9; 8], &[0x49; 28], &[3, 0, 0, 0]].concat();
@@ -196,11 +198,11 @@ pub(super) fn states() -> Vec<Vec<u8>> {
 }
 
 pub(super) fn lines() -> Vec<Vec<u8>> {
-    let place = format!(
+    let position = format!(
         "\"seq\":\"{}\",\"sub\":0,\"key\":\"bed-17\",\"arrived\":1795218892020",
         SequenceNumber::ZERO.fixed_width().replace("00", "01")
     );
-    let object = format!("{{{place},\"json\":{{\"hr\":61.5,\"t\":\"\\u001f脈\"}}}}\n");
+    let object = format!("{{{position},\"json\":{{\"hr\":61.5,\"t\":\"\\u001f脈\"}}}}\n");
     let second = object
         .replace("\"sub\":0", "\"sub\":1")
         .replace("\"json\":{\"hr\":61.5,\"t\":\"\\u001f脈\"}", "\"b64\":\"eyB9\"");

@@ -1,19 +1,19 @@
-//! Windows, as Redis has them.
+//! Checks the reading of window states from Redis.
 
 use crate::keyed::codec::{decode, encode};
 use crate::window::DeviceState;
 use sha2::{Digest as _, Sha256};
 
-/// Bytes as a stored state, and as one whose digest is right.
+/// Uses the bytes as a stored state, and as one with a valid digest.
 pub fn state(bytes: &[u8]) {
-    only_encoding(bytes);
+    check_same_bytes(bytes);
     let digest = Sha256::digest(bytes);
-    only_encoding(&[&digest[..16], bytes].concat());
+    check_same_bytes(&[&digest[..16], bytes].concat());
 }
 
-/// What is read as a state is the one way to write that state.
-fn only_encoding(bytes: &[u8]) {
-    if let Ok(state) = decode::<DeviceState>(bytes) {
+/// Checks that a state is encoded as the bytes that it was decoded from: there is only one encoding.
+fn check_same_bytes(bytes: &[u8]) {
+    if let Ok(state) = decode(bytes) {
         assert_eq!(encode(&state), bytes);
     }
 }

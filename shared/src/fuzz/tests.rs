@@ -1,4 +1,5 @@
-//! Every target on its seeds, and on these spoilt: what libFuzzer does for hours, for a moment, on any toolchain.
+//! Runs every target with its seeds and with damaged seeds. libFuzzer does the same for hours; this takes a moment, and
+//! works with any toolchain.
 
 use super::{TARGETS, Target};
 use rand::rngs::StdRng;
@@ -8,11 +9,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// Spoilt inputs of each target.
-const SPOILT: u64 = 400;
+/// The number of damaged inputs for each target.
+const DAMAGED: u64 = 400;
 
-/// An input like those of `seeds`.
-fn spoilt(seeds: &[Vec<u8>], words: &[&str], rng: &mut StdRng) -> Vec<u8> {
+/// Takes one of `seeds` and damages it.
+fn damage(seeds: &[Vec<u8>], words: &[&str], rng: &mut StdRng) -> Vec<u8> {
     let mut bytes = seeds.choose(rng).cloned().unwrap_or_default();
     for _ in 0..rng.random_range(1..=4) {
         let at = rng.random_range(0..=bytes.len());
@@ -37,30 +38,30 @@ fn spoilt(seeds: &[Vec<u8>], words: &[&str], rng: &mut StdRng) -> Vec<u8> {
     bytes
 }
 
-/// The first of `inputs` for which something does not hold.
-fn broken(target: &Target, inputs: impl IntoIterator<Item = Vec<u8>>) -> Option<String> {
+/// Finds the first of `inputs` for which the target fails.
+fn find_failure(target: &Target, inputs: impl IntoIterator<Item = Vec<u8>>) -> Option<String> {
     let fails = |bytes: &Vec<u8>| std::panic::catch_unwind(|| (target.check)(bytes)).is_err();
     let bytes = inputs.into_iter().find(fails)?;
-    Some(format!("{} does not hold for b\"{}\"", target.name, bytes.escape_ascii()))
+    Some(format!("target {} fails for b\"{}\"", target.name, bytes.escape_ascii()))
 }
 
 #[test]
-fn every_target_holds_for_its_seeds_whole_and_spoilt() {
-    let broken: Vec<_> = TARGETS
+fn every_target_passes_for_its_seeds_and_for_damaged_seeds() {
+    let failures: Vec<_> = TARGETS
         .iter()
         .filter_map(|target| {
             let seeds = (target.seeds)();
             assert!(!seeds.is_empty(), "{} has no seeds", target.name);
             let random = |seed| StdRng::seed_from_u64(seed);
-            let spoilt = (0..SPOILT).map(|seed| spoilt(&seeds, target.words, &mut random(seed)));
-            broken(target, seeds.iter().cloned().chain(spoilt))
+            let damaged = (0..DAMAGED).map(|seed| damage(&seeds, target.words, &mut random(seed)));
+            find_failure(target, seeds.iter().cloned().chain(damaged))
         })
         .collect();
-    assert!(broken.is_empty(), "{}", broken.join("\n"));
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
 #[test]
-fn every_target_has_a_program_of_its_name() {
+fn every_target_has_a_program_with_its_name() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/fuzz_targets");
     let names: BTreeSet<String> = TARGETS.iter().map(|target| format!("{}.rs", target.name)).collect();
     let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());

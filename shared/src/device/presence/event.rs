@@ -1,12 +1,12 @@
-//! What AWS IoT tells when a client connects or disconnects.
+//! Parses the lifecycle events that AWS IoT publishes when a client connects or disconnects.
 //!
 //! <https://docs.aws.amazon.com/iot/latest/developerguide/life-cycle-events.html>
 
 use crate::device::registry::MAX_ID;
 use serde::Deserialize;
 
-/// How far ahead of the clock a time may be, in milliseconds: "The accuracy of the timestamp is +/- 2 minutes", and our
-/// own clock has an error too. What lies beyond would be newer than all that follows.
+/// How far ahead of the clock the time of an event may be, in milliseconds: "The accuracy of the timestamp is +/- 2
+/// minutes", and our own clock has an error too. An event further ahead would count as newer than all later events.
 pub const MAX_AHEAD_MS: i64 = 10 * 60 * 1_000;
 
 /// What happened to a connection.
@@ -19,7 +19,7 @@ pub enum Change {
 }
 
 impl Change {
-    /// The name in events.
+    /// The change's name in events.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Connected => "connected",
@@ -27,42 +27,43 @@ impl Change {
         }
     }
 
-    /// The change of a name; `None` if there is none such.
+    /// The change with this name; `None` if there is none.
     pub fn parse(name: &str) -> Option<Self> {
         [Self::Connected, Self::Disconnected].into_iter().find(|change| change.name() == name)
     }
 }
 
-/// One event.
+/// One lifecycle event.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Lifecycle {
-    /// The client's id, which is the device's.
+    /// The client's id, which is the device's id.
     pub client_id: String,
     /// What happened.
     pub change: Change,
-    /// When, in milliseconds since the epoch, two minutes more or less.
+    /// When it happened, in milliseconds since the epoch, accurate to two minutes.
     pub at_ms: i64,
-    /// The connection's number: it grows with each, and begins again at 0 after about an hour without one.
+    /// The number of the connection. It grows with each connection, and starts again at 0 after about an hour without
+    /// one.
     pub version: u64,
     /// The session's id.
     pub session: String,
-    /// Why a connection ended: `MQTT_KEEP_ALIVE_TIMEOUT`. Empty for a connect.
+    /// Why the connection ended: `MQTT_KEEP_ALIVE_TIMEOUT`. Empty if it began.
     pub reason: String,
 }
 
 /// Why an event cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EventError {
-    /// It is not JSON of this form; the field, and what is wrong with it.
-    #[error("no lifecycle event: {field}: {problem}")]
+    /// It is not JSON of this form, or a field is invalid.
+    #[error("not a lifecycle event: {field}: {problem}")]
     Malformed {
-        /// The field, or `.` for the whole.
+        /// The field, or `.` for the whole event.
         field: String,
         /// What is wrong with it.
         problem: String,
     },
-    /// It is of the future.
-    #[error("timestamp is {0} ms ahead")]
+    /// Its timestamp is too far in the future.
+    #[error("the timestamp is {0} ms ahead of this function's clock, at most {MAX_AHEAD_MS} ms are allowed")]
     Future(i64),
 }
 
@@ -79,15 +80,15 @@ struct Wire {
 }
 
 impl Lifecycle {
-    /// Reads an event as a rule's `SELECT *` passes it on. Fields that are not needed may be there or not.
+    /// Parses an event as a rule's `SELECT *` forwards it. Other fields are ignored.
     ///
     /// # Errors
-    /// The field that is missing, of another type or beyond belief.
+    /// A field is missing or invalid; the error names it.
     ///
     /// ```
     /// use myaku::device::presence::Lifecycle;
     /// let error = Lifecycle::parse(br#"{"clientId":"bed-17","eventType":"subscribed"}"#, 0).unwrap_err();
-    /// assert_eq!(error.to_string(), "no lifecycle event: .: missing field `timestamp` at line 1 column 46");
+    /// assert_eq!(error.to_string(), "not a lifecycle event: .: missing field `timestamp` at line 1 column 46");
     /// ```
     pub fn parse(json: &[u8], now_ms: i64) -> Result<Self, EventError> {
         let malformed = |field: &str, problem: String| EventError::Malformed { field: field.to_owned(), problem };
@@ -96,14 +97,14 @@ impl Lifecycle {
             .map_err(|error| malformed(&error.path().to_string(), error.inner().to_string()))?;
         parser.end().map_err(|error| malformed(".", error.to_string()))?;
         let change = Change::parse(&wire.event_type)
-            .ok_or_else(|| malformed("eventType", "it is neither connected nor disconnected".to_owned()))?;
+            .ok_or_else(|| malformed("eventType", "must be connected or disconnected".to_owned()))?;
         for (field, id) in [("clientId", &wire.client_id), ("sessionIdentifier", &wire.session_identifier)] {
             if id.is_empty() || id.len() > MAX_ID {
-                return Err(malformed(field, format!("it has {} bytes, from 1 to {MAX_ID} are allowed", id.len())));
+                return Err(malformed(field, format!("has {} bytes, from 1 to {MAX_ID} are allowed", id.len())));
             }
         }
         if wire.timestamp <= 0 {
-            return Err(malformed("timestamp", "it is not after the epoch".to_owned()));
+            return Err(malformed("timestamp", "must be after the epoch".to_owned()));
         }
         let ahead_ms = wire.timestamp.saturating_sub(now_ms);
         if ahead_ms > MAX_AHEAD_MS {

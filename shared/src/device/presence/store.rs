@@ -1,7 +1,7 @@
-//! The port to what is known of connections.
+//! The port for storing what is known about connections.
 //!
-//! Each write is conditional on the revision that was read, so that events handled at the same time by several
-//! invocations converge: the one that loses reads again and decides anew.
+//! Each write depends on the revision that was read. So several invocations can handle events of one client at the same
+//! time: an invocation whose write conflicts reads and decides again.
 
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
@@ -12,37 +12,37 @@ pub mod memory;
 use super::Presence;
 use crate::platform::errors::RemoteError;
 
-/// Lanes in which disconnects wait for their second look.
+/// The number of lanes in which disconnects wait to be settled.
 pub const LANES: u8 = 16;
 
-/// What is stored of a client.
+/// What is stored for a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// What is known.
     pub presence: Presence,
-    /// Grows with each write.
+    /// The revision, which grows with each write.
     pub revision: u64,
 }
 
-/// What became of a write.
+/// The outcome of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
-    /// It is there.
+    /// The presence is stored.
     Done,
-    /// Somebody else wrote since: read again.
+    /// Another invocation has written since the read: read again.
     Conflict,
 }
 
-/// The port.
+/// The port for reading and writing what is known about connections.
 pub trait Presences: Send + Sync {
-    /// What is stored of a client; never an old state.
+    /// Reads what is stored for a client. The result includes all earlier writes.
     fn get(&self, client_id: &str) -> impl Future<Output = Result<Option<Stored>, RemoteError>> + Send;
 
-    /// Writes `presence` over the revision that was read, `None` where nothing was there.
+    /// Writes `presence` if the stored revision is still `over`, or if nothing is stored and `over` is `None`.
     fn put(&self, presence: &Presence, over: Option<u64>) -> impl Future<Output = Result<Written, RemoteError>> + Send;
 
-    /// At most `limit` clients of `lane` whose disconnect is to be looked at by `now_ms`, the earliest first. It may lag
-    /// behind the writes: what is settled already is then refused as a conflict.
+    /// Lists at most `limit` clients of `lane` whose disconnect is to be settled by `now_ms`, the earliest first. The
+    /// list may be older than the latest writes. Settling a disconnect again is then a conflict.
     fn due(&self, lane: u8, now_ms: i64, limit: usize)
     -> impl Future<Output = Result<Vec<Stored>, RemoteError>> + Send;
 }

@@ -23,12 +23,12 @@ fn connect(version: u64, at_ms: i64) -> Lifecycle {
     event(Change::Connected, version, at_ms, &format!("s{version}-{at_ms}"))
 }
 
-/// The end of `connect`'s connection.
+/// The end of the connection that began with `connect`.
 fn end(connect: &Lifecycle, at_ms: i64) -> Lifecycle {
     event(Change::Disconnected, connect.version, at_ms, &connect.session)
 }
 
-/// What is known after `events` came, one a second from `NOW_MS` on.
+/// What is known after `events` have arrived, one a second from `NOW_MS` on.
 fn seen(events: &[&Lifecycle]) -> Presence {
     let mut known = None;
     for (second, event) in events.iter().enumerate() {
@@ -38,7 +38,7 @@ fn seen(events: &[&Lifecycle]) -> Presence {
 }
 
 #[test]
-fn a_disconnect_counts_only_when_its_grace_is_over() {
+fn a_disconnect_counts_only_after_its_grace_period() {
     let first = connect(4, NOW_MS - MINUTE_MS);
     let ended = end(&first, NOW_MS);
     let known = seen(&[&first, &ended]);
@@ -48,21 +48,21 @@ fn a_disconnect_counts_only_when_its_grace_is_over() {
     let settled = settle(&known, NOW_MS + 31_000).unwrap();
     assert_eq!((settled.connected, settled.since_ms, settled.settle_at_ms), (false, NOW_MS, None));
     assert_eq!(settled.newest.reason, "CONNECTION_LOST");
-    assert_eq!(settle(&settled, i64::MAX), None, "it is settled once");
+    assert_eq!(settle(&settled, i64::MAX), None, "a disconnect is settled only once");
 }
 
 #[test]
-fn a_reconnect_within_the_grace_leaves_nothing_to_settle() {
+fn after_a_reconnect_within_the_grace_period_there_is_nothing_to_settle() {
     let (first, second) = (connect(4, NOW_MS - MINUTE_MS), connect(5, NOW_MS + 2_000));
     let known = seen(&[&first, &end(&first, NOW_MS), &second]);
     assert_eq!((known.connected, known.settle_at_ms), (true, None));
     assert_eq!(known.newest.session, second.session);
-    // Also where the two came in the other order.
+    // The same if the two arrive in the other order.
     assert_eq!(seen(&[&first, &second, &end(&first, NOW_MS)]), known);
 }
 
 #[test]
-fn a_repeated_disconnect_does_not_put_off_the_second_look() {
+fn a_repeated_disconnect_does_not_extend_the_grace_period() {
     let first = connect(0, NOW_MS - MINUTE_MS);
     let ended = end(&first, NOW_MS);
     let known = seen(&[&first, &ended]);
@@ -70,7 +70,7 @@ fn a_repeated_disconnect_does_not_put_off_the_second_look() {
 }
 
 #[test]
-fn a_connection_after_an_hour_is_newer_though_its_number_is_lower_or_the_same() {
+fn a_connection_after_more_than_an_hour_is_newer_even_if_its_number_is_lower_or_the_same() {
     let long_ago = connect(7, NOW_MS - 90 * MINUTE_MS);
     let ended = end(&long_ago, NOW_MS - 62 * MINUTE_MS);
     for version in [0, 7] {
@@ -81,23 +81,23 @@ fn a_connection_after_an_hour_is_newer_though_its_number_is_lower_or_the_same() 
 }
 
 #[test]
-fn the_end_of_a_connection_that_another_took_over_is_none_of_the_device() {
+fn the_end_of_a_connection_that_another_took_over_does_not_disconnect_the_device() {
     let (first, second) = (connect(1, NOW_MS), connect(2, NOW_MS + 1_000));
-    // Told as later than the connect that caused it, since times are good to two minutes.
+    // Its time is after that of the connect that caused it, since times are accurate only to two minutes.
     let taken_over = end(&first, NOW_MS + 90_000);
     assert_eq!(seen(&[&first, &second, &taken_over]), seen(&[&taken_over, &second, &first]));
     assert!(seen(&[&second, &taken_over]).connected);
 }
 
 #[test]
-fn an_end_whose_beginning_is_unknown_is_looked_at_again_too() {
+fn a_disconnect_without_a_known_connect_has_a_grace_period_too() {
     let known = seen(&[&end(&connect(3, NOW_MS - MINUTE_MS), NOW_MS)]);
     assert!(known.connected && known.settle_at_ms.is_some());
     assert!(!settle(&known, NOW_MS + 30_000).unwrap().connected);
 }
 
 #[test]
-fn an_event_is_read_with_what_it_needs_and_without_what_it_does_not() {
+fn fields_of_an_event_that_are_not_needed_are_ignored() {
     let json = br#"{"clientId":"bed-17","timestamp":1795218892020,"eventType":"disconnected","sessionIdentifier":"a4",
         "principalIdentifier":"12","clientInitiatedDisconnect":false,"disconnectReason":"MQTT_KEEP_ALIVE_TIMEOUT",
         "ipAddress":"192.0.2.1","versionNumber":3,"new":{"field":[1]}}"#;
@@ -107,53 +107,54 @@ fn an_event_is_read_with_what_it_needs_and_without_what_it_does_not() {
 }
 
 #[test]
-fn an_event_that_cannot_be_used_says_which_field_it_is_for() {
+fn the_error_of_an_invalid_event_names_the_field() {
     let whole = r#"{"clientId":"bed-17","timestamp":1795218892020,"eventType":"connected","sessionIdentifier":"a4","versionNumber":3}"#;
-    let told = |from: &str, to: &str| {
+    let error = |from: &str, to: &str| {
         assert!(whole.contains(from), "{from}");
         Lifecycle::parse(whole.replace(from, to).as_bytes(), NOW_MS).unwrap_err().to_string()
     };
     for (from, to, says) in [
         (r#","versionNumber":3"#, "", "missing field `versionNumber`"),
-        // As SQL of 2015 passes numbers of nested objects on.
+        // Rules with the SQL version of 2015 forward numbers of nested objects like this.
         (r#""versionNumber":3"#, r#""versionNumber":"3""#, "versionNumber: invalid type: string"),
         (r#""versionNumber":3"#, r#""versionNumber":-1"#, "versionNumber: invalid value"),
-        (r#""bed-17""#, r#""""#, "clientId: it has 0 bytes"),
-        (r#""connected""#, r#""subscribed""#, "eventType: it is neither"),
-        ("1795218892020", "0", "timestamp: it is not after the epoch"),
-        ("1795218892020", "4070908800000", "timestamp is 2275689907980 ms ahead"),
-        (r#"{"clientId""#, r#"[{"clientId""#, "no lifecycle event"),
+        (r#""bed-17""#, r#""""#, "clientId: has 0 bytes"),
+        (r#""connected""#, r#""subscribed""#, "eventType: must be connected or disconnected"),
+        ("1795218892020", "0", "timestamp: must be after the epoch"),
+        ("1795218892020", "4070908800000", "the timestamp is 2275689907980 ms ahead"),
+        (r#"{"clientId""#, r#"[{"clientId""#, "not a lifecycle event"),
         ("3}", "3}}", "trailing characters"),
     ] {
-        let error = told(from, to);
+        let error = error(from, to);
         assert!(error.contains(says), "{error} does not say {says}");
     }
 }
 
 #[test]
-fn devices_are_spread_over_all_lanes_and_keep_theirs() {
+fn devices_are_spread_over_all_lanes_and_stay_in_their_lane() {
     let mut devices = [0; 16];
     for n in 0..16_000 {
         devices[usize::from(lane(&format!("bed-{n}"), 16))] += 1;
     }
     assert!(devices.iter().all(|count| (800..1_200).contains(count)), "{devices:?}");
-    // What is stored under a lane is looked for there by the next version too.
+    // The next version of the code must look for stored devices in the same lanes.
     assert_eq!([lane("bed-17", 16), lane("bed-17", 64), lane("", 64)], [14, 62, 29]);
 }
 
 /// One connection of a history.
 #[derive(Clone, Debug)]
 struct Connection {
-    /// Since the end of the one before. With fewer than five seconds, it takes over: it begins so much *before* that end.
+    /// The time since the end of the connection before. If it is less than five seconds, this connection takes over: it
+    /// begins so much *before* that end.
     gap_ms: i64,
     length_ms: i64,
-    /// How far the number moves on where it does not begin again.
+    /// How much the number grows, if it does not start again.
     step: u64,
     /// Whether its end has the same number as its beginning.
     shares_number: bool,
-    /// What the two times are told wrong by.
+    /// The errors of the two times.
     errors_ms: (i64, i64),
-    /// Whether it goes on with the session before it, where that has not expired.
+    /// Whether it continues the session before it, if that has not expired.
     resumes: bool,
 }
 
@@ -175,7 +176,7 @@ fn connections() -> impl Strategy<Value = Vec<Connection>> {
     proptest::collection::vec(one, 1..7)
 }
 
-/// The events of a history as AWS IoT makes them, in the order of what they tell.
+/// The events of a history as AWS IoT publishes them, in the order in which they happened.
 fn events(connections: &[Connection], is_open: bool) -> Vec<Lifecycle> {
     let mut events: Vec<Lifecycle> = Vec::new();
     let (mut end_ms, mut number, mut session) = (NOW_MS - 4_000 * MINUTE_MS, 0, String::new());
@@ -201,7 +202,7 @@ fn events(connections: &[Connection], is_open: bool) -> Vec<Lifecycle> {
 
 proptest! {
     #[test]
-    fn any_order_and_repetition_of_a_history_ends_in_its_last_event(
+    fn in_whatever_order_and_however_often_events_arrive_the_last_one_counts(
         (history, arrivals, sweeps) in (connections(), any::<bool>())
             .prop_map(|(connections, is_open)| events(&connections, is_open))
             .prop_flat_map(|history| {

@@ -1,25 +1,25 @@
-//! Packed bytes: numbers of any whole number of bytes up to eight, bit fields, floats and texts.
+//! Reads fields of packed bytes: numbers of one to eight bytes, bit fields, floats and texts.
 
-use super::document::{BinaryDocument, Endian};
+use super::document::{BinaryDocument, BitsDocument, Endian};
 use super::value::{Fault, Raw};
 use crate::lake::dead_letter::Reason;
 use std::borrow::Cow;
 
-/// The furthest that a field may reach: a payload is no longer.
+/// The greatest offset at which a field may end: the greatest length of a payload.
 const MAX_END: usize = crate::ingest::message::MAX_PAYLOAD;
 /// The longest text, in bytes.
 const MAX_TEXT: usize = 256;
 
-/// One place in the bytes, checked.
+/// A checked field in the bytes.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Place {
+pub(super) struct BinaryField {
     offset: usize,
     width: usize,
     kind: Kind,
     endian: Endian,
     absent: Option<i64>,
-    /// Factor and summand, if the raw number is not the value.
-    line: Option<(f64, f64)>,
+    /// The factor, and the number that is added after it; `None` if the raw number is the value.
+    scaling: Option<(f64, f64)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,90 +31,92 @@ enum Kind {
     Text,
 }
 
-impl Place {
-    /// Checks a place; each problem is told with the key that it belongs to.
+impl BinaryField {
+    /// Compiles a field. Reports each problem with its key.
     pub(super) fn compile(
         document: &BinaryDocument,
         endian: Endian,
         mut problem: impl FnMut(&str, String),
     ) -> Option<Self> {
-        let mut sound = true;
+        let mut is_valid = true;
         let mut problem = |key: &str, words: String| {
-            sound = false;
+            is_valid = false;
             problem(key, words);
         };
         let (mut kind, width) = match number_type(&document.kind) {
             Some(found) => found,
             None if document.kind == "text" => (Kind::Text, document.length.unwrap_or(0)),
             None => {
-                problem("type", format!("`{}` is none of u8 to u64, i8 to i64, f32, f64 and text", document.kind));
+                let kind = &document.kind;
+                problem("type", format!("`{kind}` is not one of u8 to u64, i8 to i64, f32, f64 and text"));
                 return None;
             }
         };
         match (kind, document.length) {
             (Kind::Text, Some(1..=MAX_TEXT))
             | (Kind::Unsigned | Kind::Signed | Kind::Float | Kind::Bits { .. }, None) => {}
-            (Kind::Text, _) => problem("length", format!("a text needs a length from 1 to {MAX_TEXT} bytes")),
-            (_, Some(_)) => problem("length", "only a text has one".to_owned()),
+            (Kind::Text, _) => problem("length", format!("must be given for a text, from 1 to {MAX_TEXT} bytes")),
+            (_, Some(_)) => problem("length", "is only allowed for a text".to_owned()),
         }
         if document.offset.checked_add(width).is_none_or(|end| end > MAX_END) {
-            problem("offset", format!("the field ends behind byte {MAX_END}, and no payload is as long"));
+            problem("offset", format!("the field must end within {MAX_END} bytes, the greatest length of a payload"));
         }
         if let Some(bits) = document.bits {
             let available = width as u32 * 8;
             if kind != Kind::Unsigned {
-                problem("bits", "bits are those of an unsigned type".to_owned());
+                problem("bits", "is only allowed for an unsigned type, u8 to u64".to_owned());
             } else if bits.count == 0 || bits.from.checked_add(bits.count).is_none_or(|end| end > available) {
-                problem("bits", format!("{} bits from bit {} are not within {available} bits", bits.count, bits.from));
+                let BitsDocument { from, count, .. } = bits;
+                problem("bits", format!("the type has {available} bits, not {count} from bit {from} on"));
             }
             kind = Kind::Bits { from: bits.from, count: bits.count, signed: bits.signed };
         }
         if kind == Kind::Text && (document.scale.is_some() || document.add.is_some() || document.absent.is_some()) {
-            problem("type", "a text has no scale, add or absent".to_owned());
+            problem("type", "scale, add and absent are not allowed for a text".to_owned());
         }
         if kind == Kind::Float && document.absent.is_some() {
-            problem("absent", "a float says so with NaN, or has a range".to_owned());
+            problem("absent", "is not allowed for a float: send NaN, or give the metric a range".to_owned());
         }
-        let line = (document.scale.unwrap_or(1.0), document.add.unwrap_or(0.0));
-        if !line.0.is_finite() || line.0 == 0.0 {
-            problem("scale", "it must be a number other than 0".to_owned());
+        let scaling = (document.scale.unwrap_or(1.0), document.add.unwrap_or(0.0));
+        if !scaling.0.is_finite() || scaling.0 == 0.0 {
+            problem("scale", "must be a number other than 0".to_owned());
         }
-        sound.then_some(Self {
+        is_valid.then_some(Self {
             offset: document.offset,
             width,
             kind,
             endian: document.endian.unwrap_or(endian),
             absent: document.absent,
-            line: (line != (1.0, 0.0)).then_some(line),
+            scaling: (scaling != (1.0, 0.0)).then_some(scaling),
         })
     }
 
-    /// Where it ends, in bytes from the beginning of its record.
+    /// The offset of the byte after the field, from the beginning of the payload or the record.
     pub(super) const fn end(&self) -> usize {
         self.offset + self.width
     }
 
-    /// Whether it can be a text.
+    /// Whether the field is a text.
     pub(super) const fn is_text(&self) -> bool {
         matches!(self.kind, Kind::Text)
     }
 
-    /// Whether it is a whole number, unscaled.
+    /// Whether the field is a whole number without scaling.
     pub(super) const fn is_whole(&self) -> bool {
-        matches!(self.kind, Kind::Unsigned | Kind::Signed | Kind::Bits { .. }) && self.line.is_none()
+        matches!(self.kind, Kind::Unsigned | Kind::Signed | Kind::Bits { .. }) && self.scaling.is_none()
     }
 
-    /// Reads it.
+    /// Reads the field from the bytes of a payload or a record.
     pub(super) fn read<'a>(&self, bytes: &'a [u8]) -> Result<Raw<'a>, Fault> {
         let field = bytes.get(self.offset..self.end()).ok_or_else(|| {
             let (from, to, length) = (self.offset, self.end(), bytes.len());
-            Fault::new(Reason::Undecodable, format!("it stands in bytes {from} to {to}, and there are {length}"))
+            Fault::new(Reason::Undecodable, format!("it needs bytes {from} to {to}, and only {length} bytes are there"))
         })?;
         let number = match self.kind {
             Kind::Text => {
                 let end = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());
                 let text = std::str::from_utf8(&field[..end])
-                    .map_err(|_| Fault::new(Reason::Undecodable, "it is no UTF-8".to_owned()))?;
+                    .map_err(|_| Fault::new(Reason::Undecodable, "it is not UTF-8".to_owned()))?;
                 return Ok(if text.is_empty() { Raw::Absent } else { Raw::Text(Cow::Borrowed(text)) });
             }
             Kind::Float => {
@@ -132,7 +134,7 @@ impl Place {
         if self.absent.is_some_and(|absent| number == i128::from(absent)) {
             return Ok(Raw::Absent);
         }
-        Ok(if self.line.is_some() { Raw::Number(self.scaled(number as f64)) } else { Raw::Integer(number) })
+        Ok(if self.scaling.is_some() { Raw::Number(self.scaled(number as f64)) } else { Raw::Integer(number) })
     }
 
     fn unsigned(&self, field: &[u8]) -> u64 {
@@ -144,7 +146,7 @@ impl Place {
     }
 
     fn scaled(&self, number: f64) -> f64 {
-        self.line.map_or(number, |(factor, summand)| number * factor + summand)
+        self.scaling.map_or(number, |(factor, summand)| number * factor + summand)
     }
 }
 
@@ -158,14 +160,13 @@ fn number_type(name: &str) -> Option<(Kind, usize)> {
     ["8", "16", "24", "32", "40", "48", "56", "64"].iter().position(|width| *width == bits).map(|at| (kind, at + 1))
 }
 
-/// A number of `bits` bits in two's complement.
+/// Reads the lowest `bits` bits of a number as two's complement.
 const fn sign_extended(number: u64, bits: u32) -> i64 {
     ((number << (64 - bits)) as i64) >> (64 - bits)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::document::BitsDocument;
     use super::*;
     use proptest::prelude::*;
 
@@ -173,18 +174,18 @@ mod tests {
         serde_json::from_value(serde_json::json!({"offset": 0, "type": kind})).unwrap()
     }
 
-    fn compile(document: &BinaryDocument) -> Place {
-        Place::compile(document, Endian::Big, |key, words| panic!("{key}: {words}")).unwrap()
+    fn compile(document: &BinaryDocument) -> BinaryField {
+        BinaryField::compile(document, Endian::Big, |key, words| panic!("{key}: {words}")).unwrap()
     }
 
     fn problems(document: &BinaryDocument) -> Vec<String> {
         let mut problems = Vec::new();
-        let place = Place::compile(document, Endian::Big, |key, words| problems.push(format!("{key}: {words}")));
-        assert_eq!(place.is_none(), !problems.is_empty());
+        let field = BinaryField::compile(document, Endian::Big, |key, words| problems.push(format!("{key}: {words}")));
+        assert_eq!(field.is_none(), !problems.is_empty());
         problems
     }
 
-    /// The low `width` bytes of a number, as a device would pack them.
+    /// The lowest `width` bytes of a number, as a device packs them.
     fn packed(number: i128, width: usize, endian: Endian) -> Vec<u8> {
         let mut bytes = number.to_le_bytes()[..width].to_vec();
         if endian == Endian::Big {
@@ -199,41 +200,43 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_packed_is_read(number: u64, width in 1..=8_usize, offset in 0..5_usize, signed: bool, endian in either()) {
+        fn a_packed_number_is_read_from_any_offset(
+            number: u64, width in 1..=8_usize, offset in 0..5_usize, signed: bool, endian in either(),
+        ) {
             let bits = width as u32 * 8;
             let number = number >> (64 - bits);
             let number = if signed { i128::from(sign_extended(number, bits)) } else { i128::from(number) };
-            let mut place = document(&format!("{}{bits}", if signed { 'i' } else { 'u' }));
-            (place.offset, place.endian) = (offset, Some(endian));
+            let mut field = document(&format!("{}{bits}", if signed { 'i' } else { 'u' }));
+            (field.offset, field.endian) = (offset, Some(endian));
             let mut bytes = vec![0xa5; offset];
             bytes.extend(packed(number, width, endian));
-            prop_assert_eq!(compile(&place).read(&bytes), Ok(Raw::Integer(number)));
-            // One byte less, and it is not there.
+            prop_assert_eq!(compile(&field).read(&bytes), Ok(Raw::Integer(number)));
+            // With one byte less, the field is cut.
             bytes.pop();
-            prop_assert_eq!(compile(&place).read(&bytes).unwrap_err().reason, Reason::Undecodable);
+            prop_assert_eq!(compile(&field).read(&bytes).unwrap_err().reason, Reason::Undecodable);
         }
 
         #[test]
-        fn bits_are_read_whatever_stands_around_them(word: u64, from in 0..64_u32, count in 1..=64_u32, signed: bool) {
+        fn bits_are_read_whatever_the_other_bits_are(word: u64, from in 0..64_u32, count in 1..=64_u32, signed: bool) {
             prop_assume!(from + count <= 64);
-            let mut place = document("u64");
-            place.bits = Some(BitsDocument { from, count, signed });
-            // The reference: one bit after another.
+            let mut field = document("u64");
+            field.bits = Some(BitsDocument { from, count, signed });
+            // The reference adds one bit after another.
             let mut expected = (0..count).map(|bit| i128::from(word >> (from + bit) & 1) << bit).sum::<i128>();
             if signed && word >> (from + count - 1) & 1 == 1 {
                 expected -= 1 << count;
             }
             let bytes = word.to_be_bytes();
-            prop_assert_eq!(compile(&place).read(&bytes), Ok(Raw::Integer(expected)));
+            prop_assert_eq!(compile(&field).read(&bytes), Ok(Raw::Integer(expected)));
         }
 
         #[test]
-        fn floats_are_read(number: f32, wide: f64, endian in either()) {
+        fn floats_are_read_in_both_byte_orders(number: f32, wide: f64, endian in either()) {
             prop_assume!(!number.is_nan() && !wide.is_nan());
             let read = |kind: &str, bytes: Vec<u8>| {
-                let mut place = document(kind);
-                place.endian = Some(endian);
-                compile(&place).read(&bytes).map(|raw| format!("{raw:?}"))
+                let mut field = document(kind);
+                field.endian = Some(endian);
+                compile(&field).read(&bytes).map(|raw| format!("{raw:?}"))
             };
             let narrow = packed(i128::from(number.to_bits()), 4, endian);
             prop_assert_eq!(read("f32", narrow), Ok(format!("{:?}", Raw::Number(f64::from(number)))));
@@ -243,24 +246,24 @@ mod tests {
     }
 
     #[test]
-    fn scale_and_add_follow_the_check_for_no_value() {
-        let place = BinaryDocument { scale: Some(0.5), add: Some(-40.0), absent: Some(255), ..document("u8") };
-        assert_eq!(compile(&place).read(&[100]), Ok(Raw::Number(10.0)));
-        assert_eq!(compile(&place).read(&[255]), Ok(Raw::Absent));
+    fn scale_and_add_apply_after_the_check_for_the_absent_value() {
+        let field = BinaryDocument { scale: Some(0.5), add: Some(-40.0), absent: Some(255), ..document("u8") };
+        assert_eq!(compile(&field).read(&[100]), Ok(Raw::Number(10.0)));
+        assert_eq!(compile(&field).read(&[255]), Ok(Raw::Absent));
     }
 
     #[test]
     fn a_text_ends_at_its_first_nul_and_must_be_utf_8() {
-        let place = compile(&BinaryDocument { length: Some(6), ..document("text") });
-        assert_eq!(place.read(b"bed\0xx"), Ok(Raw::Text("bed".into())));
-        assert_eq!(place.read(b"\0edxxx"), Ok(Raw::Absent));
-        assert_eq!(place.read(b"\xffedxxx").unwrap_err().detail, "it is no UTF-8");
+        let field = compile(&BinaryDocument { length: Some(6), ..document("text") });
+        assert_eq!(field.read(b"bed\0xx"), Ok(Raw::Text("bed".into())));
+        assert_eq!(field.read(b"\0edxxx"), Ok(Raw::Absent));
+        assert_eq!(field.read(b"\xffedxxx").unwrap_err().detail, "it is not UTF-8");
     }
 
     #[test]
-    fn a_place_that_contradicts_itself_is_told_key_by_key() {
-        assert_eq!(problems(&document("u12")), ["type: `u12` is none of u8 to u64, i8 to i64, f32, f64 and text"]);
-        assert_eq!(problems(&document("text")), ["length: a text needs a length from 1 to 256 bytes"]);
+    fn the_problems_of_a_field_are_reported_by_key() {
+        assert_eq!(problems(&document("u12")), ["type: `u12` is not one of u8 to u64, i8 to i64, f32, f64 and text"]);
+        assert_eq!(problems(&document("text")), ["length: must be given for a text, from 1 to 256 bytes"]);
         let wrong = BinaryDocument {
             offset: usize::MAX,
             length: Some(3),
@@ -271,14 +274,14 @@ mod tests {
         assert_eq!(
             problems(&wrong),
             [
-                "length: only a text has one",
-                "offset: the field ends behind byte 1048576, and no payload is as long",
-                "bits: 3 bits from bit 6 are not within 8 bits",
-                "scale: it must be a number other than 0",
+                "length: is only allowed for a text",
+                "offset: the field must end within 1048576 bytes, the greatest length of a payload",
+                "bits: the type has 8 bits, not 3 from bit 6 on",
+                "scale: must be a number other than 0",
             ]
         );
         let signed = BinaryDocument { bits: Some(BitsDocument { from: 0, count: 1, signed: true }), ..document("i8") };
-        assert_eq!(problems(&signed), ["bits: bits are those of an unsigned type"]);
+        assert_eq!(problems(&signed), ["bits: is only allowed for an unsigned type, u8 to u64"]);
         assert_eq!(problems(&BinaryDocument { absent: Some(0), ..document("f32") }).len(), 1);
     }
 }

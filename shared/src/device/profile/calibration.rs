@@ -1,4 +1,4 @@
-//! From a sensor's signal to what it measured.
+//! Calculates what a sensor measured from its signal.
 
 use super::document::{Beyond, CalibrationDocument, DividerDocument, Side, Voltage};
 use super::value::Fault;
@@ -6,14 +6,15 @@ use crate::lake::dead_letter::Reason;
 
 /// 0 °C in kelvin.
 const ZERO_CELSIUS: f64 = 273.15;
-/// Coefficients of a polynomial at most, and points of a table.
+/// The greatest number of a polynomial's coefficients.
 const MAX_COEFFICIENTS: usize = 16;
+/// The greatest number of a table's points.
 const MAX_POINTS: usize = 1_024;
 
 /// A checked calibration.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Calibration {
-    /// From the constant up.
+    /// The coefficients, from the constant up.
     Polynomial(Vec<f64>),
     Table {
         points: Vec<[f64; 2]>,
@@ -25,7 +26,7 @@ pub(super) enum Calibration {
     },
 }
 
-/// 1/T in 1/K from ln R, R in ohms.
+/// The curve of a thermistor: 1/T = a + b ln R + c (ln R)³, T in kelvin and R in ohms.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Curve {
     a: f64,
@@ -34,30 +35,31 @@ pub(super) struct Curve {
 }
 
 impl Calibration {
-    /// Checks a calibration; each problem is told with the key that it belongs to.
+    /// Compiles a calibration. Reports each problem with its key.
     pub(super) fn compile(document: &CalibrationDocument, mut problem: impl FnMut(&str, String)) -> Self {
         match document {
             CalibrationDocument::Linear { factor, offset } => {
                 if *factor == 0.0 {
-                    problem("factor", "with 0, every reading is the same".to_owned());
+                    problem("factor", "must not be 0: every reading would be the same".to_owned());
                 }
                 Self::Polynomial(vec![*offset, *factor])
             }
             CalibrationDocument::Polynomial { coefficients } => {
                 if !(2..=MAX_COEFFICIENTS).contains(&coefficients.len()) {
-                    problem("coefficients", format!("there must be from 2 to {MAX_COEFFICIENTS}"));
+                    problem("coefficients", format!("must list from 2 to {MAX_COEFFICIENTS} coefficients"));
                 } else if coefficients[1..].iter().all(|coefficient| *coefficient == 0.0) {
-                    problem("coefficients", "with only the constant, every reading is the same".to_owned());
+                    let words = "all after the first are 0: every reading would be the same";
+                    problem("coefficients", words.to_owned());
                 }
                 Self::Polynomial(coefficients.clone())
             }
             CalibrationDocument::Table { points, beyond } => {
                 if !(2..=MAX_POINTS).contains(&points.len()) {
-                    problem("points", format!("there must be from 2 to {MAX_POINTS}"));
+                    problem("points", format!("must list from 2 to {MAX_POINTS} points"));
                 }
                 if let Some(at) = points.windows(2).position(|pair| pair[0][0] >= pair[1][0]) {
                     let key = format!("points[{}]", at + 1);
-                    problem(&key, "what is read must ascend from point to point".to_owned());
+                    problem(&key, "its first number must be greater than that of the point before".to_owned());
                 }
                 Self::Table { points: points.clone(), beyond: *beyond }
             }
@@ -65,33 +67,33 @@ impl Calibration {
                 check_divider(divider, &mut problem);
                 for (key, value) in [("beta", *beta), ("nominalOhms", *nominal_ohms)] {
                     if value <= 0.0 {
-                        problem(key, "it must be greater than 0".to_owned());
+                        problem(key, "must be greater than 0".to_owned());
                     }
                 }
                 let nominal = nominal_celsius + ZERO_CELSIUS;
                 if nominal <= 0.0 {
-                    problem("nominalCelsius", "it must be above -273.15".to_owned());
+                    problem("nominalCelsius", "must be greater than -273.15".to_owned());
                 }
-                // 1/T = 1/T₀ + (ln R - ln R₀)/β is Steinhart and Hart's equation without its cube.
+                // 1/T = 1/T₀ + (ln R - ln R₀)/β is Steinhart and Hart's equation without the cubic term.
                 let curve = Curve { a: 1.0 / nominal - nominal_ohms.ln() / beta, b: 1.0 / beta, c: 0.0 };
                 Self::Thermistor { divider: *divider, curve }
             }
             CalibrationDocument::SteinhartHart { divider, a, b, c } => {
                 check_divider(divider, &mut problem);
                 if *b <= 0.0 {
-                    problem("b", "it must be greater than 0: a hotter NTC has less resistance".to_owned());
+                    problem("b", "must be greater than 0: an NTC has less resistance when it is hotter".to_owned());
                 }
                 Self::Thermistor { divider: *divider, curve: Curve { a: *a, b: *b, c: *c } }
             }
         }
     }
 
-    /// Whether it gives degrees Celsius, whatever is read.
+    /// Whether the result is in degrees Celsius, whatever the unit of the signal.
     pub(super) const fn gives_celsius(&self) -> bool {
         matches!(self, Self::Thermistor { .. })
     }
 
-    /// What was measured where `x` was read.
+    /// Calculates what was measured from the signal `x`.
     pub(super) fn apply(&self, x: f64) -> Result<f64, Fault> {
         match self {
             Self::Polynomial(coefficients) => Ok(coefficients.iter().rev().fold(0.0, |sum, next| sum * x + next)),
@@ -104,7 +106,7 @@ impl Calibration {
 fn check_divider(divider: &DividerDocument, problem: &mut impl FnMut(&str, String)) {
     for (key, value) in [("divider.supplyVolts", divider.supply_volts), ("divider.seriesOhms", divider.series_ohms)] {
         if value <= 0.0 {
-            problem(key, "it must be greater than 0".to_owned());
+            problem(key, "must be greater than 0".to_owned());
         }
     }
 }
@@ -115,26 +117,28 @@ fn interpolate(points: &[[f64; 2]], beyond: Beyond, x: f64) -> Result<f64, Fault
     };
     if x < *first || x > *last {
         match beyond {
-            Beyond::Reject => return Err(out_of_range(format!("{x} is not within the table, {first} to {last}"))),
+            Beyond::Reject => {
+                return Err(out_of_range(format!("{x} is outside the calibration's table, {first} to {last}")));
+            }
             Beyond::Clamp => return Ok(if x < *first { *low } else { *high }),
             Beyond::Extrapolate => {}
         }
     }
-    // The stretch that x is in, or else the first or the last one.
+    // The line between the two points around x, or the first or last line.
     let right = points.partition_point(|[at, _]| *at < x).clamp(1, points.len() - 1);
     let ([x0, y0], [x1, y1]) = (points[right - 1], points[right]);
     let share = (x - x0) / (x1 - x0);
-    // In this form both ends of the stretch come out exactly.
+    // In this form the result at both points is exact.
     Ok(y0 * (1.0 - share) + y1 * share)
 }
 
-/// The thermistor's ohms where the divider reads `input`.
+/// Calculates the thermistor's resistance in ohms from the divider's voltage.
 fn resistance(divider: &DividerDocument, input: f64) -> Result<f64, Fault> {
     let volts = if divider.input == Voltage::Millivolts { input / 1_000.0 } else { input };
     let supply = divider.supply_volts;
     if volts <= 0.0 || volts >= supply {
         return Err(out_of_range(format!(
-            "the divider reads {volts} V, which is not between 0 and its {supply} V: its thermistor is open or shorted"
+            "the divider's voltage is {volts} V, not between 0 and {supply} V: the thermistor is open or shorted"
         )));
     }
     Ok(match divider.thermistor {
@@ -150,7 +154,7 @@ impl Curve {
         if inverse > 0.0 && inverse.is_finite() {
             Ok(1.0 / inverse - ZERO_CELSIUS)
         } else {
-            Err(out_of_range(format!("no temperature has {ohms} ohms")))
+            Err(out_of_range(format!("the calibration has no temperature for a resistance of {ohms} ohms")))
         }
     }
 }
@@ -189,17 +193,17 @@ mod tests {
         )
     }
 
-    /// The divider's volts with a thermistor of `ohms`: Ohm's law, forward.
+    /// The divider's voltage with a thermistor of `ohms`, by Ohm's law.
     fn volts(ohms: f64, side: &str) -> f64 {
         if side == "ground" { SUPPLY * ohms / (SERIES + ohms) } else { SUPPLY * SERIES / (SERIES + ohms) }
     }
 
     #[test]
-    fn at_half_the_supply_a_thermistor_like_its_resistor_has_its_nominal_temperature() {
+    fn at_half_the_supply_a_thermistor_that_equals_its_resistor_has_its_nominal_temperature() {
         for side in ["ground", "supply"] {
             assert!((beta(side).apply(SUPPLY / 2.0).unwrap() - 25.0).abs() < 1e-9);
         }
-        // A 10 kΩ NTC's usual coefficients; its table says 25.0 °C at 10 kΩ and 0 °C at 32,650 Ω.
+        // Common coefficients of a 10 kΩ NTC. Its table has 25.0 °C at 10 kΩ and 0 °C at 32,650 Ω.
         let usual = serde_json::json!({"type": "steinhart-hart", "divider": divider("ground"),
             "a": 0.001_129_148, "b": 0.000_234_125, "c": 0.000_000_087_674_1});
         assert!((compile(usual.clone()).apply(1.65).unwrap() - 25.0).abs() < 0.05);
@@ -207,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn millivolts_are_read_as_such() {
+    fn a_divider_can_be_read_in_millivolts() {
         let mut divider = divider("ground");
         divider["input"] = "mV".into();
         let json =
@@ -225,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_rejects_clamps_or_goes_on_beyond_its_ends() {
+    fn a_table_rejects_clamps_or_extrapolates_outside_its_points() {
         let table = |beyond: &str| {
             compile(serde_json::json!({"type": "table", "points": [[0, 10], [1, 20], [3, 0]], "beyond": beyond}))
         };
@@ -237,18 +241,18 @@ mod tests {
     }
 
     #[test]
-    fn a_calibration_that_cannot_be_is_told_key_by_key() {
+    fn the_problems_of_a_calibration_are_reported_by_key() {
         assert_eq!(
             problems(serde_json::json!({"type": "linear", "factor": 0})),
-            ["factor: with 0, every reading is the same"]
+            ["factor: must not be 0: every reading would be the same"]
         );
         assert_eq!(
             problems(serde_json::json!({"type": "polynomial", "coefficients": [1]})),
-            ["coefficients: there must be from 2 to 16"]
+            ["coefficients: must list from 2 to 16 coefficients"]
         );
         assert_eq!(
             problems(serde_json::json!({"type": "table", "points": [[0, 1], [2, 3], [2, 4]]})),
-            ["points[2]: what is read must ascend from point to point"]
+            ["points[2]: its first number must be greater than that of the point before"]
         );
         let divider = serde_json::json!({"supplyVolts": 0, "seriesOhms": -1, "thermistor": "ground"});
         let beta = serde_json::json!({"type": "thermistor-beta", "divider": divider, "beta": 0, "nominalOhms": 1,
@@ -256,10 +260,10 @@ mod tests {
         assert_eq!(
             problems(beta),
             [
-                "divider.supplyVolts: it must be greater than 0",
-                "divider.seriesOhms: it must be greater than 0",
-                "beta: it must be greater than 0",
-                "nominalCelsius: it must be above -273.15",
+                "divider.supplyVolts: must be greater than 0",
+                "divider.seriesOhms: must be greater than 0",
+                "beta: must be greater than 0",
+                "nominalCelsius: must be greater than -273.15",
             ]
         );
         let misspelt = serde_json::json!({"type": "linear", "factor": 1, "ofset": 2});
@@ -269,7 +273,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn beta_is_the_inverse_of_the_thermistors_own_law(celsius in -60.0..150.0_f64, ground: bool) {
+        fn the_beta_calibration_inverts_the_thermistors_law(celsius in -60.0..150.0_f64, ground: bool) {
             let side = if ground { "ground" } else { "supply" };
             // R = R₀ exp(β (1/T - 1/T₀))
             let ohms = 10_000.0 * (3_950.0 * (1.0 / (celsius + 273.15) - 1.0 / 298.15)).exp();
@@ -292,7 +296,7 @@ mod tests {
         }
 
         #[test]
-        fn an_ascending_table_ascends_and_its_mirror_is_its_inverse(
+        fn an_ascending_table_ascends_and_with_its_columns_exchanged_it_is_its_inverse(
             steps in prop::collection::vec((0.1..10.0_f64, 0.1..10.0_f64), 2..20), share in 0.0..=1.0_f64,
         ) {
             let mut at = [0.0, 0.0];
@@ -307,7 +311,9 @@ mod tests {
         }
 
         #[test]
-        fn a_polynomial_is_the_sum_of_its_terms(coefficients in prop::collection::vec(-10.0..10.0_f64, 2..6), x in -5.0..5.0_f64) {
+        fn a_polynomial_is_the_sum_of_its_terms(
+            coefficients in prop::collection::vec(-10.0..10.0_f64, 2..6), x in -5.0..5.0_f64,
+        ) {
             let expected: f64 = (0..).zip(&coefficients).map(|(power, coefficient)| coefficient * x.powi(power)).sum();
             let got = Calibration::Polynomial(coefficients).apply(x).unwrap();
             prop_assert!((got - expected).abs() < 1e-6);

@@ -1,4 +1,6 @@
-//! From a document to a profile: everything is checked once, so that decoding need not, and all problems are told.
+//! Compiles a document into a profile.
+//!
+//! Everything is checked here, once, so that decoding does not have to. All problems are reported together.
 
 mod field;
 mod version;
@@ -11,7 +13,8 @@ use crate::device::event_time::{ClockRule, ClockSource};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
-/// Limits on what one profile may hold; a registry's item has 400 KB.
+/// The greatest numbers of versions and metrics in a profile. The document must fit into an item of the registry, 400
+/// KB.
 const MAX_VERSIONS: usize = 32;
 const MAX_METRICS: usize = 256;
 /// The longest name of a metric or a version, and the longest unit, in bytes.
@@ -19,10 +22,10 @@ const MAX_NAME: usize = 64;
 /// The longest skew, delay and interval in seconds: a year.
 const MAX_SECONDS: u32 = 366 * 24 * 3_600;
 
-/// Metrics by name, with their place in the profile.
+/// The metrics by name, each with its index in the profile.
 type Metrics<'d> = BTreeMap<&'d str, (usize, &'d MetricDocument)>;
 
-/// Compiles a document, or tells all that is wrong with it.
+/// Compiles a document, or returns all its problems.
 pub(super) fn profile(document: &ProfileDocument) -> Result<Profile, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut scope = Scope::root(&mut problems);
@@ -31,12 +34,12 @@ pub(super) fn profile(document: &ProfileDocument) -> Result<Profile, Vec<Problem
         || document.id.len() > crate::ingest::message::MAX_ID
         || document.id.chars().any(char::is_control)
     {
-        scope.tell("id", "it must have from 1 to 128 bytes and no control character");
+        scope.report("id", "must have from 1 to 128 bytes and no control character");
     }
     let clock = clock(&document.clock, &mut scope.within("clock"));
     let profile_interval = interval(document.expected_interval_seconds, &mut scope);
     if document.metrics.len() > MAX_METRICS {
-        scope.tell("metrics", format!("there are {}, and may be {MAX_METRICS}", document.metrics.len()));
+        scope.report("metrics", format!("has {} metrics, at most {MAX_METRICS} are allowed", document.metrics.len()));
     }
     let metrics: Vec<Metric> = document
         .metrics
@@ -49,7 +52,7 @@ pub(super) fn profile(document: &ProfileDocument) -> Result<Profile, Vec<Problem
         document.metrics.iter().enumerate().map(|(index, (name, metric))| (name.as_str(), (index, metric))).collect();
 
     if document.versions.is_empty() || document.versions.len() > MAX_VERSIONS {
-        scope.tell("versions", format!("there must be from 1 to {MAX_VERSIONS}"));
+        scope.report("versions", format!("must list from 1 to {MAX_VERSIONS} versions"));
     }
     check_order(&document.versions, &mut scope);
     let trusts_device = document.clock.trust == Some(ClockSource::Device);
@@ -78,7 +81,7 @@ fn clock(document: &ClockDocument, scope: &mut Scope<'_>) -> ClockRule {
     ];
     for (key, seconds) in spans {
         if let Some(seconds) = seconds.filter(|seconds| *seconds > MAX_SECONDS) {
-            scope.tell(key, format!("{seconds} is more than a year"));
+            scope.report(key, format!("{seconds} is more than a year; at most {MAX_SECONDS} seconds are allowed"));
         }
     }
     ClockRule {
@@ -90,7 +93,7 @@ fn clock(document: &ClockDocument, scope: &mut Scope<'_>) -> ClockRule {
 
 fn interval(seconds: Option<u32>, scope: &mut Scope<'_>) -> Option<Duration> {
     if seconds.is_some_and(|seconds| seconds == 0 || seconds > MAX_SECONDS) {
-        scope.tell("expectedIntervalSeconds", format!("it must be from 1 to {MAX_SECONDS}"));
+        scope.report("expectedIntervalSeconds", format!("must be from 1 to {MAX_SECONDS}"));
     }
     seconds.map(|seconds| Duration::from_secs(seconds.into()))
 }
@@ -101,9 +104,11 @@ fn compile_metric(
     profile_interval: Option<Duration>,
     scope: &mut Scope<'_>,
 ) -> Metric {
-    let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-    if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(sound) {
-        scope.tell_here(format!("a metric's name has from 1 to {MAX_NAME} letters, digits, `_`, `-` and `.`"));
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(is_allowed) {
+        scope.report_here(format!(
+            "a metric's name must have from 1 to {MAX_NAME} characters: A to Z, a to z, 0 to 9, `_`, `-` and `.`"
+        ));
     }
     if document.kind != Kind::Number {
         for (key, given) in [
@@ -112,7 +117,7 @@ fn compile_metric(
             ("window", document.window.is_some()),
         ] {
             if given {
-                scope.tell(key, "only a metric of numbers has one");
+                scope.report(key, "is only allowed if the metric's kind is `number`");
             }
         }
     }
@@ -121,17 +126,17 @@ fn compile_metric(
         .as_ref()
         .is_some_and(|unit| unit.is_empty() || unit.len() > MAX_NAME || unit.chars().any(char::is_control))
     {
-        scope.tell("unit", format!("it must have from 1 to {MAX_NAME} bytes and no control character"));
+        scope.report("unit", format!("must have from 1 to {MAX_NAME} bytes and no control character"));
     }
     match document.range {
-        Some(RangeDocument { min: None, max: None, .. }) => scope.tell("range", "it has neither min nor max"),
+        Some(RangeDocument { min: None, max: None, .. }) => scope.report("range", "must have min, max, or both"),
         Some(RangeDocument { min: Some(min), max: Some(max), .. }) if min > max => {
-            scope.tell("range", format!("its min {min} is above its max {max}"));
+            scope.report("range", format!("min {min} is greater than max {max}"));
         }
         _ => {}
     }
     for (key, problem) in document.window.iter().flat_map(crate::device::profile::WindowSpec::problems) {
-        scope.within("window").tell(key, problem);
+        scope.within("window").report(key, problem);
     }
     Metric {
         name: name.to_owned(),
@@ -143,28 +148,29 @@ fn compile_metric(
     }
 }
 
-/// Versions that can never be used, because an earlier one takes their messages.
+/// Reports versions that can never be used because an earlier one matches their messages, and names that are not
+/// unique.
 fn check_order(versions: &[VersionDocument], scope: &mut Scope<'_>) {
     let mut names = HashSet::new();
     for (index, version) in versions.iter().enumerate() {
         let mut scope = scope.element("versions", index);
         if version.name.is_empty() || version.name.len() > MAX_NAME || version.name.chars().any(char::is_control) {
-            scope.tell("name", format!("it must have from 1 to {MAX_NAME} bytes and no control character"));
+            scope.report("name", format!("must have from 1 to {MAX_NAME} bytes and no control character"));
         } else if !names.insert(&version.name) {
-            scope.tell("name", "another version has the same");
+            scope.report("name", "an earlier version has the same name");
         }
         if version.when.is_none() && index + 1 < versions.len() {
-            scope.tell("when", "without it the version takes every message, so it must be the last");
+            scope.report("when", "is missing: without it a version matches every message, so it must be the last");
         }
         if let Some(same) =
             versions[..index].iter().position(|earlier| version.when.is_some() && earlier.when == version.when)
         {
-            scope.tell("when", format!("versions[{same}] has the same and takes its messages"));
+            scope.report("when", format!("is the same as in versions[{same}], so this version is never used"));
         }
     }
 }
 
-/// Metrics that no version reads: a name is misspelt somewhere.
+/// Reports metrics that no version reads: probably a name is misspelt.
 fn check_used(document: &ProfileDocument, scope: &mut Scope<'_>) {
     let read: HashSet<&str> = document
         .versions
@@ -174,7 +180,11 @@ fn check_used(document: &ProfileDocument, scope: &mut Scope<'_>) {
         .collect();
     let archived = document.versions.iter().all(|version| version.format == Format::Text);
     for name in document.metrics.keys().filter(|name| !read.contains(name.as_str())) {
-        let why = if archived { "no version reads anything" } else { "no version reads it" };
-        scope.within("metrics").tell(name, why);
+        let why = if archived {
+            "no version reads this metric: the format `text` is archived and not read"
+        } else {
+            "no version reads this metric: add a field that does, or remove it"
+        };
+        scope.within("metrics").report(name, why);
     }
 }

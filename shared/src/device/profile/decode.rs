@@ -1,6 +1,8 @@
-//! From a message to its readings. Whatever is wrong is told value by value; nothing in a message can fail the rest.
+//! Decodes messages into readings.
+//!
+//! Problems are reported value by value: one invalid value does not affect the message's other values.
 
-use super::binary::Place;
+use super::binary::BinaryField;
 use super::document::Format;
 use super::field::{Field, Time};
 use super::identity::identify;
@@ -8,17 +10,18 @@ use super::path::Path;
 use super::source::{Getter, View};
 use super::tree::Node;
 use super::value::{Fault, Raw};
-use super::{Decoded, Profile, Rejected};
+use super::{Decoded, Profile, Rejection};
 use crate::device::event_time::{EventTime, Times};
 use crate::device::reading::Reading;
 use crate::ingest::message::MessageRef;
 use crate::lake::dead_letter::Reason;
 use std::borrow::Cow;
 
-/// Values that are read from one message: what a mebibyte of honest samples has, and what a function's memory holds.
+/// The greatest number of values that are read from one message. A mebibyte of real samples has fewer, and so many fit
+/// into a function's memory.
 pub const MAX_VALUES: usize = 10_000;
 
-/// A version, checked.
+/// A compiled version.
 #[derive(Clone, Debug)]
 pub(super) struct Version {
     pub(super) name: String,
@@ -30,30 +33,31 @@ pub(super) struct Version {
     pub(super) records: Option<Records>,
 }
 
-/// What tells a version apart.
+/// Which messages a version matches.
 #[derive(Clone, Debug, Default)]
 pub(super) struct When {
     pub(super) kind: Option<String>,
     pub(super) min_length: usize,
     pub(super) max_length: Option<usize>,
-    /// The field, and the text that it has: none for any.
+    /// The field, and the text that it must have; `None` for any.
     pub(super) field: Option<(Getter, Option<String>)>,
 }
 
-/// Several records in one message.
+/// The compiled records of a version.
 #[derive(Clone, Debug)]
 pub(super) struct Records {
-    pub(super) place: RecordsPlace,
+    pub(super) source: RecordsSource,
     pub(super) optional: bool,
     pub(super) time: Option<Time>,
     pub(super) step_ms: i64,
     pub(super) fields: Vec<Field>,
 }
 
+/// Where the records of a message are.
 #[derive(Clone, Debug)]
-pub(super) enum RecordsPlace {
+pub(super) enum RecordsSource {
     Each(Path),
-    Packed { offset: usize, length: usize, count: Option<Place> },
+    Packed { offset: usize, length: usize, count: Option<BinaryField> },
 }
 
 /// A payload, parsed at most once in each format.
@@ -83,25 +87,25 @@ impl<'a> Payload<'a> {
 }
 
 impl Version {
-    /// Whether a message is of this version; if not, why.
-    fn takes(&self, message: &MessageRef<'_>, payload: &mut Payload<'_>) -> Result<(), Cow<'static, str>> {
+    /// Checks whether a message is of this version. If not, the error says why.
+    fn check_match(&self, message: &MessageRef<'_>, payload: &mut Payload<'_>) -> Result<(), Cow<'static, str>> {
         let when = &self.when;
         let length = message.payload.len();
         if when.kind.as_ref().is_some_and(|kind| *kind != message.kind) {
-            return Err(Cow::Borrowed("the topic is another"));
+            return Err(Cow::Borrowed("the message's kind is different"));
         }
         if length < when.min_length || when.max_length.is_some_and(|most| length > most) {
-            return Err(Cow::Owned(format!("the payload's length is {length}")));
+            return Err(Cow::Owned(format!("the payload has {length} bytes")));
         }
         let Some((getter, expected)) = &when.field else { return Ok(()) };
-        let there = getter.get(payload.view(self.format)?).map_err(|fault| fault.detail)?;
-        match (there, expected) {
-            (Raw::Absent, _) => Err(Cow::Borrowed("its field is missing")),
-            (there, Some(expected)) if there.clone().into_text().is_ok_and(|text| text != *expected) => {
-                Err(Cow::Borrowed("its field has another value"))
+        let raw = getter.get(payload.view(self.format)?).map_err(|fault| fault.detail)?;
+        match (raw, expected) {
+            (Raw::Absent, _) => Err(Cow::Borrowed("the field is missing")),
+            (raw, Some(expected)) if raw.clone().into_text().is_ok_and(|text| text != *expected) => {
+                Err(Cow::Borrowed("the field has another value"))
             }
-            (there, Some(_)) if there.clone().into_text().is_err() => {
-                Err(Cow::Owned(format!("its field is {}", there.kind())))
+            (raw, Some(_)) if raw.clone().into_text().is_err() => {
+                Err(Cow::Owned(format!("the field is {}", raw.kind())))
             }
             _ => Ok(()),
         }
@@ -109,7 +113,8 @@ impl Version {
 }
 
 impl Profile {
-    /// The readings of a message, and what was rejected. Pure: the same message, decoded again, gives the same.
+    /// Decodes a message into readings, and reports the values that cannot be used. Pure: the same message, decoded
+    /// again, gives the same result.
     ///
     /// `arrived_ms` is the record's arrival at the stream, in milliseconds since the epoch.
     pub fn decode<'a>(&'a self, message: impl Into<MessageRef<'a>>, arrived_ms: i64) -> Decoded<'a> {
@@ -117,14 +122,14 @@ impl Profile {
         let mut payload = Payload::new(message.payload);
         let mut why = Vec::new();
         for version in &self.versions {
-            match version.takes(&message, &mut payload) {
+            match version.check_match(&message, &mut payload) {
                 Ok(()) => return self.decode_as(version, message, arrived_ms, &mut payload),
                 Err(reason) => why.push((&version.name, reason)),
             }
         }
         let why: Vec<_> = why.iter().map(|(name, reason)| format!("{name}: {reason}")).collect();
-        let detail = format!("no version of profile {} fits: {}", self.id, why.join("; "));
-        Decoded::nothing(Rejected { reason: Reason::Undecodable, detail, index: None, metric: None })
+        let detail = format!("no version of profile {} matches: {}", self.id, why.join("; "));
+        Decoded::rejected(Rejection { reason: Reason::Undecodable, detail, index: None, metric: None })
     }
 
     fn decode_as<'a>(
@@ -141,11 +146,11 @@ impl Profile {
             Ok(view) => view,
             Err(problem) => {
                 let detail = format!("version {}: {problem}", version.name);
-                return Decoded::nothing(Rejected { reason: Reason::Undecodable, detail, index: None, metric: None });
+                return Decoded::rejected(Rejection { reason: Reason::Undecodable, detail, index: None, metric: None });
             }
         };
         let time = version.time.as_ref().map_or(Ok(None), |time| time.read(view));
-        // A device whose records alone have times is told apart by them: they are in the payload.
+        // If only the records have times, the payload contains them: then a hash of the payload identifies the message.
         let has_time = version.records.as_ref().is_some_and(|records| records.time.is_some());
         let identity_time = time.as_ref().ok().copied().flatten().or(has_time.then_some(0));
         let mut decoding = Decoding {
@@ -159,13 +164,13 @@ impl Profile {
             decoding.read(&version.fields, view, time.clone(), 0);
         }
         if let Some(records) = &version.records {
-            decoding.records(records, version.fields.len(), view, &time);
+            decoding.read_records(records, version.fields.len(), view, &time);
         }
         decoding.decoded
     }
 }
 
-/// One message on its way.
+/// The decoding of one message.
 struct Decoding<'a> {
     profile: &'a Profile,
     message: MessageRef<'a>,
@@ -175,14 +180,14 @@ struct Decoding<'a> {
 }
 
 impl Decoding<'_> {
-    fn records(&mut self, records: &Records, first: usize, view: View<'_>, time: &Result<Option<i64>, Fault>) {
-        let found = match records.find(view) {
+    fn read_records(&mut self, records: &Records, first: usize, view: View<'_>, time: &Result<Option<i64>, Fault>) {
+        let RecordViews { views, fault } = match records.find(view) {
             Ok(found) => found,
             Err(fault) => return self.reject(fault, first, None),
         };
         let width = records.fields.len();
         let room = (MAX_VALUES - first.min(MAX_VALUES)) / width.max(1);
-        for (number, record) in found.views.iter().take(room).enumerate() {
+        for (number, record) in views.iter().take(room).enumerate() {
             let own = match (&records.time, time) {
                 (Some(own), _) => own.read(*record),
                 (None, Ok(base)) => {
@@ -192,25 +197,25 @@ impl Decoding<'_> {
             };
             self.read(&records.fields, *record, own, first + number * width);
         }
-        if found.views.len() > room {
-            let detail = format!("records from {room} on: one message may have {MAX_VALUES} values");
+        if views.len() > room {
+            let detail = format!("a message may have at most {MAX_VALUES} values, so only {room} records are read");
             self.reject(Fault::new(Reason::TooLarge, detail), first + room * width, None);
         }
-        if let Some(fault) = found.cut {
-            self.reject(fault, first + found.views.len() * width, None);
+        if let Some(fault) = fault {
+            self.reject(fault, first + views.len() * width, None);
         }
     }
 
-    /// Reads fields that share a time.
+    /// Reads fields that have the same time.
     fn read(&mut self, fields: &[Field], view: View<'_>, device: Result<Option<i64>, Fault>, first: usize) {
         let times = |device| Times { device, ingest: self.message.received_at, arrival: self.arrived_ms };
-        let believed = device.and_then(|device| {
+        let chosen = device.and_then(|device| {
             let chosen = self.profile.clock.choose(&times(device));
             chosen.map_err(|error| Fault::new(Reason::TimeBeyondBelief, error.to_string()))
         });
-        let time = match believed {
+        let time = match chosen {
             Ok(time) => time,
-            // Without a time none of its values can be used: told once.
+            // Without a time, none of these values can be used. One rejection reports them all.
             Err(fault) => return self.reject(fault, first, None),
         };
         for (offset, field) in fields.iter().enumerate() {
@@ -242,15 +247,16 @@ impl Decoding<'_> {
         let Fault { reason, detail } = fault;
         let detail = match &metric {
             Some(metric) => format!("{metric} (value {index}): {detail}"),
-            None => format!("value {index} on: {detail}"),
+            None => format!("from value {index} on: {detail}"),
         };
-        self.decoded.rejected.push(Rejected { reason, detail, index: Some(index), metric });
+        self.decoded.rejected.push(Rejection { reason, detail, index: Some(index), metric });
     }
 }
 
-/// `<identity>#<index>`.
+/// The id of a reading: `<identity>#<index>`.
 fn reading_id(identity: &str, index: usize) -> String {
-    // The index is below `MAX_VALUES`, and mostly below ten: formatting it would take longer than all the rest.
+    // The index is less than `MAX_VALUES`, and usually less than ten. `format!` would take longer than everything else
+    // here.
     let mut id = String::with_capacity(identity.len() + 6);
     id.push_str(identity);
     id.push('#');
@@ -261,52 +267,52 @@ fn reading_id(identity: &str, index: usize) -> String {
     id
 }
 
-/// The records of a message, and what is wrong behind them.
-struct Found<'a> {
+/// The complete records of a message.
+struct RecordViews<'a> {
     views: Vec<View<'a>>,
-    cut: Option<Fault>,
+    /// What is wrong after the complete records.
+    fault: Option<Fault>,
 }
 
 impl Records {
-    fn find<'a>(&self, view: View<'a>) -> Result<Found<'a>, Fault> {
+    fn find<'a>(&self, view: View<'a>) -> Result<RecordViews<'a>, Fault> {
         let undecodable = |detail| Fault::new(Reason::Undecodable, detail);
-        match (&self.place, view) {
-            (RecordsPlace::Each(path), View::Tree(node)) => {
+        match (&self.source, view) {
+            (RecordsSource::Each(path), View::Tree(node)) => {
                 let (nodes, missed) = path.find_each(node);
-                let cut = match missed {
+                let not_records = |kind: &str| format!("instead of an array of records there is {kind}");
+                let fault = match missed {
                     Some("nothing" | "null") if self.optional => None,
-                    Some(kind @ ("nothing" | "null")) => {
-                        Some(Fault::new(Reason::MissingField, format!("there is {kind} where records should be")))
-                    }
-                    Some(kind) => Some(undecodable(format!("there is {kind} where records should be"))),
+                    Some(kind @ ("nothing" | "null")) => Some(Fault::new(Reason::MissingField, not_records(kind))),
+                    Some(kind) => Some(undecodable(not_records(kind))),
                     None => None,
                 };
-                Ok(Found { views: nodes.into_iter().map(View::Tree).collect(), cut })
+                Ok(RecordViews { views: nodes.into_iter().map(View::Tree).collect(), fault })
             }
-            (RecordsPlace::Packed { offset, length, count }, View::Bytes(bytes)) => {
-                let count = count.as_ref().map(|place| claimed(place, bytes)).transpose()?;
+            (RecordsSource::Packed { offset, length, count }, View::Bytes(bytes)) => {
+                let count = count.as_ref().map(|field| read_count(field, bytes)).transpose()?;
                 let rest = bytes.get(*offset..).unwrap_or_default();
                 let whole = rest.len() / length;
                 let views = rest.chunks_exact(*length).take(count.unwrap_or(whole)).map(View::Bytes).collect();
-                let cut = match count {
+                let fault = match count {
                     Some(count) if count > whole => {
-                        Some(format!("{count} records are announced, and {whole} are whole"))
+                        Some(format!("the count is {count} records, and {whole} are complete"))
                     }
                     None if rest.len() % length != 0 => {
                         Some(format!("the last record has {} of {length} bytes", rest.len() % length))
                     }
                     _ => None,
                 };
-                Ok(Found { views, cut: cut.map(undecodable) })
+                Ok(RecordViews { views, fault: fault.map(undecodable) })
             }
-            // Compiling pairs paths with trees and places with bytes.
-            _ => Ok(Found { views: Vec::new(), cut: None }),
+            // Compilation ensures that paths are only used with trees, and offsets only with bytes.
+            _ => Ok(RecordViews { views: Vec::new(), fault: None }),
         }
     }
 }
 
-fn claimed(place: &Place, bytes: &[u8]) -> Result<usize, Fault> {
-    match place.read(bytes).map_err(|fault| Fault { detail: format!("the count: {}", fault.detail), ..fault })? {
+fn read_count(field: &BinaryField, bytes: &[u8]) -> Result<usize, Fault> {
+    match field.read(bytes).map_err(|fault| Fault { detail: format!("the count: {}", fault.detail), ..fault })? {
         Raw::Integer(count) if count >= 0 => Ok(usize::try_from(count).unwrap_or(usize::MAX)),
         _ => Err(Fault::new(Reason::Undecodable, "the count of records is negative or missing".to_owned())),
     }

@@ -1,4 +1,4 @@
-//! The document that describes a kind of device: what its users write, as JSON.
+//! The profile document: the JSON that users write to describe a kind of device.
 //!
 //! ```json
 //! {
@@ -19,16 +19,16 @@
 //! }
 //! ```
 //!
-//! *Metrics* say what a value means, whichever version of the format it came in: its kind, unit, range and window.
-//! *Versions* say how the bytes of a message are read. The first whose `when` holds is used; one without `when` holds
-//! always, so it stands last.
+//! *Metrics* say what a value means, in every version of the format: its kind, unit, range and window.
+//! *Versions* say how the bytes of a message are read. The first version whose `when` holds is used. A version without
+//! `when` matches every message, so it must be the last.
 //!
-//! A version's `fields` are read once in a message; those of its `records` once in each of its records. What a field
-//! reads is named by `from` (see [`Source`]): a path in JSON and CBOR, a place in the bytes of a binary format.
-//! A number goes through these steps: raw, binary `scale` and `add`, `calibration`, conversion from the field's `unit`
-//! to the metric's, `range`.
+//! A version's `fields` are read once in a message. The fields of its `records` are read once in each record. A field's
+//! `from` (see [`Source`]) says where its value is: a path in JSON and CBOR, an offset in a binary format.
+//! A number goes through these steps: raw value, binary `scale` and `add`, `calibration`, conversion from the field's
+//! `unit` to the metric's, `range`.
 //!
-//! Keys that are not described here are errors, so that a misspelt one is found when the profile is put.
+//! A key that is not described here is an error, so that a misspelt key is found when the profile is put.
 
 mod calibration;
 mod source;
@@ -45,36 +45,37 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ProfileDocument {
-    /// Its name, which devices of the registry refer to.
+    /// The profile's name, which devices in the registry refer to.
     pub id: String,
-    /// For people.
+    /// A description for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
-    /// Whose time a reading has.
+    /// Which clock gives the readings their time.
     #[serde(default)]
     pub clock: ClockDocument,
-    /// What is measured, by name.
+    /// The metrics that these devices measure, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metrics: BTreeMap<String, MetricDocument>,
-    /// The formats that devices of this profile send; the first that fits is used.
+    /// The formats that these devices send. The first that matches a message is used.
     pub versions: Vec<VersionDocument>,
-    /// How often such a device is heard, in seconds: longer silence is worth an alert. A metric can have its own.
+    /// The longest expected time between two messages of a device, in seconds. A longer silence is an alert. A metric
+    /// can have its own interval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_interval_seconds: Option<u32>,
 }
 
-/// Which clock to trust, and how far.
+/// Which clock to trust, and within which bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ClockDocument {
-    /// `device`, `ingest` or `arrival`. Without it, the device where it sends its time.
+    /// `device`, `ingest` or `arrival`. Without it, the device's time is used if the device sends one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trust: Option<ClockSource>,
-    /// How far ahead of the arrival the trusted time may be, and how far behind it if there is no
-    /// `allowedDelaySeconds`. Default 300. Beyond, the reading gets the arrival's time, which its `clock` says.
+    /// How far after the arrival the trusted time may be, and how far before it if there is no `allowedDelaySeconds`.
+    /// Default 300. Outside these bounds the reading gets the arrival's time, and its `clock` says so.
     #[serde(default = "five_minutes")]
     pub allowed_skew_seconds: u32,
-    /// How far behind the arrival the trusted time may be: for devices that keep readings while they are offline.
+    /// How far before the arrival the trusted time may be: for devices that keep readings while they are offline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed_delay_seconds: Option<u32>,
 }
@@ -89,23 +90,23 @@ const fn five_minutes() -> u32 {
     300
 }
 
-/// What a metric's values are.
+/// What the values of a metric mean.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MetricDocument {
     /// `number` (the default), `boolean`, `text` or `position`.
     #[serde(default)]
     pub kind: Kind,
-    /// The unit in which a number is kept: every version converts into it.
+    /// The unit of a number's readings. Every version converts into it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
-    /// Between what a number is believed, in `unit`.
+    /// The range of valid numbers, in `unit`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub range: Option<RangeDocument>,
-    /// The window of a number's moving average; none without it.
+    /// The window of a number's moving average. Without it there is no average.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<WindowSpec>,
-    /// How often this metric is heard, in seconds; the profile's interval without it.
+    /// The longest expected time between two readings of this metric, in seconds. Without it, the profile's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_interval_seconds: Option<u32>,
 }
@@ -119,87 +120,87 @@ pub enum Kind {
     Number,
     /// `true` and `false`, or the numbers 1 and 0.
     Boolean,
-    /// A state or an event by name, up to [`crate::device::reading::MAX_TEXT`] bytes.
+    /// The name of a state or an event, up to [`crate::device::reading::MAX_TEXT`] bytes.
     Text,
     /// Longitude and latitude in degrees.
     Position,
 }
 
-/// The numbers that are believed, both ends included.
+/// The range of valid numbers, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RangeDocument {
-    /// The least, if there is one.
+    /// The smallest valid number, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min: Option<f64>,
-    /// The greatest, if there is one.
+    /// The greatest valid number, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<f64>,
-    /// What becomes of the others.
+    /// What happens to other numbers.
     #[serde(default)]
     pub outside: Outside,
 }
 
-/// What becomes of a value outside its range.
+/// What happens to a number outside its range.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outside {
-    /// It goes to the dead letters.
+    /// It becomes a dead letter.
     #[default]
     Reject,
-    /// It is kept with the quality `out-of-range`.
+    /// It becomes a reading with the quality `out-of-range`.
     Flag,
 }
 
-/// One format that devices of the profile send.
+/// One format that devices of the profile send, and how to read it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct VersionDocument {
-    /// For people and for messages about it.
+    /// The version's name, for people and for error messages.
     pub name: String,
-    /// Which messages are of this version; all that no earlier version took, without it.
+    /// Which messages this version matches. Without it, all that no earlier version matches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<WhenDocument>,
     /// How the payload is written.
     pub format: Format,
-    /// The order of bytes in a binary format where a field names none; `big` without it.
+    /// The byte order in a binary format, for fields that do not name one. Default `big`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endian: Option<Endian>,
-    /// What makes two messages of a device the same message: a message id or a sequence number (with a boot counter
-    /// if it starts again, with the time if it wraps). The parts are joined.
+    /// What two messages of a device have in common if they are the same message: a message id or a sequence number
+    /// (with a boot counter if it starts again, with the time if it wraps). The parts are joined.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub identity: Vec<Source>,
     /// The device's time of the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<TimeDocument>,
-    /// What is read once in a message.
+    /// The fields that are read once in a message.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<FieldDocument>,
-    /// What is read several times in a message.
+    /// The records, in each of which fields are read again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub records: Option<RecordsDocument>,
 }
 
-/// What tells a version apart. All that is named must hold.
+/// Which messages a version matches. All conditions that are given must hold.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WhenDocument {
-    /// The last level of the topic, which is the message's kind.
+    /// The message's kind, which is the last level of its topic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// The payload's exact length in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub length: Option<usize>,
-    /// The payload's least length in bytes.
+    /// The payload's smallest length in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_length: Option<usize>,
     /// The payload's greatest length in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_length: Option<usize>,
-    /// A field that has the value `equals`, or is merely there if `equals` is not given.
+    /// A field that has the value `equals`, or any value if `equals` is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<Source>,
-    /// A text, a whole number or a boolean.
+    /// The field's value: a text, a whole number or a boolean.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub equals: Option<serde_json::Value>,
 }
@@ -210,15 +211,15 @@ pub struct WhenDocument {
 pub enum Format {
     /// JSON (RFC 8259), read by paths.
     Json,
-    /// CBOR (RFC 8949), read by paths; an integer key is written as its decimal digits.
+    /// CBOR (RFC 8949), read by paths. A path names an integer key by its decimal digits.
     Cbor,
-    /// Packed bytes, read by offset.
+    /// Packed bytes, read by offsets.
     Binary,
-    /// Lines of text, or anything else that the lake is all that wants: nothing is read.
+    /// Lines of text, or anything else that is only archived in the lake. Nothing is read from it.
     Text,
 }
 
-/// The order of bytes.
+/// The byte order of a number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Endian {
@@ -229,7 +230,7 @@ pub enum Endian {
     Little,
 }
 
-/// Several records in one message.
+/// Where the records of a message are, and what is read in each.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RecordsDocument {
@@ -237,25 +238,25 @@ pub struct RecordsDocument {
     /// The fields' paths begin at the record; `@` is the record itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub each: Option<String>,
-    /// In JSON and CBOR: whether the array's absence (or `null`) is no error.
+    /// In JSON and CBOR: whether the array may be missing or `null`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub optional: bool,
-    /// In a binary format: where the first record begins, in bytes. The fields' offsets begin at the record.
+    /// In a binary format: the offset of the first record, in bytes. The fields' offsets begin at the record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offset: Option<usize>,
     /// In a binary format: the length of a record in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub length: Option<usize>,
-    /// In a binary format: where the number of records is written; they go to the payload's end without it.
+    /// In a binary format: where the number of records is. Without it, the records continue to the payload's end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<BinaryDocument>,
-    /// The device's time of a record; the message's without it.
+    /// The device's time of a record. Without it, the message's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<TimeDocument>,
-    /// Records that have no time of their own are this far apart, beginning at the message's time.
+    /// The time between two records that have no time of their own, in milliseconds. The first has the message's time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step_ms: Option<i64>,
-    /// What is read in each record.
+    /// The fields that are read in each record.
     pub fields: Vec<FieldDocument>,
 }
 
@@ -263,32 +264,32 @@ pub struct RecordsDocument {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FieldDocument {
-    /// The metric that it is a value of.
+    /// The metric that the value belongs to.
     pub metric: String,
-    /// Where it stands. A position in one place is an array of longitude and latitude.
+    /// Where the value is. A position that has one source is an array of longitude and latitude.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Source>,
-    /// Where a position's longitude stands, in degrees.
+    /// Where a position's longitude is, in degrees.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub longitude: Option<Source>,
-    /// Where a position's latitude stands, in degrees.
+    /// Where a position's latitude is, in degrees.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latitude: Option<Source>,
-    /// Whether its absence (or `null`) is no error.
+    /// Whether the value may be missing or `null`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub optional: bool,
-    /// Whether a number may come as text.
+    /// Whether a number may be sent as text.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub text: bool,
-    /// The unit of the number that was read or, with a calibration, of what the calibration gives. The metric's
-    /// without it; °C behind a thermistor.
+    /// The unit of the number that is read or, with a calibration, of the calibration's result. Default: the metric's
+    /// unit, or °C after a thermistor's calibration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
-    /// From what was read to what was measured.
+    /// How to calculate what was measured from what was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<CalibrationDocument>,
-    /// For a metric of texts: the name of each state that is sent (`{"0": "empty", "1": "occupied"}`). Others are
-    /// out of range.
+    /// For a metric of kind `text`: the name of each state that is sent (`{"0": "empty", "1": "occupied"}`). Other
+    /// states are out of range.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub states: BTreeMap<String, String>,
 }

@@ -1,4 +1,4 @@
-//! One field: from what stands in the message to a value of its metric.
+//! Reads one field of a message, and turns its raw value into a value of its metric.
 
 use super::calibration::Calibration;
 use super::document::{Kind, Outside, RangeDocument, TimeUnit};
@@ -10,40 +10,40 @@ use crate::device::reading::{MAX_TEXT, Quality, Value};
 use crate::lake::dead_letter::Reason;
 use std::collections::BTreeMap;
 
-/// A checked field.
+/// A compiled field.
 #[derive(Clone, Debug)]
 pub(super) struct Field {
     /// The metric's index in the profile.
     pub(super) metric: usize,
-    pub(super) place: FieldPlace,
+    pub(super) source: FieldSource,
     pub(super) optional: bool,
-    /// Whether a number may come as text.
+    /// Whether a number may be sent as text.
     pub(super) text: bool,
     pub(super) calibration: Option<Calibration>,
     pub(super) conversion: Option<Conversion>,
     pub(super) states: BTreeMap<String, String>,
 }
 
-/// Where a field stands.
+/// Where the value of a field is.
 #[derive(Clone, Debug)]
-pub(super) enum FieldPlace {
+pub(super) enum FieldSource {
     One(Getter),
     Position { longitude: Getter, latitude: Getter },
 }
 
 impl Field {
-    /// The value; `None` if there is none and need not be.
+    /// Reads the value. `None` if an optional value is missing.
     pub(super) fn measure(&self, view: View<'_>, metric: &Metric) -> Result<Option<(Value, Quality)>, Fault> {
         let good = |value: Value| (value, Quality::Good);
-        let measured = match &self.place {
-            FieldPlace::One(getter) => match (getter.get(view)?, metric.kind) {
+        let measured = match &self.source {
+            FieldSource::One(getter) => match (getter.get(view)?, metric.kind) {
                 (Raw::Absent, _) => None,
                 (raw, Kind::Number) => Some(self.number(&raw, metric)?),
                 (raw, Kind::Boolean) => Some(good(Value::Boolean(raw.boolean()?))),
                 (raw, Kind::Text) => Some(good(Value::Text(self.state(raw)?))),
                 (raw, Kind::Position) => Some(good(self.pair(&raw)?)),
             },
-            FieldPlace::Position { longitude, latitude } => match (longitude.get(view)?, latitude.get(view)?) {
+            FieldSource::Position { longitude, latitude } => match (longitude.get(view)?, latitude.get(view)?) {
                 (Raw::Absent, Raw::Absent) => None,
                 (Raw::Absent, _) => return Err(missing("its longitude is missing")),
                 (_, Raw::Absent) => return Err(missing("its latitude is missing")),
@@ -64,21 +64,21 @@ impl Field {
             number = conversion.apply(number);
         }
         if !number.is_finite() {
-            let detail = "its calibration gives no finite number".to_owned();
+            let detail = "the result of its calibration or conversion is not a finite number".to_owned();
             return Err(Fault::new(Reason::NotANumber, detail));
         }
-        let quality = metric.range.map_or(Ok(Quality::Good), |range| judge(number, range, &metric.unit))?;
+        let quality = metric.range.map_or(Ok(Quality::Good), |range| check_range(number, range, &metric.unit))?;
         Ok((Value::Number(number), quality))
     }
 
     fn state(&self, raw: Raw<'_>) -> Result<String, Fault> {
         let text = raw.into_text()?;
         if !self.states.is_empty() {
-            let unknown = || Fault::new(Reason::OutOfRange, "it is none of the profile's states".to_owned());
+            let unknown = || Fault::new(Reason::OutOfRange, "it is not one of the profile's states".to_owned());
             return self.states.get(text.as_ref()).cloned().ok_or_else(unknown);
         }
         if text.len() > MAX_TEXT {
-            let detail = format!("it has {} bytes, and a text may have {MAX_TEXT}", text.len());
+            let detail = format!("it has {} bytes, at most {MAX_TEXT} are allowed", text.len());
             return Err(Fault::new(Reason::TooLarge, detail));
         }
         if text.is_empty() || text.chars().any(char::is_control) {
@@ -90,7 +90,7 @@ impl Field {
 
     fn pair(&self, raw: &Raw<'_>) -> Result<Value, Fault> {
         let Raw::List([longitude, latitude]) = raw else {
-            let detail = "it is no array of longitude and latitude".to_owned();
+            let detail = "it is not an array of longitude and latitude".to_owned();
             return Err(Fault::new(Reason::Undecodable, detail));
         };
         position(Raw::of(Some(longitude)).number(self.text)?, Raw::of(Some(latitude)).number(self.text)?)
@@ -105,11 +105,12 @@ fn position(longitude: f64, latitude: f64) -> Result<Value, Fault> {
     if (-180.0..=180.0).contains(&longitude) && (-90.0..=90.0).contains(&latitude) {
         return Ok(Value::Position([longitude, latitude]));
     }
-    // Where somebody is stays out of reasons and logs, also when it is wrong.
-    Err(Fault::new(Reason::OutOfRange, "its longitude or latitude is not on the globe".to_owned()))
+    // A position is personal, so dead letters and logs never show it, even a wrong one.
+    let detail = "its longitude is not within ±180°, or its latitude is not within ±90°".to_owned();
+    Err(Fault::new(Reason::OutOfRange, detail))
 }
 
-fn judge(number: f64, range: RangeDocument, unit: &str) -> Result<Quality, Fault> {
+fn check_range(number: f64, range: RangeDocument, unit: &str) -> Result<Quality, Fault> {
     let wrong = match range {
         RangeDocument { min: Some(min), .. } if number < min => format!("below {min}"),
         RangeDocument { max: Some(max), .. } if number > max => format!("above {max}"),
@@ -124,7 +125,7 @@ fn judge(number: f64, range: RangeDocument, unit: &str) -> Result<Quality, Fault
     }
 }
 
-/// Where a device's time stands, and how it is written.
+/// Where the device's time is, and how it is written.
 #[derive(Clone, Debug)]
 pub(super) struct Time {
     pub(super) getter: Getter,
@@ -133,9 +134,9 @@ pub(super) struct Time {
 }
 
 impl Time {
-    /// The device's time in milliseconds since the epoch; `None` if it sent none.
+    /// Reads the device's time, in milliseconds since the epoch. `None` if the device sent no time.
     pub(super) fn read(&self, view: View<'_>) -> Result<Option<i64>, Fault> {
-        let in_words = |fault: Fault| Fault { detail: format!("the device's time: {}", fault.detail), ..fault };
-        self.getter.get(view).and_then(|raw| raw.time_ms(self.unit, self.text)).map_err(in_words)
+        let of_time = |fault: Fault| Fault { detail: format!("the device's time: {}", fault.detail), ..fault };
+        self.getter.get(view).and_then(|raw| raw.time_ms(self.unit, self.text)).map_err(of_time)
     }
 }

@@ -1,18 +1,24 @@
-//! What makes two messages the same: the producer's own identity of a message.
+//! Chooses the identity of a message.
+//!
+//! Two messages with the same identity are the same message, sent or delivered twice. Results count it once.
 
 use super::source::{Getter, View};
 use super::value::Raw;
 use crate::ingest::message::{MessageRef, fingerprint};
 use std::fmt::Write as _;
 
-/// The longest identity that is kept as it is, in bytes; a longer one is kept as its hash.
+/// The longest identity that stays readable, in bytes. A longer one is replaced by its hash.
 const MAX_READABLE: usize = 64;
 
-/// The identity of a message, unique among all devices: `<device>/<the producer's id>`, or a hash.
+/// Chooses the identity of a message. It is unique among all devices: `<device>/<the producer's id>`, or a hash.
 ///
-/// In this order: what the profile names, if all of it is there; the `messageId` that an app or a gateway gave; a hash of the
-/// device, its time and the payload. A device that sends neither an id nor a time may well measure the same twice, so
-/// its messages are told apart by their delivery.
+/// In this order, it is:
+///
+/// 1. what the profile's `identity` names, if all parts are there;
+/// 2. the `messageId` that an app or a gateway gave;
+/// 3. a hash of the device, its time and the payload;
+/// 4. the delivery. A device that sends neither an id nor a time may measure the same value twice, so equal messages of
+///    different deliveries are different messages.
 pub(super) fn identify(named: &[Getter], view: View<'_>, message: &MessageRef<'_>, device_time: Option<i64>) -> String {
     let device = message.device_id;
     if let Some(id) = joined(named, view) {
@@ -26,7 +32,7 @@ pub(super) fn identify(named: &[Getter], view: View<'_>, message: &MessageRef<'_
     }
 }
 
-/// The parts of a named identity, or `None` if one is not there or is nothing that could be one.
+/// Joins the parts of a named identity. `None` if a part is missing or is not a simple value.
 fn joined(named: &[Getter], view: View<'_>) -> Option<String> {
     let mut id = String::new();
     for (index, getter) in named.iter().enumerate() {
@@ -36,7 +42,7 @@ fn joined(named: &[Getter], view: View<'_>) -> Option<String> {
         }
         match raw {
             Raw::Absent => return None,
-            // The common case without a text of its own.
+            // The common case, without allocating another text.
             Raw::Integer(number) => write!(id, "{number}").ok()?,
             other => id.push_str(&other.into_text().ok()?),
         }
@@ -44,7 +50,7 @@ fn joined(named: &[Getter], view: View<'_>) -> Option<String> {
     (!id.is_empty()).then_some(id)
 }
 
-/// `mark` keeps a sequence number apart from a message id of the same digits.
+/// `mark` distinguishes a sequence number from a message id with the same digits.
 fn readable(device: &str, mark: char, id: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_graphic();
     if id.len() <= MAX_READABLE && id.bytes().all(plain) && device.bytes().all(plain) {

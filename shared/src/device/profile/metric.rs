@@ -1,22 +1,22 @@
-//! A metric, checked.
+//! Holds the compiled metrics of a profile.
 
 use super::document::{Kind, RangeDocument};
 use crate::device::profile::WindowSpec;
 use std::time::Duration;
 
-/// What a metric's values are.
+/// A compiled metric: what its values mean.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Metric {
-    /// Its name: `heart_rate`.
+    /// The metric's name: `heart_rate`.
     pub name: String,
     /// The kind of its values.
     pub kind: Kind,
-    /// The unit of its numbers; empty where there is none.
+    /// The unit of its numbers; empty if there is none.
     pub unit: String,
-    /// Between what its numbers are believed.
+    /// The range of valid numbers.
     pub range: Option<RangeDocument>,
     /// The window of its moving average.
     pub window: Option<WindowSpec>,
-    /// How often it is heard.
+    /// The longest expected time between two readings: its own or the profile's.
     pub expected_interval: Option<Duration>,
 }

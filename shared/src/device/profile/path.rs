@@ -1,12 +1,12 @@
-//! Paths into JSON and CBOR, parsed once when a profile is compiled.
+//! Parses paths into JSON and CBOR when a profile is compiled, and follows them when a message is decoded.
 //!
-//! `vital.heart["rate.bpm"].samples[0]`: keys behind dots, keys with special characters in brackets and quotes,
-//! indices in brackets. `[*]` stands for each element of an array, where several records are read; `@` alone is the
-//! record itself.
+//! In `vital.heart["rate.bpm"].samples[0]`, keys come after dots, keys with special characters are in brackets and
+//! quotes, and indices are in brackets. `[*]` stands for each element of an array, where several records are read. `@`
+//! alone is the record itself.
 
 use super::tree::Node;
 
-/// Steps of one path at most: payloads nest no deeper than a parser allows.
+/// The greatest number of steps in a path.
 const MAX_STEPS: usize = 32;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ enum Step {
 pub(super) struct Path(Vec<Step>);
 
 impl Path {
-    /// Parses a path, or says in words why it is none.
+    /// Parses a path, or says in words what is wrong with it.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         if text == "@" {
             return Ok(Self(Vec::new()));
@@ -30,7 +30,8 @@ impl Path {
         let mut rest = text;
         while !rest.is_empty() {
             let (step, after) = if let Some(inner) = rest.strip_prefix('[') {
-                Self::bracket(inner).ok_or_else(|| format!("`{text}`: brackets hold an index, `*` or a quoted key"))?
+                Self::parse_bracket(inner)
+                    .ok_or_else(|| format!("`{text}`: brackets must contain an index, `*` or a quoted key"))?
             } else {
                 let key = if steps.is_empty() { Some(rest) } else { rest.strip_prefix('.') };
                 let key = key.ok_or_else(|| format!("`{text}`: a `.` or `[` is missing before `{rest}`"))?;
@@ -44,14 +45,14 @@ impl Path {
             rest = after;
         }
         match steps.len() {
-            0 => Err("the path is empty; `@` is the record itself".to_owned()),
+            0 => Err("the path is empty; give `@` for the record itself".to_owned()),
             1..=MAX_STEPS => Ok(Self(steps)),
             _ => Err(format!("the path has more than {MAX_STEPS} steps")),
         }
     }
 
-    /// What stands behind an opening bracket, and the rest behind the closing one.
-    fn bracket(inner: &str) -> Option<(Step, &str)> {
+    /// Parses what is after an opening bracket. Returns the step, and the text after the closing bracket.
+    fn parse_bracket(inner: &str) -> Option<(Step, &str)> {
         if let Some(quoted) = inner.strip_prefix('"') {
             let (key, rest) = quoted.split_once("\"]")?;
             return Some((Step::Key(key.to_owned()), rest));
@@ -64,18 +65,18 @@ impl Path {
         digits.then(|| index.parse().ok()).flatten().map(|index| (Step::Index(index), rest))
     }
 
-    /// Whether it has a `[*]`.
+    /// Whether the path has a `[*]`.
     pub(super) fn iterates(&self) -> bool {
         self.0.contains(&Step::Each)
     }
 
-    /// The node that the path leads to from `node`, for a path without `[*]`.
+    /// Finds the node that the path leads to from `node`, for a path without `[*]`.
     pub(super) fn find<'n, 'a>(&self, node: &'n Node<'a>) -> Option<&'n Node<'a>> {
         self.0.iter().try_fold(node, |node, step| step_into(node, step))
     }
 
-    /// Every node that the path leads to from `node`, in the order of the message, and what stands where the first
-    /// array or key is missed.
+    /// Finds every node that the path leads to from `node`, in the order of the message. If an array or a key is
+    /// missing, also returns the kind of what is there instead, for the first one.
     pub(super) fn find_each<'n, 'a>(&self, node: &'n Node<'a>) -> (Vec<&'n Node<'a>>, Option<&'static str>) {
         let mut nodes = vec![node];
         let mut missed = None;
@@ -99,7 +100,7 @@ impl Path {
 
 fn step_into<'n, 'a>(node: &'n Node<'a>, step: &Step) -> Option<&'n Node<'a>> {
     match (step, node) {
-        // Of a key that stands twice, the last counts, as in most parsers.
+        // If a key occurs twice, the last one counts, as in most parsers.
         (Step::Key(key), Node::Map(entries)) => {
             entries.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value)
         }
@@ -117,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_indices_and_iterations_are_told_apart() {
+    fn keys_indices_and_iterations_are_parsed() {
         assert_eq!(
             Path::parse(r#"rooms[*]["a.b"][12].c"#).unwrap().0,
             [key("rooms"), Step::Each, key("a.b"), Step::Index(12), key("c")]
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_path_is_said_in_words() {
+    fn an_invalid_path_is_an_error_in_words() {
         for bad in ["", ".", "a.", "a..b", ".a", "a[", "a[]", "a[x]", "a[-1]", "a[0]b", "a\"b", "a[\"b]", "a]", "[+1]"]
         {
             assert!(Path::parse(bad).is_err(), "{bad}");
@@ -142,12 +143,12 @@ mod tests {
         let node = Node::json(br#"{"r":[{"s":[1,2]},{"x":0},{"s":null},{"s":[3]}]}"#).unwrap();
         let (numbers, missed) = Path::parse("r[*].s[*]").unwrap().find_each(&node);
         assert_eq!(numbers, [&Node::Integer(1), &Node::Integer(2), &Node::Integer(3)]);
-        assert_eq!(missed, Some("nothing"), "the second has no such key");
+        assert_eq!(missed, Some("nothing"), "the second element does not have the key");
         assert_eq!(Path::parse("r[1].x[*]").unwrap().find_each(&node), (vec![], Some("a number")));
     }
 
     #[test]
-    fn of_a_key_that_stands_twice_the_last_counts() {
+    fn of_a_key_that_occurs_twice_the_last_counts() {
         let node = Node::json(br#"{"a":1,"a":2}"#).unwrap();
         assert_eq!(Path::parse("a").unwrap().find(&node), Some(&Node::Integer(2)));
     }

@@ -1,13 +1,13 @@
-//! What is wrong with a profile, by field.
+//! Collects the problems of a profile document, each with the path of its field.
 
 use std::fmt;
 
-/// One thing that is wrong with a profile.
+/// One problem of a document, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The field's path in the document: `versions[0].fields[2].calibration.beta`.
     pub field: String,
-    /// What is wrong with it, in words.
+    /// What is wrong with the field, and where useful what to do about it.
     pub message: String,
 }
 
@@ -17,7 +17,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// A place in the document, where problems are told.
+/// A place in the document, for reporting problems there.
 pub(super) struct Scope<'p> {
     problems: &'p mut Vec<Problem>,
     at: String,
@@ -40,14 +40,14 @@ impl<'p> Scope<'p> {
         self.within(&format!("{key}[{index}]"))
     }
 
-    /// Tells a problem of a key of this place.
-    pub(super) fn tell(&mut self, key: &str, message: impl Into<String>) {
+    /// Reports a problem of a key in this place.
+    pub(super) fn report(&mut self, key: &str, message: impl Into<String>) {
         let field = self.path(key);
         self.problems.push(Problem { field, message: message.into() });
     }
 
-    /// Tells a problem of the place itself.
-    pub(super) fn tell_here(&mut self, message: impl Into<String>) {
+    /// Reports a problem of the place itself.
+    pub(super) fn report_here(&mut self, message: impl Into<String>) {
         self.problems.push(Problem { field: self.at.clone(), message: message.into() });
     }
 

@@ -1,6 +1,6 @@
-//! Where a value stands, compiled, and the payload that it is looked up in.
+//! Looks up raw values in a payload, by compiled paths and binary fields.
 
-use super::binary::Place;
+use super::binary::BinaryField;
 use super::path::Path;
 use super::tree::Node;
 use super::value::{Fault, Raw};
@@ -12,21 +12,21 @@ pub(super) enum View<'a> {
     Bytes(&'a [u8]),
 }
 
-/// A path or a place.
+/// The compiled source of a value: a path, or a field in the bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Getter {
     Path(Path),
-    Place(Place),
+    Binary(BinaryField),
 }
 
 impl Getter {
-    /// What stands there.
+    /// Reads the raw value from `view`.
     pub(super) fn get<'a>(&self, view: View<'a>) -> Result<Raw<'a>, Fault> {
         match (self, view) {
             (Self::Path(path), View::Tree(node)) => Ok(Raw::of(path.find(node))),
-            (Self::Place(place), View::Bytes(bytes)) => place.read(bytes),
-            // Compiling pairs paths with trees and places with bytes.
-            (Self::Path(_), View::Bytes(_)) | (Self::Place(_), View::Tree(_)) => Ok(Raw::Absent),
+            (Self::Binary(field), View::Bytes(bytes)) => field.read(bytes),
+            // Compilation ensures that paths are only used with trees, and binary fields only with bytes.
+            (Self::Path(_), View::Bytes(_)) | (Self::Binary(_), View::Tree(_)) => Ok(Raw::Absent),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Whole profiles: the samples in `events/profiles`, and profiles that cannot be.
+//! Tests of whole profiles: the samples in `events/profiles`, and invalid profiles.
 
 mod contradictions;
 mod faults;

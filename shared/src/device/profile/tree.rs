@@ -1,4 +1,6 @@
-//! What JSON and CBOR have in common: one tree, which borrows the texts of a JSON payload where it can.
+//! Parses JSON and CBOR into the same tree, so that paths and fields do not depend on the format.
+//!
+//! The tree borrows the texts of a JSON payload where possible.
 
 mod json;
 
@@ -7,9 +9,10 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-/// How deep a payload may nest; `serde_json` has the same limit built in.
+/// How deep a payload may nest. `serde_json` has the same limit built in.
 const MAX_DEPTH: usize = 128;
-/// Elements for which room is made before they are read: a CBOR header can claim any number of them.
+/// The greatest number of elements for which memory is reserved before they are read. A CBOR header can claim any
+/// number.
 const MAX_RESERVED: usize = 64;
 
 /// A value of JSON or CBOR.
@@ -22,24 +25,24 @@ pub(super) enum Node<'a> {
     Text(Cow<'a, str>),
     Bytes(Vec<u8>),
     List(Vec<Self>),
-    /// Keys as texts: an integer key of CBOR as its digits.
+    /// Keys are texts. An integer key of CBOR becomes its decimal digits.
     Map(Vec<(Cow<'a, str>, Self)>),
 }
 
 impl<'a> Node<'a> {
-    /// Parses JSON, or says in words why it is none.
+    /// Parses JSON, or says in words why the payload is not JSON.
     pub(super) fn json(payload: &'a [u8]) -> Result<Self, String> {
         json::read(payload).map_or_else(|| Self::parse_json(payload), Ok)
     }
 
-    /// The same, whatever the JSON is like.
+    /// Parses any JSON, also what the fast parser does not understand.
     fn parse_json(payload: &'a [u8]) -> Result<Self, String> {
         let mut json = serde_json::Deserializer::from_slice(payload);
         let node = Seed::new(Cow::Borrowed).deserialize(&mut json);
-        node.and_then(|node| json.end().map(|()| node)).map_err(|error| format!("it is no JSON: {error}"))
+        node.and_then(|node| json.end().map(|()| node)).map_err(|error| format!("it is not JSON: {error}"))
     }
 
-    /// What it is, for messages.
+    /// The kind of value, for error messages.
     pub(super) const fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
@@ -54,22 +57,22 @@ impl<'a> Node<'a> {
 }
 
 impl Node<'static> {
-    /// Parses one item of CBOR, or says in words why it is none.
+    /// Parses one item of CBOR, or says in words why the payload is not one.
     pub(super) fn cbor(mut payload: &[u8]) -> Result<Self, String> {
         let Owned(node) = ciborium::de::from_reader_with_recursion_limit(&mut payload, MAX_DEPTH).map_err(|error| {
             let why = match error {
                 ciborium::de::Error::Io(_) => "it ends within an item".to_owned(),
-                ciborium::de::Error::Syntax(at) => format!("byte {at} begins no item"),
+                ciborium::de::Error::Syntax(at) => format!("no item begins at byte {at}"),
                 ciborium::de::Error::Semantic(_, why) => why,
                 ciborium::de::Error::RecursionLimitExceeded => format!("it nests deeper than {MAX_DEPTH}"),
             };
-            format!("it is no CBOR: {why}")
+            format!("it is not CBOR: {why}")
         })?;
-        if payload.is_empty() { Ok(node) } else { Err(format!("{} bytes stand behind the CBOR item", payload.len())) }
+        if payload.is_empty() { Ok(node) } else { Err(format!("the CBOR item is followed by {} bytes", payload.len())) }
     }
 }
 
-/// A tree that borrows nothing, as `ciborium` asks for.
+/// A tree that borrows nothing, as `ciborium` requires.
 struct Owned(Node<'static>);
 
 impl<'de> serde::Deserialize<'de> for Owned {
@@ -78,7 +81,7 @@ impl<'de> serde::Deserialize<'de> for Owned {
     }
 }
 
-/// Builds a tree; `keep` says what becomes of a text that the input lends for `'de`.
+/// Builds a tree. `keep` borrows or copies a text that lives as long as the input, `'de`.
 struct Seed<'a, F> {
     keep: F,
     node: PhantomData<Node<'a>>,
@@ -180,21 +183,21 @@ impl<'de, 'a, F: Fn(&'de str) -> Cow<'a, str> + Clone> Visitor<'de> for Seed<'a,
             let key = match key {
                 Node::Text(key) => key,
                 Node::Integer(key) => Cow::Owned(key.to_string()),
-                other => return Err(A::Error::custom(format_args!("{} is a key", other.kind()))),
+                other => return Err(A::Error::custom(format_args!("a key is {}", other.kind()))),
             };
             entries.push((key, map.next_value_seed(self.clone())?));
         }
         Ok(Node::Map(entries))
     }
 
-    /// A tagged item of CBOR (RFC 8949, 3.4), which `ciborium` shows as an enum: what it tags counts.
+    /// Reads a tagged item of CBOR (RFC 8949, 3.4), which `ciborium` presents as an enum. The tag is ignored.
     fn visit_enum<A: EnumAccess<'de>>(self, tagged: A) -> Result<Node<'a>, A::Error> {
         let (_, variant) = tagged.variant::<serde::de::IgnoredAny>()?;
         variant.tuple_variant(2, Tagged(self))
     }
 }
 
-/// The tag's number, which is passed over, and the item.
+/// Reads the tag's number, which is ignored, and the item.
 struct Tagged<'a, F>(Seed<'a, F>);
 
 impl<'de, 'a, F: Fn(&'de str) -> Cow<'a, str> + Clone> Visitor<'de> for Tagged<'a, F> {
@@ -216,7 +219,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Any tree that both formats can hold.
+    /// Any tree that both formats can express.
     fn trees() -> impl Strategy<Value = serde_json::Value> {
         let leaf = prop_oneof![
             Just(serde_json::Value::Null),
@@ -248,7 +251,7 @@ mod tests {
         }
 
         #[test]
-        fn every_cut_of_a_cbor_item_is_an_error_and_no_panic(value in trees(), share in 0.0..1.0_f64) {
+        fn a_cbor_item_that_is_cut_anywhere_is_an_error(value in trees(), share in 0.0..1.0_f64) {
             let bytes = cbor(&value);
             let end = (bytes.len() as f64 * share) as usize;
             prop_assert!(Node::cbor(&bytes[..end]).is_err());
@@ -262,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_are_passed_over_and_integer_keys_are_their_digits() {
+    fn tags_are_ignored_and_integer_keys_become_their_digits() {
         // {1: 1(1700000000), -2: h'01'}
         let bytes = [0xa2, 0x01, 0xc1, 0x1a, 0x65, 0x53, 0xf1, 0x00, 0x21, 0x41, 0x01];
         let node = Node::cbor(&bytes).unwrap();
@@ -275,19 +278,19 @@ mod tests {
     #[test]
     fn deep_nesting_is_an_error_in_both_formats() {
         assert!(Node::json("[".repeat(100_000).as_bytes()).unwrap_err().contains("recursion limit"));
-        assert_eq!(Node::cbor(&vec![0x81; 100_000]).unwrap_err(), "it is no CBOR: it nests deeper than 128");
-        assert_eq!(Node::cbor(&vec![0xc1; 100_000]).unwrap_err(), "it is no CBOR: it nests deeper than 128");
+        assert_eq!(Node::cbor(&vec![0x81; 100_000]).unwrap_err(), "it is not CBOR: it nests deeper than 128");
+        assert_eq!(Node::cbor(&vec![0xc1; 100_000]).unwrap_err(), "it is not CBOR: it nests deeper than 128");
     }
 
     #[test]
-    fn a_claimed_length_reserves_no_memory() {
+    fn a_length_that_a_header_claims_reserves_no_memory() {
         let claims = [0x9b, 0x0f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
-        assert_eq!(Node::cbor(&claims).unwrap_err(), "it is no CBOR: it ends within an item");
+        assert_eq!(Node::cbor(&claims).unwrap_err(), "it is not CBOR: it ends within an item");
     }
 
     #[test]
-    fn what_stands_behind_the_item_is_an_error() {
-        assert_eq!(Node::cbor(&[0x01, 0x02]).unwrap_err(), "1 bytes stand behind the CBOR item");
+    fn bytes_after_the_item_are_an_error() {
+        assert_eq!(Node::cbor(&[0x01, 0x02]).unwrap_err(), "the CBOR item is followed by 1 bytes");
         assert!(Node::json(b"1 2").unwrap_err().contains("trailing characters"));
         assert!(Node::json(b"{\"a\": NaN}").is_err());
         assert!(Node::json(&[b'"', 0xff, b'"']).is_err());

@@ -1,9 +1,10 @@
-//! Units and the conversion between those of one quantity.
+//! Converts numbers between units of the same quantity.
 //!
-//! Each unit is a straight line to its quantity's base: `base = factor · x + offset`. Factors are exact by definition
-//! (SI Brochure, 9th edition; NIST SP 811 for those outside SI) but for mmHg, which has its conventional value.
+//! A linear function leads from each unit to the base unit of its quantity: `base = factor · x + offset`. Factors are
+//! exact by definition (SI Brochure, 9th edition; NIST SP 811 for those outside SI), except for mmHg, which has its
+//! conventional value.
 
-/// What a unit measures.
+/// The quantity that a unit measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Quantity {
     Temperature,
@@ -85,7 +86,7 @@ const UNITS: &[Row] = &[
     (&["°", "deg"], Quantity::Angle, std::f64::consts::PI / 180.0, 0.0),
 ];
 
-/// A straight line from one unit to another.
+/// A linear function from one unit to another.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Conversion {
     factor: f64,
@@ -93,25 +94,25 @@ pub(super) struct Conversion {
 }
 
 impl Conversion {
-    /// The conversion between two units: `None` if there is nothing to do, an error in words if there is none.
-    /// A unit that is not in the table goes with itself only.
+    /// Finds the conversion between two units. Returns `None` if the numbers are the same in both, and an error in
+    /// words if there is no conversion. A unit that is not in the table can only be used without a conversion.
     pub(super) fn between(from: &str, to: &str) -> Result<Option<Self>, String> {
         if from == to {
             return Ok(None);
         }
         let row = |unit: &str| {
             let row = UNITS.iter().find(|(names, ..)| names.contains(&unit));
-            row.ok_or_else(|| format!("the unit `{unit}` is not known, so `{from}` is not converted to `{to}`"))
+            row.ok_or_else(|| format!("cannot convert `{from}` to `{to}`: the unit `{unit}` is unknown"))
         };
         let (source, target) = (row(from)?, row(to)?);
         if source.1 != target.1 {
-            return Err(format!("`{from}` is no unit of what `{to}` measures"));
+            return Err(format!("cannot convert `{from}` to `{to}`: they measure different quantities"));
         }
         let conversion = Self { factor: source.2 / target.2, offset: (source.3 - target.3) / target.2 };
         Ok((conversion != Self { factor: 1.0, offset: 0.0 }).then_some(conversion))
     }
 
-    /// The number in the other unit.
+    /// Converts a number into the other unit.
     pub(super) fn apply(&self, number: f64) -> f64 {
         number * self.factor + self.offset
     }
@@ -123,7 +124,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn well_known_points_agree() {
+    fn well_known_values_are_converted_correctly() {
         for (from, to, x, y) in [
             ("°F", "°C", 212.0, 100.0),
             ("°F", "°C", -40.0, -40.0),
@@ -144,19 +145,22 @@ mod tests {
     }
 
     #[test]
-    fn other_names_of_a_unit_need_no_conversion_and_unknown_units_go_with_themselves_only() {
+    fn names_of_the_same_unit_need_no_conversion_and_unknown_units_have_none() {
         assert_eq!(Conversion::between("bpm", "1/min"), Ok(None));
         assert_eq!(Conversion::between("mbar", "hPa"), Ok(None));
         assert_eq!(Conversion::between("steps", "steps"), Ok(None));
         assert_eq!(
             Conversion::between("steps", "m").unwrap_err(),
-            "the unit `steps` is not known, so `steps` is not converted to `m`"
+            "cannot convert `steps` to `m`: the unit `steps` is unknown"
         );
-        assert_eq!(Conversion::between("kg", "m").unwrap_err(), "`kg` is no unit of what `m` measures");
+        assert_eq!(
+            Conversion::between("kg", "m").unwrap_err(),
+            "cannot convert `kg` to `m`: they measure different quantities"
+        );
     }
 
     #[test]
-    fn no_name_stands_twice() {
+    fn each_name_is_listed_once() {
         let mut names: Vec<_> = UNITS.iter().flat_map(|(names, ..)| *names).collect();
         let count = names.len();
         names.sort_unstable();
@@ -166,8 +170,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn there_and_back_is_the_same_number(x in -1e6..1e6_f64) {
-            let apply = |from: &str, to: &str, x| Conversion::between(from, to).unwrap().map_or(x, |line| line.apply(x));
+        fn a_number_that_is_converted_back_is_the_same(x in -1e6..1e6_f64) {
+            let apply = |from: &str, to: &str, x| {
+                Conversion::between(from, to).unwrap().map_or(x, |conversion| conversion.apply(x))
+            };
             for (from, to) in UNITS.iter().flat_map(|from| UNITS.iter().map(move |to| (from, to))) {
                 if from.1 == to.1 {
                     let back = apply(to.0[0], from.0[0], apply(from.0[0], to.0[0], x));

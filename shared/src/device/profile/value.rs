@@ -1,11 +1,11 @@
-//! What a field holds before it means anything, and what can be wrong with it.
+//! Reads numbers, booleans, texts and times from raw values, which are the same for all formats.
 
 use super::document::TimeUnit;
 use super::tree::Node;
 use crate::lake::dead_letter::Reason;
 use std::borrow::Cow;
 
-/// What is wrong with one value, in words that don't name the field.
+/// Why a value cannot be used, in words that do not name the field.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Fault {
     pub(super) reason: Reason,
@@ -18,10 +18,10 @@ impl Fault {
     }
 }
 
-/// What a field holds.
+/// The raw value of a field, before calibration and conversion.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Raw<'a> {
-    /// Nothing: no such key, `null`, or the number that means "no value".
+    /// No value: no such key, `null`, or the number that means "no value".
     Absent,
     Boolean(bool),
     Integer(i128),
@@ -29,7 +29,7 @@ pub(super) enum Raw<'a> {
     Number(f64),
     Text(Cow<'a, str>),
     List(&'a [Node<'a>]),
-    /// Bytes or an object, which mean nothing here.
+    /// Bytes or an object, which no metric can have. The text says which.
     Other(&'static str),
 }
 
@@ -46,22 +46,22 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// A finite number. `text` allows it to be written as one.
+    /// Reads a finite number. If `text` is true, it may be written as text.
     pub(super) fn number(&self, text: bool) -> Result<f64, Fault> {
         let not_a_number = |detail: &str| Fault::new(Reason::NotANumber, detail.to_owned());
         let number = match self {
             Self::Integer(value) => *value as f64,
             Self::Number(value) => *value,
             Self::Text(value) if text => {
-                value.trim().parse().map_err(|_| not_a_number("it is a text that is no number"))?
+                value.trim().parse().map_err(|_| not_a_number("it is a text that is not a number"))?
             }
             Self::Text(_) => return Err(not_a_number("it is a text, and the profile does not allow numbers as text")),
-            other => return Err(not_a_number(&format!("it is {}", other.kind()))),
+            other => return Err(not_a_number(&format!("it is {}, not a number", other.kind()))),
         };
         if number.is_finite() { Ok(number) } else { Err(not_a_number("it is NaN or infinite")) }
     }
 
-    /// A boolean, or 1 or 0.
+    /// Reads a boolean, or one of the numbers 1 and 0.
     pub(super) fn boolean(&self) -> Result<bool, Fault> {
         match self {
             Self::Boolean(value) => Ok(*value),
@@ -69,22 +69,22 @@ impl<'a> Raw<'a> {
             Self::Integer(_) | Self::Number(_) => {
                 Err(Fault::new(Reason::OutOfRange, "it is a number other than 0 and 1".to_owned()))
             }
-            other => Err(Fault::new(Reason::Undecodable, format!("it is {} and no boolean", other.kind()))),
+            other => Err(Fault::new(Reason::Undecodable, format!("it is {}, not a boolean", other.kind()))),
         }
     }
 
-    /// Its text, as identities and states compare it.
+    /// Reads a text, or writes another simple value as text: so identities and states compare values.
     pub(super) fn into_text(self) -> Result<Cow<'a, str>, Fault> {
         match self {
             Self::Text(value) => Ok(value),
             Self::Boolean(value) => Ok(Cow::Borrowed(if value { "true" } else { "false" })),
             Self::Integer(value) => Ok(Cow::Owned(value.to_string())),
             Self::Number(value) if value.is_finite() => Ok(Cow::Owned(value.to_string())),
-            other => Err(Fault::new(Reason::Undecodable, format!("it is {} and no text", other.kind()))),
+            other => Err(Fault::new(Reason::Undecodable, format!("it is {}, not a text", other.kind()))),
         }
     }
 
-    /// A time in milliseconds since the epoch; `None` if there is none.
+    /// Reads a time, in milliseconds since the epoch. `None` if the value is absent.
     pub(super) fn time_ms(&self, unit: TimeUnit, text: bool) -> Result<Option<i64>, Fault> {
         let per_ms = match (unit, self) {
             (_, Self::Absent) => return Ok(None),
@@ -93,22 +93,22 @@ impl<'a> Raw<'a> {
                     Ok(time) => Ok(Some(time.as_millisecond())),
                     Err(_) => Err(Fault::new(
                         Reason::Undecodable,
-                        "it is no time of ISO 8601 with date, time and offset".to_owned(),
+                        "it is not an ISO 8601 time with date, time and offset".to_owned(),
                     )),
                 };
             }
             (TimeUnit::Iso8601, other) => {
-                return Err(Fault::new(Reason::Undecodable, format!("it is {} and no text", other.kind())));
+                return Err(Fault::new(Reason::Undecodable, format!("it is {}, not a text", other.kind())));
             }
             (TimeUnit::Seconds, _) => 1_000.0,
             (TimeUnit::Milliseconds, _) => 1.0,
             (TimeUnit::Microseconds, _) => 0.001,
         };
-        // A cast saturates, and the ends are beyond belief.
+        // The cast saturates. The clock rule rejects such extreme times.
         Ok(Some((self.number(text)? * per_ms).round() as i64))
     }
 
-    /// What it is, for messages.
+    /// The kind of value, for error messages.
     pub(super) const fn kind(&self) -> &'static str {
         match self {
             Self::Absent => "nothing",
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_as_text_needs_leave_and_must_be_finite() {
+    fn a_number_as_text_must_be_allowed_and_finite() {
         assert_eq!(text(" 97.5 ").number(true), Ok(97.5));
         assert_eq!(
             text("97.5").number(false).unwrap_err().detail,
@@ -148,7 +148,7 @@ mod tests {
     fn one_and_zero_are_booleans_and_two_is_out_of_range() {
         assert_eq!((Raw::Integer(1).boolean(), Raw::Integer(0).boolean()), (Ok(true), Ok(false)));
         assert_eq!(Raw::Integer(2).boolean().unwrap_err().reason, Reason::OutOfRange);
-        assert_eq!(text("true").boolean().unwrap_err().detail, "it is a text and no boolean");
+        assert_eq!(text("true").boolean().unwrap_err().detail, "it is a text, not a boolean");
     }
 
     #[test]

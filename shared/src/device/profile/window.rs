@@ -1,18 +1,19 @@
-//! Which readings a moving average is over, as a profile says it.
+//! The part of a profile that says over which readings a moving average is calculated.
 
 use serde::{Deserialize, Serialize};
 
-/// Readings that one window holds at most. A window by time alone holds the newest so many.
+/// The greatest number of readings in a window. A window that is limited by time alone holds at most so many of the
+/// newest.
 pub const MAX_READINGS: u32 = 2_000;
-/// The longest window by time, and the longest interval of history: a day, in seconds.
+/// The longest window by time, and the longest interval of history, in seconds: a day.
 const MAX_SECONDS: u32 = 86_400;
-/// The longest allowed lateness: an hour, in seconds. It is paid for in readings that are remembered.
+/// The longest allowed lateness, in seconds: an hour. The longer it is, the more readings the state must keep.
 const MAX_LATENESS_SECONDS: u32 = 3_600;
-/// What profiles get that name no lateness, in seconds: devices on a poor line resend within a minute or two.
+/// The default lateness, in seconds: devices on a poor connection resend within a minute or two.
 const DEFAULT_LATENESS_SECONDS: u32 = 120;
 
-/// The window of one metric: the last N readings, those of the last M seconds before the newest, or both, which is
-/// those that satisfy both.
+/// The window of one metric: the last N readings, the readings of the last M seconds before the newest, or the readings
+/// that satisfy both.
 ///
 /// ```
 /// let spec: myaku::device::profile::WindowSpec = serde_json::from_str(r#"{"last": 20, "seconds": 300}"#)?;
@@ -22,16 +23,16 @@ const DEFAULT_LATENESS_SECONDS: u32 = 120;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WindowSpec {
-    /// The last so many readings, by their time.
+    /// The number of readings, by their time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<u32>,
-    /// The readings of the last so many seconds before the newest, the limit itself excluded.
+    /// The length in seconds before the newest reading. A reading exactly so much older is not in the window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<u32>,
-    /// The interval of the rows of history, in seconds; none are written without it.
+    /// The interval of the rows of history, in seconds. Without it, no history is written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history_seconds: Option<u32>,
-    /// How far behind the newest a reading may be and still correct the history, in seconds.
+    /// How much older than the newest reading another may be and still correct the history, in seconds.
     #[serde(default = "default_lateness")]
     pub allowed_lateness_seconds: u32,
 }
@@ -56,15 +57,16 @@ impl WindowSpec {
         }
     }
 
-    /// What is wrong with it: the field, as JSON names it, and a sentence. Empty when it can be used.
+    /// Lists what is wrong with the window: the field, as JSON names it, and the problem in words. Empty if it is
+    /// valid.
     pub fn problems(&self) -> Vec<(&'static str, String)> {
         let mut problems = Vec::new();
         if self.last.is_none() && self.seconds.is_none() {
-            problems.push(("last", "a window needs last, seconds, or both".to_owned()));
+            problems.push(("last", "a window must have last, seconds, or both".to_owned()));
         }
         let mut check = |field, value: Option<u32>, least: u32, most: u32| {
             if let Some(value) = value.filter(|value| !(least..=most).contains(value)) {
-                problems.push((field, format!("{value} is not from {least} to {most}")));
+                problems.push((field, format!("must be from {least} to {most}, not {value}")));
             }
         };
         check("last", self.last, 1, MAX_READINGS);
@@ -74,7 +76,7 @@ impl WindowSpec {
         problems
     }
 
-    /// Readings that the window holds at most.
+    /// The greatest number of readings in the window.
     pub(crate) fn capacity(&self) -> usize {
         self.last.unwrap_or(MAX_READINGS).clamp(1, MAX_READINGS) as usize
     }
@@ -100,15 +102,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_window_needs_a_number_or_a_length() {
+    fn a_window_must_have_a_number_of_readings_or_a_length() {
         let spec: WindowSpec = serde_json::from_str("{}").unwrap();
-        assert_eq!(spec.problems(), [("last", "a window needs last, seconds, or both".to_owned())]);
+        assert_eq!(spec.problems(), [("last", "a window must have last, seconds, or both".to_owned())]);
         assert!(WindowSpec::last(1).problems().is_empty());
         assert!(WindowSpec::seconds(MAX_SECONDS).problems().is_empty());
     }
 
     #[test]
-    fn each_bound_is_named_by_its_field() {
+    fn a_problem_names_its_field() {
         let spec: WindowSpec = serde_json::from_str(
             r#"{"last": 0, "seconds": 86401, "historySeconds": 0, "allowedLatenessSeconds": 3601}"#,
         )
@@ -118,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_field_is_an_error_and_not_a_setting_that_does_nothing() {
+    fn an_unknown_field_is_an_error() {
         let error = serde_json::from_str::<WindowSpec>(r#"{"last": 3, "length": 4}"#).unwrap_err();
         assert!(error.to_string().contains("length"), "{error}");
     }

@@ -1,4 +1,4 @@
-//! Readings whose texts stay where their records' bytes have them, for those who read thousands at a time.
+//! Parses readings without copying their texts, for functions that read thousands at a time.
 
 use super::{Quality, Value};
 use crate::device::event_time::ClockSource;
@@ -6,20 +6,21 @@ use memchr::memchr;
 use serde::Deserialize;
 use std::borrow::Cow;
 
-/// A [`Reading`](super::Reading) that borrows from the bytes of its record. Nothing of it is checked but its form.
+/// A [`Reading`](super::Reading) that borrows its texts from the bytes of its record. Only its form is checked, not its
+/// limits.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BorrowedReading<'a> {
-    /// The message's identity and the index of the value in it.
+    /// The message's identity and the index of the value in the message.
     #[serde(borrow)]
     pub id: Cow<'a, str>,
     /// The device that measured.
     #[serde(borrow)]
     pub device_id: Cow<'a, str>,
-    /// Where the device stands.
+    /// The facility where the device is.
     #[serde(borrow)]
     pub facility: Cow<'a, str>,
-    /// What was measured.
+    /// The metric, as the profile names it.
     #[serde(borrow)]
     pub metric: Cow<'a, str>,
     /// The value.
@@ -27,13 +28,13 @@ pub struct BorrowedReading<'a> {
     /// The unit of a number; empty where there is none.
     #[serde(borrow, default)]
     pub unit: Cow<'a, str>,
-    /// When it was measured, in milliseconds since the epoch, by `clock`.
+    /// When the value was measured, in milliseconds since the epoch, according to `clock`.
     pub at: i64,
-    /// Whose time `at` is.
+    /// The clock that `at` comes from.
     pub clock: ClockSource,
     /// When the message was received, in milliseconds since the epoch.
     pub received_at: i64,
-    /// What is known against the value.
+    /// Whether something is wrong with the value.
     #[serde(default)]
     pub quality: Quality,
 }
@@ -42,31 +43,32 @@ impl<'a> BorrowedReading<'a> {
     /// Parses a record of `readings`.
     ///
     /// # Errors
-    /// The record has not the form of a reading.
+    /// The record does not have the form of a reading.
     pub fn parse(record: &'a [u8]) -> Result<Self, serde_json::Error> {
-        match Self::as_written(record) {
+        match Self::parse_canonical(record) {
             Some(reading) => Ok(reading),
             None => serde_json::from_slice(record),
         }
     }
 
-    /// Parses a number's reading that is written exactly as [`Reading::to_json`](super::Reading::to_json) writes it:
-    /// nearly all of them, at a third of the cost. `None` says nothing of the record.
-    fn as_written(record: &'a [u8]) -> Option<Self> {
+    /// Parses a reading of a number that is written exactly as [`Reading::to_json`](super::Reading::to_json) writes it.
+    /// Nearly all readings are, and this costs a third of parsing any JSON. After `None`, the record may still be a
+    /// reading.
+    fn parse_canonical(record: &'a [u8]) -> Option<Self> {
         let text = std::str::from_utf8(record).ok()?;
-        // Then a text ends at the next quotation mark.
+        // Without escapes and control characters, a text ends at the next quotation mark.
         if record.iter().fold(0, |found, byte| found | u8::from(*byte < b' ') | u8::from(*byte == b'\\')) != 0 {
             return None;
         }
-        let (id, rest) = quoted(text.strip_prefix(r#"{"id":""#)?)?;
-        let (device_id, rest) = quoted(rest.strip_prefix(r#","deviceId":""#)?)?;
-        let (facility, rest) = quoted(rest.strip_prefix(r#","facility":""#)?)?;
-        let (metric, rest) = quoted(rest.strip_prefix(r#","metric":""#)?)?;
-        let (value, rest) = decimal(rest.strip_prefix(r#","value":"#)?)?;
-        let (unit, rest) = quoted(rest.strip_prefix(r#","unit":""#)?)?;
-        let (at, rest) = whole(rest.strip_prefix(r#","at":"#)?)?;
-        let (clock, rest) = quoted(rest.strip_prefix(r#","clock":""#)?)?;
-        let (received_at, rest) = whole(rest.strip_prefix(r#","receivedAt":"#)?)?;
+        let (id, rest) = split_quoted(text.strip_prefix(r#"{"id":""#)?)?;
+        let (device_id, rest) = split_quoted(rest.strip_prefix(r#","deviceId":""#)?)?;
+        let (facility, rest) = split_quoted(rest.strip_prefix(r#","facility":""#)?)?;
+        let (metric, rest) = split_quoted(rest.strip_prefix(r#","metric":""#)?)?;
+        let (value, rest) = split_decimal(rest.strip_prefix(r#","value":"#)?)?;
+        let (unit, rest) = split_quoted(rest.strip_prefix(r#","unit":""#)?)?;
+        let (at, rest) = split_integer(rest.strip_prefix(r#","at":"#)?)?;
+        let (clock, rest) = split_quoted(rest.strip_prefix(r#","clock":""#)?)?;
+        let (received_at, rest) = split_integer(rest.strip_prefix(r#","receivedAt":"#)?)?;
         let quality = match rest {
             r#","quality":"good"}"# => Quality::Good,
             r#","quality":"out-of-range"}"# => Quality::OutOfRange,
@@ -84,18 +86,19 @@ impl<'a> BorrowedReading<'a> {
     }
 }
 
-/// What stands before the next quotation mark, and behind it.
-fn quoted(text: &str) -> Option<(&str, &str)> {
-    // By vector instructions, six times a reading: `split_once` has none.
+/// Splits `text` into what is before and what is after the next quotation mark.
+fn split_quoted(text: &str) -> Option<(&str, &str)> {
+    // This runs six times for each reading. `memchr` uses vector instructions; `split_once` does not.
     let (quoted, rest) = text.split_at_checked(memchr(b'"', text.as_bytes())?)?;
     Some((quoted, rest.strip_prefix('"')?))
 }
 
-/// Digits that a double holds exactly, whatever they are.
+/// A double holds any whole number of up to this many digits exactly.
 const EXACT_DIGITS: usize = 15;
 
-/// The whole number that `text` begins with, and the rest. `None`: one that is not plain, or none.
-fn whole(text: &str) -> Option<(i64, &str)> {
+/// Splits `text` into the whole number at its start and the rest. Returns `None` if there is no number, or if it has
+/// too many digits or a leading zero.
+fn split_integer(text: &str) -> Option<(i64, &str)> {
     let (mut number, mut end) = (0, 0);
     for byte in text.bytes().take(EXACT_DIGITS + 1).take_while(u8::is_ascii_digit) {
         number = number * 10 + i64::from(byte - b'0');
@@ -106,11 +109,11 @@ fn whole(text: &str) -> Option<(i64, &str)> {
     (plain && !rest.is_empty()).then_some((number, rest))
 }
 
-/// The number that `text` begins with, and the rest. `None`: one with an exponent or so many digits that rounding takes
-/// care, or none.
-fn decimal(text: &str) -> Option<(f64, &str)> {
+/// Splits `text` into the number at its start and the rest. Returns `None` if there is no number, or if it has an
+/// exponent or too many digits to be rounded correctly here.
+fn split_decimal(text: &str) -> Option<(f64, &str)> {
     let (is_negative, unsigned) = text.strip_prefix('-').map_or((false, text), |unsigned| (true, unsigned));
-    let (number, mut rest) = whole(unsigned)?;
+    let (number, mut rest) = split_integer(unsigned)?;
     let mut number = number as f64;
     if let Some(fraction) = rest.strip_prefix('.') {
         let end = fraction.bytes().position(|byte| !byte.is_ascii_digit())?;
@@ -118,7 +121,7 @@ fn decimal(text: &str) -> Option<(f64, &str)> {
         if end == 0 || digits > EXACT_DIGITS {
             return None;
         }
-        // Both are exact, and so their quotient is the nearest double.
+        // The digits and the power of ten are both exact, so their quotient is the nearest double.
         let power = (0..end).fold(1.0, |power, _| power * 10.0);
         number =
             fraction.bytes().take(end).fold(number, |number, digit| number * 10.0 + f64::from(digit - b'0')) / power;
@@ -134,8 +137,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The plain way: through the type that owns its texts.
-    fn plain(record: &[u8]) -> Option<BorrowedReading<'static>> {
+    /// The reference: `serde_json` parses the type that owns its texts.
+    fn parse_with_serde(record: &[u8]) -> Option<BorrowedReading<'static>> {
         let reading: Reading = serde_json::from_slice(record).ok()?;
         Some(BorrowedReading {
             id: reading.id.into(),
@@ -158,24 +161,24 @@ mod tests {
         }
     }
 
-    /// All of it the same, the number to the bit.
-    fn is_the_plain_one(record: &[u8]) -> bool {
-        let (ours, plain) = (BorrowedReading::parse(record).ok(), plain(record));
+    /// Whether both parsers give the same reading, with the same bits of the number.
+    fn parses_like_serde(record: &[u8]) -> bool {
+        let (ours, expected) = (BorrowedReading::parse(record).ok(), parse_with_serde(record));
         let number = |reading: &Option<BorrowedReading<'_>>| reading.as_ref().and_then(|reading| bits(&reading.value));
-        ours == plain && number(&ours) == number(&plain)
+        ours == expected && number(&ours) == number(&expected)
     }
 
     const RECORD: &str = r#"{"id":"bed-17/p4711#0","deviceId":"bed-17","facility":"home-3","metric":"heart_rate","value":61.5,"unit":"1/min","at":1795218890000,"clock":"device","receivedAt":1795218892020,"quality":"good"}"#;
 
     #[test]
-    fn what_transform_writes_is_read_without_a_copy() {
-        let reading = BorrowedReading::as_written(RECORD.as_bytes()).unwrap();
-        assert_eq!(Some(&reading), plain(RECORD.as_bytes()).as_ref());
+    fn a_reading_as_transform_writes_it_is_parsed_without_copying_texts() {
+        let reading = BorrowedReading::parse_canonical(RECORD.as_bytes()).unwrap();
+        assert_eq!(Some(&reading), parse_with_serde(RECORD.as_bytes()).as_ref());
         assert!(matches!(reading.device_id, Cow::Borrowed("bed-17")));
     }
 
     #[test]
-    fn numbers_read_as_serde_json_reads_them() {
+    fn numbers_are_parsed_as_serde_json_parses_them() {
         for number in [
             "0",
             "-0",
@@ -208,7 +211,7 @@ mod tests {
             "[1,2]",
         ] {
             let record = RECORD.replace("61.5", number);
-            assert!(is_the_plain_one(record.as_bytes()), "{record}");
+            assert!(parses_like_serde(record.as_bytes()), "{record}");
         }
     }
 
@@ -216,7 +219,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
 
         #[test]
-        fn damaged_and_unusual_records_read_as_the_plain_way_reads_them(
+        fn damaged_and_unusual_records_are_parsed_as_serde_json_parses_them(
             at in any::<prop::sample::Index>(),
             length in 0..6_usize,
             junk in "[\"\\\\{},:.\\-0-9eE a-zµ\u{1}]{0,6}",
@@ -224,17 +227,17 @@ mod tests {
             let mut record = RECORD.to_owned();
             let at = at.index(record.len());
             record.replace_range(at..record.len().min(at + length), &junk);
-            prop_assert!(is_the_plain_one(record.as_bytes()), "{record}");
+            prop_assert!(parses_like_serde(record.as_bytes()), "{record}");
         }
 
         #[test]
-        fn any_number_reads_as_the_plain_way_reads_it(digits in "-?[0-9]{1,17}(\\.[0-9]{1,17})?(e-?[0-9]{1,2})?") {
+        fn any_number_is_parsed_as_serde_json_parses_it(digits in "-?[0-9]{1,17}(\\.[0-9]{1,17})?(e-?[0-9]{1,2})?") {
             let record = RECORD.replace("61.5", &digits);
-            prop_assert!(is_the_plain_one(record.as_bytes()), "{record}");
+            prop_assert!(parses_like_serde(record.as_bytes()), "{record}");
         }
 
         #[test]
-        fn readings_of_every_kind_read_as_they_were_written(
+        fn readings_of_every_kind_are_parsed_as_they_were_written(
             texts in prop::array::uniform5("[a-zA-Z0-9µ\"\\\\/ -]{0,12}"),
             value in prop_oneof![
                 any::<f64>().prop_filter("finite", |number| number.is_finite()).prop_map(Value::Number),
@@ -249,7 +252,7 @@ mod tests {
             let clock = ClockSource::Ingest;
             let [at, received_at] = times;
             let reading = Reading { id, device_id, facility, metric, value, unit, at, clock, received_at, quality };
-            prop_assert!(is_the_plain_one(&serde_json::to_vec(&reading).unwrap()));
+            prop_assert!(parses_like_serde(&serde_json::to_vec(&reading).unwrap()));
         }
     }
 }

@@ -1,17 +1,17 @@
-//! Entries in memory, bounded: the ones used lately stay.
+//! Caches entries in memory, within a bound: entries that were used recently stay.
 
 use super::document::{Parse, Stored};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// What is known of an entry.
+/// What is known about an entry.
 #[derive(Debug)]
 pub(super) enum Cached<T> {
-    /// There is none.
+    /// It does not exist.
     Absent,
-    /// There is one that cannot be used: why.
+    /// Its document is invalid: the problems.
     Invalid(Arc<str>),
-    /// Ready for use.
+    /// It is valid, and parsed.
     Valid(Arc<T>),
 }
 
@@ -28,13 +28,14 @@ impl<T> Clone for Cached<T> {
 #[derive(Debug)]
 struct Entry<T> {
     cached: Cached<T>,
-    /// As it was stored, to see whether it has changed.
+    /// The stored document, to detect whether it has changed.
     document: Option<Box<str>>,
     read_ms: i64,
 }
 
-/// Two generations: when the young one is half of all, it becomes the old one, and what is left of the old one, which
-/// nobody has asked for since, is forgotten. Each access takes constant time, and nothing is kept in order.
+/// A cache of two generations. When the young generation reaches half of the capacity, it becomes the old one. What is
+/// left of the previous old generation, which was not used since, is dropped. So each access takes constant time, and
+/// no order has to be maintained.
 #[derive(Debug)]
 pub(super) struct Cache<T> {
     young: HashMap<Box<str>, Entry<T>>,
@@ -48,7 +49,7 @@ impl<T: Parse> Cache<T> {
         Self { young: HashMap::new(), old: HashMap::new(), half: (capacity / 2).max(1) }
     }
 
-    /// The entry of `id` and when it was read from the store, in milliseconds since the epoch.
+    /// Returns the entry of `id`, and when it was read from the store, in milliseconds since the epoch.
     pub(super) fn get(&mut self, id: &str) -> Option<(Cached<T>, i64)> {
         if let Some((id, entry)) = self.old.remove_entry(id) {
             self.insert(id, entry);
@@ -56,7 +57,7 @@ impl<T: Parse> Cache<T> {
         self.young.get(id).map(|entry| (entry.cached.clone(), entry.read_ms))
     }
 
-    /// Remembers what was stored at `id`, and returns it ready for use. What has not changed is not parsed again.
+    /// Caches what is stored at `id`, and returns it parsed. A document that has not changed is not parsed again.
     pub(super) fn put(&mut self, id: &str, stored: Stored) -> Cached<T> {
         let before = self.young.remove(id).or_else(|| self.old.remove(id));
         let cached = match (before, stored.document.as_deref()) {
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn it_holds_no_more_than_its_capacity_and_keeps_what_is_used() {
+    fn the_cache_stays_within_its_capacity_and_keeps_entries_that_are_used() {
         let mut cache = Cache::<u32>::new(10);
         cache.put("used", stored("1", 0));
         for n in 0..1_000 {
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unchanged_document_is_not_parsed_again_but_counts_as_read() {
+    fn an_unchanged_document_is_not_parsed_again_but_its_reading_time_is_updated() {
         let mut cache = Cache::<u32>::new(10);
         let value = |cached| match cached {
             Cached::Valid(value) => value,

@@ -1,36 +1,36 @@
-//! What every store of master data does, whatever it is made of.
+//! The conformance suite for stores of master data.
 
 use super::{Device, Key, Kind, MasterData, MasterDataWriter, Stored, device_document};
 use std::collections::BTreeSet;
 
-/// A time to read at.
+/// The time of the first read.
 const NOW_MS: i64 = 1_795_218_892_020;
 
 fn device(n: usize) -> Device {
     Device { device_id: format!("bed-{n}"), profile: "vital".to_owned(), facility: Some("Händel/3".replace('/', "-")) }
 }
 
-/// Runs all checks against an empty store that is read through `reader` and written through `writer`: the same one, or
-/// `reader` with caches in front of it.
+/// Runs all checks against an empty store, which is read through `reader` and written through `writer`. Both may be the
+/// same, or `reader` may read through caches.
 ///
 /// # Panics
-/// Where the store breaks one.
+/// The store fails a check.
 pub async fn suite(reader: &impl MasterData, writer: &impl MasterDataWriter) {
     nothing_is_found_in_an_empty_store(reader, writer).await;
 
-    // Far more than one call takes, in both directions.
+    // Far more documents than one call reads or writes.
     let mut documents: Vec<_> = (0..230).map(|n| device_document(&device(n)).expect("a good device")).collect();
-    // A key twice: the last one counts.
+    // A key occurs twice: the last document counts.
     documents.insert(0, (Key::new(Kind::Device, "bed-7"), "{}".to_owned()));
     documents.push((Key::new(Kind::Profile, "vital"), "{\"é\":\"\\u0000\"}".to_owned()));
     writer.put(&documents).await.expect("put");
 
     let mut keys: Vec<_> = documents[1..].iter().map(|(key, _)| key.clone()).collect();
     keys.push(Key::new(Kind::Device, "bed-999"));
-    // Another kind with the same id is another document.
+    // The same id with another kind is another key.
     keys.push(Key::new(Kind::Profile, "bed-1"));
     let read = reader.read(&keys, NOW_MS).await.expect("read");
-    assert_eq!(read.len(), keys.len(), "an answer has every key");
+    assert_eq!(read.len(), keys.len(), "the answer contains every key");
     for (key, document) in &documents[1..] {
         assert_eq!(read[key].document.as_ref(), Some(document), "{key}");
     }
@@ -39,7 +39,7 @@ pub async fn suite(reader: &impl MasterData, writer: &impl MasterDataWriter) {
     assert_eq!(read[&Key::new(Kind::Profile, "bed-1")], absent);
     assert!(read.values().all(|stored| stored.read_ms == NOW_MS));
 
-    // What is written over is gone.
+    // A write replaces the document.
     let moved = Device { facility: None, ..device(3) };
     let moved = device_document(&moved).expect("a good device");
     writer.put(std::slice::from_ref(&moved)).await.expect("put over");
@@ -47,7 +47,7 @@ pub async fn suite(reader: &impl MasterData, writer: &impl MasterDataWriter) {
     let read = reader.read(std::slice::from_ref(&moved.0), much_later_ms).await.expect("read again");
     assert_eq!(read[&moved.0], Stored { document: Some(moved.1), read_ms: much_later_ms });
 
-    pages_together_hold_each_document_once(writer).await;
+    all_pages_together_contain_each_document_once(writer).await;
 }
 
 async fn nothing_is_found_in_an_empty_store(reader: &impl MasterData, writer: &impl MasterDataWriter) {
@@ -57,7 +57,7 @@ async fn nothing_is_found_in_an_empty_store(reader: &impl MasterData, writer: &i
     assert_eq!((page.documents, page.next), (Vec::new(), None));
 }
 
-async fn pages_together_hold_each_document_once(writer: &impl MasterDataWriter) {
+async fn all_pages_together_contain_each_document_once(writer: &impl MasterDataWriter) {
     for (kind, count) in [(Kind::Device, 230), (Kind::Profile, 1)] {
         let (mut seen, mut after, mut pages) = (BTreeSet::new(), None, 0);
         loop {
@@ -66,7 +66,7 @@ async fn pages_together_hold_each_document_once(writer: &impl MasterDataWriter) 
             for (key, document) in page.documents {
                 assert_eq!(key.kind, kind);
                 assert!(!document.is_empty());
-                assert!(seen.insert(key), "a document came twice");
+                assert!(seen.insert(key), "a document is listed twice");
             }
             pages += 1;
             after = page.next;

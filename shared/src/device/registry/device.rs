@@ -1,4 +1,4 @@
-//! A device as the registry has it.
+//! Describes a device in the registry, and checks ids.
 
 use crate::device::profile::Problem;
 use serde::{Deserialize, Serialize};
@@ -6,21 +6,21 @@ use serde::{Deserialize, Serialize};
 /// The longest id of a device, a profile or a facility, in bytes.
 pub const MAX_ID: usize = 128;
 
-/// One device.
+/// A registered device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Device {
-    /// Its id, the topic's level in MQTT.
+    /// The device's id, which is a level of its topics in MQTT.
     pub device_id: String,
     /// The id of its profile.
     pub profile: String,
-    /// Where it stands. Without it, a message's own facility counts.
+    /// The facility where the device is. Without it, the facility of each message counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facility: Option<String>,
 }
 
 impl Device {
-    /// What is wrong with it, by field.
+    /// Lists what is wrong with the device, by field.
     pub fn problems(&self) -> Vec<Problem> {
         let fields = [
             ("deviceId", Some(&self.device_id)),
@@ -35,13 +35,14 @@ impl Device {
     }
 }
 
-/// What is wrong with an id: it must be a level of an MQTT topic that can be published to, and short.
+/// Returns what is wrong with an id. An id must be short, and possible as a level of an MQTT topic that is published
+/// to.
 pub(super) fn id_problem(id: &str) -> Option<String> {
     let message = match id.len() {
         0 => "must not be empty".to_owned(),
         length if length > MAX_ID => format!("has {length} bytes, at most {MAX_ID} are allowed"),
         _ if id.contains(|character: char| character.is_control()) => "has control characters".to_owned(),
-        _ if id.contains(['/', '+', '#']) => "has one of / + #, which MQTT keeps for itself".to_owned(),
+        _ if id.contains(['/', '+', '#']) => "has one of / + #, which have a special meaning in MQTT topics".to_owned(),
         _ => return None,
     };
     Some(message)

@@ -1,10 +1,10 @@
-//! Documents as the store keeps them: JSON under a key. Reading and writing go through the same checks.
+//! Reads and writes the documents of the registry, which are JSON under a key. Both use the same checks.
 
 use super::device::{Device, id_problem};
 use crate::device::profile::{Problem, Profile, ProfileDocument};
 use std::fmt;
 
-/// The largest document, in bytes: DynamoDB takes items up to 400 KB.
+/// The largest document, in bytes. DynamoDB accepts items of up to 400 KB.
 pub const MAX_DOCUMENT: usize = 300_000;
 
 /// What a document describes.
@@ -17,7 +17,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The name in keys.
+    /// The kind's name in keys.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Device => "device",
@@ -36,12 +36,12 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key of the `kind` with this id.
+    /// Creates the key of a `kind` and an id.
     pub fn new(kind: Kind, id: impl Into<String>) -> Self {
         Self { kind, id: id.into() }
     }
 
-    /// The key that is written as `text`; `None` if it is none.
+    /// Parses a key; `None` if `text` is not one.
     pub fn parse(text: &str) -> Option<Self> {
         let (kind, id) = text.split_once('#')?;
         let kind = [Kind::Device, Kind::Profile].into_iter().find(|known| known.name() == kind)?;
@@ -55,47 +55,52 @@ impl fmt::Display for Key {
     }
 }
 
-/// What the store has at a key.
+/// What is stored at a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// The document; `None` where there is none.
+    /// The document; `None` if nothing is stored.
     pub document: Option<String>,
-    /// When that was read from the store, in milliseconds since the epoch.
+    /// When it was read from the store, in milliseconds since the epoch.
     pub read_ms: i64,
 }
 
-/// A document's type, as a cache needs it.
+/// A type that is parsed from a document, for the cache.
 pub(super) trait Parse: Sized {
-    /// Reads the document stored under `id`, or says what is wrong with it.
+    /// Parses the document that is stored under `id`, or returns its problems in words.
     fn parse(id: &str, document: &str) -> Result<Self, String>;
 }
 
 impl Parse for Device {
     fn parse(id: &str, document: &str) -> Result<Self, String> {
         parse_device(document)
-            .and_then(|device| same("deviceId", &device.device_id, id).map(|()| device))
-            .map_err(|problems| told(&problems))
+            .and_then(|device| check_id("deviceId", &device.device_id, id).map(|()| device))
+            .map_err(|problems| join(&problems))
     }
 }
 
 impl Parse for Profile {
     fn parse(id: &str, document: &str) -> Result<Self, String> {
-        let named = |problems: Vec<Problem>| format!("profile {id}: {}", told(&problems));
-        let document = parse_profile(document).map_err(named)?;
-        same("id", &document.id, id).map_err(named)?;
-        Self::compile(&document).map_err(named)
+        let in_words = |problems: Vec<Problem>| format!("profile {id}: {}", join(&problems));
+        let document = parse_profile(document).map_err(in_words)?;
+        check_id("id", &document.id, id).map_err(in_words)?;
+        Self::compile(&document).map_err(in_words)
     }
 }
 
-/// Reads a device, or says by field what is wrong with it.
+/// Parses a device.
+///
+/// # Errors
+/// Every problem of the document, with its field.
 pub fn parse_device(json: &str) -> Result<Device, Vec<Problem>> {
     let device: Device = serde_json::from_str(json).map_err(|error| vec![syntax(&error)])?;
     let problems = device.problems();
     if problems.is_empty() { Ok(device) } else { Err(problems) }
 }
 
-/// Reads a profile's document, or says by field what is wrong with it. Whether it makes sense is decided by
-/// [`Profile::compile`].
+/// Parses a profile's document and checks its id. [`Profile::compile`] checks the rest.
+///
+/// # Errors
+/// The problem that stopped the parser, or what is wrong with the id.
 pub fn parse_profile(json: &str) -> Result<ProfileDocument, Vec<Problem>> {
     let document = ProfileDocument::parse(json.as_bytes()).map_err(|problem| vec![problem])?;
     match id_problem(&document.id) {
@@ -104,7 +109,10 @@ pub fn parse_profile(json: &str) -> Result<ProfileDocument, Vec<Problem>> {
     }
 }
 
-/// A device as it is stored, if functions will take it.
+/// Returns the key and the document of a device for writing.
+///
+/// # Errors
+/// Every problem that would make functions reject the device, with its field.
 pub fn device_document(device: &Device) -> Result<(Key, String), Vec<Problem>> {
     let problems = device.problems();
     if !problems.is_empty() {
@@ -114,7 +122,10 @@ pub fn device_document(device: &Device) -> Result<(Key, String), Vec<Problem>> {
     Ok((Key::new(Kind::Device, &device.device_id), json))
 }
 
-/// A profile as it is stored, if functions will take it.
+/// Returns the key and the document of a profile for writing.
+///
+/// # Errors
+/// Every problem that would make functions reject the profile, with its field.
 pub fn profile_document(document: &ProfileDocument) -> Result<(Key, String), Vec<Problem>> {
     let json = serde_json::to_string(document).map_err(|error| vec![syntax(&error)])?;
     if json.len() > MAX_DOCUMENT {
@@ -127,23 +138,24 @@ pub fn profile_document(document: &ProfileDocument) -> Result<(Key, String), Vec
     Ok((Key::new(Kind::Profile, &document.id), json))
 }
 
-fn same(field: &str, found: &str, stored_under: &str) -> Result<(), Vec<Problem>> {
-    if found == stored_under {
+/// Checks that the id in a document is the id that the document is stored under.
+fn check_id(field: &str, id: &str, stored_under: &str) -> Result<(), Vec<Problem>> {
+    if id == stored_under {
         return Ok(());
     }
-    Err(vec![problem(field, format!("is {found:?}, and it is stored under {stored_under:?}"))])
+    Err(vec![problem(field, format!("is {id:?}, but the document is stored under {stored_under:?}"))])
 }
 
 fn problem(field: &str, message: String) -> Problem {
     Problem { field: field.to_owned(), message }
 }
 
-/// What a parser says names the field in words, or the place.
+/// The problem of a parser, whose words already name the field or the place.
 fn syntax(error: &serde_json::Error) -> Problem {
     problem("", error.to_string())
 }
 
-fn told(problems: &[Problem]) -> String {
+fn join(problems: &[Problem]) -> String {
     let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
     problems.join("; ")
 }

@@ -1,6 +1,7 @@
-//! Master data in DynamoDB: partition key `pk` (`device#<id>`, `profile#<id>`), and the attribute `document` with JSON.
+//! Stores master data in DynamoDB. The partition key is `pk` (`device#<id>`, `profile#<id>`); the attribute `document`
+//! contains the JSON.
 
-use super::batches::{Outcome, call_all};
+use super::batches::{CallOutcome, call_all};
 use super::document::{Key, Kind, Stored};
 use super::{MasterData, MasterDataWriter, NotPut, Page};
 use crate::platform::aws::{Lazy, remote_error};
@@ -10,9 +11,11 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, PutRequest, WriteRequest};
 use std::collections::{BTreeMap, HashMap};
 
-/// Keys of one `BatchGetItem`. <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
+/// The greatest number of keys in one `BatchGetItem`.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
 const KEYS: usize = 100;
-/// Items of one `BatchWriteItem`. <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>
+/// The greatest number of items in one `BatchWriteItem`.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>
 const WRITES: usize = 25;
 const KEY: &str = "pk";
 const DOCUMENT: &str = "document";
@@ -27,7 +30,7 @@ pub struct DynamoDb {
 }
 
 impl DynamoDb {
-    /// The master data in `table`.
+    /// Creates a store of master data in `table`.
     pub fn new(config: &SdkConfig, table: impl Into<String>) -> Self {
         Self { client: Lazy::new(config, Client::new), table: table.into() }
     }
@@ -36,20 +39,20 @@ impl DynamoDb {
         format!("{call} {}", self.table)
     }
 
-    fn broken(&self, call: &str, what: impl std::fmt::Display) -> RemoteError {
+    fn permanent_error(&self, call: &str, what: impl std::fmt::Display) -> RemoteError {
         RemoteError::new(self.operation(call), Remedy::GiveUp, what.to_string())
     }
 
-    async fn get(&self, keys: Vec<Key>) -> Result<Outcome<Key, Vec<(Key, String)>>, RemoteError> {
+    async fn get(&self, keys: Vec<Key>) -> Result<CallOutcome<Key, Vec<(Key, String)>>, RemoteError> {
         let keys = keys.iter().map(|key| Item::from([(KEY.to_owned(), AttributeValue::S(key.to_string()))])).collect();
-        // Eventually consistent: it costs half, and lags far less than an entry is kept.
+        // Eventually consistent reads cost half, and their lag is much shorter than the time that an entry is cached.
         let request = KeysAndAttributes::builder().set_keys(Some(keys)).build();
-        let request = request.map_err(|error| self.broken("BatchGetItem", error))?;
+        let request = request.map_err(|error| self.permanent_error("BatchGetItem", error))?;
         let answer = self.client.batch_get_item().request_items(&self.table, request).send().await;
         let mut answer = answer.map_err(|error| remote_error(self.operation("BatchGetItem"), error))?;
         let found = answer.responses.as_mut().and_then(|tables| tables.remove(&self.table)).unwrap_or_default();
         let undone = answer.unprocessed_keys.as_mut().and_then(|tables| tables.remove(&self.table));
-        Ok(Outcome {
+        Ok(CallOutcome {
             done: found.iter().map(|item| self.entry("BatchGetItem", item)).collect::<Result<_, _>>()?,
             undone: undone
                 .map_or_else(Vec::new, |undone| undone.keys)
@@ -59,13 +62,13 @@ impl DynamoDb {
         })
     }
 
-    async fn write(&self, documents: Vec<(Key, String)>) -> Result<Outcome<(Key, String), ()>, RemoteError> {
+    async fn write(&self, documents: Vec<(Key, String)>) -> Result<CallOutcome<(Key, String), ()>, RemoteError> {
         let request = |(key, document): &(Key, String)| {
             let put = PutRequest::builder()
                 .item(KEY, AttributeValue::S(key.to_string()))
                 .item(DOCUMENT, AttributeValue::S(document.clone()))
                 .build()
-                .map_err(|error| self.broken("BatchWriteItem", error))?;
+                .map_err(|error| self.permanent_error("BatchWriteItem", error))?;
             Ok(WriteRequest::builder().put_request(put).build())
         };
         let requests = documents.iter().map(request).collect::<Result<_, RemoteError>>()?;
@@ -75,16 +78,17 @@ impl DynamoDb {
         let undone = undone.unwrap_or_default();
         let undone = undone.iter().filter_map(|request| request.put_request.as_ref());
         let undone = undone.map(|put| self.entry("BatchWriteItem", &put.item)).collect::<Result<_, _>>()?;
-        Ok(Outcome { done: (), undone })
+        Ok(CallOutcome { done: (), undone })
     }
 
     fn key(&self, call: &str, item: &Item) -> Result<Key, RemoteError> {
         let text = item.get(KEY).and_then(|value| value.as_s().ok());
-        text.and_then(|text| Key::parse(text)).ok_or_else(|| self.broken(call, format!("{KEY} {text:?} is no key")))
+        text.and_then(|text| Key::parse(text))
+            .ok_or_else(|| self.permanent_error(call, format!("{KEY} {text:?} is not a key of the registry")))
     }
 
-    /// The key and document of an item. An item without a document counts as an empty one, which is no device and no
-    /// profile: that one entry is invalid, and no other.
+    /// Reads the key and the document of an item. If the document is missing it counts as empty, which is not valid. So
+    /// only this entry is invalid, and the others can be used.
     fn entry(&self, call: &str, item: &Item) -> Result<(Key, String), RemoteError> {
         let document = item.get(DOCUMENT).and_then(|value| value.as_s().ok());
         Ok((self.key(call, item)?, document.cloned().unwrap_or_default()))
@@ -94,7 +98,7 @@ impl DynamoDb {
 impl MasterData for DynamoDb {
     async fn read(&self, keys: &[Key], now_ms: i64) -> Result<HashMap<Key, Stored>, RemoteError> {
         let found = call_all(&self.operation("BatchGetItem"), keys.to_vec(), KEYS, |keys| self.get(keys)).await;
-        let found = found.map_err(|stopped| stopped.source)?;
+        let found = found.map_err(|error| error.source)?;
         let mut answer: HashMap<Key, Stored> =
             keys.iter().map(|key| (key.clone(), Stored { document: None, read_ms: now_ms })).collect();
         for (key, document) in found.into_iter().flatten() {
@@ -106,20 +110,20 @@ impl MasterData for DynamoDb {
 
 impl MasterDataWriter for DynamoDb {
     async fn put(&self, documents: &[(Key, String)]) -> Result<(), NotPut> {
-        // A call that names a key twice is refused as a whole; the last one counts.
+        // DynamoDB rejects a call that contains a key twice. The last document counts.
         let last: BTreeMap<_, _> = documents.iter().cloned().collect();
         let last: Vec<_> = last.into_iter().collect();
         match call_all(&self.operation("BatchWriteItem"), last, WRITES, |documents| self.write(documents)).await {
             Ok(_) => Ok(()),
-            Err(stopped) => {
-                Err(NotPut { keys: stopped.undone.into_iter().map(|(key, _)| key).collect(), source: stopped.source })
+            Err(error) => {
+                Err(NotPut { keys: error.undone.into_iter().map(|(key, _)| key).collect(), source: error.source })
             }
         }
     }
 
     async fn list(&self, kind: Kind, after: Option<String>, limit: usize) -> Result<Page, RemoteError> {
         let start = after.map(|key| Item::from([(KEY.to_owned(), AttributeValue::S(key))]));
-        // `Limit` counts what is looked at, before the filter: a page can have fewer.
+        // `Limit` counts the items before the filter, so a page can have fewer documents.
         let answer = self
             .client
             .scan()

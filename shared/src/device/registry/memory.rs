@@ -1,4 +1,4 @@
-//! Master data in memory, with switches for the faults of a real store.
+//! Stores master data in memory, and simulates faults of a real store.
 
 use super::document::{Key, Kind, Stored};
 use super::{Device, MasterData, MasterDataWriter, NotPut, Page};
@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::{Mutex, PoisonError};
 
-/// A store that forgets everything with the process.
+/// A store of master data in memory.
 #[derive(Debug, Default)]
 pub struct MemoryMasterData(Mutex<State>);
 
@@ -21,49 +21,49 @@ struct State {
 }
 
 impl MemoryMasterData {
-    /// An empty store.
+    /// Creates an empty store.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Puts a device as it is, without any check.
+    /// Puts a device without checking it.
     pub fn put_device(&self, device: &Device) {
         let json = serde_json::to_string(device).unwrap_or_default();
         self.put_document(Key::new(Kind::Device, &device.device_id), json);
     }
 
-    /// Puts a profile as it is, without any check.
+    /// Puts a profile without checking it.
     pub fn put_profile(&self, profile: &ProfileDocument) {
         let json = serde_json::to_string(profile).unwrap_or_default();
         self.put_document(Key::new(Kind::Profile, &profile.id), json);
     }
 
-    /// Puts any text.
+    /// Puts any text as a document.
     pub fn put_document(&self, key: Key, document: impl Into<String>) {
         self.with(|state| state.documents.insert(key, document.into()));
     }
 
-    /// Removes what is at `key`.
+    /// Removes the document at `key`.
     pub fn remove(&self, key: &Key) {
         self.with(|state| state.documents.remove(key));
     }
 
-    /// From now on every call fails.
+    /// Makes every later call fail.
     pub fn fail(&self, remedy: Remedy) {
         self.with(|state| state.down = Some(remedy));
     }
 
-    /// From now on no call is answered.
+    /// Makes every later call wait forever.
     pub fn hang(&self) {
         self.with(|state| state.hangs = true);
     }
 
-    /// Works again.
+    /// Ends all simulated faults.
     pub fn recover(&self) {
         self.with(|state| (state.down, state.hangs) = (None, false));
     }
 
-    /// The keys of each read so far, failed ones included.
+    /// The keys of each read so far, including reads that failed.
     pub fn reads(&self) -> Vec<Vec<Key>> {
         self.with(|state| state.reads.clone())
     }

@@ -1,6 +1,7 @@
-//! Master data read through Redis, which all functions share: a new function's first batch costs DynamoDB little.
+//! Reads master data through Redis, which all functions share. So the first batch of a new function reads little from
+//! DynamoDB.
 //!
-//! Redis is a help and nothing more. When it is down, slow, or holds what makes no sense, the store is read.
+//! Redis is only a cache. If it is down, slow, or has invalid values, the store is read.
 
 use super::document::{Key, Kind, Stored};
 use super::{LONGEST_USE, MasterData, MasterDataWriter, NotPut, Page, negative_ms};
@@ -9,10 +10,10 @@ use crate::platform::redis::{Connection, Patience};
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// Begins every key; the number goes up when the value's form changes.
+/// The prefix of every key. Its number must be increased when the form of the values changes.
 const PREFIX: &str = "myaku:registry:1:";
 
-/// A store with Redis in front of it, or without where none is given.
+/// A store that is read through Redis, if there is one.
 pub struct Shared<M> {
     store: M,
     cache: Option<Connection>,
@@ -21,18 +22,18 @@ pub struct Shared<M> {
 }
 
 impl<M: MasterData> Shared<M> {
-    /// `store`, with what it said kept in `cache` for `ttl`.
+    /// Creates a store that keeps what it reads from `store` in `cache` for `ttl`.
     pub fn new(store: M, cache: Option<Connection>, ttl: Duration) -> Self {
         let ttl_ms = ttl.min(LONGEST_USE).as_millis() as i64;
         Self { store, cache, ttl_ms, patience: Patience::new("registry") }
     }
 
-    /// Redis, unless there is none or it failed a moment ago.
+    /// Redis, unless there is none or it failed recently.
     fn cache(&self, now_ms: i64) -> Option<&Connection> {
         self.cache.as_ref().filter(|_| !self.patience.is_paused(now_ms))
     }
 
-    /// What Redis knows of `keys` that is still young enough.
+    /// Reads those entries of `keys` from Redis that are not too old.
     async fn recall(&self, keys: &[Key], now_ms: i64) -> HashMap<Key, Stored> {
         let Some(cache) = self.cache(now_ms) else { return HashMap::new() };
         let names: Vec<_> = keys.iter().map(|key| format!("{PREFIX}{key}")).collect();
@@ -40,7 +41,7 @@ impl<M: MasterData> Shared<M> {
         let known = keys.iter().zip(values).filter_map(|(key, value)| {
             let stored = decode(&value?)?;
             let age_ms = now_ms - stored.read_ms;
-            // A reading from the future comes of a clock that is wrong: it would be believed for too long.
+            // If the reading time is in the future, some clock is wrong, and the entry would be used for too long.
             (age_ms >= 0 && age_ms < self.lifetime_ms(&stored)).then(|| (key.clone(), stored))
         });
         known.collect()
@@ -78,7 +79,7 @@ impl<M: MasterData> MasterData for Shared<M> {
     }
 }
 
-/// Behind the cache: what is written is live when its time is over, as everybody's.
+/// Writes directly to the store. A change takes effect when the cached entries expire, as any other change.
 impl<M: MasterDataWriter> MasterDataWriter for Shared<M> {
     async fn put(&self, documents: &[(Key, String)]) -> Result<(), NotPut> {
         self.store.put(documents).await
@@ -89,7 +90,8 @@ impl<M: MasterDataWriter> MasterDataWriter for Shared<M> {
     }
 }
 
-/// `<read, in milliseconds>+<document>`, or `<read, in milliseconds>-` for a document that is not there.
+/// Encodes a value: `<reading time in milliseconds>+<document>`, or `<reading time in milliseconds>-` if there is no
+/// document.
 fn encode(stored: &Stored) -> Vec<u8> {
     let (sign, document) = stored.document.as_deref().map_or(('-', ""), |document| ('+', document));
     format!("{}{sign}{document}", stored.read_ms).into_bytes()
@@ -112,7 +114,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_is_no_value_of_ours_is_not_believed() {
+    fn an_invalid_value_is_not_decoded() {
         for bad in [&b""[..], b"12", b"-", b"+{}", b"x+{}", b"12-{}", b"1.5+{}", b"\xff+"] {
             assert_eq!(decode(bad), None, "{bad:?}");
         }
@@ -120,7 +122,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_value_comes_back_as_it_went(read_ms in 0..i64::MAX, document in proptest::option::of("\\PC*")) {
+        fn a_value_is_decoded_as_it_was_encoded(read_ms in 0..i64::MAX, document in proptest::option::of("\\PC*")) {
             let stored = Stored { document, read_ms };
             prop_assert_eq!(decode(&encode(&stored)), Some(stored));
         }

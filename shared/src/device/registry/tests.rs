@@ -40,13 +40,13 @@ fn store() -> MemoryMasterData {
 }
 
 #[tokio::test]
-async fn the_memory_store_does_what_every_store_does() {
+async fn the_store_in_memory_passes_the_conformance_suite() {
     let store = MemoryMasterData::new();
     conformance::suite(&store, &store).await;
 }
 
 #[tokio::test]
-async fn a_batch_of_devices_costs_two_reads_and_the_next_one_none() {
+async fn the_first_batch_of_devices_costs_two_reads_and_the_next_none() {
     let (store, clock) = (store(), ManualClock::default());
     let registry = registry(&store, &clock);
     store.put_device(&device("bed-2", "vital"));
@@ -59,7 +59,7 @@ async fn a_batch_of_devices_costs_two_reads_and_the_next_one_none() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_used_is_told_apart() {
+async fn unknown_and_invalid_devices_and_profiles_are_distinguished() {
     let (store, clock) = (store(), ManualClock::default());
     store.put_device(&device("bed-3", "nowhere"));
     store.put_device(&device("bed-4", "broken"));
@@ -72,13 +72,13 @@ async fn what_cannot_be_used_is_told_apart() {
     assert!(matches!(&resolved["bed-1"], Resolved::Known(..)));
     assert!(matches!(&resolved["bed-2"], Resolved::UnknownDevice));
     assert!(matches!(&resolved["bed-3"], Resolved::UnknownProfile(name) if name == "nowhere"));
-    assert!(matches!(&resolved["bed-4"], Resolved::InvalidProfile(told) if told.contains("broken: versions")));
-    assert!(matches!(&resolved["bed-5"], Resolved::InvalidDevice(told) if told.contains("profil")));
-    assert!(matches!(&resolved["bed-6"], Resolved::InvalidDevice(told) if told.contains("stored under \"bed-6\"")));
+    assert!(matches!(&resolved["bed-4"], Resolved::InvalidProfile(words) if words.contains("broken: versions")));
+    assert!(matches!(&resolved["bed-5"], Resolved::InvalidDevice(words) if words.contains("profil")));
+    assert!(matches!(&resolved["bed-6"], Resolved::InvalidDevice(words) if words.contains("stored under \"bed-6\"")));
 }
 
 #[tokio::test]
-async fn a_change_is_live_when_the_time_limit_is_over() {
+async fn a_change_takes_effect_when_the_cached_entry_expires() {
     let (store, clock) = (store(), ManualClock::default());
     let registry = registry(&store, &clock);
     registry.resolve(&["bed-1"]).await.unwrap();
@@ -90,7 +90,7 @@ async fn a_change_is_live_when_the_time_limit_is_over() {
 }
 
 #[tokio::test]
-async fn a_new_device_is_found_sooner_than_a_change() {
+async fn a_new_device_takes_effect_sooner_than_a_change() {
     let (store, clock) = (store(), ManualClock::default());
     let registry = registry(&store, &clock);
     assert!(matches!(registry.resolve(&["bed-9"]).await.unwrap()["bed-9"], Resolved::UnknownDevice));
@@ -102,7 +102,7 @@ async fn a_new_device_is_found_sooner_than_a_change() {
 }
 
 #[tokio::test]
-async fn while_the_store_is_down_what_is_known_serves_for_a_minute_and_not_beyond() {
+async fn while_the_store_is_down_cached_entries_are_used_for_a_minute_and_no_longer() {
     let (store, clock) = (store(), ManualClock::default());
     let registry = registry(&store, &clock);
     registry.resolve(&["bed-1"]).await.unwrap();
@@ -112,7 +112,7 @@ async fn while_the_store_is_down_what_is_known_serves_for_a_minute_and_not_beyon
     for _ in 0..3 {
         assert!(matches!(registry.resolve(&["bed-1"]).await.unwrap()["bed-1"], Resolved::Known(..)));
     }
-    // It was asked once, and then left alone for a while.
+    // The store was called once, and then not for a while.
     assert_eq!(store.reads().len(), reads + 1);
     clock.set(START_MS + 60_000);
     assert_eq!(registry.resolve(&["bed-1"]).await.unwrap_err().remedy, Remedy::SlowDown);
@@ -121,7 +121,7 @@ async fn while_the_store_is_down_what_is_known_serves_for_a_minute_and_not_beyon
 }
 
 #[tokio::test]
-async fn while_the_store_is_down_nothing_is_called_unknown() {
+async fn while_the_store_is_down_a_missing_device_is_an_error_and_not_unknown() {
     let (store, clock) = (store(), ManualClock::default());
     let registry = registry(&store, &clock);
     registry.resolve(&["bed-1", "bed-9"]).await.unwrap();
@@ -133,8 +133,8 @@ async fn while_the_store_is_down_nothing_is_called_unknown() {
 }
 
 #[tokio::test]
-async fn an_answer_that_was_old_when_it_came_is_not_believed_for_longer() {
-    /// A store behind a cache of its own.
+async fn an_answer_from_another_cache_expires_by_the_time_of_its_reading() {
+    /// A store with its own cache.
     struct Old<'a>(&'a MemoryMasterData);
     impl MasterData for Old<'_> {
         async fn read(&self, keys: &[Key], now_ms: i64) -> Result<HashMap<Key, Stored>, RemoteError> {
@@ -150,7 +150,7 @@ async fn an_answer_that_was_old_when_it_came_is_not_believed_for_longer() {
 }
 
 #[test]
-fn what_functions_would_not_take_is_not_written() {
+fn a_document_that_functions_would_reject_is_not_written() {
     for (bad, field) in [
         (device("", "vital"), "deviceId"),
         (device("bed/1", "vital"), "deviceId"),
@@ -169,7 +169,7 @@ fn what_functions_would_not_take_is_not_written() {
 }
 
 #[test]
-fn a_key_reads_as_it_is_written() {
+fn a_key_is_parsed_as_it_is_written() {
     let key = Key::new(Kind::Device, "a#b");
     assert_eq!(key.to_string(), "device#a#b");
     assert_eq!(Key::parse("device#a#b"), Some(key));

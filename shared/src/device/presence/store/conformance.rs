@@ -1,4 +1,4 @@
-//! What every store of connections does.
+//! The conformance suite for stores of connections.
 
 use super::super::{Change, Lifecycle, Presence, observe, settle};
 use super::{LANES, Presences, Stored, Written};
@@ -19,7 +19,7 @@ fn event(client_id: &str, change: Change, version: u64) -> Lifecycle {
     }
 }
 
-/// What is known of a client whose first connection has just ended.
+/// What is known about a client whose first event is a disconnect.
 fn ended(client_id: &str, now_ms: i64) -> Presence {
     observe(None, &event(client_id, Change::Disconnected, 0), now_ms, GRACE).expect("the first event is new")
 }
@@ -29,21 +29,21 @@ async fn due(store: &impl Presences, client_id: &str, now_ms: i64) -> Vec<Stored
     due.into_iter().filter(|stored| stored.presence.newest.client_id == client_id).collect()
 }
 
-/// Runs all of it against `store`, on clients whose names begin with `prefix` and of which nothing is stored.
+/// Runs all checks against `store`, with clients whose names begin with `prefix` and for which nothing is stored.
 ///
 /// # Panics
-/// Where the store does otherwise.
+/// The store fails a check.
 pub async fn suite(store: &impl Presences, prefix: &str) {
     let client = format!("{prefix}-ü #1");
     assert_eq!(store.get(&client).await.expect("get"), None);
 
     let connected = observe(None, &event(&client, Change::Connected, 0), NOW_MS, GRACE).expect("new");
-    assert_eq!(store.put(&connected, Some(0)).await.expect("put"), Written::Conflict, "nothing is there to write over");
+    assert_eq!(store.put(&connected, Some(0)).await.expect("put"), Written::Conflict, "nothing is stored yet");
     assert_eq!(store.put(&connected, None).await.expect("put"), Written::Done);
-    assert_eq!(store.put(&connected, None).await.expect("put"), Written::Conflict, "it is not new any more");
-    let stored = store.get(&client).await.expect("get").expect("it is there");
-    assert_eq!(stored.presence, connected, "what was written is read");
-    assert_eq!(due(store, &client, i64::MAX).await, [], "who is connected waits for nothing");
+    assert_eq!(store.put(&connected, None).await.expect("put"), Written::Conflict, "a presence is already stored");
+    let stored = store.get(&client).await.expect("get").expect("it is stored");
+    assert_eq!(stored.presence, connected, "the presence is read as it was written");
+    assert_eq!(due(store, &client, i64::MAX).await, [], "a connected client is never due");
 
     let event = event(&client, Change::Disconnected, 0);
     let pending = observe(Some(&stored.presence), &event, NOW_MS, GRACE).expect("newer");
@@ -51,7 +51,7 @@ pub async fn suite(store: &impl Presences, prefix: &str) {
     assert_eq!(
         store.put(&connected, Some(stored.revision)).await.expect("put"),
         Written::Conflict,
-        "who read before that loses"
+        "an invocation that read an older revision must read again"
     );
     let settle_at_ms = pending.settle_at_ms.expect("a disconnect waits");
     assert_eq!(due(store, &client, settle_at_ms - 1).await, []);
@@ -60,13 +60,13 @@ pub async fn suite(store: &impl Presences, prefix: &str) {
 
     let settled = settle(&pending, settle_at_ms).expect("due");
     assert_eq!(store.put(&settled, Some(found[0].revision)).await.expect("put"), Written::Done);
-    assert_eq!(due(store, &client, i64::MAX).await, [], "what is settled is due no more");
+    assert_eq!(due(store, &client, i64::MAX).await, [], "a settled disconnect is not due again");
     assert_eq!(store.get(&client).await.expect("get").map(|stored| stored.presence), Some(settled));
 
     order(store, prefix).await;
 }
 
-/// The earliest come first, and no more of them than were asked for.
+/// Checks that the earliest come first, and no more than the limit.
 async fn order(store: &impl Presences, prefix: &str) {
     let mut names = (0..).map(|n| format!("{prefix}-order-{n}"));
     let first = names.next().expect("endless");

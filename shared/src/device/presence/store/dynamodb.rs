@@ -1,6 +1,8 @@
-//! Connections in a DynamoDB table: partition key `deviceId`, sort key `item`, which is `connection` for these. Those that
-//! wait for their second look have the attributes `queue` (`settle#<lane>`) and `dueAt`, the keys of the index `due`; the
-//! others are not in it, so that it has only what there is to do.
+//! Stores connections in a DynamoDB table.
+//!
+//! The partition key is `deviceId`. The sort key is `item`, which is `connection` for connections. A connection whose
+//! disconnect waits to be settled also has the attributes `queue` (`settle#<lane>`) and `dueAt`, the keys of the index
+//! `due`. Other connections are not in the index, so that it contains only what is to be done.
 
 use super::super::{Change, Lifecycle, Presence};
 use super::{LANES, Presences, Stored, Written};
@@ -19,18 +21,19 @@ const ITEM: &str = "connection";
 
 type Attributes = HashMap<String, AttributeValue>;
 
-/// Connections in a table.
+/// A store of connections in a DynamoDB table.
 #[derive(Clone, Debug)]
 pub struct DynamoDbPresences {
     client: Lazy<Client>,
     table: String,
-    kept: Duration,
+    retention: Duration,
 }
 
 impl DynamoDbPresences {
-    /// Connections in `table`. A client that is gone for `kept` is forgotten, so that those who came once do not pile up.
-    pub fn new(config: &SdkConfig, table: impl Into<String>, kept: Duration) -> Self {
-        Self { client: Lazy::new(config, Client::new), table: table.into(), kept }
+    /// A store in `table`. A client that has been disconnected for `retention` is deleted, so that clients that
+    /// connected once do not accumulate.
+    pub fn new(config: &SdkConfig, table: impl Into<String>, retention: Duration) -> Self {
+        Self { client: Lazy::new(config, Client::new), table: table.into(), retention }
     }
 
     fn operation(&self, call: &str, client_id: &str) -> String {
@@ -60,7 +63,7 @@ impl DynamoDbPresences {
             attributes.insert("dueAt".to_owned(), integer(*at_ms));
         }
         if !connected {
-            let until = since_ms.saturating_add(self.kept.as_millis() as i64) / 1_000;
+            let until = since_ms.saturating_add(self.retention.as_millis() as i64) / 1_000;
             attributes.insert("expiresAt".to_owned(), integer(until));
         }
         attributes
@@ -116,12 +119,16 @@ impl Presences for DynamoDbPresences {
             .send()
             .await
             .map_err(|error| remote_error(format!("Query {} {INDEX}", self.table), error))?;
-        // What cannot be read is passed over and told: it must not stop the others.
+        // An invalid item is logged and skipped, so that it does not block the others.
         let stored = answer.items().iter().filter_map(|item| {
             let stored = parse(item);
             if stored.is_none() {
                 let device = item.get("deviceId").and_then(|id| id.as_s().ok());
-                tracing::error!(table = self.table, device, "an item of the queue is no connection");
+                tracing::error!(
+                    table = self.table,
+                    device,
+                    "skipped an item of the queue that is not a valid connection"
+                );
             }
             stored
         });
@@ -137,7 +144,7 @@ fn integer(value: impl Into<i128>) -> AttributeValue {
     AttributeValue::N(value.into().to_string())
 }
 
-/// The connection of an item; `None` if an attribute is missing or of another type.
+/// Parses the connection of an item; `None` if an attribute is missing or has the wrong type.
 fn parse(item: &Attributes) -> Option<Stored> {
     let text = |name: &str| item.get(name)?.as_s().ok().cloned();
     let integer = |name: &str| item.get(name)?.as_n().ok()?.parse::<i64>().ok();

@@ -1,4 +1,4 @@
-//! Connections in memory, for tests and simulations.
+//! Stores connections in memory, for tests and simulations.
 
 use super::super::Presence;
 use super::{LANES, Presences, Stored, Written};
@@ -7,7 +7,7 @@ use crate::platform::lane::lane;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-/// Connections in memory.
+/// A store of connections in memory.
 #[derive(Debug, Default)]
 pub struct MemoryPresences(Mutex<State>);
 
@@ -18,7 +18,7 @@ struct State {
 }
 
 impl MemoryPresences {
-    /// From now on every call fails, or none.
+    /// Makes every later call fail, or succeed again.
     pub fn set_down(&self, is_down: bool) {
         let _ = self.with(|state| {
             state.is_down = is_down;
@@ -74,7 +74,7 @@ impl Presences for MemoryPresences {
 #[cfg(test)]
 mod tests {
     #[tokio::test]
-    async fn memory_keeps_the_contract() {
+    async fn the_store_in_memory_passes_the_conformance_suite() {
         super::super::conformance::suite(&super::MemoryPresences::default(), "test").await;
     }
 }

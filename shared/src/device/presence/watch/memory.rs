@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// A watch in memory. Places are kept until [`Self::lose_memory`], whatever their time.
+/// A watch in memory. It keeps places until [`Self::lose_memory`], whatever their `ttl`.
 #[derive(Debug, Default)]
 pub struct MemoryWatch(Mutex<State>);
 
@@ -24,7 +24,7 @@ impl MemoryWatch {
         let _ = self.with(|state| (state.expected.clear(), state.places.clear()));
     }
 
-    /// From now on every call fails, or none.
+    /// Makes every later call fail, or succeed again.
     pub fn set_down(&self, is_down: bool) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).is_down = is_down;
     }
@@ -32,7 +32,7 @@ impl MemoryWatch {
     fn with<T>(&self, f: impl FnOnce(&mut State) -> T) -> Result<T, RemoteError> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if state.is_down {
-            return Err(RemoteError::new("call the watch", Remedy::Retry, "it is down"));
+            return Err(RemoteError::new("call the watch", Remedy::Retry, "the watch is down"));
         }
         Ok(f(&mut state))
     }
@@ -89,7 +89,7 @@ impl Watch for MemoryWatch {
 #[cfg(test)]
 mod tests {
     #[tokio::test]
-    async fn memory_keeps_the_contract() {
+    async fn the_watch_in_memory_passes_the_conformance_suite() {
         super::super::conformance::suite(&super::MemoryWatch::default(), "test").await;
     }
 }

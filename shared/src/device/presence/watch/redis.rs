@@ -1,5 +1,7 @@
-//! The watch in Redis or Valkey: a sorted set for each lane, `myaku:watch:<lane>`, of devices by their time; and places in
-//! strings. A device costs some 120 bytes.
+//! Keeps the watch in Redis or Valkey.
+//!
+//! Each lane is a sorted set of devices by their time, `myaku:watch:<lane>`. Places are strings. A device takes about
+//! 120 bytes.
 
 use super::{Expected, Hears, LANES, Watch};
 use crate::platform::clock::{Now as _, SystemClock};
@@ -21,7 +23,7 @@ for i = 1, #ARGV, 2 do
 end
 return dropped
 ";
-/// Devices of one call of the script.
+/// The number of devices in one call of the script.
 const DEVICES: usize = 500;
 
 /// The watch in Redis or Valkey.
@@ -31,7 +33,7 @@ pub struct RedisWatch {
 }
 
 impl RedisWatch {
-    /// The watch behind `connection`.
+    /// The watch in the Redis of `connection`.
     pub fn new(connection: Connection) -> Self {
         Self { connection, script: Script::new(DROP_UNHEARD) }
     }
@@ -45,7 +47,7 @@ impl RedisWatch {
     }
 }
 
-/// The devices of each lane.
+/// Groups devices by their lane.
 fn by_lane(expected: &[Expected]) -> BTreeMap<u8, Vec<&Expected>> {
     let mut lanes = BTreeMap::<u8, Vec<&Expected>>::new();
     for one in expected {
@@ -92,7 +94,7 @@ impl Watch for RedisWatch {
 
     async fn place(&self, name: &str) -> Result<Option<String>, RemoteError> {
         let values = self.connection.get_many(&[Self::place_key(name)]).await?;
-        // What is no text is no place of ours: as good as lost.
+        // A value that is not text is not one of our places, and counts as lost.
         Ok(values.into_iter().next().flatten().and_then(|value| String::from_utf8(value).ok()))
     }
 
@@ -101,15 +103,15 @@ impl Watch for RedisWatch {
     }
 }
 
-/// For those who tell what they hear beside their own work, which must not wait: a watch that does not answer soon is left
-/// alone for a while.
+/// The watch for functions that report what they hear in addition to their own work, which must not wait. If the watch
+/// does not answer soon, it is not called for a while.
 pub struct PatientWatch {
     watch: RedisWatch,
     patience: Patience,
 }
 
 impl PatientWatch {
-    /// The watch behind `connection`.
+    /// The watch in the Redis of `connection`.
     pub fn new(connection: Connection) -> Self {
         Self { watch: RedisWatch::new(connection), patience: Patience::new("the watch") }
     }

@@ -1,9 +1,9 @@
-//! A field: where it stands, and whether its steps fit its metric.
+//! Compiles a field: where its value is, and the steps that lead to its metric's unit.
 
-use super::super::binary::Place;
+use super::super::binary::BinaryField;
 use super::super::calibration::Calibration;
 use super::super::document::{Endian, FieldDocument, Format, Kind, MetricDocument, Source};
-use super::super::field::{Field, FieldPlace};
+use super::super::field::{Field, FieldSource};
 use super::super::path::Path;
 use super::super::problem::Scope;
 use super::super::source::Getter;
@@ -11,44 +11,45 @@ use super::super::unit::Conversion;
 use super::Metrics;
 use crate::device::reading::MAX_TEXT;
 
-/// How the fields of a version, or of its records, are read.
+/// How to read the fields of a version or of its records.
 #[derive(Clone, Copy)]
 pub(super) struct Reader {
     pub(super) format: Format,
     pub(super) endian: Endian,
-    /// Bytes of the payload or the record.
+    /// The greatest length of the payload, or the length of a record, in bytes.
     pub(super) end: usize,
 }
 
 impl Reader {
-    /// Compiles where a value stands.
+    /// Compiles the source of a value.
     pub(super) fn getter(&self, source: &Source, scope: &mut Scope<'_>) -> Option<Getter> {
         match (source, self.format) {
             (_, Format::Text) => None,
             (Source::Path(path), Format::Json | Format::Cbor) => match Path::parse(path) {
                 Ok(path) if path.iterates() => {
-                    scope.tell_here("`[*]` stands in the `each` of records only");
+                    scope.report_here("`[*]` is only allowed in the `each` of records");
                     None
                 }
                 Ok(path) => Some(Getter::Path(path)),
                 Err(problem) => {
-                    scope.tell_here(problem);
+                    scope.report_here(problem);
                     None
                 }
             },
-            (Source::Binary(place), Format::Binary) => {
-                let place = Place::compile(place, self.endian, |key, problem| scope.tell(key, problem))?;
-                if place.end() > self.end {
-                    scope.tell("offset", format!("the field ends behind the record's {} bytes", self.end));
+            (Source::Binary(field), Format::Binary) => {
+                let field = BinaryField::compile(field, self.endian, |key, problem| scope.report(key, problem))?;
+                if field.end() > self.end {
+                    let (end, length) = (field.end(), self.end);
+                    scope.report("offset", format!("the field ends at byte {end}, and a record has {length} bytes"));
                 }
-                Some(Getter::Place(place))
+                Some(Getter::Binary(field))
             }
             (Source::Path(_), Format::Binary) => {
-                scope.tell_here("a path leads nowhere in a binary format: give offset and type");
+                scope.report_here("a binary format has no paths: give an object with offset and type");
                 None
             }
             (Source::Binary(_), Format::Json | Format::Cbor) => {
-                scope.tell_here("JSON and CBOR are read by a path, not by an offset");
+                scope.report_here("JSON and CBOR have no offsets: give a path");
                 None
             }
         }
@@ -63,15 +64,18 @@ pub(super) fn compile(
     scope: &mut Scope<'_>,
 ) -> Option<Field> {
     let Some((metric, described)) = metrics.get(document.metric.as_str()).copied() else {
-        scope.tell("metric", format!("`{}` is not among the metrics", document.metric));
+        scope.report(
+            "metric",
+            format!("`{}` is not one of the profile's metrics: define it there, or correct the name", document.metric),
+        );
         return None;
     };
-    let place = place(document, reader, described.kind, scope);
+    let source = compile_source(document, reader, described.kind, scope);
     check_kind(document, described.kind, scope);
-    let (calibration, conversion) = steps(document, described, scope);
+    let (calibration, conversion) = compile_steps(document, described, scope);
     Some(Field {
         metric,
-        place: place?,
+        source: source?,
         optional: document.optional,
         text: document.text,
         calibration,
@@ -80,68 +84,75 @@ pub(super) fn compile(
     })
 }
 
-fn place(document: &FieldDocument, reader: &Reader, kind: Kind, scope: &mut Scope<'_>) -> Option<FieldPlace> {
+fn compile_source(document: &FieldDocument, reader: &Reader, kind: Kind, scope: &mut Scope<'_>) -> Option<FieldSource> {
     match (&document.from, &document.longitude, &document.latitude) {
         (Some(from), None, None) => {
             let getter = reader.getter(from, &mut scope.within("from"))?;
-            if let Getter::Place(place) = &getter {
+            if let Getter::Binary(field) = &getter {
                 match kind {
-                    Kind::Position => scope.tell("from", "bytes hold no pair: give longitude and latitude"),
-                    Kind::Number if place.is_text() && !document.text => {
-                        scope.tell("text", "the field is a text, so numbers as text must be allowed");
+                    Kind::Position => {
+                        scope.report("from", "a binary field cannot hold a position: give longitude and latitude");
                     }
-                    Kind::Boolean if !place.is_whole() => scope.tell("from", "a boolean is a whole number, 0 or 1"),
+                    Kind::Number if field.is_text() && !document.text => {
+                        scope.report("text", "must be true: the binary field is a text, and the metric is a number");
+                    }
+                    Kind::Boolean if !field.is_whole() => {
+                        scope.report("from", "a boolean must be a whole number (0 or 1), without scale or add");
+                    }
                     _ => {}
                 }
             }
-            Some(FieldPlace::One(getter))
+            Some(FieldSource::One(getter))
         }
         (None, Some(longitude), Some(latitude)) => {
             if kind != Kind::Position {
-                scope.tell("longitude", "only a metric of positions has one");
+                scope.report("longitude", "is only allowed if the metric's kind is `position`");
             }
             let longitude = reader.getter(longitude, &mut scope.within("longitude"));
             let latitude = reader.getter(latitude, &mut scope.within("latitude"));
-            Some(FieldPlace::Position { longitude: longitude?, latitude: latitude? })
+            Some(FieldSource::Position { longitude: longitude?, latitude: latitude? })
         }
         (None, None, None) => {
-            let what =
-                if kind == Kind::Position { "it is missing, or longitude and latitude are" } else { "it is missing" };
-            scope.tell("from", what);
+            let problem = if kind == Kind::Position {
+                "is missing: give from, or both longitude and latitude"
+            } else {
+                "is missing: say where the value is"
+            };
+            scope.report("from", problem);
             None
         }
         _ => {
-            scope.tell("from", "give either from, or both longitude and latitude");
+            scope.report("from", "give either from, or both longitude and latitude");
             None
         }
     }
 }
 
-/// What is given must mean something for the metric's kind.
+/// Reports settings that do not apply to the metric's kind.
 fn check_kind(document: &FieldDocument, kind: Kind, scope: &mut Scope<'_>) {
     if kind != Kind::Number {
         for (key, given) in [("unit", document.unit.is_some()), ("calibration", document.calibration.is_some())] {
             if given {
-                scope.tell(key, "only a metric of numbers has one");
+                scope.report(key, "is only allowed if the metric's kind is `number`");
             }
         }
     }
     if document.text && !matches!(kind, Kind::Number | Kind::Position) {
-        scope.tell("text", "it allows numbers as text, and the metric has none");
+        scope.report("text", "is only allowed if the metric's kind is `number` or `position`");
     }
     if !document.states.is_empty() && kind != Kind::Text {
-        scope.tell("states", "only a metric of texts has them");
+        scope.report("states", "is only allowed if the metric's kind is `text`");
     }
     for (sent, name) in &document.states {
         if name.is_empty() || name.len() > MAX_TEXT || name.chars().any(char::is_control) {
-            let problem = format!("a state's name has from 1 to {MAX_TEXT} bytes and no control character");
-            scope.within("states").tell(sent, problem);
+            let problem = format!("a state's name must have from 1 to {MAX_TEXT} bytes and no control character");
+            scope.within("states").report(sent, problem);
         }
     }
 }
 
-/// Calibration and conversion into the metric's unit.
-fn steps(
+/// Compiles the calibration, and the conversion into the metric's unit.
+fn compile_steps(
     document: &FieldDocument,
     metric: &MetricDocument,
     scope: &mut Scope<'_>,
@@ -151,23 +162,23 @@ fn steps(
     }
     let calibration = document.calibration.as_ref().map(|calibration| {
         let mut scope = scope.within("calibration");
-        Calibration::compile(calibration, |key, problem| scope.tell(key, problem))
+        Calibration::compile(calibration, |key, problem| scope.report(key, problem))
     });
     let mut unit = document.unit.as_deref();
     if calibration.as_ref().is_some_and(Calibration::gives_celsius) {
         if unit.is_some_and(|unit| Conversion::between(unit, "°C") != Ok(None)) {
-            scope.tell("unit", "a thermistor's calibration gives °C");
+            scope.report("unit", "a thermistor's calibration gives °C: leave the unit out, or give °C");
         }
         unit = Some("°C");
     }
     let conversion = match (unit, metric.unit.as_deref()) {
         (None, _) => None,
         (Some(_), None) => {
-            scope.tell("unit", format!("metrics.{} has no unit to convert it to", document.metric));
+            scope.report("unit", format!("is only allowed if metrics.{} has a unit to convert to", document.metric));
             None
         }
         (Some(from), Some(to)) => Conversion::between(from, to).unwrap_or_else(|problem| {
-            scope.tell("unit", problem);
+            scope.report("unit", problem);
             None
         }),
     };

@@ -1,6 +1,6 @@
-//! A version: how it is told apart, its time, its identity, its records.
+//! Compiles a version: which messages it matches, and how it reads their identity, time, fields and records.
 
-use super::super::decode::{Records, RecordsPlace, Version, When};
+use super::super::decode::{Records, RecordsSource, Version, When};
 use super::super::document::{Format, RecordsDocument, Source, TimeDocument, TimeUnit, VersionDocument, WhenDocument};
 use super::super::field::{Field, Time};
 use super::super::path::Path;
@@ -11,13 +11,14 @@ use super::field::{Reader, compile as compile_field};
 use crate::ingest::message::MAX_PAYLOAD;
 use std::collections::HashSet;
 
-/// Fields of a version at most, and parts of an identity.
+/// The greatest number of fields of a version, and of fields of its records.
 const MAX_FIELDS: usize = 256;
+/// The greatest number of parts of an identity.
 const MAX_PARTS: usize = 8;
 /// The longest step between records: a day.
 const MAX_STEP_MS: i64 = 24 * 3_600 * 1_000;
 
-/// Compiles a version. What it gives is used only if no problem was told.
+/// Compiles a version. The caller uses the result only if no problem was reported.
 pub(super) fn compile(
     document: &VersionDocument,
     metrics: &Metrics<'_>,
@@ -26,11 +27,11 @@ pub(super) fn compile(
 ) -> Version {
     let reader = Reader { format: document.format, endian: document.endian.unwrap_or_default(), end: MAX_PAYLOAD };
     if document.endian.is_some() && document.format != Format::Binary {
-        scope.tell("endian", "only a binary format has one");
+        scope.report("endian", "is only allowed if the format is `binary`");
     }
     check_content(document, trusts_device, scope);
     if document.identity.len() > MAX_PARTS {
-        scope.tell("identity", format!("it has {} parts, and may have {MAX_PARTS}", document.identity.len()));
+        scope.report("identity", format!("has {} parts, at most {MAX_PARTS} are allowed", document.identity.len()));
     }
     let mut read = HashSet::new();
     let identity = document.identity.iter().enumerate();
@@ -48,14 +49,15 @@ pub(super) fn compile(
         fields: compile_fields(&document.fields, &reader, metrics, &mut read, scope),
         records: document.records.as_ref().and_then(|records| {
             if records.step_ms.is_some() && document.time.is_none() {
-                scope.tell("records.stepMs", "the steps begin at the version's time, and it has none");
+                scope
+                    .report("records.stepMs", "is only allowed if the version has a time, which the first record gets");
             }
             compile_records(records, &reader, metrics, &mut read, &mut scope.within("records"))
         }),
     }
 }
 
-/// What a version must have, and what it must not.
+/// Reports parts of a version that are missing, and parts that are not allowed.
 fn check_content(document: &VersionDocument, trusts_device: bool, scope: &mut Scope<'_>) {
     let VersionDocument { format, identity, time, fields, records, .. } = document;
     if *format == Format::Text {
@@ -66,22 +68,23 @@ fn check_content(document: &VersionDocument, trusts_device: bool, scope: &mut Sc
             ("records", records.is_some()),
         ] {
             if given {
-                scope.tell(key, "nothing is read from a text: it is archived only");
+                scope.report(key, "is not allowed: the format `text` is archived and not read");
             }
         }
         return;
     }
     if fields.is_empty() && records.is_none() {
-        scope.tell("fields", "neither fields nor records are read; if the lake is all it wants, its format is `text`");
+        scope.report("fields", "give fields, records or both; if messages are only archived, the format is `text`");
     }
     if fields.len() > MAX_FIELDS {
-        scope.tell("fields", format!("there are {}, and may be {MAX_FIELDS}", fields.len()));
+        scope.report("fields", format!("has {} fields, at most {MAX_FIELDS} are allowed", fields.len()));
     }
     if trusts_device && time.is_none() {
+        let problem = "is missing: clock.trust is `device`, so the device's time must be read";
         if !fields.is_empty() {
-            scope.tell("time", "the device's clock is trusted, and its time is not read");
+            scope.report("time", problem);
         } else if records.as_ref().is_some_and(|records| records.time.is_none()) {
-            scope.tell("records.time", "the device's clock is trusted, and its time is not read");
+            scope.report("records.time", problem);
         }
     }
 }
@@ -89,30 +92,30 @@ fn check_content(document: &VersionDocument, trusts_device: bool, scope: &mut Sc
 fn compile_when(document: &WhenDocument, reader: &Reader, scope: &mut Scope<'_>) -> When {
     let WhenDocument { kind, length, min_length, max_length, field, equals } = document;
     if *document == WhenDocument::default() {
-        scope.tell_here("it names no condition");
+        scope.report_here("must have at least one condition");
     }
     if length.is_some() && (min_length.is_some() || max_length.is_some()) {
-        scope.tell("length", "it is exact, so minLength and maxLength say nothing more");
+        scope.report("length", "give either length, or minLength and maxLength");
     }
     if let (Some(least), Some(most)) = (min_length, max_length)
         && least > most
     {
-        scope.tell("minLength", format!("{least} is above maxLength {most}"));
+        scope.report("minLength", format!("{least} is greater than maxLength {most}"));
     }
     for (key, length) in [("length", length), ("minLength", min_length), ("maxLength", max_length)] {
         if length.is_some_and(|length| length > MAX_PAYLOAD) {
-            scope.tell(key, format!("no payload is longer than {MAX_PAYLOAD}"));
+            scope.report(key, format!("must be at most {MAX_PAYLOAD}, the greatest length of a payload"));
         }
     }
     if equals.is_some() && field.is_none() {
-        scope.tell("equals", "there is no field to compare");
+        scope.report("equals", "is only allowed with a field to compare");
     }
     let expected = equals.as_ref().and_then(|equals| match equals {
         serde_json::Value::String(text) => Some(text.clone()),
         serde_json::Value::Bool(_) => Some(equals.to_string()),
         serde_json::Value::Number(number) if !number.is_f64() => Some(equals.to_string()),
         _ => {
-            scope.tell("equals", "it must be a text, a whole number or a boolean");
+            scope.report("equals", "must be a text, a whole number or a boolean");
             None
         }
     });
@@ -127,14 +130,14 @@ fn compile_when(document: &WhenDocument, reader: &Reader, scope: &mut Scope<'_>)
 
 fn compile_time(document: &TimeDocument, reader: &Reader, scope: &mut Scope<'_>) -> Option<Time> {
     if document.unit == TimeUnit::Iso8601 && document.text {
-        scope.tell("text", "iso8601 is always a text");
+        scope.report("text", "is not allowed with the unit iso8601, which is always a text");
     }
     let getter = reader.getter(&document.from, &mut scope.within("from"))?;
-    if let Getter::Place(place) = &getter {
-        match (place.is_text(), document.unit == TimeUnit::Iso8601) {
-            (false, true) => scope.tell("unit", "iso8601 is a text, and the field is a number"),
+    if let Getter::Binary(field) = &getter {
+        match (field.is_text(), document.unit == TimeUnit::Iso8601) {
+            (false, true) => scope.report("unit", "iso8601 is a text, and the binary field is a number"),
             (true, false) if !document.text => {
-                scope.tell("text", "the field is a text, so numbers as text must be allowed");
+                scope.report("text", "must be true: the binary field is a text, and the unit is that of a number");
             }
             _ => {}
         }
@@ -153,7 +156,7 @@ fn compile_fields<'d>(
     for (index, document) in documents.iter().enumerate() {
         let mut scope = scope.element("fields", index);
         if !read.insert(&document.metric) {
-            scope.tell("metric", format!("{} is read by an earlier field of this version", document.metric));
+            scope.report("metric", format!("an earlier field of this version already reads `{}`", document.metric));
         }
         fields.extend(compile_field(document, reader, metrics, &mut scope));
     }
@@ -168,74 +171,81 @@ fn compile_records<'d>(
     scope: &mut Scope<'_>,
 ) -> Option<Records> {
     if document.fields.is_empty() || document.fields.len() > MAX_FIELDS {
-        scope.tell("fields", format!("there must be from 1 to {MAX_FIELDS}"));
+        scope.report("fields", format!("must list from 1 to {MAX_FIELDS} fields"));
     }
     if let Some(step) = document.step_ms {
         if document.time.is_some() {
-            scope.tell("stepMs", "the records have times of their own");
+            scope.report("stepMs", "is not allowed with records.time: give only one of them");
         }
         if step == 0 || !(-MAX_STEP_MS..=MAX_STEP_MS).contains(&step) {
-            scope.tell("stepMs", format!("it must be up to {MAX_STEP_MS}, forward or backward, and not 0"));
+            scope.report("stepMs", format!("must be from -{MAX_STEP_MS} to {MAX_STEP_MS}, and not 0"));
         }
     }
-    let place = if reader.format == Format::Binary { packed(document, reader, scope) } else { each(document, scope) };
+    let source = if reader.format == Format::Binary {
+        compile_packed(document, reader, scope)
+    } else {
+        compile_each(document, scope)
+    };
     let within = Reader { end: document.length.unwrap_or(MAX_PAYLOAD), ..*reader };
     let time = document.time.as_ref().and_then(|time| compile_time(time, &within, &mut scope.within("time")));
     let fields = compile_fields(&document.fields, &within, metrics, read, scope);
-    Some(Records { place: place?, optional: document.optional, time, step_ms: document.step_ms.unwrap_or(0), fields })
+    Some(Records { source: source?, optional: document.optional, time, step_ms: document.step_ms.unwrap_or(0), fields })
 }
 
-fn each(document: &RecordsDocument, scope: &mut Scope<'_>) -> Option<RecordsPlace> {
+fn compile_each(document: &RecordsDocument, scope: &mut Scope<'_>) -> Option<RecordsSource> {
     for (key, given) in [
         ("offset", document.offset.is_some()),
         ("length", document.length.is_some()),
         ("count", document.count.is_some()),
     ] {
         if given {
-            scope.tell(key, "only records of a binary format have one");
+            scope.report(key, "is only allowed if the format is `binary`");
         }
     }
     let Some(path) = &document.each else {
-        scope.tell("each", "it is missing: a path with `[*]`");
+        scope.report("each", "is missing: give a path with `[*]`");
         return None;
     };
     match Path::parse(path) {
-        Ok(path) if path.iterates() => Some(RecordsPlace::Each(path)),
+        Ok(path) if path.iterates() => Some(RecordsSource::Each(path)),
         Ok(_) => {
-            scope.tell("each", format!("`{path}` has no `[*]`"));
+            scope.report("each", format!("`{path}` has no `[*]`, which stands for each record"));
             None
         }
         Err(problem) => {
-            scope.tell("each", problem);
+            scope.report("each", problem);
             None
         }
     }
 }
 
-fn packed(document: &RecordsDocument, reader: &Reader, scope: &mut Scope<'_>) -> Option<RecordsPlace> {
+fn compile_packed(document: &RecordsDocument, reader: &Reader, scope: &mut Scope<'_>) -> Option<RecordsSource> {
     if document.each.is_some() {
-        scope.tell("each", "only records of JSON and CBOR have one");
+        scope.report("each", "is only allowed if the format is `json` or `cbor`");
     }
     if document.optional {
-        scope.tell("optional", "only records of JSON and CBOR can be; records of bytes may be none");
+        scope.report(
+            "optional",
+            "is only allowed if the format is `json` or `cbor`; `binary` allows zero records anyway",
+        );
     }
     let (offset, length) = (document.offset.unwrap_or(MAX_PAYLOAD), document.length.unwrap_or(0));
     if offset >= MAX_PAYLOAD {
-        scope.tell("offset", format!("it must be from 0 to {}", MAX_PAYLOAD - 1));
+        scope.report("offset", format!("must be given, from 0 to {}", MAX_PAYLOAD - 1));
     }
     if length == 0 || length > MAX_PAYLOAD {
-        scope.tell("length", format!("it must be from 1 to {MAX_PAYLOAD}"));
+        scope.report("length", format!("must be given, from 1 to {MAX_PAYLOAD}"));
         return None;
     }
     let count = document.count.as_ref().and_then(|count| {
         let mut scope = scope.within("count");
         match reader.getter(&Source::Binary(count.clone()), &mut scope)? {
-            Getter::Place(place) if place.is_whole() => Some(place),
+            Getter::Binary(field) if field.is_whole() => Some(field),
             _ => {
-                scope.tell("type", "it must be a whole number, with no scale or add");
+                scope.report("type", "must be that of a whole number, without scale or add");
                 None
             }
         }
     });
-    Some(RecordsPlace::Packed { offset, length, count })
+    Some(RecordsSource::Packed { offset, length, count })
 }

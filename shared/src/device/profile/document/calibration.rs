@@ -1,8 +1,8 @@
-//! What a sensor's signal means.
+//! The part of a profile document that says how a sensor's signal becomes the value that it measures.
 
 use serde::{Deserialize, Serialize};
 
-/// From what a sensor gave to what it measured.
+/// How to calculate what was measured from what was read, x.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum CalibrationDocument {
@@ -10,38 +10,38 @@ pub enum CalibrationDocument {
     Linear {
         /// The slope.
         factor: f64,
-        /// What is added.
+        /// The value at x = 0.
         #[serde(default)]
         offset: f64,
     },
     /// `c₀ + c₁ x + c₂ x² + …`
     Polynomial {
-        /// From the constant up, at most 16.
+        /// The coefficients from c₀ up, at most 16.
         coefficients: Vec<f64>,
     },
     /// Straight lines between points.
     Table {
-        /// Pairs of what was read and what was measured; what was read ascends.
+        /// Pairs of what is read and what it means, in ascending order of what is read.
         points: Vec<[f64; 2]>,
-        /// Beyond the first and last point.
+        /// What applies before the first and after the last point.
         #[serde(default)]
         beyond: Beyond,
     },
     /// A thermistor by its Beta: `1/T = 1/T₀ + ln(R/R₀)/β`, T in kelvin.
     ThermistorBeta {
-        /// How its voltage comes about.
+        /// The circuit whose voltage is read.
         divider: DividerDocument,
         /// β in kelvin.
         beta: f64,
         /// R₀, the resistance at `nominalCelsius`.
         nominal_ohms: f64,
-        /// T₀ in °C, 25 without it.
+        /// T₀ in °C. Default 25.
         #[serde(default = "room_temperature")]
         nominal_celsius: f64,
     },
     /// A thermistor by Steinhart and Hart (1968): `1/T = a + b ln R + c (ln R)³`, T in kelvin and R in ohms.
     SteinhartHart {
-        /// How its voltage comes about.
+        /// The circuit whose voltage is read.
         divider: DividerDocument,
         /// In 1/K.
         a: f64,
@@ -56,16 +56,16 @@ const fn room_temperature() -> f64 {
     25.0
 }
 
-/// What a table says beyond its ends.
+/// What a table gives before its first and after its last point.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Beyond {
-    /// Nothing: the value is out of range.
+    /// An error: the value is out of range.
     #[default]
     Reject,
-    /// The value at the end.
+    /// The value of the first or last point.
     Clamp,
-    /// The last straight line goes on.
+    /// A value on the first or last straight line, extended.
     Extrapolate,
 }
 
@@ -73,18 +73,18 @@ pub enum Beyond {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DividerDocument {
-    /// The supply's voltage.
+    /// The supply's voltage, in volts.
     pub supply_volts: f64,
-    /// The series resistor.
+    /// The series resistor's resistance, in ohms.
     pub series_ohms: f64,
-    /// The thermistor's side.
+    /// The side of the measured point on which the thermistor is.
     pub thermistor: Side,
-    /// The unit of what was read, `V` or `mV`; `V` without it.
+    /// The unit of the voltage that is read, `V` or `mV`. Default `V`.
     #[serde(default)]
     pub input: Voltage,
 }
 
-/// Which side of the divider the thermistor is on.
+/// The side of the measured point on which the thermistor is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
@@ -94,7 +94,7 @@ pub enum Side {
     Supply,
 }
 
-/// The unit of a voltage that was read.
+/// The unit of a voltage that is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Voltage {
     /// Volts.

@@ -1,19 +1,19 @@
-//! Where a value stands in a message, and how a time is written.
+//! The part of a profile document that says where a value is in a message, and how a time is written.
 
 use super::Endian;
 use serde::de::{MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 
-/// Where the device's time stands.
+/// Where the device's time is, and how it is written.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TimeDocument {
-    /// The field.
+    /// Where the time is.
     pub from: Source,
-    /// How it is written.
+    /// How the time is written.
     pub unit: TimeUnit,
-    /// Whether a number may come as text.
+    /// Whether a number may be sent as text.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub text: bool,
 }
@@ -30,30 +30,30 @@ pub enum TimeUnit {
     /// Microseconds.
     #[serde(rename = "µs", alias = "us")]
     Microseconds,
-    /// A text as ISO 8601 and RFC 3339 have it, with its offset: `2026-11-21T02:29:00.5+09:00`.
+    /// A text in the form of ISO 8601 and RFC 3339, with its offset: `2026-11-21T02:29:00.5+09:00`.
     #[serde(rename = "iso8601")]
     Iso8601,
 }
 
-/// Where a value stands: a text is a path (`vital.heart["rate.bpm"]`, `samples[0]`), an object is a
-/// place in the bytes ([`BinaryDocument`]).
+/// Where a value is: a text is a path (`vital.heart["rate.bpm"]`, `samples[0]`), an object describes a field in the
+/// bytes ([`BinaryDocument`]).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Source {
     /// A path in JSON or CBOR.
     Path(String),
-    /// A place in a binary format.
+    /// A field in the bytes of a binary format.
     Binary(BinaryDocument),
 }
 
 impl<'de> Deserialize<'de> for Source {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct PathOrPlace;
-        impl<'de> Visitor<'de> for PathOrPlace {
+        struct PathOrBinary;
+        impl<'de> Visitor<'de> for PathOrBinary {
             type Value = Source;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a path (text) or a place in the bytes (object with offset and type)")
+                f.write_str("a path (a text) or a field in the bytes (an object with offset and type)")
             }
 
             fn visit_str<E>(self, path: &str) -> Result<Source, E> {
@@ -64,15 +64,15 @@ impl<'de> Deserialize<'de> for Source {
                 BinaryDocument::deserialize(MapAccessDeserializer::new(map)).map(Source::Binary)
             }
         }
-        deserializer.deserialize_any(PathOrPlace)
+        deserializer.deserialize_any(PathOrBinary)
     }
 }
 
-/// A place in a binary format.
+/// A field in the bytes of a binary format.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BinaryDocument {
-    /// Its first byte, from the beginning of the payload or the record.
+    /// The field's first byte, counted from the beginning of the payload or the record.
     pub offset: usize,
     /// `u8` to `u64` and `i8` to `i64` in steps of 8 bits, `f32`, `f64`, or `text` (UTF-8, cut at the first NUL).
     #[serde(rename = "type")]
@@ -80,19 +80,19 @@ pub struct BinaryDocument {
     /// The length of a `text` in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub length: Option<usize>,
-    /// The order of its bytes; the version's without it.
+    /// The byte order. Without it, the version's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endian: Option<Endian>,
-    /// Some bits only, of an unsigned type.
+    /// For an unsigned type: the bits to read. Without it, all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bits: Option<BitsDocument>,
     /// The raw number that means "no value".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub absent: Option<i64>,
-    /// The raw number is multiplied with this.
+    /// The factor by which the raw number is multiplied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale: Option<f64>,
-    /// Then this is added.
+    /// The number that is added after that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub add: Option<f64>,
 }
@@ -103,7 +103,7 @@ pub struct BinaryDocument {
 pub struct BitsDocument {
     /// The lowest bit; 0 is the least significant.
     pub from: u32,
-    /// How many.
+    /// The number of bits.
     pub count: u32,
     /// Whether the highest of them is the sign (two's complement).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

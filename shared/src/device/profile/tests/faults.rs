@@ -1,4 +1,4 @@
-//! What devices send and should not: each fault is told with its reason, and takes nothing else with it.
+//! Tests of messages with faults: each fault is reported with its reason, and does not affect other values.
 
 use super::*;
 use crate::device::reading::Value;
@@ -31,19 +31,19 @@ const PACKED: &str = r#"{
 }"#;
 
 #[test]
-fn one_bad_value_never_takes_the_others_with_it() {
+fn one_invalid_value_does_not_affect_the_others() {
     let payload = r#"{"a": "72", "b": 1, "c": "a\nb", "d": 2, "e": [200, 0]}"#;
     insta::assert_snapshot!(decoded(&profile(NUMBERS), payload), @r#"
     bed-17/d7d0c#1 b = 1.0  at 80 (not the device's, Good)
     NotANumber: a (value 0): it is a text, and the profile does not allow numbers as text
     Undecodable: c (value 2): it is empty or has a control character
     OutOfRange: d (value 3): it is a number other than 0 and 1
-    OutOfRange: e (value 4): its longitude or latitude is not on the globe
+    OutOfRange: e (value 4): its longitude is not within ±180°, or its latitude is not within ±90°
     "#);
 }
 
 #[test]
-fn both_ends_of_a_range_are_within_it() {
+fn both_ends_of_a_range_are_valid() {
     let value = |a: f64| decoded(&profile(NUMBERS), json!({ "a": a }).to_string());
     assert!(value(0.0).contains("a = 0.0") && value(100.0).contains("a = 100.0"));
     assert_eq!(value(-0.5), "OutOfRange: a (value 0): it is -0.5, below 0");
@@ -51,7 +51,7 @@ fn both_ends_of_a_range_are_within_it() {
 }
 
 #[test]
-fn a_sequence_number_and_a_message_id_of_the_same_digits_are_two_identities() {
+fn a_sequence_number_and_a_message_id_with_the_same_digits_are_different_identities() {
     let id = |named: serde_json::Value, message_id: Option<String>, long: &str| {
         let profile = profile(
             &json!({"id": "x", "metrics": {"a": {}}, "versions": [
@@ -64,8 +64,12 @@ fn a_sequence_number_and_a_message_id_of_the_same_digits_are_two_identities() {
     for text in ["4711", &"7".repeat(100)] {
         let (named, sent) = (id(json!(["n"]), None, text), id(json!([]), Some(text.to_owned()), text));
         assert_ne!(named, sent);
-        assert_eq!(named, id(json!(["n"]), Some(text.to_owned()), text), "the profile's comes first");
-        assert_eq!(sent, id(json!(["missing"]), Some(text.to_owned()), text), "a part that is missing names nothing");
+        assert_eq!(named, id(json!(["n"]), Some(text.to_owned()), text), "the profile's identity takes precedence");
+        assert_eq!(
+            sent,
+            id(json!(["missing"]), Some(text.to_owned()), text),
+            "an identity with a missing part is not used"
+        );
     }
 }
 
@@ -77,7 +81,7 @@ fn absent_and_null_are_missing_unless_optional() {
 }
 
 #[test]
-fn what_is_not_in_the_format_is_undecodable_and_shows_nothing_of_it() {
+fn a_payload_of_another_format_is_undecodable_and_the_detail_does_not_show_it() {
     for payload in [&b""[..], b"secret", b"{\"a\": NaN}", b"{\"a\": 1e999}", b"\xff\xfe", b"{\"a\": 1} secret"] {
         let (profile, message) = (profile(NUMBERS), message(payload));
         let decoded = profile.decode(&message, ARRIVED);
@@ -87,59 +91,62 @@ fn what_is_not_in_the_format_is_undecodable_and_shows_nothing_of_it() {
         assert!(!rejected.detail.contains("secret"), "{}", rejected.detail);
     }
     let deep = "[".repeat(500_000);
-    assert!(decoded(&profile(NUMBERS), deep).starts_with("Undecodable: version 1: it is no JSON: recursion limit"));
+    assert!(decoded(&profile(NUMBERS), deep).starts_with("Undecodable: version 1: it is not JSON: recursion limit"));
     assert_eq!(decoded(&profile(NUMBERS), ""), "Undecodable: version 1: the payload is empty");
 }
 
 #[test]
-fn a_wrong_clock_is_flagged_by_the_arrivals_time_and_an_unbelievable_one_rejects_once() {
+fn a_wrong_clock_gives_the_arrivals_time_and_an_implausible_time_is_rejected_once() {
     let profile = profile(NUMBERS);
     let at = |t: i64| decoded(&profile, json!({"a": 1, "b": 2, "t": t}).to_string());
     assert!(at(RECEIVED).contains("at 0 (device, Good)"));
     assert!(at(RECEIVED - 3_600_000).contains("at 80 (not the device's, Good)"));
     assert!(at(86_400_000).contains("at 80 (not the device's, Good)"));
-    assert_eq!(at(-5), "TimeBeyondBelief: value 0 on: the device's time is -5 ms, which is negative");
-    assert!(at(RECEIVED * 1_000).starts_with("TimeBeyondBelief: value 0 on: the device's time is "));
+    assert_eq!(at(-5), "TimeBeyondBelief: from value 0 on: the device's time is -5 ms, which is negative");
+    assert!(at(RECEIVED * 1_000).starts_with("TimeBeyondBelief: from value 0 on: the device's time is "));
     let text = decoded(&profile, r#"{"a": 1, "t": "now"}"#);
-    assert!(text.starts_with("NotANumber: value 0 on: the device's time: it is a text"), "{text}");
+    assert!(text.starts_with("NotANumber: from value 0 on: the device's time: it is a text"), "{text}");
 }
 
 #[test]
-fn a_record_with_a_wrong_time_takes_no_other_record_with_it() {
+fn a_record_with_a_wrong_time_does_not_affect_other_records() {
     let payload = json!({"s": [{"t": RECEIVED, "a": 1}, {"t": -1, "a": 2}, {"a": 3}, 7]}).to_string();
     insta::assert_snapshot!(decoded(&profile(SAMPLES), payload), @r#"
     9c3923a041bf48ff200677561203e694#0 a = 1.0  at 0 (device, Good)
     9c3923a041bf48ff200677561203e694#2 a = 3.0  at 80 (not the device's, Good)
-    TimeBeyondBelief: value 1 on: the device's time is -1 ms, which is negative
+    TimeBeyondBelief: from value 1 on: the device's time is -1 ms, which is negative
     MissingField: a (value 3): it is missing
     "#);
 }
 
 #[test]
-fn missing_records_are_told_and_an_empty_array_is_none() {
+fn a_missing_array_of_records_is_reported_and_an_empty_one_is_not() {
     assert_eq!(decoded(&profile(SAMPLES), r#"{"s": []}"#), "");
-    assert_eq!(decoded(&profile(SAMPLES), "{}"), "MissingField: value 0 on: there is nothing where records should be");
+    assert_eq!(
+        decoded(&profile(SAMPLES), "{}"),
+        "MissingField: from value 0 on: instead of an array of records there is nothing"
+    );
     assert_eq!(
         decoded(&profile(SAMPLES), r#"{"s": 5}"#),
-        "Undecodable: value 0 on: there is a number where records should be"
+        "Undecodable: from value 0 on: instead of an array of records there is a number"
     );
 }
 
 #[test]
-fn packed_bytes_that_are_cut_keep_what_is_whole() {
+fn complete_records_before_a_cut_one_are_read() {
     let mut payload = f32::NAN.to_be_bytes().to_vec();
     payload.extend([0, 1, 0, 2, 9]);
     insta::assert_snapshot!(decoded(&profile(PACKED), payload), @r#"
     bed-17/d7d0c#1 a = 1.0  at 80 (not the device's, Good)
     bed-17/d7d0c#2 a = 2.0  at 80 (not the device's, Good)
     NotANumber: f (value 0): it is NaN or infinite
-    Undecodable: value 3 on: the last record has 1 of 2 bytes
+    Undecodable: from value 3 on: the last record has 1 of 2 bytes
     "#);
-    assert!(decoded(&profile(PACKED), [1, 2]).contains("it stands in bytes 0 to 4, and there are 2"));
+    assert!(decoded(&profile(PACKED), [1, 2]).contains("it needs bytes 0 to 4, and only 2 bytes are there"));
 }
 
 #[test]
-fn more_values_than_a_function_can_hold_are_too_large() {
+fn values_of_a_message_beyond_the_limit_are_too_large() {
     let samples: Vec<_> = (0..MAX_VALUES + 5).map(|a| json!({"t": RECEIVED, "a": a})).collect();
     let (profile, message) = (profile(SAMPLES), message(json!({"s": samples}).to_string()));
     let decoded = profile.decode(&message, ARRIVED);
@@ -148,16 +155,16 @@ fn more_values_than_a_function_can_hold_are_too_large() {
 }
 
 #[test]
-fn a_message_of_no_version_says_why_of_each() {
+fn a_message_that_matches_no_version_is_rejected_with_a_reason_for_each() {
     let json = include_str!("../../../../../events/profiles/smart-bed.json");
     assert_eq!(
         decoded(&profile(json), [7; 15]),
-        "Undecodable: no version of profile smart-bed fits: 1: the payload's length is 15; 2: the payload's length is 15"
+        "Undecodable: no version of profile smart-bed matches: 1: the payload has 15 bytes; 2: the payload has 15 bytes"
     );
 }
 
 #[test]
-fn versions_are_told_apart_by_topic_field_and_length_across_formats() {
+fn versions_match_by_kind_field_and_length_across_formats() {
     let version = |name: &str, format: &str, when: serde_json::Value, from: serde_json::Value| json!({"name": name, "format": format, "when": when, "fields": [{"metric": name, "from": from}]});
     let byte = json!({"offset": 1, "type": "u8"});
     let profile = profile(
@@ -186,7 +193,7 @@ fn versions_are_told_apart_by_topic_field_and_length_across_formats() {
 }
 
 #[test]
-fn the_same_message_has_the_same_identity_and_another_has_another() {
+fn a_repeated_message_has_the_same_identity_and_a_different_message_a_different_one() {
     let id = |message: &Message| profile(NUMBERS).decode(message, ARRIVED).readings[0].id.clone();
     let sent = message(json!({"a": 1, "t": RECEIVED}).to_string());
     let again = Message { delivery_id: "another".to_owned(), received_at: RECEIVED + 900, ..sent.clone() };
@@ -201,16 +208,16 @@ fn the_same_message_has_the_same_identity_and_another_has_another() {
     let http = Message { message_id: Some("m-1".to_owned()), ..sent.clone() };
     assert_eq!(id(&http), "bed-17/mm-1#0");
     let id_of_message = |message_id: &str| id(&Message { message_id: Some(message_id.to_owned()), ..sent.clone() });
-    assert_eq!(id_of_message(&"é".repeat(99)).len(), "#0".len() + 32, "what is long or hard to read is hashed");
+    assert_eq!(id_of_message(&"é".repeat(99)).len(), "#0".len() + 32, "a long or unprintable id is hashed");
     assert_ne!(id_of_message(&"x".repeat(65)), id_of_message(&"x".repeat(66)));
-    // Without id and time, two measurements may well be equal: only a delivery is the same.
+    // Without id and time, two different measurements may be equal, so the delivery is the identity.
     let timeless = message(r#"{"a": 1}"#);
     assert_eq!(id(&timeless), "bed-17/d7d0c#0");
 }
 
 proptest! {
     #[test]
-    fn any_payload_gives_readings_or_reasons_and_no_panic(payload in prop::collection::vec(any::<u8>(), 0..80)) {
+    fn any_payload_gives_readings_or_reasons(payload in prop::collection::vec(any::<u8>(), 0..80)) {
         for json in [NUMBERS, SAMPLES, PACKED] {
             let (profile, message) = (profile(json), message(payload.clone()));
             let decoded = profile.decode(&message, ARRIVED);
@@ -219,7 +226,7 @@ proptest! {
     }
 
     #[test]
-    fn every_number_within_the_range_comes_out_as_it_went_in(a in 0..=100_000_i64, b in any::<i32>()) {
+    fn every_number_within_the_range_becomes_the_same_value(a in 0..=100_000_i64, b in any::<i32>()) {
         let a = a as f64 / 1_000.0;
         let payload = json!({"a": a, "b": b, "t": RECEIVED}).to_string();
         let (profile, message) = (profile(NUMBERS), message(payload));

@@ -1,4 +1,4 @@
-//! The sample profiles, each with a message as its devices send it.
+//! Tests of the sample profiles, each with a message as its devices send it.
 
 use super::*;
 use crate::device::reading::Value;
@@ -10,7 +10,7 @@ const FACILITY_CBOR: &str = include_str!("../../../../../events/profiles/facilit
 const APP_LOG: &str = include_str!("../../../../../events/profiles/app-log.json");
 
 #[test]
-fn the_samples_survive_being_written_and_read_again() {
+fn a_sample_that_is_written_and_parsed_again_is_the_same() {
     for json in [VITAL_BAND, SMART_BED, THERMISTOR_NODE, FACILITY_CBOR, APP_LOG] {
         let document = ProfileDocument::parse(json.as_bytes()).unwrap();
         let written = serde_json::to_vec(&document).unwrap();
@@ -31,7 +31,7 @@ fn a_band_of_format_1_sends_one_set_of_values() {
 }
 
 #[test]
-fn a_band_of_format_2_sends_samples_with_times_of_their_own() {
+fn a_band_of_format_2_sends_samples_with_their_own_times() {
     let payload = r#"{"schema": 2, "boot": 3, "seq": 4711, "sent": "2026-11-20T23:54:52Z",
         "status": {"battery": 63, "worn": true, "activity": "walking"}, "gps": {"lon": 139.767, "lat": 35.681},
         "samples": [{"t": 1795218890000, "hr": 71.5, "spo2": 0.97}, {"t": 1795218891000, "temp_f": 113.0}]}"#;
@@ -82,7 +82,7 @@ fn a_bed_of_firmware_2_repeats_its_samples() {
 }
 
 #[test]
-fn a_node_sends_volts_and_its_readings_are_degrees() {
+fn a_node_sends_volts_and_its_readings_are_in_degrees_celsius() {
     let payload = r#"{"n": 5, "t": 1795218892000, "volts": {"room": 1.65, "water": 1.65, "cell": 3.7}}"#;
     let (profile, message) = (profile(THERMISTOR_NODE), message(payload));
     let decoded = profile.decode(&message, ARRIVED);
@@ -127,7 +127,7 @@ fn an_archive_only_profile_reads_nothing_and_rejects_nothing() {
 }
 
 #[test]
-fn a_profile_tells_windows_units_and_intervals_by_metric() {
+fn a_profile_has_windows_and_intervals_by_metric() {
     let profile = profile(VITAL_BAND);
     assert_eq!(profile.id(), "vital-band");
     assert_eq!(profile.window("heart_rate").and_then(|window| window.last), Some(20));

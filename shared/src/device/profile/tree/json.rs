@@ -1,22 +1,23 @@
-//! JSON as devices write it, read in one go: texts without escapes, numbers of a few digits, little nesting.
+//! Parses the simple JSON that devices usually send, faster than `serde_json` does: texts without escapes, numbers of
+//! few digits, little nesting.
 //!
-//! The fast twin of [`Node::json`](super::Node::json), which is asked about whatever is not understood here, and so alone
-//! decides what is JSON and says what is wrong with it.
+//! [`Node::json`](super::Node::json) passes everything else to `serde_json`. So only `serde_json` decides what is JSON,
+//! and says what is wrong with it.
 
 use super::Node;
 use std::borrow::Cow;
 
-/// Deeper nesting is left to the other.
+/// Deeper nesting is left to `serde_json`.
 const MAX_DEPTH: usize = 16;
-/// Digits of a number, at most: as a whole number they are exact in 64 bits and in a float, and a float that is
-/// divided by a power of ten up to this one is rounded once.
+/// The greatest number of digits of a number. A whole number of so many digits is exact in 64 bits and in a double, and
+/// dividing it by a power of ten up to this one rounds only once.
 const MAX_DIGITS: usize = 15;
 const POWERS_OF_TEN: [f64; MAX_DIGITS + 1] =
     [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
-/// Members for which room is made at first.
+/// The number of members for which memory is reserved at first.
 const MEMBERS: usize = 8;
 
-/// The tree of a payload; `None` if it is not as plain as that, or no JSON.
+/// Parses a payload. Returns `None` if it is not JSON, or not as simple as this parser needs.
 pub(super) fn read(payload: &[u8]) -> Option<Node<'_>> {
     let mut reader = Reader { text: std::str::from_utf8(payload).ok()?, at: 0 };
     let node = reader.value(MAX_DEPTH)?;
@@ -29,7 +30,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// The next byte that is no white space, not taken.
+    /// Skips white space, and returns the next byte without consuming it.
     fn peek(&mut self) -> Option<u8> {
         loop {
             match self.text.as_bytes().get(self.at)? {
@@ -39,7 +40,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Takes the next byte that is no white space if it is this one.
+    /// Skips white space, and consumes the next byte if it is `byte`.
     fn take(&mut self, byte: u8) -> bool {
         let is_next = self.peek() == Some(byte);
         self.at += usize::from(is_next);
@@ -91,7 +92,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The text behind a quotation mark, if it has no escapes.
+    /// Reads the text after a quotation mark, if it has no escapes.
     fn string(&mut self) -> Option<&'a str> {
         let from = self.at + 1;
         let rest = &self.text.as_bytes()[from..];
@@ -106,30 +107,30 @@ impl<'a> Reader<'a> {
         is_there.then_some(node)
     }
 
-    /// A whole number, or one with decimals and no exponent.
+    /// Reads a whole number, or one with decimals and without an exponent.
     fn number(&mut self) -> Option<Node<'a>> {
         let is_negative = self.take(b'-');
         let from = self.at;
         let whole = self.digits(0);
         let digits = self.at - from;
-        // A zero in front of other digits is no JSON.
+        // JSON does not allow a leading zero.
         if digits == 0 || digits > 1 && self.text.as_bytes()[from] == b'0' {
             return None;
         }
         let (mut number, mut decimals) = (whole, None);
         if self.text.as_bytes().get(self.at) == Some(&b'.') {
             self.at += 1;
-            let behind = self.at;
+            let from = self.at;
             number = self.digits(whole);
-            decimals = Some(self.at - behind).filter(|count| *count > 0);
+            decimals = Some(self.at - from).filter(|count| *count > 0);
             decimals?;
         }
-        let is_plain = !matches!(self.text.as_bytes().get(self.at), Some(b'e' | b'E'));
-        if !is_plain || digits + decimals.unwrap_or(0) > MAX_DIGITS {
+        let has_exponent = matches!(self.text.as_bytes().get(self.at), Some(b'e' | b'E'));
+        if has_exponent || digits + decimals.unwrap_or(0) > MAX_DIGITS {
             return None;
         }
         Some(match decimals {
-            // Minus zero is a float.
+            // Minus zero is a float, and left to `serde_json`.
             None if is_negative && number == 0 => return None,
             None if is_negative => Node::Integer(-i128::from(number)),
             None => Node::Integer(number.into()),
@@ -140,7 +141,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Goes past digits, and appends them to a number; too many of them give any number.
+    /// Consumes digits, and appends them to `number`. With too many digits the result is arbitrary.
     fn digits(&mut self, mut number: u64) -> u64 {
         while let Some(digit @ b'0'..=b'9') = self.text.as_bytes().get(self.at) {
             number = number.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
@@ -155,7 +156,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Tokens, so that most texts are nearly JSON.
+    /// Texts of random tokens, most of which are nearly JSON.
     fn nearly_json() -> impl Strategy<Value = String> {
         let token = prop_oneof![
             prop::sample::select(vec![
@@ -202,7 +203,7 @@ mod tests {
         prop::collection::vec(token, 0..12).prop_map(|tokens| tokens.concat())
     }
 
-    /// Trees with everything that JSON can say.
+    /// Trees with everything that JSON can express.
     fn json() -> impl Strategy<Value = serde_json::Value> {
         let leaf = prop_oneof![
             Just(serde_json::Value::Null),
@@ -224,7 +225,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_read_here_the_plain_parser_reads_the_same(value in json(), pretty: bool) {
+        fn json_is_parsed_as_serde_json_parses_it_or_left_to_it(value in json(), pretty: bool) {
             let text = if pretty { format!("{value:#}") } else { value.to_string() };
             if let Some(node) = read(text.as_bytes()) {
                 prop_assert_eq!(Node::parse_json(text.as_bytes()), Ok(node));
@@ -232,14 +233,14 @@ mod tests {
         }
 
         #[test]
-        fn what_is_nearly_json_is_read_as_the_plain_parser_reads_it_or_left_to_it(text in nearly_json()) {
+        fn what_is_nearly_json_is_parsed_as_serde_json_parses_it_or_left_to_it(text in nearly_json()) {
             if let Some(node) = read(text.as_bytes()) {
                 prop_assert_eq!(Node::parse_json(text.as_bytes()), Ok(node), "{}", text);
             }
         }
 
         #[test]
-        fn any_bytes_are_left_alone_or_read_the_same(bytes: Vec<u8>) {
+        fn any_bytes_are_parsed_as_serde_json_parses_them_or_left_to_it(bytes: Vec<u8>) {
             if let Some(node) = read(&bytes) {
                 prop_assert_eq!(Node::parse_json(&bytes), Ok(node));
             }
@@ -247,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_devices_send_is_read_here() {
+    fn the_fast_parser_understands_what_devices_send() {
         for payload in [
             r#"{"id":"m1","ts":1795218892,"vital":{"hr":61,"spo2":"97","temp":98.2}}"#,
             "\n{ \"s\" : [ {\"t\": 1795218890000, \"v\": -0.5} , true , null, false, {}, [ ] ] }\r\n",
@@ -257,13 +258,13 @@ mod tests {
     }
 
     #[test]
-    fn of_a_key_that_stands_twice_both_are_kept_in_their_order() {
+    fn a_key_that_occurs_twice_is_kept_twice_in_its_order() {
         let payload = br#"{"a":1,"a":2}"#;
         assert_eq!(read(payload), Some(Node::parse_json(payload).unwrap()));
     }
 
     #[test]
-    fn what_is_not_plain_is_left_to_the_other() {
+    fn json_that_is_not_simple_is_left_to_serde_json() {
         let deep = format!("{}1{}", "[".repeat(17), "]".repeat(17));
         for payload in ["-0", "1e3", "1234567890123456", "0.1234567890123456", r#""\u0061""#, &deep] {
             assert_eq!(read(payload.as_bytes()), None, "{payload}");
