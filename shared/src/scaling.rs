@@ -1,15 +1,16 @@
-//! How many shards a stream should have, and how it gets there.
+//! Decides how many shards a stream should have, and changes the stream to that size.
 //!
 //! In reading order:
 //!
-//! - [`shards`]: the plan. `plan(observation, policy, now)` is a pure function; the simulator of policies and the deployed
-//!   autoscaler run the very same one.
-//! - [`alarms`]: CloudWatch alarms as data, their evaluation, and which alarms a stream of a given size needs.
-//! - [`reshard`]: carrying a plan out. It observes the stream, begins one step at a time, notes each step before it is
-//!   called, and sets the alarms again. Each step is safe to repeat.
+//! - [`shards`] makes the plan. `plan(observation, policy, now)` is a pure function; the simulator of policies and the
+//!   deployed autoscaler call the same one.
+//! - [`alarms`] describes CloudWatch alarms as data, evaluates them, and defines the alarms that a stream of a given
+//!   size needs.
+//! - [`reshard`] carries out a plan. It observes the stream, records each step before it calls Kinesis, begins one step
+//!   at a time, and updates the alarms. Each step is safe to repeat.
 //!
-//! The autoscaler is *level-triggered*: it decides by what the stream shows, never by what woke it. A notification that is
-//! lost strands nothing.
+//! The autoscaler is *level-triggered*: it decides by the state of the stream, never by the event that woke it. So a
+//! lost notification delays a change and never loses it.
 //!
 //! This room uses [`platform`](crate::platform) and [`stream`](crate::stream) only.
 //!

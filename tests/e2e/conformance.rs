@@ -11,7 +11,7 @@ use myaku::scaling::alarms::{MetricId, Statistic};
 use myaku::scaling::reshard::alarms::CloudWatchAlarms;
 use myaku::scaling::reshard::control::KinesisControl;
 use myaku::scaling::reshard::ledger::DynamoDbLedger;
-use myaku::scaling::reshard::metrics::{CloudWatchMetrics, Metrics as _, Span, Wanted};
+use myaku::scaling::reshard::metrics::{CloudWatchMetrics, Metrics as _, SeriesId, Span};
 use myaku::scaling::reshard::{alarms, control, ledger, metrics};
 use myaku::stream::producer;
 use myaku::stream::producer::kinesis::KinesisStream;
@@ -140,7 +140,7 @@ async fn cloudwatch_tells_of_metrics_as_every_source() -> anyhow::Result<()> {
     let server = servers::cloudwatch::start(0, std::sync::Arc::default()).await?;
     let config = AwsEndpoints::from([("cloudwatch", server.endpoint())]).sdk_config();
     let client = aws_sdk_cloudwatch::Client::new(&config);
-    let put = async |wanted: &Wanted, begin_ms, value| {
+    let put = async |wanted: &SeriesId, begin_ms, value| {
         let MetricId { namespace, name, dimensions } = &wanted.metric;
         let dimension = |(name, value)| Dimension::builder().name(name).value(value).build();
         let time = aws_sdk_cloudwatch::primitives::DateTime::from_millis(begin_ms);
@@ -167,7 +167,7 @@ async fn cloudwatch_tells_by_the_minute_what_was_put_also_in_a_request_so_large_
     }
     call.send().await?;
     let metric = MetricId { namespace: "Myaku".to_owned(), name: "Readings".to_owned(), ..MetricId::default() };
-    let wanted = [Statistic::Sum, Statistic::Maximum].map(|statistic| Wanted { metric: metric.clone(), statistic });
+    let wanted = [Statistic::Sum, Statistic::Maximum].map(|statistic| SeriesId { metric: metric.clone(), statistic });
     let span = Span { end_ms: minute(3), period_ms: 60_000, periods: 3 };
     let series = CloudWatchMetrics::new(&config).read(&wanted, span).await?;
     assert_eq!(series[0].values, [Some(250.0), Some(250.0), None]);

@@ -16,7 +16,7 @@ use myaku::scaling::reshard::alarms::CloudWatchAlarms;
 use myaku::scaling::reshard::control::KinesisControl;
 use myaku::scaling::reshard::ledger::DynamoDbLedger;
 use myaku::scaling::reshard::metrics::CloudWatchMetrics;
-use myaku::scaling::reshard::{AlarmStore, Autoscaler, Ledger, Metrics, Outcome, Readers, Report, StreamControl};
+use myaku::scaling::reshard::{AlarmStore, Autoscaler, Ledger, Metrics, Readers, Report, StreamControl, TickOutcome};
 use serde::Serialize;
 use serde_json::Value;
 use std::time::Duration;
@@ -164,7 +164,7 @@ fn is_call(event: &Value) -> bool {
 
 fn tell(stream: &str, report: &Report, max_shards: u32) {
     let Report { outcome, reason, open, wanted, begun, alarms_changed } = report;
-    if *outcome == Outcome::Nothing && *alarms_changed == 0 {
+    if *outcome == TickOutcome::Nothing && *alarms_changed == 0 {
         tracing::debug!(stream, reason, "nothing to do");
     } else {
         tracing::info!(stream, ?outcome, reason, open, wanted, ?begun, alarms_changed, "looked");

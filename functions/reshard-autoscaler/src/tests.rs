@@ -64,7 +64,7 @@ async fn every_kind_of_alarm_a_schedule_and_an_empty_event_make_it_look() {
     for event in named.chain([json!({}), Value::Null]) {
         let context = context();
         let Answer::Looked(report) = answer(&context, &event).await else { panic!("{event}") };
-        assert_eq!((report.outcome, context.autoscaler.control.steps().len()), (Outcome::Begun, 1), "{event}");
+        assert_eq!((report.outcome, context.autoscaler.control.steps().len()), (TickOutcome::Begun, 1), "{event}");
     }
 }
 
@@ -78,9 +78,9 @@ async fn another_stream_another_account_another_topic_and_nonsense_are_ignored_w
             "the alarm myaku-ingest-throttled is about other",
         ),
         (changed("AWSAccountId\\\":\\\"000000000000", "AWSAccountId\\\":\\\"111111111111"), "account 111111111111"),
-        (changed(":reshard\"", ":elsewhere\""), "which is not the one that alarms are told through"),
-        (json!({ "Records": [{ "Sns": { "TopicArn": TOPIC, "Message": "no JSON" } }] }), "the message is no JSON"),
-        (json!({ "hello": "world" }), "no notification of an alarm"),
+        (changed(":reshard\"", ":elsewhere\""), "is not the topic for alarms"),
+        (json!({ "Records": [{ "Sns": { "TopicArn": TOPIC, "Message": "not JSON" } }] }), "the message is not JSON"),
+        (json!({ "hello": "world" }), "not a notification of an alarm"),
     ];
     for (event, why) in cases {
         let context = context();
@@ -107,13 +107,13 @@ async fn an_alarm_of_a_stream_that_was_deleted_meanwhile_is_no_failure() {
     let context = context();
     context.autoscaler.control.delete();
     let Answer::Looked(report) = answer(&context, &event("reshard-alarm.json")).await else { panic!() };
-    assert_eq!(report.outcome, Outcome::Gone);
+    assert_eq!(report.outcome, TickOutcome::Gone);
 }
 
 #[test]
 fn an_answer_reads_well() {
     let report = Report {
-        outcome: Outcome::Begun,
+        outcome: TickOutcome::Begun,
         reason: "over 80 % for 5 minutes".to_owned(),
         open: Some(2),
         wanted: Some(4),

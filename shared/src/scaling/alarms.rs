@@ -1,9 +1,9 @@
-//! CloudWatch alarms: what they say, what they are to be, and when they fire.
+//! CloudWatch alarms: reads their notifications, defines the alarms of a stream, and evaluates alarms.
 //!
-//! A notification is only a reason to look: what it says of a stream is believed of no number. Alarm definitions follow
-//! from the number of open shards, so that whoever changes that number finds them right soon after. The arithmetic of
-//! alarms is here with the clock passed in, so that the local runner and the simulation wait for the same data points
-//! as CloudWatch does.
+//! A notification is only a reason to observe the stream: no number in it is trusted. Alarm definitions follow from the
+//! number of open shards, so they are corrected soon after that number changes, by the autoscaler or by hand. Alarms
+//! are evaluated here with the clock passed in, so that the local runner and the simulation wait for the same data
+//! points as CloudWatch does.
 
 mod definition;
 mod evaluation;
@@ -17,4 +17,4 @@ pub use definition::{
 pub use evaluation::{Alarm, AlarmState, EVALUATION_RANGE_EXTRA, Metrics, Transition};
 pub use math::{Expression, MathError, Value};
 pub use notification::{Notification, NotificationError, Sender, notifications};
-pub use shard_alarms::{AlarmChange, FoundAlarm, ShardAlarms, reconcile};
+pub use shard_alarms::{AlarmChange, ExistingAlarm, ShardAlarms, reconcile};

@@ -1,8 +1,9 @@
-//! Carrying a reshard plan out: observing, one step at a time, and the alarms that follow.
+//! Carries out a plan: observes the stream, executes one step at a time, and updates the alarms.
 //!
-//! Level-triggered: whatever wakes it (an alarm, a schedule, a hand), one [`Autoscaler::tick`] looks at the stream as it is
-//! and does the next thing. Each call is safe to repeat, what is under way is one conditional item in the [`Ledger`], and
-//! so a lost notification, a crash between any two calls or two invocations at once change nothing about where it ends.
+//! The autoscaler is level-triggered. Whatever starts it (an alarm, a schedule, an operator), one [`Autoscaler::tick`]
+//! observes the stream and does the next thing. Each call is safe to repeat, and work in progress is one conditional
+//! item in the [`Ledger`]. So the stream reaches the planned size in spite of lost notifications, a crash between any
+//! two calls, or concurrent invocations.
 
 pub mod alarms;
 pub mod control;
@@ -16,7 +17,7 @@ pub use control::StreamControl;
 pub use ledger::Ledger;
 pub use metrics::Metrics;
 pub use observe::{Readers, observe};
-pub use tick::{Autoscaler, Outcome, Planner, Report};
+pub use tick::{Autoscaler, Planner, Report, TickOutcome};
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use super::target::Target;
 use anyhow::{Context as _, Result, bail};
-use myaku::scaling::reshard::{Outcome, Planner};
+use myaku::scaling::reshard::{Planner, TickOutcome};
 use myaku::scaling::shards::{self, Observation};
 use std::time::Duration;
 use uuid::Uuid;
@@ -30,17 +30,17 @@ async fn drive(target: &Target, planner: &impl Planner) -> Result<()> {
         let holder = Uuid::new_v4().to_string();
         let report = Box::pin(autoscaler.tick_by(&holder, &target.clock(), planner)).await?;
         match report.outcome {
-            Outcome::Gone => bail!("there is no such stream"),
-            Outcome::Nothing | Outcome::OnDemand => {
+            TickOutcome::Gone => bail!("there is no such stream"),
+            TickOutcome::Nothing | TickOutcome::OnDemand => {
                 println!("{}", report.reason);
                 return Ok(());
             }
-            Outcome::Begun => {
+            TickOutcome::Begun => {
                 let step = report.begun.as_ref().map(serde_json::to_string).transpose()?.unwrap_or_default();
                 println!("{}\n  {step}", report.reason);
             }
-            Outcome::Waiting | Outcome::Held => {}
-            Outcome::Refused => println!("{}", report.reason),
+            TickOutcome::Waiting | TickOutcome::Held => {}
+            TickOutcome::Refused => println!("{}", report.reason),
         }
         tokio::time::sleep(POLL).await;
     }

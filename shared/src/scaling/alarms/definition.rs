@@ -1,4 +1,4 @@
-//! What an alarm is: which metrics it looks at, for how long, and when that is too much.
+//! The definition of an alarm: its metrics, its periods and its threshold.
 
 use super::math::{Expression, MathError};
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// A definition that cannot be evaluated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AlarmError {
-    /// An expression that does not parse, or is beyond what is evaluated here.
+    /// An expression that does not parse, or that is not supported here.
     #[error("metric {id} of alarm {alarm}")]
     Math {
         /// The alarm.
@@ -18,7 +18,7 @@ pub enum AlarmError {
         #[source]
         source: MathError,
     },
-    /// Anything else.
+    /// Any other problem.
     #[error("alarm {alarm}: {problem}")]
     Definition {
         /// The alarm.
@@ -28,30 +28,30 @@ pub enum AlarmError {
     },
 }
 
-/// How values of a period become one.
+/// How the values of a period are reduced to one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Statistic {
     /// Their sum.
     Sum,
     /// Their mean.
     Average,
-    /// The least.
+    /// The least of them.
     Minimum,
-    /// The greatest.
+    /// The greatest of them.
     Maximum,
-    /// How many there are.
+    /// Their number.
     SampleCount,
 }
 
 impl Statistic {
-    /// By the name that CloudWatch has for it.
+    /// From its name in CloudWatch.
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Sum, Self::Average, Self::Minimum, Self::Maximum, Self::SampleCount]
             .into_iter()
             .find(|statistic| statistic.name() == name)
     }
 
-    /// The name that CloudWatch has for it.
+    /// Its name in CloudWatch.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Sum => "Sum",
@@ -63,14 +63,14 @@ impl Statistic {
     }
 }
 
-/// Which metric it is.
+/// The identity of a metric.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MetricId {
-    /// `AWS/Kinesis`.
+    /// For example `AWS/Kinesis`.
     pub namespace: String,
-    /// `IncomingRecords`.
+    /// For example `IncomingRecords`.
     pub name: String,
-    /// `StreamName` and its value: all dimensions, since a metric with others is another metric.
+    /// All dimensions, for example `StreamName` and its value. A metric with other dimensions is another metric.
     pub dimensions: BTreeMap<String, String>,
 }
 
@@ -101,7 +101,7 @@ pub struct MetricStat {
 pub enum Query {
     /// A metric.
     Metric(MetricStat),
-    /// Other queries of the alarm, by metric math.
+    /// Other queries of the alarm, combined by metric math.
     Math(Expression),
 }
 
@@ -110,11 +110,11 @@ pub enum Query {
 pub struct MetricQuery {
     /// Its name in expressions.
     pub id: String,
-    /// Its name for people.
+    /// Its name on graphs.
     pub label: Option<String>,
     /// Where its values come from.
     pub query: Query,
-    /// Whether it is the one that is compared with the threshold.
+    /// Whether its value is compared with the threshold.
     pub return_data: bool,
 }
 
@@ -132,7 +132,7 @@ pub enum Comparison {
 }
 
 impl Comparison {
-    /// By the name that CloudWatch has for it.
+    /// From its name in CloudWatch.
     pub fn from_name(name: &str) -> Option<Self> {
         [
             Self::GreaterThanOrEqualToThreshold,
@@ -144,7 +144,7 @@ impl Comparison {
         .find(|comparison| comparison.name() == name)
     }
 
-    /// The name that CloudWatch has for it.
+    /// Its name in CloudWatch.
     pub const fn name(self) -> &'static str {
         match self {
             Self::GreaterThanOrEqualToThreshold => "GreaterThanOrEqualToThreshold",
@@ -173,22 +173,22 @@ pub enum MissingData {
     Breaching,
     /// Within it.
     NotBreaching,
-    /// As a reason to stay in the present state.
+    /// As a reason to keep the present state.
     Ignore,
-    /// As nothing: with nothing but such periods the state is `INSUFFICIENT_DATA`.
+    /// As unknown: if all periods are missing, the state is `INSUFFICIENT_DATA`.
     #[default]
     Missing,
 }
 
 impl MissingData {
-    /// By the name that CloudWatch has for it.
+    /// From its name in CloudWatch.
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Breaching, Self::NotBreaching, Self::Ignore, Self::Missing]
             .into_iter()
             .find(|missing| missing.name() == name)
     }
 
-    /// The name that CloudWatch has for it.
+    /// Its name in CloudWatch.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Breaching => "breaching",
@@ -199,16 +199,16 @@ impl MissingData {
     }
 }
 
-/// An alarm on metrics, as PutMetricAlarm takes it.
+/// An alarm on metrics, as PutMetricAlarm accepts it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlarmDefinition {
     /// Its name.
     pub name: String,
     /// Its description.
     pub description: String,
-    /// What it looks at; exactly one of them returns data.
+    /// Its queries, exactly one of which returns data.
     pub metrics: Vec<MetricQuery>,
-    /// How many of the newest periods are looked at.
+    /// How many of the newest periods are evaluated.
     pub evaluation_periods: u32,
     /// How many of them must breach.
     pub datapoints_to_alarm: u32,
@@ -218,16 +218,17 @@ pub struct AlarmDefinition {
     pub comparison: Comparison,
     /// What missing data counts as.
     pub missing_data: MissingData,
-    /// Whom it tells when it goes to `ALARM`.
+    /// The targets that it notifies when its state becomes `ALARM`.
     pub alarm_actions: Vec<String>,
-    /// Whom it tells when it goes to `OK`.
+    /// The targets that it notifies when its state becomes `OK`.
     pub ok_actions: Vec<String>,
-    /// Whom it tells when it goes to `INSUFFICIENT_DATA`.
+    /// The targets that it notifies when its state becomes `INSUFFICIENT_DATA`.
     pub insufficient_data_actions: Vec<String>,
 }
 
 impl AlarmDefinition {
-    /// The length of its periods in seconds: the longest of its metrics', which metric math demands to be the same.
+    /// The length of its periods, in seconds: the longest of its metrics' periods. [`checked`](Self::checked) demands
+    /// that all are the same.
     pub fn period_s(&self) -> u32 {
         let periods = self.metrics.iter().filter_map(|query| match &query.query {
             Query::Metric(stat) => Some(stat.period_s),
@@ -236,7 +237,7 @@ impl AlarmDefinition {
         periods.max().unwrap_or(60)
     }
 
-    /// The definition, if it can be evaluated.
+    /// The definition if it can be evaluated; otherwise the problem.
     pub fn checked(self) -> Result<Self, AlarmError> {
         let problem = self.problem();
         match problem {
@@ -265,7 +266,7 @@ impl AlarmDefinition {
                     let unknown =
                         |id: &&str| !self.metrics.iter().any(|other| other.id == **id && other.id != query.id);
                     if let Some(id) = expression.ids().into_iter().find(unknown) {
-                        return Some(format!("{} refers to {id}, which is no other metric of the alarm", query.id));
+                        return Some(format!("{} refers to {id}, which is not another metric of the alarm", query.id));
                     }
                 }
                 Query::Metric(_) => {}

@@ -1,14 +1,14 @@
-//! When an alarm changes its state: periods, data points and missing data, as CloudWatch documents them.
+//! Evaluates alarms: periods, data points and missing data, as CloudWatch documents them.
 
 use super::definition::{AlarmDefinition, AlarmError, MetricStat, MissingData, Query};
 use super::math::{MathError, Scope, Value};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Periods that are looked at beyond the evaluation periods: the evaluation range. The documentation leaves its exact
-/// size open, since it depends on the length of the period; its own tables have two.
+/// Periods before the evaluation periods that also belong to the evaluation range. CloudWatch's documentation does not
+/// state their number, since it depends on the length of the period; the tables there have two.
 pub const EVALUATION_RANGE_EXTRA: u32 = 2;
-/// Expressions within expressions, at most: more is a circle.
+/// The greatest depth of expressions that refer to expressions: a deeper one is a circle.
 const DEPTH_MAX: u32 = 16;
 
 /// An alarm's state.
@@ -19,18 +19,18 @@ pub enum AlarmState {
     Ok,
     /// Beyond it.
     Alarm,
-    /// Just made, or without data.
+    /// New, or without data.
     #[default]
     InsufficientData,
 }
 
 impl AlarmState {
-    /// By the name that CloudWatch has for it.
+    /// From its name in CloudWatch.
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::Ok, Self::Alarm, Self::InsufficientData].into_iter().find(|state| state.name() == name)
     }
 
-    /// The name that CloudWatch has for it.
+    /// Its name in CloudWatch.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ok => "OK",
@@ -46,13 +46,15 @@ impl fmt::Display for AlarmState {
     }
 }
 
-/// Where data points come from.
+/// A source of data points.
 pub trait Metrics {
-    /// The statistic over the period that starts at `start_ms`; none if no data point of it has arrived.
+    /// The statistic over the period that starts at `start_ms`, in milliseconds since the epoch; `None` if no data
+    /// point has arrived.
     fn value(&self, stat: &MetricStat, start_ms: i64) -> Option<f64>;
 }
 
-/// A change of an alarm's state. Its actions are the caller's to carry out: on changes only, as CloudWatch does.
+/// A change of an alarm's state. The caller carries out the alarm's actions. Like CloudWatch, it does so on changes
+/// only.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transition {
     /// The state before.
@@ -79,7 +81,7 @@ impl Alarm {
         Ok(Self { definition: definition.checked()?, state: AlarmState::default(), since_ms: now_ms })
     }
 
-    /// What it is.
+    /// Its definition.
     pub const fn definition(&self) -> &AlarmDefinition {
         &self.definition
     }
@@ -89,24 +91,25 @@ impl Alarm {
         self.state
     }
 
-    /// Since when, in milliseconds since the epoch.
+    /// The time of the last change of its state, in milliseconds since the epoch.
     pub const fn since_ms(&self) -> i64 {
         self.since_ms
     }
 
-    /// PutMetricAlarm over an alarm that is there: "the state of the alarm is left unchanged".
+    /// Redefines the alarm, as PutMetricAlarm does: "the state of the alarm is left unchanged".
     pub fn define(&mut self, definition: AlarmDefinition) -> Result<(), AlarmError> {
         self.definition = definition.checked()?;
         Ok(())
     }
 
-    /// `SetAlarmState`: until the next evaluation, which acts on the change that it then makes.
+    /// Sets the state, as `SetAlarmState` does. The next evaluation may change it again, and that change has its
+    /// actions.
     pub fn set_state(&mut self, state: AlarmState, reason: &str, now_ms: i64) -> Option<Transition> {
         self.transition(state, reason.to_owned(), now_ms)
     }
 
-    /// Evaluates the alarm, which CloudWatch does once a minute: "at the end of minute 6, the alarm evaluates based on
-    /// data from minutes 2 to 6" for a period of five, so that periods end with the minute that is over.
+    /// Evaluates the alarm, which CloudWatch does once a minute. Periods end with the last complete minute: with a
+    /// period of five minutes, "at the end of minute 6, the alarm evaluates based on data from minutes 2 to 6".
     pub fn evaluate(&mut self, metrics: &impl Metrics, now_ms: i64) -> Result<Option<Transition>, AlarmError> {
         let values = self.values(metrics, now_ms)?;
         let (state, reason) = self.judge(&values);
@@ -139,16 +142,18 @@ impl Alarm {
         };
         let failed = |source| AlarmError::Math { alarm: self.definition.name.clone(), id: returned.id.clone(), source };
         let value = range.query(&returned.id).map_err(failed)?;
-        value.into_series().ok_or_else(|| failed(MathError::Evaluation("it gives no series of values".to_owned())))
+        value.into_series().ok_or_else(|| {
+            failed(MathError::Evaluation("the expression does not return a series of values".to_owned()))
+        })
     }
 
-    /// The state that the values of the evaluation range call for.
+    /// The state that follows from the values of the evaluation range, and the reason.
     fn judge(&self, values: &[Option<f64>]) -> (AlarmState, String) {
         let definition = &self.definition;
         let (periods, needed) = (definition.evaluation_periods as usize, definition.datapoints_to_alarm as usize);
         let breaches = |value: &f64| definition.comparison.breaches(*value, definition.threshold);
-        // Where as many were retrieved as there are evaluation periods, the most recent ones count, those of the wider
-        // range included, and missing data is of no account.
+        // If the range has at least as many values as there are evaluation periods, the most recent ones count, and the
+        // treatment of missing data does not matter.
         let real: Vec<f64> = values.iter().rev().flatten().copied().take(periods).collect();
         let breaching = real.iter().filter(|value| breaches(value)).count();
         let missing = periods - real.len();
@@ -162,7 +167,8 @@ impl Alarm {
             MissingData::Missing | MissingData::Ignore if breaching < real.len() => AlarmState::Ok,
             MissingData::Ignore => self.state,
             // "To ALARM when the oldest available breaching datapoint is at least as old as the value of Datapoints to
-            // Alarm, and all other more recent data points are breaching or missing"; a younger one decides nothing yet.
+            // Alarm, and all other more recent data points are breaching or missing". With a younger one, the state
+            // stays.
             MissingData::Missing => {
                 let age = values.iter().position(Option::is_some).map_or(0, |oldest| values.len() - oldest);
                 if age >= needed { AlarmState::Alarm } else { self.state }
@@ -200,7 +206,7 @@ impl<M: Metrics> Scope for Range<'_, M> {
     fn query(&self, id: &str) -> Result<Value, MathError> {
         let query = self.alarm.definition.metrics.iter().find(|query| query.id == id);
         match query.map(|query| &query.query) {
-            None => Err(MathError::Evaluation(format!("there is no metric {id}"))),
+            None => Err(MathError::Evaluation(format!("the alarm has no metric {id}"))),
             Some(Query::Metric(stat)) => {
                 let begin = |back: u32| self.end_ms - i64::from(back) * i64::from(self.period_s) * 1_000;
                 let values = (1..=self.count).rev().map(|back| self.metrics.value(stat, begin(back)));

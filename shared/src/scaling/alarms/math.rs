@@ -1,5 +1,5 @@
-//! Metric math, as far as alarms use it: arithmetic, comparisons, AND, OR, and a dozen functions over series that have a
-//! value, or none, for each period.
+//! Metric math, as far as alarms use it: arithmetic, comparisons, AND, OR, and nine functions. They work on series,
+//! which have a value or none for each period.
 
 mod parse;
 
@@ -8,18 +8,18 @@ use std::str::FromStr;
 /// What is wrong with an expression.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MathError {
-    /// It is no expression.
+    /// The text is not an expression.
     #[error("{0}")]
     Syntax(String),
-    /// CloudWatch may know it, and this does not.
-    #[error("{0} is not evaluated here")]
+    /// CloudWatch may support it, but this evaluation does not.
+    #[error("{0} is not supported here")]
     Unsupported(String),
-    /// It asks for something that is not there, or in a way that gives no series.
+    /// It refers to something that does not exist, or combines values that cannot be combined.
     #[error("{0}")]
     Evaluation(String),
 }
 
-/// What an expression comes to.
+/// The result of an expression.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// One number.
@@ -30,7 +30,7 @@ pub enum Value {
     Array(Vec<Value>),
 }
 
-/// An expression that was parsed.
+/// A parsed expression.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expression {
     text: String,
@@ -77,13 +77,13 @@ enum Function {
     Sum,
 }
 
-/// What an expression is evaluated over.
+/// The values that an expression can refer to.
 pub(super) trait Scope {
     /// The length of a period, in seconds.
     fn period_s(&self) -> f64;
     /// The value of another query of the alarm.
     fn query(&self, id: &str) -> Result<Value, MathError>;
-    /// All metrics of the alarm, expressions aside.
+    /// All metrics of the alarm, without its expressions.
     fn metrics(&self) -> Result<Vec<Value>, MathError>;
 }
 
@@ -131,7 +131,7 @@ impl Node {
         match self {
             Self::Number(number) => Ok(Value::Scalar(*number)),
             Self::Id(id) => scope.query(id),
-            Self::Repeat => Err(MathError::Syntax("REPEAT stands in FILL only".to_owned())),
+            Self::Repeat => Err(MathError::Syntax("REPEAT is allowed only as an argument of FILL".to_owned())),
             Self::Negate(node) => node.evaluate(scope)?.map(|value| -value),
             Self::Binary(operator, left, right) => {
                 left.evaluate(scope)?.combine(&right.evaluate(scope)?, |a, b| operator.apply(a, b))
@@ -208,13 +208,13 @@ impl Function {
     }
 }
 
-/// A result that is no number, as of a division by zero, is a missing data point.
+/// A result that is not finite, such as a division by zero, is a missing data point.
 fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
 impl Value {
-    /// The series, for an alarm; a scalar or an array is none.
+    /// The series, which an alarm needs; `None` for a scalar or an array.
     pub(super) fn into_series(self) -> Option<Vec<Option<f64>>> {
         match self {
             Self::Series(values) => Some(values),
@@ -234,7 +234,7 @@ impl Value {
         }
     }
 
-    /// Value by value; what is missing on one side is missing in the result.
+    /// Combines value by value; a value that is missing on one side is missing in the result.
     fn combine(&self, other: &Self, of: impl Fn(f64, f64) -> f64 + Copy) -> Result<Self, MathError> {
         match (self, other) {
             (Self::Array(values), other) if !matches!(other, Self::Array(_)) => {
@@ -305,7 +305,7 @@ impl Value {
         }
     }
 
-    /// An array to a series, period by period, over the values that are there; a series to a number.
+    /// Reduces an array to a series, period by period, and a series to a number. Missing values are left out.
     fn reduce(self, of: impl Fn(&mut dyn Iterator<Item = f64>) -> Option<f64>) -> Result<Self, MathError> {
         match self {
             Self::Array(values) => {

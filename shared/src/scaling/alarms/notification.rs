@@ -1,47 +1,47 @@
-//! What an alarm tells when it changes its state, in all the forms in which that arrives.
+//! Reads the notifications of alarms, in all forms in which they arrive.
 //!
-//! A notification comes through SNS, straight from CloudWatch, or from EventBridge; its alarm may be on one metric, on
-//! metric math, or on other alarms; fields are missing or null as they please. So it is read leniently: what counts is
-//! who sent it and which alarm it is about. Everything else is observed.
+//! A notification comes through SNS, directly from CloudWatch, or from EventBridge. Its alarm may be on one metric, on
+//! metric math, or on other alarms. Any field may be missing or null. So the reading is lenient: only the sender and
+//! the alarm count. All other facts come from an observation of the stream.
 
 use super::AlarmState;
 use serde_json::Value;
 
-/// A change of an alarm's state, as it was told. It may be late, repeated or out of order.
+/// The notification of a change of an alarm's state. It may be late, repeated or out of order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notification {
     /// The alarm's name.
     pub alarm: String,
-    /// The state that it went to; none if that was not told.
+    /// Its new state; `None` if the notification does not say it.
     pub state: Option<AlarmState>,
-    /// The account that the alarm is in.
+    /// The account of the alarm.
     pub account: Option<String>,
-    /// The stream that it is about; none for an alarm on other alarms.
+    /// The stream of its metrics; `None` for an alarm on other alarms.
     pub stream: Option<String>,
-    /// Why, in CloudWatch's words.
+    /// The reason, in CloudWatch's words.
     pub reason: Option<String>,
-    /// The topic that it came through; none if it came straight.
+    /// The topic that delivered it; `None` without SNS.
     pub topic: Option<String>,
 }
 
-/// A notification that is not acted upon.
+/// Why a notification is ignored.
 #[derive(Debug, thiserror::Error)]
 pub enum NotificationError {
-    /// It came through a topic that is not ours.
-    #[error("the topic is {0}, which is not the one that alarms are told through")]
+    /// It came through another topic than the one for alarms.
+    #[error("the topic {0} is not the topic for alarms")]
     Topic(String),
-    /// It is about another account's alarm, or does not say which account's.
-    #[error("the alarm is of account {}", .0.as_deref().unwrap_or("unknown"))]
+    /// The alarm belongs to another account, or its account is unknown.
+    #[error("the alarm belongs to account {}", .0.as_deref().unwrap_or("unknown"))]
     Account(Option<String>),
-    /// The SNS message is no JSON.
-    #[error("the message is no JSON")]
+    /// The SNS message is not JSON.
+    #[error("the message is not JSON")]
     Message(#[source] serde_json::Error),
-    /// It names no alarm.
-    #[error("it is no notification of an alarm")]
+    /// It does not name an alarm.
+    #[error("the event is not a notification of an alarm")]
     NoAlarm,
 }
 
-/// Whom notifications are believed from.
+/// The trusted sender of notifications. A field that is `None` is not checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sender {
     /// The topic's ARN, for notifications through SNS.
@@ -50,14 +50,14 @@ pub struct Sender {
     pub account: Option<String>,
 }
 
-/// The notifications that `event` brings, each with its own verdict: a bad one takes none of the others with it. An event
-/// of SNS may bring several; every other brings one.
+/// The notifications in `event`, each with its own result, so that a bad one does not affect the others. An event of
+/// SNS may have several; every other event has one.
 ///
 /// ```
 /// use myaku::scaling::alarms::{Sender, notifications};
 /// let event = serde_json::json!({"AlarmName": "busy", "NewStateValue": "ALARM", "AlarmDescription": null});
-/// let told = notifications(&event, &Sender::default()).remove(0)?;
-/// assert_eq!(told.alarm, "busy");
+/// let notification = notifications(&event, &Sender::default()).remove(0)?;
+/// assert_eq!(notification.alarm, "busy");
 /// # Ok::<(), myaku::scaling::alarms::NotificationError>(())
 /// ```
 pub fn notifications(event: &Value, sender: &Sender) -> Vec<Result<Notification, NotificationError>> {
@@ -94,7 +94,7 @@ fn checked(message: &Value, topic: Option<String>, sender: &Sender) -> Result<No
 }
 
 fn read(message: &Value, topic: Option<String>) -> Option<Notification> {
-    // Straight from CloudWatch, from EventBridge, through SNS.
+    // `alarmData` comes directly from CloudWatch, `detail` from EventBridge; a message of SNS has neither.
     let data = [&message["alarmData"], &message["detail"]].into_iter().find(|data| data.is_object());
     let (alarm, state, reason, arn) = match data {
         Some(data) => {
@@ -120,7 +120,7 @@ fn read(message: &Value, topic: Option<String>) -> Option<Notification> {
     })
 }
 
-/// A text that says something.
+/// A text that is not empty.
 fn text(value: &Value) -> Option<String> {
     value.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
@@ -130,8 +130,8 @@ fn account_of(arn: &str) -> Option<String> {
     arn.split(':').nth(4).filter(|account| !account.is_empty()).map(str::to_owned)
 }
 
-/// The value of the first dimension `StreamName` anywhere in the message: as `{"name": …, "value": …}`, which SNS has, or
-/// as a field, which the other forms have.
+/// The value of the first dimension `StreamName` anywhere in the message: as `{"name": …, "value": …}` (SNS), or as a
+/// field (the other forms).
 fn stream_in(value: &Value) -> Option<String> {
     const DIMENSION: &str = "StreamName";
     match value {

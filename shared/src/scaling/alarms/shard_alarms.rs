@@ -1,4 +1,5 @@
-//! The alarms of a stream's shards: what they are for so many open shards, and how those that are there become right.
+//! The alarms on a stream's load: their definitions for a number of open shards, and the calls that correct existing
+//! ones.
 
 use super::definition::{
     AlarmDefinition, Comparison, MetricId, MetricQuery, MetricStat, MissingData, Query, Statistic,
@@ -7,29 +8,29 @@ use super::evaluation::AlarmState;
 use super::math::MathError;
 use crate::scaling::shards::{Capacity, Mode, Policy};
 
-/// The alarms that tell of a stream's load. Their names follow from the prefix, so that a template can refer to them.
+/// The alarms on a stream's load. Their names follow from the prefix, so that a template can refer to them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShardAlarms {
     /// The stream's name.
     pub stream: String,
-    /// What their names begin with: `<prefix>-high`, `<prefix>-low`, `<prefix>-throttled`.
+    /// The beginning of their names: `<prefix>-high`, `<prefix>-low`, `<prefix>-throttled`.
     pub prefix: String,
-    /// Whom they tell: the topic's ARN.
+    /// The targets that they notify: the topic's ARN.
     pub actions: Vec<String>,
 }
 
 impl ShardAlarms {
-    /// The definitions for `open` shards of `capacity` each, with the marks of `policy`.
+    /// The definitions for `open` shards with a `capacity` each, with the thresholds of `policy`.
     ///
-    /// Load is the greater of records and bytes, each against what the open shards take in a minute. Where a metric is
-    /// missing the load is unknown, which is neither busy nor idle.
+    /// The load is the greater of records and bytes, each as a share of what the open shards accept in a minute. If a
+    /// metric is missing, the load is unknown, and neither the high nor the low alarm fires.
     pub fn definitions(
         &self,
         open: u32,
         capacity: &Capacity,
         policy: &Policy,
     ) -> Result<Vec<AlarmDefinition>, MathError> {
-        let marks = Marks::of(policy);
+        let marks = Thresholds::of(policy);
         let load = self.load(open, capacity)?;
         let high = AlarmDefinition {
             name: format!("{}-high", self.prefix),
@@ -86,8 +87,8 @@ impl ShardAlarms {
     }
 }
 
-/// When a policy wants to be told.
-struct Marks {
+/// The thresholds and periods of a policy's alarms.
+struct Thresholds {
     high: f64,
     high_minutes: u32,
     high_datapoints: u32,
@@ -96,7 +97,7 @@ struct Marks {
     low_datapoints: u32,
 }
 
-impl Marks {
+impl Thresholds {
     fn of(policy: &Policy) -> Self {
         let (stream, target, shard) = (&policy.stream, &policy.target, &policy.shard);
         let plain = |high: f64, high_minutes: u32, low: f64, low_minutes: u32| Self {
@@ -116,38 +117,38 @@ impl Marks {
                 low_minutes: stream.shrink_minutes,
                 low_datapoints: stream.shrink_datapoints,
             },
-            // The size follows the load by the minute; the alarms only make a tick of it early.
+            // The autoscaler follows the load every minute; the alarms only start a tick earlier.
             Mode::Target => plain(target.utilisation, 1, target.utilisation / 2.0, target.shrink_minutes),
             Mode::Shard => plain(shard.split_above, shard.split_minutes, shard.merge_below / 2.0, shard.merge_minutes),
         }
     }
 }
 
-/// An alarm that is there.
+/// An alarm that CloudWatch has.
 #[derive(Clone, Debug, PartialEq)]
-pub struct FoundAlarm {
-    /// What it is.
+pub struct ExistingAlarm {
+    /// Its definition.
     pub definition: AlarmDefinition,
     /// Its state.
     pub state: AlarmState,
 }
 
-/// A call that makes an alarm right.
+/// A call that corrects an alarm.
 #[derive(Clone, Debug, PartialEq)]
 pub enum AlarmChange {
-    /// PutMetricAlarm: it is missing, or for another number of shards.
+    /// PutMetricAlarm: the alarm is missing, or its definition is for another number of shards.
     Put(AlarmDefinition),
-    /// `SetAlarmState` to `INSUFFICIENT_DATA`: since its state outlives a new definition, and actions are carried out on
-    /// changes only, an alarm that still breaches would otherwise never tell of it again.
+    /// `SetAlarmState` to `INSUFFICIENT_DATA`. An alarm keeps its state under a new definition, and CloudWatch carries
+    /// out actions on changes only. So without a reset, an alarm that still breaches would never notify again.
     Reset(String),
 }
 
-/// The calls that make the alarms that were `found` what is `wanted`, in their order; none when they are. Alarms under
-/// other names are left alone.
-pub fn reconcile(wanted: Vec<AlarmDefinition>, found: &[FoundAlarm]) -> Vec<AlarmChange> {
+/// The calls, in order, that turn the `existing` alarms into the `wanted` ones; none if they are right already. Alarms
+/// with other names are left alone.
+pub fn reconcile(wanted: Vec<AlarmDefinition>, existing: &[ExistingAlarm]) -> Vec<AlarmChange> {
     let mut changes = Vec::new();
     for definition in wanted {
-        let present = found.iter().find(|alarm| alarm.definition.name == definition.name);
+        let present = existing.iter().find(|alarm| alarm.definition.name == definition.name);
         if present.is_some_and(|alarm| alarm.definition == definition) {
             continue;
         }
@@ -174,7 +175,7 @@ mod tests {
         alarms().definitions(open, &Capacity::of(&[]), &policy).unwrap()
     }
 
-    /// So many records a minute, and bytes.
+    /// Records and bytes of every minute.
     struct Minute(Option<f64>, Option<f64>);
 
     impl Metrics for Minute {
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn the_marks_are_shares_of_what_the_open_shards_take_by_the_nearer_limit() {
+    fn thresholds_are_shares_of_what_the_open_shards_accept_by_the_nearer_limit() {
         let [high, low, _] = definitions(2).try_into().unwrap();
         let (records, bytes) = (2.0 * 60_000.0, 2.0 * 60.0 * 1_048_576.0);
         assert_eq!(state(&high, &Minute(Some(records * 0.81), Some(0.0))), AlarmState::Alarm);
@@ -206,24 +207,24 @@ mod tests {
     }
 
     #[test]
-    fn missing_data_is_neither_busy_nor_idle() {
+    fn no_alarm_fires_on_missing_data() {
         for definition in definitions(2) {
             assert_eq!(state(&definition, &Minute(None, None)), AlarmState::Ok, "{}", definition.name);
         }
     }
 
     #[test]
-    fn alarms_that_are_right_are_left_alone_and_others_are_put_and_told_to_fire_again() {
-        let found = |open, state| {
-            let found = definitions(open).into_iter().map(|definition| FoundAlarm { definition, state });
-            found.collect::<Vec<_>>()
+    fn right_alarms_are_left_alone_and_others_are_redefined_and_reset_if_they_fired() {
+        let existing = |open, state| {
+            let alarms = definitions(open).into_iter().map(|definition| ExistingAlarm { definition, state });
+            alarms.collect::<Vec<_>>()
         };
-        assert_eq!(reconcile(definitions(4), &found(4, AlarmState::Alarm)), []);
+        assert_eq!(reconcile(definitions(4), &existing(4, AlarmState::Alarm)), []);
         let [high, low, throttled] = definitions(4).try_into().unwrap();
         let put = [AlarmChange::Put(high.clone()), AlarmChange::Put(low.clone())];
-        assert_eq!(reconcile(definitions(4), &found(2, AlarmState::Ok)), put);
+        assert_eq!(reconcile(definitions(4), &existing(2, AlarmState::Ok)), put);
         let reset = |definition: &AlarmDefinition| AlarmChange::Reset(definition.name.clone());
-        let fired = reconcile(definitions(4), &found(2, AlarmState::Alarm));
+        let fired = reconcile(definitions(4), &existing(2, AlarmState::Alarm));
         assert_eq!(fired, [put[0].clone(), reset(&high), put[1].clone(), reset(&low)]);
         let missing = reconcile(definitions(4), &[]);
         assert_eq!(missing.last(), Some(&AlarmChange::Put(throttled)));

@@ -1,4 +1,5 @@
-//! The port to a stream's alarms, and how they are kept right: derived from what is open, whoever opened it.
+//! The port to a stream's alarms, and their update. Alarms follow from the open shards, so a change by hand is covered
+//! too.
 
 #[cfg(feature = "cloudwatch")]
 mod cloudwatch;
@@ -11,27 +12,32 @@ pub use cloudwatch::CloudWatchAlarms;
 pub use memory::MemoryAlarms;
 
 use crate::platform::errors::RemoteError;
-use crate::scaling::alarms::{AlarmChange, AlarmDefinition, FoundAlarm, reconcile};
+use crate::scaling::alarms::{AlarmChange, AlarmDefinition, ExistingAlarm, reconcile};
 use std::future::Future;
 
-/// Where alarms are kept.
+/// A store of alarms.
 pub trait AlarmStore: Send + Sync {
-    /// The alarms whose names begin with `prefix`. One that could not be of ours has its name and no metrics.
-    fn found(&self, prefix: &str) -> impl Future<Output = Result<Vec<FoundAlarm>, RemoteError>> + Send;
+    /// Lists the alarms whose names begin with `prefix`. An alarm of a kind that [`AlarmChange::Put`] does not make has
+    /// its name and no metrics.
+    fn list(&self, prefix: &str) -> impl Future<Output = Result<Vec<ExistingAlarm>, RemoteError>> + Send;
 
     /// Makes one change.
     fn change(&self, change: &AlarmChange) -> impl Future<Output = Result<(), RemoteError>> + Send;
 
-    /// Deletes alarms; those that are not there are no error.
+    /// Deletes alarms. Deleting an alarm that does not exist is not an error.
     fn delete(&self, names: &[String]) -> impl Future<Output = Result<(), RemoteError>> + Send;
 }
 
-/// Makes the alarms under `prefix` those that are `wanted`, and says how many calls that took.
-pub async fn keep<A: AlarmStore>(alarms: &A, prefix: &str, wanted: Vec<AlarmDefinition>) -> Result<usize, RemoteError> {
-    let found = alarms.found(prefix).await?;
-    let surplus = found.iter().map(|alarm| &alarm.definition.name);
+/// Turns the alarms under `prefix` into the `wanted` ones, and returns how many calls that took.
+pub async fn update<A: AlarmStore>(
+    alarms: &A,
+    prefix: &str,
+    wanted: Vec<AlarmDefinition>,
+) -> Result<usize, RemoteError> {
+    let existing = alarms.list(prefix).await?;
+    let surplus = existing.iter().map(|alarm| &alarm.definition.name);
     let surplus: Vec<String> = surplus.filter(|name| wanted.iter().all(|it| it.name != **name)).cloned().collect();
-    let changes = reconcile(wanted, &found);
+    let changes = reconcile(wanted, &existing);
     for change in &changes {
         alarms.change(change).await?;
     }

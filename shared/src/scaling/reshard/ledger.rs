@@ -1,5 +1,5 @@
-//! What the autoscaler remembers of a stream between two ticks: one item, written under the condition that nobody else
-//! has written it.
+//! The autoscaler's memory of a stream between two ticks: one item, which a commit replaces only if no other invocation
+//! has written it since the load.
 
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
@@ -17,36 +17,37 @@ use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::future::Future;
 
-/// How long calls and changes are kept, in milliseconds: as long as Kinesis counts.
+/// How long calls and changes are kept, in milliseconds: as long as Kinesis counts calls.
 const DAY_MS: i64 = 86_400_000;
 
-/// All that is remembered of one stream.
+/// The memory of one stream.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Entry {
-    /// Who acts at the moment.
+    /// The invocation that acts now.
     pub lease: Option<Lease>,
     /// The plan in progress.
     pub work: Option<Work>,
-    /// When UpdateShardCount was called, in milliseconds since the epoch, in the last 24 hours.
+    /// When UpdateShardCount was called in the last 24 hours, in milliseconds since the epoch.
     pub calls: Vec<i64>,
-    /// Changes that were made in the last 24 hours.
+    /// The changes of the last 24 hours.
     pub changes: Vec<Change>,
-    /// Kinesis refused another call of UpdateShardCount at this time: somebody else called it too.
+    /// When Kinesis last refused UpdateShardCount because of its limit, in milliseconds since the epoch. Then the calls
+    /// above are not all: another program or an operator called it too.
     pub limited_at_ms: Option<i64>,
-    /// The load's habits, and when they were learned, in milliseconds since the epoch.
-    pub habits: Option<Learned>,
-    /// How many shards were open at the end of the last tick.
+    /// The load's habits, and when they were learned.
+    pub habits: Option<StoredHabits>,
+    /// How many shards the last tick that could act found open.
     pub shards: Option<u32>,
 }
 
-/// The right to act, for a time: whoever crashes with it keeps others waiting no longer than that.
+/// The right to act, for a limited time. If its holder crashes, the others wait until it expires.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Lease {
-    /// The invocation that has it.
+    /// The invocation that holds the lease.
     pub holder: String,
-    /// Until when, in milliseconds since the epoch.
+    /// The end of the lease, in milliseconds since the epoch.
     pub until_ms: i64,
 }
 
@@ -54,47 +55,47 @@ pub struct Lease {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Work {
-    /// What is left to do.
+    /// The remaining steps.
     pub steps: VecDeque<Step>,
-    /// Whether the first of them may have been sent to Kinesis: it is noted before the call.
+    /// Whether the first of them may have been sent to Kinesis: this is recorded before the call.
     pub sent: bool,
-    /// Which way the plan goes.
+    /// The direction of the plan.
     pub direction: Direction,
-    /// Why, in the plan's words.
+    /// The reason, in the plan's words.
     pub reason: String,
-    /// When it was made, in milliseconds since the epoch.
+    /// When the plan was made, in milliseconds since the epoch.
     pub since_ms: i64,
 }
 
-/// Habits, as they are kept.
+/// Habits in the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Learned {
-    /// When, in milliseconds since the epoch.
+pub struct StoredHabits {
+    /// When they were learned, in milliseconds since the epoch.
     pub at_ms: i64,
-    /// How long the load was known for, in milliseconds.
+    /// How much of the load was known, in milliseconds.
     pub known_ms: i64,
     /// The highest demand, in shards' worth.
     pub peak: f64,
-    /// The farthest rise, in shards' worth.
+    /// The greatest sudden rise, in shards' worth.
     pub jump: f64,
 }
 
-impl Learned {
+impl StoredHabits {
     /// Habits learned at `at_ms`.
     pub const fn at(at_ms: i64, habits: Habits) -> Self {
         let Habits { known_ms, peak, jump } = habits;
         Self { at_ms, known_ms, peak, jump }
     }
 
-    /// As a plan takes them.
+    /// The habits for a plan.
     pub const fn habits(self) -> Habits {
         Habits { known_ms: self.known_ms, peak: self.peak, jump: self.jump }
     }
 }
 
 impl Entry {
-    /// Forgets what is over a day old.
+    /// Removes calls and changes that are older than 24 hours.
     pub fn forget(&mut self, now_ms: i64) {
         self.calls.retain(|at_ms| now_ms - at_ms < DAY_MS);
         self.changes.retain(|change| now_ms - change.at_ms < DAY_MS);
@@ -103,27 +104,28 @@ impl Entry {
         }
     }
 
-    /// Whether somebody other than `holder` has the right to act.
-    pub fn is_held_against(&self, holder: &str, now_ms: i64) -> bool {
+    /// Whether another invocation than `holder` has the right to act at `now_ms`.
+    pub fn is_leased_to_another(&self, holder: &str, now_ms: i64) -> bool {
         self.lease.as_ref().is_some_and(|lease| lease.holder != holder && lease.until_ms > now_ms)
     }
 }
 
-/// An entry as it was read: what a commit must find there still.
+/// An entry with the version that it had when it was read. A commit succeeds only if the version is still the same.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Versioned {
-    /// 0 where there is no item.
+    /// The version; 0 without an item.
     pub version: u64,
-    /// What it says.
+    /// The entry.
     pub entry: Entry,
 }
 
-/// Where entries are kept, one for each stream.
+/// A store of entries, one for each stream.
 pub trait Ledger: Send + Sync {
-    /// The stream's entry, as it is now; an empty one of version 0 where there is none.
+    /// The stream's current entry; without one, an empty entry of version 0.
     fn load(&self, stream: &str) -> impl Future<Output = Result<Versioned, RemoteError>> + Send;
 
-    /// Replaces the entry if it has the version still: the new version, or none if somebody else was faster.
+    /// Replaces the entry if its version is still `replaces`. Returns the new version, or `None` if another invocation
+    /// has replaced the entry.
     fn commit(
         &self,
         stream: &str,

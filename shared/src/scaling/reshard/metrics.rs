@@ -1,4 +1,4 @@
-//! The port to metrics: by the minute, or by longer periods.
+//! The port to metrics, by the minute or by longer periods.
 
 #[cfg(feature = "cloudwatch")]
 mod cloudwatch;
@@ -15,26 +15,26 @@ use crate::scaling::alarms::{MetricId, Statistic};
 use crate::scaling::shards::Series;
 use std::future::Future;
 
-/// A metric's statistic that is wanted.
+/// The identity of a series: a metric and a statistic.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Wanted {
+pub struct SeriesId {
     /// The metric.
     pub metric: MetricId,
     /// The statistic.
     pub statistic: Statistic,
 }
 
-impl Wanted {
+impl SeriesId {
     /// A statistic of a stream's metric.
     pub fn of_stream(stream: &str, name: &str, statistic: Statistic) -> Self {
         Self { metric: MetricId::with("AWS/Kinesis", name, "StreamName", stream), statistic }
     }
 
-    /// A statistic of a stream's metric that has another dimension beside it: a shard, a consumer.
+    /// A statistic of a stream's metric with another dimension, such as a shard or a consumer.
     pub fn within_stream(stream: &str, (dimension, value): (&str, &str), name: &str, statistic: Statistic) -> Self {
-        let mut wanted = Self::of_stream(stream, name, statistic);
-        wanted.metric.dimensions.insert(dimension.to_owned(), value.to_owned());
-        wanted
+        let mut id = Self::of_stream(stream, name, statistic);
+        id.metric.dimensions.insert(dimension.to_owned(), value.to_owned());
+        id
     }
 
     /// A statistic of a function's metric.
@@ -43,28 +43,28 @@ impl Wanted {
     }
 }
 
-/// Periods of one length that follow one another.
+/// Consecutive periods of one length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// The end of the last, in milliseconds since the epoch; a multiple of the length.
+    /// The end of the last period, in milliseconds since the epoch; a multiple of the length.
     pub end_ms: i64,
     /// The length, in milliseconds; a multiple of a minute.
     pub period_ms: i64,
-    /// How many.
+    /// The number of periods.
     pub periods: u32,
 }
 
 impl Span {
-    /// The beginning of the first period, in milliseconds since the epoch.
+    /// The start of the first period, in milliseconds since the epoch.
     pub const fn start_ms(&self) -> i64 {
         self.end_ms - self.period_ms * self.periods as i64
     }
 
-    /// Series of the span from values by the beginning of their periods, those that lie within it.
+    /// The series over the span, from values with the starts of their periods. Values outside of the span are left out.
     pub fn series(&self, values: impl IntoIterator<Item = (i64, f64)>) -> Series {
         let mut all = vec![None; self.periods as usize];
-        for (begin_ms, value) in values {
-            let index = (begin_ms - self.start_ms()).div_euclid(self.period_ms);
+        for (start_ms, value) in values {
+            let index = (start_ms - self.start_ms()).div_euclid(self.period_ms);
             if let Some(slot) = usize::try_from(index).ok().and_then(|index| all.get_mut(index)) {
                 *slot = Some(value);
             }
@@ -73,10 +73,10 @@ impl Span {
     }
 }
 
-/// Where metrics are read.
+/// A source of metrics.
 pub trait Metrics: Send + Sync {
-    /// A series for each, in their order; what has no data point is missing in it.
-    fn read(&self, wanted: &[Wanted], span: Span) -> impl Future<Output = Result<Vec<Series>, RemoteError>> + Send;
+    /// Reads one series for each id, in order. A period without a data point has no value.
+    fn read(&self, ids: &[SeriesId], span: Span) -> impl Future<Output = Result<Vec<Series>, RemoteError>> + Send;
 }
 
 #[cfg(test)]
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_stand_in_the_period_that_they_begin_and_the_rest_is_missing() {
+    fn a_value_belongs_to_the_period_that_starts_with_it_and_other_periods_are_missing() {
         let span = Span { end_ms: 240_000, period_ms: 60_000, periods: 3 };
         let series = span.series([(0, 9.0), (60_000, 1.0), (180_000, 3.0), (240_000, 9.0)]);
         assert_eq!(series, Series::minutes(240_000, vec![Some(1.0), None, Some(3.0)]));

@@ -1,8 +1,9 @@
-//! A stream and its load as they are now. What cannot be learned is missing, and fails nothing but what needs it.
+//! Observes a stream and its load. A value that cannot be read is missing in the observation, unless a plan needs it:
+//! then the observation fails.
 
 use super::control::{StreamControl, Summary};
-use super::ledger::{Entry, Learned};
-use super::metrics::{Metrics, Span, Wanted};
+use super::ledger::{Entry, StoredHabits};
+use super::metrics::{Metrics, SeriesId, Span};
 use crate::platform::errors::{RemoteError, chain};
 use crate::scaling::alarms::Statistic::{Maximum, SampleCount, Sum};
 use crate::scaling::shards::{
@@ -12,20 +13,20 @@ use crate::stream::shard_map::HashKeyRange;
 
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 3_600_000;
-/// The newest minute that is looked at ended so long ago: data points may still be on their way before.
+/// The newest minute that counts ended at least this long ago: before that, its data points may still arrive.
 const DELAY_MS: i64 = MINUTE_MS;
-/// A consumer's age is the greatest of so many minutes.
+/// A consumer's iterator age is the greatest of this many minutes.
 const AGE_MINUTES: usize = 5;
-/// Throttling within so many minutes is reason enough to look for a hot key.
+/// Throttling within this many minutes is a reason to take a sample, which shows hot keys.
 const THROTTLED_MINUTES: usize = 5;
-/// Habits are learned from a week, by periods of five minutes, once an hour.
+/// Habits are learned from a week in periods of five minutes, once an hour.
 const HABIT_PERIOD_MS: i64 = 300_000;
 const HABIT_PERIODS: u32 = 7 * 288;
-/// How long a refusal for too many calls is believed before another is tried.
+/// How long after a refusal for too many calls no further call is tried.
 const LIMITED_MS: i64 = HOUR_MS;
 
-/// Who reads the stream by polling, and so shares its read capacity; those with a capacity of their own are registered
-/// with the stream.
+/// The consumers that read the stream by polling, and so share its read capacity. Consumers with a capacity of their
+/// own are registered with the stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Readers {
     /// The functions' names.
@@ -33,7 +34,7 @@ pub struct Readers {
 }
 
 impl Readers {
-    /// All consumers of the stream, of unknown age.
+    /// All consumers of the stream, with unknown iterator ages.
     pub(super) fn consumers(&self, summary: &Summary) -> Vec<Consumer> {
         let consumer = |name: &String, fan_out| Consumer { name: name.clone(), fan_out, iterator_age_ms: None };
         let plain = self.functions.iter().map(|function| consumer(function, FanOut::Plain));
@@ -42,8 +43,9 @@ impl Readers {
     }
 }
 
-/// The stream with its load and its consumers' ages, at `now_ms`; what the ledger's entry knows of calls, changes and
-/// habits. Habits that are older than an hour are learned anew, into the entry.
+/// Observes the stream at `now_ms`, in milliseconds since the epoch: its load and its consumers' iterator ages, with
+/// the calls, changes and habits of the ledger's entry. Habits older than an hour are learned again and put into the
+/// entry.
 pub async fn observe<C: StreamControl, M: Metrics>(
     (control, metrics): (&C, &M),
     (summary, shards): (&Summary, &[HashKeyRange]),
@@ -55,35 +57,35 @@ pub async fn observe<C: StreamControl, M: Metrics>(
     let stream = control.name();
     let end_ms = (now_ms - DELAY_MS).div_euclid(MINUTE_MS) * MINUTE_MS;
     let span = Span { end_ms, period_ms: MINUTE_MS, periods: policy.minutes_observed() };
-    let mut wanted = vec![
-        Wanted::of_stream(stream, "IncomingRecords", Sum),
-        Wanted::of_stream(stream, "IncomingBytes", Sum),
-        Wanted::of_stream(stream, "WriteProvisionedThroughputExceeded", Sum),
-        Wanted::of_stream(stream, "GetRecords.Success", SampleCount),
-        Wanted::of_stream(stream, "SubscribeToShardEvent.Success", SampleCount),
-        Wanted::of_stream(stream, "GetRecords.IteratorAgeMilliseconds", Maximum),
+    let mut ids = vec![
+        SeriesId::of_stream(stream, "IncomingRecords", Sum),
+        SeriesId::of_stream(stream, "IncomingBytes", Sum),
+        SeriesId::of_stream(stream, "WriteProvisionedThroughputExceeded", Sum),
+        SeriesId::of_stream(stream, "GetRecords.Success", SampleCount),
+        SeriesId::of_stream(stream, "SubscribeToShardEvent.Success", SampleCount),
+        SeriesId::of_stream(stream, "GetRecords.IteratorAgeMilliseconds", Maximum),
     ];
-    let behind = "SubscribeToShardEvent.MillisBehindLatest";
-    wanted.extend(readers.functions.iter().map(|function| Wanted::of_function(function, "IteratorAge", Maximum)));
-    wanted.extend(
+    let enhanced_age = "SubscribeToShardEvent.MillisBehindLatest";
+    ids.extend(readers.functions.iter().map(|function| SeriesId::of_function(function, "IteratorAge", Maximum)));
+    ids.extend(
         summary
             .enhanced_consumers
             .iter()
-            .map(|consumer| Wanted::within_stream(stream, ("ConsumerName", consumer), behind, Maximum)),
+            .map(|consumer| SeriesId::within_stream(stream, ("ConsumerName", consumer), enhanced_age, Maximum)),
     );
     if summary.shard_metrics {
         for shard in shards {
-            let of_shard = |name| Wanted::within_stream(stream, ("ShardId", &shard.shard), name, Sum);
-            wanted.extend(["IncomingRecords", "IncomingBytes"].map(of_shard));
+            let of_shard = |name| SeriesId::within_stream(stream, ("ShardId", &shard.shard), name, Sum);
+            ids.extend(["IncomingRecords", "IncomingBytes"].map(of_shard));
         }
     }
-    let mut series = metrics.read(&wanted, span).await?.into_iter();
+    let mut series = metrics.read(&ids, span).await?.into_iter();
     let mut next = || series.next().unwrap_or_default();
     let load = Load { records: next(), bytes: next() };
     let throttled = next();
-    let pulse = either(&next(), &next());
-    let of_all = next();
-    let consumers = aged(readers.consumers(summary), &of_all, &mut next);
+    let pulse = first_known(&next(), &next());
+    let stream_age = next();
+    let consumers = with_ages(readers.consumers(summary), &stream_age, &mut next);
     let open = shards.iter().map(|range| {
         let load = summary.shard_metrics.then(|| Load { records: next(), bytes: next() });
         OpenShard { range: range.clone(), load }
@@ -92,7 +94,8 @@ pub async fn observe<C: StreamControl, M: Metrics>(
 
     learn(metrics, stream, &Capacity::of(&consumers), entry, now_ms).await;
     let refused = throttled.newest(THROTTLED_MINUTES).iter().flatten().any(|records| *records > 0.0);
-    let sample = if policy.mode == Mode::Shard || refused { or_none(control.sample(shards).await) } else { Vec::new() };
+    let sample =
+        if policy.mode == Mode::Shard || refused { optional(control.sample(shards).await) } else { Vec::new() };
     Ok(Observation {
         stream: stream.to_owned(),
         mode: summary.mode,
@@ -101,38 +104,40 @@ pub async fn observe<C: StreamControl, M: Metrics>(
         load,
         throttled,
         pulse,
-        habits: entry.habits.map(Learned::habits),
+        habits: entry.habits.map(StoredHabits::habits),
         consumers,
         calls: calls(entry, now_ms),
         changes: entry.changes.clone(),
-        limits: or_none(control.limits().await),
+        limits: optional(control.limits().await),
         sample,
     })
 }
 
-/// A consumer's age is its function's; where that was not invoked, whoever read the stream has read as far as it is.
-fn aged(mut consumers: Vec<Consumer>, of_all: &Series, mut next: impl FnMut() -> Series) -> Vec<Consumer> {
+/// Adds iterator ages. A plain consumer has the age of its function or, if that was not invoked, the age of all reads
+/// of the stream. Without known consumers, the reads of the stream count as one.
+fn with_ages(mut consumers: Vec<Consumer>, stream_age: &Series, mut next: impl FnMut() -> Series) -> Vec<Consumer> {
     let age = |series: &Series| series.newest(AGE_MINUTES).iter().flatten().copied().reduce(f64::max);
     for consumer in &mut consumers {
         consumer.iterator_age_ms = match consumer.fan_out {
-            FanOut::Plain => age(&next()).or_else(|| age(of_all)),
+            FanOut::Plain => age(&next()).or_else(|| age(stream_age)),
             FanOut::Enhanced => age(&next()),
         };
     }
     if consumers.is_empty() {
-        let name = "whoever reads the stream".to_owned();
-        consumers.push(Consumer { name, fan_out: FanOut::Plain, iterator_age_ms: age(of_all) });
+        let name = "the stream's reader".to_owned();
+        consumers.push(Consumer { name, fan_out: FanOut::Plain, iterator_age_ms: age(stream_age) });
     }
     consumers
 }
 
-/// The one, where it has a value, else the other.
-fn either(one: &Series, other: &Series) -> Series {
+/// For each period, the value of `one`, or else that of `other`.
+fn first_known(one: &Series, other: &Series) -> Series {
     let values = one.values.iter().zip(&other.values).map(|(one, other)| one.or(*other)).collect();
     Series { values, ..one.clone() }
 }
 
-/// The calls that were made; all of them while Kinesis has just refused one, whoever made the others.
+/// The calls of UpdateShardCount. If Kinesis has refused one within the last hour, all calls count as used, because
+/// another program or an operator made the ones that the entry does not have.
 fn calls(entry: &Entry, now_ms: i64) -> Vec<i64> {
     let mut calls = entry.calls.clone();
     if let Some(limited_at_ms) = entry.limited_at_ms.filter(|at_ms| now_ms - at_ms < LIMITED_MS) {
@@ -148,24 +153,26 @@ async fn learn<M: Metrics>(metrics: &M, stream: &str, capacity: &Capacity, entry
     }
     let end_ms = (now_ms - DELAY_MS).div_euclid(HABIT_PERIOD_MS) * HABIT_PERIOD_MS;
     let span = Span { end_ms, period_ms: HABIT_PERIOD_MS, periods: HABIT_PERIODS };
-    let wanted = ["IncomingRecords", "IncomingBytes", "WriteProvisionedThroughputExceeded"]
-        .map(|name| Wanted::of_stream(stream, name, Sum));
-    match metrics.read(&wanted, span).await {
+    let ids = ["IncomingRecords", "IncomingBytes", "WriteProvisionedThroughputExceeded"]
+        .map(|name| SeriesId::of_stream(stream, name, Sum));
+    match metrics.read(&ids, span).await {
         Ok(series) => {
             if let Ok([records, bytes, throttled]) = <[Series; 3]>::try_from(series)
                 && let Some(habits) = Habits::of(&Load { records, bytes }, &throttled, capacity)
             {
-                entry.habits = Some(Learned::at(now_ms, habits));
+                entry.habits = Some(StoredHabits::at(now_ms, habits));
             }
         }
-        Err(error) => tracing::warn!(stream, error = chain(&error), "the load's habits could not be learned"),
+        Err(error) => {
+            tracing::warn!(stream, error = chain(&error), "cannot learn the load's habits; the next tick tries again")
+        }
     }
 }
 
-/// What a plan can do without.
-fn or_none<T: Default>(result: Result<T, RemoteError>) -> T {
+/// The result or, after an error, the default: a plan does not need this value.
+fn optional<T: Default>(result: Result<T, RemoteError>) -> T {
     result.unwrap_or_else(|error| {
-        tracing::warn!(error = chain(&error), "something could not be observed");
+        tracing::warn!(error = chain(&error), "an observation failed; the plan goes on without this value");
         T::default()
     })
 }

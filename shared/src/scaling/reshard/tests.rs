@@ -1,11 +1,11 @@
-//! Ticks over streams, metrics, alarms and ledgers in memory.
+//! Ticks on streams, metrics, alarms and ledgers in memory.
 
 mod crashes;
 
 use super::alarms::MemoryAlarms;
 use super::control::{MemoryControl, Summary};
 use super::ledger::{Entry, Lease, MemoryLedger};
-use super::metrics::{MemoryMetrics, Wanted};
+use super::metrics::{MemoryMetrics, SeriesId};
 use super::*;
 use crate::platform::clock::ManualClock;
 use crate::scaling::alarms::{AlarmState, ShardAlarms, Statistic};
@@ -37,16 +37,16 @@ fn autoscaler(shards: u32, policy: Policy) -> Memory {
     }
 }
 
-/// Stream mode: over 80 % for five minutes doubles, under 20 % for thirty halves.
+/// Stream mode: the stream doubles after five minutes over 80 %, and halves after thirty under 20 %.
 fn marks() -> Policy {
     Policy { mode: Mode::Stream, ..Policy::default() }
 }
 
-/// Puts two hours of a load, in records a second, until `now_ms`; the stream is read all the time.
+/// Puts the metrics of two hours until `now_ms`: a constant load, and a consumer that reads all the time.
 fn load(metrics: &MemoryMetrics, records_per_s: f64, now_ms: i64) {
     for back in 0..120 {
         let minute = (now_ms / MINUTE_MS - back) * MINUTE_MS;
-        let put = |name, statistic, value| metrics.put(Wanted::of_stream(STREAM, name, statistic), minute, value);
+        let put = |name, statistic, value| metrics.put(SeriesId::of_stream(STREAM, name, statistic), minute, value);
         put("IncomingRecords", Statistic::Sum, records_per_s * 60.0);
         put("IncomingBytes", Statistic::Sum, records_per_s * 60.0 * 100.0);
         put("GetRecords.Success", Statistic::SampleCount, 60.0);
@@ -62,32 +62,32 @@ async fn entry(autoscaler: &Memory) -> Entry {
     autoscaler.ledger.load(STREAM).await.unwrap().entry
 }
 
-fn alarm_names(open: u32, policy: &Policy) -> Vec<crate::scaling::alarms::AlarmDefinition> {
+fn expected_alarms(open: u32, policy: &Policy) -> Vec<crate::scaling::alarms::AlarmDefinition> {
     let mut definitions = alarms_of().definitions(open, &crate::scaling::shards::Capacity::of(&[]), policy).unwrap();
     definitions.sort_by(|a, b| a.name.cmp(&b.name));
     definitions
 }
 
 async fn alarms_are_for(autoscaler: &Memory, open: u32) {
-    let found = autoscaler.alarms.found(PREFIX).await.unwrap();
-    let found: Vec<_> = found.into_iter().map(|alarm| alarm.definition).collect();
-    assert_eq!(found, alarm_names(open, &autoscaler.policy));
+    let alarms = autoscaler.alarms.list(PREFIX).await.unwrap();
+    let definitions: Vec<_> = alarms.into_iter().map(|alarm| alarm.definition).collect();
+    assert_eq!(definitions, expected_alarms(open, &autoscaler.policy));
 }
 
 #[tokio::test]
-async fn a_busy_stream_doubles_and_its_alarms_follow_when_the_shards_are_there() {
+async fn a_busy_stream_doubles_and_its_alarms_follow_once_the_shards_are_open() {
     let autoscaler = autoscaler(2, marks());
     autoscaler.control.looks(2);
     load(&autoscaler.metrics, 1_900.0, NOW_MS + 10 * MINUTE_MS);
     let report = tick(&autoscaler, NOW_MS).await;
-    assert_eq!((report.outcome, report.begun), (Outcome::Begun, Some(Step::UpdateShardCount { target: 4 })));
+    assert_eq!((report.outcome, report.begun), (TickOutcome::Begun, Some(Step::UpdateShardCount { target: 4 })));
     assert!(report.reason.contains("80 %"), "{}", report.reason);
     alarms_are_for(&autoscaler, 2).await;
 
     // While the stream is updating, ticks wait.
     for minute in 1..=2 {
         let report = tick(&autoscaler, NOW_MS + minute * MINUTE_MS).await;
-        assert_eq!((report.outcome, report.open), (Outcome::Waiting, Some(2)));
+        assert_eq!((report.outcome, report.open), (TickOutcome::Waiting, Some(2)));
     }
     tick(&autoscaler, NOW_MS + 3 * MINUTE_MS).await;
     assert_eq!(autoscaler.control.keyspace().count(), 4);
@@ -99,10 +99,10 @@ async fn a_busy_stream_doubles_and_its_alarms_follow_when_the_shards_are_there()
 }
 
 #[tokio::test]
-async fn an_idle_stream_halves_and_a_blind_one_stays() {
-    for (is_blind, outcome) in [(false, Outcome::Begun), (true, Outcome::Nothing)] {
+async fn an_idle_stream_halves_and_one_without_metrics_stays() {
+    for (lacks_metrics, outcome) in [(false, TickOutcome::Begun), (true, TickOutcome::Nothing)] {
         let autoscaler = autoscaler(4, marks());
-        if !is_blind {
+        if !lacks_metrics {
             load(&autoscaler.metrics, 100.0, NOW_MS);
         }
         let report = tick(&autoscaler, NOW_MS).await;
@@ -111,7 +111,7 @@ async fn an_idle_stream_halves_and_a_blind_one_stays() {
 }
 
 #[tokio::test]
-async fn a_change_by_hand_brings_the_alarms_with_the_next_tick_and_one_that_breaches_can_fire_again() {
+async fn after_a_change_by_hand_the_next_tick_updates_the_alarms_and_resets_one_that_fired() {
     let autoscaler = autoscaler(2, marks());
     tick(&autoscaler, NOW_MS).await;
     let high = format!("{PREFIX}-high");
@@ -120,29 +120,29 @@ async fn a_change_by_hand_brings_the_alarms_with_the_next_tick_and_one_that_brea
     let report = tick(&autoscaler, NOW_MS + MINUTE_MS).await;
     assert_eq!(report.open, Some(3));
     alarms_are_for(&autoscaler, 3).await;
-    let found = autoscaler.alarms.found(&high).await.unwrap();
-    assert_eq!(found[0].state, AlarmState::InsufficientData);
-    // The hand's change cools down as one of its own does.
+    let alarms = autoscaler.alarms.list(&high).await.unwrap();
+    assert_eq!(alarms[0].state, AlarmState::InsufficientData);
+    // A change by hand starts the cool-down too.
     assert_eq!(entry(&autoscaler).await.changes[0].direction, Direction::Grow);
 }
 
 #[tokio::test]
-async fn who_has_the_lease_acts_alone_and_who_crashed_with_it_keeps_others_no_longer_than_that() {
+async fn only_the_holder_of_the_lease_acts_and_after_it_expires_another_invocation_does() {
     let autoscaler = autoscaler(2, Policy { min_shards: 4, ..marks() });
-    let held =
+    let leased =
         Entry { lease: Some(Lease { holder: "another".to_owned(), until_ms: NOW_MS + MINUTE_MS }), ..Entry::default() };
-    autoscaler.ledger.commit(STREAM, 0, &held).await.unwrap();
-    assert_eq!(tick(&autoscaler, NOW_MS).await.outcome, Outcome::Held);
+    autoscaler.ledger.commit(STREAM, 0, &leased).await.unwrap();
+    assert_eq!(tick(&autoscaler, NOW_MS).await.outcome, TickOutcome::Held);
     assert!(autoscaler.control.steps().is_empty());
-    assert_eq!(tick(&autoscaler, NOW_MS + MINUTE_MS).await.outcome, Outcome::Begun);
+    assert_eq!(tick(&autoscaler, NOW_MS + MINUTE_MS).await.outcome, TickOutcome::Begun);
 }
 
 #[tokio::test]
-async fn a_call_that_kinesis_refuses_is_not_counted_and_splits_come_in_its_place() {
+async fn a_refused_call_is_not_counted_and_splits_replace_it() {
     let autoscaler = autoscaler(2, Policy { min_shards: 4, ..marks() });
     autoscaler.control.calls_left(0);
     let report = tick(&autoscaler, NOW_MS).await;
-    assert_eq!(report.outcome, Outcome::Refused);
+    assert_eq!(report.outcome, TickOutcome::Refused);
     let after = entry(&autoscaler).await;
     assert_eq!((after.calls.len(), after.limited_at_ms), (0, Some(NOW_MS)));
     for minute in 1..=6 {
@@ -153,14 +153,14 @@ async fn a_call_that_kinesis_refuses_is_not_counted_and_splits_come_in_its_place
 }
 
 #[tokio::test]
-async fn a_shard_that_was_closed_meanwhile_costs_its_step_and_nothing_else() {
+async fn a_shard_that_was_closed_since_the_plan_costs_only_its_step() {
     let autoscaler = autoscaler(2, Policy { min_shards: 4, ..marks() });
-    // Calls are spent, so that the plan is two splits.
+    // All calls are used, so the plan is two splits.
     let spent = Entry { calls: vec![NOW_MS - 1; 10], ..Entry::default() };
     autoscaler.ledger.commit(STREAM, 0, &spent).await.unwrap();
     tick(&autoscaler, NOW_MS).await;
     assert_eq!(entry(&autoscaler).await.work.unwrap().steps.len(), 2);
-    // Somebody splits the other shard, elsewhere.
+    // An operator splits the other shard at another point.
     let other = autoscaler.control.keyspace().shards()[1].clone();
     autoscaler.control.summary().await.unwrap();
     autoscaler.control.by_hand(&Step::Split { shard: other.shard, at: other.end - 5 }).unwrap();
@@ -172,7 +172,7 @@ async fn a_shard_that_was_closed_meanwhile_costs_its_step_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_gone_is_no_failure_and_one_on_demand_has_no_alarms() {
+async fn a_deleted_stream_is_not_a_failure_and_one_on_demand_has_no_alarms() {
     let autoscaler = autoscaler(2, marks());
     tick(&autoscaler, NOW_MS).await;
     let on_demand = Summary {
@@ -182,32 +182,32 @@ async fn a_stream_that_is_gone_is_no_failure_and_one_on_demand_has_no_alarms() {
         enhanced_consumers: Vec::new(),
     };
     autoscaler.control.describe(on_demand);
-    assert_eq!(tick(&autoscaler, NOW_MS + 1).await.outcome, Outcome::OnDemand);
-    assert_eq!(autoscaler.alarms.found(PREFIX).await.unwrap(), []);
+    assert_eq!(tick(&autoscaler, NOW_MS + 1).await.outcome, TickOutcome::OnDemand);
+    assert_eq!(autoscaler.alarms.list(PREFIX).await.unwrap(), []);
     autoscaler.control.delete();
-    assert_eq!(tick(&autoscaler, NOW_MS + 2).await.outcome, Outcome::Gone);
+    assert_eq!(tick(&autoscaler, NOW_MS + 2).await.outcome, TickOutcome::Gone);
     assert_eq!(entry(&autoscaler).await, Entry::default());
 }
 
 #[tokio::test]
-async fn metrics_that_are_throttled_fail_the_tick_and_leave_the_lease_free() {
+async fn throttled_metrics_fail_the_tick_and_release_the_lease() {
     let autoscaler = autoscaler(2, marks());
     autoscaler.metrics.throttle(true);
     let clock = ManualClock::at(NOW_MS);
     let error = autoscaler.tick("one", &clock).await.unwrap_err();
     assert_eq!(error.to_string(), "GetMetricData failed");
     autoscaler.metrics.throttle(false);
-    assert_eq!(autoscaler.tick("two", &clock).await.unwrap().outcome, Outcome::Nothing);
+    assert_eq!(autoscaler.tick("two", &clock).await.unwrap().outcome, TickOutcome::Nothing);
 }
 
 #[tokio::test]
-async fn a_plan_in_progress_goes_on_while_metrics_are_throttled() {
+async fn a_plan_in_progress_continues_while_metrics_are_throttled() {
     let autoscaler = autoscaler(2, Policy { min_shards: 4, ..marks() });
     let spent = Entry { calls: vec![NOW_MS - 1; 10], ..Entry::default() };
     autoscaler.ledger.commit(STREAM, 0, &spent).await.unwrap();
     tick(&autoscaler, NOW_MS).await;
     autoscaler.metrics.throttle(true);
-    assert_eq!(tick(&autoscaler, NOW_MS + MINUTE_MS).await.outcome, Outcome::Begun);
+    assert_eq!(tick(&autoscaler, NOW_MS + MINUTE_MS).await.outcome, TickOutcome::Begun);
 }
 
 #[tokio::test]
@@ -217,5 +217,5 @@ async fn a_look_changes_nothing() {
     assert_eq!((observation.open(), plan.steps), (2, vec![Step::UpdateShardCount { target: 4 }]));
     assert!(autoscaler.control.steps().is_empty());
     assert_eq!(entry(&autoscaler).await, Entry::default());
-    assert_eq!(autoscaler.alarms.found(PREFIX).await.unwrap(), []);
+    assert_eq!(autoscaler.alarms.list(PREFIX).await.unwrap(), []);
 }

@@ -1,6 +1,6 @@
-//! One look at the stream, and the next thing done about it.
+//! A tick: observes the stream once, and does the next thing.
 
-use super::alarms::keep;
+use super::alarms::update;
 use super::ledger::{Entry, Lease, Versioned, Work};
 use super::{AlarmStore, Ledger, Metrics, Readers, StreamControl, observe};
 use crate::platform::clock::Now;
@@ -13,7 +13,7 @@ use crate::scaling::shards::{
 use serde::Serialize;
 use std::time::Duration;
 
-/// A plan that is so old is made anew: the load that it was made for is another by now.
+/// A plan of this age, in milliseconds, is replaced by a new one, because the load has changed since.
 const STALE_MS: i64 = 3_600_000;
 
 /// The autoscaler of one stream.
@@ -21,62 +21,62 @@ const STALE_MS: i64 = 3_600_000;
 pub struct Autoscaler<C, M, A, L> {
     /// The stream.
     pub control: C,
-    /// Where its metrics are read.
+    /// The source of its metrics.
     pub metrics: M,
-    /// Where its alarms are kept.
+    /// The store of its alarms.
     pub alarms: A,
-    /// What is remembered between ticks.
+    /// The memory between ticks.
     pub ledger: L,
-    /// How it is to be sized.
+    /// The policy for its size.
     pub policy: Policy,
-    /// Who reads it.
+    /// The consumers that read it by polling.
     pub readers: Readers,
-    /// Its alarms; none where they are somebody else's to keep.
+    /// Which alarms it has; `None` if something else maintains them.
     pub alarms_of: Option<ShardAlarms>,
-    /// How long an invocation may act: longer than one can live.
+    /// How long an invocation may act: longer than the time limit of an invocation.
     pub lease: Duration,
 }
 
-/// What a tick came to.
+/// The result of a tick.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// In a word.
-    pub outcome: Outcome,
-    /// Why, in words.
+    /// The outcome.
+    pub outcome: TickOutcome,
+    /// The reason, in words.
     pub reason: String,
-    /// Shards that are open; none if that was not looked at.
+    /// The number of open shards; `None` if it was not read.
     pub open: Option<u32>,
-    /// Shards that the load calls for, whatever the policy allows; none if no plan was made.
+    /// Shards that the load needs, regardless of the policy's bounds; `None` if no plan was made.
     pub wanted: Option<u32>,
-    /// What was begun.
+    /// The step that has begun.
     pub begun: Option<Step>,
-    /// Alarms that were set anew.
+    /// How many calls the update of the alarms took.
     pub alarms_changed: usize,
 }
 
-/// A tick's outcome in a word.
+/// The outcome of a tick.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Outcome {
+pub enum TickOutcome {
     /// There is nothing to do.
     #[default]
     Nothing,
     /// A step has begun.
     Begun,
-    /// The stream is being changed.
+    /// A change of the stream is in progress.
     Waiting,
-    /// Another invocation acts at the moment.
+    /// Another invocation holds the lease.
     Held,
-    /// Kinesis refused a step, and the plan is made anew.
+    /// Kinesis refused a step, and the next tick makes a new plan.
     Refused,
     /// The stream sizes itself.
     OnDemand,
-    /// There is no such stream.
+    /// The stream does not exist.
     Gone,
 }
 
-/// What makes a plan of an observation at a time, in milliseconds since the epoch.
+/// Makes a plan from an observation and a time, in milliseconds since the epoch.
 pub trait Planner: Sync {
     /// The plan.
     fn plan(&self, observation: &Observation, now_ms: i64) -> Plan;
@@ -88,46 +88,48 @@ impl<F: Fn(&Observation, i64) -> Plan + Sync> Planner for F {
     }
 }
 
-/// What becomes of a step upon the shards that are open now.
-enum Standing {
+/// The status of a step, given the shards that are open now.
+enum StepStatus {
     Done,
     ToDo,
-    /// The shards are not those that it was planned for.
+    /// The shards are not those of the plan any more.
     Obsolete,
 }
 
 impl<C: StreamControl, M: Metrics, A: AlarmStore, L: Ledger> Autoscaler<C, M, A, L> {
-    /// Looks at the stream and does the next thing, if `holder` may: no other invocation acts at the same time. `holder`
-    /// is this invocation, by a name that no other has.
+    /// Observes the stream and does the next thing, unless another invocation is acting. `holder` is a name that only
+    /// this invocation has.
     ///
-    /// What fails leaves the ledger as far as things went; the next tick goes on from there.
+    /// After a failure, the ledger has what was done so far, and the next tick continues from there.
     pub async fn tick(&self, holder: &str, clock: &impl Now) -> Result<Report, RemoteError> {
         self.tick_by(holder, clock, &|observation: &Observation, now_ms| plan(observation, &self.policy, now_ms)).await
     }
 
-    /// The same, with what `planner` makes of an observation and the time in place of the policy's plan.
+    /// Does the same as [`tick`](Self::tick), with the plan of `planner` instead of the policy's.
     pub async fn tick_by(&self, holder: &str, clock: &impl Now, planner: &impl Planner) -> Result<Report, RemoteError> {
         let stream = self.control.name();
         let now_ms = clock.now_ms();
-        let mut held = self.ledger.load(stream).await?;
-        held.entry.forget(now_ms);
-        if held.entry.is_held_against(holder, now_ms) {
-            return Ok(Report::of(Outcome::Held, "another invocation acts"));
+        let mut versioned = self.ledger.load(stream).await?;
+        versioned.entry.forget(now_ms);
+        if versioned.entry.is_leased_to_another(holder, now_ms) {
+            return Ok(Report::of(TickOutcome::Held, "another invocation holds the lease"));
         }
-        held.entry.lease = Some(Lease { holder: holder.to_owned(), until_ms: now_ms + self.lease.as_millis() as i64 });
-        if !self.commit(&mut held).await? {
-            return Ok(Report::of(Outcome::Held, "another invocation was faster"));
+        versioned.entry.lease =
+            Some(Lease { holder: holder.to_owned(), until_ms: now_ms + self.lease.as_millis() as i64 });
+        if !self.commit(&mut versioned).await? {
+            return Ok(Report::of(TickOutcome::Held, "another invocation took the lease first"));
         }
-        let done = self.act(&mut held, now_ms, planner).await;
-        held.entry.lease = None;
-        // Where it fails, the lease ends by itself; what was done is seen by the next tick.
-        let released = self.commit(&mut held).await;
-        let report = done?;
+        let result = self.act(&mut versioned, now_ms, planner).await;
+        versioned.entry.lease = None;
+        // If this commit fails, the lease expires by itself, and the next tick sees what was done.
+        let released = self.commit(&mut versioned).await;
+        let report = result?;
         released?;
         Ok(report)
     }
 
-    /// What a tick would do now, and why: nothing is changed, neither the stream nor what is remembered.
+    /// The observation and the plan that a tick would make now; `None` if the stream does not exist. Changes neither
+    /// the stream nor the ledger.
     pub async fn look(&self, clock: &impl Now) -> Result<Option<(Observation, Plan)>, RemoteError> {
         let now_ms = clock.now_ms();
         let Some(summary) = self.control.summary().await? else { return Ok(None) };
@@ -143,41 +145,41 @@ impl<C: StreamControl, M: Metrics, A: AlarmStore, L: Ledger> Autoscaler<C, M, A,
         observe(from, of, &self.readers, &self.policy, entry, now_ms).await
     }
 
-    /// Writes the entry, if nobody else has: then this invocation's time is over.
-    async fn commit(&self, held: &mut Versioned) -> Result<bool, RemoteError> {
-        match self.ledger.commit(self.control.name(), held.version, &held.entry).await? {
+    /// Writes the entry. Returns false if another invocation has written it: then this invocation's lease has expired.
+    async fn commit(&self, versioned: &mut Versioned) -> Result<bool, RemoteError> {
+        match self.ledger.commit(self.control.name(), versioned.version, &versioned.entry).await? {
             Some(version) => {
-                held.version = version;
+                versioned.version = version;
                 Ok(true)
             }
             None => Ok(false),
         }
     }
 
-    async fn act(&self, held: &mut Versioned, now_ms: i64, planner: &impl Planner) -> Result<Report, RemoteError> {
+    async fn act(&self, versioned: &mut Versioned, now_ms: i64, planner: &impl Planner) -> Result<Report, RemoteError> {
         let Some(summary) = self.control.summary().await? else {
-            held.entry = Entry { lease: held.entry.lease.take(), ..Entry::default() };
-            return Ok(Report::of(Outcome::Gone, "there is no such stream"));
+            versioned.entry = Entry { lease: versioned.entry.lease.take(), ..Entry::default() };
+            return Ok(Report::of(TickOutcome::Gone, "the stream does not exist"));
         };
         if summary.mode == StreamMode::OnDemand {
-            held.entry.work = None;
-            let mut report = Report::of(Outcome::OnDemand, "the stream is on demand: Kinesis sizes it");
-            report.alarms_changed = self.keep_alarms(None).await?;
+            versioned.entry.work = None;
+            let mut report = Report::of(TickOutcome::OnDemand, "the stream is on demand: Kinesis sizes it");
+            report.alarms_changed = self.update_alarms(None).await?;
             return Ok(report);
         }
         let mut report = match summary.status {
-            StreamStatus::Active => self.advance(held, &summary, now_ms, planner).await?,
-            _ => Report::of(Outcome::Waiting, "the stream is being changed"),
+            StreamStatus::Active => self.advance(versioned, &summary, now_ms, planner).await?,
+            _ => Report::of(TickOutcome::Waiting, "the stream is being changed"),
         };
         let open = self.control.open_shards().await?;
         let count = u32::try_from(open.len()).unwrap_or(u32::MAX);
         report.open = Some(count);
-        report.alarms_changed = self.keep_alarms(Some((count, &summary))).await?;
+        report.alarms_changed = self.update_alarms(Some((count, &summary))).await?;
         Ok(report)
     }
 
-    /// Makes the alarms those of so many open shards, or none.
-    async fn keep_alarms(&self, of: Option<(u32, &Summary)>) -> Result<usize, RemoteError> {
+    /// Updates the alarms to those for a number of open shards, or deletes them. Returns how many calls that took.
+    async fn update_alarms(&self, of: Option<(u32, &Summary)>) -> Result<usize, RemoteError> {
         let Some(alarms) = &self.alarms_of else { return Ok(0) };
         let wanted = match of {
             None => Vec::new(),
@@ -187,13 +189,13 @@ impl<C: StreamControl, M: Metrics, A: AlarmStore, L: Ledger> Autoscaler<C, M, A,
                 definitions.map_err(|error| RemoteError::new("define alarms", Remedy::GiveUp, error))?
             }
         };
-        keep(&self.alarms, &alarms.prefix, wanted).await
+        update(&self.alarms, &alarms.prefix, wanted).await
     }
 
-    /// The next thing for a stream that can be changed.
+    /// Does the next thing for a stream that can be changed.
     async fn advance(
         &self,
-        held: &mut Versioned,
+        versioned: &mut Versioned,
         summary: &Summary,
         now_ms: i64,
         planner: &impl Planner,
@@ -201,11 +203,11 @@ impl<C: StreamControl, M: Metrics, A: AlarmStore, L: Ledger> Autoscaler<C, M, A,
         let shards = self.control.open_shards().await?;
         let keyspace = match Keyspace::new(shards) {
             Ok(keyspace) => keyspace,
-            // It has become active between the two calls.
-            Err(error) => return Ok(Report::of(Outcome::Waiting, error.to_string())),
+            // The stream changed between the two calls.
+            Err(error) => return Ok(Report::of(TickOutcome::Waiting, error.to_string())),
         };
-        let entry = &mut held.entry;
-        settle(entry, &keyspace, now_ms);
+        let entry = &mut versioned.entry;
+        update_work(entry, &keyspace, now_ms);
         let mut wanted = None;
         if entry.work.is_none() {
             let observation = self.observe(summary, entry, now_ms).await?;
@@ -213,33 +215,33 @@ impl<C: StreamControl, M: Metrics, A: AlarmStore, L: Ledger> Autoscaler<C, M, A,
             wanted = Some(plan.wanted);
             let Plan { steps, direction, reason, .. } = plan;
             let Some(direction) = direction.filter(|_| !steps.is_empty()) else {
-                return Ok(Report { wanted, ..Report::of(Outcome::Nothing, reason) });
+                return Ok(Report { wanted, ..Report::of(TickOutcome::Nothing, reason) });
             };
             entry.work = Some(Work { steps: steps.into(), sent: false, direction, reason, since_ms: now_ms });
         }
-        let report = self.step(held, now_ms).await?;
+        let report = self.begin_step(versioned, now_ms).await?;
         Ok(Report { wanted, ..report })
     }
 
-    /// Begins the first step of the plan in progress, which is noted before.
-    async fn step(&self, held: &mut Versioned, now_ms: i64) -> Result<Report, RemoteError> {
-        let entry = &mut held.entry;
+    /// Records the first step of the plan in progress, then begins it.
+    async fn begin_step(&self, versioned: &mut Versioned, now_ms: i64) -> Result<Report, RemoteError> {
+        let entry = &mut versioned.entry;
         let Some(work) = &mut entry.work else { return Ok(Report::default()) };
         let reason = work.reason.clone();
         let Some(step) = work.steps.front().cloned() else { return Ok(Report::default()) };
         let counts = matches!(step, Step::UpdateShardCount { .. });
-        // A call that may have been sent is counted, and is the same call when it is sent again.
+        // Count a call before it is sent. If it is sent again, it is the same call.
         if counts && !work.sent {
             entry.calls.push(now_ms);
         }
         work.sent = true;
-        if !self.commit(held).await? {
-            return Ok(Report::of(Outcome::Held, "this invocation's time is over"));
+        if !self.commit(versioned).await? {
+            return Ok(Report::of(TickOutcome::Held, "this invocation's lease has expired"));
         }
         let answer = self.control.begin(&step).await?;
-        let entry = &mut held.entry;
+        let entry = &mut versioned.entry;
         if answer != Answer::Begun {
-            // It was refused, and so does not count.
+            // A refused call does not count.
             if counts {
                 entry.calls.pop();
             }
@@ -248,36 +250,36 @@ impl<C: StreamControl, M: Metrics, A: AlarmStore, L: Ledger> Autoscaler<C, M, A,
             }
         }
         match answer {
-            Answer::Begun => Ok(Report { begun: Some(step), ..Report::of(Outcome::Begun, reason) }),
-            Answer::Busy => Ok(Report::of(Outcome::Waiting, "the stream is being changed")),
-            Answer::Limited(words) => {
+            Answer::Begun => Ok(Report { begun: Some(step), ..Report::of(TickOutcome::Begun, reason) }),
+            Answer::Busy => Ok(Report::of(TickOutcome::Waiting, "the stream is being changed")),
+            Answer::Limited(message) => {
                 entry.work = None;
                 if counts {
                     entry.limited_at_ms = Some(now_ms);
                 }
-                Ok(Report::of(Outcome::Refused, format!("{reason}; refused: {words}")))
+                Ok(Report::of(TickOutcome::Refused, format!("{reason}; refused: {message}")))
             }
-            Answer::Obsolete(words) => {
+            Answer::Obsolete(message) => {
                 entry.work = None;
-                Ok(Report::of(Outcome::Refused, format!("{reason}; refused: {words}")))
+                Ok(Report::of(TickOutcome::Refused, format!("{reason}; refused: {message}")))
             }
         }
     }
 }
 
 impl Report {
-    fn of(outcome: Outcome, reason: impl Into<String>) -> Self {
+    fn of(outcome: TickOutcome, reason: impl Into<String>) -> Self {
         Self { outcome, reason: reason.into(), ..Self::default() }
     }
 }
 
-/// Brings the entry to what the open shards show: steps that are done, a plan that is finished or no longer fits, and
-/// changes that nobody planned.
-fn settle(entry: &mut Entry, keyspace: &Keyspace, now_ms: i64) {
+/// Updates the entry from the open shards: removes steps that are done or obsolete, ends a finished or stale plan, and
+/// records changes, also those made by hand.
+fn update_work(entry: &mut Entry, keyspace: &Keyspace, now_ms: i64) {
     let open = keyspace.count();
     let known = entry.shards.replace(open);
     let Some(work) = &mut entry.work else {
-        // Somebody's hand, or a deployment.
+        // A change by hand or by a deployment.
         if let Some(direction) = known.and_then(|known| direction(known, open)) {
             entry.changes.push(Change { at_ms: now_ms, direction });
         }
@@ -285,15 +287,15 @@ fn settle(entry: &mut Entry, keyspace: &Keyspace, now_ms: i64) {
     };
     let mut finished = false;
     while let Some(step) = work.steps.front() {
-        match standing(step, keyspace) {
-            Standing::Done => {
+        match step_status(step, keyspace) {
+            StepStatus::Done => {
                 finished = true;
                 work.steps.pop_front();
                 work.sent = false;
             }
-            Standing::ToDo => break,
-            Standing::Obsolete => {
-                tracing::info!(?step, "the shards are not those of the plan any more");
+            StepStatus::ToDo => break,
+            StepStatus::Obsolete => {
+                tracing::info!(?step, "a step is skipped: the shards are not those of the plan any more");
                 work.steps.pop_front();
                 work.sent = false;
             }
@@ -317,7 +319,7 @@ fn direction(from: u32, to: u32) -> Option<Direction> {
     }
 }
 
-fn standing(step: &Step, keyspace: &Keyspace) -> Standing {
+fn step_status(step: &Step, keyspace: &Keyspace) -> StepStatus {
     let is_open = |shard: &str| keyspace.shards().iter().any(|range| range.shard == shard);
     let done = match step {
         Step::UpdateShardCount { target } => keyspace.count() == *target,
@@ -325,8 +327,8 @@ fn standing(step: &Step, keyspace: &Keyspace) -> Standing {
         Step::Merge { shard, adjacent } => !is_open(shard) && !is_open(adjacent),
     };
     match keyspace.after(step) {
-        _ if done => Standing::Done,
-        Ok(_) => Standing::ToDo,
-        Err(_) => Standing::Obsolete,
+        _ if done => StepStatus::Done,
+        Ok(_) => StepStatus::ToDo,
+        Err(_) => StepStatus::Obsolete,
     }
 }

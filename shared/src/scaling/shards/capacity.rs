@@ -1,12 +1,12 @@
-//! What a shard takes, and what Kinesis allows to be done to a stream.
+//! The capacity of a shard, and the limits that Kinesis sets on changes of a stream.
 
-use super::observation::{Consumer, FanOut, Load};
+use super::{Consumer, FanOut, Load};
 
-/// Records that a shard takes in a second.
+/// Records that a shard accepts in a second.
 const RECORDS_PER_S: f64 = 1_000.0;
-/// Bytes that a shard takes in a second: 1 MiB, partition keys included.
+/// Bytes that a shard accepts in a second: 1 MiB, partition keys included.
 const WRITE_BYTES_PER_S: f64 = 1_048_576.0;
-/// Bytes that a shard gives to all its plain consumers together in a second: 2 MiB.
+/// Bytes that a shard delivers in a second to all its plain consumers together: 2 MiB.
 const READ_BYTES_PER_S: f64 = 2.0 * 1_048_576.0;
 /// UpdateShardCount: "Scale more than ten times per rolling 24-hour period per stream" is refused.
 pub const DAILY_CALLS_MAX: u32 = 10;
@@ -23,8 +23,9 @@ pub struct Capacity {
 }
 
 impl Capacity {
-    /// A shard's capacity for these consumers: it takes 1 MiB/s and 1,000 records/s, and gives 2 MiB/s to all plain
-    /// consumers together. A third plain consumer makes reading the limit; one with enhanced fan-out reads on its own.
+    /// A shard's capacity for these consumers: it accepts 1 MiB/s and 1,000 records/s, and delivers 2 MiB/s to all
+    /// plain consumers together. From the third plain consumer on, reading is the limit; a consumer with enhanced
+    /// fan-out does not count.
     ///
     /// ```
     /// use myaku::scaling::shards::{Capacity, Consumer, FanOut};
@@ -38,12 +39,12 @@ impl Capacity {
         Self { records_per_s: RECORDS_PER_S, bytes_per_s }
     }
 
-    /// How many shards' worth a rate is, by whichever of records and bytes is nearer its limit. Not rounded.
+    /// A rate in shards' worth, by the limit that is nearer, records or bytes. Not rounded.
     pub fn shards_for(&self, records_per_s: f64, bytes_per_s: f64) -> f64 {
         (records_per_s / self.records_per_s).max(bytes_per_s / self.bytes_per_s)
     }
 
-    /// The same for each period of a load; missing where either of the two is.
+    /// Each period of a load in shards' worth; missing if records or bytes are missing.
     pub(super) fn shards_over(&self, load: &Load) -> Vec<Option<f64>> {
         let seconds = load.records.period_ms as f64 / 1_000.0;
         let pairs = load.records.values.iter().zip(&load.bytes.values);

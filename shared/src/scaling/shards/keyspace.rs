@@ -1,46 +1,46 @@
-//! The keyspace: all 2¹²⁸ hash keys, cut into the ranges of the open shards without a gap or an overlap.
+//! The keyspace: all 2¹²⁸ hash keys, divided into the ranges of the open shards without a gap or an overlap.
 
-use super::plan::Step;
+use super::Step;
 use crate::stream::shard_map::HashKeyRange;
 
-/// What is wrong with a keyspace, or with a step upon it.
+/// What is wrong with a keyspace, or with a step that changes it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyspaceError {
-    /// There is no open shard.
+    /// No shard is open.
     #[error("the stream has no open shard")]
     Empty,
     /// A range ends before it begins.
     #[error("the range of {0} ends before it begins")]
     Backwards(String),
-    /// Hash keys that no shard takes.
-    #[error("no shard takes the hash keys before those of {0}")]
+    /// No shard has the hash keys below the range of this one.
+    #[error("no shard has the hash keys below the range of {0}")]
     GapBefore(String),
-    /// Hash keys above the last shard's.
-    #[error("no shard takes the hash keys behind those of {0}")]
-    GapBehind(String),
-    /// Hash keys that two shards take.
-    #[error("{0} and {1} take the same hash keys")]
+    /// No shard has the hash keys above the range of the last one.
+    #[error("no shard has the hash keys above the range of {0}")]
+    GapAfter(String),
+    /// Two shards have the same hash keys.
+    #[error("the ranges of {0} and {1} overlap")]
     Overlap(String, String),
     /// A step names a shard that is not open.
-    #[error("{0} is no open shard")]
+    #[error("{0} is not an open shard")]
     NotOpen(String),
-    /// A point at which a shard cannot be split.
+    /// The split point is not inside the shard's range.
     #[error("{0} cannot be split at {1}")]
     SplitPoint(String, u128),
-    /// Shards that cannot be merged.
-    #[error("{0} and {1} are no neighbours")]
+    /// The shards to merge are not neighbours.
+    #[error("{0} and {1} are not neighbours")]
     NotAdjacent(String, String),
-    /// A count that UpdateShardCount refuses.
-    #[error("UpdateShardCount does not go from {0} shards to {1}")]
+    /// UpdateShardCount refuses the count.
+    #[error("UpdateShardCount refuses to go from {0} shards to {1}")]
     Count(u32, u32),
 }
 
-/// Open shards that take every hash key once, in the order of their ranges.
+/// Open shards that together have every hash key exactly once, in the order of their ranges.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keyspace(Vec<HashKeyRange>);
 
 impl Keyspace {
-    /// The keyspace of `ranges`, in any order, if it is whole.
+    /// The keyspace of `ranges`, which may be in any order; an error if they leave a gap or overlap.
     pub fn new(mut ranges: Vec<HashKeyRange>) -> Result<Self, KeyspaceError> {
         ranges.sort_unstable_by_key(|range| (range.start, range.end));
         if let Some(range) = ranges.iter().find(|range| range.end < range.start) {
@@ -59,12 +59,12 @@ impl Keyspace {
             }
         }
         if last.end != u128::MAX {
-            return Err(KeyspaceError::GapBehind(last.shard.clone()));
+            return Err(KeyspaceError::GapAfter(last.shard.clone()));
         }
         Ok(Self(ranges))
     }
 
-    /// `count` shards of the same width, named by `name`: what UpdateShardCount leaves behind. At least one.
+    /// `count` shards of the same width, at least one, named by `name`: the result of UpdateShardCount.
     pub fn uniform(count: u32, name: impl Fn(u32) -> String) -> Self {
         let count = count.max(1);
         let start = |index: u32| uniform_start(index, count);
@@ -81,13 +81,13 @@ impl Keyspace {
         &self.0
     }
 
-    /// How many shards there are.
+    /// The number of shards.
     pub fn count(&self) -> u32 {
         u32::try_from(self.0.len()).unwrap_or(u32::MAX)
     }
 
-    /// The keyspace after `step`, with new shards named after the ones that they come from. An error if Kinesis would
-    /// refuse the step; budgets and cool-downs are the plan's business.
+    /// The keyspace after `step`, with new shards named after their parents. An error if Kinesis would refuse the step.
+    /// Daily budgets and cool-downs are not checked here; the plan respects them.
     pub fn after(&self, step: &Step) -> Result<Self, KeyspaceError> {
         match step {
             Step::UpdateShardCount { target } => {
@@ -135,7 +135,7 @@ impl Keyspace {
     }
 }
 
-/// Where the shard `index` of `count` equal ones begins: ⌊index · 2¹²⁸ / count⌋, without leaving 128 bits.
+/// The first hash key of the shard `index` of `count` equal ones: ⌊index · 2¹²⁸ / count⌋, computed within 128 bits.
 pub(super) fn uniform_start(index: u32, count: u32) -> u128 {
     let (index, count) = (u128::from(index), u128::from(count));
     // 2¹²⁸ = count · quotient + remainder + 1.
@@ -143,7 +143,7 @@ pub(super) fn uniform_start(index: u32, count: u32) -> u128 {
     index * quotient + index * (remainder + 1) / count
 }
 
-/// The share of all hash keys that a range takes.
+/// The share of all hash keys that a range has.
 pub(super) fn share(range: &HashKeyRange) -> f64 {
     ((range.end - range.start) as f64 + 1.0) / 2_f64.powi(128)
 }
@@ -157,14 +157,14 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_an_overlap_and_a_missing_end_are_each_named_by_the_shard_beside_them() {
+    fn an_error_names_the_shard_next_to_a_gap_an_overlap_or_a_missing_end() {
         let top = u128::MAX;
         let cases = [
             (vec![], KeyspaceError::Empty),
             (vec![range("a", 1, top)], KeyspaceError::GapBefore("a".into())),
             (vec![range("a", 0, 5), range("b", 7, top)], KeyspaceError::GapBefore("b".into())),
             (vec![range("b", 5, top), range("a", 0, 5)], KeyspaceError::Overlap("a".into(), "b".into())),
-            (vec![range("a", 0, 5)], KeyspaceError::GapBehind("a".into())),
+            (vec![range("a", 0, 5)], KeyspaceError::GapAfter("a".into())),
             (vec![range("a", 0, top), range("b", 5, 4)], KeyspaceError::Backwards("b".into())),
         ];
         for (ranges, error) in cases {
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_shards_are_whole_and_differ_by_one_hash_key_at_most() {
+    fn equal_shards_fill_the_keyspace_and_differ_by_one_hash_key_at_most() {
         for count in [1, 2, 3, 7, 1_000, 10_000] {
             let keyspace = Keyspace::uniform(count, |index| index.to_string());
             assert_eq!(Keyspace::new(keyspace.shards().to_vec()).unwrap(), keyspace);
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_split_begins_the_second_half_at_its_point_and_a_merge_undoes_it() {
+    fn the_second_half_of_a_split_begins_at_the_split_point_and_a_merge_undoes_the_split() {
         let one = Keyspace::uniform(1, |_| "s".into());
         let two = one.after(&Step::Split { shard: "s".into(), at: 9 }).unwrap();
         assert_eq!(two.shards(), [range("s.0", 0, 8), range("s.1", 9, u128::MAX)]);
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_kinesis_refuses_is_an_error() {
+    fn a_step_that_kinesis_refuses_is_an_error() {
         let five = Keyspace::uniform(5, |index| index.to_string());
         for target in [0, 2, 11, 10_001] {
             let refused = five.after(&Step::UpdateShardCount { target });

@@ -1,4 +1,4 @@
-//! How a stream is to be sized: what an operator may choose, with defaults for those who would rather not.
+//! The policy for the size of a stream: what an operator can choose, with a default for each setting.
 
 mod schedule;
 mod settings;
@@ -8,7 +8,7 @@ pub use schedule::Scheduled;
 use super::{DAILY_CALLS_MAX, SHARDS_MAX};
 use serde::{Deserialize, Serialize};
 
-/// A setting of a policy that cannot be used.
+/// A setting of a policy that is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
 pub struct PolicyError {
@@ -18,74 +18,74 @@ pub struct PolicyError {
     pub problem: String,
 }
 
-/// What decides about the size.
+/// How the size is decided.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// The size that the load needs, as far as it can be foreseen.
+    /// The size that the load needs, with a forecast.
     #[default]
     Target,
-    /// By a factor, when the whole stream was above or below a mark for some minutes.
+    /// The size times a factor, after the whole stream has been above or below a mark for some minutes.
     Stream,
-    /// Shard by shard: hot ones are split, cold neighbours merged.
+    /// Shard by shard: hot shards are split, cold neighbours are merged.
     Shard,
 }
 
-/// A policy. From a file it is read as TOML, or as anything else that serde reads; call [`Policy::checked`] then.
+/// A policy. It can be read from TOML, or any other format of serde; call [`Policy::checked`] afterwards.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
-    /// What decides about the size.
+    /// How the size is decided.
     pub mode: Mode,
-    /// Shards, at least.
+    /// The fewest shards.
     pub min_shards: u32,
-    /// Shards, at most. A plan that wanted more says so.
+    /// The most shards. A plan that would need more says so.
     pub max_shards: u32,
-    /// Whether shrinking is left to people.
+    /// Whether shrinking is left to the operator.
     pub grow_only: bool,
-    /// Seconds from a growth to the next.
+    /// The least time from one growth to the next, in seconds.
     pub grow_cooldown_s: u32,
-    /// Seconds from any change to a shrinking.
+    /// The least time from any change until the stream may shrink, in seconds.
     pub shrink_cooldown_s: u32,
-    /// Of the UpdateShardCount calls of 24 hours, how many are kept for growing.
+    /// How many of the UpdateShardCount calls of 24 hours are reserved for growing.
     pub calls_reserved: u32,
-    /// A stream does not shrink while a consumer is so many seconds behind, or more.
+    /// The stream does not shrink while a consumer is this many seconds behind, or more.
     pub lag_max_s: u32,
-    /// Sizes by the hour: at least so many shards from then to then.
+    /// Minimum sizes by the time of day.
     pub schedule: Vec<Scheduled>,
     /// The rule of [`Mode::Target`].
     pub target: TargetRule,
     /// The rule of [`Mode::Stream`].
     pub stream: StreamRule,
-    /// When a shard is hot, in any mode, and when neighbours are cold, in [`Mode::Shard`].
+    /// When a shard is hot (in any mode), and when neighbours are cold (in [`Mode::Shard`]).
     pub shard: ShardRule,
 }
 
-/// The size that the load needs.
+/// The rule of [`Mode::Target`]: the size that the load needs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TargetRule {
-    /// How full shards may get, where the load's habits are known: a share of their capacity.
+    /// How full shards may get if the load's habits are known: a share of their capacity.
     pub utilisation: f64,
-    /// The same, as long as less than `habits_after_hours` are known: who knows little leaves more room.
+    /// The same while less than `habits_after_hours` of the load are known: lower, to leave more room.
     pub newcomer_utilisation: f64,
-    /// Hours of load that make habits.
+    /// How many hours of load must be known before its habits count.
     pub habits_after_hours: u32,
-    /// How many of the steepest minutes ahead a rise is followed: the time until a growth is in effect.
+    /// How many minutes ahead a rise is extrapolated: the time until a growth takes effect.
     pub horizon_minutes: u32,
-    /// The stream shrinks to what it needed most in so many minutes.
+    /// The stream shrinks to the most that it needed in this many minutes.
     pub shrink_minutes: u32,
-    /// It shrinks only if that saves this share of its shards.
+    /// It shrinks only if that removes at least this share of its shards.
     pub shrink_least: f64,
 }
 
-/// By a factor, at marks.
+/// The rule of [`Mode::Stream`]: a factor, above or below a mark.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StreamRule {
     /// The mark above which the stream grows: a share of its capacity.
     pub grow_above: f64,
-    /// The minutes that are looked at.
+    /// How many of the newest minutes are compared with the mark.
     pub grow_minutes: u32,
     /// How many of them must be above the mark.
     pub grow_datapoints: u32,
@@ -93,7 +93,7 @@ pub struct StreamRule {
     pub grow_factor: f64,
     /// The mark below which it shrinks.
     pub shrink_below: f64,
-    /// The minutes that are looked at.
+    /// How many of the newest minutes are compared with the mark.
     pub shrink_minutes: u32,
     /// How many of them must be below the mark.
     pub shrink_datapoints: u32,
@@ -101,17 +101,17 @@ pub struct StreamRule {
     pub shrink_factor: f64,
 }
 
-/// Single shards.
+/// When a shard is hot, and when neighbours are cold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ShardRule {
-    /// A shard above this share of its capacity is hot, and split where its observed load halves.
+    /// A shard above this share of its capacity is hot, and is split in the middle of its observed load.
     pub split_above: f64,
-    /// For so many minutes in a row.
+    /// How many minutes in a row it must be above that share.
     pub split_minutes: u32,
-    /// Neighbours are merged if the shard that they become stays below this share of its capacity.
+    /// Neighbours are merged if the resulting shard stays below this share of its capacity.
     pub merge_below: f64,
-    /// For so many minutes in a row.
+    /// How many minutes in a row they must stay below that share.
     pub merge_minutes: u32,
 }
 
@@ -169,13 +169,13 @@ impl Default for ShardRule {
 }
 
 impl Policy {
-    /// The policy, if it can be used; else what is wrong with it, setting by setting.
+    /// The policy if it is valid; otherwise what is wrong with each setting.
     pub fn checked(self) -> Result<Self, Vec<PolicyError>> {
         let problems = self.problems();
         if problems.is_empty() { Ok(self) } else { Err(problems) }
     }
 
-    /// How many minutes of load a plan looks at, at most: what an observation should hold.
+    /// The most minutes of load that a plan can use, which an observation should hold.
     pub fn minutes_observed(&self) -> u32 {
         let longest = match self.mode {
             Mode::Target => self.target.shrink_minutes,
@@ -185,13 +185,13 @@ impl Policy {
         longest.max(self.shard.merge_minutes).max(30)
     }
 
-    /// What is wrong with the policy; empty when it can be used.
+    /// What is wrong with the policy; empty if it is valid.
     fn problems(&self) -> Vec<PolicyError> {
         let mut check = Check(Vec::new());
         check.within("min_shards", self.min_shards, 1, SHARDS_MAX);
         check.within("max_shards", self.max_shards, 1, SHARDS_MAX);
         if self.min_shards > self.max_shards {
-            check.tell("min_shards", format!("{} exceeds max_shards, {}", self.min_shards, self.max_shards));
+            check.report("min_shards", format!("{} exceeds max_shards, {}", self.min_shards, self.max_shards));
         }
         check.within("grow_cooldown_s", self.grow_cooldown_s, 0, 86_400);
         check.within("shrink_cooldown_s", self.shrink_cooldown_s, 0, 86_400);
@@ -199,7 +199,7 @@ impl Policy {
         check.within("lag_max_s", self.lag_max_s, 1, 86_400);
         for scheduled in &self.schedule {
             if !(self.min_shards..=self.max_shards).contains(&scheduled.shards) {
-                check.tell("schedule", format!("{scheduled}: not from min_shards to max_shards"));
+                check.report("schedule", format!("{scheduled}: the shards are not from min_shards to max_shards"));
             }
         }
         self.target.problems(&mut check);
@@ -209,28 +209,29 @@ impl Policy {
     }
 }
 
-/// Problems as they are found.
+/// Collects the problems of a policy.
 struct Check(Vec<PolicyError>);
 
 impl Check {
-    fn tell(&mut self, field: &str, problem: String) {
+    fn report(&mut self, field: &str, problem: String) {
         self.0.push(PolicyError { field: field.to_owned(), problem });
     }
 
     fn within(&mut self, field: &str, value: u32, least: u32, most: u32) {
         if !(least..=most).contains(&value) {
-            self.tell(field, format!("{value} is not from {least} to {most}"));
+            self.report(field, format!("{value} is not from {least} to {most}"));
         }
     }
 
     fn share(&mut self, field: &str, value: f64, least: f64, most: f64) {
         if !(least..=most).contains(&value) {
-            self.tell(field, format!("{value} is not from {least} to {most}"));
+            self.report(field, format!("{value} is not from {least} to {most}"));
         }
     }
 }
 
-/// The longest window of a rule, in minutes: what CloudWatch gives in one answer without thinning it out.
+/// The longest window of a rule, in minutes: the most data points that CloudWatch returns in one answer at full
+/// resolution.
 const MINUTES_MAX: u32 = 1_440;
 
 impl TargetRule {
@@ -255,10 +256,10 @@ impl StreamRule {
         check.within("stream.shrink_datapoints", self.shrink_datapoints, 1, self.shrink_minutes.max(1));
         check.share("stream.shrink_factor", self.shrink_factor, 0.5, 0.99);
         if self.shrink_below / self.shrink_factor >= self.grow_above {
-            check.tell(
+            check.report(
                 "stream.shrink_below",
                 format!(
-                    "{} of what is left by shrink_factor is not below grow_above: it would flap",
+                    "after a shrinking by shrink_factor, {} is not below grow_above: the stream would flap",
                     self.shrink_below
                 ),
             );
@@ -273,7 +274,8 @@ impl ShardRule {
         check.share("shard.merge_below", self.merge_below, 0.0, 0.95);
         check.within("shard.merge_minutes", self.merge_minutes, 1, MINUTES_MAX);
         if self.merge_below >= self.split_above {
-            check.tell("shard.merge_below", format!("{} is not below split_above: it would flap", self.merge_below));
+            let problem = format!("{} is not below split_above: the stream would flap", self.merge_below);
+            check.report("shard.merge_below", problem);
         }
     }
 }

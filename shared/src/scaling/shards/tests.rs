@@ -1,4 +1,4 @@
-//! The plan's rules, one by one; `properties` holds what is true of every plan against random streams.
+//! The rules of the plan, one by one. `properties` checks every plan against random streams.
 
 mod properties;
 
@@ -8,8 +8,7 @@ use crate::stream::shard_map::HashKeyRange;
 const NOW_MS: i64 = 1_800_000_000_000;
 const MINUTE_MS: i64 = 60_000;
 
-/// A stream of `open` even shards that had `demand` shards' worth in each of the last 120 minutes, with habits that are
-/// as calm.
+/// A stream of `open` even shards with a constant demand of `demand` shards' worth in the last 120 minutes and before.
 fn calm(open: u32, demand: f64) -> Observation {
     steady(&Keyspace::uniform(open, |index| format!("shard-{index}")), demand)
 }
@@ -40,7 +39,7 @@ fn target_of(plan: &Plan) -> Option<u32> {
 }
 
 #[test]
-fn stream_mode_doubles_over_its_mark_and_halves_under_the_other() {
+fn stream_mode_doubles_above_its_upper_mark_and_halves_below_its_lower_mark() {
     let policy = stream_mode();
     assert_eq!(target_of(&plan(&calm(4, 3.3), &policy, NOW_MS)), Some(8));
     assert_eq!(target_of(&plan(&calm(4, 0.7), &policy, NOW_MS)), Some(2));
@@ -49,7 +48,7 @@ fn stream_mode_doubles_over_its_mark_and_halves_under_the_other() {
 }
 
 #[test]
-fn four_minutes_over_the_mark_are_too_few_and_29_under_it_too() {
+fn stream_mode_needs_5_minutes_above_the_upper_mark_or_30_below_the_lower_mark() {
     let mut brief = calm(4, 3.3);
     brief.load.records.values[115] = Some(0.0);
     assert!(plan(&brief, &stream_mode(), NOW_MS).is_nothing());
@@ -63,13 +62,13 @@ fn four_minutes_over_the_mark_are_too_few_and_29_under_it_too() {
 #[test]
 fn target_mode_goes_straight_to_the_size_that_the_load_needs() {
     let grown = plan(&calm(4, 6.0), &Policy::default(), NOW_MS);
-    assert_eq!((target_of(&grown), grown.wanted), (Some(7), 7), "6.0 shards' worth fill 7 to 86 %");
+    assert_eq!((target_of(&grown), grown.wanted), (Some(7), 7), "a demand of 6.0 shards fills 7 shards to 86 %");
     assert_eq!(target_of(&plan(&calm(9, 6.0), &Policy::default(), NOW_MS)), Some(7));
     assert!(plan(&calm(7, 6.0), &Policy::default(), NOW_MS).is_nothing());
 }
 
 #[test]
-fn target_mode_keeps_room_for_a_jump_as_far_as_the_farthest_but_not_for_a_new_record() {
+fn target_mode_keeps_room_for_the_greatest_known_jump_but_not_beyond_the_known_peak() {
     let with = |jump, peak| {
         let habits = Some(Habits { known_ms: 30 * 86_400_000, peak, jump });
         plan(&Observation { habits, ..calm(4, 2.0) }, &Policy::default(), NOW_MS).wanted
@@ -78,7 +77,7 @@ fn target_mode_keeps_room_for_a_jump_as_far_as_the_farthest_but_not_for_a_new_re
 }
 
 #[test]
-fn a_stream_whose_habits_are_not_known_keeps_more_room() {
+fn a_stream_with_unknown_habits_keeps_more_room() {
     let observation = Observation { habits: None, ..calm(4, 3.0) };
     let policy = Policy::default();
     let wanted = plan(&observation, &policy, NOW_MS).wanted;
@@ -86,46 +85,50 @@ fn a_stream_whose_habits_are_not_known_keeps_more_room() {
 }
 
 #[test]
-fn a_rise_is_followed_ahead() {
+fn a_rise_is_extrapolated() {
     let mut rising = calm(4, 3.0);
     for (minute, value) in rising.load.records.values[115..].iter_mut().enumerate() {
         *value = Some((3.0 + 0.1 * minute as f64) * 60_000.0);
     }
-    // 3.4 shards' worth now, 0.1 more a minute, five minutes ahead: 3.9, which is more than 90 % of four.
+    // The demand is 3.4 shards and rises by 0.1 a minute: in five minutes it is 3.9, more than 90 % of four shards.
     assert!(target_of(&plan(&rising, &Policy::default(), NOW_MS)).is_some());
 }
 
 #[test]
-fn a_count_goes_to_the_double_at_most_and_to_the_half_at_least() {
+fn one_call_doubles_the_count_at_most_and_halves_it_at_most() {
     assert_eq!(target_of(&plan(&calm(4, 40.0), &Policy::default(), NOW_MS)), Some(8));
     assert_eq!(target_of(&plan(&calm(9, 0.1), &Policy::default(), NOW_MS)), Some(5));
 }
 
 #[test]
-fn the_bounds_hold_and_what_is_wanted_beyond_is_told() {
+fn a_plan_stays_within_the_bounds_and_reports_a_need_beyond_them() {
     let policy = Policy { min_shards: 3, max_shards: 6, ..Policy::default() };
     let most = plan(&calm(5, 30.0), &policy, NOW_MS);
     assert_eq!((target_of(&most), most.wanted > 6), (Some(6), true));
     assert!(most.reason.contains("the maximum is 6"), "{}", most.reason);
     assert_eq!(target_of(&plan(&calm(5, 0.1), &policy, NOW_MS)), Some(3));
-    assert_eq!(target_of(&plan(&calm(2, 0.1), &policy, NOW_MS)), Some(3), "below the minimum it grows, load or not");
+    assert_eq!(
+        target_of(&plan(&calm(2, 0.1), &policy, NOW_MS)),
+        Some(3),
+        "below the minimum it grows even without load"
+    );
 }
 
 #[test]
-fn nothing_shrinks_while_a_consumer_lags_or_is_not_heard_of_or_while_records_are_refused() {
+fn a_stream_does_not_shrink_while_a_consumer_lags_or_is_unknown_or_while_records_are_refused() {
     let idle = || calm(8, 0.5);
     let mut lagging = idle();
     lagging.consumers[0].iterator_age_ms = Some(300_000.0);
-    let mut unheard = idle();
-    unheard.consumers[0].iterator_age_ms = None;
+    let mut unknown = idle();
+    unknown.consumers[0].iterator_age_ms = None;
     let mut refusing = idle();
     refusing.throttled.values[110] = Some(1.0);
     let grow_only = Policy { grow_only: true, ..Policy::default() };
     let cases = [
         (lagging, Policy::default(), "archiver is 300 s behind"),
-        (unheard, Policy::default(), "how far archiver is behind is not known"),
+        (unknown, Policy::default(), "the iterator age of archiver is unknown"),
         (refusing, Policy::default(), "1 records were refused"),
-        (idle(), grow_only, "shrinking is left to people"),
+        (idle(), grow_only, "leaves shrinking to the operator"),
     ];
     for (observation, policy, reason) in cases {
         for policy in [policy.clone(), Policy { mode: Mode::Stream, ..policy }] {
@@ -137,7 +140,7 @@ fn nothing_shrinks_while_a_consumer_lags_or_is_not_heard_of_or_while_records_are
 }
 
 #[test]
-fn a_silent_stream_shrinks_and_a_blind_one_does_not() {
+fn a_silent_stream_shrinks_and_one_without_metrics_does_not() {
     let mut silent = calm(8, 0.0);
     for series in [&mut silent.load.records, &mut silent.load.bytes, &mut silent.throttled] {
         series.values.fill(None);
@@ -159,14 +162,14 @@ fn a_cool_down_lasts_from_the_end_of_the_last_change() {
         ..observation
     };
     let waits = plan(&changed(calm(4, 6.0), 299), &policy, NOW_MS);
-    assert!(waits.is_nothing() && waits.reason.ends_with("it cools down for 1 s"), "{waits:?}");
+    assert!(waits.is_nothing() && waits.reason.ends_with("the cool-down lasts for 1 s more"), "{waits:?}");
     assert!(!plan(&changed(calm(4, 6.0), 300), &policy, NOW_MS).is_nothing());
     assert!(plan(&changed(calm(9, 1.0), 1_799), &policy, NOW_MS).is_nothing());
     assert!(!plan(&changed(calm(9, 1.0), 1_800), &policy, NOW_MS).is_nothing());
 }
 
 #[test]
-fn with_the_days_calls_spent_it_splits_and_with_the_reserve_left_it_merges() {
+fn a_plan_splits_when_no_call_is_left_and_merges_when_only_the_reserve_is_left() {
     let spent = |observation, calls: u32| Observation {
         calls: (0..i64::from(calls)).map(|call| NOW_MS - (call + 1) * 3_600_000).collect(),
         ..observation
@@ -180,10 +183,10 @@ fn with_the_days_calls_spent_it_splits_and_with_the_reserve_left_it_merges() {
 }
 
 #[test]
-fn few_shards_too_many_wait_for_a_call_unless_they_are_above_the_maximum() {
+fn a_few_surplus_shards_wait_for_a_call_unless_they_exceed_the_maximum() {
     let spent = |observation| Observation { calls: vec![NOW_MS - MINUTE_MS; 5], ..observation };
     let waits = plan(&spent(calm(7, 5.0)), &Policy::default(), NOW_MS);
-    assert!(waits.is_nothing() && waits.reason.contains("kept for growing"), "{waits:?}");
+    assert!(waits.is_nothing() && waits.reason.contains("reserved for growing"), "{waits:?}");
     let observation = spent(calm(7, 0.7));
     let policy = Policy { min_shards: 6, max_shards: 6, ..Policy::default() };
     let merged = plan(&observation, &policy, NOW_MS);
@@ -196,7 +199,7 @@ fn the_accounts_limit_bounds_a_growth() {
     let grown = plan(&Observation { limits: with(498), ..calm(4, 8.0) }, &Policy::default(), NOW_MS);
     assert_eq!(target_of(&grown), Some(6));
     let full = plan(&Observation { limits: with(500), ..calm(4, 8.0) }, &Policy::default(), NOW_MS);
-    assert!(full.is_nothing() && full.reason.contains("the account has no shard left"), "{full:?}");
+    assert!(full.is_nothing() && full.reason.contains("the account's limit allows no more shards"), "{full:?}");
 }
 
 #[test]
@@ -216,21 +219,21 @@ fn a_stream_that_cannot_be_changed_is_left_alone_and_the_plan_says_why() {
 }
 
 #[test]
-fn a_schedule_grows_the_stream_before_the_load_does() {
+fn a_schedule_grows_the_stream_before_the_load_rises() {
     let every = |shards| vec![format!("00:00-23:59 {shards}").parse().unwrap()];
     let policy = Policy { schedule: every(8), ..Policy::default() };
     assert_eq!(target_of(&plan(&calm(4, 1.0), &policy, NOW_MS)), Some(8));
     assert!(plan(&calm(8, 1.0), &policy, NOW_MS).is_nothing());
 }
 
-/// 400 keys drawn evenly, and `hot` times the key `key`.
+/// 400 keys, evenly spread, and the key `key` another `hot` times.
 fn sample(key: u128, hot: usize) -> Vec<u128> {
     let even = (0..400).map(|index| keyspace::uniform_start(index, 400) + 7);
     even.chain(std::iter::repeat_n(key, hot)).collect()
 }
 
 #[test]
-fn a_hot_shard_is_split_where_its_observed_load_halves_until_its_hot_key_is_alone() {
+fn a_hot_shard_is_split_in_the_middle_of_its_load_until_its_hot_key_is_alone() {
     let key = u128::MAX / 5;
     let policy = Policy { mode: Mode::Shard, ..Policy::default() };
     let mut observation = Observation { sample: sample(key, 200), ..calm(2, 2.4) };
@@ -249,7 +252,7 @@ fn a_hot_shard_is_split_where_its_observed_load_halves_until_its_hot_key_is_alon
 }
 
 #[test]
-fn one_key_that_is_too_much_for_a_shard_of_its_own_is_told_and_not_split_for_ever() {
+fn a_key_that_exceeds_a_shard_of_its_own_is_reported_and_not_split_again() {
     let key = u128::MAX / 5;
     let ranges = [("a", 0, key - 1), ("b", key, key), ("c", key + 1, u128::MAX)];
     let ranges = ranges.map(|(shard, start, end)| HashKeyRange { shard: shard.to_owned(), start, end });
@@ -260,7 +263,7 @@ fn one_key_that_is_too_much_for_a_shard_of_its_own_is_told_and_not_split_for_eve
 }
 
 #[test]
-fn cold_neighbours_are_merged_unless_the_shard_that_they_become_would_be_hot() {
+fn cold_neighbours_are_merged_unless_the_merged_shard_would_be_too_full() {
     let policy = Policy { mode: Mode::Shard, ..Policy::default() };
     let merged = plan(&calm(8, 1.6), &policy, NOW_MS);
     assert!(!merged.is_nothing() && merged.steps.iter().all(|step| matches!(step, Step::Merge { .. })), "{merged:?}");
@@ -268,7 +271,7 @@ fn cold_neighbours_are_merged_unless_the_shard_that_they_become_would_be_hot() {
 }
 
 #[test]
-fn a_shards_own_metrics_count_for_more_than_its_width() {
+fn a_shards_own_metrics_take_precedence_over_its_width() {
     let mut observation = calm(2, 1.0);
     let own = |demand: f64| Some(calm(1, demand).load);
     observation.shards[0].load = own(0.95);
@@ -278,7 +281,7 @@ fn a_shards_own_metrics_count_for_more_than_its_width() {
 }
 
 #[test]
-fn a_third_plain_consumer_makes_a_shard_count_for_less() {
+fn from_the_third_plain_consumer_on_a_shard_has_less_capacity() {
     let consumer = |name: &str, fan_out| Consumer { name: name.into(), fan_out, iterator_age_ms: Some(0.0) };
     let mut observation = calm(4, 0.0);
     observation.load.bytes.values.fill(Some(2.5 * 60.0 * 1_048_576.0));
@@ -291,7 +294,7 @@ fn a_third_plain_consumer_makes_a_shard_count_for_less() {
 }
 
 #[test]
-fn evening_out_ends_with_even_shards_and_never_breaks_the_keyspace() {
+fn evening_out_ends_with_even_shards_and_keeps_the_keyspace_whole() {
     let cut = |at: &[u128]| {
         let mut keyspace = Keyspace::uniform(1, |_| "s".into());
         for &at in at {
@@ -322,7 +325,7 @@ fn evening_out_ends_with_even_shards_and_never_breaks_the_keyspace() {
 }
 
 #[test]
-fn a_plan_reads_as_json_for_the_item_that_keeps_it() {
+fn a_plan_has_a_stable_form_in_json() {
     let plan = Plan {
         steps: vec![
             Step::UpdateShardCount { target: 4 },

@@ -1,4 +1,4 @@
-//! The tables of "Configuring how CloudWatch alarms treat missing data", and what follows from them.
+//! The tables of "Configuring how CloudWatch alarms treat missing data", and other rules of evaluation.
 
 use super::*;
 use crate::scaling::alarms::{Comparison, MetricId, MetricQuery, Statistic};
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 const MINUTE_MS: i64 = 60_000;
 
-/// One-minute values by their start.
+/// One-minute values, by metric and start.
 #[derive(Default)]
 struct Points(RefCell<BTreeMap<(String, i64), f64>>);
 
@@ -54,8 +54,8 @@ fn definition(needed: u32, periods: u32, missing_data: MissingData) -> AlarmDefi
     }
 }
 
-/// The state after the five newest points of `picture` (`0` within, `X` beyond, `-` missing); `None` if it was kept.
-fn judged(picture: &str, needed: u32, missing_data: MissingData) -> Option<AlarmState> {
+/// The state after the five points of `picture` (`0` within, `X` beyond, `-` missing); `None` if the state stays.
+fn state_after(picture: &str, needed: u32, missing_data: MissingData) -> Option<AlarmState> {
     let points = Points::default();
     for (minute, point) in (0..).zip(picture.chars().filter(|point| !point.is_whitespace())) {
         match point {
@@ -105,18 +105,18 @@ fn check(needed: u32, table: &[(&str, [Option<AlarmState>; 4])]) {
     let treatments = [MissingData::Missing, MissingData::Ignore, MissingData::Breaching, MissingData::NotBreaching];
     for (picture, states) in table {
         for (treatment, state) in treatments.into_iter().zip(states) {
-            assert_eq!(judged(picture, needed, treatment), *state, "{picture} {treatment:?}");
+            assert_eq!(state_after(picture, needed, treatment), *state, "{picture} {treatment:?}");
         }
     }
 }
 
 #[test]
-fn a_breaching_point_that_is_too_young_decides_nothing() {
-    assert_eq!(judged("- - - - X", 3, MissingData::Missing), None);
+fn a_breaching_point_that_is_too_young_leaves_the_state_unchanged() {
+    assert_eq!(state_after("- - - - X", 3, MissingData::Missing), None);
 }
 
 #[test]
-fn only_a_change_of_state_is_told_and_a_reset_makes_it_be_told_again() {
+fn only_a_change_of_state_is_reported_and_a_reset_alarm_reports_again() {
     let points = Points::default();
     let mut alarm = Alarm::new(definition(3, 3, MissingData::NotBreaching), 0).unwrap();
     for minute in 0..6 {
@@ -128,13 +128,13 @@ fn only_a_change_of_state_is_told_and_a_reset_makes_it_be_told_again() {
     let definition = AlarmDefinition { threshold: 0.9, ..alarm.definition().clone() };
     alarm.define(definition).unwrap();
     assert_eq!(alarm.evaluate(&points, 5 * MINUTE_MS).unwrap(), None, "the state is left unchanged");
-    alarm.set_state(AlarmState::Ok, "set anew", 5 * MINUTE_MS);
+    alarm.set_state(AlarmState::Ok, "reset", 5 * MINUTE_MS);
     let again = alarm.evaluate(&points, 6 * MINUTE_MS).unwrap().unwrap();
     assert_eq!((again.from, again.to, again.at_ms), (AlarmState::Ok, AlarmState::Alarm, 6 * MINUTE_MS));
 }
 
 #[test]
-fn a_period_of_five_minutes_ends_with_the_minute_that_is_over() {
+fn a_period_of_five_minutes_ends_with_the_last_complete_minute() {
     let points = Points::default();
     points.put("m", 6, 1.0);
     let mut definition = definition(1, 1, MissingData::NotBreaching);
@@ -162,19 +162,19 @@ fn metric_math_is_evaluated_before_missing_data_is_treated() {
     alarm.evaluate(&points, 5 * MINUTE_MS).unwrap();
     assert_eq!(alarm.state(), AlarmState::Alarm);
     points.put("archiving", 4, 1.0);
-    let told = alarm.evaluate(&points, 5 * MINUTE_MS).unwrap().unwrap();
-    assert_eq!(told.to, AlarmState::Ok);
-    assert_eq!(told.reason, "Threshold not crossed: 2 of the last 3 datapoints breached the threshold (0.5)");
+    let transition = alarm.evaluate(&points, 5 * MINUTE_MS).unwrap().unwrap();
+    assert_eq!(transition.to, AlarmState::Ok);
+    assert_eq!(transition.reason, "Threshold not crossed: 2 of the last 3 datapoints breached the threshold (0.5)");
 }
 
 #[test]
-fn a_definition_that_cannot_be_evaluated_is_refused_with_its_alarm_and_problem() {
+fn an_invalid_definition_is_an_error_that_names_the_alarm_and_the_problem() {
     let with = |metrics: Vec<MetricQuery>| AlarmDefinition { metrics, ..definition(1, 1, MissingData::Missing) };
     let cases = [
         (with(vec![metric("a", 60, false)]), "exactly one of its metrics must return data"),
         (with(vec![metric("a", 60, true), metric("a", 60, false)]), "two of its metrics have the id a"),
         (with(vec![metric("a", 60, true), metric("b", 300, false)]), "its metrics must have the same period"),
-        (with(vec![math("e", "x + 1", true)]), "e refers to x, which is no other metric of the alarm"),
+        (with(vec![math("e", "x + 1", true)]), "e refers to x, which is not another metric of the alarm"),
         (definition(4, 3, MissingData::Missing), "datapoints to alarm must be from 1 to the evaluation periods"),
     ];
     for (definition, problem) in cases {
@@ -183,13 +183,13 @@ fn a_definition_that_cannot_be_evaluated_is_refused_with_its_alarm_and_problem()
 }
 
 #[test]
-fn expressions_that_depend_on_each_other_and_ones_that_give_no_series_are_errors() {
+fn circular_expressions_and_expressions_without_a_series_are_errors() {
     let with = |metrics: Vec<MetricQuery>| AlarmDefinition { metrics, ..definition(1, 1, MissingData::Missing) };
     let circle = with(vec![math("a", "b + 1", true), math("b", "a + 1", false)]);
     let scalar = with(vec![math("a", "MAX(b)", true), metric("b", 60, false)]);
     let points = Points::default();
     points.put("b", 0, 1.0);
-    for (definition, problem) in [(circle, "depends on itself"), (scalar, "it gives no series of values")] {
+    for (definition, problem) in [(circle, "depends on itself"), (scalar, "does not return a series of values")] {
         let error = Alarm::new(definition, 0).unwrap().evaluate(&points, MINUTE_MS).unwrap_err();
         assert!(crate::platform::errors::chain(&error).ends_with(problem), "{error:?}");
     }

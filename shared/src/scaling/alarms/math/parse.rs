@@ -1,10 +1,11 @@
-//! Expressions from text, by precedence: OR, AND, comparisons, sums, products, signs.
+//! Parses expressions. Precedence rises in this order: OR, AND, comparisons, sums, products, signs.
 
 use super::{Function, MathError, Node, Operator};
 
-/// Parentheses within parentheses, at most.
+/// The greatest depth of nested parentheses.
 const DEPTH_MAX: u32 = 64;
-/// Tokens of one expression, at most: a sum of a hundred thousand terms is a tree as deep, which no stack holds.
+/// The most tokens of an expression. The tree of a sum is as deep as the sum has terms, and a hundred thousand levels
+/// exceed the stack.
 const TOKENS_MAX: usize = 1_000;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -34,7 +35,7 @@ pub(super) fn parse(text: &str) -> Result<Node, MathError> {
 
 fn unexpected(token: Option<&Token>) -> MathError {
     MathError::Syntax(match token {
-        None => "it ends too early".to_owned(),
+        None => "the expression ends too early".to_owned(),
         Some(Token::Number(number)) => format!("{number} is out of place"),
         Some(Token::Name(name)) => format!("{name} is out of place"),
         Some(Token::Operator(operator)) => format!("the operator {operator:?} is out of place"),
@@ -52,7 +53,7 @@ fn tokens(text: &str) -> Result<Vec<Token>, MathError> {
             '0'..='9' | '.' => {
                 let length = number_length(rest);
                 let number = rest[..length].parse();
-                let number = number.map_err(|_| MathError::Syntax(format!("{} is no number", &rest[..length])))?;
+                let number = number.map_err(|_| MathError::Syntax(format!("{} is not a number", &rest[..length])))?;
                 (Token::Number(number), length)
             }
             'a'..='z' | 'A'..='Z' | '_' => {
@@ -64,10 +65,10 @@ fn tokens(text: &str) -> Result<Vec<Token>, MathError> {
                 };
                 (token, end)
             }
-            _ => symbol(rest).ok_or_else(|| MathError::Syntax(format!("{first:?} is no part of an expression")))?,
+            _ => symbol(rest).ok_or_else(|| MathError::Syntax(format!("{first:?} cannot be part of an expression")))?,
         };
         if tokens.len() == TOKENS_MAX {
-            return Err(MathError::Syntax(format!("it has more than {TOKENS_MAX} tokens")));
+            return Err(MathError::Syntax(format!("the expression has more than {TOKENS_MAX} tokens")));
         }
         tokens.push(token);
         rest = rest[length..].trim_start();
@@ -137,7 +138,7 @@ impl Parser {
         }
     }
 
-    /// Operators that bind at least as tightly as `level`, from the left.
+    /// Parses operators of at least the precedence `level`, from the left.
     fn binary(&mut self, level: u8) -> Result<Node, MathError> {
         let mut left = self.unary()?;
         while let Some(Token::Operator(operator)) = self.peek() {
@@ -156,7 +157,7 @@ impl Parser {
     fn unary(&mut self) -> Result<Node, MathError> {
         self.depth += 1;
         if self.depth > DEPTH_MAX {
-            return Err(MathError::Syntax("it is nested too deeply".to_owned()));
+            return Err(MathError::Syntax("the expression is nested too deeply".to_owned()));
         }
         let node = match self.take() {
             Some(Token::Operator(Operator::Subtract)) => Node::Negate(Box::new(self.unary()?)),

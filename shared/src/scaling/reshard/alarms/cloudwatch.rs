@@ -1,11 +1,11 @@
-//! Alarms of CloudWatch.
+//! Alarms in CloudWatch.
 
 use super::AlarmStore;
 use crate::platform::aws::{Lazy, remote_error};
 use crate::platform::errors::RemoteError;
 use crate::scaling::alarms::{
-    AlarmChange, AlarmDefinition, AlarmState, Comparison, FoundAlarm, MetricId, MetricQuery, MetricStat, MissingData,
-    Query, Statistic,
+    AlarmChange, AlarmDefinition, AlarmState, Comparison, ExistingAlarm, MetricId, MetricQuery, MetricStat,
+    MissingData, Query, Statistic,
 };
 use aws_config::SdkConfig;
 use aws_sdk_cloudwatch::Client;
@@ -43,17 +43,17 @@ impl CloudWatchAlarms {
 }
 
 impl AlarmStore for CloudWatchAlarms {
-    async fn found(&self, prefix: &str) -> Result<Vec<FoundAlarm>, RemoteError> {
-        let mut found = Vec::new();
+    async fn list(&self, prefix: &str) -> Result<Vec<ExistingAlarm>, RemoteError> {
+        let mut alarms = Vec::new();
         let mut next: Option<String> = None;
         loop {
             let call = self.0.describe_alarms().alarm_name_prefix(prefix).alarm_types(AlarmType::MetricAlarm);
             let page = call.set_next_token(next).send().await;
             let page = page.map_err(|error| remote_error(format!("DescribeAlarms {prefix}*"), error))?;
-            found.extend(page.metric_alarms.unwrap_or_default().into_iter().map(found_alarm));
+            alarms.extend(page.metric_alarms.unwrap_or_default().into_iter().map(existing_alarm));
             next = page.next_token;
             if next.is_none() {
-                return Ok(found);
+                return Ok(alarms);
             }
         }
     }
@@ -70,7 +70,7 @@ impl AlarmStore for CloudWatchAlarms {
     }
 
     async fn delete(&self, names: &[String]) -> Result<(), RemoteError> {
-        // "If you specify an alarm that does not exist, none are deleted", but it is an error only when some are named.
+        // "If you specify an alarm that does not exist, none are deleted", so each call names one alarm.
         for name in names {
             let deleted = self.0.delete_alarms().alarm_names(name).send().await;
             match deleted {
@@ -105,8 +105,9 @@ fn query(query: &MetricQuery) -> types::MetricDataQuery {
     .build()
 }
 
-/// An alarm as it was described; one that could not be of ours has its name and no metrics, so that it is put anew.
-fn found_alarm(alarm: types::MetricAlarm) -> FoundAlarm {
+/// An alarm from its description. An alarm that this crate would not define has its name and no metrics, so that it is
+/// put again.
+fn existing_alarm(alarm: types::MetricAlarm) -> ExistingAlarm {
     let state = alarm.state_value.as_ref().and_then(|state| AlarmState::from_name(state.as_str()));
     let name = alarm.alarm_name.clone().unwrap_or_default();
     let foreign = AlarmDefinition {
@@ -122,11 +123,11 @@ fn found_alarm(alarm: types::MetricAlarm) -> FoundAlarm {
         ok_actions: Vec::new(),
         insufficient_data_actions: Vec::new(),
     };
-    FoundAlarm { definition: definition(alarm).unwrap_or(foreign), state: state.unwrap_or_default() }
+    ExistingAlarm { definition: definition(alarm).unwrap_or(foreign), state: state.unwrap_or_default() }
 }
 
 fn definition(alarm: types::MetricAlarm) -> Option<AlarmDefinition> {
-    // One whose actions somebody switched off is put anew with them.
+    // An alarm with disabled actions is put again, with its actions enabled.
     if alarm.actions_enabled == Some(false) {
         return None;
     }
@@ -150,7 +151,7 @@ fn definition(alarm: types::MetricAlarm) -> Option<AlarmDefinition> {
 }
 
 fn metric_query(query: types::MetricDataQuery) -> Option<MetricQuery> {
-    let what = match (query.metric_stat, query.expression) {
+    let source = match (query.metric_stat, query.expression) {
         (Some(stat), None) => {
             let metric = stat.metric?;
             let dimensions = metric.dimensions.unwrap_or_default().into_iter().map(|it| Some((it.name?, it.value?)));
@@ -165,5 +166,10 @@ fn metric_query(query: types::MetricDataQuery) -> Option<MetricQuery> {
         (None, Some(expression)) => Query::Math(expression.parse().ok()?),
         _ => return None,
     };
-    Some(MetricQuery { id: query.id?, label: query.label, query: what, return_data: query.return_data != Some(false) })
+    Some(MetricQuery {
+        id: query.id?,
+        label: query.label,
+        query: source,
+        return_data: query.return_data != Some(false),
+    })
 }

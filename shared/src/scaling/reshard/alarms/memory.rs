@@ -2,16 +2,16 @@
 
 use super::AlarmStore;
 use crate::platform::errors::{Remedy, RemoteError};
-use crate::scaling::alarms::{AlarmChange, AlarmState, FoundAlarm};
+use crate::scaling::alarms::{AlarmChange, AlarmState, ExistingAlarm};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Alarms in memory, which nobody evaluates; clones share them.
+/// Alarms in memory, which are never evaluated; clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct MemoryAlarms(Arc<Mutex<BTreeMap<String, FoundAlarm>>>);
+pub struct MemoryAlarms(Arc<Mutex<BTreeMap<String, ExistingAlarm>>>);
 
 impl MemoryAlarms {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, FoundAlarm>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, ExistingAlarm>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -24,7 +24,7 @@ impl MemoryAlarms {
 }
 
 impl AlarmStore for MemoryAlarms {
-    async fn found(&self, prefix: &str) -> Result<Vec<FoundAlarm>, RemoteError> {
+    async fn list(&self, prefix: &str) -> Result<Vec<ExistingAlarm>, RemoteError> {
         Ok(self.lock().values().filter(|alarm| alarm.definition.name.starts_with(prefix)).cloned().collect())
     }
 
@@ -33,11 +33,12 @@ impl AlarmStore for MemoryAlarms {
         match change {
             AlarmChange::Put(definition) => {
                 let state = alarms.get(&definition.name).map_or_else(AlarmState::default, |known| known.state);
-                alarms.insert(definition.name.clone(), FoundAlarm { definition: definition.clone(), state });
+                alarms.insert(definition.name.clone(), ExistingAlarm { definition: definition.clone(), state });
             }
             AlarmChange::Reset(name) => {
                 let alarm = alarms.get_mut(name);
-                let alarm = alarm.ok_or_else(|| RemoteError::new("SetAlarmState", Remedy::GiveUp, "there is none"))?;
+                let alarm = alarm
+                    .ok_or_else(|| RemoteError::new("SetAlarmState", Remedy::GiveUp, "the alarm does not exist"))?;
                 alarm.state = AlarmState::InsufficientData;
             }
         }

@@ -1,16 +1,16 @@
-//! What every stream must do whose shards can be changed.
+//! The suite that every [`StreamControl`] must pass.
 
 use super::{Answer, StreamControl};
 use crate::scaling::shards::{Keyspace, Step, StreamMode, StreamStatus};
 
-/// How often a stream is looked at until it is active again.
-const LOOKS: u32 = 10_000;
+/// How often the suite polls a stream until it is active again.
+const POLLS_MAX: u32 = 10_000;
 
 /// Runs the suite on `stream`, which must be active and have two even shards.
 ///
 /// # Panics
 ///
-/// Where the stream does not conform.
+/// If the stream does not conform.
 #[allow(clippy::unwrap_used)]
 pub async fn suite(stream: &impl StreamControl) {
     let summary = stream.summary().await.unwrap().unwrap();
@@ -22,18 +22,18 @@ pub async fn suite(stream: &impl StreamControl) {
     assert_eq!(before.count(), 2);
     let (first, second) = (before.shards()[0].clone(), before.shards()[1].clone());
 
-    // A split ends a shard and makes two, which begin where it did and where it was split.
+    // A split closes a shard and opens two, which begin at its start and at the split point.
     let split = Step::Split { shard: first.shard.clone(), at: 1 << 100 };
     assert_eq!(stream.begin(&split).await.unwrap(), Answer::Begun);
     let three = active(stream).await;
     let begins: Vec<u128> = three.shards().iter().map(|range| range.start).collect();
     assert_eq!(begins, [0, 1 << 100, second.start]);
 
-    // The same again names a shard that is closed.
+    // The same split again names a closed shard.
     assert!(matches!(stream.begin(&split).await.unwrap(), Answer::Obsolete(_)));
     assert_eq!(active(stream).await, three);
 
-    // A merge undoes it, whichever of the two is named first does not matter to the ranges.
+    // A merge undoes the split.
     let (left, right) = (three.shards()[0].shard.clone(), three.shards()[1].shard.clone());
     let merge = Step::Merge { shard: left, adjacent: right };
     assert_eq!(stream.begin(&merge).await.unwrap(), Answer::Begun);
@@ -41,7 +41,7 @@ pub async fn suite(stream: &impl StreamControl) {
     assert_eq!(two.shards().iter().map(|range| range.start).collect::<Vec<_>>(), [0, second.start]);
     assert!(matches!(stream.begin(&merge).await.unwrap(), Answer::Obsolete(_)));
 
-    // The count doubles at most, and what is there already is no change.
+    // A call doubles the count at most, and must change it.
     assert!(matches!(stream.begin(&Step::UpdateShardCount { target: 5 }).await.unwrap(), Answer::Obsolete(_)));
     assert!(matches!(stream.begin(&Step::UpdateShardCount { target: 2 }).await.unwrap(), Answer::Obsolete(_)));
     assert_eq!(stream.begin(&Step::UpdateShardCount { target: 4 }).await.unwrap(), Answer::Begun);
@@ -61,11 +61,11 @@ async fn keyspace(stream: &impl StreamControl) -> Keyspace {
 
 #[allow(clippy::unwrap_used)]
 async fn active(stream: &impl StreamControl) -> Keyspace {
-    for _ in 0..LOOKS {
+    for _ in 0..POLLS_MAX {
         if stream.summary().await.unwrap().unwrap().status == StreamStatus::Active {
             return keyspace(stream).await;
         }
         tokio::task::yield_now().await;
     }
-    unreachable!("the stream does not become active");
+    unreachable!("the stream does not become active after {POLLS_MAX} polls");
 }

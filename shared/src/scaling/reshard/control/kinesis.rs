@@ -1,4 +1,4 @@
-//! A stream of Kinesis.
+//! A stream in Kinesis.
 
 use super::{Answer, StreamControl, Summary};
 use crate::platform::aws::{Lazy, incomplete, remote_error};
@@ -15,9 +15,9 @@ use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::{self, MetricsName, ScalingType, ShardIteratorType};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-/// Records that are read of each shard for a sample: what a full one takes in a second.
+/// Records to read of each shard for a sample: as many as a full shard accepts in a second.
 const SAMPLE_OF_SHARD: i32 = 1_000;
-/// How long ago the second of a sample was, in milliseconds.
+/// The age of the sampled second, in milliseconds.
 const SAMPLE_AGE_MS: i64 = 10_000;
 
 /// One stream, by its name.
@@ -44,7 +44,7 @@ impl KinesisControl {
     }
 
     async fn sample_of(&self, shard: &HashKeyRange) -> Result<Vec<u128>, RemoteError> {
-        // By the wall clock, which is the stream's, whatever the caller's runs at.
+        // By the system's clock, as the stream's arrival times are, even if the caller's clock runs at another speed.
         let since_ms = (SystemClock.now_ms() - SAMPLE_AGE_MS) / 1_000 * 1_000;
         let iterator = self.client.get_shard_iterator().stream_name(self.name()).shard_id(&shard.shard);
         let iterator = iterator.shard_iterator_type(ShardIteratorType::AtTimestamp);
@@ -57,7 +57,8 @@ impl KinesisControl {
             let arrived = record.approximate_arrival_timestamp().and_then(|time| time.to_millis().ok());
             arrived.is_some_and(|arrived_ms| arrived_ms < since_ms + 1_000)
         };
-        // A record that its producer placed by an explicit hash key doesn't tell where; where it can't be, it isn't.
+        // An explicit hash key is not in the record. A partition key that hashes outside of the shard shows that there
+        // was one, and the record is left out.
         let hashes = records.iter().filter(within).filter_map(|record| record.partition_key()).map(hash_key);
         Ok(hashes.filter(|hash| (shard.start..=shard.end).contains(hash)).collect())
     }
@@ -77,16 +78,16 @@ impl StreamControl for KinesisControl {
         };
         let summary =
             answer.stream_description_summary.ok_or_else(|| incomplete(&operation(), "StreamDescriptionSummary"))?;
-        let told = |name: MetricsName| {
+        let has_metric = |name: MetricsName| {
             let mut all = summary.enhanced_monitoring.iter().flat_map(types::EnhancedMetrics::shard_level_metrics);
             all.any(|metric| *metric == name || *metric == MetricsName::All)
         };
-        let shard_metrics = told(MetricsName::IncomingBytes) && told(MetricsName::IncomingRecords);
+        let shard_metrics = has_metric(MetricsName::IncomingBytes) && has_metric(MetricsName::IncomingRecords);
         let status = match summary.stream_status {
             types::StreamStatus::Active => StreamStatus::Active,
             types::StreamStatus::Creating => StreamStatus::Creating,
             types::StreamStatus::Deleting => StreamStatus::Deleting,
-            // Also what a later version may call it: what is not active is waited for.
+            // Also any status of a later API: the autoscaler waits until the stream is active.
             _ => StreamStatus::Updating,
         };
         let mode = summary.stream_mode_details.as_ref().map(|details| &details.stream_mode);
@@ -148,12 +149,12 @@ where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     let Err(error) = result else { return Ok(Answer::Begun) };
-    let words = || error.message().unwrap_or_default().to_owned();
+    let message = || error.message().unwrap_or_default().to_owned();
     match error.code() {
         Some("ResourceInUseException") => Ok(Answer::Busy),
-        Some("LimitExceededException") => Ok(Answer::Limited(words())),
+        Some("LimitExceededException") => Ok(Answer::Limited(message())),
         Some("InvalidArgumentException" | "ValidationException" | "ResourceNotFoundException") => {
-            Ok(Answer::Obsolete(words()))
+            Ok(Answer::Obsolete(message()))
         }
         _ => Err(remote_error(operation, error)),
     }

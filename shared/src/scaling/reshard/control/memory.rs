@@ -1,4 +1,4 @@
-//! A stream in memory: its shards and the way that they change, without records.
+//! A stream in memory: its shards and their changes, without records.
 
 use super::{Answer, StreamControl, Summary};
 use crate::platform::errors::RemoteError;
@@ -6,8 +6,8 @@ use crate::scaling::shards::{Keyspace, KeyspaceError, Limits, Step, StreamMode, 
 use crate::stream::shard_map::HashKeyRange;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A stream in memory; clones share it. Like Kinesis, it is `UPDATING` for a while behind each step: until it has been
-/// looked at [`looks`](Self::looks) times.
+/// A stream in memory; clones share it. Like Kinesis, it is `UPDATING` for a while after each step: until its summary
+/// has been read as often as [`looks`](Self::looks) says.
 #[derive(Clone, Debug)]
 pub struct MemoryControl {
     name: String,
@@ -19,8 +19,8 @@ struct State {
     exists: bool,
     summary: Summary,
     keyspace: Keyspace,
-    /// What is being done, and at how many looks it will still be under way.
-    under_way: Option<(Keyspace, u32)>,
+    /// The keyspace after the step in progress, and how many more reads of the summary it lasts.
+    in_progress: Option<(Keyspace, u32)>,
     looks: u32,
     steps: Vec<Step>,
     /// UpdateShardCount calls that are left.
@@ -28,7 +28,7 @@ struct State {
 }
 
 impl MemoryControl {
-    /// A stream of `shards` even shards that is active again right behind each step.
+    /// A stream of `shards` even shards. Each step ends with the next read of the summary.
     pub fn new(name: impl Into<String>, shards: u32) -> Self {
         let summary = Summary {
             status: StreamStatus::Active,
@@ -40,7 +40,7 @@ impl MemoryControl {
             exists: true,
             summary,
             keyspace: Keyspace::uniform(shards, |index| format!("s{index}")),
-            under_way: None,
+            in_progress: None,
             looks: 0,
             steps: Vec::new(),
             calls_left: crate::scaling::shards::DAILY_CALLS_MAX,
@@ -52,32 +52,32 @@ impl MemoryControl {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on a step is under way until the stream has been looked at so many times.
+    /// From now on, a step lasts for `looks` reads of the summary.
     pub fn looks(&self, looks: u32) {
         self.state().looks = looks;
     }
 
-    /// What its summary says from now on, but for whether it can be changed.
+    /// Sets the summary. During a step, its status is still `UPDATING`.
     pub fn describe(&self, summary: Summary) {
         self.state().summary = summary;
     }
 
-    /// Deletes it.
+    /// Deletes the stream.
     pub fn delete(&self) {
         self.state().exists = false;
     }
 
-    /// Its UpdateShardCount calls that are left from now on.
+    /// Sets how many calls of UpdateShardCount are left.
     pub fn calls_left(&self, calls: u32) {
         self.state().calls_left = calls;
     }
 
-    /// The steps that were begun so far.
+    /// The steps that have begun so far.
     pub fn steps(&self) -> Vec<Step> {
         self.state().steps.clone()
     }
 
-    /// Does a step as by somebody else's hand, at once.
+    /// Executes a step at once, as an operator would by hand.
     pub fn by_hand(&self, step: &Step) -> Result<(), KeyspaceError> {
         let mut state = self.state();
         state.keyspace = state.keyspace.after(step)?;
@@ -97,13 +97,13 @@ impl StreamControl for MemoryControl {
 
     async fn summary(&self) -> Result<Option<Summary>, RemoteError> {
         let mut state = self.state();
-        match state.under_way.take() {
+        match state.in_progress.take() {
             Some((keyspace, 0)) => state.keyspace = keyspace,
-            Some((keyspace, looks)) => state.under_way = Some((keyspace, looks - 1)),
+            Some((keyspace, looks)) => state.in_progress = Some((keyspace, looks - 1)),
             None => {}
         }
         let mut summary = state.summary.clone();
-        if state.under_way.is_some() {
+        if state.in_progress.is_some() {
             summary.status = StreamStatus::Updating;
         }
         Ok(state.exists.then_some(summary))
@@ -123,7 +123,7 @@ impl StreamControl for MemoryControl {
 
     async fn begin(&self, step: &Step) -> Result<Answer, RemoteError> {
         let mut state = self.state();
-        if state.under_way.is_some() {
+        if state.in_progress.is_some() {
             return Ok(Answer::Busy);
         }
         let after = match state.keyspace.after(step) {
@@ -132,15 +132,15 @@ impl StreamControl for MemoryControl {
         };
         if let Step::UpdateShardCount { target } = step {
             if *target == state.keyspace.count() {
-                return Ok(Answer::Obsolete(format!("there are {target} shards")));
+                return Ok(Answer::Obsolete(format!("the stream already has {target} shards")));
             }
             let Some(left) = state.calls_left.checked_sub(1) else {
-                return Ok(Answer::Limited("ten calls in 24 hours".to_owned()));
+                return Ok(Answer::Limited("ten calls in 24 hours are reached".to_owned()));
             };
             state.calls_left = left;
         }
         state.steps.push(step.clone());
-        state.under_way = Some((after, state.looks));
+        state.in_progress = Some((after, state.looks));
         Ok(Answer::Begun)
     }
 }

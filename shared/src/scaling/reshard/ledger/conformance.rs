@@ -1,4 +1,4 @@
-//! What every ledger must do.
+//! The suite that every ledger must pass.
 
 use super::{Entry, Lease, Ledger, Versioned, Work};
 use crate::scaling::shards::{Change, Direction, Step};
@@ -7,13 +7,13 @@ use crate::scaling::shards::{Change, Direction, Step};
 ///
 /// # Panics
 ///
-/// Where the ledger does not conform.
+/// If the ledger does not conform.
 #[allow(clippy::unwrap_used)]
 pub async fn suite(ledger: &impl Ledger) {
     let stream = "conformance-1";
     assert_eq!(ledger.load(stream).await.unwrap(), Versioned::default());
 
-    // What is written is read back, whole.
+    // A written entry is read back completely.
     let full = Entry {
         lease: Some(Lease { holder: "a".to_owned(), until_ms: 7 }),
         work: Some(Work {
@@ -37,13 +37,13 @@ pub async fn suite(ledger: &impl Ledger) {
     let first = ledger.commit(stream, 0, &full).await.unwrap().unwrap();
     assert_eq!(ledger.load(stream).await.unwrap(), Versioned { version: first, entry: full.clone() });
 
-    // Of two that replace the same version, one does.
+    // Of two commits that replace the same version, one succeeds.
     let second = ledger.commit(stream, first, &Entry::default()).await.unwrap().unwrap();
     assert_eq!(ledger.commit(stream, first, &full).await.unwrap(), None);
     assert_eq!(ledger.commit(stream, 0, &full).await.unwrap(), None);
     assert_eq!(ledger.load(stream).await.unwrap(), Versioned { version: second, entry: Entry::default() });
 
-    // An entry that is not there is not replaced.
+    // An entry that does not exist cannot be replaced.
     assert_eq!(ledger.commit("conformance-2", 9, &full).await.unwrap(), None);
     assert_eq!(ledger.load("conformance-2").await.unwrap(), Versioned::default());
 }

@@ -1,5 +1,5 @@
-//! Entries in a DynamoDB table: partition key `stream`, attributes `version` and `entry`, the latter as JSON, so that a
-//! person can read what is under way.
+//! Entries in a DynamoDB table: partition key `stream`, attributes `version` and `entry`. The entry is JSON, so that an
+//! operator can read which work is in progress.
 
 use super::{Entry, Ledger, Versioned};
 use crate::platform::aws::{self, Lazy};
@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 
-/// Entries in a table of DynamoDB.
+/// Entries in a DynamoDB table.
 #[derive(Clone, Debug)]
 pub struct DynamoDbLedger {
     client: Lazy<Client>,
@@ -35,12 +35,14 @@ impl Ledger for DynamoDbLedger {
         let answer = request.consistent_read(true).send().await;
         let item = answer.map_err(|error| aws::remote_error(operation(), error))?.item;
         let Some(item) = item else { return Ok(Versioned::default()) };
-        let wrong = |what: String| RemoteError::new(operation(), Remedy::GiveUp, what);
+        let malformed = |problem: String| RemoteError::new(operation(), Remedy::GiveUp, problem);
         let version = item.get("version").and_then(|value| value.as_n().ok()?.parse().ok());
-        let version = version.ok_or_else(|| wrong("the item has no `version` that is a number".to_owned()))?;
+        let version =
+            version.ok_or_else(|| malformed("the item has no attribute `version` that is a number".to_owned()))?;
         let entry = item.get("entry").and_then(|value| value.as_s().ok());
-        let entry = entry.ok_or_else(|| wrong("the item has no `entry`".to_owned()))?;
-        let entry = serde_json::from_str(entry).map_err(|error| wrong(format!("`entry` cannot be read: {error}")))?;
+        let entry = entry.ok_or_else(|| malformed("the item has no attribute `entry` that is a string".to_owned()))?;
+        let entry = serde_json::from_str(entry)
+            .map_err(|error| malformed(format!("the attribute `entry` does not parse: {error}")))?;
         Ok(Versioned { version, entry })
     }
 

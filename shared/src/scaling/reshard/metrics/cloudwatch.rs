@@ -1,6 +1,6 @@
-//! Metrics of CloudWatch.
+//! Metrics in CloudWatch.
 
-use super::{Metrics, Span, Wanted};
+use super::{Metrics, SeriesId, Span};
 use crate::platform::aws::{Lazy, incomplete, remote_error};
 use crate::platform::errors::{Remedy, RemoteError};
 use crate::scaling::alarms::MetricId;
@@ -25,8 +25,8 @@ impl CloudWatchMetrics {
         Self(Lazy::new(config, Client::new))
     }
 
-    async fn read_some(&self, wanted: &[Wanted], span: Span) -> Result<Vec<Series>, RemoteError> {
-        let queries: Vec<_> = wanted.iter().enumerate().map(|(index, wanted)| query(index, wanted, span)).collect();
+    async fn read_chunk(&self, ids: &[SeriesId], span: Span) -> Result<Vec<Series>, RemoteError> {
+        let queries: Vec<_> = ids.iter().enumerate().map(|(index, id)| query(index, id, span)).collect();
         let mut points: HashMap<String, Vec<(i64, f64)>> = HashMap::new();
         let mut next: Option<String> = None;
         loop {
@@ -47,33 +47,33 @@ impl CloudWatchMetrics {
                 break;
             }
         }
-        Ok((0..wanted.len()).map(|index| span.series(points.remove(&id(index)).unwrap_or_default())).collect())
+        Ok((0..ids.len()).map(|index| span.series(points.remove(&query_id(index)).unwrap_or_default())).collect())
     }
 }
 
 impl Metrics for CloudWatchMetrics {
-    async fn read(&self, wanted: &[Wanted], span: Span) -> Result<Vec<Series>, RemoteError> {
+    async fn read(&self, ids: &[SeriesId], span: Span) -> Result<Vec<Series>, RemoteError> {
         if span.period_ms % 60_000 != 0 {
-            return Err(RemoteError::new(OPERATION, Remedy::GiveUp, "periods are whole minutes"));
+            return Err(RemoteError::new(OPERATION, Remedy::GiveUp, "the period is not a whole number of minutes"));
         }
-        let mut series = Vec::with_capacity(wanted.len());
-        for some in wanted.chunks(QUERIES_MAX) {
-            series.extend(self.read_some(some, span).await?);
+        let mut series = Vec::with_capacity(ids.len());
+        for chunk in ids.chunks(QUERIES_MAX) {
+            series.extend(self.read_chunk(chunk, span).await?);
         }
         Ok(series)
     }
 }
 
 /// "The first character must be a lowercase letter."
-fn id(index: usize) -> String {
+fn query_id(index: usize) -> String {
     format!("q{index}")
 }
 
-fn query(index: usize, wanted: &Wanted, span: Span) -> MetricDataQuery {
-    let MetricId { namespace, name, dimensions } = &wanted.metric;
+fn query(index: usize, id: &SeriesId, span: Span) -> MetricDataQuery {
+    let MetricId { namespace, name, dimensions } = &id.metric;
     let dimensions = dimensions.iter().map(|(name, value)| Dimension::builder().name(name).value(value).build());
     let metric = Metric::builder().namespace(namespace).metric_name(name).set_dimensions(Some(dimensions.collect()));
     let period = i32::try_from(span.period_ms / 1000).unwrap_or(i32::MAX);
-    let stat = MetricStat::builder().metric(metric.build()).period(period).stat(wanted.statistic.name()).build();
-    MetricDataQuery::builder().id(id(index)).metric_stat(stat).build()
+    let stat = MetricStat::builder().metric(metric.build()).period(period).stat(id.statistic.name()).build();
+    MetricDataQuery::builder().id(query_id(index)).metric_stat(stat).build()
 }

@@ -1,6 +1,6 @@
 //! Metrics in memory.
 
-use super::{Metrics, Span, Wanted};
+use super::{Metrics, SeriesId, Span};
 use crate::platform::errors::{Remedy, RemoteError};
 use crate::scaling::alarms::Statistic;
 use crate::scaling::shards::Series;
@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-type Minutes = HashMap<Wanted, Vec<(i64, f64)>>;
+type Minutes = HashMap<SeriesId, Vec<(i64, f64)>>;
 
 /// Metrics in memory, by the minute; clones share them.
 #[derive(Clone, Debug, Default)]
@@ -22,36 +22,36 @@ impl MemoryMetrics {
         self.minutes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a value of the minute that begins at `begin_ms`.
-    pub fn put(&self, wanted: Wanted, begin_ms: i64, value: f64) {
-        self.lock().entry(wanted).or_default().push((begin_ms, value));
+    /// Puts a value into the minute that starts at `start_ms`, in milliseconds since the epoch.
+    pub fn put(&self, id: SeriesId, start_ms: i64, value: f64) {
+        self.lock().entry(id).or_default().push((start_ms, value));
     }
 
-    /// Whether every read is refused from now on.
+    /// Sets whether every read is refused from now on.
     pub fn throttle(&self, throttles: bool) {
         self.throttles.store(throttles, Ordering::SeqCst);
     }
 }
 
 impl Metrics for MemoryMetrics {
-    async fn read(&self, wanted: &[Wanted], span: Span) -> Result<Vec<Series>, RemoteError> {
+    async fn read(&self, ids: &[SeriesId], span: Span) -> Result<Vec<Series>, RemoteError> {
         if self.throttles.load(Ordering::SeqCst) {
             return Err(RemoteError::new("GetMetricData", Remedy::SlowDown, "Rate exceeded"));
         }
         let minutes = self.lock();
-        let series = wanted.iter().map(|wanted| {
+        let series = ids.iter().map(|id| {
             let mut periods: HashMap<i64, Vec<f64>> = HashMap::new();
-            for (begin_ms, value) in minutes.get(wanted).into_iter().flatten() {
-                periods.entry(begin_ms.div_euclid(span.period_ms) * span.period_ms).or_default().push(*value);
+            for (start_ms, value) in minutes.get(id).into_iter().flatten() {
+                periods.entry(start_ms.div_euclid(span.period_ms) * span.period_ms).or_default().push(*value);
             }
-            span.series(periods.into_iter().map(|(begin_ms, values)| (begin_ms, one(wanted.statistic, &values))))
+            span.series(periods.into_iter().map(|(start_ms, values)| (start_ms, aggregate(id.statistic, &values))))
         });
         Ok(series.collect())
     }
 }
 
-/// What the values of some minutes come to in a longer period.
-fn one(statistic: Statistic, values: &[f64]) -> f64 {
+/// Aggregates the values of some minutes to one of a longer period.
+fn aggregate(statistic: Statistic, values: &[f64]) -> f64 {
     let sum: f64 = values.iter().sum();
     match statistic {
         Statistic::Sum | Statistic::SampleCount => sum,
@@ -66,9 +66,9 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn metrics_in_memory_are_as_those_of_every_source() {
+    async fn the_memory_metrics_conform() {
         let metrics = MemoryMetrics::default();
-        let put = async |wanted: &Wanted, begin_ms, value| metrics.put(wanted.clone(), begin_ms, value);
+        let put = async |id: &SeriesId, start_ms, value| metrics.put(id.clone(), start_ms, value);
         super::super::conformance::suite(&metrics, 1_795_219_200_000, put).await;
     }
 }

@@ -1,31 +1,33 @@
-//! Evening out a keyspace that hands have cut unevenly, by splits and merges, so that lineage and daily calls are kept.
+//! Evens out a keyspace that was divided unevenly by hand. It uses splits and merges, which keep the lineage of shards
+//! and cost no daily call of UpdateShardCount.
 
-use super::{Plan, Step, changeable};
+use super::{Plan, resizable_keyspace};
 use crate::scaling::shards::keyspace::uniform_start;
-use crate::scaling::shards::{Direction, Keyspace, Observation};
+use crate::scaling::shards::{Direction, Keyspace, Observation, Step};
 use std::collections::BTreeSet;
 
-/// A boundary that is off by less than this part of a shard's width is left where it is.
+/// A boundary stays where it is if it is off by less than a shard's width divided by this.
 const TOLERANCE: u128 = 64;
 
-/// Steps towards `count` shards of about the same width, usually as many as were open at first. A plan splits or merges
-/// each shard once at most: made again with the same `count` from what it left, it ends after a few rounds, when there is
-/// nothing to do. In between there are more shards than `count`.
+/// Plans steps towards `count` shards of about the same width; `count` is usually the number that was open at first.
+///
+/// A plan splits or merges each shard once at most. Execute it and plan again with the same `count`: after a few rounds
+/// there is nothing left to do. In between, the stream has more shards than `count`.
 pub fn even(observation: &Observation, count: u32) -> Plan {
     let count = count.max(1);
-    let keyspace = match changeable(observation) {
+    let keyspace = match resizable_keyspace(observation) {
         Ok(keyspace) => keyspace,
         Err(reason) => return Plan::nothing(count, reason),
     };
     let steps = steps(&keyspace, &boundaries(&keyspace, count));
     if steps.is_empty() {
-        return Plan::nothing(count, format!("{count} shards of about the same width"));
+        return Plan::nothing(count, format!("the {count} shards have about the same width"));
     }
     let reason = format!("{} shards of uneven width become {count} even ones", keyspace.count());
     Plan { steps, direction: Some(Direction::Even), wanted: count, reason }
 }
 
-/// Where shards begin when they are even: where one begins already, if that is near enough.
+/// Where even shards begin. A present boundary is kept if it is near enough.
 fn boundaries(keyspace: &Keyspace, count: u32) -> BTreeSet<u128> {
     let tolerance = uniform_start(1, count.max(2)) / TOLERANCE;
     let ideal = (1..count).map(|index| uniform_start(index, count));

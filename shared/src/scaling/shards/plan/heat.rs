@@ -1,37 +1,38 @@
-//! How loaded each shard is: by its own metrics, by a sample of partition keys' hashes, or by the width of its range.
+//! The load of each shard: by its own metrics, by a sample of hash keys, or by the width of its range.
 
-use super::{Step, View};
+use super::View;
 use crate::scaling::shards::keyspace::{share, uniform_start};
-use crate::scaling::shards::{Demand, Load, Observation};
+use crate::scaling::shards::{Demand, Load, Observation, Step};
 use crate::stream::shard_map::HashKeyRange;
 
-/// Hash keys, at least, from which shares of the load are told.
+/// The fewest sampled hash keys from which shares of the load are estimated.
 const SAMPLE_MIN: usize = 100;
-/// Standard deviations by which a sampled share must be off the width's to be believed.
+/// A sampled share counts only if it differs from the width's by more standard deviations than this.
 const CHANCE: f64 = 4.0;
-/// From here on, keys count as skewed: the busiest of equal shards would carry so much more than its part.
+/// From this ratio on, keys count as skewed: the load of the busiest of equal shards, divided by an even share.
 const SKEWED: f64 = 1.5;
-/// A split that leaves more than this of the load on one side gains nothing.
+/// A split that leaves more than this share of the load on one side gains nothing.
 const LOPSIDED: f64 = 0.97;
 
 /// The load of each shard, in the order of the keyspace.
 pub(super) struct Heat<'v> {
     view: &'v View<'v>,
-    /// The sample in ascending order; empty if it is too small to tell anything.
+    /// The sample in ascending order; empty if it is too small for an estimate.
     sample: Vec<u128>,
     shards: Vec<Shard<'v>>,
 }
 
 struct Shard<'v> {
     range: &'v HashKeyRange,
-    /// The least load of the newest minutes that make a shard hot, in its own capacity; `None` if not known.
-    lasting: Option<f64>,
-    /// The greatest load of the minutes that make a shard cold.
-    most: Option<f64>,
+    /// The least load over the minutes that make a shard hot, as a share of its capacity; `None` if unknown.
+    sustained: Option<f64>,
+    /// The greatest load over the minutes that make a shard cold, as a share of its capacity; `None` if unknown.
+    peak: Option<f64>,
 }
 
 impl<'v> Heat<'v> {
-    /// The load of each shard; `expected` is the demand that a shard must be able to take, if the mode says one.
+    /// The load of each shard. `expected` is the demand, in shards' worth, that the stream must be able to carry, if
+    /// the mode makes a forecast.
     pub(super) fn of(view: &'v View<'v>, expected: Option<f64>) -> Self {
         let mut sample = view.observation.sample.clone();
         sample.sort_unstable();
@@ -39,21 +40,21 @@ impl<'v> Heat<'v> {
             sample.clear();
         }
         let rule = &view.policy.shard;
-        let (lasting, most) = (view.demand.floor(rule.split_minutes), view.demand.max(rule.merge_minutes));
-        let (lasting, most) = (expected.or(lasting), most.map(|most| most.max(expected.unwrap_or(0.0))));
+        let (sustained, peak) = (view.demand.floor(rule.split_minutes), view.demand.max(rule.merge_minutes));
+        let (sustained, peak) = (expected.or(sustained), peak.map(|peak| peak.max(expected.unwrap_or(0.0))));
         let ranges = view.keyspace.shards().iter();
         let shards = ranges.zip(own_demands(view.observation)).map(|(range, own)| {
             if let Some(own) = own {
-                return Shard { range, lasting: own.floor(rule.split_minutes), most: own.max(rule.merge_minutes) };
+                return Shard { range, sustained: own.floor(rule.split_minutes), peak: own.max(rule.merge_minutes) };
             }
-            let share = believed(&sample, range);
-            Shard { range, lasting: lasting.map(|total| total * share), most: most.map(|total| total * share) }
+            let share = load_share(&sample, range);
+            Shard { range, sustained: sustained.map(|total| total * share), peak: peak.map(|total| total * share) }
         });
         let shards = shards.collect();
         Self { view, sample, shards }
     }
 
-    /// Whether single keys make so much of the load that `count` equal shards would not share it.
+    /// Whether single keys carry so much of the load that `count` equal shards would not share it evenly.
     pub(super) fn is_skewed(&self, count: u32) -> bool {
         self.skew(count) >= SKEWED
     }
@@ -62,17 +63,17 @@ impl<'v> Heat<'v> {
         &self.shards[index].range.shard
     }
 
-    /// Shards above the mark, the hottest first.
+    /// The indices of the hot shards, the hottest first.
     pub(super) fn hot(&self) -> Vec<usize> {
         let mark = self.view.policy.shard.split_above;
         let mut hot: Vec<usize> = (0..self.shards.len())
-            .filter(|&index| self.shards[index].lasting.is_some_and(|load| load > mark))
+            .filter(|&index| self.shards[index].sustained.is_some_and(|load| load > mark))
             .collect();
         hot.sort_by(|&a, &b| self.load(b).total_cmp(&self.load(a)));
         hot
     }
 
-    /// All shards, the hottest first.
+    /// The indices of all shards, the hottest first.
     pub(super) fn by_load(&self) -> Vec<usize> {
         let mut all: Vec<usize> = (0..self.shards.len()).collect();
         all.sort_by(|&a, &b| {
@@ -84,36 +85,36 @@ impl<'v> Heat<'v> {
     }
 
     fn load(&self, index: usize) -> f64 {
-        self.shards[index].lasting.unwrap_or(0.0)
+        self.shards[index].sustained.unwrap_or(0.0)
     }
 
-    /// The split of a shard where its observed load halves: in its middle if there is no sample to tell; none if no
-    /// split relieves it.
+    /// Splits a shard where half of its observed load is on either side, or in its middle without a sample; `None` if
+    /// no split relieves it.
     pub(super) fn split(&self, index: usize) -> Option<Step> {
         let range = self.shards[index].range;
-        let keys = within(&self.sample, range);
+        let keys = sample_in(&self.sample, range);
         let at =
             if keys.len() < 8 { range.start + (range.end - range.start) / 2 + 1 } else { halving_point(keys, range)? };
         (at > range.start && at <= range.end).then(|| Step::Split { shard: range.shard.clone(), at })
     }
 
-    /// Merges of neighbours that stay below `mark` of a shard's capacity, at most `count`, the coldest first. No shard is in
-    /// two of them.
+    /// Merges of neighbours that together stay below `mark`, a share of a shard's capacity: at most `count`, the
+    /// coldest first. No shard is in two of them.
     pub(super) fn merges(&self, mark: f64, count: usize) -> Vec<Step> {
         let pairs = self.shards.windows(2).enumerate();
         let mut pairs: Vec<(f64, usize)> = pairs
-            .filter_map(|(index, pair)| Some((pair[0].most? + pair[1].most?, index)))
+            .filter_map(|(index, pair)| Some((pair[0].peak? + pair[1].peak?, index)))
             .filter(|(load, _)| *load < mark)
             .collect();
         pairs.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        let mut taken = vec![false; self.shards.len()];
+        let mut used = vec![false; self.shards.len()];
         let mut steps = Vec::new();
         for (_, index) in pairs {
             if steps.len() == count {
                 break;
             }
-            if !taken[index] && !taken[index + 1] {
-                (taken[index], taken[index + 1]) = (true, true);
+            if !used[index] && !used[index + 1] {
+                (used[index], used[index + 1]) = (true, true);
                 steps.push(Step::Merge {
                     shard: self.name(index).to_owned(),
                     adjacent: self.name(index + 1).to_owned(),
@@ -123,8 +124,8 @@ impl<'v> Heat<'v> {
         steps
     }
 
-    /// How much more than its part the busiest of `count` equal shards would carry: 1 where keys are spread evenly, or where
-    /// nothing tells.
+    /// The load of the busiest of `count` equal shards, divided by an even share: 1 if keys are spread evenly or there
+    /// is no sample.
     fn skew(&self, count: u32) -> f64 {
         if self.sample.is_empty() {
             return 1.0;
@@ -144,15 +145,15 @@ impl<'v> Heat<'v> {
     }
 }
 
-/// The share of a range by the sample, or by its width where chance would explain the difference.
-fn believed(sample: &[u128], range: &HashKeyRange) -> f64 {
+/// A range's share of the load: by the sample, or by its width if chance can explain the difference.
+fn load_share(sample: &[u128], range: &HashKeyRange) -> f64 {
     let by_width = share(range);
-    let (found, expected) = (within(sample, range).len() as f64, by_width * sample.len() as f64);
+    let (found, expected) = (sample_in(sample, range).len() as f64, by_width * sample.len() as f64);
     if (found - expected).abs() > CHANCE * expected.sqrt().max(1.0) { found / sample.len() as f64 } else { by_width }
 }
 
-/// Each shard's own demand, where its metrics are on, in the order of the keyspace. What it refused is not known shard by
-/// shard.
+/// Each shard's own demand, if its metrics are on, in the order of the keyspace. Refused records are not included:
+/// Kinesis counts them for the whole stream only.
 fn own_demands(observation: &Observation) -> Vec<Option<Demand>> {
     let mut shards: Vec<_> = observation.shards.iter().collect();
     shards.sort_unstable_by_key(|shard| shard.range.start);
@@ -163,15 +164,15 @@ fn own_demands(observation: &Observation) -> Vec<Option<Demand>> {
     shards.into_iter().map(|shard| shard.load.as_ref().map(own)).collect()
 }
 
-/// The sampled hash keys of a range.
-fn within<'s>(sample: &'s [u128], range: &HashKeyRange) -> &'s [u128] {
+/// The sampled hash keys in a range.
+fn sample_in<'s>(sample: &'s [u128], range: &HashKeyRange) -> &'s [u128] {
     let from = sample.partition_point(|&hash| hash < range.start);
     let until = sample.partition_point(|&hash| hash <= range.end);
     &sample[from..until]
 }
 
-/// Where a range's sampled load halves: beside the median, on the side that balances better, since the median may be a
-/// hot key. None if all but a little would stay together.
+/// The hash key that divides a range's sampled load in half: at the median or right after it, whichever balances
+/// better, since the median may be a hot key. `None` if nearly all of the load would stay on one side.
 fn halving_point(keys: &[u128], range: &HashKeyRange) -> Option<u128> {
     let median = keys[keys.len() / 2];
     let candidates = [Some(median), median.checked_add(1)];

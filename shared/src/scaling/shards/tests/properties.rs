@@ -1,10 +1,10 @@
-//! What is true of every plan, whatever is observed.
+//! Properties of every plan, for any observation.
 
 use super::super::*;
 use super::{MINUTE_MS, NOW_MS, steady};
 use proptest::prelude::*;
 
-/// A keyspace that hands, splits and merges may have left.
+/// A keyspace after any splits and merges.
 fn keyspaces() -> impl Strategy<Value = Keyspace> {
     (1_u32..40, prop::collection::vec((any::<prop::sample::Index>(), any::<u128>(), any::<bool>()), 0..12)).prop_map(
         |(count, changes)| {
@@ -96,7 +96,7 @@ prop_compose! {
     }
 }
 
-/// The keyspace after the plan's steps, each of which Kinesis takes.
+/// The keyspace after the plan's steps, each of which Kinesis must accept.
 fn executed(observation: &Observation, plan: &Plan) -> Keyspace {
     plan.steps.iter().fold(observation.keyspace().unwrap(), |keyspace, step| {
         let after = keyspace.after(step).unwrap();
@@ -112,7 +112,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_plan_keeps_the_keyspace_whole_and_concerns_each_shard_once(
+    fn every_plan_keeps_the_keyspace_whole_and_changes_each_shard_once_at_most(
         observation in observations(), policy in policies(),
     ) {
         let plan = plan(&observation, &policy, NOW_MS);
@@ -166,7 +166,7 @@ proptest! {
         let plan = plan(&observation, &policy, NOW_MS);
         let all = [Direction::Grow, Direction::Shrink, Direction::Even];
         let (since, cooldown_s) = match plan.direction {
-            // Below the minimum there is nothing to wait for.
+            // Below the minimum, the stream grows without waiting.
             Some(Direction::Grow) if observation.open() >= policy.min_shards => {
                 (since_s(&observation, &[Direction::Grow]), policy.grow_cooldown_s)
             }
@@ -177,7 +177,9 @@ proptest! {
     }
 
     #[test]
-    fn nothing_shrinks_on_trouble_or_ignorance(observation in observations(), policy in policies()) {
+    fn no_stream_shrinks_while_a_consumer_lags_or_records_are_refused(
+        observation in observations(), policy in policies(),
+    ) {
         if plan(&observation, &policy, NOW_MS).direction == Some(Direction::Shrink) {
             let lagging = observation.consumers.iter().any(|consumer| {
                 consumer.iterator_age_ms.is_some_and(|age_ms| age_ms >= f64::from(policy.lag_max_s) * 1_000.0)
@@ -188,8 +190,8 @@ proptest! {
         }
     }
 
-    /// Every plan is executed at once and observed again under the same load, with no cool-down in the way: it must come
-    /// to rest, and grow and shrink by turns never.
+    /// Executes each plan at once and observes the stream again under the same load, without cool-downs. The stream
+    /// must come to rest, and must not alternate between growing and shrinking.
     #[test]
     fn a_constant_load_never_flaps(
         keyspace in keyspaces(), demand in 0.0..60.0_f64, jump in 0.0..20.0_f64, policy in policies(), used in 0_i64..=10,
@@ -201,7 +203,7 @@ proptest! {
         for round in 0..200 {
             let mut observation = steady(&keyspace, demand);
             observation.habits = Some(Habits { known_ms: 30 * 86_400_000, peak: demand + jump, jump });
-            // At first all calls are as they may be; later those of the day before have expired.
+            // After 20 rounds, the calls that were used at first are more than 24 hours old.
             observation.calls = (0..if round < 20 { used } else { 0 }).map(|call| NOW_MS - call * MINUTE_MS).collect();
             let plan = plan(&observation, &policy, NOW_MS);
             keyspace = executed(&observation, &plan);
@@ -211,13 +213,13 @@ proptest! {
                 break;
             }
         }
-        prop_assert!(rest, "it does not come to rest: {:?}", directions);
+        prop_assert!(rest, "the stream does not come to rest: {:?}", directions);
         directions.dedup();
         prop_assert!(directions.len() <= 3, "{:?}", directions);
     }
 
     #[test]
-    fn evening_out_keeps_the_keyspace_whole_and_ends(keyspace in keyspaces(), count in 1_u32..40) {
+    fn evening_out_keeps_the_keyspace_whole_and_terminates(keyspace in keyspaces(), count in 1_u32..40) {
         let mut keyspace = keyspace;
         for _ in 0..60 {
             let observation = steady(&keyspace, 1.0);
