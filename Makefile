@@ -14,8 +14,9 @@ VENV := .venv
 MINISTACK := $(VENV)/ministack
 # The tools of the virtual environment: `sam` finds `cargo-lambda` on the path.
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" SAM_CLI_TELEMETRY=0
-# The functions and `myaku`; the tests are built with the very same features.
-DEMO_BUILD := cargo build --locked --profile demo --workspace --exclude myaku-bench --bins
+# template.yaml with its loops expanded.
+EXPANDED := .aws-sam/expanded.yaml
+DEMO_BUILD := cargo build --locked --profile demo --workspace --bins
 
 ##@ On one machine
 
@@ -154,9 +155,10 @@ deny: ## Licences, sources, bans and advisories of the dependencies
 	fi
 
 .PHONY: template
-template: $(VENV)/.installed ## Check template.yaml
+template: $(EXPANDED) ## Check template.yaml, as it is written and with its loops expanded
 	$(IN_VENV) sam validate --lint
 	$(IN_VENV) cfn-lint template.yaml
+	$(IN_VENV) sam validate --lint --template-file $(EXPANDED)
 
 .PHONY: openapi
 openapi: $(VENV)/.installed ## Check the HTTP API's description
@@ -193,9 +195,14 @@ BUILD_ENV := AWS_LC_SYS_NO_JITTER_ENTROPY=1
 tools: $(VENV)/.installed ## Install sam, cargo-lambda and cfn-lint into .venv
 
 .PHONY: build
-build: $(VENV)/.installed ## Build the functions for deployment (ARCH=arm64 or x86_64)
+build: $(EXPANDED) ## Build the functions for deployment (ARCH=arm64 or x86_64)
 	@scripts/need cargo cc
-	$(IN_VENV) $(BUILD_ENV) nice sam build --parameter-overrides Architecture=$(ARCH) $(ARGS)
+	$(IN_VENV) $(BUILD_ENV) nice sam build --template-file $(EXPANDED) --base-dir . --config-file $(CURDIR)/samconfig.toml \
+	    --parameter-overrides Architecture=$(ARCH) $(ARGS)
+
+# CloudFormation gets the template without loops: docs/decisions/0007-each-shape-of-the-template-once.md.
+$(EXPANDED): template.yaml scripts/expand_template.py $(VENV)/.installed
+	$(VENV)/bin/python scripts/expand_template.py $< $@
 
 .PHONY: deploy
 deploy: build ## Deploy to the AWS account of your credentials (PARAMETERS="IngestShards=4 AlarmEmail=...")

@@ -20,6 +20,8 @@ from pathlib import Path
 import boto3
 from samcli.yamlhelper import yaml_parse
 
+from expand_template import expand
+
 REGION = "us-east-1"
 STACK = "myaku-local"
 START_SECONDS_MAX = 60
@@ -338,7 +340,7 @@ def main():
             cloudformation = session.client("cloudformation")
             resources = cloudformation.describe_stack_resources(StackName=STACK)["StackResources"]
             ids = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in resources}
-            template = yaml_parse(Path("template.yaml").read_text())
+            template = expand(yaml_parse(Path("template.yaml").read_text()))
             account = session.client("sts").get_caller_identity()["Account"]
             check = compare(template, Resolver(template, parameters, account, ids), session)
         finally:

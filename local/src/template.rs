@@ -4,6 +4,7 @@
 //! It covers what the template uses; anything else is an error that names the resource and the place in it.
 
 mod intrinsics;
+mod loops;
 mod physical;
 mod yaml;
 
@@ -93,9 +94,10 @@ impl Template {
     /// Resolves it for `names` with these parameters; the others have their defaults.
     pub fn resolve(&self, given: &BTreeMap<String, String>, names: &Names) -> Result<Resolved, TemplateError> {
         let parameters = self.parameters(given)?;
-        let scope = intrinsics::Scope::new(&self.0, &parameters, names)?;
+        let template = loops::expand(&self.0, &parameters)?;
+        let scope = intrinsics::Scope::new(&template, &parameters, names)?;
         let mut resources = BTreeMap::new();
-        for (logical_id, resource) in section(&self.0, "Resources") {
+        for (logical_id, resource) in section(&template, "Resources") {
             let place = format!("Resources.{logical_id}");
             let kind = resource["Type"].as_str().ok_or_else(|| TemplateError::at(&place, "it has no Type"))?;
             if let Some(condition) = resource["Condition"].as_str()
@@ -105,7 +107,7 @@ impl Template {
             }
             let mut properties = resource.get("Properties").cloned().unwrap_or_else(|| Value::Object(Map::new()));
             if kind == "AWS::Serverless::Function" {
-                merge(&mut properties, &self.0["Globals"]["Function"]);
+                merge(&mut properties, &template["Globals"]["Function"]);
             }
             let properties = scope.resolve(&properties, &format!("{place}.Properties"))?.unwrap_or_default();
             let metadata = scope.resolve(&resource["Metadata"], &format!("{place}.Metadata"))?.unwrap_or_default();

@@ -217,7 +217,7 @@ impl<'a> Scope<'a> {
 }
 
 /// The function that a value calls: a map with one key that is a function's name.
-fn function_of(value: &Value) -> Option<(&str, &Value)> {
+pub(super) fn function_of(value: &Value) -> Option<(&str, &Value)> {
     let object = value.as_object().filter(|object| object.len() == 1)?;
     let (name, argument) = object.iter().next()?;
     let function = name.starts_with("Fn::") || name == "Ref" || (name == "Condition" && argument.is_string());
