@@ -1,7 +1,8 @@
-//! `template.yaml` as this machine understands it: parameters, conditions and intrinsic functions resolved, so that what is
-//! deployed is what runs.
+//! Resolves `template.yaml` for this machine: its loops, parameters, conditions and intrinsic functions. So `myaku local`
+//! runs the template that is deployed.
 //!
-//! It covers what the template uses; anything else is an error that names the resource and the place in it.
+//! It supports the functions that the template uses. Anything else is an error that names the resource and the place in
+//! it.
 
 mod intrinsics;
 mod loops;
@@ -18,23 +19,23 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
     /// The file cannot be read.
-    #[error("{} cannot be read", path.display())]
+    #[error("cannot read the template {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// The system's words.
+        /// The error of the operating system.
         #[source]
         source: std::io::Error,
     },
     /// The file is not YAML.
     #[error("the template is not valid YAML")]
     Yaml(#[from] yaml_serde::Error),
-    /// Something in it is wrong, or beyond what runs here.
+    /// The template contains a mistake, or something that `myaku local` does not support.
     #[error("template, {place}: {problem}")]
     Invalid {
-        /// Where: `Resources.IngestStream.Properties.ShardCount`.
+        /// The place, for example `Resources.IngestStream.Properties.ShardCount`.
         place: String,
-        /// What is wrong there.
+        /// What is wrong at that place.
         problem: String,
     },
 }
@@ -49,27 +50,27 @@ impl TemplateError {
 #[derive(Clone, Debug)]
 pub struct Template(Value);
 
-/// A template with everything in it resolved.
+/// A template whose loops, parameters, conditions and functions are resolved.
 #[derive(Clone, Debug)]
 pub struct Resolved {
-    /// Every parameter's value.
+    /// The value of every parameter.
     pub parameters: BTreeMap<String, String>,
     /// The resources whose conditions hold, by logical id.
     pub resources: BTreeMap<String, Resource>,
 }
 
-/// A resource to be made.
+/// A resource of the resolved template.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resource {
-    /// Its type: `AWS::Kinesis::Stream`.
+    /// Its type, for example `AWS::Kinesis::Stream`.
     pub kind: String,
-    /// What `!Ref` gives: a name for most types.
+    /// The value of a `!Ref` to it: a name for most types.
     pub physical_id: String,
-    /// What `!GetAtt` gives for `Arn`; empty where it has none on this machine.
+    /// The value of a `!GetAtt` of its `Arn`; empty if it has no ARN on this machine.
     pub arn: String,
-    /// Its properties, with SAM's globals for functions. Parameters are texts wherever they stand.
+    /// Its properties. A function's properties include SAM's globals. The value of a parameter is always a text.
     pub properties: Value,
-    /// Its metadata: how a function is built.
+    /// Its metadata. For a function, it says how to build it.
     pub metadata: Value,
 }
 
@@ -86,12 +87,12 @@ impl Template {
         Ok(Self(yaml::to_json(yaml_serde::from_str(text)?, "template")?))
     }
 
-    /// Whether it has a parameter of this name.
+    /// Whether the template declares a parameter of this name.
     pub fn declares(&self, parameter: &str) -> bool {
         self.0["Parameters"].get(parameter).is_some()
     }
 
-    /// Resolves it for `names` with these parameters; the others have their defaults.
+    /// Resolves the template for `names` with the `given` parameters. The other parameters get their defaults.
     pub fn resolve(&self, given: &BTreeMap<String, String>, names: &Names) -> Result<Resolved, TemplateError> {
         let parameters = self.parameters(given)?;
         let template = loops::expand(&self.0, &parameters)?;
@@ -99,7 +100,7 @@ impl Template {
         let mut resources = BTreeMap::new();
         for (logical_id, resource) in section(&template, "Resources") {
             let place = format!("Resources.{logical_id}");
-            let kind = resource["Type"].as_str().ok_or_else(|| TemplateError::at(&place, "it has no Type"))?;
+            let kind = resource["Type"].as_str().ok_or_else(|| TemplateError::at(&place, "the resource has no Type"))?;
             if let Some(condition) = resource["Condition"].as_str()
                 && !scope.condition(condition, &place)?
             {
@@ -119,11 +120,11 @@ impl Template {
         Ok(Resolved { parameters, resources })
     }
 
-    /// Every parameter's value: the given one, checked, or the default.
+    /// The value of every parameter: the given value after a check, or the default.
     fn parameters(&self, given: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, TemplateError> {
         let declared: BTreeMap<&String, &Value> = section(&self.0, "Parameters").collect();
         if let Some(unknown) = given.keys().find(|name| !declared.contains_key(name)) {
-            return Err(TemplateError::at("Parameters", format!("there is no parameter {unknown}")));
+            return Err(TemplateError::at("Parameters", format!("the template has no parameter {unknown}")));
         }
         let mut values = BTreeMap::new();
         for (name, declaration) in declared {
@@ -131,7 +132,7 @@ impl Template {
             let value = match (given.get(name), &declaration["Default"]) {
                 (Some(value), _) => value.clone(),
                 (None, Value::Null) => {
-                    return Err(TemplateError::at(&place, "it has no default and no value was given"));
+                    return Err(TemplateError::at(&place, "give a value; the parameter has no default"));
                 }
                 (None, default) => text(default),
             };
@@ -139,7 +140,8 @@ impl Template {
                 && !allowed.iter().any(|one| text(one) == value)
             {
                 let allowed: Vec<String> = allowed.iter().map(text).collect();
-                return Err(TemplateError::at(&place, format!("{value:?} is none of {}", allowed.join(", "))));
+                let problem = format!("{value:?} is not allowed; use one of {}", allowed.join(", "));
+                return Err(TemplateError::at(&place, problem));
             }
             check_number(declaration, &value, &place)?;
             values.insert(name.clone(), value);
@@ -152,7 +154,7 @@ impl Resolved {
     /// The ARN of a resource.
     pub fn arn(&self, logical_id: &str) -> Result<String, TemplateError> {
         let arn = self.resources.get(logical_id).map(|resource| resource.arn.clone()).filter(|arn| !arn.is_empty());
-        arn.ok_or_else(|| TemplateError::at(&format!("Resources.{logical_id}"), "it has no ARN on this machine"))
+        arn.ok_or_else(|| TemplateError::at(&format!("Resources.{logical_id}"), "the resource has no ARN on this machine"))
     }
 
     /// The resources of one type, by logical id.
@@ -164,22 +166,22 @@ impl Resolved {
     }
 }
 
-/// A whole number, written as one or, as parameters are, as text.
+/// A whole number. It may be a number, or a text, as the values of parameters are.
 pub(crate) fn integer(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_str()?.parse().ok())
 }
 
-/// Whether a value is true, written as a boolean or, as parameters are, as text.
+/// Whether a value is true. It may be a boolean, or a text, as the values of parameters are.
 pub(crate) fn flag(value: &Value) -> bool {
     value == &Value::Bool(true) || value.as_str() == Some("true")
 }
 
-/// A property that would change what happens, and that does not run here.
+/// A property that changes behaviour, and that `myaku local` does not support.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0} does not run on this machine")]
 pub(crate) struct UnknownProperty(String);
 
-/// Refuses properties other than `known`: what is not heeded must not be passed over in silence.
+/// Refuses properties other than `known`, because ignoring a property in silence would hide a difference from AWS.
 pub(crate) fn only(properties: &Value, known: &[&str]) -> Result<(), UnknownProperty> {
     let mut names = properties.as_object().into_iter().flatten().map(|(name, _)| name);
     names.find(|name| !known.contains(&name.as_str())).map_or(Ok(()), |name| Err(UnknownProperty(name.clone())))
@@ -189,7 +191,7 @@ fn section<'a>(template: &'a Value, name: &str) -> impl Iterator<Item = (&'a Str
     template[name].as_object().into_iter().flatten()
 }
 
-/// A scalar as CloudFormation passes it on: as text.
+/// A scalar as a text, which is how CloudFormation passes it on.
 fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -201,13 +203,14 @@ fn check_number(declaration: &Value, value: &str, place: &str) -> Result<(), Tem
     if declaration["Type"] != "Number" {
         return Ok(());
     }
-    let number: f64 = value.parse().map_err(|_| TemplateError::at(place, format!("{value:?} is no number")))?;
+    let number: f64 = value.parse().map_err(|_| TemplateError::at(place, format!("{value:?} is not a number")))?;
     for (bound, broken) in [
         ("MinValue", number.lt(&bound_of(declaration, "MinValue", f64::MIN))),
         ("MaxValue", number.gt(&bound_of(declaration, "MaxValue", f64::MAX))),
     ] {
         if broken {
-            return Err(TemplateError::at(place, format!("{value} is beyond its {bound}, {}", declaration[bound])));
+            let problem = format!("{value} is outside {bound}, which is {}", declaration[bound]);
+            return Err(TemplateError::at(place, problem));
         }
     }
     Ok(())
@@ -217,7 +220,7 @@ fn bound_of(declaration: &Value, bound: &str, otherwise: f64) -> f64 {
     text(&declaration[bound]).parse().unwrap_or(otherwise)
 }
 
-/// Adds what `globals` has and `properties` lacks, map by map, as SAM does.
+/// Adds the entries of `globals` that `properties` lacks, map by map, as SAM does.
 fn merge(properties: &mut Value, globals: &Value) {
     if let (Value::Object(properties), Value::Object(globals)) = (properties, globals) {
         for (name, global) in globals {

@@ -1,4 +1,4 @@
-//! The IoT policies of the real template, asked as AWS IoT asks them: may this client do that?
+//! Evaluates the IoT policies of the real template as AWS IoT does: may this client do that?
 
 use super::{Names, Resolved, Template};
 use serde_json::Value;
@@ -7,12 +7,12 @@ use std::path::Path;
 
 const ARN: &str = "arn:aws:iot:us-east-1:000000000000:";
 
-/// A connection, as far as the policies look at it.
+/// The parts of a connection that the policies look at.
 #[derive(Clone, Copy)]
 struct Client {
     thing: &'static str,
     facility: &'static str,
-    /// Whether the certificate is the thing's own.
+    /// Whether the certificate is attached to the thing.
     is_attached: bool,
 }
 
@@ -25,7 +25,7 @@ fn template() -> Resolved {
     Template::load(&path).unwrap().resolve(&redis, &Names::new("myaku", "abc")).unwrap()
 }
 
-/// Whether `pattern`, with `*` for any text and `?` for any character, matches all of `text`.
+/// Whether `pattern` matches the whole `text`. `*` stands for any text and `?` for any character.
 fn matches(pattern: &[u8], text: &[u8]) -> bool {
     match pattern {
         [] => text.is_empty(),
@@ -44,20 +44,20 @@ fn texts(value: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// Whether a policy lets a client do `action` on `resource`, which is written without the ARN's beginning.
+/// Whether a policy allows a client to do `action` on `resource`. `resource` is without the beginning of the ARN.
 fn allows(policy: &Value, client: Client, action: &str, resource: &str) -> bool {
     let fill = |pattern: &str| {
         let filled = pattern
             .replace("${iot:Connection.Thing.ThingName}", client.thing)
             .replace("${iot:Connection.Thing.Attributes[facility]}", client.facility);
-        assert!(!filled.contains("${"), "a variable that this test does not know: {filled}");
+        assert!(!filled.contains("${"), "this test does not know a variable in {filled}");
         filled
     };
     policy["PolicyDocument"]["Statement"].as_array().unwrap().iter().any(|statement| {
         assert_eq!(statement["Effect"], "Allow", "this test knows no other effect");
         let condition = &statement["Condition"];
         let attached = serde_json::json!({ "Bool": { "iot:Connection.Thing.IsAttached": "true" } });
-        assert!(condition.is_null() || *condition == attached, "a condition that this test does not know: {condition}");
+        assert!(condition.is_null() || *condition == attached, "this test does not know the condition {condition}");
         let holds = condition.is_null() || client.is_attached;
         let resource = format!("{ARN}{resource}");
         let is_named = |pattern: &&str| matches(fill(pattern).as_bytes(), resource.as_bytes());
@@ -66,7 +66,7 @@ fn allows(policy: &Value, client: Client, action: &str, resource: &str) -> bool 
 }
 
 #[test]
-fn a_device_speaks_and_hears_under_its_own_name_only() {
+fn a_device_publishes_and_receives_under_its_own_name_only() {
     let template = template();
     let rule = &template.resources["IngestRule"].physical_id;
     let may = |action: &str, resource: &str| {
@@ -89,10 +89,10 @@ fn a_device_speaks_and_hears_under_its_own_name_only() {
         ("iot:Publish", "topic/dt/myaku/home-3/bed-17"),
         ("iot:Publish", "topic/$aws/rules/RULE/dt/myaku/home-3/bed-18/vital"),
         ("iot:Publish", "topic/$aws/rules/OTHER/dt/myaku/home-3/bed-17/vital"),
-        // Whoever speaks for others is a gateway.
+        // Only a gateway sends for other devices.
         ("iot:Publish", "topic/gw/myaku/home-3/bed-17"),
         ("iot:Publish", "topic/gw/myaku/home-3/hub-1"),
-        // Nobody tells a device what to do, or that one is gone, but the platform.
+        // Only the platform sends commands to a device, or reports that a device has disconnected.
         ("iot:Publish", "topic/cmd/myaku/home-3/bed-17/restart"),
         ("iot:Publish", "topic/$aws/events/presence/disconnected/bed-18"),
         ("iot:Subscribe", "topicfilter/#"),
@@ -136,7 +136,7 @@ fn a_gateway_sends_batches_under_its_own_name_and_nothing_else() {
 }
 
 #[test]
-fn a_certificate_that_is_not_the_things_own_does_not_connect() {
+fn a_certificate_that_is_not_attached_to_the_thing_cannot_connect() {
     let template = template();
     for (policy, client) in [("DevicePolicy", BED), ("GatewayPolicy", HUB)] {
         let stranger = Client { is_attached: false, ..client };
@@ -147,7 +147,7 @@ fn a_certificate_that_is_not_the_things_own_does_not_connect() {
 }
 
 #[test]
-fn every_policy_of_the_template_is_one_that_is_tested_here() {
+fn every_policy_of_the_template_is_tested_here() {
     let template = template();
     let policies: Vec<&str> = template.of_kind("AWS::IoT::Policy").map(|(id, _)| id).collect();
     assert_eq!(policies, ["DevicePolicy", "GatewayPolicy"]);

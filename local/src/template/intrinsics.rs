@@ -1,21 +1,21 @@
-//! CloudFormation's intrinsic functions, as far as the template uses them.
+//! Evaluates those of CloudFormation's intrinsic functions that the template uses.
 
 use super::{Names, TemplateError, section, text};
 use serde_json::{Map, Value};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-/// Conditions within conditions, at most: more is a circle.
+/// The limit on conditions inside conditions. More of them mean a circle.
 const DEPTH_MAX: usize = 32;
 
-/// What the functions refer to.
+/// What the functions can refer to.
 pub(super) struct Scope<'a> {
     template: &'a Value,
     parameters: &'a BTreeMap<String, String>,
     names: &'a Names,
-    /// The types of all resources, made or not: a reference to one without is a mistake.
+    /// The types of all resources, including those whose condition does not hold.
     kinds: BTreeMap<String, &'a str>,
-    /// How many named conditions are being decided, each within the one before.
+    /// How many named conditions are being evaluated, each inside the one before.
     depth: Cell<usize>,
 }
 
@@ -28,9 +28,10 @@ impl<'a> Scope<'a> {
         let mut kinds = BTreeMap::new();
         for (id, resource) in section(template, "Resources") {
             let kind = resource["Type"].as_str();
-            let kind = kind.ok_or_else(|| TemplateError::at(&format!("Resources.{id}"), "it has no Type"))?;
+            let kind = kind.ok_or_else(|| TemplateError::at(&format!("Resources.{id}"), "the resource has no Type"))?;
             kinds.insert(id.clone(), kind);
-            // SAM makes a mapping of each of a function's streams, and calls it by both names.
+            // SAM creates an event source mapping for each stream of a function. Its name is the function's and the
+            // event's.
             for (event, source) in section(&resource["Properties"], "Events") {
                 if source["Type"] == "Kinesis" {
                     kinds.insert(format!("{id}{event}"), "AWS::Lambda::EventSourceMapping");
@@ -43,8 +44,8 @@ impl<'a> Scope<'a> {
     /// Whether a condition of the template holds.
     pub(super) fn condition(&self, name: &str, place: &str) -> Result<bool, TemplateError> {
         match &self.template["Conditions"][name] {
-            Value::Null => Err(TemplateError::at(place, format!("there is no condition {name}"))),
-            _ if self.depth.get() > DEPTH_MAX => Err(TemplateError::at(place, format!("{name} depends on itself"))),
+            Value::Null => Err(TemplateError::at(place, format!("the template has no condition {name}"))),
+            _ if self.depth.get() > DEPTH_MAX => Err(TemplateError::at(place, format!("the condition {name} depends on itself"))),
             condition => {
                 self.depth.set(self.depth.get() + 1);
                 let truth = self.truth(condition, &format!("Conditions.{name}"));
@@ -55,12 +56,12 @@ impl<'a> Scope<'a> {
     }
 
     fn truth(&self, value: &Value, place: &str) -> Result<bool, TemplateError> {
-        let (function, argument) = function_of(value).ok_or_else(|| TemplateError::at(place, "it is no condition"))?;
+        let (function, argument) = function_of(value).ok_or_else(|| TemplateError::at(place, "this is not a condition"))?;
         let all = || {
             argument
                 .as_array()
                 .map(Vec::as_slice)
-                .ok_or_else(|| TemplateError::at(place, format!("{function} takes a list")))
+                .ok_or_else(|| TemplateError::at(place, format!("{function} takes a list of conditions or values")))
         };
         match function {
             "Condition" => self.condition(&text(argument), place),
@@ -74,11 +75,11 @@ impl<'a> Scope<'a> {
             },
             "Fn::And" => all()?.iter().try_fold(true, |so_far, one| Ok(self.truth(one, place)? && so_far)),
             "Fn::Or" => all()?.iter().try_fold(false, |so_far, one| Ok(self.truth(one, place)? || so_far)),
-            other => Err(TemplateError::at(place, format!("{other} is no condition that runs here"))),
+            other => Err(TemplateError::at(place, format!("`myaku local` does not support {other} in a condition"))),
         }
     }
 
-    /// A value with every function in it resolved; none for `AWS::NoValue`.
+    /// A value with all its functions resolved, or `None` for `AWS::NoValue`.
     pub(super) fn resolve(&self, value: &Value, place: &str) -> Result<Option<Value>, TemplateError> {
         if let Some((function, argument)) = function_of(value) {
             return self.call(function, argument, place);
@@ -115,7 +116,7 @@ impl<'a> Scope<'a> {
         if function == "Fn::Sub" {
             return self.substitute(argument, place).map(|text| Some(Value::String(text)));
         }
-        // The others take values that may themselves be functions.
+        // The arguments of the other functions may be functions themselves.
         let resolved = self.resolve(argument, place)?.unwrap_or_default();
         let parts = resolved.as_array().map_or(&[][..], Vec::as_slice);
         match (function, parts) {
@@ -130,17 +131,17 @@ impl<'a> Scope<'a> {
             }
             ("Fn::Select", [index, Value::Array(items)]) => {
                 let chosen = text(index).parse().ok().and_then(|index: usize| items.get(index));
-                chosen.cloned().map(Some).ok_or_else(|| wrong(format!("Fn::Select finds no item {index}")))
+                chosen.cloned().map(Some).ok_or_else(|| wrong(format!("the list of this Fn::Select has no item {index}")))
             }
             ("Fn::FindInMap", [map, first, second]) => {
                 match &self.template["Mappings"][&text(map)][&text(first)][&text(second)] {
                     Value::Null => {
-                        Err(wrong(format!("mapping {} has no {} / {}", text(map), text(first), text(second))))
+                        Err(wrong(format!("the mapping {} has no {} / {}", text(map), text(first), text(second))))
                     }
                     found => Ok(Some(found.clone())),
                 }
             }
-            _ => Err(wrong(format!("{function} with these arguments does not run here"))),
+            _ => Err(wrong(format!("`myaku local` does not support {function} with these arguments"))),
         }
     }
 
@@ -161,10 +162,10 @@ impl<'a> Scope<'a> {
         named
             .or_else(|| self.is_mapping(name).then(|| self.names.physical_id(name, "AWS::Lambda::EventSourceMapping")))
             .map(|id| Some(Value::String(id)))
-            .ok_or_else(|| TemplateError::at(place, format!("there is nothing called {name}")))
+            .ok_or_else(|| TemplateError::at(place, format!("the template has no parameter and no resource {name}")))
     }
 
-    /// Whether SAM makes an event source mapping of that name: it is named after its function and the event in it.
+    /// Whether SAM creates an event source mapping of that name. The name is the function's and the event's.
     fn is_mapping(&self, name: &str) -> bool {
         section(self.template, "Resources").any(|(function, resource)| {
             name.strip_prefix(function.as_str())
@@ -174,14 +175,14 @@ impl<'a> Scope<'a> {
 
     fn attribute(&self, resource: &str, attribute: &str, place: &str) -> Result<Value, TemplateError> {
         let kind = self.kinds.get(resource);
-        let kind = kind.ok_or_else(|| TemplateError::at(place, format!("there is no resource {resource}")))?;
+        let kind = kind.ok_or_else(|| TemplateError::at(place, format!("the template has no resource {resource}")))?;
         let value = self.names.attribute(resource, kind, attribute);
         value.map(Value::String).ok_or_else(|| {
             TemplateError::at(place, format!("{attribute} of {resource} ({kind}) does not exist on this machine"))
         })
     }
 
-    /// `Fn::Sub`: `${Name}`, `${Resource.Attribute}`, `${!Literal}`, and names of its own map.
+    /// `Fn::Sub` with `${Name}`, `${Resource.Attribute}`, `${!Literal}`, and names of its own map.
     fn substitute(&self, argument: &Value, place: &str) -> Result<String, TemplateError> {
         let (pattern, own) = match argument {
             Value::String(pattern) => (pattern.as_str(), None),
@@ -193,9 +194,9 @@ impl<'a> Scope<'a> {
         };
         let mut result = String::with_capacity(pattern.len());
         let mut rest = pattern;
-        while let Some((before, behind)) = rest.split_once("${") {
+        while let Some((before, placeholder)) = rest.split_once("${") {
             let (name, after) =
-                behind.split_once('}').ok_or_else(|| TemplateError::at(place, "Fn::Sub has a ${ without its }"))?;
+                placeholder.split_once('}').ok_or_else(|| TemplateError::at(place, "a ${ in this Fn::Sub has no }"))?;
             result.push_str(before);
             rest = after;
             if let Some(literal) = name.strip_prefix('!') {
@@ -216,7 +217,7 @@ impl<'a> Scope<'a> {
     }
 }
 
-/// The function that a value calls: a map with one key that is a function's name.
+/// The function that a value calls, and its argument: the value is a map with one key, the name of a function.
 pub(super) fn function_of(value: &Value) -> Option<(&str, &Value)> {
     let object = value.as_object().filter(|object| object.len() == 1)?;
     let (name, argument) = object.iter().next()?;

@@ -1,11 +1,14 @@
 //! Expands `Fn::ForEach`, as CloudFormation's transform `AWS::LanguageExtensions` does.
 //!
-//! A loop is a list of an identifier, a collection and a map, its fragment. It makes the entries of the fragment once for
-//! each item of the collection. CloudFormation replaces the identifier in the keys of the fragment (`${Name}`, or `&{Name}`
-//! without the characters that are not alphanumeric), in the text of `Fn::Sub` (`${Name}`), and in a `Ref` to it. It leaves
-//! the identifier in any other text, which is never what the author wants, so such a text is an error here.
+//! A loop is a list of an identifier, a collection and a map, its fragment. It makes the entries of the fragment once
+//! for each item of the collection. CloudFormation replaces the identifier in the keys of the fragment (`${Name}`, or
+//! `&{Name}` without the characters that are not alphanumeric), in the text of `Fn::Sub` (`${Name}`), and in a `Ref` to
+//! it. It leaves the identifier in any other text, which is never what the author wants, so such a text is an error here.
 //!
-//! Source: <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-foreach.html>.
+//! Source: CloudFormation's [template reference].
+//!
+//! [template reference]:
+//! https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-foreach.html
 
 use super::intrinsics::function_of;
 use super::{TemplateError, section};
@@ -65,7 +68,7 @@ struct Loops<'a> {
     parameters: &'a BTreeMap<String, String>,
 }
 
-impl<'a> Loops<'a> {
+impl Loops<'_> {
     /// The entries of a map, with those that its loops make in the loops' place.
     fn members<'v>(
         &self,

@@ -1,11 +1,11 @@
-//! The names and ARNs that CloudFormation would give.
+//! Makes names and ARNs in the form that CloudFormation gives them.
 
-/// A stack on this machine, and how its resources are called.
+/// A stack on this machine, and the names of its resources.
 #[derive(Clone, Debug)]
 pub struct Names {
     /// The stack's name.
     pub stack: String,
-    /// What tells this stack's resources from those of one that was deleted and made again.
+    /// Distinguishes the resources of this stack from those of a stack of the same name that was deleted.
     pub suffix: String,
     /// The region, for ARNs.
     pub region: String,
@@ -24,20 +24,20 @@ impl Names {
         }
     }
 
-    /// What `!Ref` gives for a resource.
+    /// The value of a `!Ref` to a resource.
     pub fn physical_id(&self, logical_id: &str, kind: &str) -> String {
         let name = format!("{}-{logical_id}-{}", self.stack, self.suffix);
         match kind {
             // A bucket's name is a host name.
             "AWS::S3::Bucket" => name.to_lowercase(),
-            // A rule's name takes no hyphen.
+            // A rule's name cannot contain a hyphen.
             "AWS::IoT::TopicRule" => name.replace('-', "_"),
             "AWS::SNS::Topic" => self.arn("sns", &name),
             _ => name,
         }
     }
 
-    /// What `!GetAtt` gives; none for what does not exist on this machine.
+    /// The value of a `!GetAtt`, or `None` if the attribute does not exist on this machine.
     pub fn attribute(&self, logical_id: &str, kind: &str, attribute: &str) -> Option<String> {
         let id = self.physical_id(logical_id, kind);
         match (kind, attribute) {
@@ -54,7 +54,7 @@ impl Names {
         }
     }
 
-    /// A pseudo parameter: `AWS::Region`. `AWS::NoValue` is no value and so not among them.
+    /// The value of a pseudo parameter such as `AWS::Region`. `AWS::NoValue` has no value, so it is not among them.
     pub fn pseudo(&self, name: &str) -> Option<String> {
         Some(match name {
             "AWS::Region" => self.region.clone(),

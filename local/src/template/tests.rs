@@ -1,6 +1,7 @@
 use super::*;
 use serde_json::json;
 
+mod loops;
 mod ways_in;
 
 fn names() -> Names {
@@ -76,26 +77,30 @@ fn a_resource_whose_condition_does_not_hold_is_not_made() {
 }
 
 #[test]
-fn a_list_that_is_given_is_a_list() {
+fn a_list_parameter_resolves_to_a_list() {
     let resolved = resolve(&SMALL.replace("${Own}", ""), &[("Subnets", "a, b")]).unwrap();
     assert_eq!(resolved.resources["Worker"].properties["VpcConfig"], json!({ "SubnetIds": ["a", "b"] }));
 }
 
 #[test]
-fn what_is_wrong_is_named_with_its_place() {
+fn an_error_names_the_place_and_the_problem() {
     let error = |text: &str, given: &[(&str, &str)]| resolve(text, given).unwrap_err().to_string();
     assert_eq!(
         error(SMALL, &[]),
-        "template, Resources.Worker.Properties.Environment.Variables.TEXT: there is nothing called Own"
+        "template, Resources.Worker.Properties.Environment.Variables.TEXT: \
+         the template has no parameter and no resource Own"
     );
-    assert_eq!(error(SMALL, &[("Shards", "11")]), "template, Parameters.Shards: 11 is beyond its MaxValue, 10");
-    assert_eq!(error(SMALL, &[("Shards", "x")]), "template, Parameters.Shards: \"x\" is no number");
-    assert_eq!(error(SMALL, &[("Mode", "quiet")]), "template, Parameters.Mode: \"quiet\" is none of plain, loud");
-    assert_eq!(error(SMALL, &[("Shard", "1")]), "template, Parameters: there is no parameter Shard");
+    assert_eq!(error(SMALL, &[("Shards", "11")]), "template, Parameters.Shards: 11 is outside MaxValue, which is 10");
+    assert_eq!(error(SMALL, &[("Shards", "x")]), "template, Parameters.Shards: \"x\" is not a number");
+    assert_eq!(
+        error(SMALL, &[("Mode", "quiet")]),
+        "template, Parameters.Mode: \"quiet\" is not allowed; use one of plain, loud"
+    );
+    assert_eq!(error(SMALL, &[("Shard", "1")]), "template, Parameters: the template has no parameter Shard");
     let import = "Resources: { A: { Type: T, Properties: { X: !ImportValue y } } }";
     assert_eq!(
         error(import, &[]),
-        "template, Resources.A.Properties.X: Fn::ImportValue with these arguments does not run here"
+        "template, Resources.A.Properties.X: `myaku local` does not support Fn::ImportValue with these arguments"
     );
     let attribute = "Resources: { A: { Type: T, Properties: { X: !GetAtt A.Arn } } }";
     assert_eq!(
@@ -114,7 +119,7 @@ fn the_projects_own_template_resolves_with_a_redis_server_given() {
     assert_eq!(transform["REDIS_URL"], "redis://127.0.0.1:6379");
     assert_eq!(transform["READINGS_STREAM"], "myaku-ReadingsStream-abc123");
     assert!(!resolved.resources.contains_key("Cache"));
-    // SAM names a mapping after its function and event, and an alarm may name it.
+    // SAM names a mapping after its function and its event, and an alarm can refer to it.
     let alarm = &resolved.resources["TransformGaveUpAlarm"].properties;
     assert_eq!(alarm["Dimensions"][0]["Value"], "myaku-TransformFunctionIngest-abc123");
 }
@@ -129,7 +134,7 @@ Resources: { A: { Type: T, Properties: { First: !Select [0, !Ref Subnets] } } }"
 }
 
 #[test]
-fn what_sam_makes_beside_a_function_can_be_referred_to() {
+fn an_event_source_mapping_that_sam_creates_can_be_referred_to() {
     let template = "
 Resources:
   Worker: { Type: AWS::Serverless::Function, Properties: { Events: { In: { Type: Kinesis } } } }
@@ -140,7 +145,7 @@ Resources:
 }
 
 #[test]
-fn a_condition_that_depends_on_itself_is_told() {
+fn a_condition_that_depends_on_itself_is_reported() {
     let circle = "
 Conditions: { A: !Not [!Condition B], B: !Not [!Condition A] }
 Resources: { X: { Type: T, Condition: A } }";
@@ -157,10 +162,10 @@ fn own(parameters: &[(&str, &str)]) -> Resolved {
 #[test]
 fn no_deployment_undoes_the_shards_that_the_autoscaler_made() {
     let resolved = own(&[]);
-    // Unchanged parameters change no stream: the count at first stands nowhere else.
+    // Unchanged parameters do not change the stream: only its creation uses the count.
     let text = include_str!("../../../template.yaml");
     assert_eq!(text.matches("!Ref IngestShards").count(), 1);
-    // Where something else about the stream is changed, the stack's policy refuses the deployment.
+    // The stack policy refuses a deployment that changes anything else about the stream.
     let policy: Value = serde_json::from_str(include_str!("../../../stack-policy.json")).unwrap();
     let denied =
         policy["Statement"].as_array().unwrap().iter().find(|statement| statement["Effect"] == "Deny").unwrap();
@@ -169,11 +174,11 @@ fn no_deployment_undoes_the_shards_that_the_autoscaler_made() {
     assert_eq!(resolved.resources[stream].kind, "AWS::Kinesis::Stream");
     let environment = &resolved.resources["ReshardAutoscalerFunction"].properties["Environment"]["Variables"];
     assert_eq!(environment["STREAM"].as_str(), Some(resolved.resources[stream].physical_id.as_str()));
-    // `make deploy` sets that policy.
+    // `make deploy` sets the stack policy.
     let makefile = include_str!("../../../Makefile");
     let deploy = makefile.split("\ndeploy: ").nth(1).unwrap().split("\n\n").next().unwrap();
     assert!(deploy.contains("scripts/stack_policy.py protect"), "{deploy}");
-    // Thresholds that follow the shards are in no template.
+    // The template has no alarm whose threshold follows the shards.
     let prefix = environment["ALARM_PREFIX"].as_str().unwrap();
     assert!(resolved.of_kind("AWS::CloudWatch::Alarm").all(|(_, alarm)| !alarm.physical_id.starts_with(prefix)));
 }

@@ -1,4 +1,4 @@
-//! YAML with CloudFormation's short tags into JSON with the long forms.
+//! Converts YAML with CloudFormation's short tags (`!Ref`) to JSON with the long forms (`Ref`).
 
 use super::TemplateError;
 use serde_json::{Map, Number, Value, json};
@@ -12,7 +12,7 @@ pub(super) fn to_json(yaml: Yaml, place: &str) -> Result<Value, TemplateError> {
             .as_i64()
             .map(Value::from)
             .or_else(|| number.as_f64().and_then(Number::from_f64).map(Value::Number))
-            .ok_or_else(|| TemplateError::at(place, format!("{number} is no JSON number")))?,
+            .ok_or_else(|| TemplateError::at(place, format!("{number} is not a JSON number")))?,
         Yaml::String(text) => Value::String(text),
         Yaml::Sequence(items) => Value::Array(
             items
@@ -27,7 +27,7 @@ pub(super) fn to_json(yaml: Yaml, place: &str) -> Result<Value, TemplateError> {
                 let key = match key {
                     Yaml::String(key) => key,
                     Yaml::Number(key) => key.to_string(),
-                    other => return Err(TemplateError::at(place, format!("{other:?} is no key"))),
+                    other => return Err(TemplateError::at(place, format!("{other:?} cannot be a key; use a text or a number"))),
                 };
                 let value = to_json(value, &format!("{place}.{key}"))?;
                 object.insert(key, value);
@@ -43,7 +43,7 @@ pub(super) fn to_json(yaml: Yaml, place: &str) -> Result<Value, TemplateError> {
                 ("GetAtt", Value::String(path)) => {
                     let (resource, attribute) = path
                         .split_once('.')
-                        .ok_or_else(|| TemplateError::at(place, format!("!GetAtt {path} names no attribute")))?;
+                        .ok_or_else(|| TemplateError::at(place, format!("!GetAtt {path} names no attribute; write !GetAtt Resource.Attribute")))?;
                     json!({ "Fn::GetAtt": [resource, attribute] })
                 }
                 (_, value) => json!({ format!("Fn::{tag}"): value }),

@@ -1,4 +1,4 @@
-//! Promise 7 for the ways in, read from what is deployed: nobody gets in where they don't belong.
+//! Checks promise 7 on the template that is deployed: every way in refuses callers without permission.
 
 use super::*;
 
@@ -9,7 +9,7 @@ fn deployed(given: &[(&str, &str)]) -> Resolved {
     template.resolve(&given, &names()).unwrap()
 }
 
-/// For each route of the HTTP API the schemes that its definition names.
+/// The security schemes that the definition of the HTTP API names, for each route.
 fn security(given: &[(&str, &str)]) -> BTreeMap<String, Vec<String>> {
     let resolved = deployed(given);
     let definition = &resolved.resources["HttpApi"].properties["DefinitionBody"];
