@@ -100,7 +100,8 @@ impl Template {
         let mut resources = BTreeMap::new();
         for (logical_id, resource) in section(&template, "Resources") {
             let place = format!("Resources.{logical_id}");
-            let kind = resource["Type"].as_str().ok_or_else(|| TemplateError::at(&place, "the resource has no Type"))?;
+            let kind =
+                resource["Type"].as_str().ok_or_else(|| TemplateError::at(&place, "the resource has no Type"))?;
             if let Some(condition) = resource["Condition"].as_str()
                 && !scope.condition(condition, &place)?
             {
@@ -154,7 +155,9 @@ impl Resolved {
     /// The ARN of a resource.
     pub fn arn(&self, logical_id: &str) -> Result<String, TemplateError> {
         let arn = self.resources.get(logical_id).map(|resource| resource.arn.clone()).filter(|arn| !arn.is_empty());
-        arn.ok_or_else(|| TemplateError::at(&format!("Resources.{logical_id}"), "the resource has no ARN on this machine"))
+        arn.ok_or_else(|| {
+            TemplateError::at(&format!("Resources.{logical_id}"), "the resource has no ARN on this machine")
+        })
     }
 
     /// The resources of one type, by logical id.

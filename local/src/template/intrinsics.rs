@@ -45,7 +45,9 @@ impl<'a> Scope<'a> {
     pub(super) fn condition(&self, name: &str, place: &str) -> Result<bool, TemplateError> {
         match &self.template["Conditions"][name] {
             Value::Null => Err(TemplateError::at(place, format!("the template has no condition {name}"))),
-            _ if self.depth.get() > DEPTH_MAX => Err(TemplateError::at(place, format!("the condition {name} depends on itself"))),
+            _ if self.depth.get() > DEPTH_MAX => {
+                Err(TemplateError::at(place, format!("the condition {name} depends on itself")))
+            }
             condition => {
                 self.depth.set(self.depth.get() + 1);
                 let truth = self.truth(condition, &format!("Conditions.{name}"));
@@ -56,7 +58,8 @@ impl<'a> Scope<'a> {
     }
 
     fn truth(&self, value: &Value, place: &str) -> Result<bool, TemplateError> {
-        let (function, argument) = function_of(value).ok_or_else(|| TemplateError::at(place, "this is not a condition"))?;
+        let (function, argument) =
+            function_of(value).ok_or_else(|| TemplateError::at(place, "this is not a condition"))?;
         let all = || {
             argument
                 .as_array()
@@ -131,7 +134,10 @@ impl<'a> Scope<'a> {
             }
             ("Fn::Select", [index, Value::Array(items)]) => {
                 let chosen = text(index).parse().ok().and_then(|index: usize| items.get(index));
-                chosen.cloned().map(Some).ok_or_else(|| wrong(format!("the list of this Fn::Select has no item {index}")))
+                chosen
+                    .cloned()
+                    .map(Some)
+                    .ok_or_else(|| wrong(format!("the list of this Fn::Select has no item {index}")))
             }
             ("Fn::FindInMap", [map, first, second]) => {
                 match &self.template["Mappings"][&text(map)][&text(first)][&text(second)] {

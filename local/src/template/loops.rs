@@ -99,7 +99,8 @@ impl Loops<'_> {
     /// The entries that a loop makes.
     fn repeat(&self, value: &Value, place: &str, bound: &Bound<'_>) -> Result<Map<String, Value>, TemplateError> {
         let wrong = |problem: &str| TemplateError::at(place, problem);
-        let [Value::String(name), collection, Value::Object(fragment)] = value.as_array().map_or(&[][..], Vec::as_slice)
+        let [Value::String(name), collection, Value::Object(fragment)] =
+            value.as_array().map_or(&[][..], Vec::as_slice)
         else {
             return Err(wrong("a loop takes a list of an identifier, a collection and a map"));
         };

@@ -27,7 +27,12 @@ pub(super) fn to_json(yaml: Yaml, place: &str) -> Result<Value, TemplateError> {
                 let key = match key {
                     Yaml::String(key) => key,
                     Yaml::Number(key) => key.to_string(),
-                    other => return Err(TemplateError::at(place, format!("{other:?} cannot be a key; use a text or a number"))),
+                    other => {
+                        return Err(TemplateError::at(
+                            place,
+                            format!("{other:?} cannot be a key; use a text or a number"),
+                        ));
+                    }
                 };
                 let value = to_json(value, &format!("{place}.{key}"))?;
                 object.insert(key, value);
@@ -41,9 +46,12 @@ pub(super) fn to_json(yaml: Yaml, place: &str) -> Result<Value, TemplateError> {
             match (tag, value) {
                 ("Ref" | "Condition", value) => json!({ tag: value }),
                 ("GetAtt", Value::String(path)) => {
-                    let (resource, attribute) = path
-                        .split_once('.')
-                        .ok_or_else(|| TemplateError::at(place, format!("!GetAtt {path} names no attribute; write !GetAtt Resource.Attribute")))?;
+                    let (resource, attribute) = path.split_once('.').ok_or_else(|| {
+                        TemplateError::at(
+                            place,
+                            format!("!GetAtt {path} names no attribute; write !GetAtt Resource.Attribute"),
+                        )
+                    })?;
                     json!({ "Fn::GetAtt": [resource, attribute] })
                 }
                 (_, value) => json!({ format!("Fn::{tag}"): value }),
