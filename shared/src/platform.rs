@@ -7,6 +7,7 @@
 //! - [`logging`] and [`telemetry`]: a function's log and metrics, in the formats that Lambda and CloudWatch expect.
 //! - `aws` (with the feature of any adapter): the SDK's configuration, and the conversion of its errors.
 //! - `redis` (feature `redis`): the connection to Redis or Valkey, to one node or a cluster.
+//! - `lambda` (feature `lambda`): the start of a function, and how it serves its invocations.
 //! - `lane`: how an index by time is spread over partitions.
 //!
 //! This room uses no other room. It knows nothing of messages, profiles or streams.
@@ -25,6 +26,8 @@ pub mod clock;
 pub mod deadline;
 pub mod env;
 pub mod errors;
+#[cfg(feature = "lambda")]
+pub mod lambda;
 pub(crate) mod lane;
 pub mod logging;
 #[cfg(feature = "redis")]

@@ -3,22 +3,12 @@
 use lambda_runtime::Error;
 use moving_average::{Config, connect};
 use myaku::keyed::handle;
-use myaku::platform::env::Env;
-use myaku::platform::logging;
-use myaku::platform::telemetry::Telemetry;
-use myaku::stream::lambda;
+use myaku::platform::lambda::Function;
+use myaku::stream::lambda::serve;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    logging::init();
-    let telemetry = Telemetry::init("moving-average")?;
-    let config = Config::from_env(&Env::new(|name: &str| std::env::var(name).ok()))?;
-    let context = &connect(&config).await?;
-    lambda::serve(async |batch, invocation| {
-        // Boxed, since the SDKs' futures lie deeper in one another than the compiler follows.
-        let response = Box::pin(handle(context, &batch, invocation.deadline as i64)).await;
-        telemetry.flush();
-        response
-    })
-    .await
+    let function = Function::start("moving-average")?;
+    let context = connect(&Config::from_env(&function.env())?).await?;
+    serve(function, async |batch, invocation| handle(&context, &batch, invocation.deadline as i64).await).await
 }

@@ -1,23 +1,13 @@
 //! Wiring only: configuration, connections, serve. Behaviour is in `lib.rs`.
 
 use lambda_runtime::Error;
-use myaku::platform::env::Env;
-use myaku::platform::logging;
-use myaku::platform::telemetry::Telemetry;
-use myaku::stream::lambda;
+use myaku::platform::lambda::Function;
+use myaku::stream::lambda::serve;
 use transform::{Config, connect, handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    logging::init();
-    let telemetry = Telemetry::init("transform")?;
-    let config = Config::from_env(&Env::new(|name: &str| std::env::var(name).ok()))?;
-    let context = &connect(&config).await?;
-    lambda::serve(async |batch, invocation| {
-        // Boxed, since the SDKs' futures lie deeper in one another than the compiler follows.
-        let response = Box::pin(handle(context, &batch, invocation.deadline as i64)).await;
-        telemetry.flush();
-        response
-    })
-    .await
+    let function = Function::start("transform")?;
+    let context = connect(&Config::from_env(&function.env())?).await?;
+    serve(function, async |batch, invocation| handle(&context, &batch, invocation.deadline as i64).await).await
 }

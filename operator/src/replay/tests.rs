@@ -12,7 +12,7 @@ use myaku::lake::dead_letter::{DeadLetter, Reason};
 use myaku::platform::errors::RemoteError;
 use myaku::stream::batch::{Position, StreamRecord};
 use myaku::stream::producer::memory::{Fault, MemoryStream};
-use myaku::stream::producer::{Entry, Outcome};
+use myaku::stream::producer::{Entry, PutOutcome};
 use myaku::stream::shard_map::HashKeyRange;
 use serde_json::json;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ const HOUR_MS: i64 = 3_600_000;
 struct Shared(Arc<MemoryStream>);
 
 impl PutRecords for Shared {
-    async fn put_records(&self, entries: &[Entry]) -> Result<Vec<Outcome>, RemoteError> {
+    async fn put_records(&self, entries: &[Entry]) -> Result<Vec<PutOutcome>, RemoteError> {
         self.0.put_records(entries).await
     }
 

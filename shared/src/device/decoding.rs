@@ -22,15 +22,6 @@ pub enum Content<'a> {
     Unreadable(Problem),
 }
 
-/// Why a record gives no readings.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// The reason of its dead letter.
-    pub reason: Reason,
-    /// The same in words. It never contains a payload.
-    pub detail: String,
-}
-
 impl<'a> Content<'a> {
     /// Reads as much of a record as is possible without the registry. Never fails: a problem is part of the result.
     pub fn of(source: &UserRecord<'a>) -> Self {
@@ -72,19 +63,13 @@ impl<'a> Content<'a> {
         };
         let message = MessageRef::from(message);
         let id = message.device_id;
-        let (reason, detail) = match resolved {
-            Some(Resolved::Known(device, profile)) => {
+        match resolved.ok_or_else(|| Resolved::unknown_device(id)).and_then(|resolved| resolved.known(id)) {
+            Ok((device, profile)) => {
                 // The registry's facility takes precedence over the message's.
                 let facility = device.facility.as_deref().unwrap_or(message.facility);
                 Ok(profile.decode(Message { facility, ..message }, arrived_ms))
             }
-            Some(Resolved::InvalidDevice(problems)) => (Reason::InvalidDevice, problems.to_string()),
-            Some(Resolved::InvalidProfile(problems)) => (Reason::InvalidProfile, problems.to_string()),
-            Some(Resolved::UnknownProfile(name)) => {
-                (Reason::UnknownProfile, format!("device {id:?} has the profile {name:?}, which is not registered"))
-            }
-            None | Some(Resolved::UnknownDevice) => (Reason::UnknownDevice, format!("device {id:?} is not registered")),
-        };
-        Err((Some(id), Cow::Owned(Problem { reason, detail })))
+            Err(problem) => Err((Some(id), Cow::Owned(problem))),
+        }
     }
 }

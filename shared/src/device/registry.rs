@@ -128,6 +128,31 @@ pub enum Resolved {
     InvalidProfile(Arc<str>),
 }
 
+impl Resolved {
+    /// The device and its profile.
+    ///
+    /// # Errors
+    /// Why the device called `device_id` has none that can be used: the reason of its dead letters, and the same in words.
+    pub fn known(&self, device_id: &str) -> Result<(&Arc<Device>, &Arc<Profile>), Problem> {
+        let (reason, detail) = match self {
+            Self::Known(device, profile) => return Ok((device, profile)),
+            Self::UnknownDevice => return Err(Self::unknown_device(device_id)),
+            Self::InvalidDevice(problems) => (Reason::InvalidDevice, problems.to_string()),
+            Self::UnknownProfile(name) => {
+                let detail = format!("device {device_id:?} has the profile {name:?}, which is not registered");
+                (Reason::UnknownProfile, detail)
+            }
+            Self::InvalidProfile(problems) => (Reason::InvalidProfile, problems.to_string()),
+        };
+        Err(Problem { reason, detail })
+    }
+
+    /// Why the messages of a device that is not registered cannot be used.
+    pub(crate) fn unknown_device(device_id: &str) -> Problem {
+        Problem { reason: Reason::UnknownDevice, detail: format!("device {device_id:?} is not registered") }
+    }
+}
+
 /// The registry as a function uses it: a store of master data, and a bounded cache in memory that lives as long as the
 /// process.
 pub struct Registry<M, N> {

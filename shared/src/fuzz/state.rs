@@ -13,7 +13,7 @@ pub fn state(bytes: &[u8]) {
 
 /// Checks that a state is encoded as the bytes that it was decoded from: there is only one encoding.
 fn check_same_bytes(bytes: &[u8]) {
-    if let Ok(state) = decode(bytes) {
+    if let Ok(state) = decode::<DeviceState>(bytes) {
         assert_eq!(encode(&state), bytes);
     }
 }

@@ -10,6 +10,7 @@
 //! one invocation at a time.
 
 use crate::platform::errors::chain;
+use crate::platform::lambda::Function;
 use crate::stream::batch::{Batch, EventError};
 use bytes::Bytes;
 use lambda_runtime::layers::TracingLayer;
@@ -25,9 +26,9 @@ const NULL_PAYLOAD: &[u8] = b"null";
 /// The error type that Lambda gets for an event that is not a valid batch.
 const BAD_EVENT: &str = "BadEvent";
 
-/// Serves invocations by a Kinesis event source mapping, one at a time, until the environment shuts down. An event that
-/// is not a valid batch fails its invocation.
-pub async fn serve<R>(handler: impl AsyncFn(Batch, Context) -> R) -> Result<(), Error>
+/// Serves invocations of `function` by a Kinesis event source mapping, one at a time, until Lambda shuts the environment
+/// down. An event that is not a valid batch fails its invocation.
+pub async fn serve<R>(function: Function, handler: impl AsyncFn(Batch, Context) -> R) -> Result<(), Error>
 where
     R: Serialize,
 {
@@ -35,7 +36,8 @@ where
     let layer = mailbox.clone();
     let (mailbox, handler) = (&mailbox, &handler);
     let service = service_fn(move |LambdaEvent { context, .. }: LambdaEvent<IgnoredAny>| async move {
-        Ok::<_, Diagnostic>(handler(mailbox.take()?, context).await)
+        let batch = mailbox.take()?;
+        Ok::<_, Diagnostic>(function.measured(handler(batch, context)).await)
     });
     Runtime::new(service).layer(layer).layer(TracingLayer::new()).run().await
 }

@@ -3,7 +3,9 @@
 
 use super::*;
 use insta::assert_snapshot;
+use myaku::platform::lambda::Function;
 use myaku::stream::batch::Batch;
+use myaku::stream::lambda::serve;
 
 /// What a panic of the handler says.
 const PANIC: &str = "the handler panics";
@@ -97,7 +99,8 @@ fn serving_process() {
         return;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let served = runtime.block_on(myaku::stream::lambda::serve(async |batch: Batch, context| {
+    let function = Function::start("serving").unwrap();
+    let served = runtime.block_on(serve(function, async |batch: Batch, context| {
         assert!(!context.request_id.is_empty() && context.deadline > 0);
         let text = |data: &Bytes| String::from_utf8_lossy(data).into_owned();
         let number = |sequence: &str| sequence.parse::<u32>().unwrap();
