@@ -1,14 +1,16 @@
-//! How messages come in, up to the moment when the stream has them.
+//! How messages come in, until the stream has them.
 //!
-//! - [`message`]: the [`Message`](message::Message), which the IoT rule builds in SQL and the functions build here.
-//! - [`submission`]: a request's body: one item or many, JSON, NDJSON or CBOR, compressed or not.
-//! - [`gateway`]: a gateway's batch, taken apart into the messages of its devices.
-//! - [`delivery`]: messages, put on the stream together.
-//! - [`command`]: what waits for a device that only calls in over HTTP.
+//! In reading order:
 //!
-//! **Identity.** A delivery id names one delivery: a device that sends again gets another one. What makes two messages the
-//! same is the *producer's* identity: the `messageId` of an item, a sequence number, or the digest of a batch. It never
-//! depends on how the message came in.
+//! - [`message`]: the [`Message`](message::Message). The IoT rule builds it in SQL, and the functions build it here.
+//! - [`submission`]: the body of a request or a batch: one item or many, in JSON, NDJSON or CBOR, with or without gzip.
+//! - [`gateway`]: splits a gateway's batch into the messages of its devices.
+//! - [`delivery`]: puts messages that came in together on the stream together.
+//! - [`command`]: the command that waits for a device which only calls in over HTTP.
+//!
+//! **Identity.** A delivery id names one delivery: a device that sends again gets another one. Two messages are the
+//! same if the *producer* says so: by the `messageId` of an item, a sequence number, or the digest of a batch. Their
+//! identity never depends on how they came in.
 //!
 //! This room uses [`lake`](crate::lake) for one thing: what it refuses becomes a dead letter, with a
 //! [`Reason`](crate::lake::dead_letter::Reason).

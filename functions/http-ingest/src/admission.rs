@@ -6,7 +6,7 @@
 use crate::answer::{Answer, Status};
 use crate::caller::{Caller, Facilities};
 use myaku::device::registry::{MasterData, Registry, Resolved};
-use myaku::ingest::submission::{Item, Refused};
+use myaku::ingest::submission::{Item, RefusedItem};
 use myaku::platform::clock::Now;
 use myaku::platform::errors::chain;
 
@@ -46,8 +46,8 @@ pub(crate) async fn places<M: MasterData, N: Now>(
 }
 
 /// Where an item belongs, by what it says and who sends it. Pure.
-fn place(caller: &Caller, item: &Item) -> Result<Place, (Status, Refused)> {
-    let wrong = |status, field: &str, problem: &str| (status, Refused::field(item.index, field, problem));
+fn place(caller: &Caller, item: &Item) -> Result<Place, (Status, RefusedItem)> {
+    let wrong = |status, field: &str, problem: &str| (status, RefusedItem::field(item.index, field, problem));
     let missing = |field| wrong(Status::BadRequest, field, "it is missing");
     let forbidden = |field, problem| wrong(Status::Forbidden, field, problem);
     match caller {
@@ -94,7 +94,7 @@ async fn stand_there<M: MasterData, N: Now>(
         .iter()
         .zip(places)
         .filter(|(_, place)| elsewhere(&place.device_id))
-        .map(|(item, _)| Refused::field(item.index, "deviceId", "the device stands in no facility of the caller's"))
+        .map(|(item, _)| RefusedItem::field(item.index, "deviceId", "the device stands in no facility of the caller's"))
         .collect();
     if refused.is_empty() { Ok(()) } else { Err(Answer::refused(Status::Forbidden, &refused)) }
 }

@@ -2,7 +2,7 @@
 
 use crate::event::Response;
 use myaku::ingest::command::Command;
-use myaku::ingest::submission::Refused;
+use myaku::ingest::submission::RefusedItem;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -166,7 +166,7 @@ impl Answer {
     }
 
     /// A failure because of `refused` items: nothing of the request is accepted.
-    pub fn refused(status: Status, refused: &[Refused]) -> Self {
+    pub fn refused(status: Status, refused: &[RefusedItem]) -> Self {
         let problems = refused.iter().take(NAMED).map(|refused| ItemProblem {
             index: refused.index,
             field: refused.field.clone(),

@@ -3,7 +3,7 @@
 use crate::answer::{Answer, Status};
 use crate::event::Request;
 use myaku::ingest::message::MAX_MESSAGE_ID;
-use myaku::ingest::submission::{BodyError, Form, Item, Limits, Refused, inflate, message_id, read};
+use myaku::ingest::submission::{BodyError, Form, Item, Limits, RefusedItem, inflate, message_id, read};
 use std::borrow::Cow;
 
 /// What a request may cost. The API takes 10 MB and Lambda 6 MB, which can be gzip of far more; and what one request
@@ -101,7 +101,7 @@ fn wrong(error: &BodyError) -> Answer {
 }
 
 /// Items that are too large answer as a body does that is too large, if nothing else is wrong.
-fn malformed(refused: &[Refused]) -> Answer {
+fn malformed(refused: &[RefusedItem]) -> Answer {
     let too_large = refused.iter().all(|problem| problem.reason == myaku::lake::dead_letter::Reason::TooLarge);
     Answer::refused(if too_large { Status::ContentTooLarge } else { Status::BadRequest }, refused)
 }

@@ -145,7 +145,7 @@ fn work(event: &Value, now_ms: i64) -> Work {
         Err(error) => whole(Some(&upload), received_at, error.reason(), error.to_string()),
         Ok(split) => {
             let letter = split.refused.first().map(|first| {
-                dead_letter(&bytes(), Some(&upload), received_at, first.reason, gateway::told(&split.refused))
+                dead_letter(&bytes(), Some(&upload), received_at, first.reason, gateway::summarize(&split.refused))
             });
             Work { messages: split.messages, letter }
         }

@@ -134,14 +134,14 @@ async fn items_that_are_no_messages_are_told_in_one_letter_and_the_others_go_on(
     assert_eq!(letter.reason, Reason::NotAMessage);
     assert_eq!(serde_json::from_slice::<Value>(&letter.data).unwrap(), event, "it can be invoked with again");
     insta::assert_snapshot!(letter.detail.replace("; ", "\n"), @r"
-    item 1, deviceId: it has a control character or one of `/`, `+` and `#`, which no level of a topic has
+    item 1, deviceId: it has a control character or one of `/`, `+` and `#`, which a topic level cannot have
     item 2, deviceId: it is missing
-    item 3, facility: it is not the gateway's
+    item 3, facility: it is not the gateway's facility
     item 4, payload: it is missing
-    item 5, payloadBase64: it is no base64
+    item 5, payloadBase64: it is not base64
     item 6, messageID: unknown field `messageID`, expected one of `deviceId`, `facility`, `kind`, `messageId`, `payload`, `payloadBase64`, `sequence` at line 1 column 47
-    item 7, deviceId: it is no text
-    item 8: it is no JSON object
+    item 7, deviceId: it is not a string
+    item 8: it is not a JSON object
     ");
 
     run(&context, &event).await.unwrap();

@@ -429,15 +429,15 @@ async fn whatever_is_wrong_with_a_record_takes_no_other_with_it() {
     letters.sort_by_key(|letter| letter.position);
     let told: Vec<_> = letters.iter().map(|letter| format!("{}: {}", letter.reason, letter.detail)).collect();
     insta::assert_snapshot!(told.join("\n"), @r"
-    not-a-message: the record is no message: it is no JSON: EOF while parsing a value at line 1 column 0
-    not-a-message: the record is no message: it is no JSON: EOF while parsing an object at line 1 column 1
-    not-a-message: the record is no message: it is no JSON: expected value at line 1 column 1
-    not-a-message: the record is no message: it is no JSON: expected value at line 1 column 1
-    not-a-message: the record is no message: it is no JSON: expected value at line 1 column 1
-    too-large: deviceId: it has 10000 bytes, and may have 128
+    not-a-message: the record is not a message: it is not JSON: EOF while parsing a value at line 1 column 0
+    not-a-message: the record is not a message: it is not JSON: EOF while parsing an object at line 1 column 1
+    not-a-message: the record is not a message: it is not JSON: expected value at line 1 column 1
+    not-a-message: the record is not a message: it is not JSON: expected value at line 1 column 1
+    not-a-message: the record is not a message: it is not JSON: expected value at line 1 column 1
+    too-large: deviceId: it has 10000 bytes; the limit is 128
     not-a-message: deviceId: it has a control character
     time-beyond-belief: receivedAt: -1 is not from 0 to 253402300799999 milliseconds since the epoch
-    not-a-message: payload: it is no base64
+    not-a-message: payload: it is not base64
     undecodable: version 1: the payload is empty
     undecodable: version 1: it is not JSON: expected value at line 1 column 34
     not-a-number: heart_rate (value 0): it is a text, and the profile does not allow numbers as text

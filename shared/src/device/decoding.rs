@@ -5,7 +5,7 @@
 
 use crate::device::profile::Decoded;
 use crate::device::registry::Resolved;
-use crate::ingest::message::{Borrowed, Message, MessageRef};
+use crate::ingest::message::{BorrowedMessage, Message, MessageRef};
 use crate::lake::dead_letter::Problem;
 use crate::stream::batch::UserRecord;
 use std::borrow::Cow;
@@ -14,10 +14,10 @@ use std::borrow::Cow;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content<'a> {
     /// A message of a device.
-    Message(Borrowed<'a>),
+    Message(BorrowedMessage<'a>),
     /// A record of another form. Its source may be registered as a device; if it is not, the problem says why the
     /// record is not a message.
-    Foreign(Borrowed<'a>, Problem),
+    Foreign(BorrowedMessage<'a>, Problem),
     /// Neither a message nor a record with a source.
     Unreadable(Problem),
 }
@@ -25,7 +25,7 @@ pub enum Content<'a> {
 impl<'a> Content<'a> {
     /// Reads as much of a record as is possible without the registry. Never fails: a problem is part of the result.
     pub fn of(source: &UserRecord<'a>) -> Self {
-        match Borrowed::of(source.data) {
+        match BorrowedMessage::of(source.data) {
             Ok(message) => Self::Message(message),
             Err(error) => {
                 let problem = Problem { reason: error.reason(), detail: error.to_string() };

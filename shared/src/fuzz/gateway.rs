@@ -1,8 +1,8 @@
 //! Checks the reading of what gateways and apps send: events of the topic rule, and bodies with many items.
 
-use crate::ingest::gateway::{LIMITS, Upload, dead_letter, split, told};
+use crate::ingest::gateway::{LIMITS, Upload, dead_letter, split, summarize};
 use crate::ingest::message::Message;
-use crate::ingest::submission::{Form, Item, Items, MAX_PAYLOAD, Refused, inflate, is_gzip, read};
+use crate::ingest::submission::{Form, Item, Items, MAX_PAYLOAD, RefusedItem, inflate, is_gzip, read};
 use flate2::write::GzEncoder;
 use serde_json::value::RawValue;
 use std::collections::HashSet;
@@ -31,7 +31,7 @@ fn check_split(upload: &Upload) {
     assert_eq!(split(upload, 1), split_once);
     let Ok(split_once) = split_once else { return };
     assert!(split_once.messages.len() + split_once.refused.len() <= LIMITS.items);
-    assert!(told(&split_once.refused).len() <= 64 * 1_024);
+    assert!(summarize(&split_once.refused).len() <= 64 * 1_024);
     let ids: HashSet<_> = split_once.messages.iter().map(|message| message.delivery_id.as_str()).collect();
     assert_eq!(ids.len(), split_once.messages.len(), "two messages have the same id");
     for message in &split_once.messages {
@@ -67,7 +67,8 @@ pub fn submission(bytes: &[u8]) {
 }
 
 fn check_indices(items: &Items, header: bool) {
-    let index = |item: &Result<Item, Refused>| item.as_ref().map_or_else(|refused| refused.index, |item| item.index);
+    let index =
+        |item: &Result<Item, RefusedItem>| item.as_ref().map_or_else(|refused| refused.index, |item| item.index);
     let first = items.first().map_or(0, index);
     assert!(first == 0 || header && first == 1);
     assert!(items.iter().map(index).eq(first..first + items.len()), "an item is missing or occurs twice");

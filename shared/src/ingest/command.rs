@@ -1,8 +1,24 @@
-//! What waits for a device that only ever calls in: its pending command.
+//! The pending command of a device that only calls in, and so cannot be reached when the command is put.
 //!
-//! A device has at most one: a newer command replaces the one that waits. It is shown with every answer to the device
-//! until the device acknowledges it by its id, an operator cancels it, or it expires. So a command reaches the device at
-//! least once, and a device carries out an id that it has seen once only.
+//! A device has at most one pending command: a newer one replaces it. Every answer to the device shows the command
+//! until the device acknowledges it by its id, an operator cancels it, or it expires. So a command reaches the device
+//! at least once. The device must carry out each id only once.
+//!
+//! ```
+//! use myaku::ingest::command::Command;
+//!
+//! let command = Command {
+//!     device_id: "bed-17".to_owned(),
+//!     id: "c-1".to_owned(),
+//!     request: "set-interval".to_owned(),
+//!     payload: r#"{"seconds": 30}"#.to_owned(),
+//!     created_ms: 1_795_218_892_020,
+//!     expires_ms: 1_795_219_792_020,
+//! };
+//! command.check()?;
+//! assert!(command.waits(1_795_219_000_000) && !command.waits(command.expires_ms));
+//! # Ok::<(), myaku::ingest::command::InvalidCommand>(())
+//! ```
 
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
@@ -26,15 +42,15 @@ pub const MAX_PAYLOAD: usize = 16 * 1024;
 pub struct Command {
     /// The device.
     pub device_id: String,
-    /// Names this command: another one, even with the same words, has another id.
+    /// Identifies this command. Another command has another id, even if it is otherwise the same.
     pub id: String,
-    /// What to do, as the last level of a command's topic: `set-interval`.
+    /// What to do, as the last level of the command's topic: `set-interval`.
     pub request: String,
-    /// What the request is about: JSON, as it was written.
+    /// The request's arguments: JSON, exactly as it was written.
     pub payload: String,
     /// When it was put, in milliseconds since the epoch.
     pub created_ms: i64,
-    /// From when on it is not shown any more, in milliseconds since the epoch.
+    /// When it expires, in milliseconds since the epoch. From then on it is not shown.
     pub expires_ms: i64,
 }
 
@@ -49,23 +65,23 @@ pub struct InvalidCommand {
 }
 
 impl Command {
-    /// Whether a device may be shown it.
+    /// Checks whether it may be put.
     ///
     /// # Errors
-    /// A field is not what it must be.
+    /// A field is not valid.
     pub fn check(&self) -> Result<(), InvalidCommand> {
         for (field, value) in [("device", &self.device_id), ("id", &self.id), ("request", &self.request)] {
             topic_level(value).map_err(|why| InvalidCommand { field, problem: why.to_owned() })?;
         }
         let wrong = |field, problem: String| Err(InvalidCommand { field, problem });
         if self.payload.len() > MAX_PAYLOAD {
-            return wrong("payload", format!("it has {} bytes, and may have {MAX_PAYLOAD}", self.payload.len()));
+            return wrong("payload", format!("it has {} bytes; the limit is {MAX_PAYLOAD}", self.payload.len()));
         }
         if let Err(error) = serde_json::from_str::<&RawValue>(&self.payload) {
-            return wrong("payload", format!("it is no JSON: {error}"));
+            return wrong("payload", format!("it is not JSON: {error}"));
         }
         if self.expires_ms <= self.created_ms {
-            return wrong("expires", "it is not behind the time of the command".to_owned());
+            return wrong("expires", "it is not after the time of the command".to_owned());
         }
         Ok(())
     }
@@ -76,30 +92,31 @@ impl Command {
     }
 }
 
-/// The port to pending commands, as a function needs it.
+/// The port to pending commands for a function.
 pub trait Commands: Send + Sync {
-    /// The command that waits for a device, expired or not.
+    /// The command of a device, expired or not.
     fn pending(&self, device_id: &str) -> impl Future<Output = Result<Option<Command>, RemoteError>> + Send;
 
-    /// Removes the command `id` of a device; another one stays. Whether it was there.
+    /// Removes the command `id` of a device; another command stays. Returns whether the command was there.
     fn remove(&self, device_id: &str, id: &str) -> impl Future<Output = Result<bool, RemoteError>> + Send;
 }
 
-/// The port to pending commands, as an operator's tools need it.
+/// The port to pending commands for an operator's tools.
 pub trait CommandsWriter: Commands {
-    /// Puts a command in the place of the one that waits.
+    /// Puts a command, which replaces the device's pending one.
     fn put(&self, command: &Command) -> impl Future<Output = Result<(), RemoteError>> + Send;
 
-    /// All commands, expired or not, after the place `after` (from the beginning without), some `limit` at a time.
+    /// Lists the commands, expired or not, in pages of at most `limit`. `after` is the `next` of the page before;
+    /// `None` lists from the beginning.
     fn list(&self, after: Option<String>, limit: usize) -> impl Future<Output = Result<Page, RemoteError>> + Send;
 }
 
-/// Some commands of a listing.
+/// A page of a listing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
-    /// The commands, in the store's own order. A page can be empty while there are more.
+    /// The commands, in the store's own order. A page can be empty although more follow.
     pub commands: Vec<Command>,
-    /// Where the next page begins; none at the end.
+    /// Where the next page begins; `None` at the end.
     pub next: Option<String>,
 }
 
@@ -108,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_that_no_device_could_use_is_told_by_its_field() {
+    fn the_error_of_an_invalid_command_names_the_field() {
         let good = conformance::command("bed-17", "c-1");
         assert_eq!(good.check(), Ok(()));
         for (bad, field) in [

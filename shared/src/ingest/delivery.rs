@@ -1,16 +1,17 @@
-//! Messages that came in together, on their way to the stream.
+//! Chooses the partition keys of messages that came in together, so that they take few records of the stream.
 //!
-//! A key for each message spreads a batch over all shards, and each shard's share becomes a record of its own, however
-//! small. So a batch that one record can hold has one key, and is one aggregate on one shard. A larger one is spread.
+//! With a key for each message, a batch is spread over all shards, and each shard's share is a record of its own,
+//! however small. So the messages of a batch that fits one record share a key, and become one aggregate on one shard. A
+//! larger batch is spread.
 
 use crate::ingest::message::Message;
 use crate::stream::producer::Item;
 
-/// Bytes of the messages that share a key: with their lengths they still fit one aggregate.
+/// Messages share a key up to this many bytes in all. With their lengths they still fit one aggregate.
 const TOGETHER_BYTES: usize = 90 * 1024;
 
-/// The messages as items for the stream, in their order. The partition key is the delivery id: that of the first of them
-/// where they stay together, else each one's own. The same messages have the same keys.
+/// The messages as items for the stream, in their order. The partition key is a delivery id: that of the first message
+/// if they stay together, else each message's own. The same messages have the same keys.
 pub fn items(messages: &[Message]) -> Vec<Item> {
     let records: Vec<_> = messages.iter().map(|message| message.to_json().into_bytes()).collect();
     let together = records.iter().map(Vec::len).sum::<usize>() <= TOGETHER_BYTES;
@@ -42,11 +43,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn messages_that_came_together_are_one_record_and_many_are_several_on_several_shards() {
+    async fn few_messages_are_one_record_and_many_are_spread_over_shards() {
         let sent = async |messages: Vec<Message>| {
             let producer = Producer::seeded(MemoryStream::new(8), Limits::default(), 1);
             producer.send(&items(&messages)).await.unwrap();
-            assert_eq!(producer.port().calls(), 1, "no message waits for another");
+            assert_eq!(producer.port().calls(), 1, "one call puts all messages");
             producer.port().records()
         };
         assert_eq!(sent((0..50).map(|n| message(n, 500)).collect()).await.len(), 1);

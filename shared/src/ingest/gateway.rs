@@ -1,13 +1,29 @@
-//! A gateway's batch: measurements of many devices in one MQTT message, taken apart into [`Message`]s.
+//! Splits a gateway's batch, which has measurements of many devices in one MQTT message, into [`Message`]s.
 //!
-//! The batch is a JSON array, NDJSON or a CBOR sequence of [items](crate::ingest::submission), or gzip of one of them; its first
-//! bytes say which.
+//! The batch is a JSON array, NDJSON or a CBOR sequence of [items](crate::ingest::submission), or one of these in gzip.
+//! Its first bytes show which.
 //!
-//! **Ids.** A message's delivery id is a hash of facility, gateway and the inflated batch, and the item's index. So
-//! neither Lambda's retries of an invocation nor a second delivery by MQTT (QoS 1: the gateway sends the same bytes again,
-//! and the rule runs again, with another `newuuid()`) makes another message of it. The price: a gateway that measures
-//! exactly the same twice must tell the two apart, by a time or a number in the payloads, by `messageId`s, or by a
-//! first item `{"sequence": …}`, which is in the hash and has no other use.
+//! **Ids.** A message's delivery id is a hash of facility, gateway and the inflated batch, and the item's index. So the
+//! same batch gives the same messages when Lambda retries an invocation, and when MQTT delivers the batch twice. (With
+//! QoS 1 the gateway sends the same bytes again, and the rule runs again, with another `newuuid()`.) In return, a
+//! gateway that measures exactly the same twice must make the two batches differ: by a time or a number in the
+//! payloads, by `messageId`s, or by a first item `{"sequence": …}`, which is part of the hash and has no other use.
+//!
+//! ```
+//! use myaku::ingest::gateway::{Upload, split};
+//!
+//! let upload = Upload {
+//!     facility: "home-3".to_owned(),
+//!     gateway: "hub-3".to_owned(),
+//!     client_id: None,
+//!     received_at: None,
+//!     payload: br#"[{"deviceId":"bed-17","kind":"vital","payload":{"hr":61}}]"#.to_vec(),
+//! };
+//! let split = split(&upload, 1_795_218_892_020)?;
+//! assert_eq!(split.messages[0].device_id, "bed-17");
+//! assert_eq!(split.messages[0].payload, br#"{"hr":61}"#);
+//! # Ok::<(), myaku::ingest::submission::BodyError>(())
+//! ```
 
 mod upload;
 
@@ -17,34 +33,34 @@ mod tests;
 pub use upload::{Upload, UploadError};
 
 use crate::ingest::message::{Message, fingerprint};
-use crate::ingest::submission::{BodyError, Form, Item, Items, Limits, Refused, inflate, is_gzip, read};
+use crate::ingest::submission::{BodyError, Form, Item, Items, Limits, RefusedItem, inflate, is_gzip, read};
 use crate::lake::dead_letter::{DeadLetter, Reason};
 use crate::stream::batch::{Position, SequenceNumber};
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// What a batch may cost. AWS IoT takes messages of 128 KB, which can be gzip of far more.
+/// The limits of a batch. AWS IoT accepts messages of 128 KB, which can inflate to far more.
 pub const LIMITS: Limits = Limits { body_bytes: 8 * 1024 * 1024, items: 10_000 };
-/// Problems of single items that a dead letter names.
-const NAMED: usize = 10;
-/// What dead letters of batches have for the name of a stream: they never were in one.
+/// A dead letter names the problems of this many items.
+const PROBLEMS_MAX: usize = 10;
+/// The name of a stream in the dead letters of batches, which never were in a stream.
 const SOURCE: &str = "gateways";
 
-/// A batch, taken apart.
+/// A batch after it was split.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Split {
+pub struct SplitBatch {
     /// Its messages, in the batch's order.
     pub messages: Vec<Message>,
-    /// The items that are none.
-    pub refused: Vec<Refused>,
+    /// The items that are not valid.
+    pub refused: Vec<RefusedItem>,
 }
 
-/// Takes a batch apart that was received at `received_at`, in milliseconds since the epoch. Pure: the same batch gives
-/// the same messages with the same ids.
+/// Splits a batch that was received at `received_at`, in milliseconds since the epoch. Pure: the same batch gives the
+/// same messages with the same ids.
 ///
 /// # Errors
-/// The batch as a whole cannot be taken apart.
-pub fn split(upload: &Upload, received_at: i64) -> Result<Split, BodyError> {
+/// The batch as a whole cannot be parsed.
+pub fn split(upload: &Upload, received_at: i64) -> Result<SplitBatch, BodyError> {
     let body = if is_gzip(&upload.payload) {
         Cow::Owned(inflate(&upload.payload, LIMITS.body_bytes)?)
     } else {
@@ -52,7 +68,7 @@ pub fn split(upload: &Upload, received_at: i64) -> Result<Split, BodyError> {
     };
     let items = items(&body)?;
     let id = fingerprint(&[upload.facility.as_bytes(), upload.gateway.as_bytes(), &body]);
-    let mut split = Split { messages: Vec::with_capacity(items.len()), refused: Vec::new() };
+    let mut split = SplitBatch { messages: Vec::with_capacity(items.len()), refused: Vec::new() };
     for item in items {
         match item.and_then(|item| message(upload, received_at, &id, item)) {
             Ok(message) => split.messages.push(message),
@@ -72,20 +88,20 @@ fn items(body: &[u8]) -> Result<Items, BodyError> {
         Some(_) if body.starts_with(&[0xd9, 0xd9, 0xf7]) => Form::CborSequence,
         Some(_) => {
             let problem =
-                "it is neither a JSON array, nor NDJSON, nor a CBOR sequence of maps, nor gzip of one of them";
+                "it is neither a JSON array, nor NDJSON, nor a CBOR sequence of maps, nor one of these in gzip";
             return Err(BodyError::Malformed(problem.to_owned()));
         }
     };
     read(body, form, true, &LIMITS)
 }
 
-fn message(upload: &Upload, received_at: i64, id: &str, item: Item) -> Result<Message, Refused> {
+fn message(upload: &Upload, received_at: i64, id: &str, item: Item) -> Result<Message, RefusedItem> {
     let index = item.index;
-    // Where its devices stand is where it stands itself.
+    // A gateway only sends for devices of its own facility.
     if item.facility.is_some_and(|facility| facility != upload.facility) {
-        return Err(Refused::field(index, "facility", "it is not the gateway's"));
+        return Err(RefusedItem::field(index, "facility", "it is not the gateway's facility"));
     }
-    let device_id = item.device_id.ok_or_else(|| Refused::field(index, "deviceId", "it is missing"))?;
+    let device_id = item.device_id.ok_or_else(|| RefusedItem::field(index, "deviceId", "it is missing"))?;
     Ok(Message {
         delivery_id: format!("{id}-{index}"),
         device_id,
@@ -98,13 +114,14 @@ fn message(upload: &Upload, received_at: i64, id: &str, item: Item) -> Result<Me
     })
 }
 
-/// The dead letter of an event of which something could not become a message. It holds the whole event, so that the
-/// function can be invoked with it again: what did become messages becomes the same ones.
+/// The dead letter of an event from which not every item became a message. It holds the whole event, so that the
+/// function can be invoked with it again. Items that became messages then become the same messages.
 ///
-/// Its key follows from the event and `at_ms`, in milliseconds since the epoch: the same event leaves one letter.
+/// Its key follows from the event and from `at_ms`, in milliseconds since the epoch. So the same event leaves one
+/// letter.
 pub fn dead_letter(event: &[u8], upload: Option<&Upload>, at_ms: i64, reason: Reason, detail: String) -> DeadLetter {
-    let place = |text: &str| u128::from_str_radix(text, 16).unwrap_or_default().to_string();
-    let sequence = place(&fingerprint(&[event])).parse().unwrap_or(SequenceNumber::ZERO);
+    let number = |text: &str| u128::from_str_radix(text, 16).unwrap_or_default().to_string();
+    let sequence = number(&fingerprint(&[event])).parse().unwrap_or(SequenceNumber::ZERO);
     let gateway = upload.map_or("unknown", |upload| upload.gateway.as_str());
     DeadLetter {
         stream: SOURCE.to_owned(),
@@ -120,11 +137,11 @@ pub fn dead_letter(event: &[u8], upload: Option<&Upload>, at_ms: i64, reason: Re
     }
 }
 
-/// The problems of a batch's items in words: the first of them, and how many more there are.
-pub fn told(refused: &[Refused]) -> String {
-    let mut text = refused.iter().take(NAMED).map(ToString::to_string).collect::<Vec<_>>().join("; ");
-    if refused.len() > NAMED {
-        let _ = write!(text, "; and {} more", refused.len() - NAMED);
+/// The problems of a batch's items in words: the first ones, and the number of the others.
+pub fn summarize(refused: &[RefusedItem]) -> String {
+    let mut text = refused.iter().take(PROBLEMS_MAX).map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    if refused.len() > PROBLEMS_MAX {
+        let _ = write!(text, "; and {} more", refused.len() - PROBLEMS_MAX);
     }
     text
 }

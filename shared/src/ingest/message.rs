@@ -1,7 +1,7 @@
-//! What a device sent, byte for byte, with who, where and when: the record of the stream `ingest`.
+//! The record of the stream `ingest`: exactly what a device sent, and who sent it, where and when.
 //!
-//! The IoT rule and the HTTP function build it. Whoever else puts to the stream is held to the same limits, so that
-//! what comes behind (keys, topics, logs) need not check again.
+//! The IoT rule and the functions build it. The parser enforces the same limits for every producer, so that later users
+//! of its fields (keys, topics, logs) need not check them again.
 
 mod fingerprint;
 mod parse;
@@ -22,34 +22,34 @@ pub const MAX_PAYLOAD: usize = 1024 * 1024;
 pub const MAX_ID: usize = 128;
 /// The longest `messageId`, in bytes.
 pub const MAX_MESSAGE_ID: usize = 256;
-/// The source of a foreign record whose partition key names none: some log agents know random keys only.
+/// The source of a foreign record whose partition key does not name one. Some log agents only support random keys.
 pub const UNNAMED_SOURCE: &str = "unnamed-source";
 
-/// One delivery of one message. Its texts and its payload are its own, or those of the record that it was read from.
+/// One delivery of one message. It owns its texts and its payload, or borrows them from its record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Message<T = String, P = Vec<u8>> {
-    /// Names this delivery: a device that sends again gets a new one.
+    /// Identifies this delivery. If a device sends a message again, that is another delivery.
     pub delivery_id: T,
     /// The device, as its topic names it.
     pub device_id: T,
-    /// Where the device stands.
+    /// Where the device is.
     pub facility: T,
     /// The last level of the topic: `vital`.
     pub kind: T,
-    /// The MQTT client that published it, if there was one: a gateway's is not the device's.
+    /// The MQTT client that published it, if there was one. For a gateway's batch it is the gateway's client.
     pub client_id: Option<T>,
     /// When it was received, in milliseconds since the epoch.
     pub received_at: i64,
     /// Exactly what the device sent.
     pub payload: P,
-    /// The producer's own id of the message, over HTTP.
+    /// The producer's own id of the message, if it came over HTTP or in a gateway's batch.
     pub message_id: Option<T>,
 }
 
-/// A message that borrows from its record what stands there as it is: texts without escapes.
-pub type Borrowed<'a> = Message<Cow<'a, str>, Cow<'a, [u8]>>;
+/// A message that borrows from its record all texts without escapes.
+pub type BorrowedMessage<'a> = Message<Cow<'a, str>, Cow<'a, [u8]>>;
 
-/// A message lent to those who only look at it.
+/// A reference to a message, whichever way it holds its fields.
 pub type MessageRef<'a> = Message<&'a str, &'a [u8]>;
 
 impl<'a, T: AsRef<str>, P: AsRef<[u8]>> From<&'a Message<T, P>> for MessageRef<'a> {
@@ -68,10 +68,11 @@ impl<'a, T: AsRef<str>, P: AsRef<[u8]>> From<&'a Message<T, P>> for MessageRef<'
 }
 
 impl Message {
-    /// Parses a record of `ingest`. Keys that are not known are passed over, so that producers can be newer than we.
+    /// Parses a record of `ingest`. Unknown keys are ignored, so that a producer can be newer than this code.
     ///
     /// # Errors
-    /// The record is no JSON object, or a field is missing, of the wrong type or beyond its limit; the error names it.
+    /// The record is not a JSON object; or a field is missing, has the wrong type or is beyond its limit. The error
+    /// names the field.
     pub fn parse(record: &[u8]) -> Result<Self, MessageError> {
         let message = parse::message(record)?;
         Ok(Self {
@@ -106,26 +107,25 @@ impl Message {
             payload: STANDARD.encode(&self.payload),
             message_id: self.message_id.as_deref(),
         };
-        // Texts and one integer: there is nothing in it that JSON cannot say.
+        // Strings and one integer can always be serialized.
         serde_json::to_string(&wire).unwrap_or_default()
     }
 }
 
-impl<'a> Borrowed<'a> {
-    /// Parses a record of `ingest` as [`Message::parse`] does, and copies no text that has no escapes.
+impl<'a> BorrowedMessage<'a> {
+    /// Parses a record of `ingest` like [`Message::parse`], without copying texts that have no escapes.
     ///
     /// # Errors
-    /// Those of [`Message::parse`].
+    /// As [`Message::parse`].
     pub fn of(record: &'a [u8]) -> Result<Self, MessageError> {
         parse::message(record)
     }
 
-    /// A message for a record that is none: a log agent's line, a foreign producer's record. Its source, which stands
-    /// before the first `:` of its partition key and is [`UNNAMED_SOURCE`] without one, is looked up as a device; the
-    /// registry then has a device of that name, whose profile reads the record or says that the lake is all it wants
-    /// (format `text`).
+    /// A message for a foreign record, such as a log agent's line. The source of the record is the part of its
+    /// partition key before the first `:`, or [`UNNAMED_SOURCE`] if there is no `:`. The registry has the source as a
+    /// device, whose profile says how to decode the record, or that the lake is all it needs (format `text`).
     ///
-    /// `None` if the source could be no device, or the record is too large.
+    /// `None` if the source cannot be the id of a device, or if the record is too large.
     pub fn foreign(partition_key: &'a str, position: Position, arrived_ms: i64, data: &'a [u8]) -> Option<Self> {
         let source = partition_key.split_once(':').map_or(UNNAMED_SOURCE, |(source, _)| source);
         if topic_level(source).is_err() || data.len() > MAX_PAYLOAD {
@@ -165,7 +165,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_wire_form_is_the_one_that_the_topic_rule_builds() {
+    fn the_wire_form_is_that_of_the_topic_rule() {
         let message = Message {
             delivery_id: "7d0c2a55-7f4b-4f54-8a50-0d5a2b3a3c11".to_owned(),
             device_id: "bed-17".to_owned(),
@@ -190,8 +190,8 @@ mod tests {
         };
         assert_eq!(foreign("app-log:7f3a:1"), Some(("app-log".to_owned(), 7, b"GET /".to_vec())));
         assert_eq!(foreign("7f3a").unwrap().0, UNNAMED_SOURCE);
-        for nobody in [":7f3a", "a/b:7f3a", "a\nb:7f3a"] {
-            assert_eq!(foreign(nobody), None, "{nobody:?}");
+        for bad in [":7f3a", "a/b:7f3a", "a\nb:7f3a"] {
+            assert_eq!(foreign(bad), None, "{bad:?}");
         }
     }
 

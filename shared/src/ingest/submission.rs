@@ -1,15 +1,25 @@
-//! Messages that somebody sends for devices, one or many in one body: taken apart under limits, with errors that say
-//! which item, which field, and what is wrong.
+//! Parses the body of a gateway's batch or of an HTTP request: one or many items, within limits. An error names the
+//! item, the field, and what is wrong.
 //!
-//! A gateway's batch and the body of an HTTP request have the same items:
+//! Both kinds of body have the same items:
 //!
 //! ```json
 //! {"deviceId": "bed-17", "facility": "home-3", "kind": "vital", "messageId": "4711", "payload": {"hr": 61}}
 //! ```
 //!
-//! `payload` is a value whose text is kept as it was written, byte for byte; `payloadBase64` stands in its place where
-//! the device sends bytes. In CBOR, `payload` is a byte string, or any other item, which is kept as it was encoded.
-//! A key that is not described here is an error, so that a misspelt `messageId` does not go unnoticed.
+//! `payload` is a JSON value, whose text is kept byte for byte. If the device sends bytes, `payloadBase64` replaces it.
+//! In CBOR, `payload` is a byte string or any other item, which is kept as it was encoded. Any other key is an error,
+//! so that a misspelt `messageId` does not go unnoticed.
+//!
+//! ```
+//! use myaku::ingest::submission::{Form, Limits, read};
+//!
+//! let body = br#"[{"deviceId": "bed-17", "kind": "vital", "payload": {"hr": 61}}, {"kind": "vital"}]"#;
+//! let items = read(body, Form::Json, false, &Limits { body_bytes: 1_000, items: 10 })?;
+//! assert_eq!(items[0].as_ref().unwrap().payload, br#"{"hr": 61}"#);
+//! assert_eq!(items[1].as_ref().unwrap_err().to_string(), "item 1, payload: it is missing");
+//! # Ok::<(), myaku::ingest::submission::BodyError>(())
+//! ```
 
 mod cbor;
 mod inflate;
@@ -26,41 +36,42 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
-/// How deep a payload may nest. It is below what the decoders follow, so that what is let in can be decoded.
+/// How many levels deep a payload may nest. The decoders allow more, so that they can decode every payload that is
+/// accepted.
 pub const MAX_DEPTH: usize = 100;
-/// The longest payload of an item, in bytes: in base64 and with its envelope it still fits a record of 1 MiB.
+/// The longest payload of an item, in bytes. In base64 and with its envelope it still fits a record of 1 MiB.
 pub const MAX_PAYLOAD: usize = 512 * 1024;
 
-/// What a body may cost.
+/// The limits of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of a body, inflated.
+    /// The greatest length of the inflated body, in bytes.
     pub body_bytes: usize,
-    /// Items of a body.
+    /// The greatest number of items.
     pub items: usize,
 }
 
-/// How a body is written.
+/// The format of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// One JSON object, or an array of them.
     Json,
-    /// JSON objects, each on a line of its own (NDJSON). Empty lines are passed over.
+    /// JSON objects, each on a line of its own (NDJSON). Empty lines are ignored.
     Lines,
-    /// CBOR maps, one behind the other (RFC 8742).
+    /// CBOR maps, one after the other (RFC 8742).
     CborSequence,
 }
 
-/// One message for a device, checked.
+/// One valid message for a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
-    /// Its place in the body, from 0.
+    /// Its index in the body, from 0.
     pub index: usize,
     /// The device, if the item names it.
     pub device_id: Option<String>,
-    /// Where the device stands, if the item says so.
+    /// Where the device is, if the item says so.
     pub facility: Option<String>,
-    /// What it is about, as the last level of a topic.
+    /// The kind of message, as the last level of a topic.
     pub kind: String,
     /// The producer's own id of the message.
     pub message_id: Option<String>,
@@ -68,27 +79,27 @@ pub struct Item {
     pub payload: Vec<u8>,
 }
 
-/// Why an item cannot be used. It shows nothing of what the item holds but the names of its keys.
+/// Why an item is refused. It shows the names of the item's keys, and no other content.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// Its place in the body, from 0.
+pub struct RefusedItem {
+    /// Its index in the body, from 0.
     pub index: usize,
-    /// The field, as the item names it; none where the item as a whole is wrong.
+    /// The field, as the item names it; `None` if the item as a whole is wrong.
     pub field: Option<String>,
     /// What is wrong.
     pub problem: String,
-    /// The reason of its dead letter, where it becomes one.
+    /// The reason of its dead letter, if it becomes one.
     pub reason: Reason,
 }
 
-impl Refused {
-    /// An item with something wrong in one of its fields.
+impl RefusedItem {
+    /// An item that is refused for one of its fields.
     pub fn field(index: usize, field: &str, problem: impl Into<String>) -> Self {
         Self { index, field: Some(field.to_owned()), problem: problem.into(), reason: Reason::NotAMessage }
     }
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for RefusedItem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "item {}", self.index)?;
         if let Some(field) = &self.field {
@@ -98,27 +109,27 @@ impl fmt::Display for Refused {
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for RefusedItem {}
 
-/// Why a body cannot be taken apart.
+/// Why a body is refused as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
-    /// There is nothing in it.
+    /// It is empty.
     #[error("it is empty")]
     Empty,
-    /// It is said to be gzip, and is not, or not whole.
-    #[error("it is no gzip, or not all of it")]
+    /// It should be gzip, and is not, or is cut short.
+    #[error("it is not gzip, or it is cut short")]
     NotGzip,
-    /// It is not in the form that it should be in.
+    /// It is not in its form.
     #[error("{0}")]
     Malformed(String),
-    /// It is larger than it may be.
+    /// It is larger than its limit.
     #[error("it has more than {limit} bytes, inflated")]
     TooLarge {
         /// The greatest length.
         limit: usize,
     },
-    /// It has more items than it may have.
+    /// It has more items than its limit.
     #[error("it has more than {limit} items")]
     TooMany {
         /// The greatest number.
@@ -127,7 +138,7 @@ pub enum BodyError {
 }
 
 impl BodyError {
-    /// The reason of its dead letter, where it becomes one.
+    /// The reason of its dead letter, if it becomes one.
     pub const fn reason(&self) -> Reason {
         match self {
             Self::Empty | Self::NotGzip | Self::Malformed(_) => Reason::Undecodable,
@@ -136,17 +147,17 @@ impl BodyError {
     }
 }
 
-/// One outcome for each item, in the body's order.
-pub type Items = Vec<Result<Item, Refused>>;
+/// Each item, or why it is refused, in the body's order.
+pub type Items = Vec<Result<Item, RefusedItem>>;
 
-/// Takes an inflated body apart.
+/// Parses an inflated body.
 ///
-/// With `header`, the first item may be one that has nothing but a `sequence`; it is passed over, and keeps its place
-/// in the count of items. Two items of one device with the same `messageId` are a contradiction: the second is refused.
+/// With `header`, the first item may be a header, which has a `sequence` and nothing else. It is skipped, but counts in
+/// the indices of the items. Two items of one device with the same `messageId` contradict each other: the second is
+/// refused.
 ///
 /// # Errors
-/// The body cannot be taken apart, or is larger than `limits` say. What is wrong with one item alone is told in its
-/// place.
+/// The body cannot be parsed, or is beyond `limits`. An item that is wrong alone is an `Err` among the items.
 pub fn read(body: &[u8], form: Form, header: bool, limits: &Limits) -> Result<Items, BodyError> {
     if body.len() > limits.body_bytes {
         return Err(BodyError::TooLarge { limit: limits.body_bytes });
@@ -166,8 +177,8 @@ pub fn read(body: &[u8], form: Form, header: bool, limits: &Limits) -> Result<It
     Ok(distinct(fields.into_iter().zip(0..)))
 }
 
-/// An item's fields as they came, or what is wrong with it: the field, if it is one, and the problem.
-type Raw<'a> = Result<Fields<'a>, (Option<String>, String)>;
+/// An item's unchecked fields; or the problem, and the field that has it, if it is one field.
+type RawItem<'a> = Result<Fields<'a>, (Option<String>, String)>;
 
 #[derive(Debug, Default)]
 struct Fields<'a> {
@@ -176,7 +187,7 @@ struct Fields<'a> {
     kind: Option<Cow<'a, str>>,
     message_id: Option<String>,
     payload: Option<Cow<'a, [u8]>>,
-    /// Whether there is a `sequence`, whose value serves to tell two batches apart and nothing else.
+    /// Whether there is a `sequence`. Its value only serves to make two batches differ, so it is not kept.
     sequence: bool,
 }
 
@@ -188,10 +199,10 @@ impl Fields<'_> {
         *sequence && !others
     }
 
-    fn check(self, index: usize) -> Result<Item, Refused> {
-        let wrong = |field: &str, problem: &str| Refused::field(index, field, problem);
+    fn check(self, index: usize) -> Result<Item, RefusedItem> {
+        let wrong = |field: &str, problem: &str| RefusedItem::field(index, field, problem);
         if self.sequence {
-            return Err(wrong("sequence", "it may only stand alone in the first item of a gateway's batch"));
+            return Err(wrong("sequence", "it is only allowed alone, in the first item of a gateway's batch"));
         }
         let level = |field: &str, value: Option<Cow<'_, str>>| match value {
             Some(value) => topic_level(&value).map(|()| Some(value.into_owned())).map_err(|why| wrong(field, why)),
@@ -205,20 +216,20 @@ impl Fields<'_> {
         }
         let payload = self.payload.ok_or_else(|| wrong("payload", "it is missing"))?;
         if payload.len() > MAX_PAYLOAD {
-            let problem = format!("it has {} bytes, and may have {MAX_PAYLOAD}", payload.len());
-            return Err(Refused { reason: Reason::TooLarge, ..Refused::field(index, "payload", problem) });
+            let problem = format!("it has {} bytes; the limit is {MAX_PAYLOAD}", payload.len());
+            return Err(RefusedItem { reason: Reason::TooLarge, ..RefusedItem::field(index, "payload", problem) });
         }
         Ok(Item { index, device_id, facility, kind, message_id: self.message_id, payload: payload.into_owned() })
     }
 }
 
-/// Whether a text can be a producer's own id of a message.
+/// Checks whether a text can be a producer's own id of a message.
 ///
 /// # Errors
-/// Why not, in words.
+/// What is wrong with it, in words.
 pub fn message_id(id: &str) -> Result<(), &'static str> {
     if id.is_empty() || id.len() > MAX_MESSAGE_ID {
-        Err("it must have from 1 to 256 bytes")
+        Err("it must have 1 to 256 bytes")
     } else if id.chars().any(char::is_control) {
         Err("it has a control character")
     } else {
@@ -226,15 +237,17 @@ pub fn message_id(id: &str) -> Result<(), &'static str> {
     }
 }
 
-fn distinct<'a>(raw: impl Iterator<Item = (Raw<'a>, usize)>) -> Items {
+/// Checks the items, and refuses those whose device and `messageId` an earlier item has.
+fn distinct<'a>(raw: impl Iterator<Item = (RawItem<'a>, usize)>) -> Items {
     let mut first: HashMap<(Option<String>, String), usize> = HashMap::new();
     let items = raw.map(|(raw, index)| {
-        let fields = raw.map_err(|(field, problem)| Refused { index, field, problem, reason: Reason::NotAMessage })?;
+        let fields =
+            raw.map_err(|(field, problem)| RefusedItem { index, field, problem, reason: Reason::NotAMessage })?;
         let item = fields.check(index)?;
         if let Some(id) = &item.message_id {
             let earlier = *first.entry((item.device_id.clone(), id.clone())).or_insert(index);
             if earlier != index {
-                return Err(Refused::field(index, "messageId", format!("item {earlier} has the same")));
+                return Err(RefusedItem::field(index, "messageId", format!("item {earlier} has the same")));
             }
         }
         Ok(item)

@@ -31,13 +31,13 @@ async fn items_that_are_none_are_told_by_place_and_field() {
     assert_eq!((status, body["error"].as_str()), (400, Some("8 of the items cannot be accepted, and so none is")));
     let told = body["problems"].as_array().unwrap().iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
     insta::assert_snapshot!(told, @r#"
-    {"field":"deviceId","index":1,"problem":"it has a control character or one of `/`, `+` and `#`, which no level of a topic has"}
-    {"field":"facility","index":3,"problem":"it has a control character or one of `/`, `+` and `#`, which no level of a topic has"}
+    {"field":"deviceId","index":1,"problem":"it has a control character or one of `/`, `+` and `#`, which a topic level cannot have"}
+    {"field":"facility","index":3,"problem":"it has a control character or one of `/`, `+` and `#`, which a topic level cannot have"}
     {"field":"payload","index":4,"problem":"it is missing"}
-    {"field":"payloadBase64","index":5,"problem":"it is no base64"}
+    {"field":"payloadBase64","index":5,"problem":"it is not base64"}
     {"field":"messageID","index":6,"problem":"unknown field `messageID`, expected one of `deviceId`, `facility`, `kind`, `messageId`, `payload`, `payloadBase64`, `sequence` at line 1 column 47"}
-    {"field":"deviceId","index":7,"problem":"it is no text"}
-    {"index":8,"problem":"it is no JSON object"}
+    {"field":"deviceId","index":7,"problem":"it is not a string"}
+    {"index":8,"problem":"it is not a JSON object"}
     {"field":"messageId","index":11,"problem":"item 10 has the same"}
     "#);
 }
@@ -80,9 +80,9 @@ async fn a_body_that_is_not_what_its_type_says_is_told() {
         ("", "the body: it is empty"),
         (" ", "the body: it is empty"),
         ("[]", "the body: it is empty"),
-        ("hello", "the body: it is no JSON object and no JSON array"),
-        ("{\"kind\":", "the body: it is no JSON: EOF while parsing a value"),
-        ("[{}", "the body: it is no JSON: EOF while parsing a list"),
+        ("hello", "the body: it is neither a JSON object nor a JSON array"),
+        ("{\"kind\":", "the body: it is not JSON: EOF while parsing a value"),
+        ("[{}", "the body: it is not JSON: EOF while parsing a list"),
     ] {
         let (status, answer) = refused(&request(body)).await;
         assert_eq!(status, 400, "{body}");
@@ -98,7 +98,7 @@ async fn a_body_that_is_not_what_its_type_says_is_told() {
 async fn invalid_utf_8_and_invalid_base64_are_told() {
     let mut request = request(STANDARD.encode(b"{\"kind\":\"\xff\"}"));
     request["isBase64Encoded"] = json!(true);
-    assert_eq!(refused(&request).await, (400, json!({"error": "the body: byte 9 is no UTF-8"})));
+    assert_eq!(refused(&request).await, (400, json!({"error": "the body: byte 9 is not UTF-8"})));
     request["body"] = json!("?");
     assert_eq!(refused(&request).await, (400, json!({"error": "the body is said to be base64, and is not"})));
 }
@@ -137,7 +137,7 @@ async fn types_and_encodings_that_are_not_known_are_told() {
 async fn gzip_that_is_none_or_a_bomb_is_told() {
     let mut plain = gzip(b"");
     plain["body"] = json!(STANDARD.encode(item(1).to_string()));
-    assert_eq!(refused(&plain).await, (400, json!({"error": "the body: it is no gzip, or not all of it"})));
+    assert_eq!(refused(&plain).await, (400, json!({"error": "the body: it is not gzip, or it is cut short"})));
     let bomb = gzip(&vec![b' '; 9_000_000]);
     assert!(bomb["body"].as_str().unwrap().len() < 20_000);
     assert_eq!(refused(&bomb).await, (413, json!({"error": "the body: it has more than 8388608 bytes, inflated"})));
@@ -168,7 +168,7 @@ async fn too_many_items_and_too_large_ones_are_told() {
     large["payload"] = json!("x".repeat(1_100_000));
     let (status, answer) = refused(&request(json!([item(1), large]).to_string())).await;
     assert_eq!((status, &answer["problems"][0]["index"]), (413, &json!(1)));
-    assert_eq!(answer["problems"][0]["problem"], "it has 1100002 bytes, and may have 524288");
+    assert_eq!(answer["problems"][0]["problem"], "it has 1100002 bytes; the limit is 524288");
     large["payload"] = json!("x".repeat(500_000));
     assert_eq!(send(&fixture(), &request(large.to_string())).await.0, 202);
 }

@@ -1,9 +1,9 @@
-//! What every store of pending commands does, whatever it is made of.
+//! The conformance suite of every store of pending commands.
 
 use super::{Command, CommandsWriter};
 use std::collections::BTreeSet;
 
-/// A command to test with.
+/// A command for tests.
 pub fn command(device_id: &str, id: &str) -> Command {
     Command {
         device_id: device_id.to_owned(),
@@ -18,19 +18,26 @@ pub fn command(device_id: &str, id: &str) -> Command {
 /// Runs all checks against an empty store.
 ///
 /// # Panics
-/// Where the store breaks one.
+/// If a check fails.
 pub async fn suite(store: &impl CommandsWriter) {
     assert_eq!(store.pending("bed-17").await.expect("pending"), None);
     assert!(!store.remove("bed-17", "c-1").await.expect("remove"), "nothing is there");
 
     let (first, second) = (command("bed-17", "c-1"), command("bed-17", "c-2"));
     store.put(&first).await.expect("put");
-    assert_eq!(store.pending("bed-17").await.expect("pending"), Some(first.clone()), "it reads as it was written");
-    assert_eq!(store.pending("bed-18").await.expect("pending"), None, "and is nobody else's");
+    assert_eq!(store.pending("bed-17").await.expect("pending"), Some(first.clone()), "it comes back as it was put");
+    assert_eq!(store.pending("bed-18").await.expect("pending"), None, "another device does not get it");
     store.put(&second).await.expect("put");
-    assert_eq!(store.pending("bed-17").await.expect("pending"), Some(second.clone()), "the newer one waits");
+    assert_eq!(
+        store.pending("bed-17").await.expect("pending"),
+        Some(second.clone()),
+        "the newer command replaces the older one"
+    );
 
-    assert!(!store.remove("bed-17", "c-1").await.expect("remove"), "an old acknowledgement removes no newer command");
+    assert!(
+        !store.remove("bed-17", "c-1").await.expect("remove"),
+        "an old acknowledgement does not remove a newer command"
+    );
     assert_eq!(store.pending("bed-17").await.expect("pending"), Some(second));
     assert!(store.remove("bed-17", "c-2").await.expect("remove"));
     assert!(!store.remove("bed-17", "c-2").await.expect("remove"), "it was removed before");

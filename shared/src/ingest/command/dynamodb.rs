@@ -11,7 +11,8 @@ use std::collections::HashMap;
 
 type Attributes = HashMap<String, AttributeValue>;
 
-/// A table of pending commands. A function needs `dynamodb:GetItem` and `DeleteItem`; tools, `PutItem` and `Scan` too.
+/// A table of pending commands. A function needs the permissions `dynamodb:GetItem` and `DeleteItem`; an operator's
+/// tools need `PutItem` and `Scan` too.
 #[derive(Clone, Debug)]
 pub struct DynamoDbCommands {
     client: Lazy<Client>,
@@ -83,7 +84,8 @@ fn attributes(command: &Command) -> Attributes {
         ("payload", text(&command.payload)),
         ("createdMs", number(command.created_ms)),
         ("expiresMs", number(command.expires_ms)),
-        // DynamoDB wants seconds, and takes its time: whether a command still waits is told by `expiresMs`.
+        // For DynamoDB's time to live, in seconds. DynamoDB deletes late, so `expiresMs` decides whether a command
+        // waits.
         ("expiresAt", number(command.expires_ms.div_euclid(1_000) + 1)),
     ];
     attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()

@@ -1,4 +1,4 @@
-//! Pending commands in memory, with a switch for the faults of a real store.
+//! Pending commands in memory, with a switch for the faults of a real store. For tests.
 
 use super::{Command, Commands, CommandsWriter, Page};
 use crate::platform::errors::{Remedy, RemoteError};
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Mutex, PoisonError};
 
-/// A store that forgets everything with the process.
+/// A store in memory.
 #[derive(Debug, Default)]
 pub struct MemoryCommands(Mutex<State>);
 
@@ -17,7 +17,7 @@ struct State {
 }
 
 impl MemoryCommands {
-    /// From now on refuses every call.
+    /// Refuses every call from now on.
     pub fn fail(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).down = true;
     }
@@ -52,9 +52,9 @@ impl CommandsWriter for MemoryCommands {
     async fn list(&self, after: Option<String>, limit: usize) -> Result<Page, RemoteError> {
         self.with(|commands| {
             let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-            let mut behind = commands.range((from, Bound::Unbounded)).map(|(_, command)| command.clone());
-            let page: Vec<_> = behind.by_ref().take(limit.max(1)).collect();
-            let next = behind.next().and_then(|_| page.last().map(|command| command.device_id.clone()));
+            let mut rest = commands.range((from, Bound::Unbounded)).map(|(_, command)| command.clone());
+            let page: Vec<_> = rest.by_ref().take(limit.max(1)).collect();
+            let next = rest.next().and_then(|_| page.last().map(|command| command.device_id.clone()));
             Page { commands: page, next }
         })
     }
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn memory_keeps_the_contract() {
+    async fn the_memory_store_conforms() {
         conformance::suite(&MemoryCommands::default()).await;
     }
 }

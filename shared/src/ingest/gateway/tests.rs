@@ -66,32 +66,35 @@ fn another_batch_has_other_ids() {
         assert!(!ids(&other).contains(&one));
     }
     let numbered = |number: u32| ids(&upload(BATCH.replacen('[', &format!(r#"[{{"sequence":{number}}},"#), 1)));
-    assert_ne!(numbered(1), numbered(2), "a gateway that measures the same twice can tell the two apart");
+    assert_ne!(numbered(1), numbered(2), "a gateway that measures the same twice can make the batches differ");
     assert_eq!(numbered(1), numbered(1));
 }
 
 #[test]
-fn an_item_that_is_none_keeps_no_other_back() {
+fn an_invalid_item_does_not_stop_the_others() {
     let batch = r#"{"deviceId":"bed-17","kind":"vital","payload":1}
                    {"kind":"vital","payload":1}
                    {"deviceId":"bed-17","facility":"home-4","kind":"vital","payload":1}
                    {"deviceId":"bed-17","facility":"home-3","kind":"vital","payload":1}"#;
     let split = split(&upload(batch), AT_MS).unwrap();
     assert_eq!(split.messages.len(), 2);
-    assert_eq!(told(&split.refused), "item 1, deviceId: it is missing; item 2, facility: it is not the gateway's");
+    assert_eq!(
+        summarize(&split.refused),
+        "item 1, deviceId: it is missing; item 2, facility: it is not the gateway's facility"
+    );
 }
 
 #[test]
-fn what_cannot_be_taken_apart_is_told() {
+fn a_batch_that_cannot_be_parsed_is_an_error_with_a_reason() {
     for (payload, words, reason) in [
         (b"".to_vec(), "it is empty", Reason::Undecodable),
         (b"hello".to_vec(), "it is neither a JSON array", Reason::Undecodable),
         (b"\xff\xfe".to_vec(), "it is neither a JSON array", Reason::Undecodable),
-        (b"[{}".to_vec(), "it is no JSON", Reason::Undecodable),
-        (b"\x1f\x8b\x08".to_vec(), "it is no gzip", Reason::Undecodable),
+        (b"[{}".to_vec(), "it is not JSON", Reason::Undecodable),
+        (b"\x1f\x8b\x08".to_vec(), "it is not gzip", Reason::Undecodable),
         (gzip(&gzip(BATCH.as_bytes(), Compression::fast()), Compression::fast()), "it is neither", Reason::Undecodable),
         (gzip(&vec![b' '; 9_000_000], Compression::best()), "it has more than 8388608 bytes", Reason::TooLarge),
-        (vec![0xa1, 0x61], "it is no CBOR sequence", Reason::Undecodable),
+        (vec![0xa1, 0x61], "it is not a CBOR sequence", Reason::Undecodable),
     ] {
         let error = split(&upload(payload), AT_MS).unwrap_err();
         assert!(error.to_string().starts_with(words), "{error}");
@@ -101,7 +104,7 @@ fn what_cannot_be_taken_apart_is_told() {
 }
 
 #[test]
-fn ten_thousand_items_are_a_batch_and_one_more_is_none() {
+fn a_batch_has_at_most_ten_thousand_items() {
     let batch = |items: usize| {
         gzip("{\"deviceId\":\"d\",\"kind\":\"k\",\"payload\":1}\n".repeat(items).as_bytes(), Compression::fast())
     };
@@ -110,7 +113,7 @@ fn ten_thousand_items_are_a_batch_and_one_more_is_none() {
 }
 
 #[test]
-fn the_largest_item_is_a_record_that_the_stream_takes() {
+fn the_largest_item_fits_a_record_of_the_stream() {
     let payload = format!("\"{}\"", "x".repeat(MAX_PAYLOAD - 2));
     let long = "d".repeat(128);
     let batch =
@@ -131,7 +134,7 @@ fn the_largest_item_is_a_record_that_the_stream_takes() {
 }
 
 #[test]
-fn an_event_of_the_rule_is_read_and_one_of_an_older_rule_too() {
+fn an_event_of_the_rule_parses_and_one_of_an_older_rule_too() {
     let event = json!({"deliveryId": "x", "gateway": "hub-3", "facility": "home-3", "clientId": "hub-3",
         "receivedAt": AT_MS, "payload": "W10="});
     assert_eq!(Upload::parse(&event), Ok(upload("[]")));
@@ -143,7 +146,7 @@ fn an_event_of_the_rule_is_read_and_one_of_an_older_rule_too() {
 }
 
 #[test]
-fn an_event_that_is_none_of_the_rules_is_told_by_its_field() {
+fn the_error_of_an_invalid_event_names_the_field() {
     let event = json!({"gateway": "hub-3", "facility": "home-3", "payload": "W10="});
     for (field, value) in [
         ("gateway", json!(null)),
@@ -164,13 +167,13 @@ fn an_event_that_is_none_of_the_rules_is_told_by_its_field() {
 }
 
 #[test]
-fn a_letter_has_the_event_and_a_key_that_follows_from_it() {
+fn a_letter_holds_the_event_and_its_key_follows_from_the_event() {
     let letter = |event: &[u8]| dead_letter(event, Some(&upload("")), AT_MS, Reason::Undecodable, "why".to_owned());
     let (one, other) = (letter(b"{}"), letter(b"{ }"));
     assert_eq!(one.data, b"{}");
     assert_eq!(one.key(), letter(b"{}").key());
     assert_ne!(one.key(), other.key());
     insta::assert_snapshot!(one.key(), @"dead-letters/reason=undecodable/stream=gateways/dt=2026-11-20/hh=23/hub-3/00000000000000000166094841019935167000223051896657085931.0000000000.json");
-    let many: Vec<_> = (0..13).map(|index| Refused::field(index, "kind", "it is missing")).collect();
-    assert!(told(&many).ends_with("item 9, kind: it is missing; and 3 more"));
+    let many: Vec<_> = (0..13).map(|index| RefusedItem::field(index, "kind", "it is missing")).collect();
+    assert!(summarize(&many).ends_with("item 9, kind: it is missing; and 3 more"));
 }

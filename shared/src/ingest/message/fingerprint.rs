@@ -1,13 +1,14 @@
-//! A short name that follows from content.
+//! Derives a short id from content.
 
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 
-/// Bytes of a hash that are kept: among a million messages a second, for a year, two are the same by chance once in a
-/// hundred billion years' worth of such platforms.
+/// How many bytes of a hash are kept. For a platform with a million messages a second, the chance that any two of a
+/// year's messages have the same hash is one in hundreds of billions.
 const HASH_BYTES: usize = 16;
 
-/// A hash of parts, each behind its length, so that no two lists of parts read the same: 32 hexadecimal digits.
+/// A hash of `parts`, as 32 hexadecimal digits. The length of each part is hashed before the part, so that different
+/// lists of parts never give the same input.
 pub(crate) fn fingerprint(parts: &[&[u8]]) -> String {
     let mut sha = Sha256::new();
     for part in parts {

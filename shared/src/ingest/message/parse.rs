@@ -1,22 +1,22 @@
-//! Parsing a record of `ingest`, with a limit on every field and errors that name the field.
+//! Parses a record of `ingest`. Every field has a limit, and an error names its field.
 
-use super::{Borrowed, MAX_ID, MAX_MESSAGE_ID, MAX_PAYLOAD};
+use super::{BorrowedMessage, MAX_ID, MAX_MESSAGE_ID, MAX_PAYLOAD};
 use crate::lake::dead_letter::Reason;
 use crate::platform::clock::MAX_MS;
 use serde::Deserialize;
 use serde_json::Value;
 use std::borrow::Cow;
 
-/// Base64 of the longest payload, in characters.
+/// The length of the longest payload in base64, in characters.
 const MAX_ENCODED: usize = MAX_PAYLOAD.div_ceil(3) * 4;
 
-/// Why a record is no message that can be used. No variant shows what the record holds.
+/// Why a record is not a valid message. An error never shows the record's content.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MessageError {
-    /// It is no JSON object.
-    #[error("the record is no message: {0}")]
+    /// It is not a JSON object.
+    #[error("the record is not a message: {0}")]
     NotAnObject(String),
-    /// A field is missing, of another type, or not what it must be.
+    /// A field is missing, has another type, or is not valid.
     #[error("{field}: {problem}")]
     Invalid {
         /// The field, as JSON names it.
@@ -24,17 +24,17 @@ pub enum MessageError {
         /// What is wrong with it.
         problem: String,
     },
-    /// A field is larger than it may be.
-    #[error("{field}: it has {length} bytes, and may have {limit}")]
+    /// A field is larger than its limit.
+    #[error("{field}: it has {length} bytes; the limit is {limit}")]
     TooLarge {
         /// The field, as JSON names it.
         field: &'static str,
-        /// Its length in bytes; for the payload, of its base64.
+        /// Its length in bytes. The payload's length is that of its base64.
         length: usize,
         /// The greatest length.
         limit: usize,
     },
-    /// The time of receipt is none.
+    /// The time of receipt is impossible.
     #[error("receivedAt: {0} is not from 0 to {MAX_MS} milliseconds since the epoch")]
     Time(i64),
 }
@@ -75,7 +75,7 @@ struct Wire<'a> {
     message_id: Option<Cow<'a, str>>,
 }
 
-pub(super) fn message(record: &[u8]) -> Result<Borrowed<'_>, MessageError> {
+pub(super) fn message(record: &[u8]) -> Result<BorrowedMessage<'_>, MessageError> {
     let wire: Wire<'_> = serde_json::from_slice(record).map_err(|error| diagnose(record, &error))?;
     if !(0..=MAX_MS).contains(&wire.received_at) {
         return Err(MessageError::Time(wire.received_at));
@@ -87,7 +87,7 @@ pub(super) fn message(record: &[u8]) -> Result<Borrowed<'_>, MessageError> {
     wire.client_id.as_ref().map_or(Ok(()), |id| text("clientId", id, MAX_ID))?;
     let payload = payload(&wire.payload)?;
     wire.message_id.as_ref().map_or(Ok(()), |id| text("messageId", id, MAX_MESSAGE_ID))?;
-    Ok(Borrowed {
+    Ok(BorrowedMessage {
         delivery_id: wire.delivery_id,
         device_id: wire.device_id,
         facility: wire.facility,
@@ -103,10 +103,10 @@ fn payload(encoded: &str) -> Result<Vec<u8>, MessageError> {
     if encoded.len() > MAX_ENCODED {
         return Err(MessageError::TooLarge { field: "payload", length: encoded.len(), limit: MAX_ENCODED });
     }
-    // The decoder's error would show a byte of the payload: where it is wrong is enough.
+    // The decoder's own error would show a byte of the payload.
     let bytes = base64_simd::STANDARD
         .decode_to_vec(encoded)
-        .map_err(|_| MessageError::invalid("payload", "it is no base64"))?;
+        .map_err(|_| MessageError::invalid("payload", "it is not base64"))?;
     if bytes.len() > MAX_PAYLOAD {
         return Err(MessageError::TooLarge { field: "payload", length: encoded.len(), limit: MAX_ENCODED });
     }
@@ -126,53 +126,54 @@ fn text(field: &'static str, value: &str, limit: usize) -> Result<(), MessageErr
     Ok(())
 }
 
-/// A level of a topic: commands go back to the device under the same name.
+/// Checks a level of a topic. Commands go back to the device under the same name.
 fn level(field: &'static str, value: &str) -> Result<(), MessageError> {
     text(field, value, MAX_ID)?;
     topic_level(value).map_err(|problem| MessageError::invalid(field, problem))
 }
 
-/// Whether a text can be a level of a topic, and a device's id.
+/// Checks whether a text can be a level of a topic, and so the id of a device.
 pub(crate) fn topic_level(value: &str) -> Result<(), &'static str> {
     if value.is_empty() || value.len() > MAX_ID {
-        Err("it must have from 1 to 128 bytes")
+        Err("it must have 1 to 128 bytes")
     } else if has_control(value) || value.bytes().any(|byte| matches!(byte, b'/' | b'+' | b'#')) {
-        Err("it has a control character or one of `/`, `+` and `#`, which no level of a topic has")
+        Err("it has a control character or one of `/`, `+` and `#`, which a topic level cannot have")
     } else {
         Ok(())
     }
 }
 
-/// Whether a character is none that can be shown. Most texts are ASCII, and their bytes tell.
+/// Whether the text has a control character. Most texts are ASCII, for which a look at their bytes is enough.
 fn has_control(value: &str) -> bool {
     !value.bytes().all(|byte| matches!(byte, b' '..=b'~')) && value.chars().any(char::is_control)
 }
 
-/// Finds the field that the parser stumbled on. Only failures pay for it.
+/// Finds the field that is wrong. It parses the record again, which only failures pay for.
 fn diagnose(record: &[u8], error: &serde_json::Error) -> MessageError {
     let value = match serde_json::from_slice::<Value>(record) {
         Ok(Value::Object(value)) => value,
-        Ok(_) => return MessageError::NotAnObject("it is JSON, but no object".to_owned()),
-        Err(error) => return MessageError::NotAnObject(format!("it is no JSON: {error}")),
+        Ok(_) => return MessageError::NotAnObject("it is JSON, but not an object".to_owned()),
+        Err(error) => return MessageError::NotAnObject(format!("it is not JSON: {error}")),
     };
     for field in ["deliveryId", "deviceId", "facility", "kind", "payload"] {
         match value.get(field) {
             Some(Value::String(_)) => {}
-            Some(_) => return MessageError::invalid(field, "it is no text"),
+            Some(_) => return MessageError::invalid(field, "it is not a string"),
             None => return MessageError::invalid(field, "it is missing"),
         }
     }
     for field in ["clientId", "messageId"] {
         if !matches!(value.get(field), None | Some(Value::Null | Value::String(_))) {
-            return MessageError::invalid(field, "it is no text");
+            return MessageError::invalid(field, "it is not a string");
         }
     }
     match value.get("receivedAt") {
         None => MessageError::invalid("receivedAt", "it is missing"),
-        Some(time) if time.as_i64().is_none() => MessageError::invalid("receivedAt", "it is no whole number"),
-        // What is left: a key that stands twice. Of two kinds of value, the parser's words would show the first.
+        Some(time) if time.as_i64().is_none() => MessageError::invalid("receivedAt", "it is not a whole number"),
+        // The remaining cause is a duplicate key. If its values have two types, the parser's error would show the first
+        // value.
         Some(_) if error.to_string().starts_with("duplicate field") => MessageError::NotAnObject(error.to_string()),
-        Some(_) => MessageError::NotAnObject("a key stands twice, once with a value of another type".to_owned()),
+        Some(_) => MessageError::NotAnObject("a key occurs twice, once with a value of another type".to_owned()),
     }
 }
 
@@ -197,20 +198,20 @@ mod tests {
     }
 
     #[test]
-    fn every_limit_is_told_by_its_field() {
+    fn the_error_of_a_broken_limit_names_the_field() {
         for (field, value, words, reason) in [
-            ("deviceId", json!("x".repeat(10_000)), "deviceId: it has 10000 bytes, and may have 128", Reason::TooLarge),
+            ("deviceId", json!("x".repeat(10_000)), "deviceId: it has 10000 bytes; the limit is 128", Reason::TooLarge),
             ("deviceId", json!("bed\u{0}17"), "deviceId: it has a control character", Reason::NotAMessage),
             ("deviceId", json!(""), "deviceId: it is empty", Reason::NotAMessage),
-            ("deviceId", json!(17), "deviceId: it is no text", Reason::NotAMessage),
+            ("deviceId", json!(17), "deviceId: it is not a string", Reason::NotAMessage),
             ("deliveryId", json!("d\u{9b}"), "deliveryId: it has a control character", Reason::NotAMessage),
-            ("messageId", json!("m".repeat(257)), "messageId: it has 257 bytes, and may have 256", Reason::TooLarge),
-            ("clientId", json!(["gw"]), "clientId: it is no text", Reason::NotAMessage),
-            ("payload", json!("a"), "payload: it is no base64", Reason::NotAMessage),
-            ("payload", json!(null), "payload: it is no text", Reason::NotAMessage),
-            ("receivedAt", json!("now"), "receivedAt: it is no whole number", Reason::NotAMessage),
-            ("receivedAt", json!(1.5), "receivedAt: it is no whole number", Reason::NotAMessage),
-            ("receivedAt", json!(u64::MAX), "receivedAt: it is no whole number", Reason::NotAMessage),
+            ("messageId", json!("m".repeat(257)), "messageId: it has 257 bytes; the limit is 256", Reason::TooLarge),
+            ("clientId", json!(["gw"]), "clientId: it is not a string", Reason::NotAMessage),
+            ("payload", json!("a"), "payload: it is not base64", Reason::NotAMessage),
+            ("payload", json!(null), "payload: it is not a string", Reason::NotAMessage),
+            ("receivedAt", json!("now"), "receivedAt: it is not a whole number", Reason::NotAMessage),
+            ("receivedAt", json!(1.5), "receivedAt: it is not a whole number", Reason::NotAMessage),
+            ("receivedAt", json!(u64::MAX), "receivedAt: it is not a whole number", Reason::NotAMessage),
         ] {
             assert_eq!(error(&with(field, value)), (words.to_owned(), reason));
         }
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_may_have_a_mebibyte_and_no_byte_more() {
+    fn a_payload_has_at_most_a_mebibyte() {
         let fits = STANDARD.encode(vec![7; MAX_PAYLOAD]);
         assert_eq!(message(&with("payload", json!(fits))).unwrap().payload.len(), MAX_PAYLOAD);
         for length in [MAX_PAYLOAD + 1, MAX_PAYLOAD * 2] {
@@ -237,7 +238,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn base64_is_taken_as_strictly_as_by_another_decoder(
+        fn base64_is_checked_as_strictly_as_by_another_decoder(
             text in "[A-Da-d0-2+/=]{0,9}",
             bytes: Vec<u8>,
             damage in prop::option::of((any::<prop::sample::Index>(), "[A-Z=_ -]")),
@@ -254,10 +255,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_is_said_without_showing_it() {
+    fn the_error_for_a_record_that_is_not_a_message_does_not_show_the_record() {
         for record in [&b""[..], b"secret", b"[1]", b"\xff\xfe", b"{\"deviceId\":", b"null"] {
             let (words, reason) = error(record);
-            assert!(words.starts_with("the record is no message: "), "{words}");
+            assert!(words.starts_with("the record is not a message: "), "{words}");
             assert!(!words.contains("secret"));
             assert_eq!(reason, Reason::NotAMessage);
         }
@@ -267,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_stands_twice_is_said_without_showing_its_values() {
+    fn the_error_for_a_duplicate_key_does_not_show_its_values() {
         let twice = |first: &str| {
             let record = String::from_utf8(with("traceId", Value::Null)).unwrap();
             error(record.replacen('{', &format!("{{\"kind\":{first},"), 1).as_bytes()).0
@@ -276,7 +277,7 @@ mod tests {
         for first in ["[\"secret\"]", "17"] {
             assert_eq!(
                 twice(first),
-                "the record is no message: a key stands twice, once with a value of another type",
+                "the record is not a message: a key occurs twice, once with a value of another type",
                 "{first}"
             );
         }
@@ -285,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_keys_and_null_client_ids_are_fine() {
+    fn unknown_keys_and_null_client_ids_are_allowed() {
         assert_eq!(message(&with("traceId", json!("t"))).unwrap().client_id, None);
     }
 }

@@ -1,35 +1,36 @@
-//! Items in CBOR, one behind the other (RFC 8742). A payload is the bytes of a byte string, or the item as it was
-//! encoded, so that the lake has what was sent.
+//! Parses items in CBOR, one after the other (RFC 8742). A payload is the content of a byte string, or the item as it
+//! was encoded, so that the lake has exactly what was sent.
 
-use super::{BodyError, Fields, MAX_DEPTH, Raw};
+use super::{BodyError, Fields, MAX_DEPTH, RawItem};
 use ciborium::Value;
 use std::borrow::Cow;
 
-/// Of a map and the texts in it, on the way down to a payload.
+/// How many levels deep an item may nest: its payload, and the map around it with its keys and values.
 const DEPTH: usize = MAX_DEPTH + 2;
 
-/// The items of a sequence. Where one is malformed, nobody knows where the next begins.
-pub(super) fn sequence(body: &[u8]) -> Result<Vec<Raw<'_>>, BodyError> {
+/// Parses the items of a sequence. If one is malformed, the whole body is, because the next one begins at an unknown
+/// place.
+pub(super) fn sequence(body: &[u8]) -> Result<Vec<RawItem<'_>>, BodyError> {
     let mut items = Vec::new();
     let mut at = 0;
     while at < body.len() {
         let end = end_of(body, at, DEPTH)
-            .map_err(|why| BodyError::Malformed(format!("it is no CBOR sequence: the item at byte {at} {why}")))?;
+            .map_err(|why| BodyError::Malformed(format!("it is not a CBOR sequence: the item at byte {at} {why}")))?;
         items.push(fields(&body[at..end]));
         at = end;
     }
     if items.is_empty() { Err(BodyError::Empty) } else { Ok(items) }
 }
 
-fn fields(item: &[u8]) -> Raw<'_> {
+fn fields(item: &[u8]) -> RawItem<'_> {
     let mut fields = Fields::default();
-    let entries = entries(item).ok_or_else(|| (None, "it is no CBOR map".to_owned()))?;
+    let entries = entries(item).ok_or_else(|| (None, "it is not a CBOR map".to_owned()))?;
     for (key, value) in entries {
-        let Some(Value::Text(key)) = decode(key) else { return Err((None, "a key is no text".to_owned())) };
+        let Some(Value::Text(key)) = decode(key) else { return Err((None, "a key is not a string".to_owned())) };
         let problem = |problem: &str| (Some(key.clone()), problem.to_owned());
         let text = || match decode(value) {
             Some(Value::Text(text)) => Ok(Some(Cow::Owned(text))),
-            _ => Err(problem("it is no text")),
+            _ => Err(problem("it is not a string")),
         };
         match key.as_str() {
             "deviceId" => fields.device_id = text()?,
@@ -40,19 +41,19 @@ fn fields(item: &[u8]) -> Raw<'_> {
                 Some(Value::Integer(id)) if u64::try_from(id).is_ok() => {
                     fields.message_id = Some(i128::from(id).to_string());
                 }
-                _ => return Err(problem("it is neither a text nor a whole number")),
+                _ => return Err(problem("it is neither a string nor a whole number")),
             },
             "payload" => {
                 fields.payload = Some(match value[0] >> 5 {
                     BYTES => match decode(value) {
                         Some(Value::Bytes(bytes)) => Cow::Owned(bytes),
-                        _ => return Err(problem("it is no byte string")),
+                        _ => return Err(problem("it is not a byte string")),
                     },
                     _ => Cow::Borrowed(value),
                 });
             }
             "sequence" => fields.sequence = true,
-            _ => return Err(problem("there is no such field")),
+            _ => return Err(problem("this field is unknown")),
         }
     }
     Ok(fields)
@@ -62,8 +63,8 @@ fn decode(item: &[u8]) -> Option<Value> {
     ciborium::de::from_reader_with_recursion_limit(item, DEPTH).ok()
 }
 
-/// The entries of a map, each as the encoded key and value. Tags before it, as the one of self-described CBOR, are
-/// passed over.
+/// The entries of a map, each as the encoded key and value. Tags in front of the map, such as that of self-described
+/// CBOR, are skipped.
 fn entries(mut item: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
     let head = loop {
         let head = head(item, 0).ok()?;
@@ -95,27 +96,29 @@ const ARRAY: u8 = 4;
 const MAP: u8 = 5;
 const TAG: u8 = 6;
 const SIMPLE: u8 = 7;
-/// Ends what has no length of its own.
+/// Ends an item of indefinite length.
 const BREAK: u8 = 0xff;
 
-/// An item's first bytes.
+/// The problem of an item that does not end within the body.
+const CUT: &str = "is cut short";
+
+/// The first bytes of an item.
 struct Head {
     major: u8,
-    /// Its argument; none where the length is left open.
+    /// Its argument; `None` if the length is indefinite.
     argument: Option<u64>,
-    /// Where what follows begins.
+    /// Where the head ends.
     end: usize,
 }
 
 fn head(bytes: &[u8], at: usize) -> Result<Head, &'static str> {
-    const CUT: &str = "ends in the middle";
     let first = *bytes.get(at).ok_or(CUT)?;
     let (major, low) = (first >> 5, first & 31);
     let length = match low {
         0..=23 => return Ok(Head { major, argument: Some(u64::from(low)), end: at + 1 }),
         24..=27 => 1 << (low - 24),
         31 if (BYTES..=MAP).contains(&major) => return Ok(Head { major, argument: None, end: at + 1 }),
-        _ => return Err("begins as no item does"),
+        _ => return Err("begins with an invalid byte"),
     };
     let end = at + 1 + length;
     let digits = bytes.get(at + 1..end).ok_or(CUT)?;
@@ -125,13 +128,13 @@ fn head(bytes: &[u8], at: usize) -> Result<Head, &'static str> {
 
 /// Where the item that begins at `at` ends.
 fn end_of(bytes: &[u8], at: usize, depth: usize) -> Result<usize, &'static str> {
-    let depth = depth.checked_sub(1).ok_or("nests too deep")?;
+    let depth = depth.checked_sub(1).ok_or("nests too deeply")?;
     let head = head(bytes, at)?;
     let mut end = head.end;
     match (head.major, head.argument) {
         (BYTES | TEXT, Some(length)) => {
             let last = usize::try_from(length).ok().and_then(|length| end.checked_add(length));
-            last.filter(|last| *last <= bytes.len()).ok_or("ends in the middle")
+            last.filter(|last| *last <= bytes.len()).ok_or(CUT)
         }
         (ARRAY | MAP, Some(count)) => {
             for _ in 0..count.saturating_mul(if head.major == MAP { 2 } else { 1 }) {
@@ -143,9 +146,9 @@ fn end_of(bytes: &[u8], at: usize, depth: usize) -> Result<usize, &'static str> 
         (major, None) => {
             let mut count = 0_usize;
             while bytes.get(end) != Some(&BREAK) {
-                // The pieces of a text or byte string are of its kind, and whole.
+                // The chunks of a string have its major type and a definite length (RFC 8949, 3.2.3).
                 if major <= TEXT && bytes.get(end).is_some_and(|first| first >> 5 != major || first & 31 == 31) {
-                    return Err("has a piece of another kind");
+                    return Err("has a chunk of another type");
                 }
                 end = end_of(bytes, end, depth)?;
                 count += 1;

@@ -1,16 +1,16 @@
-//! Items in JSON: an array, a single object, or lines. A payload is the text that stands there, and is not read.
+//! Parses items in JSON: an array, a single object, or lines. A payload keeps its text; it is checked, and not decoded.
 
-use super::{BodyError, Fields, MAX_DEPTH, Raw};
+use super::{BodyError, Fields, MAX_DEPTH, RawItem};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
-/// The items of an array, or a single one.
-pub(super) fn array(body: &[u8]) -> Result<Vec<Raw<'_>>, BodyError> {
+/// Parses an array of items, or a single item.
+pub(super) fn array(body: &[u8]) -> Result<Vec<RawItem<'_>>, BodyError> {
     let text = utf8(body).map_err(BodyError::Malformed)?.trim_ascii();
-    let malformed = |error: serde_json::Error| BodyError::Malformed(format!("it is no JSON: {error}"));
+    let malformed = |error: serde_json::Error| BodyError::Malformed(format!("it is not JSON: {error}"));
     match text.as_bytes().first() {
         None => Err(BodyError::Empty),
         Some(b'[') => {
@@ -21,19 +21,19 @@ pub(super) fn array(body: &[u8]) -> Result<Vec<Raw<'_>>, BodyError> {
             let item: &RawValue = serde_json::from_str(text).map_err(malformed)?;
             Ok(vec![fields(item.get())])
         }
-        Some(_) => Err(BodyError::Malformed("it is no JSON object and no JSON array".to_owned())),
+        Some(_) => Err(BodyError::Malformed("it is neither a JSON object nor a JSON array".to_owned())),
     }
 }
 
-/// The items of lines. What is wrong with one concerns no other.
-pub(super) fn lines(body: &[u8]) -> Result<Vec<Raw<'_>>, BodyError> {
+/// Parses items on lines. An error in one does not affect the others.
+pub(super) fn lines(body: &[u8]) -> Result<Vec<RawItem<'_>>, BodyError> {
     let lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
     let items: Vec<_> = lines.map(|line| fields(utf8(line).map_err(|problem| (None, problem))?)).collect();
     if items.is_empty() { Err(BodyError::Empty) } else { Ok(items) }
 }
 
 fn utf8(bytes: &[u8]) -> Result<&str, String> {
-    std::str::from_utf8(bytes).map_err(|error| format!("byte {} is no UTF-8", error.valid_up_to()))
+    std::str::from_utf8(bytes).map_err(|error| format!("byte {} is not UTF-8", error.valid_up_to()))
 }
 
 #[derive(Deserialize)]
@@ -55,32 +55,32 @@ struct Wire<'a> {
     sequence: Option<&'a RawValue>,
 }
 
-fn fields(text: &str) -> Raw<'_> {
+fn fields(text: &str) -> RawItem<'_> {
     let problem = |field: &str, problem: String| (Some(field.to_owned()), problem);
     if !text.starts_with('{') {
-        return Err((None, "it is no JSON object".to_owned()));
+        return Err((None, "it is not a JSON object".to_owned()));
     }
     let mut json = serde_json::Deserializer::from_str(text);
     let wire: Wire<'_> = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let field = error.path().to_string();
-        // A text that breaks off has no path.
+        // A text that is cut short has no path.
         let field = Some(field).filter(|field| !matches!(field.as_str(), "." | "?"));
         let words = error.into_inner().to_string();
-        // The parser's words would show the value. What has a type here is a text.
-        (field, if words.starts_with("invalid type") { "it is no text".to_owned() } else { words })
+        // The parser's error would show the value. Every field that has a type is a string.
+        (field, if words.starts_with("invalid type") { "it is not a string".to_owned() } else { words })
     })?;
     json.end().map_err(|error| (None, error.to_string()))?;
     let payload = match (wire.payload, wire.payload_base64) {
         (Some(_), Some(_)) => {
-            return Err(problem("payloadBase64", "there is a payload as well, and only one can be".to_owned()));
+            return Err(problem("payloadBase64", "only one of payload and payloadBase64 is allowed".to_owned()));
         }
         (Some(json), None) if too_deep(json.get()) => {
-            return Err(problem("payload", format!("it nests deeper than {MAX_DEPTH}")));
+            return Err(problem("payload", format!("it nests deeper than {MAX_DEPTH} levels")));
         }
         (Some(json), None) => Some(Cow::Borrowed(json.get().as_bytes())),
         (None, Some(encoded)) => {
             let bytes = STANDARD.decode(encoded.as_bytes());
-            Some(Cow::Owned(bytes.map_err(|_| problem("payloadBase64", "it is no base64".to_owned()))?))
+            Some(Cow::Owned(bytes.map_err(|_| problem("payloadBase64", "it is not base64".to_owned()))?))
         }
         (None, None) => None,
     };
@@ -97,30 +97,30 @@ fn fields(text: &str) -> Raw<'_> {
     })
 }
 
-/// A text, or a whole number as its digits.
+/// The text of a string, or the digits of a whole number.
 fn message_id(json: &str) -> Result<String, String> {
     if json.starts_with('"') {
         return serde_json::from_str(json).map_err(|error| error.to_string());
     }
     let number: Result<u64, _> = json.parse();
-    number.map(|number| number.to_string()).map_err(|_| "it is neither a text nor a whole number".to_owned())
+    number.map(|number| number.to_string()).map_err(|_| "it is neither a string nor a whole number".to_owned())
 }
 
-/// Whether brackets outside of texts nest too deep. The text is JSON already.
+/// Whether brackets outside of strings nest too deeply. `json` is valid JSON.
 fn too_deep(json: &str) -> bool {
-    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
     for byte in json.bytes() {
         match byte {
             _ if escaped => escaped = false,
-            b'\\' if in_text => escaped = true,
-            b'"' => in_text = !in_text,
-            b'[' | b'{' if !in_text => {
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
                 depth += 1;
                 if depth > MAX_DEPTH {
                     return true;
                 }
             }
-            b']' | b'}' if !in_text => depth -= 1,
+            b']' | b'}' if !in_string => depth -= 1,
             _ => {}
         }
     }

@@ -11,7 +11,7 @@ fn items(body: &str) -> Items {
 }
 
 /// What is wrong with the only item.
-fn told(item: &str) -> String {
+fn problem(item: &str) -> String {
     items(item).remove(0).unwrap_err().to_string()
 }
 
@@ -28,7 +28,7 @@ fn cbor(value: &impl serde::Serialize) -> Vec<u8> {
 }
 
 #[test]
-fn an_items_payload_is_kept_as_it_was_written() {
+fn a_payload_keeps_its_text() {
     let body = r#"{"deviceId":"bed-17","facility":"home-3","kind":"vital","messageId":7,
                    "payload": {"b": 1.0e0,  "a":"\u00e9"} }"#;
     let expected = Item {
@@ -57,49 +57,49 @@ fn a_payload_can_be_any_value_or_bytes() {
 }
 
 #[test]
-fn what_is_wrong_with_an_item_is_told_by_its_place_and_field() {
+fn the_error_of_an_item_names_its_index_and_field() {
     for (item, words) in [
         ("{}", "item 0, kind: it is missing"),
         (r#"{"kind":"k"}"#, "item 0, payload: it is missing"),
         (r#"{"kind":"k","payload":null}"#, "item 0, payload: it is missing"),
         (
             r#"{"kind":"k","payload":1,"payloadBase64":""}"#,
-            "item 0, payloadBase64: there is a payload as well, and only one can be",
+            "item 0, payloadBase64: only one of payload and payloadBase64 is allowed",
         ),
-        (r#"{"kind":"k","payloadBase64":"?"}"#, "item 0, payloadBase64: it is no base64"),
-        (r#"{"kind":"","payload":1}"#, "item 0, kind: it must have from 1 to 128 bytes"),
+        (r#"{"kind":"k","payloadBase64":"?"}"#, "item 0, payloadBase64: it is not base64"),
+        (r#"{"kind":"","payload":1}"#, "item 0, kind: it must have 1 to 128 bytes"),
         (
             r#"{"deviceId":"a/b","kind":"k","payload":1}"#,
-            "item 0, deviceId: it has a control character or one of `/`, `+` and `#`, which no level of a topic has",
+            "item 0, deviceId: it has a control character or one of `/`, `+` and `#`, which a topic level cannot have",
         ),
-        (r#"{"kind":"k","messageId":"","payload":1}"#, "item 0, messageId: it must have from 1 to 256 bytes"),
-        (r#"{"kind":"k","messageId":1.5,"payload":1}"#, "item 0, messageId: it is neither a text nor a whole number"),
+        (r#"{"kind":"k","messageId":"","payload":1}"#, "item 0, messageId: it must have 1 to 256 bytes"),
+        (r#"{"kind":"k","messageId":1.5,"payload":1}"#, "item 0, messageId: it is neither a string nor a whole number"),
         (r#"{"kind":"k","messageId":"\n","payload":1}"#, "item 0, messageId: it has a control character"),
         (
             r#"{"kind":"k","sequence":1,"payload":1}"#,
-            "item 0, sequence: it may only stand alone in the first item of a gateway's batch",
+            "item 0, sequence: it is only allowed alone, in the first item of a gateway's batch",
         ),
     ] {
-        assert_eq!(told(item), words, "{item}");
+        assert_eq!(problem(item), words, "{item}");
     }
-    let wrong_type = told(r#"{"deviceId":17,"kind":"k","payload":1}"#);
-    assert_eq!(wrong_type, "item 0, deviceId: it is no text", "a value is not shown");
-    let misspelt = told(r#"{"kind":"k","messageID":"x","payload":1}"#);
+    let wrong_type = problem(r#"{"deviceId":17,"kind":"k","payload":1}"#);
+    assert_eq!(wrong_type, "item 0, deviceId: it is not a string", "the value is not shown");
+    let misspelt = problem(r#"{"kind":"k","messageID":"x","payload":1}"#);
     assert!(misspelt.contains("unknown field `messageID`"), "{misspelt}");
-    let twice = told(r#"{"kind":"k","kind":"l","payload":1}"#);
+    let twice = problem(r#"{"kind":"k","kind":"l","payload":1}"#);
     assert!(twice.contains("duplicate field `kind`"), "{twice}");
     let other = items(r#"[{"kind":"k","payload":1}, 7]"#);
     assert!(other[0].is_ok());
-    assert_eq!(other[1].as_ref().unwrap_err().to_string(), "item 1: it is no JSON object");
+    assert_eq!(other[1].as_ref().unwrap_err().to_string(), "item 1: it is not a JSON object");
 }
 
 #[test]
-fn limits_on_size_number_and_depth_are_told() {
+fn size_number_and_depth_have_limits() {
     let payload = |bytes: usize| format!(r#"{{"kind":"k","payload":"{}"}}"#, "x".repeat(bytes - 2));
     assert!(items(&payload(MAX_PAYLOAD))[0].is_ok());
     let refused = items(&payload(MAX_PAYLOAD + 1)).remove(0).unwrap_err();
     assert_eq!(refused.reason, Reason::TooLarge);
-    assert_eq!(refused.to_string(), "item 0, payload: it has 524289 bytes, and may have 524288");
+    assert_eq!(refused.to_string(), "item 0, payload: it has 524289 bytes; the limit is 524288");
 
     let many = |count: usize| format!("[{}]", vec![r#"{"kind":"k","payload":1}"#; count].join(","));
     assert_eq!(items(&many(100)).len(), 100);
@@ -109,32 +109,35 @@ fn limits_on_size_number_and_depth_are_told() {
 
     let deep = |depth: usize| format!(r#"{{"kind":"k","payload":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
     assert!(items(&deep(MAX_DEPTH))[0].is_ok());
-    assert_eq!(told(&deep(MAX_DEPTH + 1)), "item 0, payload: it nests deeper than 100");
-    assert_eq!(told(&deep(100_000)), "item 0, payload: it nests deeper than 100");
-    assert!(items(&format!(r#"{{"kind":"k","payload":"\"{}"}}"#, "[".repeat(200)))[0].is_ok(), "a text is not deep");
+    assert_eq!(problem(&deep(MAX_DEPTH + 1)), "item 0, payload: it nests deeper than 100 levels");
+    assert_eq!(problem(&deep(100_000)), "item 0, payload: it nests deeper than 100 levels");
+    assert!(
+        items(&format!(r#"{{"kind":"k","payload":"\"{}"}}"#, "[".repeat(200)))[0].is_ok(),
+        "brackets in a string do not nest"
+    );
 }
 
 #[test]
-fn a_body_that_is_not_what_it_should_be_is_told_as_a_whole() {
+fn a_malformed_body_is_one_error() {
     let error = |body: &[u8]| read(body, Form::Json, false, &LIMITS).unwrap_err().to_string();
     assert_eq!(error(b" \n"), "it is empty");
-    assert_eq!(error(b"hello"), "it is no JSON object and no JSON array");
-    assert_eq!(error(b"[1,"), "it is no JSON: EOF while parsing a value at line 1 column 3");
-    assert_eq!(error(b"{\"kind\": \"\xff\"}"), "byte 10 is no UTF-8");
-    assert_eq!(error(b"{} {}"), "it is no JSON: trailing characters at line 1 column 4");
+    assert_eq!(error(b"hello"), "it is neither a JSON object nor a JSON array");
+    assert_eq!(error(b"[1,"), "it is not JSON: EOF while parsing a value at line 1 column 3");
+    assert_eq!(error(b"{\"kind\": \"\xff\"}"), "byte 10 is not UTF-8");
+    assert_eq!(error(b"{} {}"), "it is not JSON: trailing characters at line 1 column 4");
     assert_eq!(read(b"[]", Form::Json, false, &LIMITS), Ok(Vec::new()));
 }
 
 #[test]
-fn a_line_that_is_broken_takes_no_other_with_it() {
+fn a_malformed_line_does_not_affect_the_others() {
     let lines = b"{\"kind\":\"a\",\"payload\":1}\r\n\n{\"kind\":\n\xff\n{\"kind\":\"b\",\"payload\":2}";
     let items = read(lines, Form::Lines, false, &LIMITS).unwrap();
-    let told: Vec<_> =
+    let outcomes: Vec<_> =
         items.iter().map(|item| item.as_ref().map(|item| item.index).map_err(ToString::to_string)).collect();
-    assert_eq!(told[0], Ok(0));
-    assert!(told[1].as_ref().unwrap_err().contains("EOF while parsing"), "{told:?}");
-    assert_eq!(told[2], Err("item 2: byte 0 is no UTF-8".to_owned()));
-    assert_eq!(told[3], Ok(3));
+    assert_eq!(outcomes[0], Ok(0));
+    assert!(outcomes[1].as_ref().unwrap_err().contains("EOF while parsing"), "{outcomes:?}");
+    assert_eq!(outcomes[2], Err("item 2: byte 0 is not UTF-8".to_owned()));
+    assert_eq!(outcomes[3], Ok(3));
     assert_eq!(read(b"\n \n", Form::Lines, false, &LIMITS), Err(BodyError::Empty));
 }
 
@@ -149,23 +152,23 @@ fn two_items_of_a_device_with_one_message_id_contradict_each_other() {
 }
 
 #[test]
-fn a_header_keeps_its_place_in_the_count_and_may_stand_first_only() {
+fn a_header_counts_in_the_indices_and_is_only_allowed_first() {
     let body = br#"[{"sequence":"9"},{"kind":"k","payload":1},{"sequence":10}]"#;
     let items = read(body, Form::Json, true, &LIMITS).unwrap();
     assert_eq!(items.len(), 2);
     assert_eq!(items[0].as_ref().unwrap().index, 1);
     assert_eq!(items[1].as_ref().unwrap_err().field.as_deref(), Some("sequence"));
-    assert!(read(body, Form::Json, false, &LIMITS).unwrap()[0].is_err(), "a request over HTTP has none");
+    assert!(read(body, Form::Json, false, &LIMITS).unwrap()[0].is_err(), "a request over HTTP has no header");
 }
 
 #[test]
-fn a_payload_in_cbor_is_the_bytes_or_the_item_as_it_was_encoded() {
+fn a_cbor_payload_is_a_byte_strings_content_or_the_encoded_item() {
     use ciborium::cbor;
     let first =
         cbor!({"deviceId" => "bed-17", "kind" => "vital", "messageId" => 7, "payload" => {"hr" => 61}}).unwrap();
     let bytes = ciborium::Value::Bytes(vec![1, 255]);
     let second = cbor!({"kind" => "room", "messageId" => "x", "payload" => bytes}).unwrap();
-    // Self-described, of open length, with a float that a shorter one could say: {"kind": "k", "payload": 1.0}.
+    // {"kind": "k", "payload": 1.0}: self-described, of indefinite length, with a float in eight bytes that fits two.
     let third = [b"\xd9\xd9\xf7\xbf\x64kind\x61k\x67payload\xfb\x3f\xf0".as_slice(), &[0; 6], b"\xff"].concat();
     let body = [cbor(&first), cbor(&second), third].concat();
     let items = read(&body, Form::CborSequence, false, &LIMITS).unwrap();
@@ -177,50 +180,50 @@ fn a_payload_in_cbor_is_the_bytes_or_the_item_as_it_was_encoded() {
 }
 
 #[test]
-fn what_is_wrong_in_a_cbor_sequence_is_told() {
+fn errors_of_a_cbor_sequence_name_the_item_or_the_byte() {
     let item =
         |bytes: &[u8]| read(bytes, Form::CborSequence, false, &LIMITS).unwrap().remove(0).unwrap_err().to_string();
-    assert_eq!(item(&[0x01]), "item 0: it is no CBOR map");
-    assert_eq!(item(&[0xa1, 0x01, 0x02]), "item 0: a key is no text");
-    assert_eq!(item(b"\xa1\x64kind\x01"), "item 0, kind: it is no text");
-    assert_eq!(item(b"\xa1\x64king\x01"), "item 0, king: there is no such field");
-    assert_eq!(item(b"\xa1\x69messageId\x20"), "item 0, messageId: it is neither a text nor a whole number");
+    assert_eq!(item(&[0x01]), "item 0: it is not a CBOR map");
+    assert_eq!(item(&[0xa1, 0x01, 0x02]), "item 0: a key is not a string");
+    assert_eq!(item(b"\xa1\x64kind\x01"), "item 0, kind: it is not a string");
+    assert_eq!(item(b"\xa1\x64king\x01"), "item 0, king: this field is unknown");
+    assert_eq!(item(b"\xa1\x69messageId\x20"), "item 0, messageId: it is neither a string nor a whole number");
 
     let whole = |bytes: &[u8]| read(bytes, Form::CborSequence, false, &LIMITS).unwrap_err().to_string();
     assert_eq!(whole(&[]), "it is empty");
-    assert_eq!(whole(&[0xa0, 0xa1, 0x61]), "it is no CBOR sequence: the item at byte 1 ends in the middle");
-    assert_eq!(whole(&[0x1c]), "it is no CBOR sequence: the item at byte 0 begins as no item does");
-    assert_eq!(whole(&[0xbf, 0x01, 0xff]), "it is no CBOR sequence: the item at byte 0 has a key without a value");
+    assert_eq!(whole(&[0xa0, 0xa1, 0x61]), "it is not a CBOR sequence: the item at byte 1 is cut short");
+    assert_eq!(whole(&[0x1c]), "it is not a CBOR sequence: the item at byte 0 begins with an invalid byte");
+    assert_eq!(whole(&[0xbf, 0x01, 0xff]), "it is not a CBOR sequence: the item at byte 0 has a key without a value");
     assert_eq!(
         whole(&[0x5f, 0x61, b'x', 0xff]),
-        "it is no CBOR sequence: the item at byte 0 has a piece of another kind"
+        "it is not a CBOR sequence: the item at byte 0 has a chunk of another type"
     );
     for deep in [vec![0x81; 100_000], vec![0xc1; 100_000], vec![0x9f; 100_000]] {
-        assert_eq!(whole(&deep), "it is no CBOR sequence: the item at byte 0 nests too deep");
+        assert_eq!(whole(&deep), "it is not a CBOR sequence: the item at byte 0 nests too deeply");
     }
     let claimed = [0xbb, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
-    assert_eq!(whole(&claimed), "it is no CBOR sequence: the item at byte 0 ends in the middle");
+    assert_eq!(whole(&claimed), "it is not a CBOR sequence: the item at byte 0 is cut short");
 }
 
 #[test]
-fn a_gzip_bomb_is_left_at_the_limit() {
+fn a_gzip_bomb_is_inflated_up_to_the_limit_only() {
     let bomb = gzip(&vec![b' '; 5_000_000]);
     assert!(bomb.len() < 6_000);
     assert_eq!(inflate(&bomb, 1_000_000), Err(BodyError::TooLarge { limit: 1_000_000 }));
     assert_eq!(inflate(&gzip(&[b'x'; 1_000]), 1_000).unwrap().len(), 1_000);
     let two = [gzip(b"[1,"), gzip(b"2]")].concat();
-    assert_eq!(inflate(&two, 10).unwrap(), b"[1,2]", "members are one body");
+    assert_eq!(inflate(&two, 10).unwrap(), b"[1,2]", "all members make one body");
 }
 
 #[test]
-fn gzip_that_is_none_or_cut_short_is_told() {
+fn a_body_that_is_not_gzip_or_is_cut_short_is_an_error() {
     let whole = gzip(b"[{}]");
     for broken in [b"hello".as_slice(), b"", &whole[..whole.len() - 1], &[&whole[..], b"x"].concat()] {
         assert_eq!(inflate(broken, 100), Err(BodyError::NotGzip), "{broken:?}");
     }
 }
 
-/// Any tree that CBOR can hold.
+/// Trees of values that both JSON and CBOR can hold.
 fn trees() -> impl Strategy<Value = serde_json::Value> {
     let leaf =
         prop_oneof![Just(serde_json::Value::Null), any::<i64>().prop_map(Into::into), ".{0,12}".prop_map(Into::into)];
@@ -235,7 +238,7 @@ fn trees() -> impl Strategy<Value = serde_json::Value> {
 
 proptest! {
     #[test]
-    fn items_of_a_cbor_sequence_end_where_a_parser_of_cbor_says(payloads in prop::collection::vec(trees(), 1..6)) {
+    fn items_of_a_cbor_sequence_end_where_a_cbor_parser_says(payloads in prop::collection::vec(trees(), 1..6)) {
         let encoded: Vec<_> = payloads.iter().map(cbor).collect();
         let body: Vec<u8> = payloads
             .iter()
@@ -255,7 +258,7 @@ proptest! {
     }
 
     #[test]
-    fn an_item_in_json_gives_back_what_was_put_in(payload in trees(), id in "[ -~]{1,30}") {
+    fn an_item_in_json_round_trips(payload in trees(), id in "[ -~]{1,30}") {
         let text = payload.to_string();
         let id_json = serde_json::to_string(&id).unwrap();
         let body = format!(r#"[{{"kind":"k","messageId":{id_json},"payload":{text}}}]"#);
