@@ -19,7 +19,7 @@ pub use report::{Report, StreamCompared};
 use anyhow::{Context as _, Result};
 use futures::{StreamExt as _, TryStreamExt as _, stream as futures_stream};
 use indicatif::ProgressBar;
-use myaku::lake::archive::audit::{Finding, Lineage, Seen, Span, judge_head, judge_hour};
+use myaku::lake::archive::audit::{AuditedObject, Finding, Lineage, Span, judge_head, judge_hour};
 use myaku::lake::archive::{Format, HeadsReader, Hour, Lake, ShardHour};
 use myaku::stream::source::Source;
 use std::collections::BTreeMap;
@@ -41,7 +41,7 @@ pub struct Options {
 }
 
 /// The objects of each shard's hour that was looked at, where something has still to be judged.
-type Hours = BTreeMap<String, BTreeMap<Hour, Vec<Seen>>>;
+type Hours = BTreeMap<String, BTreeMap<Hour, Vec<AuditedObject>>>;
 
 /// Audits `lake`. Without a `source`, nothing is held against the stream, and Kinesis is not asked for its shards.
 pub async fn audit(
@@ -131,7 +131,7 @@ async fn compare(
 
 /// What one hour came to.
 struct Looked {
-    shards: BTreeMap<String, Vec<Seen>>,
+    shards: BTreeMap<String, Vec<AuditedObject>>,
     findings: Vec<Finding>,
 }
 

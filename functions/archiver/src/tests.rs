@@ -138,7 +138,7 @@ async fn an_object_of_somebody_else_in_a_slot_stops_the_batch_and_stays_as_it_is
     let stopped = archived.stopped.unwrap();
     assert_eq!(stopped.record, 0);
     let error = chain(&stopped.error);
-    assert_eq!(error, format!("{key} is no object of the archiver: its metadata have no `first`"));
+    assert_eq!(error, format!("{key} is not an object of the archiver: its metadata have no `first`"));
     assert_eq!(lake.objects(), before);
 }
 

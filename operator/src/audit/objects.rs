@@ -3,13 +3,13 @@
 use super::Options;
 use anyhow::{Context as _, Result};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use myaku::lake::archive::audit::{Finding, Kind, Seen};
-use myaku::lake::archive::{Format, Hour, Lake, ObjectKey, hour_prefix, noted_format};
+use myaku::lake::archive::audit::{AuditedObject, Finding, Kind};
+use myaku::lake::archive::{Format, Hour, Lake, ObjectKey, hour_prefix, stream_format};
 use std::collections::BTreeMap;
 
 /// The format that a stream's objects have.
 pub(super) async fn format(lake: &impl Lake, stream: &str) -> Result<Option<Format>> {
-    noted_format(lake, stream).await.context("the note of the lake's format cannot be read")
+    stream_format(lake, stream).await.context("the note of the lake's format cannot be read")
 }
 
 /// The objects of an hour by shard, in the order of their keys, and what stands among them and is none.
@@ -18,7 +18,7 @@ pub(super) async fn look(
     options: &Options,
     format: Option<Format>,
     hour: Hour,
-) -> Result<(BTreeMap<String, Vec<Seen>>, Vec<Finding>)> {
+) -> Result<(BTreeMap<String, Vec<AuditedObject>>, Vec<Finding>)> {
     let prefix = hour_prefix(&options.stream, hour);
     let keys = lake.list(&prefix).await.context("the lake cannot be listed")?;
     let mut findings = Vec::new();
@@ -38,10 +38,10 @@ pub(super) async fn look(
         let name = key.to_string();
         let stored = lake.get(&name).await.with_context(|| format!("{name} cannot be fetched"))?;
         // One that has gone since it was listed is as one that was never there.
-        anyhow::Ok(stored.map(|stored| Seen::of(key, &stored)))
+        anyhow::Ok(stored.map(|stored| AuditedObject::of(key, &stored)))
     }));
     let seen: Vec<_> = seen.buffered(options.concurrency).try_collect().await?;
-    let mut shards = BTreeMap::<String, Vec<Seen>>::new();
+    let mut shards = BTreeMap::<String, Vec<AuditedObject>>::new();
     for seen in seen.into_iter().flatten() {
         shards.entry(seen.key.of.shard.clone()).or_default().push(seen);
     }

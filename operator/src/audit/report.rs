@@ -2,7 +2,7 @@
 
 use super::Options;
 use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
-use myaku::lake::archive::audit::{Compared, Finding, Seen};
+use myaku::lake::archive::audit::{AuditedObject, ComparisonCounts, Finding};
 use serde::Serialize;
 use std::fmt::Write as _;
 
@@ -53,14 +53,14 @@ impl Report {
         Self { stream: options.stream.clone(), hours, ..Self::default() }
     }
 
-    pub(super) fn count(&mut self, seen: &[Seen]) {
+    pub(super) fn count(&mut self, seen: &[AuditedObject]) {
         self.objects += seen.len() as u64;
         self.bytes += seen.iter().map(|seen| seen.bytes).sum::<u64>();
         self.records +=
             seen.iter().filter_map(|seen| seen.extent.as_ref().ok()).map(|extent| extent.count).sum::<u64>();
     }
 
-    pub(super) fn compared(&mut self, compared: Compared) {
+    pub(super) fn compared(&mut self, compared: ComparisonCounts) {
         let all = self.stream_compared.get_or_insert_default();
         all.shards += 1;
         all.records += compared.records;

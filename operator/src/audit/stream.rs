@@ -1,7 +1,7 @@
 //! A shard of the stream, read from the beginning of the range to its end.
 
 use super::Options;
-use myaku::lake::archive::audit::{Compared, Comparison, Finding, Held, Seen};
+use myaku::lake::archive::audit::{AuditedObject, Comparison, ComparisonCounts, Coverage, Finding};
 use myaku::lake::archive::{Format, Hour, ShardHour};
 use myaku::platform::errors::{Remedy, RemoteError};
 use myaku::stream::batch::Batch;
@@ -25,9 +25,9 @@ pub(super) async fn compare<S: Source>(
     source: &S,
     of: &ShardHour,
     (options, format): (&Options, Format),
-    hours: &BTreeMap<Hour, Vec<Seen>>,
-) -> anyhow::Result<(Compared, Vec<Finding>)> {
-    let held = Held { since_ms: options.held_since_ms, archived_ms: options.archived_ms };
+    hours: &BTreeMap<Hour, Vec<AuditedObject>>,
+) -> anyhow::Result<(ComparisonCounts, Vec<Finding>)> {
+    let held = Coverage { since_ms: options.held_since_ms, archived_ms: options.archived_ms };
     let mut comparison = Comparison::new(of, format, held, hours.iter().map(|(hour, seen)| (*hour, seen.as_slice())));
     let mut shard =
         ShardReader::open(source, &of.shard, ReadFrom::AtTimestamp(options.hours.start().start_ms())).await?;

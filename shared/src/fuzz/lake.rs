@@ -2,7 +2,7 @@
 //! the same way.
 
 use crate::lake::archive::{
-    Compression, Encoded, Extent, Format, Hour, LakeRecord, ObjectKey, ShardHour, Slot, Stored, read,
+    Compression, EncodedObject, Extent, Format, Hour, LakeRecord, ObjectKey, ShardHour, Slot, Stored, read,
 };
 use crate::stream::batch::{Position, UserRecord};
 use flate2::read::GzDecoder;
@@ -79,8 +79,8 @@ fn user_record(record: &LakeRecord) -> UserRecord<'_> {
 fn archive(records: &[LakeRecord]) -> Vec<LakeRecord> {
     let users: Vec<_> = records.iter().map(user_record).collect();
     let compression = Compression::new(Format::Gzip, Some(1)).unwrap_or_default();
-    let Ok(Some(Encoded { body, extent })) = Encoded::of(&users, compression) else {
-        panic!("the records are not archived")
+    let Ok(Some(EncodedObject { body, extent })) = EncodedObject::of(&users, compression) else {
+        panic!("nothing is archived")
     };
     let mut text = String::new();
     assert!(GzDecoder::new(&body[..]).read_to_string(&mut text).is_ok(), "the lines are not text");

@@ -1,7 +1,28 @@
-//! What could not be processed: kept with its bytes and a reason, so that nothing is dropped in silence.
+//! Stores records that could not be processed, with their bytes and a reason, so that no record is dropped silently.
 //!
-//! A letter's key is made of its reason and its record's place in the stream, never of when or by whom it was
-//! written: a redelivered batch writes the same objects again, and letters can be listed by reason and time.
+//! A letter's key is made of its reason and its record's position in the stream, never of when or by which invocation
+//! it was written. So a batch that is delivered again writes the same objects again, and letters can be listed by
+//! reason and time.
+//!
+//! ```
+//! use myaku::lake::dead_letter::{DeadLetter, Reason};
+//! use myaku::stream::batch::Position;
+//!
+//! let letter = DeadLetter {
+//!     stream: "ingest".to_owned(),
+//!     shard: "shardId-000000000000".to_owned(),
+//!     position: Position { sequence: "7".parse().unwrap(), sub: 0 },
+//!     index: None,
+//!     partition_key: "bed-17".to_owned(),
+//!     arrived_ms: 1_795_218_892_020,
+//!     device_id: Some("bed-17".to_owned()),
+//!     reason: Reason::UnknownDevice,
+//!     detail: "no device bed-17".to_owned(),
+//!     data: br#"{"hr":71}"#.to_vec(),
+//! };
+//! assert!(letter.key().starts_with("dead-letters/reason=unknown-device/stream=ingest/dt=2026-11-20/hh=23/"));
+//! assert_eq!(DeadLetter::from_json(&letter.to_json()).unwrap(), letter);
+//! ```
 
 mod key;
 mod memory;
@@ -16,7 +37,7 @@ pub use key::LetterKey;
 pub use memory::MemoryDeadLetters;
 #[cfg(feature = "s3")]
 pub use s3::S3DeadLetters;
-pub use wire::NotALetter;
+pub use wire::ParseLetterError;
 
 use crate::lake::archive::Hour;
 use crate::platform::errors::{Remedy, RemoteError};
@@ -25,21 +46,21 @@ use futures::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Where letters stand in their bucket.
+/// The prefix of the letters' keys.
 pub const PREFIX: &str = "dead-letters/";
-/// Puts of one invocation that are under way at a time: S3 answers in some 20 ms, so this is well over a thousand
-/// letters a second, and few enough connections for a small function.
+/// Concurrent puts of one invocation. S3 answers in about 20 ms, so this is well over a thousand letters a second, with
+/// few enough connections for a small function.
 const CONCURRENT_PUTS: usize = 32;
 
 /// Why a record, or one value of it, could not be processed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
-    /// The record is no `Message`, and the registry has no source of its name.
+    /// The record is not a `Message`, and the registry has no source of its name.
     NotAMessage,
-    /// The registry has no such device.
+    /// The registry does not have the device.
     UnknownDevice,
-    /// The registry's entry of the device cannot be used.
+    /// The registry's entry for the device is not valid.
     InvalidDevice,
     /// The device names a profile that the registry does not have.
     UnknownProfile,
@@ -47,15 +68,15 @@ pub enum Reason {
     InvalidProfile,
     /// The payload is not in the format that the profile names.
     Undecodable,
-    /// A field that the profile requires is not there.
+    /// A field that the profile requires is missing.
     MissingField,
-    /// A field should be a finite number and is not.
+    /// A field should be a finite number, and is not one.
     NotANumber,
-    /// The value lies outside the profile's range.
+    /// The value is outside the profile's range.
     OutOfRange,
-    /// The time lies further off than any clock's error.
+    /// The time is further off than the error of any clock.
     TimeBeyondBelief,
-    /// Larger than a record or a field may be.
+    /// The record, or a field of it, is larger than allowed.
     TooLarge,
 }
 
@@ -108,29 +129,29 @@ pub struct Problem {
     pub detail: String,
 }
 
-/// One record that could not be processed, or not wholly.
+/// One record that could not be processed, or not completely.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
     /// The stream that the record is in.
     pub stream: String,
     /// The shard that the record is in.
     pub shard: String,
-    /// The record's place in the shard.
+    /// The record's position in the shard.
     pub position: Position,
-    /// Which failure of the record this is, where several of its values can fail: 0 for the first. `None` where the
-    /// record failed as a whole.
+    /// Which failure of the record this is, from 0, if single values of the record failed. `None` if the record failed
+    /// as a whole.
     pub index: Option<u32>,
     /// The record's own partition key.
     pub partition_key: String,
     /// When the record arrived at the stream, in milliseconds since the epoch.
     pub arrived_ms: i64,
-    /// The device, where the record got far enough to name one.
+    /// The device, if the record was parsed far enough to name it.
     pub device_id: Option<String>,
-    /// Why it is here.
+    /// Why the record could not be processed.
     pub reason: Reason,
-    /// The same in words: the field, the problem. Never a payload.
+    /// The reason in words: the field and the problem, never a payload.
     pub detail: String,
-    /// The record's bytes, exactly, so that it can be sent again.
+    /// The record's exact bytes, so that it can be sent again.
     pub data: Vec<u8>,
 }
 
@@ -173,22 +194,22 @@ impl DeadLetter {
     }
 }
 
-/// The port for writing letters. The same letter again leaves one.
+/// The port that writes letters. A letter that is written twice is stored once.
 pub trait DeadLetterStore: Send + Sync {
-    /// Writes one letter; after `Ok` it is durable.
+    /// Writes one letter. After `Ok` it is durable.
     fn put(&self, letter: &DeadLetter) -> impl Future<Output = Result<(), RemoteError>> + Send;
 }
 
-/// The port for reading letters back: for people, for sending them again, and for tests.
+/// The port that reads letters: for operators, for sending them again, and for tests.
 pub trait DeadLetterReader: Send + Sync {
-    /// The keys of all letters of `reason`, or of all reasons, in the order of their text.
+    /// The keys of all letters of `reason`, or of all reasons, in the order of their texts.
     fn keys(&self, reason: Option<Reason>) -> impl Future<Output = Result<Vec<String>, RemoteError>> + Send;
 
-    /// The letter at `key`. An object that is no letter is an error to give up on.
+    /// The letter at `key`. An object that is not a letter is an error with [`Remedy::GiveUp`].
     fn get(&self, key: &str) -> impl Future<Output = Result<DeadLetter, RemoteError>> + Send;
 }
 
-/// Where the letters of `reason`, or of all reasons, stand.
+/// The prefix of the keys of letters of `reason`, or of all reasons.
 fn prefix(reason: Option<Reason>) -> String {
     reason.map_or_else(|| PREFIX.to_owned(), |reason| format!("{PREFIX}reason={reason}/"))
 }
@@ -196,7 +217,7 @@ fn prefix(reason: Option<Reason>) -> String {
 /// Letters that may not have been written.
 #[derive(Debug, thiserror::Error)]
 #[error("{} dead letters could not be written", unwritten.len())]
-pub struct Unwritten {
+pub struct UnwrittenLetters {
     /// Their indices, ascending.
     pub unwritten: Vec<usize>,
     /// The first failure.
@@ -206,17 +227,17 @@ pub struct Unwritten {
 
 /// Writes `letters`, a bounded number at a time, until all are written, one fails, or `stop` resolves.
 ///
-/// After a failure no further put begins, since its record will be delivered again anyway: the letters whose put had
-/// not succeeded are all told.
+/// After a failure no further put begins, because the batch will be delivered again. The error names all letters whose
+/// put had not succeeded by then.
 pub async fn put_all(
     store: &impl DeadLetterStore,
     letters: &[DeadLetter],
     stop: impl Future<Output = ()>,
-) -> Result<(), Unwritten> {
+) -> Result<(), UnwrittenLetters> {
     let mut written = vec![false; letters.len()];
     let mut failure = None;
     {
-        // By index: a closure over references makes a future that nobody can prove to be `Send`.
+        // Iterate over indices: with a closure over references, the compiler cannot prove that the future is `Send`.
         let mut puts = stream::iter(0..letters.len())
             .map(|index| async move { (index, store.put(&letters[index]).await) })
             .buffer_unordered(CONCURRENT_PUTS);
@@ -243,7 +264,7 @@ pub async fn put_all(
         None => Ok(()),
         Some(source) => {
             let unwritten = written.iter().enumerate().filter(|(_, written)| !**written).map(|(index, _)| index);
-            Err(Unwritten { unwritten: unwritten.collect(), source })
+            Err(UnwrittenLetters { unwritten: unwritten.collect(), source })
         }
     }
 }

@@ -1,49 +1,51 @@
-//! Whether a lake is whole: what was seen of it goes in, what is wrong with it comes out, by key and in words. Pure.
+//! Decides whether a lake is complete and undamaged. The input is what the caller read; the output is findings, by key
+//! and in words. Pure.
 //!
-//! Four things are held against one another, each of which alone can be damaged unseen:
+//! Damage to any one of these can go unnoticed alone, so the audit compares them with one another:
 //!
-//! - the **slots** of a shard's hour, which are a search tree: every object but the first stands in a slot that the extents
-//!   of others have left ([`judge_hour`]);
-//! - the **objects** themselves, whose bytes have the hash, number and ends that their metadata say ([`Seen::of`]);
-//! - the **shards** as Kinesis tells them: none has a record from before its beginning or behind its end
-//!   ([`Lineage::judge`]), and the **heads**, each of which was once the end of an object, and objects are for ever
-//!   ([`judge_head`]);
-//! - the **stream**, as long as it holds the records: written as lines again, they have each object's hash, and those
-//!   that no object covers are missing ([`Comparison`]).
+//! - The **slots** of a shard's hour are a search tree: every object but the first is in a slot that the extents of
+//!   other objects leave ([`judge_hour`]).
+//! - The **objects** have bytes whose hash, number of records, first and last record are those of their metadata
+//!   ([`AuditedObject::of`]).
+//! - The **shards**, as Kinesis lists them, have no records from before their beginning or after their end
+//!   ([`Lineage::judge`]).
+//! - The **heads** were each the end of an object once, and objects are never deleted ([`judge_head`]).
+//! - The **stream** has the records for its retention period. Written as lines again, they have the hash of their
+//!   object. A record that no object covers is missing ([`Comparison`]).
 //!
-//! What nothing follows leaves no trace in the slots when it is deleted: where the stream has forgotten the records too,
-//! only a head can tell.
+//! If an object is deleted that no other object follows, the slots do not show it. Once the stream has dropped the
+//! records too, only a head can show it.
 
 mod hour;
-mod seen;
+mod object;
 mod shard;
 mod stream;
 
 pub use hour::judge as judge_hour;
-pub use seen::Seen;
+pub use object::AuditedObject;
 pub use shard::{Lineage, Span, judge_head};
-pub use stream::{Compared, Comparison, Held};
+pub use stream::{Comparison, ComparisonCounts, Coverage};
 
 use serde::Serialize;
 use std::fmt;
 
-/// What kind of thing is wrong.
+/// The kind of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// Something that should be there is not. The key is that of the slot where it belongs.
+    /// An object should be there and is not. The key is that of the slot where it belongs.
     Missing,
     /// The object's bytes or metadata are not those that were put there.
     Damaged,
-    /// The object stands where none belongs: no other has left that slot, or its shard was not there then.
+    /// The object is in a wrong place: its slot is not one that other objects leave, or its shard did not exist then.
     Misplaced,
-    /// The object covers records that another one covers.
+    /// The object covers records that another object covers, too.
     Overlapping,
-    /// The object is none of the archiver.
+    /// The object was not put by the archiver.
     Foreign,
     /// The object has other records than the stream.
     Altered,
-    /// The head is no object's end.
+    /// The head is not the end of an object.
     Head,
 }
 
@@ -65,11 +67,11 @@ impl Kind {
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Finding {
-    /// The key that it is about: of an object, of a slot without one, or `head <shard>`.
+    /// Its subject: the key of an object, the key of a slot without an object, or `head <shard>`.
     pub key: String,
-    /// What kind of thing it is.
+    /// Its kind.
     pub kind: Kind,
-    /// The same in words.
+    /// What is wrong, in words.
     pub what: String,
 }
 

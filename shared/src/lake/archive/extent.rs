@@ -1,4 +1,4 @@
-//! What an object of the lake covers, as its metadata say.
+//! What an object of the lake covers, and how its metadata state it.
 
 use super::Slot;
 use crate::stream::batch::Position;
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::str::FromStr;
 
-/// User metadata of an object, names in lower case. S3 takes 2 KB of them; an extent has about 250 bytes.
+/// User metadata of an object, with names in lower case. S3 allows 2 KB; an extent takes about 250 bytes.
 pub type Metadata = BTreeMap<String, String>;
 
 const FIRST: &str = "first";
@@ -33,7 +33,7 @@ impl Extent {
         self.first <= position && position <= self.last
     }
 
-    /// As metadata.
+    /// The metadata that state it.
     pub fn to_metadata(&self) -> Metadata {
         let mut sha256 = String::with_capacity(64);
         for byte in self.sha256 {
@@ -49,7 +49,10 @@ impl Extent {
         .into()
     }
 
-    /// From the metadata of an object in `slot`; `Err` says what is wrong with them.
+    /// Reads it from the metadata of an object in `slot`.
+    ///
+    /// # Errors
+    /// What is wrong with the metadata, in words.
     pub fn from_metadata(metadata: &Metadata, slot: &Slot) -> Result<Self, String> {
         let extent = Self {
             first: field(metadata, FIRST)?,
@@ -67,6 +70,20 @@ impl Extent {
     }
 }
 
+impl Slot {
+    /// The slot for the records of this one that come before its object.
+    #[must_use]
+    pub const fn left_of(&self, object: &Extent) -> Self {
+        Self { after: self.after, before: Some(object.first) }
+    }
+
+    /// The slot for the records of this one that come after its object.
+    #[must_use]
+    pub const fn right_of(&self, object: &Extent) -> Self {
+        Self { after: object.last, before: self.before }
+    }
+}
+
 fn text<'a>(metadata: &'a Metadata, name: &str) -> Result<&'a str, String> {
     metadata.get(name).map(String::as_str).ok_or_else(|| format!("its metadata have no `{name}`"))
 }
@@ -79,13 +96,13 @@ fn field<T: FromStr>(metadata: &Metadata, name: &str) -> Result<T, String> {
 fn digest(metadata: &Metadata) -> Result<[u8; 32], String> {
     let text = text(metadata, SHA256)?;
     let mut digest = [0; 32];
-    let right = text.len() == 64
+    let valid = text.len() == 64
         && text.bytes().all(|byte| byte.is_ascii_hexdigit())
         && digest.iter_mut().zip(text.as_bytes().chunks(2)).all(|(byte, hex)| {
             let parsed = std::str::from_utf8(hex).ok().and_then(|hex| u8::from_str_radix(hex, 16).ok());
             parsed.map(|parsed| *byte = parsed).is_some()
         });
-    if right { Ok(digest) } else { Err(format!("its metadata have {text:?} as `{SHA256}`")) }
+    if valid { Ok(digest) } else { Err(format!("its metadata have {text:?} as `{SHA256}`")) }
 }
 
 #[cfg(test)]
@@ -102,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn an_extent_reads_back_from_its_metadata_which_fit_into_two_kilobytes() {
+    fn an_extent_round_trips_through_metadata_of_less_than_two_kilobytes() {
         let metadata = extent().to_metadata();
         assert_eq!(Extent::from_metadata(&metadata, &Slot::FIRST), Ok(extent()));
         assert!(metadata.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() < 2_048);
@@ -117,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_wrong_is_named() {
+    fn an_error_names_the_metadata_that_are_missing_or_wrong() {
         for name in [FIRST, LAST, COUNT, SHA256] {
             let mut metadata = extent().to_metadata();
             metadata.insert(name.to_owned(), "é".to_owned());
@@ -130,13 +147,13 @@ mod tests {
     }
 
     #[test]
-    fn an_extent_that_is_empty_or_outside_its_slot_is_not_believed() {
+    fn an_extent_that_is_empty_or_outside_its_slot_is_an_error() {
         let mut backwards = extent();
         std::mem::swap(&mut backwards.first, &mut backwards.last);
         assert!(Extent::from_metadata(&backwards.to_metadata(), &Slot::FIRST).is_err());
         let empty = Extent { count: 0, ..extent() };
         assert!(Extent::from_metadata(&empty.to_metadata(), &Slot::FIRST).is_err());
-        let behind = Slot::beyond(position("5", 0));
-        assert!(Extent::from_metadata(&extent().to_metadata(), &behind).unwrap_err().contains("not in its slot"));
+        let after = Slot::beyond(position("5", 0));
+        assert!(Extent::from_metadata(&extent().to_metadata(), &after).unwrap_err().contains("not in its slot"));
     }
 }

@@ -1,4 +1,4 @@
-//! Faults for tests: a wrapper around a port that fails where it is told to.
+//! Injects faults into tests: a wrapper around a port whose calls fail as a closure decides.
 
 use super::{Head, Heads, Lake, Metadata, Put, Stored};
 use crate::platform::errors::{Remedy, RemoteError};
@@ -14,9 +14,9 @@ pub enum Fault {
     AnswerLost,
 }
 
-/// A port whose calls go wrong as `faults` says, which is asked for each with its name (`put_if_absent`) and what it is
-/// about: a key, or a shard. Before and after its effect, each call gives way, so that other invocations get between or
-/// this one ends there.
+/// A port whose calls fail as `faults` decides. `faults` gets the name of each call (`put_if_absent`) and its subject:
+/// a key or a shard. Each call yields before and after its effect, so that other invocations can run in between, or
+/// this one can end there.
 #[derive(Clone, Debug)]
 pub struct Faulty<P, F> {
     port: P,
@@ -32,12 +32,12 @@ impl<P: Sync, F: Fn(&str, &str) -> Fault + Sync> Faulty<P, F> {
     async fn call<T: Send>(
         &self,
         name: &str,
-        about: &str,
+        subject: &str,
         call: impl Future<Output = Result<T, RemoteError>> + Send,
     ) -> Result<T, RemoteError> {
-        let failed = |what: &str| Err(RemoteError::new(format!("{name} {about}"), Remedy::Retry, what));
+        let failed = |what: &str| Err(RemoteError::new(format!("{name} {subject}"), Remedy::Retry, what));
         tokio::task::yield_now().await;
-        let fault = (self.faults)(name, about);
+        let fault = (self.faults)(name, subject);
         if fault == Fault::Refused {
             return failed("injected: refused");
         }

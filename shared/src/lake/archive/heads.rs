@@ -1,4 +1,4 @@
-//! The port to the heads: hints where the lake ends.
+//! The port to the heads. A head hints at where a shard's part of the lake ends, so that a batch usually takes one put.
 
 #[cfg(any(test, feature = "testing"))]
 pub(super) mod conformance;
@@ -17,8 +17,8 @@ use std::fmt;
 use std::future::Future;
 use std::str::FromStr;
 
-/// Where a shard's last hour ends, as far as is known: the last record of an object in an open-ended slot. What comes
-/// behind it in that hour begins at the slot behind it.
+/// Where the last hour of a shard ends, as far as is known: the last record of an object in an open-ended slot. Later
+/// records of that hour go into the open-ended slot after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Head {
     /// The hour of arrival.
@@ -27,7 +27,7 @@ pub struct Head {
     pub last: Position,
 }
 
-/// `dt=YYYY-MM-DD/hh=HH/<position>`, whose order as text is that of heads.
+/// `dt=YYYY-MM-DD/hh=HH/<position>`. These texts sort as the heads do.
 impl fmt::Display for Head {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.hour, self.last)
@@ -44,12 +44,12 @@ impl FromStr for Head {
     }
 }
 
-/// Hints of where each shard's lake ends. Losing them, or reading an old one, costs reads of the lake and nothing else.
+/// Hints of where the lake ends for each shard. A head that is lost or old costs reads of the lake and nothing else.
 pub trait Heads: Send + Sync {
     /// The head of a shard, if one is known.
     fn get(&self, stream: &str, shard: &str) -> impl Future<Output = Result<Option<Head>, RemoteError>> + Send;
 
-    /// Moves the head of a shard to `head`, if that is further than it is.
+    /// Moves the head of a shard forward to `head`. A head that is already there, or further, stays.
     fn advance(&self, stream: &str, shard: &str, head: Head) -> impl Future<Output = Result<(), RemoteError>> + Send;
 }
 
@@ -63,9 +63,9 @@ impl<H: Heads> Heads for &H {
     }
 }
 
-/// The port for reading all heads of a stream, for people and for audits.
+/// The port that reads all heads of a stream, for operators and audits.
 pub trait HeadsReader: Send + Sync {
-    /// The shards of `stream` that have a head, each with it, in the order of their ids.
+    /// The shards of `stream` that have a head, each with its head, in the order of their ids.
     fn all(&self, stream: &str) -> impl Future<Output = Result<Vec<(String, Head)>, RemoteError>> + Send;
 }
 
@@ -80,13 +80,13 @@ mod tests {
     }
 
     #[test]
-    fn a_head_is_written_at_a_fixed_width() {
+    fn a_head_is_a_text_of_fixed_width() {
         insta::assert_snapshot!(head((1_795_218_892_020, 7, 3)), @"dt=2026-11-20/hh=23/00000000000000000000000000000000000000000000000000000007.0000000003");
     }
 
     proptest! {
         #[test]
-        fn text_sorts_as_heads_do_and_reads_back(
+        fn heads_round_trip_and_sort_as_their_texts_do(
             a in (0..253_402_300_799_999_i64, any::<u128>(), any::<u32>()),
             b in (0..253_402_300_799_999_i64, any::<u128>(), any::<u32>()),
         ) {

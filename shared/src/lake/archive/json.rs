@@ -1,37 +1,37 @@
-//! Which records may stand in a line of the lake as JSON, rather than as base64.
+//! Decides which records a line of the lake embeds as JSON; it keeps all others as base64.
 //!
-//! The lake keeps the very bytes, and its readers are many: one cuts the raw text out of the line, another parses the line
-//! and writes the value again. Both must come to the same bytes. So a record is embedded only if it is JSON in the one form
-//! that a compact writer gives, one that keeps the order of members and writes a number's shortest digits: no space
-//! between tokens (hence no line break), no name twice in an object, no escape that is not needed, and numbers that a
-//! double holds exactly as they are written, without an exponent. Everything else is kept as base64.
+//! The lake keeps a record's exact bytes, and has many readers. One cuts the raw text out of the line, another parses
+//! the line and serializes the value again. Both must get the same bytes. So a line embeds a record only if it is JSON
+//! in canonical form: what a compact writer produces that keeps the order of members and writes the shortest digits of
+//! a number. In this form there is no space between tokens (and so no line break), no name occurs twice in an object,
+//! no escape is unnecessary, and every number is exactly what a double holds, without an exponent.
 
-/// Deeper values are left to base64: parsers have limits, the lowest in use at a hundred levels.
+/// Values that nest deeper are kept as base64, because parsers have limits. The lowest one in use is a hundred levels.
 const DEPTH_MAX: usize = 64;
-/// Digits that a double holds, whichever they are.
+/// A double holds any number of this many digits.
 const DIGITS_MAX: usize = 15;
-/// Digits before the point beyond which some writer turns to an exponent.
+/// With more digits before the point, some writer uses an exponent.
 const WHOLE_DIGITS_MAX: usize = 7;
-/// Zeros behind the point of a number below one beyond which some writer turns to an exponent.
+/// With more zeros after the point of a number below one, some writer uses an exponent.
 const ZEROS_MAX: usize = 2;
 
-/// Names of an object up to which each is compared with each: that takes less time than to sort them.
+/// Up to this many names of an object are compared pair by pair, which takes less time than to sort them.
 const FEW_NAMES: usize = 12;
 
-/// Tells records that may stand as JSON. It keeps nothing but memory from one record to the next.
+/// Recognises canonical JSON. From one record to the next it keeps its allocation, and nothing else.
 #[derive(Debug, Default)]
 pub(super) struct Canonical {
-    /// The names of the objects that are open, outermost first: where each begins, and its length.
+    /// The names of the open objects, outermost first: where each begins in the record, and its length.
     names: Vec<(usize, usize)>,
 }
 
 impl Canonical {
-    /// Whether `record` is JSON that a reader may parse and write again, and have the same bytes.
+    /// Whether `record` is JSON that a reader can parse and serialize again to the same bytes.
     pub(super) fn is(&mut self, record: &[u8]) -> bool {
-        // Both at once, many bytes at a time: what is below a space has no place in any of the form's tokens.
+        // One pass for both, which the compiler vectorises. No token of the canonical form has a byte below a space.
         let (least, all) = record.iter().fold((u8::MAX, 0), |(least, all), &byte| (byte.min(least), all | byte));
         let text = least >= b' ' && (all.is_ascii() || std::str::from_utf8(record).is_ok());
-        // A reader who asks for a member that is null cannot tell it from one that is not there.
+        // Many readers cannot distinguish a member that is null from one that is absent.
         if !text || record == b"null" {
             return false;
         }
@@ -41,8 +41,8 @@ impl Canonical {
     }
 }
 
-/// What is left to read of a text without control characters; every method reads one thing, or gives `None` where it is
-/// not there in its canonical form.
+/// Reads a text without control characters. Each method reads one element, or returns `None` if the element is not
+/// there in its canonical form.
 struct Scanner<'a> {
     record: &'a [u8],
     rest: &'a [u8],
@@ -97,8 +97,8 @@ impl<'a> Scanner<'a> {
         unique.then_some(())
     }
 
-    /// Whether the open names from `outer` on are each another one. With canonical escapes, they are the same where their
-    /// bytes are.
+    /// Whether the names of the innermost object, which begin at `outer`, all differ. With canonical escapes, two names
+    /// are equal exactly if their bytes are.
     fn all_differ(&mut self, outer: usize) -> bool {
         let record = self.record;
         let name = |&(begin, len): &(usize, usize)| &record[begin..begin + len];
@@ -123,7 +123,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// A string; gives its bytes without the quotes.
+    /// Reads a string. Returns its bytes without the quotes.
     fn string(&mut self) -> Option<&'a [u8]> {
         let text = self.rest.strip_prefix(b"\"")?;
         let mut at = 0;
@@ -145,7 +145,7 @@ impl<'a> Scanner<'a> {
         digits
     }
 
-    /// An exponent stays unread, and nothing that may follow a value begins with one.
+    /// Reads a number without an exponent. An exponent is left unread, and then fails as the next token.
     fn number(&mut self) -> Option<()> {
         let negative = self.eat(b'-');
         let whole = self.digits();
@@ -158,7 +158,8 @@ impl<'a> Scanner<'a> {
         }
         let fraction = self.digits();
         let zeros = fraction.iter().take_while(|&&digit| digit == b'0').count();
-        // Fifteen digits name one double, and nothing shorter names the same; `1.0` is how most write a whole double.
+        // Fifteen digits identify one double, and no shorter number identifies the same one. Most writers write a whole
+        // double as `1.0`.
         let shortest = whole.len() + fraction.len() <= DIGITS_MAX
             && (fraction == b"0" || fraction.last().is_some_and(|&last| last != b'0'));
         let plain = whole.len() <= WHOLE_DIGITS_MAX && !(zero && zeros > ZEROS_MAX);
@@ -167,30 +168,31 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// How many bytes stand before the next quote or backslash; `None`: there is neither.
+/// How many bytes come before the next quote or backslash; `None` if there is neither.
 fn unescaped_len(text: &[u8]) -> Option<usize> {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
     const HIGH_BITS: u64 = u64::from_le_bytes([0x80; 8]);
-    // Eight bytes at a time. A byte's high bit comes out set where it was zero; above such a byte others may be, too.
+    // Eight bytes at a time. `zeros` sets the high bit of each byte that is zero. It may also set the high bits of
+    // bytes above the lowest zero byte, so only the lowest one counts.
     let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGH_BITS;
     let mut rest = text;
-    while let Some((chunk, behind)) = rest.split_first_chunk::<8>() {
+    while let Some((chunk, after)) = rest.split_first_chunk::<8>() {
         let word = u64::from_le_bytes(*chunk);
         let found = zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\')));
         if found != 0 {
             return Some(text.len() - rest.len() + found.trailing_zeros() as usize / 8);
         }
-        rest = behind;
+        rest = after;
     }
     let within = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
     Some(text.len() - rest.len() + within)
 }
 
-/// The length of a needed escape, behind its backslash.
+/// The length of a necessary escape, without its backslash.
 fn escape_len(rest: &[u8]) -> Option<usize> {
     match *rest {
         [b'"' | b'\\' | b'b' | b'f' | b'n' | b'r' | b't', ..] => Some(1),
-        // Control characters that have no short form.
+        // Control characters without a short form.
         [b'u', b'0', b'0', b'0', b'0'..=b'7' | b'b' | b'e' | b'f', ..]
         | [b'u', b'0', b'0', b'1', b'0'..=b'9' | b'a'..=b'f', ..] => Some(5),
         _ => None,
@@ -208,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_compact_writers_give_is_canonical() {
+    fn json_of_compact_writers_is_canonical() {
         for good in [
             "{}",
             "[]",
@@ -229,26 +231,26 @@ mod tests {
     }
 
     #[test]
-    fn what_some_reader_would_write_otherwise_is_not() {
+    fn json_that_some_reader_would_serialize_differently_is_not_canonical() {
         for bad in [
-            // Space, also around the value.
+            // White space between tokens or around the value.
             " {}",
             "{} ",
             "{}\n",
             "[1, 2]",
             "{\"a\": 1}",
             "{\"a\":\r1}",
-            // Names that hide one another, and an order that only the bytes keep.
+            // Names that occur twice, of which a reader keeps one.
             r#"{"a":1,"a":2}"#,
             r#"{"a":{"b":1,"c":2,"b":3}}"#,
-            // Escapes that are not needed, or that are written otherwise, or that are half a character.
+            // Escapes that are unnecessary, have another spelling, or are half a character.
             r#""\/""#,
             r#""\u0041""#,
             r#""\u001F""#,
             r#""\u000a""#,
             r#""\ud800""#,
             "\"a\tb\"",
-            // Numbers that a double does not hold, or that have shorter or other forms.
+            // Numbers that a double does not hold, or that have a shorter or another form.
             "-0",
             "-0.0",
             "1.50",
@@ -266,7 +268,7 @@ mod tests {
             "NaN",
             "Infinity",
             "-",
-            // What a member that is not there looks like, and what is no JSON.
+            // `null`, which looks like an absent member, and texts that are not JSON.
             "null",
             "",
             "{",
@@ -287,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_hide_one_another_are_seen_among_few_and_many() {
+    fn duplicate_names_are_detected_among_few_and_many() {
         for count in [2, FEW_NAMES, FEW_NAMES + 1, 40] {
             let object = |names: &[usize]| {
                 let members: Vec<_> = names.iter().map(|name| format!("\"name-{name}\":{{\"name-0\":0}}")).collect();
@@ -327,9 +329,10 @@ mod tests {
     }
 
     proptest! {
-        // `serde_json` sorts members, and so do these values: what it writes stands for any writer that keeps the order.
+        // `serde_json` sorts members, and these values are sorted: so it writes what a writer that keeps the order
+        // does.
         #[test]
-        fn what_is_canonical_reads_and_writes_to_the_same_bytes(value in json(), spoil in prop::option::of(any::<(prop::sample::Index, u8)>())) {
+        fn canonical_json_parses_and_serializes_to_the_same_bytes(value in json(), spoil in prop::option::of(any::<(prop::sample::Index, u8)>())) {
             let mut text = value.to_string().into_bytes();
             if let Some((at, byte)) = spoil {
                 let at = at.index(text.len());
@@ -338,7 +341,7 @@ mod tests {
             if is_canonical(&text) {
                 let parsed: Value = serde_json::from_slice(&text).unwrap();
                 let mut again = parsed.to_string().into_bytes();
-                // A spoilt name may have changed the order.
+                // A changed byte in a name may have changed the order.
                 if again.len() == text.len() && spoil.is_some() {
                     again.sort_unstable();
                     text.sort_unstable();
@@ -354,13 +357,13 @@ mod tests {
         }
 
         #[test]
-        fn eight_bytes_at_a_time_find_what_one_at_a_time_does(text in "[\"\\\\!#a\u{0}\u{80}-\u{ff}脈]{0,40}") {
+        fn a_search_by_eight_bytes_finds_what_a_search_by_one_finds(text in "[\"\\\\!#a\u{0}\u{80}-\u{ff}脈]{0,40}") {
             let one_at_a_time = text.bytes().position(|byte| matches!(byte, b'"' | b'\\'));
             prop_assert_eq!(unescaped_len(text.as_bytes()), one_at_a_time);
         }
 
         #[test]
-        fn what_came_before_has_no_say(first in "[\\[\\]{}:,\"a0-9]{0,24}", second in json()) {
+        fn the_previous_record_does_not_influence_the_next(first in "[\\[\\]{}:,\"a0-9]{0,24}", second in json()) {
             let mut canonical = Canonical::default();
             canonical.is(first.as_bytes());
             let second = second.to_string();

@@ -1,7 +1,7 @@
-//! A line of the lake: one record with its position, partition key and time of arrival.
+//! Writes and reads a line of the lake: one record with its position, partition key and time of arrival.
 
 use super::json::Canonical;
-use super::read::LakeRecord;
+use super::record::LakeRecord;
 use crate::stream::batch::{Position, UserRecord};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,10 +9,9 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
-/// Appends the line of `record` with its line feed:
-/// `{"seq","sub","key","arrived","json":…}` where the record is JSON that reads and writes to the same bytes, which
-/// `canonical` tells, else `{…,"b64":"…"}`. `seq` is a text at full width, since no reader's number holds 186 bits; `arrived`
-/// is in milliseconds.
+/// Appends the line of `record` with its line feed: `{"seq","sub","key","arrived","json":…}` if the record is
+/// [canonical](Canonical) JSON, else `{…,"b64":"…"}`. `seq` is a string of fixed width, because no reader's number type
+/// holds 186 bits; `arrived` is in milliseconds since the epoch.
 pub(super) fn write(out: &mut Vec<u8>, record: &UserRecord<'_>, canonical: &mut Canonical) -> std::io::Result<()> {
     out.extend_from_slice(b"{\"seq\":\"");
     out.extend_from_slice(record.sequence.fixed_width().as_bytes());
@@ -49,7 +48,7 @@ struct Line<'a> {
     b64: Option<Cow<'a, str>>,
 }
 
-/// The text of a member as it stands in the line, were it `null`.
+/// The text of a member exactly as it is in the line. A member that is `null` is present, too.
 fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
 }
@@ -71,20 +70,20 @@ pub(super) fn parse(line: &[u8]) -> Result<LakeRecord, ParseLineError> {
     })
 }
 
-/// A line that is none of the lake.
+/// Why a text is not a line of the lake.
 #[derive(Debug, thiserror::Error)]
 pub enum ParseLineError {
-    /// It is no JSON object with the members of a line.
-    #[error("it is no line of the lake")]
+    /// It is not a JSON object with the members of a line.
+    #[error("it is not a line of the lake")]
     Json(#[from] serde_json::Error),
-    /// It has not exactly one of `json` and `b64`.
-    #[error("it has not exactly one of `json` and `b64`")]
+    /// It has neither or both of `json` and `b64`.
+    #[error("it must have exactly one of `json` and `b64`")]
     Content,
-    /// Its `b64` is no base64.
-    #[error("its `b64` is no base64")]
+    /// Its `b64` is not base64.
+    #[error("its `b64` is not base64")]
     Base64(#[from] base64::DecodeError),
-    /// Its `seq` is no sequence number.
-    #[error("its `seq` is no sequence number")]
+    /// Its `seq` is not a sequence number.
+    #[error("its `seq` is not a sequence number")]
     Position(#[source] crate::stream::batch::ParsePositionError),
 }
 
@@ -115,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_is_canonical_json_is_embedded_and_another_is_base64() {
+    fn canonical_json_is_embedded_and_any_other_record_is_base64() {
         insta::assert_snapshot!(line("bed-17", br#"{"deviceId":"bed-17"}"#), @r#"{"seq":"49541296383533603670305612607160966548683674396982771921","sub":3,"key":"bed-17","arrived":1795218892020,"json":{"deviceId":"bed-17"}}"#);
         insta::assert_snapshot!(line("a \"key\"\n", b"{ }"), @r#"{"seq":"49541296383533603670305612607160966548683674396982771921","sub":3,"key":"a \"key\"\n","arrived":1795218892020,"b64":"eyB9"}"#);
         insta::assert_snapshot!(line("", b""), @r#"{"seq":"49541296383533603670305612607160966548683674396982771921","sub":3,"key":"","arrived":1795218892020,"b64":""}"#);
@@ -123,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_line_of_the_lake_is_an_error() {
+    fn a_text_that_is_not_a_line_of_the_lake_is_an_error() {
         for bad in [
             "",
             "{}",
@@ -141,12 +140,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_read_back_from_one_line(key in "\\PC*", data: Vec<u8>) {
+        fn any_bytes_round_trip_through_one_line(key in "\\PC*", data: Vec<u8>) {
             prop_assert_eq!(line(&key, &data).matches('\n').count(), 1);
         }
 
         #[test]
-        fn texts_near_json_read_back_from_one_line(key in "[\u{0}-\u{ff}]{0,9}", data in "[\\[\\]{}:,\"\\\\a0-9.eE \n\r\t\u{2028}-]{0,24}") {
+        fn texts_that_resemble_json_round_trip_through_one_line(key in "[\u{0}-\u{ff}]{0,9}", data in "[\\[\\]{}:,\"\\\\a0-9.eE \n\r\t\u{2028}-]{0,24}") {
             prop_assert_eq!(line(&key, data.as_bytes()).matches('\n').count(), 1);
         }
     }

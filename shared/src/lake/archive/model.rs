@@ -1,10 +1,11 @@
-//! Promise 1 under everything that Lambda, S3 and DynamoDB may do to it, from seeds.
+//! Tests promise 1, that the lake has every record exactly once, under all faults of Lambda, S3 and DynamoDB, from
+//! seeds.
 //!
-//! One shard whose arrival times now and then go back; one mapping from its beginning and perhaps one from its middle;
-//! batches cut anew at every try; invocations that crash at any step, or time out and run on beside the next ones;
-//! calls that are refused or whose answers are lost; heads that are old or gone; batches that are discarded and replayed
-//! at some later time, in any order. In the end each record is in the lake once, and each object is a contiguous
-//! stretch of its hour.
+//! The model has one shard, whose arrival times sometimes go back. One event source mapping reads it from the
+//! beginning, and perhaps another one from the middle. Each retry cuts its batch differently. Invocations crash at any
+//! step, or time out and run on beside the next ones. Calls are refused, or their answers are lost. Heads are old or
+//! missing. Batches are discarded, and replayed later in any order. In the end each record is in the lake once, and
+//! each object is a contiguous stretch of its hour.
 
 use super::faults::{Fault, Faulty};
 use super::*;
@@ -24,7 +25,7 @@ const SHARD: &str = "shardId-000000000000";
 /// 2026-11-21T03:00:00Z
 const START_MS: i64 = 1_795_230_000_000;
 
-/// Heads that answer with any that there ever was, or none.
+/// Heads that return any earlier head, or none.
 #[derive(Clone, Default)]
 struct OldHeads(Arc<Mutex<(Vec<Head>, Option<StdRng>)>>);
 
@@ -48,20 +49,20 @@ impl Heads for OldHeads {
 struct Mapping {
     next: usize,
     running: Option<Invocation>,
-    /// A batch that came back without success.
+    /// A batch whose invocation did not succeed.
     failed: Option<Range<usize>>,
 }
 
 struct Invocation {
     range: Range<usize>,
-    future: Pin<Box<dyn Future<Output = Archived> + Send>>,
+    future: Pin<Box<dyn Future<Output = ArchiveOutcome> + Send>>,
 }
 
 impl Invocation {
-    /// One step, up to the next call of a port.
-    fn step(&mut self) -> Option<Archived> {
+    /// Runs up to the next call of a port.
+    fn step(&mut self) -> Option<ArchiveOutcome> {
         match self.future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(archived) => Some(archived),
+            Poll::Ready(outcome) => Some(outcome),
             Poll::Pending => None,
         }
     }
@@ -72,8 +73,8 @@ struct World {
     shard: Vec<StreamRecord>,
     lake: MemoryLake,
     heads: OldHeads,
-    /// Of a hundred calls, how many are refused, and as many lose their answers.
-    trouble: Arc<Mutex<(StdRng, u32)>>,
+    /// The percentage of calls that are refused, which is also the percentage of calls whose answers are lost.
+    faults: Arc<Mutex<(StdRng, u32)>>,
     mappings: Vec<Mapping>,
     zombies: Vec<Invocation>,
     discarded: Vec<Range<usize>>,
@@ -84,17 +85,17 @@ impl World {
         let mut rng = StdRng::seed_from_u64(seed);
         let heads = OldHeads::default();
         heads.0.lock().unwrap().1 = Some(StdRng::seed_from_u64(seed ^ 1));
-        let trouble = Arc::new(Mutex::new((StdRng::seed_from_u64(seed ^ 2), rng.random_range(0..25))));
+        let faults = Arc::new(Mutex::new((StdRng::seed_from_u64(seed ^ 2), rng.random_range(0..25))));
         let shard = shard(&mut rng);
         let mapping = Mapping { next: 0, running: None, failed: None };
         let lake = MemoryLake::default();
-        Self { rng, shard, lake, heads, trouble, mappings: vec![mapping], zombies: Vec::new(), discarded: Vec::new() }
+        Self { rng, shard, lake, heads, faults, mappings: vec![mapping], zombies: Vec::new(), discarded: Vec::new() }
     }
 
     fn invoke(&self, range: Range<usize>) -> Invocation {
-        let trouble = Arc::clone(&self.trouble);
+        let rates = Arc::clone(&self.faults);
         let faults = move |_: &str, _: &str| {
-            let (rng, percent) = &mut *trouble.lock().unwrap();
+            let (rng, percent) = &mut *rates.lock().unwrap();
             match rng.random_range(0..100) {
                 roll if roll < *percent => Fault::Refused,
                 roll if roll < 2 * *percent => Fault::AnswerLost,
@@ -109,8 +110,8 @@ impl World {
         Invocation { range, future }
     }
 
-    /// One thing that may happen.
-    fn happen(&mut self) {
+    /// Lets one random event happen.
+    fn next_event(&mut self) {
         match self.rng.random_range(0..100) {
             0 if self.mappings.len() < 2 => {
                 let next = self.rng.random_range(0..self.shard.len());
@@ -130,17 +131,17 @@ impl World {
         }
     }
 
-    /// A discarded batch goes through again, whole, beside everything else.
+    /// Replays a discarded batch as a whole. Nothing else runs meanwhile, but the replay may be cut off.
     fn replay(&mut self) {
         if self.discarded.is_empty() {
             return;
         }
         let range = self.discarded.swap_remove(self.rng.random_range(0..self.discarded.len()));
-        // The replay's answer decides whether it is done, so it is kept until then.
+        // The batch stays discarded until the replay has succeeded.
         let mut invocation = self.invoke(range.clone());
         let finished = loop {
             match invocation.step() {
-                Some(archived) => break archived.stopped.is_none(),
+                Some(outcome) => break outcome.stopped.is_none(),
                 None if self.rng.random_ratio(1, 40) => break false,
                 None => {}
             }
@@ -166,17 +167,17 @@ impl World {
         };
         let range = invocation.range.clone();
         match fate {
-            // It crashes here.
+            // The invocation crashes here.
             0..3 => mapping.failed = Some(range),
-            // It times out, and runs on.
+            // The invocation times out, and runs on.
             3..6 => {
                 mapping.failed = Some(range);
                 self.zombies.push(invocation);
             }
             _ => match invocation.step() {
                 None => mapping.running = Some(invocation),
-                Some(Archived { stopped: None, .. }) => mapping.next = range.end,
-                Some(Archived { stopped: Some(stopped), .. }) => {
+                Some(ArchiveOutcome { stopped: None, .. }) => mapping.next = range.end,
+                Some(ArchiveOutcome { stopped: Some(stopped), .. }) => {
                     mapping.next = range.start + stopped.record;
                     mapping.failed = Some(mapping.next..range.end);
                 }
@@ -184,14 +185,14 @@ impl World {
         }
     }
 
-    /// After the storm everything is delivered that was not.
+    /// Ends the faults, and delivers everything that was not delivered yet.
     fn settle(&mut self) {
-        self.trouble.lock().unwrap().1 = 0;
+        self.faults.lock().unwrap().1 = 0;
         let busy = |world: &Self| {
             world.mappings.iter().any(|mapping| mapping.running.is_some() || mapping.next < world.shard.len())
         };
         while busy(self) || !self.zombies.is_empty() || !self.discarded.is_empty() {
-            self.happen();
+            self.next_event();
         }
     }
 
@@ -208,7 +209,7 @@ impl World {
             let records = records.into_iter().map(|record| (record.position, record.data)).collect();
             objects.entry(key.of.hour).or_default().push(records);
         }
-        // In the order of their first records, contiguous objects that hold everything once give the hour itself.
+        // Contiguous objects that hold each record once, in the order of their first records, make up the hour itself.
         for objects in objects.values_mut() {
             objects.sort_by_key(|records| records[0].0);
         }
@@ -218,7 +219,7 @@ impl World {
     }
 }
 
-/// Records of up to three hours; near a change of hour the arrival times go back.
+/// Records of a few hours. Arrival times may go back, also across a change of hour.
 fn shard(rng: &mut StdRng) -> Vec<StreamRecord> {
     let mut sequence = 0_u64;
     let mut minutes = 0;
@@ -245,7 +246,7 @@ fn run(seeds: std::ops::Range<u64>) {
     for seed in seeds {
         let mut world = World::new(seed);
         for _ in 0..world.rng.random_range(50..600) {
-            world.happen();
+            world.next_event();
         }
         world.settle();
         if let Err(problem) = world.check() {

@@ -1,35 +1,36 @@
-//! What goes where, purely: hours, slots, and what an object that is there already leaves over.
+//! Decides where records go: their hour, their slot, and what an object that fills the slot leaves to archive. Pure, so
+//! that the archiver is left with calls and no choices.
 
 use super::{Extent, Head, Hour, Slot};
 use crate::stream::batch::{Position, UserRecord};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// What is left to do for a run of records of one shard's hour, by their indices.
+/// What is left to do for consecutive records of one shard's hour. The range has their indices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Task {
-    /// Put them into this slot, in which they all lie.
+    /// Put them into this slot, which contains them all.
     Put(Range<usize>, Slot),
-    /// Find their slots among the hour's objects first.
+    /// First find their slots among the hour's objects.
     Locate(Range<usize>),
 }
 
 impl Task {
-    /// The records that it is about.
+    /// The indices of its records.
     pub(super) fn range(&self) -> &Range<usize> {
         match self {
             Self::Put(range, _) | Self::Locate(range) => range,
         }
     }
 
-    /// The same records, to be located.
+    /// The task to locate the same records.
     pub(super) fn relocated(self) -> Self {
         Self::Locate(self.range().clone())
     }
 }
 
-/// The records of each hour of arrival, in their order. Arrival may go backwards within a shard, so an hour's records need
-/// not be neighbours; within the hour they are a contiguous stretch all the same.
+/// The records of each hour of arrival, in their order. Arrival times may go back within a shard, so the records of an
+/// hour need not be neighbours in the batch. Among the records of their hour they still are a contiguous stretch.
 pub(super) fn by_hour<'a>(records: impl Iterator<Item = UserRecord<'a>>) -> BTreeMap<Hour, Vec<UserRecord<'a>>> {
     let mut hours = BTreeMap::<_, Vec<_>>::new();
     for record in records {
@@ -38,10 +39,10 @@ pub(super) fn by_hour<'a>(records: impl Iterator<Item = UserRecord<'a>>) -> BTre
     hours
 }
 
-/// Where to begin with an hour's records, by what the head hints.
+/// The first tasks for an hour's records, chosen by the hint that the head gives.
 ///
-/// Behind the head, the open-ended slot is the one to try. An hour that the head has not reached is most likely empty.
-/// Everything else was either archived before or comes late: a look at the hour's objects tells.
+/// Records after the head most likely belong in the open-ended slot after it. An hour that the head has not reached
+/// is most likely empty. All other records are late or already archived, which the hour's objects show.
 pub(super) fn begin(hour: Hour, records: &[UserRecord<'_>], head: Option<&Head>) -> Vec<Task> {
     let all = 0..records.len();
     match head {
@@ -55,16 +56,17 @@ pub(super) fn begin(hour: Hour, records: &[UserRecord<'_>], head: Option<&Head>)
     }
 }
 
-/// The narrowest of the filled `slots` that `position` lies in. The slots that hold a position are nested, so whatever this
-/// one's object does not cover is free on either side of it.
+/// The narrowest of the filled `slots` that contain `position`. Slots that contain a position are nested. So in the
+/// narrowest one, the slot on that side of its object where the position lies is free.
 pub(super) fn narrowest(slots: &[Slot], position: Position) -> Option<Slot> {
-    let holding = slots.iter().filter(|slot| slot.contains(position));
-    // Of two nested slots the inner one begins later or ends earlier; `None` is above every end.
+    let containing = slots.iter().filter(|slot| slot.contains(position));
+    // The inner one of two nested slots begins later or ends earlier; `None` is above every end.
     let before = |slot: &Slot| (slot.before.is_none(), slot.before);
-    holding.max_by(|a, b| a.after.cmp(&b.after).then_with(|| before(b).cmp(&before(a)))).copied()
+    containing.max_by(|a, b| a.after.cmp(&b.after).then_with(|| before(b).cmp(&before(a)))).copied()
 }
 
-/// What is left of records that lie in `slot`, whose object has `extent`: those before it and those behind it.
+/// The tasks for records of `slot` after its object turned out to have `extent`: the records before the extent, and
+/// those after it.
 pub(super) fn split(records: &[UserRecord<'_>], range: &Range<usize>, slot: &Slot, extent: &Extent) -> Vec<Task> {
     let left = range.start..first_from(records, range, extent.first);
     let right = first_above(records, range, extent.last)..range.end;
@@ -72,8 +74,8 @@ pub(super) fn split(records: &[UserRecord<'_>], range: &Range<usize>, slot: &Slo
     tasks.into_iter().filter(|task| !task.range().is_empty()).collect()
 }
 
-/// The same for the narrowest filled slot around the first of the records: where that one goes, with all that goes there
-/// with it, and the rest, to be located.
+/// The tasks for records whose first one has `narrowest` as its narrowest filled slot: put the first record into its
+/// slot, with all that belong there too, and locate the rest. Records that the object covers need no task.
 pub(super) fn place(
     records: &[UserRecord<'_>],
     range: &Range<usize>,

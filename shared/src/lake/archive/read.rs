@@ -1,39 +1,26 @@
-//! Reading the lake back.
+//! Reads the lake, and checks each object against its metadata.
 
 use super::slot::stream_prefix;
-use super::{Extent, Format, Lake, ObjectKey, ParseLineError, Stored, line};
+use super::{Extent, Format, Lake, LakeRecord, ObjectKey, ParseLineError, Stored, line};
 use crate::platform::errors::RemoteError;
-use crate::stream::batch::Position;
 use sha2::{Digest as _, Sha256};
 use std::io::{self, Read as _};
 
-/// Bytes that an object may unpack to: more than any batch makes. Of the 6 MiB that Lambda hands over, base64 leaves 4.5; the
-/// smallest record of an aggregate takes six bytes, and its line 130 and a key, which in JSON has 1,536 bytes at most.
+/// Bytes that an object may decompress to: more than any batch can produce. An invocation of Lambda has 6 MiB, which
+/// are 4.5 MiB without base64. The smallest record of an aggregate takes six bytes, and its line takes 130 bytes and a
+/// key, which has at most 1,536 bytes in JSON.
 const LINES_BYTES_MAX: u64 = 2 << 30;
 
-/// A record as the lake has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LakeRecord {
-    /// Its place in its shard.
-    pub position: Position,
-    /// Its partition key.
-    pub partition_key: String,
-    /// When it arrived at the stream, in milliseconds since the epoch.
-    pub arrived_ms: i64,
-    /// Its bytes, exactly as its producer sent them.
-    pub data: Vec<u8>,
-}
-
-/// Why an object of the lake cannot be believed.
+/// Why an object of the lake cannot be read, or trusted.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The lake did not answer.
+    /// A call to the lake failed.
     #[error(transparent)]
     Remote(#[from] RemoteError),
-    /// There is no such object.
-    #[error("{0} is not there")]
+    /// The object does not exist.
+    #[error("{0} does not exist")]
     Missing(String),
-    /// Its metadata are missing or not those of an object in its slot.
+    /// Its metadata are missing, or are not those of an object in its slot.
     #[error("{key}: {problem}")]
     Metadata {
         /// The object.
@@ -41,8 +28,8 @@ pub enum ReadError {
         /// What is wrong.
         problem: String,
     },
-    /// It does not decompress.
-    #[error("{key} does not decompress")]
+    /// It cannot be decompressed.
+    #[error("cannot decompress {key}")]
     Decompress {
         /// The object.
         key: String,
@@ -50,7 +37,7 @@ pub enum ReadError {
         #[source]
         source: io::Error,
     },
-    /// A line of it is none.
+    /// One of its lines is not a line of the lake.
     #[error("{key}, line {line}")]
     Line {
         /// The object.
@@ -61,8 +48,8 @@ pub enum ReadError {
         #[source]
         source: ParseLineError,
     },
-    /// It is not what its metadata say, or its records do not ascend.
-    #[error("{key} is not what its metadata say: {problem}")]
+    /// It does not match its metadata, or its records do not ascend.
+    #[error("{key} does not match its metadata: {problem}")]
     Extent {
         /// The object.
         key: String,
@@ -71,7 +58,7 @@ pub enum ReadError {
     },
 }
 
-/// The objects of a stream, in the order of their keys. What is no object of the lake is left out.
+/// Lists the objects of a stream, in the order of their keys. Other objects of the bucket are left out.
 pub async fn list(lake: &impl Lake, stream: &str) -> Result<Vec<ObjectKey>, RemoteError> {
     let keys = lake.list(&stream_prefix(stream)).await?;
     Ok(keys.iter().filter_map(|key| key.parse().ok()).collect())
@@ -83,8 +70,12 @@ pub async fn read_object(lake: &impl Lake, key: &ObjectKey) -> Result<(Extent, V
     read(key, &stored)
 }
 
-/// The records of an object, with its extent: their number, their ends and the hash of their bytes are checked against the
-/// metadata, and that they ascend and are of the hour that the key names.
+/// Reads the extent and the records of an object, and checks them: the number of records, the first and the last one,
+/// and the hash of the lines must be those of the metadata. The records must ascend, and have arrived in the key's
+/// hour.
+///
+/// # Errors
+/// The object is damaged, or is not what its key and metadata say.
 pub fn read(key: &ObjectKey, stored: &Stored) -> Result<(Extent, Vec<LakeRecord>), ReadError> {
     let named = || key.to_string();
     let extent = Extent::from_metadata(&stored.metadata, &key.slot)
@@ -98,13 +89,13 @@ pub fn read(key: &ObjectKey, stored: &Stored) -> Result<(Extent, Vec<LakeRecord>
         records.push(record);
     }
     let problem = if extent.sha256 != <[u8; 32]>::from(Sha256::digest(&lines)) {
-        "its bytes have another hash"
+        "its bytes have a different hash"
     } else if extent.count != records.len() as u64 {
-        "it has another number of records"
+        "it has a different number of records"
     } else if records.first().map(|record| record.position) != Some(extent.first)
         || records.last().map(|record| record.position) != Some(extent.last)
     {
-        "its ends are others"
+        "it has a different first or last record"
     } else if !records.is_sorted_by(|a, b| a.position < b.position) {
         "its records do not ascend"
     } else if records.iter().any(|record| super::Hour::of(record.arrived_ms) != key.of.hour) {
@@ -115,8 +106,8 @@ pub fn read(key: &ObjectKey, stored: &Stored) -> Result<(Extent, Vec<LakeRecord>
     Err(ReadError::Extent { key: named(), problem: problem.to_owned() })
 }
 
-/// One member or frame and nothing behind it: readers exist that lose what comes after the first. A few bytes can be packed
-/// from more than a machine has: beyond `bytes_max` it is not read.
+/// Decompresses one member or frame. Nothing may follow it, because some readers drop what comes after the first. A few
+/// bytes can decompress to more than a machine's memory, so reading stops after `bytes_max`.
 fn decompress(format: Format, body: &[u8], bytes_max: u64) -> io::Result<Vec<u8>> {
     let wrong = |problem| Err(io::Error::new(io::ErrorKind::InvalidData, problem));
     let mut lines = Vec::new();
@@ -133,9 +124,9 @@ fn decompress(format: Format, body: &[u8], bytes_max: u64) -> io::Result<Vec<u8>
         }
     };
     if lines.len() as u64 > bytes_max {
-        return wrong("it is larger than any batch makes it");
+        return wrong("it is larger than any batch can make it");
     }
-    if rest.is_empty() { Ok(lines) } else { wrong("more than one part") }
+    if rest.is_empty() { Ok(lines) } else { wrong("it has more than one part") }
 }
 
 #[cfg(test)]
@@ -143,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_unpacks_to_more_than_it_may_is_not_unpacked() {
+    fn decompression_stops_at_the_limit_and_refuses_trailing_bytes() {
         let lines = vec![b'0'; 1_000_000];
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
         std::io::Write::write_all(&mut gzip, &lines).unwrap();
@@ -152,9 +143,9 @@ mod tests {
             assert!(body.len() < 2_000);
             assert_eq!(decompress(format, &body, 1_000_000).unwrap(), lines);
             let error = decompress(format, &body, 999_999).unwrap_err();
-            assert_eq!(error.to_string(), "it is larger than any batch makes it", "{format}");
-            let behind = [&body[..], b"x"].concat();
-            assert!(decompress(format, &behind, 1_000_000).is_err(), "{format}");
+            assert_eq!(error.to_string(), "it is larger than any batch can make it", "{format}");
+            let longer = [&body[..], b"x"].concat();
+            assert!(decompress(format, &longer, 1_000_000).is_err(), "{format}");
         }
     }
 }

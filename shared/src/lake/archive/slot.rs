@@ -1,13 +1,16 @@
-//! Slots, and the keys that name them.
+//! Slots, hours, and the keys that are made of them.
+//!
+//! A key is a pure function of where its records arrived and of the slot that they fill, so that two invocations that
+//! write the same records compete for the same key.
 
-use super::{Extent, Format};
+use super::Format;
 use crate::stream::batch::Position;
 use std::fmt;
 use std::str::FromStr;
 
 /// The root of everything archived.
 const ROOT: &str = "raw/";
-/// The upper end of an open-ended slot; it sorts behind all digits.
+/// The upper end of an open-ended slot in a key. It sorts after all digits.
 const END: &str = "end";
 const MS_PER_HOUR: i64 = 3_600_000;
 /// The last whole hour that `jiff` has a date for, at the end of the year 9999.
@@ -18,7 +21,7 @@ const HOUR_MAX: i64 = 70_389_501;
 pub struct Hour(i64);
 
 impl Hour {
-    /// The hour of a time in milliseconds since the epoch. Times outside 1970 to 9999 count to the nearest hour within.
+    /// The hour of a time in milliseconds since the epoch. A time outside 1970 to 9999 gets the nearest hour inside.
     pub fn of(arrived_ms: i64) -> Self {
         Self(arrived_ms.div_euclid(MS_PER_HOUR).clamp(0, HOUR_MAX))
     }
@@ -52,12 +55,12 @@ impl FromStr for Hour {
         let (date, hour) = text.strip_prefix("dt=").and_then(|rest| rest.split_once("/hh=")).ok_or_else(bad)?;
         let time: jiff::Timestamp = format!("{date}T{hour}:00:00Z").parse().map_err(|_| bad())?;
         let parsed = Self::of(time.as_millisecond());
-        // Only the one spelling that is written.
+        // There is one valid spelling: the one that `Display` writes.
         if parsed.to_string() == text { Ok(parsed) } else { Err(bad()) }
     }
 }
 
-/// What arrived at one shard within one hour: what has slots of its own.
+/// One shard in one hour of arrival. Each has slots of its own.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ShardHour {
     /// The stream's name.
@@ -69,65 +72,53 @@ pub struct ShardHour {
 }
 
 impl ShardHour {
-    /// What the keys of its objects begin with.
+    /// The prefix of its objects' keys.
     pub fn prefix(&self) -> String {
         format!("{}{}/", hour_prefix(&self.stream, self.hour), self.shard)
     }
 }
 
-/// What the keys of a stream's objects of one hour begin with.
+/// The prefix of the keys of a stream's objects of one hour.
 pub fn hour_prefix(stream: &str, hour: Hour) -> String {
     format!("{}{hour}/", stream_prefix(stream))
 }
 
-/// What the keys of a stream's objects begin with. The name tells apart a stream that was deleted and made again, whose
-/// sequence numbers begin anew.
+/// The prefix of the keys of a stream's objects. A stream that was deleted and created again has new sequence numbers,
+/// so it needs another name.
 pub(super) fn stream_prefix(stream: &str) -> String {
     format!("{ROOT}stream={stream}/")
 }
 
-/// An open interval of positions: what lies after one and before another.
+/// An open interval of positions: all that are after one position and before another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot {
-    /// The position that it begins behind.
+    /// It begins after this position.
     pub after: Position,
-    /// The position that it ends before; `None`: it is open-ended.
+    /// It ends before this position; `None` if it is open-ended.
     pub before: Option<Position>,
 }
 
 impl Slot {
-    /// The first slot of each shard's hour: everything.
+    /// The first slot of each shard's hour, which contains every position.
     pub const FIRST: Self = Self::beyond(Position::ZERO);
 
-    /// The open-ended slot behind `after`.
+    /// The open-ended slot after the position `after`.
     pub const fn beyond(after: Position) -> Self {
         Self { after, before: None }
     }
 
-    /// Whether `position` lies in it.
+    /// Whether it contains `position`.
     pub fn contains(&self, position: Position) -> bool {
         self.after < position && self.before.is_none_or(|before| position < before)
     }
 
-    /// Whether nothing bounds it above.
+    /// Whether it has no upper end.
     pub const fn is_open_ended(&self) -> bool {
         self.before.is_none()
     }
-
-    /// The slot for what lies in this one before its object.
-    #[must_use]
-    pub const fn left_of(&self, object: &Extent) -> Self {
-        Self { after: self.after, before: Some(object.first) }
-    }
-
-    /// The slot for what lies in this one behind its object.
-    #[must_use]
-    pub const fn right_of(&self, object: &Extent) -> Self {
-        Self { after: object.last, before: self.before }
-    }
 }
 
-/// `<after>-<before>`, at a fixed width but for `end`.
+/// `<after>-<before>`, of fixed width except for `end`.
 impl fmt::Display for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-", self.after)?;
@@ -158,7 +149,7 @@ pub struct ObjectKey {
     pub of: ShardHour,
     /// The slot that it fills.
     pub slot: Slot,
-    /// How it is compressed. It follows from the stream, so that it adds nothing to the slot.
+    /// How it is compressed. All objects of a stream have the same format, so that each slot has one key.
     pub format: Format,
 }
 
@@ -184,9 +175,9 @@ impl FromStr for ObjectKey {
     }
 }
 
-/// A text that is no key of an object of the lake, nor the part of one that it was taken for.
+/// A text that is not the key of an object of the lake, or the part of a key that it should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} names no object of the lake")]
+#[error("{0:?} does not name an object of the lake")]
 pub struct ParseKeyError(pub(super) String);
 
 #[cfg(test)]
@@ -218,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_ends_where_the_next_begins_and_a_time_beyond_belief_is_clamped() {
+    fn an_hour_ends_where_the_next_begins_and_an_impossible_time_is_clamped() {
         let hour = Hour::of(1_795_219_199_999);
         assert_eq!(Hour::of(1_795_219_200_000), hour.next());
         assert_eq!(Hour::of(hour.start_ms()), hour);
@@ -228,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn another_objects_key_is_not_taken_for_a_slot() {
+    fn the_key_of_another_object_does_not_parse() {
         let good = key(0, Slot::FIRST).to_string();
         assert!(good.parse::<ObjectKey>().is_ok());
         for bad in [
@@ -247,7 +238,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_key_reads_back(
+        fn a_key_round_trips(
             after in any::<(u128, u32)>(),
             before in prop::option::of(any::<(u128, u32)>()),
             arrived_ms in 0..253_402_300_799_999_i64,

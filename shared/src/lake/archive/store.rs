@@ -1,4 +1,4 @@
-//! The port to the lake's objects.
+//! The port to the lake's objects. They are created and never changed.
 
 #[cfg(any(test, feature = "testing"))]
 pub(super) mod conformance;
@@ -15,7 +15,7 @@ use crate::platform::errors::RemoteError;
 use bytes::Bytes;
 use std::future::Future;
 
-/// An object as the lake keeps it.
+/// An object as it is stored in the lake.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stored {
     /// Its bytes.
@@ -24,27 +24,27 @@ pub struct Stored {
     pub metadata: Metadata,
 }
 
-/// What came of a put.
+/// The outcome of a put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Put {
-    /// The object is there now, and this put it there.
+    /// This put created the object.
     Created,
-    /// An object was there before, perhaps of an earlier try whose answer was lost. It stays as it was.
+    /// An object existed before, perhaps from an earlier attempt whose answer was lost. It is unchanged.
     Exists,
 }
 
-/// Objects by key, which are made and never changed.
+/// Objects by key.
 pub trait Lake: Send + Sync {
-    /// Puts `object` if there is none under `key`, atomically.
+    /// Puts `object` if no object has this key, atomically.
     fn put_if_absent(&self, key: &str, object: &Stored) -> impl Future<Output = Result<Put, RemoteError>> + Send;
 
-    /// The metadata of the object under `key`, if there is one.
+    /// The metadata of the object under `key`, if it exists.
     fn metadata(&self, key: &str) -> impl Future<Output = Result<Option<Metadata>, RemoteError>> + Send;
 
-    /// The object under `key`, if there is one.
+    /// The object under `key`, if it exists.
     fn get(&self, key: &str) -> impl Future<Output = Result<Option<Stored>, RemoteError>> + Send;
 
-    /// All keys that begin with `prefix`, in ascending order. A put that was answered before is in it.
+    /// All keys that begin with `prefix`, in ascending order. It has every object whose put was answered before.
     fn list(&self, prefix: &str) -> impl Future<Output = Result<Vec<String>, RemoteError>> + Send;
 }
 

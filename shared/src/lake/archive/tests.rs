@@ -1,4 +1,4 @@
-//! The archiver against a lake in memory, case by case. What it does under everything at once is in `model`.
+//! The archiver with a lake in memory, case by case. `model` tests it under all faults together.
 
 use super::faults::{Fault, Faulty};
 use super::plan::{narrowest, place};
@@ -31,7 +31,7 @@ fn batch(sequences: impl IntoIterator<Item = u64>) -> Batch {
     batch_of(&sequences.into_iter().map(|sequence| (sequence, 0)).collect::<Vec<_>>())
 }
 
-async fn archive(lake: impl Lake, heads: impl Heads, batch: &Batch) -> Archived {
+async fn archive(lake: impl Lake, heads: impl Heads, batch: &Batch) -> ArchiveOutcome {
     Archiver::new(lake, heads, Compression::default()).archive(batch).await
 }
 
@@ -56,8 +56,8 @@ impl Calls {
     }
 
     fn note(&self) -> impl Fn(&str, &str) -> Fault + Sync + Send + '_ {
-        |name, about| {
-            if !about.ends_with("_format") {
+        |name, subject| {
+            if !subject.ends_with("_format") {
                 self.0.lock().unwrap().push(name.to_owned());
             }
             Fault::None
@@ -94,7 +94,7 @@ async fn batches_in_order_fill_open_ended_slots_with_one_put_each() {
 }
 
 #[tokio::test]
-async fn what_stands_in_the_middle_is_archived_around() {
+async fn records_around_an_existing_object_are_archived_on_both_sides() {
     let (lake, heads) = (MemoryLake::default(), MemoryHeads::default());
     archive(&lake, &heads, &batch(4..=6)).await;
     let archived = archive(&lake, &heads, &batch(1..=9)).await;
@@ -108,14 +108,14 @@ async fn an_object_in_a_bounded_slot_does_not_move_the_head() {
     let (lake, heads) = (MemoryLake::default(), MemoryHeads::default());
     archive(&lake, MemoryHeads::default(), &batch(4..=6)).await;
     archive(&lake, &heads, &batch(1..=2)).await;
-    // The object at 4 was met in an open-ended slot; the one at 1 to 2 was put left of it.
+    // The object of 4 to 6 is in an open-ended slot; the object of 1 to 2 went into the slot left of it.
     assert_eq!(heads.get(STREAM, SHARD).await.unwrap().unwrap().last, position(6));
     archive(&lake, &heads, &batch(7..=7)).await;
     assert_eq!(layout(&lake).await, ["hh=03: (0, 4) 1..2", "hh=03: (0, end) 4..6", "hh=03: (6, end) 7..7"]);
 }
 
 #[tokio::test]
-async fn hours_that_flip_back_have_objects_of_their_own() {
+async fn records_whose_hours_alternate_go_into_one_object_an_hour() {
     let (lake, heads) = (MemoryLake::default(), MemoryHeads::default());
     archive(&lake, &heads, &batch_of(&[(1, 0), (2, 1), (3, 0), (4, 1)])).await;
     archive(&lake, &heads, &batch_of(&[(5, 0), (6, 1)])).await;
@@ -126,7 +126,7 @@ async fn hours_that_flip_back_have_objects_of_their_own() {
 }
 
 #[tokio::test]
-async fn where_to_retry_from_is_the_first_record_left_of_any_hour() {
+async fn a_retry_begins_at_the_first_unarchived_record_of_any_hour() {
     let lake = MemoryLake::default();
     let batch = batch_of(&[(1, 1), (2, 0), (3, 1), (4, 0)]);
     let refuse = |hour: &'static str| {
@@ -134,7 +134,7 @@ async fn where_to_retry_from_is_the_first_record_left_of_any_hour() {
             if name == "put_if_absent" && key.contains(hour) { Fault::Refused } else { Fault::None }
         }
     };
-    // The earlier hour fails, so the later one, whose record is the first of all, is not begun.
+    // The earlier hour fails, so the archiver does not begin the later one, which has the first record of the batch.
     let archived = archive(Faulty::new(&lake, refuse("hh=03")), MemoryHeads::default(), &batch).await;
     assert_eq!(archived.stopped.unwrap().record, 0);
     let batch = batch_of(&[(1, 0), (2, 1), (3, 0), (4, 1)]);
@@ -169,7 +169,7 @@ async fn an_old_head_costs_reads_and_a_lost_one_a_listing() {
 async fn a_put_whose_answer_was_lost_counts_once() {
     let (lake, heads) = (MemoryLake::default(), MemoryHeads::default());
     let lost = |name: &str, _: &str| if name == "put_if_absent" { Fault::AnswerLost } else { Fault::None };
-    // The first try leaves the note of the format, the second the object.
+    // The first attempt leaves the note of the format, the second one the object.
     for _ in 0..2 {
         let archived = archive(Faulty::new(&lake, lost), &heads, &batch(1..=3)).await;
         assert_eq!(archived.stopped.unwrap().record, 0);
@@ -180,11 +180,11 @@ async fn a_put_whose_answer_was_lost_counts_once() {
 }
 
 #[tokio::test]
-async fn a_stream_keeps_the_format_that_its_lake_began_with() {
+async fn a_stream_keeps_the_format_of_its_first_object() {
     let (lake, heads) = (MemoryLake::default(), MemoryHeads::default());
     let gzip = Compression::new(Format::Gzip, None).unwrap();
     Archiver::new(&lake, &heads, gzip).archive(&batch(1..=3)).await;
-    // With another format in the keys, the same records would go to the same slot a second time.
+    // With another format in the keys, the same records would fill the same slot a second time.
     archive(&lake, MemoryHeads::default(), &batch(1..=4)).await;
     assert_eq!(layout(&lake).await, ["hh=03: (0, end) 1..3", "hh=03: (3, end) 4..4"]);
     let mut other = batch(1..=3);
@@ -199,11 +199,14 @@ async fn a_foreign_note_of_the_format_is_an_error_that_names_it() {
     let lake = MemoryLake::default();
     lake.overwrite("raw/stream=ingest/_format", Stored { body: "lz4".into(), ..Stored::default() });
     let stopped = archive(&lake, MemoryHeads::default(), &batch([1])).await.stopped.unwrap();
-    assert_eq!(chain(&stopped.error), "raw/stream=ingest/_format is no object of the archiver: it names no format");
+    assert_eq!(
+        chain(&stopped.error),
+        "raw/stream=ingest/_format is not an object of the archiver: it does not name a format"
+    );
 }
 
 #[tokio::test]
-async fn an_object_that_is_damaged_or_in_another_place_is_not_believed_by_the_reader() {
+async fn the_reader_rejects_an_object_that_is_damaged_or_misplaced() {
     let lake = MemoryLake::default();
     archive(&lake, MemoryHeads::default(), &batch(1..=3)).await;
     let key = list(&lake, STREAM).await.unwrap().remove(0);
@@ -216,11 +219,11 @@ async fn an_object_that_is_damaged_or_in_another_place_is_not_believed_by_the_re
 
     let mut cut = good.clone();
     cut.body = good.body.slice(..good.body.len() - 4);
-    assert!(error(&key, &cut).contains("does not decompress"));
+    assert!(error(&key, &cut).starts_with("cannot decompress"));
 
-    let other = Encoded::of(&batch(1..=3).user_records().take(2).collect::<Vec<_>>(), Compression::default());
+    let other = EncodedObject::of(&batch(1..=3).user_records().take(2).collect::<Vec<_>>(), Compression::default());
     let swapped = Stored { body: other.unwrap().unwrap().body, ..good.clone() };
-    assert!(error(&key, &swapped).ends_with("its bytes have another hash"));
+    assert!(error(&key, &swapped).ends_with("its bytes have a different hash"));
 
     let mut later = key.clone();
     later.of.hour = key.of.hour.next();
@@ -231,7 +234,7 @@ async fn an_object_that_is_damaged_or_in_another_place_is_not_believed_by_the_re
 }
 
 #[test]
-fn the_narrowest_of_the_slots_around_a_position_is_found_in_any_order() {
+fn the_narrowest_slot_around_a_position_is_found_in_any_order() {
     let slot = |after, before: Option<u64>| Slot { after: position(after), before: before.map(position) };
     let slots = [slot(0, Some(5)), slot(0, None), slot(3, Some(5)), slot(9, None), slot(0, Some(2))];
     assert_eq!(narrowest(&slots, position(4)), Some(slot(3, Some(5))));
@@ -243,7 +246,7 @@ fn the_narrowest_of_the_slots_around_a_position_is_found_in_any_order() {
 }
 
 #[test]
-fn records_that_lie_in_several_slots_are_placed_one_slot_at_a_time() {
+fn records_of_several_slots_are_placed_one_slot_at_a_time() {
     let batch = batch(1..=9);
     let records: Vec<_> = batch.user_records().collect();
     let slot = Slot { after: position(0), before: Some(position(8)) };

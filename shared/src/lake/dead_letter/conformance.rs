@@ -1,12 +1,12 @@
-//! What every store of dead letters does, whatever it is made of.
+//! The conformance suite of every store of dead letters.
 
 use super::{DeadLetter, DeadLetterReader, DeadLetterStore, Reason};
 use crate::stream::batch::Position;
 
-/// A letter to test with, of the record at `sequence` that holds `data`.
+/// A letter for tests: its record has the sequence number `sequence` and holds `data`.
 ///
 /// # Panics
-/// Where `sequence` is no number.
+/// If `sequence` is not a number.
 pub fn letter(sequence: &str, reason: Reason, data: &[u8]) -> DeadLetter {
     DeadLetter {
         stream: "myaku-IngestStream-1".to_owned(),
@@ -25,11 +25,11 @@ pub fn letter(sequence: &str, reason: Reason, data: &[u8]) -> DeadLetter {
 /// Runs all checks against an empty store.
 ///
 /// # Panics
-/// Where the store breaks one.
+/// If a check fails.
 pub async fn suite(store: &(impl DeadLetterStore + DeadLetterReader)) {
     assert!(store.keys(None).await.expect("keys of an empty store").is_empty());
 
-    // What is put comes back byte for byte, whatever it is.
+    // Every payload comes back byte for byte.
     let large = vec![b'x'; 300_000];
     let payloads: [&[u8]; 8] = [
         b"",
@@ -50,12 +50,12 @@ pub async fn suite(store: &(impl DeadLetterStore + DeadLetterReader)) {
     assert_eq!(undecodable.len(), payloads.len());
     assert!(undecodable.is_sorted(), "keys come in the order of their text");
 
-    // The same letter again leaves one.
+    // A letter that is put twice is stored once.
     let again = letter("100", Reason::Undecodable, b"");
     store.put(&again).await.expect("put again");
     assert_eq!(store.keys(Some(Reason::Undecodable)).await.expect("keys"), undecodable);
 
-    // Values of one record that fail for the same reason are letters of their own.
+    // Two values of one record that fail for the same reason are two letters.
     for index in [0, 1] {
         let value = DeadLetter { index: Some(index), ..letter("200", Reason::OutOfRange, b"{}") };
         store.put(&value).await.expect("put");
@@ -64,6 +64,6 @@ pub async fn suite(store: &(impl DeadLetterStore + DeadLetterReader)) {
     assert_eq!(store.keys(Some(Reason::TooLarge)).await.expect("keys").len(), 0);
     assert_eq!(store.keys(None).await.expect("keys").len(), payloads.len() + 2);
 
-    // What is not there is an error, not an empty letter.
+    // A missing letter is an error, not an empty letter.
     assert!(store.get(&letter("999", Reason::TooLarge, b"").key()).await.is_err());
 }

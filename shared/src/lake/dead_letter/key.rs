@@ -1,14 +1,14 @@
-//! The key of a letter: its reason, and its record's place in the stream.
+//! The key of a letter: its reason, and its record's position in the stream.
 
 use super::{PREFIX, Reason};
 use crate::lake::archive::Hour;
 use crate::stream::batch::Position;
 use std::fmt;
 
-/// What the key of a letter says.
+/// The parts of a letter's key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LetterKey {
-    /// Why the letter is there.
+    /// Why the record could not be processed.
     pub reason: Reason,
     /// The stream that its record is in.
     pub stream: String,
@@ -16,9 +16,9 @@ pub struct LetterKey {
     pub hour: Hour,
     /// The shard that the record is in.
     pub shard: String,
-    /// The record's place in the shard.
+    /// The record's position in the shard.
     pub position: Position,
-    /// Which failure of the record it is, where several of its values can fail.
+    /// Which failure of the record it is, if single values of the record failed.
     pub index: Option<u32>,
 }
 
@@ -35,7 +35,7 @@ impl fmt::Display for LetterKey {
 }
 
 impl LetterKey {
-    /// Reads a key; `None`: it is that of no letter.
+    /// Parses a key; `None` if it is not the key of a letter.
     pub fn parse(key: &str) -> Option<Self> {
         let (reason, rest) = key.strip_prefix(PREFIX)?.strip_prefix("reason=")?.split_once('/')?;
         let (stream, rest) = rest.strip_prefix("stream=")?.split_once('/')?;
@@ -53,7 +53,7 @@ impl LetterKey {
             position: position.parse().ok()?,
             index,
         };
-        // Only the one spelling that is written: under another one the letter is not found.
+        // There is one valid spelling: the one that `Display` writes. No letter has a key of another spelling.
         (parsed.to_string() == key).then_some(parsed)
     }
 }

@@ -1,11 +1,11 @@
-//! Dead letters in memory, with switches for the faults of a real store.
+//! Dead letters in memory, with switches for the faults of a real store. For tests and simulations.
 
 use super::{DeadLetter, DeadLetterReader, DeadLetterStore, PREFIX, Reason};
 use crate::platform::errors::{Remedy, RemoteError};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-/// A store that forgets everything with the process.
+/// A store in memory.
 #[derive(Debug, Default)]
 pub struct MemoryDeadLetters(Mutex<State>);
 
@@ -23,22 +23,22 @@ impl MemoryDeadLetters {
         Self::default()
     }
 
-    /// From now on refuses letters whose key contains `part`; an empty text refuses all.
+    /// Refuses letters from now on whose key contains `part`. An empty text refuses all letters.
     pub fn refuse(&self, part: &str, remedy: Remedy) {
         self.with(|state| state.refused = Some((part.to_owned(), remedy)));
     }
 
-    /// From now on never answers a put.
+    /// Never answers a put from now on.
     pub fn hang(&self) {
         self.with(|state| state.hangs = true);
     }
 
-    /// Works again.
+    /// Ends the faults.
     pub fn recover(&self) {
         self.with(|state| (state.refused, state.hangs) = (None, false));
     }
 
-    /// How many puts were tried.
+    /// The number of attempted puts.
     pub fn puts(&self) -> usize {
         self.with(|state| state.puts)
     }
@@ -86,7 +86,7 @@ impl DeadLetterReader for MemoryDeadLetters {
             RemoteError::new(format!("get {key}"), Remedy::GiveUp, source)
         };
         let bytes = self.with(|state| state.objects.get(key).cloned());
-        let bytes = bytes.ok_or_else(|| wrong(format!("nothing there under {PREFIX}").into()))?;
+        let bytes = bytes.ok_or_else(|| wrong(format!("no such letter under {PREFIX}").into()))?;
         DeadLetter::from_json(&bytes).map_err(|error| wrong(error.into()))
     }
 }

@@ -1,4 +1,4 @@
-//! Dead letters in S3.
+//! Dead letters in S3, one object each.
 
 use super::{DeadLetter, DeadLetterReader, DeadLetterStore, Reason, prefix};
 use crate::platform::aws::{Lazy, remote_error};
@@ -7,7 +7,7 @@ use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
 
-/// A bucket of dead letters. Writing needs `s3:PutObject` under [`super::PREFIX`], and nothing else.
+/// A bucket of dead letters. A writer needs the permission `s3:PutObject` under [`super::PREFIX`], and no other.
 #[derive(Clone, Debug)]
 pub struct S3DeadLetters {
     client: Lazy<Client>,

@@ -1,4 +1,4 @@
-//! A letter as JSON. Its record's bytes stand in it in the most readable form that gives them back exactly.
+//! A letter as JSON. It has the record's bytes in the most readable form from which they can be restored exactly.
 
 use super::{DeadLetter, Reason};
 use crate::stream::batch::Position;
@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
-/// A text that is no dead letter.
+/// Why a text is not a dead letter.
 #[derive(Debug, thiserror::Error)]
-#[error("it is no dead letter")]
-pub struct NotALetter(#[source] Box<dyn std::error::Error + Send + Sync>);
+#[error("it is not a dead letter")]
+pub struct ParseLetterError(#[source] Box<dyn std::error::Error + Send + Sync>);
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -28,21 +28,21 @@ struct Wire<'a> {
     arrived: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     device_id: Option<Cow<'a, str>>,
-    /// The bytes, where they are JSON on one line.
+    /// The bytes, if they are JSON on one line.
     #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
     json: Option<&'a RawValue>,
-    /// The bytes, where they are any other text.
+    /// The bytes, if they are another text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     text: Option<Cow<'a, str>>,
-    /// The bytes, where they are no text.
+    /// The bytes in base64, if they are not text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     b64: Option<String>,
 }
 
 impl DeadLetter {
-    /// The letter as one line of JSON with a newline behind it.
+    /// The letter as one line of JSON, with its newline.
     ///
-    /// The bytes are `json` (verbatim), `text` or `b64`; [`DeadLetter::from_json`] gives back the same bytes.
+    /// The bytes are in `json` (verbatim), `text` or `b64`. [`DeadLetter::from_json`] restores the same bytes.
     pub fn to_json(&self) -> Vec<u8> {
         let text = std::str::from_utf8(&self.data).ok();
         let json = text.and_then(embeddable);
@@ -60,20 +60,20 @@ impl DeadLetter {
             text: text.filter(|_| json.is_none()).map(Cow::Borrowed),
             b64: text.is_none().then(|| STANDARD.encode(&self.data)),
         };
-        // Writing strings and numbers to memory cannot fail.
+        // Strings and numbers can always be serialized to memory.
         let mut line = serde_json::to_vec(&wire).unwrap_or_default();
         line.push(b'\n');
         line
     }
 
-    /// Reads what [`DeadLetter::to_json`] wrote.
-    pub fn from_json(bytes: &[u8]) -> Result<Self, NotALetter> {
-        let wire: Wire<'_> = serde_json::from_slice(bytes).map_err(|error| NotALetter(error.into()))?;
+    /// Parses what [`DeadLetter::to_json`] wrote.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, ParseLetterError> {
+        let wire: Wire<'_> = serde_json::from_slice(bytes).map_err(|error| ParseLetterError(error.into()))?;
         let data = match (wire.json, wire.text, wire.b64) {
             (Some(json), None, None) => json.get().as_bytes().to_vec(),
             (None, Some(text), None) => text.into_owned().into_bytes(),
-            (None, None, Some(b64)) => STANDARD.decode(b64).map_err(|error| NotALetter(error.into()))?,
-            _ => return Err(NotALetter("it has not exactly one of json, text and b64".into())),
+            (None, None, Some(b64)) => STANDARD.decode(b64).map_err(|error| ParseLetterError(error.into()))?,
+            _ => return Err(ParseLetterError("it must have exactly one of json, text and b64".into())),
         };
         Ok(Self {
             stream: wire.stream.into_owned(),
@@ -90,14 +90,14 @@ impl DeadLetter {
     }
 }
 
-/// The text as a JSON value that stands in another one verbatim: on one line, nothing around it, and nested no deeper
-/// than ordinary readers follow.
+/// The text as a JSON value that can be embedded verbatim: it is on one line, has no white space around it, and is not
+/// nested deeper than ordinary readers allow.
 fn embeddable(text: &str) -> Option<&RawValue> {
-    // A field that is `null` reads like one that is absent.
+    // A field that is `null` is read like one that is absent.
     if text.contains(['\n', '\r']) || text == "null" {
         return None;
     }
-    // A letter is one level deeper than the record in it, and readers stop at some depth.
+    // In the letter the record is one level deeper, and readers limit the depth.
     serde_json::from_str::<serde_json::Value>(&format!("[{text}]")).ok()?;
     let raw: &RawValue = serde_json::from_str(text).ok()?;
     (raw.get().len() == text.len()).then_some(raw)

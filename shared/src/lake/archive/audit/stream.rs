@@ -1,7 +1,7 @@
-//! A shard's objects against the shard's own records, while the stream still holds them.
+//! Compares a shard's objects with the shard's own records, while the stream still has them.
 
 use super::hour::{Place, Tree};
-use super::{Finding, Kind, Seen};
+use super::{AuditedObject, Finding, Kind};
 use crate::lake::archive::json::Canonical;
 use crate::lake::archive::{Extent, Format, Hour, ObjectKey, ShardHour, line};
 use crate::stream::batch::{Position, UserRecord};
@@ -9,43 +9,43 @@ use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::io;
 
-/// Compares the objects of one shard with its records as they come by, in the order of the shard. It keeps a hash for each
-/// hour and no record.
+/// Compares the objects of one shard with its records, which it takes one by one in the order of the shard. It keeps a
+/// hash for each hour, and no records.
 ///
-/// A line of the lake follows from its record alone. So the stream's records, written as lines again, have the hash of
-/// their object if that has the same records with the same bytes, keys and times, and no others.
+/// A line of the lake depends on its record alone. So the stream's records, written as lines again, have the hash of
+/// their object exactly if the object has the same records with the same bytes, keys and times, and no others.
 pub struct Comparison<'a> {
     of: &'a ShardHour,
     format: Format,
-    span: Held,
+    coverage: Coverage,
     hours: BTreeMap<Hour, HourComparison<'a>>,
-    /// The first record that came by.
+    /// The position of the first record that was taken.
     began: Option<Position>,
-    compared: Compared,
+    counts: ComparisonCounts,
     findings: Vec<Finding>,
 }
 
-/// What the stream and the lake must both have, in milliseconds since the epoch.
+/// The times of arrival for which the stream and the lake must be complete, in milliseconds since the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Held {
-    /// The stream has forgotten nothing that arrived at this time or later. Of what came before, it has what comes by.
+pub struct Coverage {
+    /// The stream still has every record that arrived at this time or later. Earlier records may have expired.
     pub since_ms: i64,
-    /// What arrived up to this time must be in the lake: the archiver waits for a batch to fill before it writes it.
+    /// The lake must have every record that arrived up to this time. Later ones may still wait for their batch to fill.
     pub archived_ms: i64,
 }
 
-/// What a comparison came to, beside its findings.
+/// What a comparison counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Compared {
-    /// Records that came by.
+pub struct ComparisonCounts {
+    /// Records that were compared.
     pub records: u64,
-    /// Of these, records that no object covers and one should.
+    /// Of these, records that an object should cover and none does.
     pub missing: u64,
-    /// Objects whose records all came by.
+    /// Objects all of whose records were compared.
     pub objects: u64,
 }
 
-/// The objects of one hour, in the order of their records, and how far the comparison has come.
+/// The objects of one hour in the order of their records, and the state of their comparison.
 struct HourComparison<'a> {
     tree: Tree<'a>,
     objects: Vec<(&'a ObjectKey, &'a Extent)>,
@@ -63,16 +63,16 @@ struct Gap {
 }
 
 impl<'a> Comparison<'a> {
-    /// A comparison of the shard that `of` names, whose hours have these objects, of this format. An hour that is not among them was not
-    /// looked at: its records are passed over.
+    /// A comparison for the shard that `of` names. `hours` has the objects of each hour, and `format` is their format.
+    /// Records of other hours are ignored.
     pub fn new(
         of: &'a ShardHour,
         format: Format,
-        span: Held,
-        hours: impl IntoIterator<Item = (Hour, &'a [Seen])>,
+        coverage: Coverage,
+        hours: impl IntoIterator<Item = (Hour, &'a [AuditedObject])>,
     ) -> Self {
-        let hours = hours.into_iter().map(|(hour, seen)| (hour, HourComparison::new(seen))).collect();
-        Self { of, format, span, hours, began: None, compared: Compared::default(), findings: Vec::new() }
+        let hours = hours.into_iter().map(|(hour, objects)| (hour, HourComparison::new(objects))).collect();
+        Self { of, format, coverage, hours, began: None, counts: ComparisonCounts::default(), findings: Vec::new() }
     }
 
     /// Takes the next record of the shard.
@@ -83,23 +83,25 @@ impl<'a> Comparison<'a> {
         self.began.get_or_insert(record.position());
         let hour = Hour::of(record.arrived_ms);
         let Some(comparison) = self.hours.get_mut(&hour) else { return Ok(()) };
-        self.compared.records += 1;
+        self.counts.records += 1;
         let position = record.position();
         while let Some(&(key, extent)) = comparison.objects.get(comparison.next) {
             if position <= extent.last {
                 break;
             }
-            // Its last record did not come by.
-            if self.span.has(hour, extent, self.began) {
-                self.findings.push(not_of_the_stream(key, comparison.count));
+            // The object's last record is not in the stream.
+            if self.coverage.has_all(hour, extent, self.began) {
+                self.findings.push(not_in_stream(key, comparison.count));
             }
-            comparison.forget_object();
+            comparison.next_object();
         }
         let object = comparison.objects.get(comparison.next).copied();
         let Some((key, extent)) = object.filter(|(_, extent)| extent.covers(position)) else {
-            // Below an object that does not say what it covers, nobody knows.
-            if record.arrived_ms <= self.span.archived_ms && matches!(comparison.tree.place(position), Place::Free(_)) {
-                self.compared.missing += 1;
+            // `Place::Unknown` is not counted: an object that does not say what it covers may have the record.
+            if record.arrived_ms <= self.coverage.archived_ms
+                && matches!(comparison.tree.place(position), Place::Free(_))
+            {
+                self.counts.missing += 1;
                 match &mut comparison.gap {
                     Some(gap) => (gap.last, gap.count) = (position, gap.count + 1),
                     gap => *gap = Some(Gap { first: position, last: position, count: 1 }),
@@ -113,78 +115,80 @@ impl<'a> Comparison<'a> {
         comparison.sha256.update(&text);
         comparison.count += 1;
         if position == extent.last {
-            if self.span.has(hour, extent, self.began) {
-                self.compared.objects += 1;
+            if self.coverage.has_all(hour, extent, self.began) {
+                self.counts.objects += 1;
                 let sha256: [u8; 32] = comparison.sha256.clone().finalize().into();
                 if comparison.count != extent.count {
-                    let what = format!("it has {} records, and the stream has {}", extent.count, comparison.count);
+                    let what = format!("it has {} records, but the stream has {}", extent.count, comparison.count);
                     self.findings.push(Finding::new(Kind::Altered, key, what));
                 } else if sha256 != extent.sha256 {
-                    let what = "the stream has other bytes, partition keys or times of arrival for its records";
+                    let what = "its records have other bytes, partition keys or times of arrival in the stream";
                     self.findings.push(Finding::new(Kind::Altered, key, what));
                 }
             }
-            comparison.forget_object();
+            comparison.next_object();
         }
         Ok(())
     }
 
-    /// After the last record that the shard has: objects whose records have not come by by now are not of the stream.
-    pub fn finish(mut self) -> (Compared, Vec<Finding>) {
+    /// Ends the comparison after the shard's last record. Records that an object has and that were not taken by now are
+    /// not in the stream.
+    pub fn finish(mut self) -> (ComparisonCounts, Vec<Finding>) {
         for (hour, comparison) in &mut self.hours {
             self.findings.extend(comparison.close_gap(self.of, *hour, self.format));
             for &(key, extent) in comparison.objects.iter().skip(comparison.next) {
-                if self.span.has(*hour, extent, self.began) {
-                    self.findings.push(not_of_the_stream(key, comparison.count));
+                if self.coverage.has_all(*hour, extent, self.began) {
+                    self.findings.push(not_in_stream(key, comparison.count));
                 }
                 comparison.count = 0;
             }
         }
-        (self.compared, self.findings)
+        (self.counts, self.findings)
     }
 }
 
-impl Held {
-    /// Whether the stream has all of an object's records, if they were ever there.
-    fn has(&self, hour: Hour, extent: &Extent, began: Option<Position>) -> bool {
+impl Coverage {
+    /// Whether no record of an object can have expired, so that the stream has all those that it ever had.
+    fn has_all(&self, hour: Hour, extent: &Extent, began: Option<Position>) -> bool {
         hour.start_ms() >= self.since_ms || began.is_some_and(|began| began <= extent.first)
     }
 }
 
 impl<'a> HourComparison<'a> {
-    fn new(seen: &'a [Seen]) -> Self {
+    fn new(objects: &'a [AuditedObject]) -> Self {
+        let tree = Tree::new(objects);
         let mut objects: Vec<_> =
-            seen.iter().filter_map(|seen| Some((&seen.key, seen.extent.as_ref().ok()?))).collect();
+            objects.iter().filter_map(|object| Some((&object.key, object.extent.as_ref().ok()?))).collect();
         objects.sort_by_key(|(_, extent)| extent.first);
         let (sha256, count) = (Sha256::new(), 0);
-        Self { tree: Tree::new(seen), objects, next: 0, sha256, count, gap: None }
+        Self { tree, objects, next: 0, sha256, count, gap: None }
     }
 
     /// Goes on to the next object.
-    fn forget_object(&mut self) {
+    fn next_object(&mut self) {
         self.next += 1;
         (self.sha256, self.count) = (Sha256::new(), 0);
     }
 
-    /// Tells the gap that ends here.
+    /// Returns the finding of the gap that ends here, if there is one.
     fn close_gap(&mut self, of: &ShardHour, hour: Hour, format: Format) -> Option<Finding> {
         let gap = self.gap.take()?;
         let Place::Free(slot) = self.tree.place(gap.first) else { return None };
         let key = ObjectKey { of: ShardHour { hour, ..of.clone() }, slot, format };
         let what = match gap.count {
-            1 => format!("the stream has the record {:?}, which is in no object", gap.first),
+            1 => format!("the stream has the record {:?}, which no object has", gap.first),
             count => {
-                format!("the stream has {count} records from {:?} to {:?} that are in no object", gap.first, gap.last)
+                format!("the stream has {count} records from {:?} to {:?}, which no object has", gap.first, gap.last)
             }
         };
         Some(Finding::new(Kind::Missing, key, what))
     }
 }
 
-fn not_of_the_stream(key: &ObjectKey, found: u64) -> Finding {
+fn not_in_stream(key: &ObjectKey, found: u64) -> Finding {
     let what = match found {
         0 => "the stream has none of its records".to_owned(),
-        found => format!("the stream has {found} of its records, and not the last one"),
+        found => format!("the stream has {found} of its records, but not the last one"),
     };
     Finding::new(Kind::Altered, key, what)
 }

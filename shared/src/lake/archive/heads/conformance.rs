@@ -1,4 +1,4 @@
-//! What all heads must do.
+//! The conformance suite of every adapter for heads.
 
 use super::{Head, Heads, HeadsReader};
 use crate::lake::archive::Hour;
@@ -9,11 +9,11 @@ fn head(hour: i64, sequence: &str, sub: u32) -> Head {
     Head { hour: Hour::of(hour * 3_600_000), last: Position { sequence, sub } }
 }
 
-/// Runs the suite on `heads`, for the stream `conformance`, which must have none.
+/// Runs the suite on `heads`. It uses the stream `conformance`, which must have no heads.
 ///
 /// # Panics
 ///
-/// Where the heads do not conform.
+/// If the heads do not conform.
 #[allow(clippy::unwrap_used)]
 pub async fn suite(heads: impl Heads + HeadsReader) {
     let (stream, shard) = ("conformance", "shardId-000000000000");
@@ -24,31 +24,31 @@ pub async fn suite(heads: impl Heads + HeadsReader) {
     heads.advance(stream, shard, head(10, "9", 0)).await.unwrap();
     assert_eq!(get().await, Some(head(10, "9", 0)));
 
-    // It moves forward by number, not by text, within an aggregate too.
+    // A head moves forward by number, not by text; also inside an aggregate.
     heads.advance(stream, shard, head(10, "10", 0)).await.unwrap();
     assert_eq!(get().await, Some(head(10, "10", 0)));
     heads.advance(stream, shard, head(10, "10", 10)).await.unwrap();
     heads.advance(stream, shard, head(10, "10", 9)).await.unwrap();
     assert_eq!(get().await, Some(head(10, "10", 10)));
 
-    // It never moves back, and that is no error: not to a position, not to an earlier hour.
+    // An attempt to move it back, to an earlier position or hour, changes nothing and is not an error.
     heads.advance(stream, shard, head(10, "9", 5)).await.unwrap();
     heads.advance(stream, shard, head(9, "99", 0)).await.unwrap();
     heads.advance(stream, shard, head(10, "10", 10)).await.unwrap();
     assert_eq!(get().await, Some(head(10, "10", 10)));
 
-    // A later hour is further, whatever its position.
+    // A later hour is further than any position of an earlier one.
     heads.advance(stream, shard, head(11, "1", 0)).await.unwrap();
     assert_eq!(get().await, Some(head(11, "1", 0)));
 
-    // Each shard of each stream has its own.
+    // Each shard of each stream has its own head.
     assert_eq!(heads.get(stream, "shardId-000000000001").await.unwrap(), None);
     assert_eq!(heads.get("conformance-2", shard).await.unwrap(), None);
     heads.advance("conformance-2", shard, head(1, "1", 0)).await.unwrap();
     assert_eq!(heads.get("conformance-2", shard).await.unwrap(), Some(head(1, "1", 0)));
     assert_eq!(get().await, Some(head(11, "1", 0)));
 
-    // All heads of a stream are those of its shards, in the order of their ids, and no other stream's.
+    // `all` returns the heads of the stream's shards in the order of their ids, and of no other stream.
     heads.advance(stream, "shardId-000000000002", head(2, "2", 0)).await.unwrap();
     heads.advance(stream, "shardId-000000000001", head(1, "1", 7)).await.unwrap();
     let all = heads.all(stream).await.unwrap();

@@ -39,13 +39,13 @@ fn head(item: &HashMap<String, AttributeValue>) -> Option<Head> {
 }
 
 fn no_head(operation: String) -> RemoteError {
-    RemoteError::new(operation, Remedy::GiveUp, "the item has no `head` that is one")
+    RemoteError::new(operation, Remedy::GiveUp, "the item has no valid attribute `head`")
 }
 
 impl Heads for DynamoDbHeads {
     async fn get(&self, stream: &str, shard: &str) -> Result<Option<Head>, RemoteError> {
         let operation = || self.operation("GetItem", stream, shard);
-        // An old head costs an upload in vain: worth the dearer read.
+        // An old head costs a useless upload, which is worth the higher price of a consistent read.
         let request = self.client.get_item().table_name(&self.table).set_key(Some(key(stream, shard)));
         let answer = request.consistent_read(true).send().await;
         let item = answer.map_err(|error| aws::remote_error(operation(), error))?.item;
@@ -59,7 +59,7 @@ impl Heads for DynamoDbHeads {
             .table_name(&self.table)
             .set_key(Some(key(stream, shard)))
             .update_expression("SET #head = :head")
-            // Heads are written so that their text sorts as they do.
+            // Heads sort as their texts do.
             .condition_expression("attribute_not_exists(#head) OR #head < :head")
             .expression_attribute_names("#head", "head")
             .expression_attribute_values(":head", AttributeValue::S(head.to_string()));

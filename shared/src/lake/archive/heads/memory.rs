@@ -1,4 +1,4 @@
-//! Heads in memory.
+//! Heads in memory, for tests and simulations.
 
 use super::{Head, Heads, HeadsReader};
 use crate::platform::errors::RemoteError;
@@ -12,7 +12,7 @@ type Items = HashMap<(String, String), Head>;
 pub struct MemoryHeads(Arc<Mutex<Items>>);
 
 impl MemoryHeads {
-    /// Forgets everything, as a lost table would.
+    /// Deletes all heads, like the loss of the table.
     pub fn clear(&self) {
         self.lock().clear();
     }

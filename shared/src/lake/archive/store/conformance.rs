@@ -1,4 +1,4 @@
-//! What every lake must do.
+//! The conformance suite of every lake.
 
 use super::{Lake, Put, Stored};
 use bytes::Bytes;
@@ -14,19 +14,19 @@ fn object(body: &str, metadata: &[(&str, &str)]) -> Stored {
 ///
 /// # Panics
 ///
-/// Where the lake does not conform.
+/// If the lake does not conform.
 #[allow(clippy::unwrap_used)]
 pub async fn suite(lake: impl Lake) {
     let first = object("first", &[("first", "1.0"), ("sha256", "00")]);
     let second = object("second", &[]);
     let key = "conformance/stream=a/dt=2026-11-21/hh=03/s/0.0-end.ndjson.gz";
 
-    // Nothing is there, and that is no error.
+    // An object that does not exist is not an error.
     assert_eq!(lake.metadata(key).await.unwrap(), None);
     assert_eq!(lake.get(key).await.unwrap(), None);
     assert_eq!(lake.list("conformance/").await.unwrap(), Vec::<String>::new());
 
-    // The first put makes the object, with its metadata.
+    // The first put creates the object, with its metadata.
     assert_eq!(lake.put_if_absent(key, &first).await.unwrap(), Put::Created);
     assert_eq!(lake.get(key).await.unwrap(), Some(first.clone()));
     assert_eq!(lake.metadata(key).await.unwrap(), Some(first.metadata.clone()));
@@ -35,14 +35,14 @@ pub async fn suite(lake: impl Lake) {
     assert_eq!(lake.put_if_absent(key, &second).await.unwrap(), Put::Exists);
     assert_eq!(lake.get(key).await.unwrap(), Some(first));
 
-    // Of many at the same time, exactly one makes the object.
+    // Of many puts at the same time, exactly one creates the object.
     let key = "conformance/stream=a/dt=2026-11-21/hh=03/s/race";
     let bodies: Vec<_> = (0..8).map(|index| object(&format!("{index}").repeat(1_000), &[])).collect();
     let puts = futures::future::join_all(bodies.iter().map(|object| lake.put_if_absent(key, object))).await;
-    let made: Vec<_> =
+    let created: Vec<_> =
         puts.into_iter().map(Result::unwrap).enumerate().filter(|(_, put)| *put == Put::Created).collect();
-    assert_eq!(made.len(), 1, "exactly one put makes the object");
-    assert_eq!(lake.get(key).await.unwrap().as_ref(), Some(&bodies[made[0].0]));
+    assert_eq!(created.len(), 1, "exactly one put creates the object");
+    assert_eq!(lake.get(key).await.unwrap().as_ref(), Some(&bodies[created[0].0]));
 
     // An empty object without metadata is an object.
     let empty = Stored::default();
@@ -50,7 +50,7 @@ pub async fn suite(lake: impl Lake) {
     assert_eq!(lake.put_if_absent("conformance/empty", &second).await.unwrap(), Put::Exists);
     assert_eq!(lake.get("conformance/empty").await.unwrap(), Some(empty));
 
-    // A listing has all keys of its prefix, in order and over any number of pages, and no others.
+    // A listing has all keys of its prefix and no others, in order, however many pages they fill.
     let keys: Vec<_> = (0..1_100).map(|index| format!("conformance/many/{index:04}")).collect();
     for chunk in keys.chunks(50) {
         let puts = chunk.iter().map(|key| lake.put_if_absent(key, &second));

@@ -1,4 +1,4 @@
-//! A lake in memory.
+//! A lake in memory, for tests and simulations.
 
 use super::{Lake, Put, Stored};
 use crate::lake::archive::Metadata;
@@ -17,7 +17,7 @@ impl MemoryLake {
         self.lock().clone()
     }
 
-    /// Puts an object as somebody else would, over whatever is there.
+    /// Puts an object without a condition, as a foreign writer would: it replaces an object with the same key.
     pub fn overwrite(&self, key: &str, object: Stored) {
         self.lock().insert(key.to_owned(), object);
     }

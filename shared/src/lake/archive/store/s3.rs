@@ -1,4 +1,4 @@
-//! The lake in S3, or in what speaks its protocol.
+//! The lake in S3, or in a server that speaks its protocol.
 
 use super::{Lake, Put, Stored};
 use crate::lake::archive::Metadata;
@@ -10,9 +10,10 @@ use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::primitives::ByteStream;
 use std::time::Duration;
 
-/// Tries of one put that meets another in flight (409). What then still conflicts is retried by the event source.
+/// Attempts at a put while another put of the same key is in flight (409). After the last one, the event source retries
+/// the batch.
 const CONFLICT_ATTEMPTS_MAX: u32 = 5;
-/// Before the second try; doubled before each further one, and jittered.
+/// The pause before the second attempt; it doubles before each further one, and has jitter.
 const CONFLICT_PAUSE: Duration = Duration::from_millis(50);
 
 /// The lake in a bucket of S3.
@@ -42,7 +43,7 @@ impl Lake for S3Lake {
                 .put_object()
                 .bucket(&self.bucket)
                 .key(key)
-                // A put whose answer was lost is tried again by the SDK and then finds its own object, which is right.
+                // If an answer is lost, the SDK repeats the put, which then finds its own object: that is correct.
                 .if_none_match("*")
                 .set_metadata(Some(object.metadata.clone().into_iter().collect()))
                 .body(ByteStream::from(object.body.clone()))
@@ -58,7 +59,11 @@ impl Lake for S3Lake {
                 _ => return Err(aws::remote_error(self.operation("PutObject", key), error)),
             }
         }
-        Err(RemoteError::new(self.operation("PutObject", key), Remedy::Retry, "it kept conflicting with another put"))
+        Err(RemoteError::new(
+            self.operation("PutObject", key),
+            Remedy::Retry,
+            "another put of the same key was in flight at every attempt",
+        ))
     }
 
     async fn metadata(&self, key: &str) -> Result<Option<Metadata>, RemoteError> {
