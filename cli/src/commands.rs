@@ -1,23 +1,27 @@
-//! One module for each command. A command reads its arguments and prints; the work is done in the libraries.
+//! The commands, each in a module of its own. A command parses its arguments, connects and prints; the libraries do the
+//! work.
 
 mod archive;
 mod command;
 mod device;
+mod lake_options;
+mod master_data;
 mod profile;
 mod progress;
-mod registry;
 mod replay;
 mod reshard;
 mod state;
 mod times;
 
-// What runs the template on this machine, and what speaks to it.
+// What runs the template on this machine, and what connects to it.
 #[cfg(feature = "local")]
 mod bar;
 #[cfg(feature = "local")]
 mod demo;
 #[cfg(feature = "local")]
 mod env;
+#[cfg(feature = "local")]
+mod interrupt;
 #[cfg(feature = "local")]
 mod invoke;
 #[cfg(feature = "local")]
@@ -34,10 +38,10 @@ mod traffic;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-/// What is logged where `MYAKU_LOG` says nothing else: the servers' own chatter is of no use to a user.
+/// The log levels, unless `MYAKU_LOG` sets others. The embedded servers' own logs do not help a user.
 pub(super) const DEFAULT_LOG: &str = "warn,myaku_local::mail=info,rumqttd=off,rumqttc=off,dynoxide=error";
 
-/// Myaku on one machine, and the tools around it.
+/// Operate a Myaku stack in AWS, or run the whole template on this machine.
 #[derive(Debug, Parser)]
 #[command(name = "myaku", version, about, long_about = None, arg_required_else_help = true)]
 pub(super) struct Cli {
@@ -47,13 +51,13 @@ pub(super) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the whole template on this machine, send real traffic through it, and check every promise.
+    /// Run the whole template on this machine, send traffic with faults through it, and check every promise.
     #[cfg(feature = "local")]
     Demo(demo::Args),
     /// Bring the template up on this machine and keep it running.
     #[cfg(feature = "local")]
     Local(local::Args),
-    /// Send the reference mix at a steady rate, and say what became of it.
+    /// Send the reference mix at a steady rate, and report what arrived.
     #[cfg(feature = "local")]
     Traffic(traffic::Args),
     /// Invoke one function against the servers of a running `myaku local`.
@@ -65,29 +69,29 @@ enum Command {
     /// Print a token for the HTTP API of a running `myaku local`.
     #[cfg(feature = "local")]
     Token(token::Args),
-    /// Prove that the lake is whole, and read it.
+    /// Prove that the lake is whole, or read it.
     #[command(subcommand)]
     Archive(archive::Command),
-    /// Send again what failed, or a stretch of the lake.
+    /// Send again what failed, or a part of the lake: of the last 24 hours without --since.
     Replay(replay::Args),
-    /// The windows of the moving averages.
+    /// Restore the windows of the moving averages.
     #[command(subcommand)]
     State(state::Command),
     /// Check, put, list and show device profiles.
     #[command(subcommand)]
     Profile(profile::Command),
-    /// Put, import and list devices.
+    /// Put, import, list and show devices.
     #[command(subcommand)]
     Device(device::Command),
-    /// Look at a stream's shards, plan for them, change them.
+    /// Show a stream's shards, plan for them, and change them.
     #[command(subcommand)]
     Reshard(reshard::Command),
-    /// Put, list and cancel what waits for devices that only call in.
+    /// Put, list and cancel commands for devices that connect by themselves, over HTTP.
     #[command(name = "command", subcommand)]
     Pending(command::Action),
 }
 
-/// Runs one command; the exit code is its verdict, an error is its failure to reach one.
+/// Runs one command. The exit code is its verdict; an error means that it did not reach one.
 pub(super) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         #[cfg(feature = "local")]
@@ -112,25 +116,12 @@ pub(super) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Waits until the user, or the system, wants this process to end.
-#[cfg(feature = "local")]
-async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminated) => tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminated.recv() => {}
-        },
-        Err(_) => drop(tokio::signal::ctrl_c().await),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
 
     #[test]
-    fn the_command_line_contradicts_itself_nowhere() {
+    fn the_command_line_is_consistent() {
         super::Cli::command().debug_assert();
     }
 }

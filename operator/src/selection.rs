@@ -1,6 +1,6 @@
-//! Which records of the lake are wanted, and reading them in order.
+//! Chooses records of the lake by time, shard and device, and reads them in order.
 
-use crate::audit::every;
+use crate::hours::each_hour;
 use anyhow::{Context as _, Result};
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use myaku::device::decoding::Content;
@@ -8,45 +8,45 @@ use myaku::lake::archive::{Hour, Lake, LakeRecord, ObjectKey, ShardHour, hour_pr
 use myaku::stream::batch::UserRecord;
 use std::ops::Range;
 
-/// Objects that are fetched ahead.
-const AHEAD: usize = 8;
+/// How many objects are fetched ahead.
+const OBJECTS_AHEAD: usize = 8;
 
 /// Which records of the lake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
     /// The stream that was archived.
     pub stream: String,
-    /// When they arrived, in milliseconds since the epoch; the end is excluded.
+    /// When the records arrived, in milliseconds since the epoch; the end is excluded.
     pub arrived_ms: Range<i64>,
-    /// Of this shard alone.
+    /// Only the records of this shard, if set.
     pub shard: Option<String>,
-    /// Of this device, or this source of records of other forms, alone.
+    /// Only the records of this device, if set; or of this source, for records that are not messages.
     pub device: Option<String>,
 }
 
 impl Selection {
-    /// Whether a record is among them.
+    /// Whether a record of the stream, and of the shard, belongs to the selection.
     pub fn has(&self, record: &LakeRecord) -> bool {
         let device = |wanted: &String| Content::of(&user_record(record)).device_id() == Some(wanted);
         self.arrived_ms.contains(&record.arrived_ms) && self.device.as_ref().is_none_or(device)
     }
 
-    /// The objects that may have some, by hour, shard and position.
+    /// Lists the objects that may hold such records, by hour, shard and position.
     pub async fn objects(&self, lake: &impl Lake) -> Result<Vec<ObjectKey>> {
         let hours = Hour::of(self.arrived_ms.start)..=Hour::of(self.arrived_ms.end - 1);
         let mut objects = Vec::new();
-        for hour in every(&hours) {
+        for hour in each_hour(&hours) {
             let prefix = match &self.shard {
                 Some(shard) => ShardHour { stream: self.stream.clone(), hour, shard: shard.clone() }.prefix(),
                 None => hour_prefix(&self.stream, hour),
             };
-            let keys = lake.list(&prefix).await.context("the lake cannot be listed")?;
+            let keys = lake.list(&prefix).await.with_context(|| format!("cannot list the lake under {prefix}"))?;
             objects.extend(keys.iter().filter_map(|key| key.parse::<ObjectKey>().ok()));
         }
         Ok(objects)
     }
 
-    /// The wanted records of each of `objects`, in their order.
+    /// Reads the selected records of each of `objects`, in order.
     pub fn records<'a>(
         &'a self,
         lake: &'a impl Lake,
@@ -57,11 +57,14 @@ impl Selection {
             records.retain(|record| self.has(record));
             anyhow::Ok((key, records))
         };
-        stream::iter(objects).map(read).buffered(AHEAD).map_err(|error| error.context("the lake cannot be read"))
+        stream::iter(objects)
+            .map(read)
+            .buffered(OBJECTS_AHEAD)
+            .map_err(|error| error.context("cannot read an object of the lake"))
     }
 }
 
-/// The record as it came from its stream.
+/// Returns a record of the lake as it came from its stream.
 pub fn user_record(record: &LakeRecord) -> UserRecord<'_> {
     UserRecord {
         record: 0,

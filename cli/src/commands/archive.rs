@@ -1,41 +1,20 @@
-//! `myaku archive`: the lake, proved and read.
+//! `myaku archive`: proves that the lake is whole, and reads it.
 
 mod audit;
 mod cat;
 
-use super::times::Times;
 use clap::Subcommand;
 use std::process::ExitCode;
 
 /// The commands of `myaku archive`.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Prove that every record of a stream is in the lake, once and unharmed, or name what is not: exit code 0 for a lake
-    /// that is whole, 1 for findings, 2 if it could not be looked at.
+    /// Prove that every record of a stream is in the lake, once and undamaged, or list what is wrong. Covers whole
+    /// hours of arrival, the last three without --since. Exit code 0: the lake is whole; 1: there are findings; 2: the
+    /// audit could not be done.
     Audit(audit::Args),
-    /// Print the records of the lake, as they were sent.
+    /// Print records of the lake as they were sent: those of the last hour without --since.
     Cat(cat::Args),
-}
-
-/// Which lake.
-#[derive(Clone, Debug, clap::Args)]
-#[group(id = "which_lake")]
-pub(super) struct Lake {
-    // No doc comments: their markup would show in the help.
-    #[arg(
-        long,
-        env = "LAKE_BUCKET",
-        value_name = "NAME",
-        help = "The lake's bucket, as the stack names it; AWS_ENDPOINT_URL_S3 leads to a local stack"
-    )]
-    pub(super) bucket: String,
-    #[arg(
-        long,
-        env = "INGEST_STREAM",
-        value_name = "NAME",
-        help = "The stream that was archived, as the stack names it"
-    )]
-    pub(super) stream: String,
 }
 
 /// Runs the command.

@@ -1,4 +1,4 @@
-//! The progress of a long command: a bar on a terminal, plain lines elsewhere.
+//! Shows the progress of a long command: a bar on a terminal, plain lines elsewhere.
 
 use super::progress::style;
 use indicatif::{ProgressBar, ProgressDrawTarget};
@@ -7,10 +7,10 @@ use std::io::IsTerminal as _;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// Between two plain lines of the same part.
+/// The pause between two plain lines of one stage.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// A bar, or lines on standard error.
+/// A bar or plain lines, on standard error.
 #[derive(Debug)]
 pub(super) struct Bar {
     drawn: ProgressBar,
@@ -25,7 +25,7 @@ impl Default for Bar {
 }
 
 impl Bar {
-    /// Hidden where standard error is no terminal.
+    /// Makes a bar, which is hidden if standard error is not a terminal.
     pub(super) fn new() -> Self {
         let is_terminal = std::io::stderr().is_terminal();
         let bar = ProgressBar::new(0);
@@ -35,7 +35,7 @@ impl Bar {
         Self { drawn: bar, is_terminal, last_line: Mutex::new(Instant::now()) }
     }
 
-    /// Takes the bar off the terminal.
+    /// Clears the bar from the terminal.
     pub(super) fn finish(&self) {
         self.drawn.finish_and_clear();
     }
@@ -55,13 +55,13 @@ impl Progress for Bar {
             self.drawn.set_style(style("{spinner} sending {bar:30} {pos}/{len} ({eta} left), {msg}"));
             self.drawn.set_length(total as u64);
             self.drawn.set_position(sent as u64);
-            self.drawn.set_message(format!("{lag} records wait"));
+            self.drawn.set_message(format!("{lag} records are waiting"));
             return;
         }
         let Ok(mut last) = self.last_line.lock() else { return };
         if last.elapsed() >= LINE_INTERVAL || sent == total {
             *last = Instant::now();
-            eprintln!("  sent {sent} of {total}, {lag} records wait");
+            eprintln!("  sent {sent} of {total}; {lag} records are waiting");
         }
     }
 

@@ -1,8 +1,8 @@
-//! `myaku demo`: brings the template up, runs the demo on it, prints what came of it.
+//! `myaku demo`: brings the template up, runs the demo on it, and prints the report.
 
-use super::running_stack::State;
+use super::running_stack::RunningStack;
 use super::stack_options::StackOptions;
-use super::{bar::Bar, interrupted};
+use super::{bar::Bar, interrupt::interrupted};
 use anyhow::{Result, anyhow, bail};
 use myaku_demo::burst::{self, Burst};
 use myaku_demo::report::Report;
@@ -11,44 +11,44 @@ use myaku_local::stack::Stack;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Devices, at least: fewer, and some model would not be among them.
+/// The fewest devices, so that each model is among them.
 const FEWEST_DEVICES: usize = 20;
 
 /// Arguments of `myaku demo`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Messages sent in a second.
+    /// How many messages are sent in a second.
     #[arg(long, default_value_t = 300.0, value_name = "MESSAGES")]
     rate: f64,
-    /// Devices that send.
+    /// How many devices send.
     #[arg(long, default_value_t = 200)]
     devices: usize,
-    /// For how long messages are sent.
+    /// For how many seconds messages are sent.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// Decides what is sent and what befalls it.
+    /// The seed that decides what is sent and which faults happen.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Leave everything running afterwards, to look around, until Ctrl-C.
+    /// Keep everything running afterwards, until Ctrl-C, so that you can look around.
     #[arg(long)]
     stay: bool,
-    /// Leave out the burst before the rest, under which a stream of one shard grows.
+    /// Leave out the first part, in which a burst makes a stream of one shard grow.
     #[arg(long)]
     without_burst: bool,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    place: StackOptions,
+    stack: StackOptions,
 }
 
 /// Runs the command.
 pub(super) async fn run(args: Args) -> Result<ExitCode> {
     if args.devices < FEWEST_DEVICES {
-        bail!("--devices is {}: it must be at least {FEWEST_DEVICES}", args.devices);
+        bail!("--devices is {}, and must be at least {FEWEST_DEVICES}", args.devices);
     }
     if !(args.rate > 0.0 && args.rate.is_finite()) || args.seconds == 0 {
-        bail!("--rate and --seconds must be above zero");
+        bail!("--rate is {} and --seconds is {}; both must be above zero", args.rate, args.seconds);
     }
     let bar = Bar::new();
     let burst = tokio::select! {
@@ -56,11 +56,11 @@ pub(super) async fn run(args: Args) -> Result<ExitCode> {
         () = interrupted() => bail!("interrupted"),
     };
     let stack = tokio::select! {
-        stack = args.place.up(&bar) => stack?,
+        stack = args.stack.up(&bar) => stack?,
         () = interrupted() => bail!("interrupted"),
     };
     let report = tokio::select! {
-        report = on(&stack, &args, burst, &bar) => report,
+        report = run_on(&stack, &args, burst, &bar) => report,
         () = interrupted() => Err(anyhow!("interrupted")),
     };
     bar.finish();
@@ -71,23 +71,23 @@ pub(super) async fn run(args: Args) -> Result<ExitCode> {
         }
     }
     bar.stage("stopping");
-    args.place.forget();
+    args.stack.forget();
     stack.down().await;
     Ok(if report?.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The burst, on a stack that is gone afterwards.
+/// Runs the burst on a stack of its own.
 async fn burst(args: &Args, bar: &Bar) -> Result<Option<Burst>> {
     if args.without_burst {
         return Ok(None);
     }
-    let stack = args.place.for_burst().up(bar).await?;
+    let stack = args.stack.for_burst().up(bar).await?;
     let burst = Box::pin(burst::run(&stack, bar)).await;
     stack.down().await;
     burst.map(Some)
 }
 
-async fn on(stack: &Stack, args: &Args, burst: Option<Burst>, bar: &Bar) -> Result<Report> {
+async fn run_on(stack: &Stack, args: &Args, burst: Option<Burst>, bar: &Bar) -> Result<Report> {
     let options = Options {
         rate: args.rate,
         devices: args.devices,
@@ -99,13 +99,16 @@ async fn on(stack: &Stack, args: &Args, burst: Option<Burst>, bar: &Bar) -> Resu
         Some(burst) => report.with(burst),
         None => report,
     };
-    report.where_next = args.place.where_next(stack, args.stay)?;
+    report.where_next = args.stack.where_next(stack, args.stay)?;
     Ok(report)
 }
 
 async fn stay(stack: &Stack, args: &Args) -> Result<()> {
-    args.place.note(stack)?;
-    eprintln!("\nEverything stays up until Ctrl-C. In another terminal:\n\n{}", State::of(stack)?.exports());
+    args.stack.note(stack)?;
+    eprintln!(
+        "\nEverything keeps running until Ctrl-C. In another terminal:\n\n{}",
+        RunningStack::of(stack)?.exports()
+    );
     interrupted().await;
     Ok(())
 }

@@ -1,8 +1,8 @@
-//! `myaku invoke`: one invocation of one function, against the servers of a running `myaku local`.
+//! `myaku invoke`: invokes one function once, against the servers of a running `myaku local`.
 //!
-//! An environment of its own is started for it, so that the running functions and their positions are left alone.
+//! It starts an environment of its own, so that the running functions and their positions stay as they are.
 
-use super::running_stack::State;
+use super::running_stack::RunningStack;
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use myaku_local::function::Function;
@@ -12,32 +12,34 @@ use std::process::ExitCode;
 /// Arguments of `myaku invoke`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The function: its logical id or the name of its binary.
+    /// The function, by its logical id or its binary.
     function: String,
-    /// The event, as JSON.
+    /// The file with the event, as JSON.
     #[arg(long, value_name = "FILE")]
     event: PathBuf,
-    /// Invoke it asynchronously, with Lambda's defaults: a failure is tried again after one minute, and after two more.
+    /// Invoke it asynchronously, with Lambda's defaults: a failure is retried after one minute, and again after two
+    /// more.
     #[arg(long = "async")]
     asynchronously: bool,
-    /// Where `myaku local` keeps its files.
+    /// The directory in which myaku local keeps its files.
     #[arg(long, default_value = ".local", value_name = "DIR")]
     directory: PathBuf,
 }
 
-/// Runs the command: prints the response, or the function's error.
+/// Runs the command. It prints the response, or the function's error.
 pub(super) async fn run(args: Args) -> Result<ExitCode> {
-    let event = std::fs::read(&args.event).with_context(|| format!("{} cannot be read", args.event.display()))?;
+    let event =
+        std::fs::read(&args.event).with_context(|| format!("cannot read the event {}", args.event.display()))?;
     serde_json::from_slice::<serde::de::IgnoredAny>(&event)
-        .with_context(|| format!("{} is no JSON", args.event.display()))?;
-    let state = State::read(&args.directory)?;
-    let (id, function) = state.function(&args.function)?;
+        .with_context(|| format!("the event {} is not JSON", args.event.display()))?;
+    let running = RunningStack::read(&args.directory)?;
+    let (id, function) = running.function(&args.function)?;
     let log = args.directory.join(format!("invoke-{id}.log"));
     let function = Function::start(function.spec(id, log.clone()))?;
     if args.asynchronously {
-        let done = queue(&function, Bytes::from(event)).await;
+        let code = queue(&function, Bytes::from(event)).await;
         function.stop().await;
-        return done;
+        return code;
     }
     let answer = function.invoke(Bytes::from(event)).await;
     function.stop().await;
@@ -47,22 +49,22 @@ pub(super) async fn run(args: Args) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => {
-            eprintln!("error: {error}\nWhat the function said is in {}.", log.display());
+            eprintln!("error: {error}\nThe log of the function is {}.", log.display());
             Ok(ExitCode::FAILURE)
         }
     }
 }
 
-/// Queues an event, and waits until it is done or given up.
+/// Queues an event, and waits until it succeeds or the runner gives it up.
 async fn queue(function: &Function, event: Bytes) -> Result<ExitCode> {
     let id = function.invoke_async(event)?;
     println!("{id} is queued");
     function.asynchronous_done().await;
     let stats = function.stats();
     if stats.errors == stats.invocations {
-        eprintln!("error: it was given up after {} tries", stats.invocations);
+        eprintln!("error: the function failed {} times, and the event was given up", stats.invocations);
         return Ok(ExitCode::FAILURE);
     }
-    println!("{id} is done, after {} failures", stats.errors);
+    println!("{id} succeeded after {} failures", stats.errors);
     Ok(ExitCode::SUCCESS)
 }

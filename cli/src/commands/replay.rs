@@ -1,5 +1,6 @@
-//! `myaku replay`: sends again what failed, or a stretch of the lake.
+//! `myaku replay`: sends again what failed, or a part of the lake.
 
+use super::lake_options::LakeOptions;
 use super::progress::counting;
 use super::times::Times;
 use anyhow::{Result, bail};
@@ -13,71 +14,77 @@ use myaku_operator::replay::{self, Batches, Letters, Notes, Parcels, Report, Rul
 use myaku_operator::selection::Selection;
 use std::path::PathBuf;
 
-/// The range where nothing is said.
+/// The range if no time is given.
 const DEFAULT_RANGE: SignedDuration = SignedDuration::from_hours(24);
 
 /// Arguments of `myaku replay`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
-    what: What,
+    source: Source,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
-    /// Dead letters, by the reason and the time of arrival: once their cause is put right, they become what they were
-    /// meant to be.
+enum Source {
+    /// Send dead letters, chosen by reason and time of arrival. Remove their cause first: correct the profile, or
+    /// register the device.
     Letters {
         #[command(flatten)]
         bucket: DeadLetterBucket,
-        /// Only those of this reason: unknown-device, undecodable and so on. It can be said several times.
+        /// Send only letters with this reason, for example unknown-device or undecodable. Can be given several times.
         #[arg(long = "reason", value_name = "REASON", value_parser = reason)]
         reasons: Vec<Reason>,
         #[command(flatten)]
-        how: How,
+        options: Options,
     },
-    /// Batches that a function's mapping gave up, whole, by the time at which it did.
+    /// Send the batches that a function's event source mapping gave up, chosen by the time when it gave them up.
     Batches {
         #[command(flatten)]
         bucket: DeadLetterBucket,
-        /// Only those of functions with this in their name.
+        /// Send only batches of functions with this text in their name.
         #[arg(long, value_name = "PART")]
         function: Option<String>,
-        /// Archive them instead of sending them: right for batches of the archiver, and for no others' purpose. What is in
-        /// the lake already stays as it is.
+        /// Archive the batches instead of sending them. Use this for batches of the archiver, and only for them.
+        /// Records that are in the lake already stay as they are.
         #[arg(long, conflicts_with = "to", requires_all = ["lake", "heads"])]
         into_lake: bool,
         #[arg(
             long = "lake-bucket",
             env = "LAKE_BUCKET",
             value_name = "NAME",
-            help = "The lake's bucket, for --into-lake"
+            help = "The lake's bucket, for --into-lake (the stack's output LakeBucketName)"
         )]
         lake: Option<String>,
-        #[arg(long, env = "HEADS_TABLE", value_name = "NAME", help = "The table of heads, for --into-lake")]
+        #[arg(
+            long,
+            env = "HEADS_TABLE",
+            value_name = "NAME",
+            help = "The table of heads, for --into-lake (the stack's output HeadsTableName)"
+        )]
         heads: Option<String>,
         #[command(flatten)]
-        how: How,
+        options: Options,
     },
-    /// Messages that the IoT rule could not put on the stream, by the time of receipt.
+    /// Send the messages that the IoT rule could not put on the stream, chosen by the time when it received them.
     RuleErrors {
         #[command(flatten)]
         bucket: DeadLetterBucket,
         #[command(flatten)]
-        how: How,
+        options: Options,
     },
-    /// A stretch of the lake, by the time of arrival: with --to another stream, for trying something new on it.
+    /// Send a part of the lake, chosen by time of arrival. With --to it goes to another stream, to try something new on
+    /// it.
     Lake {
         #[command(flatten)]
-        lake: super::archive::Lake,
-        /// Of this shard alone.
+        lake: LakeOptions,
+        /// Send only the records of this shard.
         #[arg(long, value_name = "ID")]
         shard: Option<String>,
-        /// Of this device alone, or of this source of records that are no messages.
+        /// Send only the records of this device, or of this source for records that are not messages.
         #[arg(long, value_name = "ID")]
         device: Option<String>,
         #[command(flatten)]
-        how: How,
+        options: Options,
     },
 }
 
@@ -88,28 +95,28 @@ struct DeadLetterBucket {
         long = "bucket",
         env = "DEAD_LETTER_BUCKET",
         value_name = "NAME",
-        help = "The bucket of what failed, as the stack names it; AWS_ENDPOINT_URL_S3 leads to a local stack"
+        help = "The bucket of dead letters (the stack's output DeadLetterBucketName); \
+                set AWS_ENDPOINT_URL_S3 for a local stack"
     )]
     name: String,
 }
 
 #[derive(Debug, clap::Args)]
-struct How {
-    /// The last 24 hours without --since.
+struct Options {
     #[command(flatten)]
     times: Times,
-    /// Send everything to this stream. Without, each record goes back to the stream that it was on, which archives it
-    /// again as a new record; its message is counted once all the same.
+    /// Send everything to this stream. If not given, each record goes to the stream that it was on. The lake then gets
+    /// it again, as a new record; its message still counts once.
     #[arg(long, value_name = "STREAM")]
     to: Option<String>,
-    /// Records a second, at most.
+    /// The most records to send in a second.
     #[arg(long, default_value_t = 500.0, value_name = "RECORDS")]
     rate: f64,
-    /// Where it is noted how far the replay has come. If it stops, the same command goes on there; when it is done, the
-    /// file is deleted.
+    /// The file that keeps the progress. If the replay stops, run the same command to resume it. The file is deleted
+    /// when everything is sent.
     #[arg(long, default_value = "myaku-replay.json", value_name = "FILE")]
     checkpoint: PathBuf,
-    /// Count what would be sent, and send nothing.
+    /// Count what would be sent, but send nothing.
     #[arg(long)]
     dry_run: bool,
     /// Print the report as JSON.
@@ -119,23 +126,26 @@ struct How {
 
 fn reason(text: &str) -> Result<Reason, String> {
     let known = || Reason::ALL.map(Reason::name).join(", ");
-    Reason::ALL.into_iter().find(|reason| reason.name() == text).ok_or_else(|| format!("the reasons are {}", known()))
+    Reason::ALL
+        .into_iter()
+        .find(|reason| reason.name() == text)
+        .ok_or_else(|| format!("there is no such reason; the reasons are {}", known()))
 }
 
 /// Runs the command.
 pub(super) async fn run(args: Args) -> Result<()> {
     let config = myaku::platform::aws::config().await;
-    match args.what {
-        What::Letters { bucket, reasons, how } => {
+    match args.source {
+        Source::Letters { bucket, reasons, options } => {
             let names: Vec<_> = reasons.iter().map(|reason| reason.name()).collect();
-            let notes = how.notes(&format!("letters of {} {names:?}", bucket.name))?;
+            let notes = options.notes(&format!("letters of {} {names:?}", bucket.name))?;
             let arrived_ms = notes.checkpoint().range_ms.clone();
             let letters = Letters { bucket: S3Lake::new(&config, bucket.name), reasons, arrived_ms };
-            how.send(&config, &letters, None, notes).await
+            options.send(&config, &letters, None, notes).await
         }
-        What::Batches { bucket, function, into_lake, lake, heads, how } => {
+        Source::Batches { bucket, function, into_lake, lake, heads, options } => {
             let whose = function.as_deref().unwrap_or("any function");
-            let notes = how.notes(&format!("batches of {} of {whose}, into the lake: {into_lake}", bucket.name))?;
+            let notes = options.notes(&format!("batches of {} of {whose}, into the lake: {into_lake}", bucket.name))?;
             let archiver = match (into_lake, lake, heads) {
                 (true, Some(lake), Some(heads)) => {
                     let lake = S3Lake::new(&config, lake);
@@ -145,29 +155,29 @@ pub(super) async fn run(args: Args) -> Result<()> {
             };
             let given_up_ms = notes.checkpoint().range_ms.clone();
             let batches = Batches { bucket: S3Lake::new(&config, bucket.name), function, given_up_ms };
-            how.send(&config, &batches, archiver, notes).await
+            options.send(&config, &batches, archiver, notes).await
         }
-        What::RuleErrors { bucket, how } => {
-            let notes = how.notes(&format!("rule errors of {}", bucket.name))?;
+        Source::RuleErrors { bucket, options } => {
+            let notes = options.notes(&format!("rule errors of {}", bucket.name))?;
             let received_ms = notes.checkpoint().range_ms.clone();
             let errors = RuleErrors { bucket: S3Lake::new(&config, bucket.name), received_ms };
-            how.send(&config, &errors, None, notes).await
+            options.send(&config, &errors, None, notes).await
         }
-        What::Lake { lake, shard, device, how } => {
-            let notes = how.notes(&format!("the lake of {} {shard:?} {device:?}", lake.stream))?;
+        Source::Lake { lake, shard, device, options } => {
+            let notes = options.notes(&format!("the lake of {} {shard:?} {device:?}", lake.stream))?;
             let arrived_ms = notes.checkpoint().range_ms.clone();
             let selection = Selection { stream: lake.stream, arrived_ms, shard, device };
             let stretch = Stretch { lake: S3Lake::new(&config, lake.bucket), selection };
-            how.send(&config, &stretch, None, notes).await
+            options.send(&config, &stretch, None, notes).await
         }
     }
 }
 
-impl How {
-    /// Where it begins, or goes on. What is only counted is noted nowhere.
+impl Options {
+    /// Opens the notes of the replay. A dry run keeps none.
     fn notes(&self, what: &str) -> Result<Notes> {
         if !(self.rate > 0.0 && self.rate.is_finite()) {
-            bail!("--rate must be above zero");
+            bail!("--rate is {}, and must be a number above zero", self.rate);
         }
         let to = self.to.as_deref().unwrap_or("where they were");
         let file = (!self.dry_run).then(|| self.checkpoint.clone());

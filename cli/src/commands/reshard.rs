@@ -1,11 +1,14 @@
-//! `myaku reshard`: what is made of a stream's shards.
+//! `myaku reshard`: looks at a stream's shards, plans for them, and changes them.
 
-mod apply;
 mod simulate;
-mod status;
 mod target;
 
+use anyhow::Result;
 use clap::Subcommand;
+use myaku::platform::clock::Now as _;
+use myaku::scaling::reshard::Ledger as _;
+use myaku_operator::reshard::{apply, describe, draw, even, observe};
+use std::io::{self, Write as _};
 use target::Target;
 
 /// The commands of `myaku reshard`.
@@ -13,7 +16,7 @@ use target::Target;
 pub(super) enum Command {
     /// Draw a stream's keyspace and load.
     Status(Target),
-    /// Say what would be done to a stream now, and why; nothing is changed.
+    /// Print what would be done to a stream now, and why. Changes nothing.
     Plan {
         #[command(flatten)]
         target: Target,
@@ -21,27 +24,38 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Do it, until there is nothing to do.
+    /// Carry out the plan, until there is nothing left to do.
     Apply(Target),
-    /// Cut the keyspace evenly.
+    /// Cut the keyspace into shards of the same width.
     Even {
         #[command(flatten)]
         target: Target,
-        /// Shards afterwards; as many as there are without it.
+        /// How many shards to make; as many as there are if not given.
         #[arg(long, value_name = "SHARDS")]
         count: Option<u32>,
     },
-    /// Run a policy over a demand, beside those that people use, against a model of Kinesis.
+    /// Run a policy on a trace of demand, beside the policies that people use, against a model of Kinesis.
     Simulate(simulate::Args),
 }
 
 /// Runs the command.
-pub(super) async fn run(command: Command) -> anyhow::Result<()> {
+pub(super) async fn run(command: Command) -> Result<()> {
+    let out = &mut io::stdout().lock();
     match command {
-        Command::Status(target) => status::status(&target).await,
-        Command::Plan { target, json } => status::plan(&target, json).await,
-        Command::Apply(target) => apply::apply(&target).await,
-        Command::Even { target, count } => apply::even(&target, count).await,
-        Command::Simulate(args) => simulate::run(&args, &mut std::io::stdout().lock()),
+        Command::Status(target) => {
+            let autoscaler = target.connect().await?;
+            let (observation, _) = observe(&autoscaler, &target.clock()).await?;
+            let entry = autoscaler.ledger.load(&observation.stream).await?.entry;
+            write!(out, "{}", draw(&observation, &entry, target.clock().now_ms()))?;
+        }
+        Command::Plan { target, json } => {
+            let (_, plan) = observe(&target.connect().await?, &target.clock()).await?;
+            let text = if json { serde_json::to_string_pretty(&plan)? + "\n" } else { describe(&plan) };
+            write!(out, "{text}")?;
+        }
+        Command::Apply(target) => apply(&target.connect().await?, &target.clock(), out).await?,
+        Command::Even { target, count } => even(&target.connect().await?, &target.clock(), count, out).await?,
+        Command::Simulate(args) => simulate::run(&args, out)?,
     }
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! What a running stack is, noted in a file for the commands that speak to it.
+//! Notes a running stack in a file, in which the other commands find its servers and names.
 
 use anyhow::{Context as _, Result};
 use myaku::platform::clock::ScaledClock;
@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// What commands take from the environment, under the names that the functions have for it, and the resource that it names.
+/// The variables that commands read from the environment, named as in the functions, each with the resource that it
+/// names.
 const VARIABLES: [(&str, &str); 6] = [
     ("INGEST_STREAM", "IngestStream"),
     ("LAKE_BUCKET", "LakeBucket"),
@@ -20,10 +21,10 @@ const VARIABLES: [(&str, &str); 6] = [
     ("RESULTS_TABLE", "ResultsTable"),
 ];
 
-/// A running stack.
+/// What is noted about a running stack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct State {
+pub(super) struct RunningStack {
     /// The process that runs it.
     pub(super) process: u32,
     /// Variables with which SDKs and tools find its servers.
@@ -34,23 +35,23 @@ pub(super) struct State {
     pub(super) redis: String,
     /// The base URL of the HTTP API, if there is one.
     pub(super) http: Option<String>,
-    /// Its routes.
+    /// The routes of the HTTP API.
     pub(super) routes: Vec<String>,
     /// The base URL of the issuer of tokens, if there is one.
     pub(super) issuer: Option<String>,
-    /// What tokens say, and how.
-    pub(super) claims: Claims,
+    /// The audience and the claims of tokens.
+    pub(super) claims: ClaimNames,
     /// Physical names by logical ids.
     pub(super) resources: BTreeMap<String, String>,
-    /// Its functions by logical ids.
-    pub(super) functions: BTreeMap<String, FunctionState>,
+    /// Functions by logical ids.
+    pub(super) functions: BTreeMap<String, RunningFunction>,
 }
 
-/// The claims of tokens for the HTTP API.
+/// The names and values in tokens for the HTTP API.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Claims {
-    /// For whom tokens are: the value of `aud`.
+pub(super) struct ClaimNames {
+    /// The audience of tokens: the value of `aud`.
     pub(super) audience: String,
     /// The claim that names a device.
     pub(super) device: String,
@@ -58,8 +59,8 @@ pub(super) struct Claims {
     pub(super) facilities: String,
 }
 
-impl Claims {
-    /// As the template's parameters say; their defaults where it has none.
+impl ClaimNames {
+    /// Reads them from the template's parameters, with the usual defaults for a template without them.
     fn of(stack: &Stack) -> Self {
         let parameter = |name: &str, default: &str| stack.parameter(name).unwrap_or(default).to_owned();
         Self {
@@ -70,13 +71,13 @@ impl Claims {
     }
 }
 
-/// A function of a running stack: what it takes to run another environment of it.
+/// What is needed to run another environment of a function of a running stack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct FunctionState {
-    /// Its binary.
+pub(super) struct RunningFunction {
+    /// The function's binary.
     pub(super) binary: PathBuf,
-    /// Its environment.
+    /// Its environment variables.
     pub(super) environment: BTreeMap<String, String>,
     /// Its time-out in milliseconds.
     pub(super) timeout_ms: u64,
@@ -84,15 +85,15 @@ pub(super) struct FunctionState {
     pub(super) memory_mb: u32,
 }
 
-impl State {
-    /// The state of `stack`.
+impl RunningStack {
+    /// Describes `stack`.
     pub(super) fn of(stack: &Stack) -> Result<Self> {
         let endpoints = stack.endpoints();
         let mut environment = endpoints.aws.environment();
         for (name, resource) in VARIABLES {
             environment.insert(name.to_owned(), stack.physical_id(resource)?);
         }
-        // A stream that is not sized has none.
+        // A stack without the autoscaler has no such table.
         if let Ok(table) = stack.physical_id("ReshardTable") {
             environment.insert("RESHARD_TABLE".to_owned(), table);
         }
@@ -100,7 +101,7 @@ impl State {
             environment.insert("MYAKU_CLOCK".to_owned(), stack.clock().to_string());
         }
         environment.insert("REDIS_URL".to_owned(), endpoints.redis.clone());
-        // Where the stack has pending commands.
+        // Only stacks with pending commands have this table.
         environment.extend(stack.physical_id("CommandsTable").ok().map(|table| ("COMMANDS_TABLE".to_owned(), table)));
         Ok(Self {
             process: std::process::id(),
@@ -110,55 +111,56 @@ impl State {
             http: endpoints.http,
             routes: stack.routes(),
             issuer: endpoints.issuer,
-            claims: Claims::of(stack),
+            claims: ClaimNames::of(stack),
             resources: stack.resources().map(|(id, name)| (id.to_owned(), name.to_owned())).collect(),
             functions: stack
                 .functions()
-                .map(|(id, function)| (id.to_owned(), FunctionState::of(function.spec())))
+                .map(|(id, function)| (id.to_owned(), RunningFunction::of(function.spec())))
                 .collect(),
         })
     }
 
-    /// Where the state of a stack in `directory` is noted.
+    /// Returns the file in which a stack in `directory` is noted.
     pub(super) fn file(directory: &Path) -> PathBuf {
         directory.join("state.json")
     }
 
-    /// Reads the state that was noted in `directory`.
+    /// Reads the stack that is noted in `directory`.
     pub(super) fn read(directory: &Path) -> Result<Self> {
         let file = Self::file(directory);
         let json = std::fs::read(&file)
-            .with_context(|| format!("{} cannot be read: is `myaku local` running here?", file.display()))?;
-        serde_json::from_slice(&json).with_context(|| format!("{} is not as it should be", file.display()))
+            .with_context(|| format!("cannot read {}: is `myaku local` running in this directory?", file.display()))?;
+        serde_json::from_slice(&json)
+            .with_context(|| format!("{} does not describe a running stack; restart `myaku local`", file.display()))
     }
 
-    /// Notes the state in `directory`.
+    /// Notes the stack in `directory`.
     pub(super) fn write(&self, directory: &Path) -> Result<()> {
         let file = Self::file(directory);
         std::fs::write(&file, serde_json::to_vec_pretty(self)?)
-            .with_context(|| format!("{} cannot be written", file.display()))
+            .with_context(|| format!("cannot write {}", file.display()))
     }
 
-    /// The variables as lines for a shell.
+    /// Returns the variables as lines for a shell.
     pub(super) fn exports(&self) -> String {
         let lines = self.environment.iter().map(|(name, value)| format!("export {name}={value}"));
         lines.collect::<Vec<_>>().join("\n")
     }
 
-    /// A function by its logical id (`TransformFunction`) or the name of its binary (`transform`).
-    pub(super) fn function(&self, name: &str) -> Result<(&str, &FunctionState)> {
-        let is_it = |id: &str, function: &FunctionState| {
+    /// Finds a function by its logical id (`TransformFunction`) or the name of its binary (`transform`).
+    pub(super) fn function(&self, name: &str) -> Result<(&str, &RunningFunction)> {
+        let has_name = |id: &str, function: &RunningFunction| {
             id == name || function.binary.file_name().is_some_and(|binary| binary == name)
         };
-        let found = self.functions.iter().find(|(id, function)| is_it(id, function));
+        let found = self.functions.iter().find(|(id, function)| has_name(id, function));
         found.map(|(id, function)| (id.as_str(), function)).with_context(|| {
             let known = self.functions.keys().cloned().collect::<Vec<_>>().join(", ");
-            format!("there is no function {name:?}; there are {known}")
+            format!("there is no function {name:?}; choose from {known}")
         })
     }
 }
 
-impl FunctionState {
+impl RunningFunction {
     fn of(spec: &FunctionSpec) -> Self {
         Self {
             binary: spec.binary.clone(),
@@ -168,7 +170,7 @@ impl FunctionState {
         }
     }
 
-    /// One environment of it, which writes to `log`.
+    /// Specifies one environment of the function, which logs to `log`.
     pub(super) fn spec(&self, name: &str, log: PathBuf) -> FunctionSpec {
         FunctionSpec {
             name: name.to_owned(),
@@ -187,14 +189,14 @@ impl FunctionState {
 pub(super) mod tests {
     use super::*;
 
-    pub(crate) fn state() -> State {
-        let function = FunctionState {
+    pub(crate) fn running_stack() -> RunningStack {
+        let function = RunningFunction {
             binary: "target/demo/transform".into(),
             environment: BTreeMap::new(),
             timeout_ms: 60_000,
             memory_mb: 256,
         };
-        State {
+        RunningStack {
             process: 1,
             environment: BTreeMap::from([("AWS_REGION".to_owned(), "us-east-1".to_owned())]),
             mqtt: ("127.0.0.1".to_owned(), 1883),
@@ -202,7 +204,7 @@ pub(super) mod tests {
             http: Some("http://127.0.0.1:8000".to_owned()),
             routes: vec!["POST /v1/messages".to_owned()],
             issuer: Some("http://127.0.0.1:8001".to_owned()),
-            claims: Claims {
+            claims: ClaimNames {
                 audience: "myaku".to_owned(),
                 device: "device_id".to_owned(),
                 facilities: "facilities".to_owned(),
@@ -213,25 +215,25 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_state_that_was_noted_is_read_back_and_one_that_was_not_says_what_to_do() {
+    fn a_noted_stack_is_read_back_and_a_missing_note_is_an_error_that_says_what_to_do() {
         let directory = tempfile::tempdir().unwrap();
-        let error = State::read(directory.path()).unwrap_err();
-        assert!(error.to_string().ends_with("is `myaku local` running here?"), "{error}");
-        state().write(directory.path()).unwrap();
-        assert_eq!(State::read(directory.path()).unwrap(), state());
+        let error = RunningStack::read(directory.path()).unwrap_err();
+        assert!(error.to_string().ends_with("is `myaku local` running in this directory?"), "{error}");
+        running_stack().write(directory.path()).unwrap();
+        assert_eq!(RunningStack::read(directory.path()).unwrap(), running_stack());
     }
 
     #[test]
-    fn a_function_goes_by_its_logical_id_and_by_its_binary() {
-        let state = state();
-        assert_eq!(state.function("transform").unwrap().0, "TransformFunction");
-        assert_eq!(state.function("TransformFunction").unwrap().0, "TransformFunction");
-        let error = state.function("transformer").unwrap_err();
-        assert_eq!(error.to_string(), "there is no function \"transformer\"; there are TransformFunction");
+    fn a_function_is_found_by_its_logical_id_and_by_its_binary() {
+        let stack = running_stack();
+        assert_eq!(stack.function("transform").unwrap().0, "TransformFunction");
+        assert_eq!(stack.function("TransformFunction").unwrap().0, "TransformFunction");
+        let error = stack.function("transformer").unwrap_err();
+        assert_eq!(error.to_string(), "there is no function \"transformer\"; choose from TransformFunction");
     }
 
     #[test]
-    fn exports_are_lines_that_a_shell_takes() {
-        assert_eq!(state().exports(), "export AWS_REGION=us-east-1");
+    fn exports_are_lines_for_a_shell() {
+        assert_eq!(running_stack().exports(), "export AWS_REGION=us-east-1");
     }
 }

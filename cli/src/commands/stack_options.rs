@@ -1,6 +1,6 @@
-//! Which template is brought up, from what, and where it leaves its files.
+//! The arguments that say which template to bring up, with what, and where to keep its files.
 
-use super::running_stack::State;
+use super::running_stack::RunningStack;
 use anyhow::{Context as _, Result, bail};
 use myaku_demo::burst;
 use myaku_demo::run::Progress;
@@ -8,44 +8,47 @@ use myaku_local::stack::{self, Ports, Stack};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// How long the archiver waits to fill a batch here, and a disconnect for a reconnect, in seconds: on one machine somebody
-/// is watching.
-const SHORTER: [(&str, &str); 2] = [("ArchiveWindowSeconds", "5"), ("DisconnectGraceSeconds", "5")];
+/// Parameters with shorter times than in the template, in seconds, because on one machine a person waits for the
+/// result: for how long the archiver fills a batch, and for how long a disconnected device may reconnect.
+const SHORT_TIMES: [(&str, &str); 2] = [("ArchiveWindowSeconds", "5"), ("DisconnectGraceSeconds", "5")];
 
 /// Arguments that `myaku demo` and `myaku local` share.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct StackOptions {
-    /// The template.
+    /// The template to bring up.
     #[arg(long, default_value = "template.yaml", value_name = "FILE")]
     template: PathBuf,
-    /// A parameter of the template.
+    /// A parameter of the template. Can be given several times.
     #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
     parameters: Vec<(String, String)>,
-    /// Where the functions' binaries are; the directory of this program without it.
+    /// The directory with the functions' binaries; that of this program if not given.
     #[arg(long, value_name = "DIR")]
     binaries: Option<PathBuf>,
-    /// Where a server listens on 127.0.0.1: kinesis, dynamodb, s3, sns, cloudwatch, mqtt, redis, http or
-    /// issuer. Without, on a free port.
+    /// The port of a server on 127.0.0.1: kinesis, dynamodb, s3, sns, cloudwatch, mqtt, redis, http or issuer. A server
+    /// without one gets a free port. Can be given several times.
     #[arg(long = "port", value_name = "SERVER=PORT", value_parser = port)]
     ports: Vec<(Server, u16)>,
-    /// Where the servers, the functions' logs and the state are kept. It is emptied first.
+    /// The directory for the servers' data, the functions' logs and the note about the running stack. It is emptied
+    /// first.
     #[arg(long, default_value = ".local", value_name = "DIR")]
     directory: PathBuf,
-    /// How many minutes pass in one, for metrics, alarms, schedules and cool-downs: at 60, half an hour takes half a minute.
+    /// How many minutes pass in one minute for metrics, alarms, schedules and cool-downs. At 60, half an hour takes
+    /// half a minute.
     #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
     time_scale: f64,
 }
 
 fn parameter(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
-    pair.map(|(name, value)| (name.to_owned(), value.to_owned())).ok_or_else(|| "it must be NAME=VALUE".to_owned())
+    pair.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| "a parameter must be NAME=VALUE".to_owned())
 }
 
-/// Sets the port of one server.
+/// Selects the port of one server.
 type Server = fn(&mut Ports) -> &mut u16;
 
 fn port(text: &str) -> Result<(Server, u16), String> {
-    let (server, port) = text.split_once('=').ok_or_else(|| "it must be SERVER=PORT".to_owned())?;
+    let (server, port) = text.split_once('=').ok_or_else(|| "a port must be SERVER=PORT".to_owned())?;
     let server: Server = match server {
         "kinesis" => |ports| &mut ports.kinesis,
         "dynamodb" => |ports| &mut ports.dynamodb,
@@ -58,7 +61,8 @@ fn port(text: &str) -> Result<(Server, u16), String> {
         "issuer" => |ports| &mut ports.issuer,
         other => {
             return Err(format!(
-                "there is no server {other:?}: kinesis, dynamodb, s3, sns, cloudwatch, mqtt, redis, http and issuer are there"
+                "there is no server {other:?}; \
+                 choose from kinesis, dynamodb, s3, sns, cloudwatch, mqtt, redis, http, issuer"
             ));
         }
     };
@@ -67,7 +71,7 @@ fn port(text: &str) -> Result<(Server, u16), String> {
 }
 
 impl StackOptions {
-    /// A place beside this one, for the burst of the demo.
+    /// Returns the options for the burst of the demo, which runs on a stack of its own.
     pub(super) fn for_burst(&self) -> Self {
         let parameters = burst::PARAMETERS.map(|(name, value)| (name.to_owned(), value.to_owned()));
         Self {
@@ -85,18 +89,21 @@ impl StackOptions {
         let binaries = match &self.binaries {
             Some(binaries) => binaries.clone(),
             None => std::env::current_exe()
-                .context("this program's own place is not known: say --binaries")?
+                .context("cannot locate this executable; pass --binaries")?
                 .parent()
                 .map(PathBuf::from)
                 .unwrap_or_default(),
         };
         if !self.template.is_file() {
-            bail!("there is no {}: run this at the root of the repository, or say --template", self.template.display());
+            bail!(
+                "there is no template {}; run this at the root of the repository, or pass --template",
+                self.template.display()
+            );
         }
         std::fs::create_dir_all(&self.directory)
-            .with_context(|| format!("{} cannot be made", self.directory.display()))?;
-        // What the user says comes last, and counts.
-        let parameters = SHORTER
+            .with_context(|| format!("cannot make the directory {}", self.directory.display()))?;
+        // The user's own parameters come last, so that they override the others.
+        let parameters = SHORT_TIMES
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into_iter()
             .chain(self.parameters.iter().cloned())
@@ -108,29 +115,29 @@ impl StackOptions {
         let (template, directory) = (self.template.clone(), self.directory.clone());
         let (time_scale, timeout_max) = (self.time_scale, None);
         let options = stack::Options { template, parameters, binaries, directory, ports, time_scale, timeout_max };
-        Stack::up(options).await.with_context(|| format!("{} cannot be brought up", self.template.display()))
+        Stack::up(options).await.with_context(|| format!("cannot bring up {}", self.template.display()))
     }
 
-    /// Notes where `stack` listens, for other commands.
+    /// Notes where `stack` listens, so that other commands find it.
     pub(super) fn note(&self, stack: &Stack) -> Result<()> {
-        State::of(stack)?.write(&self.directory)
+        RunningStack::of(stack)?.write(&self.directory)
     }
 
-    /// Takes the note away: the stack stops.
+    /// Deletes the note, because the stack stops.
     pub(super) fn forget(&self) {
-        // Where there is no note, none is left.
-        let _ = std::fs::remove_file(State::file(&self.directory));
+        // It is not an error if there is no note.
+        let _ = std::fs::remove_file(RunningStack::file(&self.directory));
     }
 
-    /// Where to look after a run.
+    /// Returns where to look after a run: what there is, and the command that shows it.
     pub(super) fn where_next(&self, stack: &Stack, stays: bool) -> Result<Vec<(String, String)>> {
         let directory = self.directory.display();
         let bucket = |id| Ok::<_, anyhow::Error>(format!("{directory}/s3/{}", stack.physical_id(id)?));
         let (lake, letters) = (bucket("LakeBucket")?, bucket("DeadLetterBucket")?);
-        let mut places = vec![
+        let mut next = vec![
             ("the lake, line by line".to_owned(), format!("find {lake} -name '*.zst' | xargs zstdcat | head -3")),
-            ("the dead letters, by their reasons".to_owned(), format!("ls {letters}/dead-letters")),
-            ("what the functions said".to_owned(), format!("ls {directory}/logs")),
+            ("the dead letters, by reason".to_owned(), format!("ls {letters}/dead-letters")),
+            ("the logs of the functions".to_owned(), format!("ls {directory}/logs")),
         ];
         if stays {
             let table = stack.physical_id("ResultsTable")?;
@@ -138,13 +145,19 @@ impl StackOptions {
                 "aws dynamodb query --table-name {table} --key-condition-expression 'deviceId = :d' \
                  --expression-attribute-values '{{\":d\":{{\"S\":\"band-0000\"}}}}'"
             );
-            places.push(("a device's results (with the exports below)".to_owned(), query));
-            places.push(("the lake (with the same)".to_owned(), "myaku archive cat --since 1h | head -3".to_owned()));
-            places.push(("the devices".to_owned(), "myaku device list".to_owned()));
+            next.push(("the results of a device (with the exports below)".to_owned(), query));
+            next.push((
+                "the lake (with the same exports)".to_owned(),
+                "myaku archive cat --since 1h | head -3".to_owned(),
+            ));
+            next.push(("the devices".to_owned(), "myaku device list".to_owned()));
         } else {
-            places.push(("the same, left running to look around".to_owned(), "myaku demo --stay".to_owned()));
+            next.push((
+                "the same, kept running so that you can look around".to_owned(),
+                "myaku demo --stay".to_owned(),
+            ));
         }
-        Ok(places)
+        Ok(next)
     }
 }
 
@@ -153,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_gets_the_port_that_is_asked_for() {
+    fn a_server_gets_the_port_that_the_user_names() {
         let mut ports = Ports::default();
         for text in ["mqtt=1883", "redis=6379"] {
             let (server, number) = port(text).unwrap();
@@ -163,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_cannot_be_is_told() {
+    fn an_impossible_port_is_refused() {
         assert_eq!(port("mqtt=0").unwrap_err(), "the port must be 1 to 65535");
         assert_eq!(port("mqtt=70000").unwrap_err(), "the port must be 1 to 65535");
         assert!(port("ftp=21").unwrap_err().contains("there is no server \"ftp\""));

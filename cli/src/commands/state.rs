@@ -1,6 +1,6 @@
-//! `myaku state`: the windows of the moving averages.
+//! `myaku state`: restores the windows of the moving averages.
 
-use super::archive::Lake;
+use super::lake_options::LakeOptions;
 use super::progress::counting;
 use super::times::Times;
 use anyhow::Result;
@@ -18,40 +18,50 @@ use myaku_operator::selection::Selection;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// The range where nothing is said: the longest window by time, and as much again.
+/// The range if no time is given: twice the longest window by time.
 const DEFAULT_RANGE: SignedDuration = SignedDuration::from_hours(48);
 
 /// The commands of `myaku state`.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Rebuild windows from the lake, after Redis lost its memory: a quarter of an hour later, when the last messages from
-    /// before are archived. It finds Redis by the same variables of the environment as the function. Exit code 1 if some
-    /// devices are to be done again.
+    /// Rebuild windows from the lake after Redis lost its memory. Wait a quarter of an hour after the loss, until the
+    /// last messages from before it are archived. Redis is found by the same environment variables as in the function.
+    /// Exit code 1: some devices remain, run the command again. Reads the last two days without --since; a window of
+    /// the last N readings can reach further back.
     Rebuild(RebuildArgs),
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct RebuildArgs {
     #[command(flatten)]
-    lake: Lake,
-    #[arg(long, env = "REGISTRY_TABLE", value_name = "NAME", help = "The table of master data, as the stack names it")]
+    lake: LakeOptions,
+    #[arg(
+        long,
+        env = "REGISTRY_TABLE",
+        value_name = "NAME",
+        help = "The table of master data (the stack's output RegistryTableName)"
+    )]
     registry: String,
-    #[arg(long, env = "RESULTS_TABLE", value_name = "NAME", help = "The table of results, as the stack names it")]
+    #[arg(
+        long,
+        env = "RESULTS_TABLE",
+        value_name = "NAME",
+        help = "The table of results (the stack's output ResultsTableName)"
+    )]
     results: String,
-    /// Of this device alone.
+    /// Rebuild only this device.
     #[arg(long, value_name = "ID")]
     device: Option<String>,
-    /// What arrived in the last two days without --since. Windows of the last so many readings can reach further back.
     #[command(flatten)]
     times: Times,
     /// Read the whole lake, from its beginning.
     #[arg(long, conflicts_with_all = ["since", "until"])]
     everything: bool,
-    /// Leave devices alone whose results are younger than this: the last messages behind them may not be archived yet, and
-    /// an invocation may be about to commit their state.
+    /// Leave devices alone whose results are younger than this. Messages after those results may not be archived yet,
+    /// and an invocation may be about to commit the device's state.
     #[arg(long, default_value_t = 900, value_name = "SECONDS")]
     settled: u32,
-    /// How long a silent device's state is kept, as the stack has it.
+    /// How long the state of a silent device is kept, as set in the stack.
     #[arg(long, env = "STATE_TTL_SECONDS", default_value_t = 604_800, value_name = "SECONDS")]
     ttl: u32,
     /// Print the report as JSON.

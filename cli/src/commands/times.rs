@@ -1,4 +1,4 @@
-//! Times as people say them: an instant, a day, or how long ago.
+//! Parses ranges of time: an instant, a day, or how long ago.
 
 use anyhow::{Result, bail};
 use jiff::tz::Offset;
@@ -7,13 +7,13 @@ use myaku::platform::clock::{Now as _, SystemClock};
 use std::ops::Range;
 use std::str::FromStr;
 
-/// From when to when, by the time of arrival.
+/// A range of time.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Times {
-    /// What arrived at this time or later: 2026-11-21T03:00:00Z, 2026-11-21, or as long ago as 90m, 24h, 7d.
+    /// Begin at this time: 2026-11-21T03:00:00Z, 2026-11-21, or how long ago, such as 90m, 24h or 7d.
     #[arg(long, value_name = "TIME")]
     since: Option<Time>,
-    /// What arrived before this time; now without it.
+    /// End before this time, in the same forms; now if not given.
     #[arg(long, value_name = "TIME")]
     until: Option<Time>,
 }
@@ -26,8 +26,8 @@ enum Time {
 }
 
 impl Times {
-    /// In milliseconds since the epoch: the beginning included, the end excluded. `default` is how long ago the range
-    /// begins where nothing is said.
+    /// Returns the range in milliseconds since the epoch, without its end. `default` is how long ago the range begins
+    /// if `--since` is not given.
     pub(super) fn range(&self, default: SignedDuration) -> Result<Range<i64>> {
         self.at(SystemClock.now_ms(), default)
     }
@@ -39,7 +39,7 @@ impl Times {
         };
         let range = ms(self.since.unwrap_or(Time::Ago(default)))..self.until.map_or(now_ms, ms);
         if range.is_empty() {
-            bail!("--since is not before --until");
+            bail!("--since must be before --until");
         }
         Ok(range)
     }
@@ -60,7 +60,7 @@ impl FromStr for Time {
         match ago {
             Ok(ago) if !ago.is_negative() => Ok(Self::Ago(ago)),
             _ => {
-                Err("it is no time like 2026-11-21T03:00:00Z, no day like 2026-11-21, and nothing like 90m, 24h or 7d"
+                Err("it must be a time like 2026-11-21T03:00:00Z, a day like 2026-11-21, or an age like 90m, 24h or 7d"
                     .to_owned())
             }
         }
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn instants_days_and_how_long_ago_are_times() {
+    fn instants_days_and_ages_are_parsed() {
         assert_eq!(range(None, None).unwrap(), NOW_MS - 3 * HOUR_MS..NOW_MS);
         assert_eq!(range(Some("90m"), Some("30m")).unwrap(), NOW_MS - 90 * 60_000..NOW_MS - 30 * 60_000);
         assert_eq!(range(Some("7d"), None).unwrap(), NOW_MS - 7 * 24 * HOUR_MS..NOW_MS);
@@ -90,10 +90,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_or_no_range_is_said() {
+    fn what_is_not_a_time_or_a_range_is_refused() {
         for bad in ["yesterday", "", "-3h", "2026-13-01"] {
             assert!(range(Some(bad), None).is_err(), "{bad}");
         }
-        assert_eq!(range(Some("1h"), Some("2h")).unwrap_err().to_string(), "--since is not before --until");
+        assert_eq!(range(Some("1h"), Some("2h")).unwrap_err().to_string(), "--since must be before --until");
     }
 }

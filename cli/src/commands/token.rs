@@ -1,6 +1,6 @@
-//! `myaku token`: a token for the HTTP API of a running `myaku local`, from its own issuer.
+//! `myaku token`: prints a token for the HTTP API of a running `myaku local`, from its own issuer.
 
-use super::running_stack::State;
+use super::running_stack::RunningStack;
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
@@ -9,66 +9,69 @@ use std::process::ExitCode;
 /// Arguments of `myaku token`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The device whose token it is: it sends for itself only.
+    /// The device that gets the token. A device sends for itself only.
     #[arg(long, value_name = "DEVICE")]
     device: Option<String>,
-    /// A facility: where the device stands, or for whose devices an app sends. It can be said several times.
+    /// The facility where the device stands, or for whose devices an app sends. Can be given several times.
     #[arg(long = "facility", value_name = "FACILITY")]
     facilities: Vec<String>,
-    /// Another claim, as JSON or as a text.
+    /// Another claim; the value is JSON or a text. Can be given several times.
     #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = claim)]
     claims: Vec<(String, Value)>,
-    /// How long it holds, in seconds; twelve hours without. Less than nothing makes one that has expired.
+    /// For how many seconds the token is valid; twelve hours if not given. A negative number makes an expired token.
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     seconds: Option<i64>,
-    /// Where `myaku local` keeps its files.
+    /// The directory in which myaku local keeps its files.
     #[arg(long, default_value = ".local", value_name = "DIR")]
     directory: PathBuf,
 }
 
 fn claim(text: &str) -> Result<(String, Value), String> {
-    let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("it must be NAME=VALUE")?;
+    let (name, value) =
+        text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("a claim must be NAME=VALUE")?;
     Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| value.into())))
 }
 
-/// Runs the command: prints the token, and nothing else.
+/// Runs the command. It prints only the token.
 pub(super) async fn run(args: Args) -> Result<ExitCode> {
-    let state = State::read(&args.directory)?;
-    let Some(issuer) = &state.issuer else { bail!("the template that runs there takes no tokens") };
+    let running = RunningStack::read(&args.directory)?;
+    let Some(issuer) = &running.issuer else {
+        bail!("the running template has no authorizer, so its HTTP API takes no tokens")
+    };
     let expires_at_s = args.seconds.map(|seconds| jiff::Timestamp::now().as_second() + seconds);
-    println!("{}", sign(issuer, &claims(&args, &state, expires_at_s)).await?);
+    println!("{}", sign(issuer, &claims(&args, &running, expires_at_s)).await?);
     Ok(ExitCode::SUCCESS)
 }
 
-/// A token with these claims from an issuer.
+/// Fetches a token with these claims from an issuer.
 pub(super) async fn sign(issuer: &str, claims: &Map<String, Value>) -> Result<String> {
     let request = reqwest::Client::new().post(format!("{issuer}/token")).header("content-type", "application/json");
     let answer = request.body(Value::Object(claims.clone()).to_string()).send().await;
     let answer = answer.and_then(reqwest::Response::error_for_status);
-    Ok(answer.with_context(|| format!("{issuer} issued no token: is `myaku local` running?"))?.text().await?)
+    Ok(answer.with_context(|| format!("cannot get a token from {issuer}: is `myaku local` running?"))?.text().await?)
 }
 
-/// The claims of a device's token, or an app's.
-pub(super) fn subject(state: &State, device: Option<&str>, facilities: &[String]) -> Map<String, Value> {
+/// Returns the claims of a device's token, or of an app's.
+pub(super) fn subject(running: &RunningStack, device: Option<&str>, facilities: &[String]) -> Map<String, Value> {
     let mut claims = Map::from_iter([
         ("sub".to_owned(), json!(device.unwrap_or("app"))),
-        ("aud".to_owned(), json!(state.claims.audience)),
+        ("aud".to_owned(), json!(running.claims.audience)),
     ]);
     if let Some(device) = device {
-        claims.insert(state.claims.device.clone(), json!(device));
+        claims.insert(running.claims.device.clone(), json!(device));
     }
     match facilities {
         [] => {}
-        [one] => _ = claims.insert(state.claims.facilities.clone(), json!(one)),
-        several => _ = claims.insert(state.claims.facilities.clone(), json!(several)),
+        [one] => _ = claims.insert(running.claims.facilities.clone(), json!(one)),
+        several => _ = claims.insert(running.claims.facilities.clone(), json!(several)),
     }
     claims
 }
 
-fn claims(args: &Args, state: &State, expires_at_s: Option<i64>) -> Map<String, Value> {
-    let mut claims = subject(state, args.device.as_deref(), &args.facilities);
+fn claims(args: &Args, running: &RunningStack, expires_at_s: Option<i64>) -> Map<String, Value> {
+    let mut claims = subject(running, args.device.as_deref(), &args.facilities);
     claims.extend(expires_at_s.map(|at_s| ("exp".to_owned(), json!(at_s))));
-    // What is said word for word comes last, and counts.
+    // Claims that the user names come last, so that they override the others.
     claims.extend(args.claims.iter().cloned());
     claims
 }
@@ -78,8 +81,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_device_an_app_and_whatever_else_is_asked_for_become_claims() {
-        let state = super::super::running_stack::tests::state();
+    fn a_token_has_the_claims_of_its_device_or_app_and_those_that_the_user_names() {
+        let running = super::super::running_stack::tests::running_stack();
         let args = |device: Option<&str>, facilities: &[&str], more: &[&str]| Args {
             device: device.map(str::to_owned),
             facilities: facilities.iter().map(|it| (*it).to_owned()).collect(),
@@ -87,7 +90,7 @@ mod tests {
             seconds: None,
             directory: PathBuf::new(),
         };
-        let shown = |args: Args| Value::Object(claims(&args, &state, Some(7))).to_string();
+        let shown = |args: Args| Value::Object(claims(&args, &running, Some(7))).to_string();
         assert_eq!(
             shown(args(Some("bed-17"), &["home-3"], &[])),
             r#"{"aud":"myaku","device_id":"bed-17","exp":7,"facilities":"home-3","sub":"bed-17"}"#

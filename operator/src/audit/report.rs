@@ -1,39 +1,39 @@
-//! What an audit came to: as JSON for machines, as a table for people.
+//! The result of an audit: JSON for machines, a table for people.
 
-use super::Options;
+use super::options::Options;
 use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
 use myaku::lake::archive::audit::{AuditedObject, ComparisonCounts, Finding};
 use serde::Serialize;
 use std::fmt::Write as _;
 
-/// Findings that a text shows; JSON has all.
-const SHOWN: usize = 50;
+/// How many findings the text shows; the JSON has all.
+const FINDINGS_SHOWN: usize = 50;
 
-/// A whole audit.
+/// The result of an audit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// Whether nothing is wrong.
+    /// Whether the audit found nothing wrong.
     pub clean: bool,
     /// The stream.
     pub stream: String,
-    /// The first and last hour of arrival that were looked at.
+    /// The first and the last hour of arrival that were audited.
     pub hours: (String, String),
     /// Objects that were fetched and read.
     pub objects: u64,
-    /// Their size as they are stored, in bytes.
+    /// The size of the objects as they are stored, in bytes.
     pub bytes: u64,
-    /// Records in them.
+    /// Records in the objects.
     pub records: u64,
-    /// Heads that were held against them.
+    /// Heads that were compared with the objects.
     pub heads: u64,
-    /// What was held against the stream; `None` if it was not asked.
+    /// The comparison with the stream; `None` if the stream was left out.
     pub stream_compared: Option<StreamCompared>,
-    /// What is wrong, by key.
+    /// What is wrong, sorted by key.
     pub findings: Vec<Finding>,
 }
 
-/// What was held against the stream itself.
+/// The comparison of the lake with the stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StreamCompared {
@@ -41,9 +41,9 @@ pub struct StreamCompared {
     pub shards: u64,
     /// Records of the stream that arrived in the range.
     pub records: u64,
-    /// Of these, records that should be in the lake and are not.
+    /// Those of them that should be in the lake and are not.
     pub missing: u64,
-    /// Objects of which the stream still has all records.
+    /// Objects whose records the stream still has, all of them.
     pub objects: u64,
 }
 
@@ -74,7 +74,7 @@ impl Report {
         self.clean = self.findings.is_empty();
     }
 
-    /// The report as a text.
+    /// Returns the report as text.
     pub fn to_text(&self) -> String {
         let mut table = Table::new();
         table.load_preset(UTF8_HORIZONTAL_ONLY).set_header(["audit", "count", ""]);
@@ -89,22 +89,22 @@ impl Report {
         row("heads", self.heads, String::new());
         if let Some(compared) = &self.stream_compared {
             row("records of the stream", compared.records, format!("in {} shards", compared.shards));
-            row("objects held against it", compared.objects, "with the same hash".to_owned());
+            row("objects compared with it", compared.objects, "with the same hash".to_owned());
             row("records not in the lake", compared.missing, String::new());
         }
         row("findings", self.findings.len() as u64, String::new());
         let mut text = table.to_string();
-        for finding in self.findings.iter().take(SHOWN) {
+        for finding in self.findings.iter().take(FINDINGS_SHOWN) {
             let _ = write!(text, "\n✗ {finding}");
         }
-        if self.findings.len() > SHOWN {
-            let _ = write!(text, "\n… and {} more: --json has all of them", self.findings.len() - SHOWN);
+        if self.findings.len() > FINDINGS_SHOWN {
+            let _ = write!(text, "\n… and {} more: --json prints all of them", self.findings.len() - FINDINGS_SHOWN);
         }
         text.push('\n');
         text.push_str(match (self.clean, self.stream_compared.is_some()) {
-            (true, true) => "The lake is whole, and nothing of the stream is missing from it.",
-            (true, false) => "The lake is whole in itself; it was not held against the stream.",
-            (false, _) => "The lake is not whole.",
+            (true, true) => "The lake is whole, and no record of the stream is missing from it.",
+            (true, false) => "The lake is whole in itself; it was not compared with the stream.",
+            (false, _) => "The lake is not whole: the findings above say what is wrong, and where.",
         });
         text
     }

@@ -1,6 +1,6 @@
-//! A shard of the stream, read from the beginning of the range to its end.
+//! Reads a shard of the stream over the range of an audit, and compares it with the objects.
 
-use super::Options;
+use super::options::Options;
 use myaku::lake::archive::audit::{AuditedObject, Comparison, ComparisonCounts, Coverage, Finding};
 use myaku::lake::archive::{Format, Hour, ShardHour};
 use myaku::platform::errors::{Remedy, RemoteError};
@@ -9,15 +9,16 @@ use myaku::stream::source::{ReadFrom, Source};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Shards that are read at a time.
+/// How many shards are read at a time.
 pub(super) const SHARDS_AT_A_TIME: usize = 8;
-/// Records of one read: what Kinesis gives at most.
-const PAGE: usize = 10_000;
-/// Between two reads of a shard. It gives five a second to all its readers together: two are left to the functions.
+/// Records of one read: the most that Kinesis returns.
+const PAGE_RECORDS: usize = 10_000;
+/// The pause between two reads of a shard. Kinesis allows five reads a second to all readers of a shard together: the
+/// audit leaves half of them to the functions.
 const BETWEEN_READS: Duration = Duration::from_millis(400);
-/// An open shard has been read to its end when it answers so often with nothing.
+/// After so many empty answers, an open shard has been read to its end.
 const EMPTY_READS: u32 = 2;
-/// Failed reads in a row that are borne.
+/// How many reads may fail before the audit gives up, in a row.
 const FAILURES_MAX: u32 = 30;
 
 /// Compares a shard with its objects.
@@ -32,43 +33,44 @@ pub(super) async fn compare<S: Source>(
     let mut shard =
         ShardReader::open(source, &of.shard, ReadFrom::AtTimestamp(options.hours.start().start_ms())).await?;
     let end_ms = options.hours.end().next().start_ms();
-    let mut behind = 0;
+    let mut pages_after_range = 0;
     while let Some(records) = shard.next().await? {
-        // Behind the range, times still flip: a page on which nothing is of the range is the end.
-        behind = if records.iter().all(|record| record.arrived_ms >= end_ms) { behind + 1 } else { 0 };
+        // Times of arrival are not strictly in order, so one page after the range does not prove that it has ended.
+        let is_after_range = records.iter().all(|record| record.arrived_ms >= end_ms);
+        pages_after_range = if is_after_range { pages_after_range + 1 } else { 0 };
         let batch = Batch { stream: of.stream.clone(), shard: of.shard.clone(), records };
         for record in batch.user_records() {
             comparison.take(&record)?;
         }
-        if behind > 1 {
+        if pages_after_range > 1 {
             break;
         }
     }
     Ok(comparison.finish())
 }
 
-/// Reads one shard page by page, at the pace that leaves room for the functions.
-pub(crate) struct ShardReader<'a, S: Source> {
+/// Reads one shard page by page, at a pace that leaves room for the functions.
+struct ShardReader<'a, S: Source> {
     source: &'a S,
     cursor: S::Cursor,
     ended: bool,
-    begun: bool,
+    has_begun: bool,
 }
 
 impl<'a, S: Source> ShardReader<'a, S> {
-    pub(crate) async fn open(source: &'a S, shard: &str, from: ReadFrom) -> Result<Self, RemoteError> {
+    async fn open(source: &'a S, shard: &str, from: ReadFrom) -> Result<Self, RemoteError> {
         let cursor = source.open(shard, from).await?;
-        Ok(Self { source, cursor, ended: false, begun: false })
+        Ok(Self { source, cursor, ended: false, has_begun: false })
     }
 
-    /// The next records; none at the end of the shard, or where there are no more by now.
-    pub(crate) async fn next(&mut self) -> Result<Option<Vec<myaku::stream::batch::StreamRecord>>, RemoteError> {
+    /// Reads the next records; `None` at the end of the shard, or when it has no more for now.
+    async fn next(&mut self) -> Result<Option<Vec<myaku::stream::batch::StreamRecord>>, RemoteError> {
         let (mut empty, mut failures) = (0, 0);
         while !self.ended && empty < EMPTY_READS {
-            if std::mem::replace(&mut self.begun, true) {
+            if std::mem::replace(&mut self.has_begun, true) {
                 tokio::time::sleep(BETWEEN_READS).await;
             }
-            match self.source.read(&mut self.cursor, PAGE).await {
+            match self.source.read(&mut self.cursor, PAGE_RECORDS).await {
                 Ok(read) => {
                     failures = 0;
                     self.ended = read.ended;

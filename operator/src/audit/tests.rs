@@ -1,4 +1,4 @@
-//! The audit over a stream that was resharded, archived by the archiver itself.
+//! Audits of a resharded stream that the archiver itself archived.
 
 use super::*;
 use myaku::lake::archive::audit::Kind;
@@ -18,7 +18,7 @@ struct World {
 }
 
 impl World {
-    /// Two hours of records; in the middle a shard is split and two are merged.
+    /// Two hours of records, during which one shard is split and two are merged.
     async fn new() -> Self {
         let world = Self { stream: MemoryStream::new(2), lake: MemoryLake::default(), heads: MemoryHeads::default() };
         for index in 0..60 {
@@ -33,12 +33,12 @@ impl World {
         world
     }
 
-    /// Puts a record, and says into which shard.
+    /// Puts a record, and returns its shard.
     fn put(&self, index: i64, arrived_ms: i64) -> String {
         self.stream.put(&format!("key-{index}"), format!("{{\"n\":{index}}}").as_bytes(), arrived_ms).0
     }
 
-    /// Everything that the stream has, five records at a time.
+    /// Archives everything that the stream has, five records at a time.
     async fn archive(&self) {
         let archiver = Archiver::new(&self.lake, &self.heads, Compression::default());
         for shard in self.stream.shards().await.unwrap() {
@@ -72,22 +72,22 @@ impl World {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lake_that_was_resharded_is_whole_and_every_record_of_the_stream_is_held_against_it() {
+async fn the_lake_of_a_resharded_stream_is_whole_and_is_compared_with_every_record_of_it() {
     let world = World::new().await;
     let report = world.audit(true).await;
     assert_eq!(report.findings, []);
     assert_eq!((report.clean, report.records, report.objects), (true, 60, world.keys().len() as u64));
-    // Five shards: two, two of the split, one of the merger.
+    // Five shards: the first two, two from the split, one from the merge.
     let compared = StreamCompared { shards: 5, records: 60, missing: 0, objects: report.objects };
     assert_eq!(report.stream_compared, Some(compared));
     assert!(report.heads >= 3, "{}", report.heads);
     let alone = world.audit(false).await;
     assert_eq!((alone.clean, alone.stream_compared), (true, None));
-    assert!(alone.to_text().ends_with("it was not held against the stream."));
+    assert!(alone.to_text().ends_with("it was not compared with the stream."));
 }
 
 #[tokio::test(start_paused = true)]
-async fn records_of_a_shard_that_the_lake_has_nothing_of_are_missing() {
+async fn all_records_of_a_shard_without_objects_are_reported_missing() {
     let world = World::new().await;
     world.stream.split("shardId-000000000002");
     let shards: std::collections::BTreeSet<_> =
@@ -100,7 +100,7 @@ async fn records_of_a_shard_that_the_lake_has_nothing_of_are_missing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_object_of_the_stream_is_foreign_by_its_key() {
+async fn what_is_not_an_object_of_the_stream_is_reported_as_foreign_by_its_key() {
     let world = World::new().await;
     let key = world.keys()[0].clone();
     let stored = world.lake.objects()[&key].clone();
@@ -121,7 +121,7 @@ async fn what_is_no_object_of_the_stream_is_foreign_by_its_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_head_that_names_what_was_never_archived_is_told_also_where_the_hour_is_empty() {
+async fn a_head_that_names_no_archived_record_is_reported_even_if_its_hour_is_empty() {
     let world = World::new().await;
     let last = "9999.0".parse().unwrap();
     world
@@ -130,12 +130,12 @@ async fn a_head_that_names_what_was_never_archived_is_told_also_where_the_hour_i
         .await
         .unwrap();
     let report = world.audit(false).await;
-    let told: Vec<_> = report.findings.iter().map(|finding| (finding.kind, finding.key.as_str())).collect();
-    assert_eq!(told, [(Kind::Head, "head shardId-000000000004")]);
+    let found: Vec<_> = report.findings.iter().map(|finding| (finding.kind, finding.key.as_str())).collect();
+    assert_eq!(found, [(Kind::Head, "head shardId-000000000004")]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_findings_are_counted_in_the_text_and_all_in_the_json() {
+async fn the_text_shows_some_findings_and_counts_the_rest_and_the_json_has_all() {
     let world = World::new().await;
     for index in 0..60 {
         world.lake.overwrite(
@@ -144,7 +144,11 @@ async fn many_findings_are_counted_in_the_text_and_all_in_the_json() {
         );
     }
     let report = world.audit(false).await;
-    assert!(report.to_text().contains("… and 10 more: --json has all of them\nThe lake is not whole."));
+    assert!(
+        report
+            .to_text()
+            .contains("… and 10 more: --json prints all of them\nThe lake is not whole: the findings above")
+    );
     let json = serde_json::to_value(&report).unwrap();
     assert_eq!(json["findings"].as_array().unwrap().len(), 60);
     assert_eq!((&json["clean"], &json["findings"][0]["kind"]), (&false.into(), &"foreign".into()));

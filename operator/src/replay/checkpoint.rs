@@ -1,4 +1,4 @@
-//! How far a replay has come, in a file that a crash leaves whole.
+//! Keeps the progress of a replay in a file, so that the same command can resume it after a crash.
 
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -7,35 +7,35 @@ use std::io::{ErrorKind, Write as _};
 use std::ops::Range;
 use std::path::PathBuf;
 
-/// How far a replay has come.
+/// The progress of a replay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Checkpoint {
-    /// What is replayed, and where to, in words.
+    /// What is replayed and where to, in words.
     pub replay: String,
-    /// The range of time, in milliseconds since the epoch: it stays, however much later the replay goes on.
+    /// The range of time, in milliseconds since the epoch. It stays the same, however much later the replay resumes.
     pub range_ms: Range<i64>,
-    /// The last parcel that was begun.
+    /// The order of the last parcel that was begun.
     pub parcel: String,
-    /// How many of its records are in; `None`: all.
+    /// How many of its records were sent; `None` if all were.
     pub items: Option<usize>,
-    /// Records that are in altogether.
+    /// How many records were sent in total.
     pub sent: u64,
 }
 
 impl Checkpoint {
-    /// Whether something of a parcel is still to be sent.
+    /// Whether records of a parcel are still to be sent.
     pub fn is_left(&self, order: &str) -> bool {
         order > self.parcel.as_str() || (order == self.parcel && self.items.is_some())
     }
 
-    /// How many records of a parcel are in.
+    /// Returns how many records of a parcel were sent.
     pub fn items_of(&self, order: &str) -> usize {
         if order == self.parcel { self.items.unwrap_or(0) } else { 0 }
     }
 }
 
-/// A checkpoint and the file that it is kept in.
+/// A checkpoint with the file that keeps it.
 #[derive(Debug)]
 pub struct Notes {
     file: Option<PathBuf>,
@@ -43,20 +43,23 @@ pub struct Notes {
 }
 
 impl Notes {
-    /// The notes of a replay that begins, or of one that goes on if `file` has it. Without a file nothing is noted.
+    /// Resumes the replay that `file` has noted, or begins one if the file does not exist. Without a file nothing is
+    /// noted.
     pub fn open(file: Option<PathBuf>, replay: String, range_ms: Range<i64>) -> Result<Self> {
         let begin = Checkpoint { replay, range_ms, parcel: String::new(), items: None, sent: 0 };
         let Some(path) = &file else { return Ok(Self { file, checkpoint: begin }) };
         let json = match fs::read(path) {
             Ok(json) => json,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self { file, checkpoint: begin }),
-            Err(error) => return Err(error).with_context(|| format!("{} cannot be read", path.display())),
+            Err(error) => return Err(error).with_context(|| format!("cannot read the checkpoint {}", path.display())),
         };
-        let checkpoint: Checkpoint = serde_json::from_slice(&json)
-            .with_context(|| format!("{} is no checkpoint of a replay", path.display()))?;
+        let checkpoint: Checkpoint = serde_json::from_slice(&json).with_context(|| {
+            format!("{} is not a checkpoint of a replay; name another --checkpoint", path.display())
+        })?;
         if checkpoint.replay != begin.replay {
             bail!(
-                "{} belongs to another replay ({}), and this is {}: finish that one, name another --checkpoint, or delete it",
+                "the checkpoint {} belongs to another replay ({}), and this one is {}: \
+                 finish that one, name another --checkpoint, or delete the file",
                 path.display(),
                 checkpoint.replay,
                 begin.replay
@@ -65,22 +68,22 @@ impl Notes {
         Ok(Self { file, checkpoint })
     }
 
-    /// How far it has come.
+    /// Returns the progress so far.
     pub const fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint
     }
 
-    /// Counts records that are in.
+    /// Counts records that were sent.
     pub(super) fn sent(&mut self, records: u64) {
         self.checkpoint.sent = self.checkpoint.sent.saturating_add(records);
     }
 
-    /// Notes that so many records of a parcel are in.
+    /// Notes that so many records of a parcel were sent.
     pub(super) fn partly(&mut self, order: &str, items: usize) -> Result<()> {
         self.note(order, Some(items))
     }
 
-    /// Notes that a parcel is in.
+    /// Notes that a whole parcel was sent.
     pub(super) fn wholly(&mut self, order: &str) -> Result<()> {
         self.note(order, None)
     }
@@ -89,8 +92,8 @@ impl Notes {
         order.clone_into(&mut self.checkpoint.parcel);
         self.checkpoint.items = items;
         let Some(path) = &self.file else { return Ok(()) };
-        let cannot = || format!("{} cannot be written", path.display());
-        // A new file takes the old one's place at once, or not at all.
+        let cannot = || format!("cannot write the checkpoint {}", path.display());
+        // The rename replaces the old file at once or not at all, so a crash leaves a whole checkpoint.
         let new = path.with_extension("new");
         let mut file = File::create(&new).with_context(cannot)?;
         file.write_all(&serde_json::to_vec_pretty(&self.checkpoint)?).with_context(cannot)?;
@@ -98,12 +101,12 @@ impl Notes {
         fs::rename(&new, path).with_context(cannot)
     }
 
-    /// Takes the file away: the replay is done.
+    /// Deletes the file: the replay is complete.
     pub fn done(self) -> Result<()> {
         match self.file.map(|path| (fs::remove_file(&path), path)) {
-            Some((Err(error), path)) if error.kind() != ErrorKind::NotFound => {
-                Err(error).with_context(|| format!("{} cannot be deleted", path.display()))
-            }
+            Some((Err(error), path)) if error.kind() != ErrorKind::NotFound => Err(error).with_context(|| {
+                format!("cannot delete the checkpoint {} of a complete replay; delete it by hand", path.display())
+            }),
             _ => Ok(()),
         }
     }
@@ -132,7 +135,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_checkpoint_is_opened_as_it_was_noted_and_goes_on_whatever_it_says(
+        fn any_checkpoint_is_read_back_as_it_was_noted_and_can_be_continued(
             checkpoint in checkpoint(),
             order in "\\PC{0,20}",
             items in any::<usize>(),
@@ -151,7 +154,7 @@ mod tests {
         }
 
         #[test]
-        fn a_file_that_was_damaged_is_another_checkpoint_or_an_error_that_names_it(
+        fn a_damaged_file_is_read_as_a_checkpoint_of_the_same_replay_or_named_in_an_error(
             checkpoint in checkpoint(),
             at in any::<proptest::sample::Index>(),
             with in proptest::collection::vec(any::<u8>(), 0..4),
@@ -167,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replay_goes_on_where_its_notes_end_and_another_one_is_refused() {
+    fn a_replay_resumes_from_its_notes_and_another_replay_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let file = Some(directory.path().join("replay.json"));
         let open = |replay: &str, range| Notes::open(file.clone(), replay.to_owned(), range);
@@ -190,11 +193,14 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_checkpoint_is_named() {
+    fn an_error_names_the_file_that_is_not_a_checkpoint() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("replay.json");
         fs::write(&path, "{}").unwrap();
         let error = Notes::open(Some(path), String::new(), 0..1).unwrap_err();
-        assert!(error.to_string().ends_with("replay.json is no checkpoint of a replay"), "{error}");
+        assert!(
+            error.to_string().ends_with("replay.json is not a checkpoint of a replay; name another --checkpoint"),
+            "{error}"
+        );
     }
 }

@@ -1,12 +1,12 @@
-//! A stretch of the lake.
+//! Reads a part of the lake.
 
-use super::{Content, Name, Parcel, Parcels};
+use super::parcel::{Content, Name, Parcel, Parcels};
 use crate::selection::Selection;
 use anyhow::{Context as _, Result};
 use myaku::lake::archive::{Lake, ObjectKey, read_object};
 use myaku::stream::producer::Item;
 
-/// The records of a selection.
+/// The records of a selection, one parcel for each object.
 pub struct Stretch<L> {
     /// The lake.
     pub lake: L,
@@ -17,13 +17,14 @@ pub struct Stretch<L> {
 impl<L: Lake> Parcels for Stretch<L> {
     async fn names(&self) -> Result<Vec<Name>> {
         let objects = self.selection.objects(&self.lake).await?;
-        // The order of keys is that of hours, shards and positions.
+        // Keys sort by hour, shard and position.
         Ok(objects.iter().map(ToString::to_string).map(|key| Name { order: key.clone(), key }).collect())
     }
 
     async fn open(&self, name: &Name) -> Result<Parcel> {
         let key: ObjectKey = name.key.parse()?;
-        let (_, mut records) = read_object(&self.lake, &key).await.context("the lake cannot be read")?;
+        let (_, mut records) =
+            read_object(&self.lake, &key).await.with_context(|| format!("cannot read {} of the lake", name.key))?;
         records.retain(|record| self.selection.has(record));
         let items = records.into_iter().map(|record| Item { key: record.partition_key, data: record.data });
         let content = Content::Records(items.collect());

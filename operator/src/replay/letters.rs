@@ -1,6 +1,6 @@
-//! Dead letters, by reason and time. Several letters of one record send it once.
+//! Reads dead letters by reason and time. A record with several letters is sent once.
 
-use super::{Content, Name, Parcel, Parcels};
+use super::parcel::{Content, Name, Parcel, Parcels};
 use anyhow::{Context as _, Result};
 use myaku::lake::archive::{Hour, Lake};
 use myaku::lake::dead_letter::{self, DeadLetter, LetterKey, Reason};
@@ -8,11 +8,11 @@ use myaku::stream::producer::Item;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// The letters of a bucket.
+/// The dead letters of a bucket.
 pub struct Letters<B> {
     /// The bucket's objects.
     pub bucket: B,
-    /// Why they are there; all reasons where it is empty.
+    /// Only letters with these reasons; with any reason if empty.
     pub reasons: Vec<Reason>,
     /// When their records arrived, in milliseconds since the epoch.
     pub arrived_ms: Range<i64>,
@@ -27,7 +27,12 @@ impl<B: Lake> Parcels for Letters<B> {
                 continue;
             }
             let prefix = format!("{}reason={reason}/", dead_letter::PREFIX);
-            for key in self.bucket.list(&prefix).await.context("the dead letters cannot be listed")? {
+            for key in self
+                .bucket
+                .list(&prefix)
+                .await
+                .with_context(|| format!("cannot list the dead letters under {prefix}"))?
+            {
                 let Some(letter) = LetterKey::parse(&key).filter(|letter| hours.contains(&letter.hour)) else {
                     continue;
                 };
@@ -39,18 +44,19 @@ impl<B: Lake> Parcels for Letters<B> {
     }
 
     async fn open(&self, name: &Name) -> Result<Parcel> {
-        let stored = self.bucket.get(&name.key).await.context("a dead letter cannot be fetched")?;
-        let nothing = |why: &str| Parcel {
+        let stored =
+            self.bucket.get(&name.key).await.with_context(|| format!("cannot fetch the dead letter {}", name.key))?;
+        let unsendable = |why: &str| Parcel {
             label: "a dead letter".to_owned(),
             stream: String::new(),
-            content: Content::Nothing(why.to_owned()),
+            content: Content::Unsendable(why.to_owned()),
         };
-        let Some(stored) = stored else { return Ok(nothing("it has expired since it was listed")) };
-        let Ok(letter) = DeadLetter::from_json(&stored.body) else { return Ok(nothing("it is no dead letter")) };
+        let Some(stored) = stored else { return Ok(unsendable("it expired after it was listed")) };
+        let Ok(letter) = DeadLetter::from_json(&stored.body) else { return Ok(unsendable("not a dead letter")) };
         let content = if self.arrived_ms.contains(&letter.arrived_ms) {
             Content::Records(vec![Item { key: letter.partition_key, data: letter.data }])
         } else {
-            Content::Nothing("its record arrived at another time".to_owned())
+            Content::Unsendable("its record arrived outside the range of time".to_owned())
         };
         Ok(Parcel { label: letter.reason.name().to_owned(), stream: letter.stream, content })
     }

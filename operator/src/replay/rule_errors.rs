@@ -1,9 +1,9 @@
-//! Messages that the IoT rule could not put on the stream, made again as the rule would have made them.
+//! Reads the messages that the IoT rule could not put on the stream, and builds them as the rule would have.
 //!
-//! The object's key has the rule's own time and the delivery's id, the object the topic, the client and the payload: so the
-//! message is the one that was lost, with its identity and its time.
+//! The object's key has the rule's own time and the delivery id; the object has the topic, the client and the payload.
+//! So the message is the one that was lost, with its identity and its time.
 
-use super::{Content, Name, Parcel, Parcels};
+use super::parcel::{Content, Name, Parcel, Parcels};
 use anyhow::{Context as _, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,9 +13,9 @@ use myaku::stream::producer::Item;
 use serde::Deserialize;
 use std::ops::Range;
 
-/// Where the rule's error action puts them: `rule-errors/<milliseconds>-<delivery id>.json`.
+/// The prefix under which the rule's error action stores them: `rule-errors/<milliseconds>-<delivery id>.json`.
 const PREFIX: &str = "rule-errors/";
-/// What devices' topics begin with.
+/// How devices' topics begin.
 const ROOT: &str = "dt/myaku/";
 
 /// The rule errors of a bucket.
@@ -43,17 +43,18 @@ struct Failure {
     failed_resource: String,
 }
 
-/// The time and the delivery id of a key.
-fn parse(key: &str) -> Option<(i64, &str)> {
+/// Parses the time and the delivery id of a key.
+fn parse_key(key: &str) -> Option<(i64, &str)> {
     let (ms, id) = key.strip_prefix(PREFIX)?.strip_suffix(".json")?.split_once('-')?;
     Some((ms.parse().ok()?, id))
 }
 
 impl<B: Lake> Parcels for RuleErrors<B> {
     async fn names(&self) -> Result<Vec<Name>> {
-        let keys = self.bucket.list(PREFIX).await.context("the rule errors cannot be listed")?;
+        let keys =
+            self.bucket.list(PREFIX).await.with_context(|| format!("cannot list the rule errors under {PREFIX}"))?;
         let wanted = keys.into_iter().filter_map(|key| {
-            let (ms, id) = parse(&key).filter(|(ms, _)| self.received_ms.contains(ms))?;
+            let (ms, id) = parse_key(&key).filter(|(ms, _)| self.received_ms.contains(ms))?;
             Some(Name { order: format!("{ms:015} {id}"), key })
         });
         let mut names: Vec<_> = wanted.collect();
@@ -62,22 +63,28 @@ impl<B: Lake> Parcels for RuleErrors<B> {
     }
 
     async fn open(&self, name: &Name) -> Result<Parcel> {
-        let stored = self.bucket.get(&name.key).await.context("a rule error cannot be fetched")?;
+        let stored =
+            self.bucket.get(&name.key).await.with_context(|| format!("cannot fetch the rule error {}", name.key))?;
         let parcel = |stream: String, content| Parcel { label: "rule error".to_owned(), stream, content };
-        let nothing = |why: &str| parcel(String::new(), Content::Nothing(why.to_owned()));
-        let Some(stored) = stored else { return Ok(nothing("it has expired since it was listed")) };
-        let Some((ms, id)) = parse(&name.key) else { return Ok(nothing("its key is that of no rule error")) };
+        let unsendable = |why: &str| parcel(String::new(), Content::Unsendable(why.to_owned()));
+        let Some(stored) = stored else { return Ok(unsendable("it expired after it was listed")) };
+        let Some((ms, id)) = parse_key(&name.key) else {
+            return Ok(unsendable("its key is not that of a rule error"));
+        };
         let Ok(error) = serde_json::from_slice::<RuleError>(&stored.body) else {
-            return Ok(nothing("it is no rule error"));
+            return Ok(unsendable("not a rule error"));
         };
         let failed = error.failures.iter().find(|failure| failure.failed_action == "KinesisAction");
-        let Some(failed) = failed else { return Ok(nothing("it failed on its way to something else than a stream")) };
-        let Some(message) = message(&error, id, ms) else { return Ok(nothing("it is no message of a device")) };
+        let Some(failed) = failed else {
+            return Ok(unsendable("the rule's action that failed was not the one for the stream"));
+        };
+        let Some(message) = message(&error, id, ms) else { return Ok(unsendable("not a message of a device")) };
         let item = Item { key: message.delivery_id.clone(), data: message.to_json().into_bytes() };
         Ok(parcel(failed.failed_resource.clone(), Content::Records(vec![item])))
     }
 }
 
+/// Builds the message that the rule would have put.
 fn message(error: &RuleError, delivery_id: &str, received_at: i64) -> Option<Message> {
     // Basic Ingest reaches the rule as `$aws/rules/<rule>/dt/…`.
     let topic = match error.topic.strip_prefix("$aws/rules/") {

@@ -1,4 +1,4 @@
-//! Replays from buckets in memory onto streams in memory, with stops in them.
+//! Replays from buckets in memory onto streams in memory, some of them interrupted.
 
 mod foreign;
 
@@ -10,7 +10,7 @@ use myaku::ingest::message::Message;
 use myaku::lake::archive::{Compression, MemoryHeads, MemoryLake, Stored, list, read_object};
 use myaku::lake::dead_letter::{DeadLetter, Reason};
 use myaku::platform::errors::RemoteError;
-use myaku::stream::batch::{Position, StreamRecord};
+use myaku::stream::batch::{Batch, Position, StreamRecord};
 use myaku::stream::producer::memory::{Fault, MemoryStream};
 use myaku::stream::producer::{Entry, PutOutcome};
 use myaku::stream::shard_map::HashKeyRange;
@@ -21,7 +21,7 @@ use std::sync::Arc;
 const START_MS: i64 = 1_795_230_000_000;
 const HOUR_MS: i64 = 3_600_000;
 
-/// A stream that the test keeps, too.
+/// A stream that the test can read as well.
 #[derive(Clone)]
 struct Shared(Arc<MemoryStream>);
 
@@ -45,7 +45,7 @@ impl Streams {
         self.0.lock().unwrap().entry(name.to_owned()).or_insert_with(new).clone()
     }
 
-    /// What is on a stream: the key and the bytes of each record.
+    /// The key and the bytes of each record on a stream.
     fn records(&self, name: &str) -> Vec<(String, String)> {
         let mut records = Vec::new();
         for (_, entry) in self.get(name).0.records() {
@@ -106,7 +106,7 @@ fn sent(numbers: impl IntoIterator<Item = usize>) -> Vec<(String, String)> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn letters_go_back_in_the_order_of_their_arrival_each_record_once_and_by_reason_and_time() {
+async fn letters_are_sent_in_order_of_arrival_and_once_a_record_filtered_by_reason_and_time() {
     let values = [0, 1].map(|index| letter(2, Reason::OutOfRange, Some(index)));
     let others = [
         letter(1, Reason::UnknownDevice, None),
@@ -128,11 +128,11 @@ async fn letters_go_back_in_the_order_of_their_arrival_each_record_once_and_by_r
     // Within an hour, the time counts to the millisecond.
     let late = START_MS + 2 * 60_000 + 1..START_MS + HOUR_MS;
     let report = run(&letters(&[], late), &some, None, &mut unnoted()).await.unwrap();
-    assert_eq!(report.skipped, [("its record arrived at another time".to_owned(), 2)].into());
+    assert_eq!(report.skipped, [("its record arrived outside the range of time".to_owned(), 2)].into());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replay_that_stopped_goes_on_where_it_was_and_everything_is_sent() {
+async fn an_interrupted_replay_resumes_and_sends_everything() {
     let directory = tempfile::tempdir().unwrap();
     let notes = || Notes::open(Some(directory.path().join("replay.json")), "letters".to_owned(), 0..i64::MAX).unwrap();
     let letters = |last: usize| Letters {
@@ -143,17 +143,17 @@ async fn a_replay_that_stopped_goes_on_where_it_was_and_everything_is_sent() {
     let (begun, denied, again) = (Streams::default(), Streams::default(), Streams::default());
     run(&letters(10), &begun, None, &mut notes()).await.unwrap();
     assert_eq!(begun.records("ingest"), sent(1..=10));
-    // A permission is taken away, and given back; then the stream has troubles that pass.
+    // A permission is revoked and granted again; then the stream fails for a while.
     denied.get("ingest").0.inject([Fault::Denied]);
     let error = run(&letters(30), &denied, None, &mut notes()).await.unwrap_err();
-    assert!(format!("{error:#}").contains("the same command goes on there"), "{error:#}");
+    assert!(format!("{error:#}").contains("run the same command to resume there"), "{error:#}");
     again.get("ingest").0.inject([Fault::Unavailable, Fault::ThrottleHalf]);
     let report = run(&letters(30), &again, None, &mut notes()).await.unwrap();
     assert_eq!(report.sent_before, 10);
     assert_eq!(again.records("ingest"), sent(11..=30));
 }
 
-/// A batch with its positions, as its invocation record keeps it.
+/// A failed batch: the key and the body of its invocation record, and the batch itself.
 fn given_up(function: &str, numbers: std::ops::RangeInclusive<usize>) -> (String, Stored, Batch) {
     let record = |number: usize| {
         json!({
@@ -169,7 +169,8 @@ fn given_up(function: &str, numbers: std::ops::RangeInclusive<usize>) -> (String
     let event = json!({ "Records": numbers.clone().map(record).collect::<Vec<_>>() }).to_string();
     let batch = Batch::from_event(event.clone()).unwrap();
     let function = format!("arn:aws:lambda:us-east-1:000000000000:function:{function}");
-    let body = json!({ "requestContext": { "functionArn": function, "condition": "RetryAttemptsExhausted" }, "payload": event });
+    let context = json!({ "functionArn": function, "condition": "RetryAttemptsExhausted" });
+    let body = json!({ "requestContext": context, "payload": event });
     let key = format!(
         "aws/lambda/8a3b/shardId-000000000000/2026/11/21/2026-11-21T04.{:02}.00-{:04}",
         numbers.start(),
@@ -179,7 +180,7 @@ fn given_up(function: &str, numbers: std::ops::RangeInclusive<usize>) -> (String
 }
 
 #[tokio::test(start_paused = true)]
-async fn failed_batches_go_back_whole_to_the_stream_that_they_were_on() {
+async fn failed_batches_are_sent_whole_to_the_stream_that_they_were_on() {
     let bucket = MemoryLake::default();
     for (function, numbers) in [("transform-1", 5..=8), ("moving-average-1", 9..=9), ("transform-1", 1..=4)] {
         let (key, stored, _) = given_up(function, numbers);
@@ -196,17 +197,17 @@ async fn failed_batches_go_back_whole_to_the_stream_that_they_were_on() {
     let report = run(&batches, &streams, None, &mut unnoted()).await.unwrap();
     assert_eq!(streams.records("ingest"), sent(1..=8));
     assert_eq!(report.records, [("transform-1 → ingest".to_owned(), 8)].into());
-    let skipped = [("another function gave it up", 1), ("it is no invocation record", 1)];
+    let skipped = [("a batch of another function", 1), ("not an invocation record of Lambda", 1)];
     assert_eq!(report.skipped, skipped.map(|(why, count)| (why.to_owned(), count)).into());
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_archivers_own_batches_go_into_the_lake_with_their_own_positions_and_once() {
+async fn the_archivers_failed_batches_go_into_the_lake_once_with_their_own_positions() {
     let (bucket, lake) = (MemoryLake::default(), MemoryLake::default());
     let (key, stored, batch) = given_up("archiver-1", 1..=4);
     bucket.overwrite(&key, stored);
     let archiver = || Archiver::new(lake.clone(), MemoryHeads::default(), Compression::default());
-    // Half of it had come to the lake before it was given up.
+    // Half of it had been archived before the mapping gave it up.
     let half = Batch { records: batch.records[..2].to_vec(), ..batch };
     assert!(archiver().archive(&half).await.stopped.is_none());
     let batches = Batches { bucket, function: None, given_up_ms: 0..i64::MAX };
@@ -229,7 +230,8 @@ async fn a_rule_error_becomes_the_message_that_the_rule_would_have_made() {
     let bucket = MemoryLake::default();
     let error = |topic: &str, action: &str| {
         let body = json!({
-            "ruleName": "IngestRule", "topic": topic, "clientId": "gw-3", "base64OriginalPayload": STANDARD.encode(b"\xff\x00"),
+            "ruleName": "IngestRule", "topic": topic, "clientId": "gw-3",
+            "base64OriginalPayload": STANDARD.encode(b"\xff\x00"),
             "failures": [{ "failedAction": action, "failedResource": "ingest", "errorMessage": "throttled" }],
         });
         Stored { body: body.to_string().into(), ..Stored::default() }
@@ -266,7 +268,7 @@ async fn a_rule_error_becomes_the_message_that_the_rule_would_have_made() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stretch_of_the_lake_goes_onto_another_stream_and_a_dry_run_onto_none() {
+async fn a_part_of_the_lake_is_sent_to_another_stream_and_a_dry_run_sends_nothing() {
     let lake = MemoryLake::default();
     let archiver = Archiver::new(lake.clone(), MemoryHeads::default(), Compression::default());
     let record = |number: usize| StreamRecord {

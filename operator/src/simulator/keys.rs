@@ -1,51 +1,51 @@
-//! How the load lies in the keyspace: most of it evenly, some of it on single keys.
+//! How the load is spread over the keyspace: most of it evenly, some of it on single keys.
 
 use myaku::stream::shard_map::HashKeyRange;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-/// Keys that are heavy by themselves; all others together spread evenly.
+/// Single keys with a share of the load; all other keys together are spread evenly.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Keys {
-    /// Hash keys, with their share of the load.
-    heavy: Vec<(u128, f64)>,
+    /// The hash keys of hot keys, with their share of the load.
+    hot: Vec<(u128, f64)>,
 }
 
 impl Keys {
-    /// One key with `share` of the load, somewhere.
-    pub fn hot(share: f64, seed: u64) -> Self {
+    /// Returns one key with `share` of the load, at a random place.
+    pub fn one_hot(share: f64, seed: u64) -> Self {
         if share <= 0.0 {
             return Self::default();
         }
-        Self { heavy: vec![(StdRng::seed_from_u64(seed).random(), share.min(1.0))] }
+        Self { hot: vec![(StdRng::seed_from_u64(seed).random(), share.min(1.0))] }
     }
 
-    /// The heavy keys' shares.
-    pub fn heavy(&self) -> impl Iterator<Item = f64> {
-        self.heavy.iter().map(|(_, share)| *share)
+    /// Returns the share of each hot key.
+    pub fn hot_shares(&self) -> impl Iterator<Item = f64> {
+        self.hot.iter().map(|(_, share)| *share)
     }
 
-    /// Whether nothing sticks out.
+    /// Whether no key is hot.
     pub const fn are_even(&self) -> bool {
-        self.heavy.is_empty()
+        self.hot.is_empty()
     }
 
-    /// The share of the load that each range gets.
+    /// Returns the share of the load that falls into each range.
     pub fn shares(&self, ranges: &[HashKeyRange]) -> Vec<f64> {
-        let even = 1.0 - self.heavy().sum::<f64>();
+        let even = 1.0 - self.hot_shares().sum::<f64>();
         let share = |range: &HashKeyRange| {
             let width = ((range.end - range.start) as f64 + 1.0) / 2_f64.powi(128);
-            let inside = self.heavy.iter().filter(|(hash, _)| (range.start..=range.end).contains(hash));
+            let inside = self.hot.iter().filter(|(hash, _)| (range.start..=range.end).contains(hash));
             even * width + inside.map(|(_, share)| share).sum::<f64>()
         };
         ranges.iter().map(share).collect()
     }
 
-    /// The hash keys of `count` records drawn at random.
+    /// Draws the hash keys of `count` records at random.
     pub fn sample(&self, count: usize, rng: &mut StdRng) -> Vec<u128> {
         let mut draw = || {
             let mut ticket: f64 = rng.random();
-            for (hash, share) in &self.heavy {
+            for (hash, share) in &self.hot {
                 if ticket < *share {
                     return *hash;
                 }

@@ -1,58 +1,58 @@
-//! What a run came to, and what it would have cost.
+//! Counts what happens in a run, and what it would have cost.
 
-use super::{Assumptions, STEP_S};
+use super::assumptions::{Assumptions, STEP_S};
 use serde::Serialize;
 
-/// US dollars in us-east-1, by the price list of 2023.
+/// Prices in US dollars in us-east-1, by the price list of 2023.
 mod price {
-    /// A shard, for an hour.
+    /// An hour of a shard.
     pub(super) const SHARD_HOUR: f64 = 0.015;
     /// A PUT payload unit of 25 KB.
     pub(super) const PUT_UNIT: f64 = 0.014 / 1e6;
-    /// A stream on demand, for an hour.
+    /// An hour of an on-demand stream.
     pub(super) const STREAM_HOUR: f64 = 0.04;
-    /// A gigabyte in, on demand; each record counts as a whole number of kilobytes.
+    /// A gigabyte written on demand; each record is rounded up to whole kilobytes.
     pub(super) const GB_IN: f64 = 0.08;
-    /// A gigabyte out to one consumer, on demand.
+    /// A gigabyte read by one consumer, on demand.
     pub(super) const GB_OUT: f64 = 0.04;
 }
 
 /// Bytes of a PUT payload unit.
 const PUT_UNIT_BYTES: f64 = 25.0 * 1_024.0;
 
-/// What one contender made of a trace.
+/// The result of one contender on a trace.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Outcome {
-    /// The contender.
+pub struct RunOutcome {
+    /// The contender's name.
     pub name: String,
-    /// Records that were refused.
+    /// Records that the stream refused.
     pub throttled: f64,
-    /// Their share of all.
+    /// Their share of all records.
     pub throttled_share: f64,
-    /// For how long some were refused, in seconds.
+    /// For how many seconds some records were refused.
     pub throttled_s: f64,
-    /// Shards, times hours; of a stream on demand, the shards that its capacity is worth.
+    /// Shards times hours; for an on-demand stream, the number of shards with the same capacity.
     pub shard_hours: f64,
-    /// The most shards at a time.
+    /// The most shards at any time.
     pub shards_max: f64,
-    /// US dollars.
+    /// The cost in US dollars.
     pub cost: f64,
-    /// UpdateShardCount calls.
+    /// Calls of `UpdateShardCount`.
     pub calls: u32,
     /// Splits and merges.
     pub splits_and_merges: u32,
-    /// How far the slowest consumer was behind at most, in seconds.
+    /// The greatest lag of the slowest consumer, in seconds.
     pub lag_s_max: f64,
-    /// Shards by the minute.
+    /// The number of shards, minute by minute.
     #[serde(skip)]
     pub shards: Vec<f64>,
-    /// Whether records were refused, by the minute.
+    /// Whether records were refused, minute by minute.
     #[serde(skip)]
     pub refusing: Vec<bool>,
 }
 
-/// Counts while a run goes on.
+/// The counts of a run in progress.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     accepted: f64,
@@ -64,43 +64,43 @@ pub(super) struct Ledger {
     pub(super) lag_s_max: f64,
     shards: Vec<f64>,
     refusing: Vec<bool>,
-    /// Steps in which records were refused, before the minute began.
+    /// Steps with refused records before the current minute.
     refused_steps_before: u32,
 }
 
 impl Ledger {
-    /// The end of a minute.
+    /// Counts the end of a minute.
     pub(super) fn minute(&mut self, shards: f64) {
         self.shards.push(shards);
         self.refusing.push(self.refused_steps > self.refused_steps_before);
         self.refused_steps_before = self.refused_steps;
     }
 
-    /// Minutes that are over.
+    /// Returns how many minutes are over.
     pub(super) const fn minutes(&self) -> usize {
         self.shards.len()
     }
 
-    /// One step with so many shards.
+    /// Counts one step, with so many shards.
     pub(super) fn step(&mut self, accepted: f64, refused: f64, shards: f64) {
         self.accepted += accepted;
         self.shard_steps += shards;
-        // Less than a thousandth of a record is arithmetic.
+        // Less than a thousandth of a record is a rounding error.
         if refused > 1e-3 {
             self.refused += refused;
             self.refused_steps += 1;
         }
     }
 
-    /// What a stream with shards came to.
-    pub(super) fn provisioned(self, name: &str, assumptions: &Assumptions) -> Outcome {
+    /// Returns the result of a stream with shards.
+    pub(super) fn provisioned(self, name: &str, assumptions: &Assumptions) -> RunOutcome {
         let units = (assumptions.record_bytes / PUT_UNIT_BYTES).ceil().max(1.0);
         let cost = self.shard_hours() * price::SHARD_HOUR + self.accepted * units * price::PUT_UNIT;
         self.outcome(name, cost)
     }
 
-    /// What a stream on demand came to, over `hours`.
-    pub(super) fn on_demand(self, name: &str, assumptions: &Assumptions, hours: f64) -> Outcome {
+    /// Returns the result of an on-demand stream after `hours`.
+    pub(super) fn on_demand(self, name: &str, assumptions: &Assumptions, hours: f64) -> RunOutcome {
         let kilobytes = (assumptions.record_bytes / 1_024.0).ceil().max(1.0);
         let gb = self.accepted * kilobytes / 1_024.0 / 1_024.0;
         let per_gb = price::GB_IN + price::GB_OUT * f64::from(assumptions.consumers);
@@ -111,8 +111,8 @@ impl Ledger {
         self.shard_steps * f64::from(STEP_S) / 3_600.0
     }
 
-    fn outcome(self, name: &str, cost: f64) -> Outcome {
-        Outcome {
+    fn outcome(self, name: &str, cost: f64) -> RunOutcome {
+        RunOutcome {
             name: name.to_owned(),
             throttled: self.refused,
             throttled_share: self.refused / (self.accepted + self.refused).max(1.0),

@@ -1,14 +1,14 @@
-//! CloudWatch's side of the model: sums by the minute, which are there some time after the minute is over.
+//! The model of CloudWatch: sums of each minute, which arrive some time after the minute is over.
 
 use myaku::scaling::alarms::{self, MetricStat};
 use myaku::scaling::shards::{Capacity, Habits, Load, Series};
 
-/// Days of load that make habits, as the autoscaler observes them.
+/// Days of load from which habits are derived, as the autoscaler does it.
 const HABITS_DAYS: usize = 7;
-/// Minutes of a period of the history.
+/// Minutes of one period of the history.
 const PERIOD_MINUTES: usize = 5;
 
-/// What a stream published.
+/// The metrics that a stream has published.
 #[derive(Debug)]
 pub(super) struct Metrics {
     start_ms: i64,
@@ -31,7 +31,7 @@ impl Metrics {
         }
     }
 
-    /// Adds a minute, which ends at `now_ms`.
+    /// Adds the minute that ends at `now_ms`.
     pub(super) fn minute(&mut self, records: f64, bytes: f64, refused: f64, now_ms: i64) {
         self.now_ms = now_ms;
         self.records.push(Some(records));
@@ -39,12 +39,12 @@ impl Metrics {
         self.refused.push(Some(refused));
     }
 
-    /// How many minutes have arrived.
+    /// Returns how many minutes have arrived.
     fn arrived(&self) -> usize {
         ((self.now_ms - self.delay_ms - self.start_ms) / 60_000).clamp(0, self.records.len() as i64) as usize
     }
 
-    /// The newest `count` minutes that have arrived.
+    /// Returns the newest `count` minutes that have arrived.
     pub(super) fn newest(&self, count: usize) -> (Load, Series) {
         let (until, end_ms) = (self.arrived(), self.start_ms + self.arrived() as i64 * 60_000);
         let from = until.saturating_sub(count);
@@ -52,7 +52,7 @@ impl Metrics {
         (Load { records: series(&self.records), bytes: series(&self.bytes) }, series(&self.refused))
     }
 
-    /// The habits that show in the last days.
+    /// Returns the habits of the load in the last days.
     pub(super) fn habits(&self, capacity: &Capacity) -> Option<Habits> {
         let until = self.arrived() / PERIOD_MINUTES * PERIOD_MINUTES;
         let from = until.saturating_sub(HABITS_DAYS * 1_440);

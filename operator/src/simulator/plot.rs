@@ -1,14 +1,15 @@
-//! A picture of a comparison, as SVG: for each contender its shards over the demand, and where records were refused.
+//! Draws a comparison as SVG: for each contender its shards over the demand, and when records were refused.
 
-use super::{Comparison, Outcome};
+use super::ledger::RunOutcome;
+use super::report::Comparison;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use std::fmt::Display;
 
-/// Size of the picture and of one contender's part, in pixels.
+/// The width of the picture and the height of one contender's panel, in pixels.
 const WIDTH: u32 = 960;
-const PART: u32 = 130;
-/// Points that a curve is drawn with, at most.
+const PANEL: u32 = 130;
+/// The most points of a curve.
 const POINTS: usize = 480;
 const DEMAND: RGBColor = RGBColor(178, 190, 205);
 const SHARDS: RGBColor = RGBColor(24, 78, 140);
@@ -16,42 +17,43 @@ const REFUSED: RGBColor = RGBColor(205, 40, 50);
 
 /// The picture could not be drawn.
 #[derive(Debug, thiserror::Error)]
-#[error("the picture cannot be drawn: {0}")]
+#[error("cannot draw the comparison: {0}")]
 pub struct PlotError(String);
 
-fn failed(error: impl Display) -> PlotError {
+fn plot_error(error: impl Display) -> PlotError {
     PlotError(error.to_string())
 }
 
-/// The comparison as an SVG document.
+/// Draws the comparison as an SVG document.
 pub fn plot(comparison: &Comparison) -> Result<String, PlotError> {
     let mut text = String::new();
     {
-        let height = PART * comparison.outcomes.len() as u32 + 30;
+        let height = PANEL * comparison.outcomes.len() as u32 + 30;
         let area = SVGBackend::with_string(&mut text, (WIDTH, height)).into_drawing_area();
-        area.fill(&WHITE).map_err(failed)?;
+        area.fill(&WHITE).map_err(plot_error)?;
         let title = format!(
             "{}: shards that the demand fills (grey), shards that are open (blue), records refused (red)",
             comparison.trace
         );
-        let area = area.titled(&title, ("sans-serif", 15)).map_err(failed)?;
-        for (outcome, part) in comparison.outcomes.iter().zip(area.split_evenly((comparison.outcomes.len(), 1))) {
-            draw(&part, comparison, outcome).map_err(failed)?;
+        let area = area.titled(&title, ("sans-serif", 15)).map_err(plot_error)?;
+        for (outcome, panel) in comparison.outcomes.iter().zip(area.split_evenly((comparison.outcomes.len(), 1))) {
+            draw(&panel, comparison, outcome).map_err(plot_error)?;
         }
-        area.present().map_err(failed)?;
+        area.present().map_err(plot_error)?;
     }
     Ok(text)
 }
 
 type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-fn draw(area: &Canvas<'_>, comparison: &Comparison, outcome: &Outcome) -> Result<(), Box<dyn std::error::Error>> {
+fn draw(area: &Canvas<'_>, comparison: &Comparison, outcome: &RunOutcome) -> Result<(), Box<dyn std::error::Error>> {
     let minutes = comparison.demand.len();
-    let stretch = minutes.div_ceil(POINTS).max(1);
-    let demand = thinned(&comparison.demand, stretch);
-    let shards = thinned(&outcome.shards, stretch);
+    let minutes_per_point = minutes.div_ceil(POINTS).max(1);
+    let demand = thinned(&comparison.demand, minutes_per_point);
+    let shards = thinned(&outcome.shards, minutes_per_point);
     let highest = demand.iter().map(|point| point.1).fold(1.0, f64::max);
-    // A contender that has many times what is wanted leaves the picture rather than flatten it.
+    // The curve of a contender with many times the shards that it needs leaves the picture, instead of flattening the
+    // rest.
     let top = shards.iter().map(|point| point.1).fold(highest, f64::max).min(highest * 2.0) * 1.1;
     let days = minutes as f64 / 1_440.0;
     let caption = format!(
@@ -77,18 +79,18 @@ fn draw(area: &Canvas<'_>, comparison: &Comparison, outcome: &Outcome) -> Result
     chart.draw_series(AreaSeries::new(demand, 0.0, DEMAND))?;
     chart.draw_series(LineSeries::new(corners(&shards, days), SHARDS.stroke_width(1)))?;
     let refusing: Vec<f64> = outcome.refusing.iter().map(|&refusing| f64::from(u8::from(refusing))).collect();
-    let marks = thinned(&refusing, stretch).into_iter().filter(|point| point.1 > 0.0);
+    let marks = thinned(&refusing, minutes_per_point).into_iter().filter(|point| point.1 > 0.0);
     chart.draw_series(marks.map(|(day, _)| PathElement::new(vec![(day, top * 0.9), (day, top)], REFUSED)))?;
     Ok(())
 }
 
-/// The greatest value of every `stretch` minutes, by the day.
-fn thinned(values: &[f64], stretch: usize) -> Vec<(f64, f64)> {
-    let greatest = values.chunks(stretch).map(|chunk| chunk.iter().copied().fold(0.0, f64::max));
-    greatest.enumerate().map(|(index, value)| ((index * stretch) as f64 / 1_440.0, value)).collect()
+/// Returns the greatest value of every `minutes_per_point` minutes, with its time in days.
+fn thinned(values: &[f64], minutes_per_point: usize) -> Vec<(f64, f64)> {
+    let greatest = values.chunks(minutes_per_point).map(|chunk| chunk.iter().copied().fold(0.0, f64::max));
+    greatest.enumerate().map(|(index, value)| ((index * minutes_per_point) as f64 / 1_440.0, value)).collect()
 }
 
-/// Only the points at which a staircase turns.
+/// Returns only the corners of a step function.
 fn corners(points: &[(f64, f64)], until: f64) -> Vec<(f64, f64)> {
     let mut corners: Vec<(f64, f64)> = Vec::new();
     for &(day, value) in points {

@@ -1,33 +1,33 @@
-//! What came of a comparison: for people as a table, for machines as JSON.
+//! The result of a comparison: a table for people, JSON for machines.
 
-use super::Outcome;
+use super::ledger::RunOutcome;
 use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
 use serde::Serialize;
 
-/// What several contenders made of one trace.
+/// The results of several contenders on one trace.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Comparison {
     /// The trace's name.
     pub trace: String,
-    /// Its length.
+    /// The length of the trace, in hours.
     pub hours: f64,
     /// Records that producers wanted to put.
     pub records: f64,
-    /// Shards that each minute's demand would fill.
+    /// How many shards the demand of each minute would fill.
     #[serde(skip)]
     pub demand: Vec<f64>,
-    /// One for each contender, in their order.
-    pub outcomes: Vec<Outcome>,
+    /// The result of each contender, in their order.
+    pub outcomes: Vec<RunOutcome>,
 }
 
 impl Comparison {
-    /// The peers that are better than the contender at `index`: those that refuse less, and those that refuse as little and
-    /// cost less. The aim of a policy is that there are none.
+    /// Returns the contenders that are better than the one at `index`: they refuse fewer records, or as few for less
+    /// money. A policy aims at having none.
     pub fn better_than(&self, index: usize) -> Vec<&str> {
         let own = &self.outcomes[index];
         let better = self.outcomes.iter().enumerate().filter(|(other, outcome)| {
-            // Half a record, and a tenth of a cent, are arithmetic.
+            // Half a record and a tenth of a cent are rounding errors.
             let less = outcome.throttled + 0.5 < own.throttled;
             let as_little = outcome.throttled <= own.throttled + 0.5;
             *other != index && (less || (as_little && outcome.cost + 1e-3 < own.cost))
@@ -36,7 +36,7 @@ impl Comparison {
     }
 }
 
-/// The comparisons as a table.
+/// Returns the comparisons as a table.
 pub fn table(comparisons: &[Comparison]) -> String {
     let mut table = Table::new();
     table.load_preset(UTF8_HORIZONTAL_ONLY);
@@ -45,13 +45,13 @@ pub fn table(comparisons: &[Comparison]) -> String {
         "policy",
         "throttled",
         "share",
-        "for",
+        "throttled for",
         "shard-hours",
-        "shards, most",
+        "most shards",
         "cost",
         "calls",
-        "splits, merges",
-        "lag, most",
+        "splits and merges",
+        "longest lag",
     ]);
     for comparison in comparisons {
         for (index, outcome) in comparison.outcomes.iter().enumerate() {
@@ -76,7 +76,7 @@ pub fn table(comparisons: &[Comparison]) -> String {
     table.to_string()
 }
 
-/// A number with its thousands apart.
+/// Formats a number with commas between thousands.
 fn count(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut text = String::new();

@@ -1,27 +1,25 @@
-//! A stream of shards: what it takes, refuses and gives, and how long it takes to be cut anew.
+//! The model of a stream with shards: what it accepts and refuses, how fast it is read, and how long a reshard takes.
 
-use super::contender::Pilot;
-use super::demand::Demand;
-use super::ledger::{Ledger, Outcome};
+use super::assumptions::{Assumptions, MINUTE_STEPS, STEP_S};
+use super::contender::Scaler;
+use super::demand::{Demand, plain_consumers};
+use super::ledger::{Ledger, RunOutcome};
 use super::metrics::Metrics;
-use super::{Assumptions, MINUTE_STEPS, STEP_S};
-use myaku::scaling::shards::{
-    Change, Consumer, Direction, FanOut, Keyspace, Observation, OpenShard, Plan, Step, StreamStatus,
-};
+use myaku::scaling::shards::{Change, Direction, Keyspace, Observation, OpenShard, Plan, Step, StreamStatus};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use std::collections::VecDeque;
 
-/// For each shard that UpdateShardCount makes, in seconds; they are made side by side.
+/// How long `UpdateShardCount` takes for each shard of its target, in seconds. Kinesis makes them in parallel.
 const RESHARD_SHARD_S: u32 = 1;
-/// Bytes that a shard gives to all its plain consumers in a second.
+/// Bytes that all plain consumers of a shard together can read in a second.
 const READ_BYTES_PER_S: f64 = 2.0 * 1_048_576.0;
-/// Records of a sample of partition keys.
+/// How many partition keys a sample has.
 const SAMPLE: usize = 500;
-/// Minutes between two looks at the habits of the load, as the autoscaler takes them.
+/// Minutes between two observations of the habits of the load, as in the autoscaler.
 const HABITS_MINUTES: usize = 60;
 
-/// Steps under way.
+/// A reshard in progress.
 struct Resharding {
     direction: Direction,
     steps: VecDeque<Step>,
@@ -29,18 +27,18 @@ struct Resharding {
     done_ms: i64,
 }
 
-/// A stream in the course of a run.
+/// A stream in a run.
 pub(super) struct Stream<'a> {
     demand: &'a Demand,
     assumptions: &'a Assumptions,
-    pilot: Pilot,
+    scaler: Scaler,
     keyspace: Keyspace,
     shares: Vec<f64>,
     /// Unread bytes of each shard, for the slowest consumer.
     backlog: Vec<f64>,
     resharding: Option<Resharding>,
     metrics: Metrics,
-    /// What the pilot is shown; kept from minute to minute, since little of it changes.
+    /// What the scaler observes. It is kept from minute to minute, because little of it changes.
     observation: Observation,
     uneven: bool,
     ledger: Ledger,
@@ -48,12 +46,12 @@ pub(super) struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    pub(super) fn new(demand: &'a Demand, assumptions: &'a Assumptions, first: u32, pilot: Pilot) -> Self {
+    pub(super) fn new(demand: &'a Demand, assumptions: &'a Assumptions, first_shards: u32, scaler: Scaler) -> Self {
         let mut stream = Self {
             demand,
             assumptions,
-            pilot,
-            keyspace: Keyspace::uniform(first, |index| index.to_string()),
+            scaler,
+            keyspace: Keyspace::uniform(first_shards, |index| index.to_string()),
             shares: Vec::new(),
             backlog: Vec::new(),
             resharding: None,
@@ -63,34 +61,34 @@ impl<'a> Stream<'a> {
             ledger: Ledger::default(),
             rng: StdRng::seed_from_u64(assumptions.seed),
         };
-        stream.recut();
+        stream.follow_keyspace();
         stream
     }
 
-    pub(super) fn run(mut self, name: &str) -> Outcome {
+    pub(super) fn run(mut self, name: &str) -> RunOutcome {
         let (mut records, mut refused) = (0.0, 0.0);
         for (index, wanted) in self.demand.steps.iter().enumerate() {
             let now_ms = self.demand.start_ms + (index as i64 + 1) * i64::from(STEP_S) * 1_000;
-            let taken = self.take(*wanted);
-            records += taken;
-            refused += wanted - taken;
-            self.ledger.step(taken, wanted - taken, self.shares.len() as f64);
+            let accepted = self.put(*wanted);
+            records += accepted;
+            refused += wanted - accepted;
+            self.ledger.step(accepted, wanted - accepted, self.shares.len() as f64);
             self.reshard(now_ms);
             if (index + 1) % MINUTE_STEPS as usize == 0 {
                 let bytes = records * self.assumptions.record_bytes;
                 self.metrics.minute(records, bytes, if refused > 1e-3 { refused } else { 0.0 }, now_ms);
                 self.ledger.minute(self.shares.len() as f64);
-                self.steer(now_ms);
+                self.plan_change(now_ms);
                 (records, refused) = (0.0, 0.0);
             }
         }
         self.ledger.provisioned(name, self.assumptions)
     }
 
-    /// Puts the records of one step, and has the consumers read.
-    fn take(&mut self, wanted: f64) -> f64 {
-        let limit = self.demand.shard_step();
-        let taken: f64 = self.shares.iter().map(|share| (wanted * share).min(limit)).sum();
+    /// Puts the records of one step and lets the consumers read. Returns how many records the stream accepts.
+    fn put(&mut self, wanted: f64) -> f64 {
+        let limit = self.demand.shard_limit();
+        let accepted: f64 = self.shares.iter().map(|share| (wanted * share).min(limit)).sum();
         let read = READ_BYTES_PER_S / f64::from(self.assumptions.consumers.max(1)) * f64::from(STEP_S);
         if limit * self.assumptions.record_bytes > read * (1.0 + 1e-9) {
             for (backlog, share) in self.backlog.iter_mut().zip(&self.shares) {
@@ -99,15 +97,15 @@ impl<'a> Stream<'a> {
                 self.ledger.lag_s_max = self.ledger.lag_s_max.max(lag_s);
             }
         }
-        taken
+        accepted
     }
 
-    /// Finishes the steps whose time has come.
+    /// Finishes the steps that are due, and begins the next one.
     fn reshard(&mut self, now_ms: i64) {
         while let Some(resharding) = self.resharding.as_mut().filter(|resharding| resharding.done_ms <= now_ms) {
             if let Some(step) = resharding.steps.pop_front() {
                 self.uneven = !matches!(step, Step::UpdateShardCount { .. });
-                // A plan only has steps that Kinesis takes.
+                // A plan has only steps that Kinesis accepts.
                 if let Ok(after) = self.keyspace.after(&step) {
                     self.keyspace = after;
                 }
@@ -120,19 +118,19 @@ impl<'a> Stream<'a> {
                 self.observation.changes.push(change);
                 let known = self.observation.changes.len().saturating_sub(8);
                 self.observation.changes.drain(..known);
-                self.pilot.changed(self.keyspace.count(), &self.demand.capacity, now_ms);
+                self.scaler.reset_alarms(self.keyspace.count(), &self.demand.capacity, now_ms);
             }
-            self.recut();
+            self.follow_keyspace();
         }
     }
 
-    /// Lets the pilot look, and does what it wants.
-    fn steer(&mut self, now_ms: i64) {
-        if self.pilot.is_idle(&self.metrics, now_ms) || self.resharding.is_some() {
+    /// Lets the scaler observe the stream, and begins what it plans.
+    fn plan_change(&mut self, now_ms: i64) {
+        if self.scaler.is_idle(&self.metrics, now_ms) || self.resharding.is_some() {
             return;
         }
         self.observe(now_ms);
-        let Plan { steps, direction, .. } = self.pilot.plan(&self.observation, now_ms);
+        let Plan { steps, direction, .. } = self.scaler.plan(&self.observation, now_ms);
         if let (Some(first), Some(direction)) = (steps.first(), direction) {
             for step in &steps {
                 match step {
@@ -149,7 +147,7 @@ impl<'a> Stream<'a> {
     }
 
     fn observe(&mut self, now_ms: i64) {
-        let (load, throttled) = self.metrics.newest(self.pilot.minutes());
+        let (load, throttled) = self.metrics.newest(self.scaler.minutes());
         let lag_ms = self.lag_s() * 1_000.0;
         let observation = &mut self.observation;
         observation.status = StreamStatus::Active;
@@ -160,12 +158,12 @@ impl<'a> Stream<'a> {
         for consumer in &mut observation.consumers {
             consumer.iterator_age_ms = Some(lag_ms);
         }
-        if self.pilot.looks_at_habits() && self.ledger.minutes() % HABITS_MINUTES == 1 {
+        if self.scaler.uses_habits() && self.ledger.minutes() % HABITS_MINUTES == 1 {
             observation.habits = self.metrics.habits(&self.demand.capacity);
         }
-        // Where keys are even a sample tells nothing that the widths don't; it is drawn where they are not.
-        let telling = self.pilot.looks_at_keys() && (self.uneven || !self.demand.keys.are_even());
-        observation.sample = if telling { self.demand.keys.sample(SAMPLE, &mut self.rng) } else { Vec::new() };
+        // If keys and shards are even, a sample says nothing that the widths of the shards do not say.
+        let is_sampled = self.scaler.uses_keys() && (self.uneven || !self.demand.keys.are_even());
+        observation.sample = if is_sampled { self.demand.keys.sample(SAMPLE, &mut self.rng) } else { Vec::new() };
     }
 
     fn lag_s(&self) -> f64 {
@@ -173,17 +171,15 @@ impl<'a> Stream<'a> {
         self.backlog.iter().copied().fold(0.0, f64::max) / read
     }
 
-    /// What follows from a new keyspace.
-    fn recut(&mut self) {
+    /// Updates everything that depends on the keyspace.
+    fn follow_keyspace(&mut self) {
         let ranges = self.keyspace.shards();
         self.shares = self.demand.keys.shares(ranges);
-        // Parents are read before their children: what is unread goes on with the keyspace, by width.
+        // Parents are read before their children. Unread records are attributed to the new shards by their share.
         let unread: f64 = self.backlog.iter().sum();
         self.backlog = self.shares.iter().map(|share| unread * share).collect();
         self.observation.shards = ranges.iter().map(|range| OpenShard { range: range.clone(), load: None }).collect();
-        let consumer =
-            |index| Consumer { name: format!("consumer {index}"), fan_out: FanOut::Plain, iterator_age_ms: None };
-        self.observation.consumers = (1..=self.assumptions.consumers).map(consumer).collect();
+        self.observation.consumers = plain_consumers(self.assumptions.consumers);
     }
 }
 

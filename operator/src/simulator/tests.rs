@@ -1,4 +1,4 @@
-//! What the model must have in common with Kinesis, and the default policy beside its peers.
+//! The limits that the model shares with Kinesis, and the default policy beside its peers.
 
 use super::*;
 use myaku::scaling::shards::Policy;
@@ -13,7 +13,7 @@ fn flat(name: &str, per_s: f64, hours: f64) -> Trace {
     Trace { name: name.to_owned(), points, start_ms: 0, hot_key: 0.0, left_out: 0 }
 }
 
-fn only(trace: &Trace, contender: Contender, assumptions: &Assumptions) -> Outcome {
+fn only(trace: &Trace, contender: Contender, assumptions: &Assumptions) -> RunOutcome {
     compare(trace, &[contender], assumptions).outcomes.remove(0)
 }
 
@@ -22,7 +22,7 @@ fn limited(policy: Policy) -> Contender {
 }
 
 #[test]
-fn a_shard_takes_a_thousand_records_a_second_and_refuses_the_rest() {
+fn a_shard_accepts_a_thousand_records_a_second_and_refuses_the_rest() {
     let one = limited(Policy { max_shards: 1, ..Policy::default() });
     let outcome = only(&flat("full", 1_500.0, 1.0), one, &Assumptions::default());
     assert!((outcome.throttled - 500.0 * 3_600.0).abs() < 1.0, "{outcome:?}");
@@ -30,7 +30,7 @@ fn a_shard_takes_a_thousand_records_a_second_and_refuses_the_rest() {
 }
 
 #[test]
-fn a_shard_takes_a_mebibyte_a_second_and_refuses_the_rest() {
+fn a_shard_accepts_a_mebibyte_a_second_and_refuses_the_rest() {
     let one = limited(Policy { max_shards: 1, ..Policy::default() });
     let large = Assumptions { record_bytes: 10_485.76, ..Assumptions::default() };
     let outcome = only(&flat("large", 150.0, 1.0), one, &large);
@@ -38,18 +38,18 @@ fn a_shard_takes_a_mebibyte_a_second_and_refuses_the_rest() {
 }
 
 #[test]
-fn a_fourth_plain_consumer_falls_behind_where_two_keep_up() {
+fn two_plain_consumers_keep_up_and_four_fall_behind() {
     let one = || limited(Policy { max_shards: 1, ..Policy::default() });
     let lag = |consumers| {
         only(&flat("read", 1_000.0, 1.0), one(), &Assumptions { consumers, ..Assumptions::default() }).lag_s_max
     };
-    // 1,000 KiB/s come and 512 KiB/s are read.
+    // 1,000 KiB/s arrive and 512 KiB/s are read.
     assert!(lag(2) < 1e-9);
     assert!((lag(4) - 3_600.0 * (1_000.0 / 512.0 - 1.0)).abs() < 1.0, "{}", lag(4));
 }
 
 #[test]
-fn one_key_gets_no_more_than_one_shard_however_many_there_are() {
+fn one_key_gets_the_capacity_of_one_shard_however_many_there_are() {
     let trace = Trace { hot_key: 0.5, ..flat("hot", 4_000.0, 1.0) };
     let fixed = limited(Policy { min_shards: 64, max_shards: 64, ..Policy::default() });
     let outcome = only(&trace, fixed, &Assumptions::default());
@@ -64,36 +64,36 @@ fn the_same_seed_gives_the_same_run() {
 }
 
 #[test]
-fn the_talks_policy_doubles_after_five_minutes_over_its_mark() {
+fn the_talks_policy_doubles_after_five_minutes_over_its_threshold() {
     let talk = only(&days("step", 1..3), Contender::peer("talk").unwrap(), &Assumptions::default());
     let step = 1_440;
     let grown = talk.shards.iter().skip(step).position(|&shards| shards > talk.shards[step]).unwrap();
-    // Five minutes above the mark, one until metrics arrive, and half a minute to reshard.
+    // Five minutes over the threshold, one until the metrics arrive, and half a minute to reshard.
     assert!((5..=8).contains(&grown), "{grown}");
     assert_eq!(talk.shards.last(), Some(&16.0));
 }
 
-/// A made trace from the start of one day to the end of another.
+/// A synthetic trace from the start of one day to the end of another.
 fn days(name: &str, days: std::ops::Range<u32>) -> Trace {
     let (from, until) = (f64::from(days.start) * 86_400.0, f64::from(days.end) * 86_400.0);
-    let mut trace = Trace::made(name).unwrap();
+    let mut trace = Trace::synthetic(name).unwrap();
     trace.points.retain(|point| (from..=until).contains(&point.0));
     trace.points.iter_mut().for_each(|point| point.0 -= from);
     trace
 }
 
 #[test]
-fn no_peer_that_cannot_foresee_is_better_than_the_default_policy() {
+fn no_peer_without_foresight_is_better_than_the_default_policy() {
     for trace in [days("step", 1..3), days("flash", 1..4), days("daily", 0..4)] {
         let comparison = compare(&trace, &all(), &Assumptions::default());
-        // Who knows the peak beforehand is another matter; the README says where that counts.
+        // `fixed` knows the peak in advance; docs/scaling.md shows where that makes it better.
         let better: Vec<&str> = comparison.better_than(0).into_iter().filter(|peer| *peer != "fixed").collect();
         assert!(better.is_empty(), "{better:?} {}", table(std::slice::from_ref(&comparison)));
     }
 }
 
 #[test]
-fn a_constant_load_is_sized_once_and_then_left_alone() {
+fn a_constant_load_is_sized_once_and_not_again() {
     for per_s in [900.0, 4_550.0] {
         for contender in all() {
             let outcome = only(&flat("flat", per_s, 36.0), contender, &Assumptions::default());

@@ -1,7 +1,8 @@
 //! `myaku archive audit`.
 
-use super::{Lake, Times};
+use crate::commands::lake_options::LakeOptions;
 use crate::commands::progress::counting;
+use crate::commands::times::Times;
 use anyhow::{Context as _, Result};
 use jiff::SignedDuration;
 use myaku::lake::archive::{DynamoDbHeads, Hour, S3Lake};
@@ -11,30 +12,34 @@ use myaku_operator::audit::{self, Options, Report};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// The range where nothing is said. Reading a busy stream back takes about half as long as it took to fill.
+/// The range if no time is given. To read a full stream back takes about half as long as it took to fill.
 const DEFAULT_RANGE: SignedDuration = SignedDuration::from_hours(3);
-/// What is that close to being forgotten may be gone before it is read.
-const FORGETTING: Duration = Duration::from_mins(5);
-/// The exit code where nothing could be judged.
-const COULD_NOT_LOOK: u8 = 2;
+/// Records that the stream will delete within this time may be gone before they are read.
+const DELETION_MARGIN: Duration = Duration::from_mins(5);
+/// The exit code if the audit could not be done.
+const NOT_AUDITED: u8 = 2;
 
 /// Arguments of `myaku archive audit`.
 #[derive(Debug, clap::Args)]
 pub(in crate::commands) struct Args {
     #[command(flatten)]
-    lake: Lake,
-    #[arg(long, env = "HEADS_TABLE", value_name = "NAME", help = "The table of heads, as the stack names it")]
+    lake: LakeOptions,
+    #[arg(
+        long,
+        env = "HEADS_TABLE",
+        value_name = "NAME",
+        help = "The table of heads (the stack's output HeadsTableName)"
+    )]
     heads: String,
-    /// Whole hours of arrival; the last three without --since.
     #[command(flatten)]
     times: Times,
-    /// Leave the stream itself alone: its shards and what they still hold. Two reads a second of each shard are spared.
+    /// Do not compare the lake with the stream. This saves two reads a second of each shard.
     #[arg(long)]
     without_stream: bool,
-    /// What arrived so many seconds ago must be in the lake: the archiver's batching window, and what it may be late.
+    /// Records that arrived this long ago must be in the lake: the archiver's batching window, and how late it may be.
     #[arg(long, default_value_t = 300, value_name = "SECONDS")]
     patience: u32,
-    /// Objects that are fetched at a time.
+    /// How many objects are fetched at a time.
     #[arg(long, default_value_t = 32, value_name = "OBJECTS", value_parser = clap::value_parser!(u16).range(1..=512))]
     concurrency: u16,
     /// Print the report as JSON.
@@ -49,7 +54,7 @@ pub(super) async fn run(args: Args) -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::from(COULD_NOT_LOOK)
+            ExitCode::from(NOT_AUDITED)
         }
     }
 }
@@ -62,9 +67,9 @@ async fn report(args: &Args) -> Result<Report> {
     let held_since_ms = match &source {
         Some(source) => {
             let retention = source.retention().await.with_context(|| {
-                format!("the stream {} cannot be asked: --without-stream if it is gone", args.lake.stream)
+                format!("cannot read the stream {}; pass --without-stream if it was deleted", args.lake.stream)
             })?;
-            now_ms - retention.saturating_sub(FORGETTING).as_millis() as i64
+            now_ms - retention.saturating_sub(DELETION_MARGIN).as_millis() as i64
         }
         None => i64::MAX,
     };

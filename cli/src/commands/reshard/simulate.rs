@@ -1,8 +1,8 @@
-//! `myaku reshard simulate`: what a policy would have made of a demand.
+//! `myaku reshard simulate`: runs a policy on a trace of demand, beside its peers.
 
 use anyhow::{Context as _, bail};
-use myaku::scaling::shards::Policy;
-use myaku_operator::simulator::{Assumptions, Contender, MADE, PEERS, Trace, compare, plot, table};
+use myaku_operator::reshard::read_policy;
+use myaku_operator::simulator::{Assumptions, Contender, PEERS, SYNTHETIC, Trace, compare, plot, table};
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -10,35 +10,36 @@ use std::path::{Path, PathBuf};
 /// Arguments of `myaku reshard simulate`.
 #[derive(Debug, clap::Args)]
 pub(in crate::commands) struct Args {
-    /// A CSV file of `timestamp,value`, or a made trace: constant, daily, step, growth, flash, hot-key, sawtooth, silence.
+    /// A CSV file with a timestamp and a value on each line, or a synthetic trace: constant, daily, step, growth,
+    /// flash, hot-key, sawtooth, silence. Can be given several times.
     #[arg(long, value_name = "TRACE", default_value = "daily")]
     trace: Vec<String>,
-    /// A policy, as TOML; the default policy without it.
+    /// The policy, as a TOML file; the default policy if not given.
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// Peers to compare with: fixed, talk, aws-sample, substation, on-demand, and `default` for the default policy. All
-    /// peers without it.
+    /// Peers to compare with: fixed, talk, aws-sample, substation, on-demand, and default for the default policy. If
+    /// not given, all peers.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     vs: Vec<String>,
-    /// Makes records a second of the trace's values.
+    /// The factor that turns the trace's values into records a second.
     #[arg(long, default_value_t = 1.0)]
     scale: f64,
-    /// Bytes of a record.
+    /// The size of a record in bytes.
     #[arg(long, default_value_t = 1_024.0)]
     bytes: f64,
-    /// Plain consumers of the stream.
+    /// How many consumers read the stream, without enhanced fan-out.
     #[arg(long, default_value_t = 2)]
     consumers: u32,
-    /// Seconds until a minute's metrics are there.
+    /// How many seconds after a minute its metrics arrive.
     #[arg(long, default_value_t = 60)]
     metrics_delay: u32,
-    /// Seconds that resharding takes, besides one for each shard.
+    /// How many seconds a reshard takes, besides one for each shard.
     #[arg(long, default_value_t = 30)]
     reshard_seconds: u32,
-    /// Decides which keys are hot.
+    /// The seed that decides which keys are hot.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Draw the comparison of the first trace into an SVG file.
+    /// Draw the comparison on the first trace into an SVG file.
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
     /// Print JSON instead of a table.
@@ -50,7 +51,7 @@ pub(in crate::commands) struct Args {
 pub(super) fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<()> {
     for (name, value) in [("--scale", args.scale), ("--bytes", args.bytes)] {
         if !(value > 0.0 && value.is_finite()) {
-            bail!("{name} is {value}: it must be above zero");
+            bail!("{name} is {value}, and must be a number above zero");
         }
     }
     let contenders = contenders(args)?;
@@ -64,7 +65,7 @@ pub(super) fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<()> {
     };
     let comparisons: Vec<_> = traces.iter().map(|trace| compare(trace, &contenders, &assumptions)).collect();
     if let (Some(file), Some(first)) = (&args.plot, comparisons.first()) {
-        std::fs::write(file, plot(first)?).with_context(|| format!("{} cannot be written", file.display()))?;
+        std::fs::write(file, plot(first)?).with_context(|| format!("cannot write the picture {}", file.display()))?;
     }
     if args.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&comparisons)?)?;
@@ -74,17 +75,17 @@ pub(super) fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The policy that is tried, then its peers.
+/// Returns the policy that is tried, then its peers.
 fn contenders(args: &Args) -> anyhow::Result<Vec<Contender>> {
     let own = match &args.policy {
         None => Contender::default_policy(),
-        Some(file) => Contender::Policy { name: "policy".to_owned(), policy: Box::new(policy(file)?) },
+        Some(file) => Contender::Policy { name: "policy".to_owned(), policy: Box::new(read_policy(file)?) },
     };
     let peer = |name: &str| match name {
         "default" => Ok(Contender::default_policy()),
         name => Contender::peer(name).with_context(|| {
             let names: Vec<&str> = PEERS.iter().map(|(peer, _)| *peer).collect();
-            format!("--vs {name}: there is no such peer; there are default, {}", names.join(", "))
+            format!("--vs {name}: there is no such peer; choose from default, {}", names.join(", "))
         }),
     };
     let names: Vec<&str> = if args.vs.is_empty() {
@@ -96,28 +97,21 @@ fn contenders(args: &Args) -> anyhow::Result<Vec<Contender>> {
     Ok(std::iter::once(own).chain(peers).collect())
 }
 
-fn policy(file: &Path) -> anyhow::Result<Policy> {
-    let name = file.display();
-    let text = std::fs::read_to_string(file).with_context(|| format!("{name} cannot be read"))?;
-    let policy: Policy = toml::from_str(&text).with_context(|| format!("{name} is no policy"))?;
-    policy.checked().map_err(|problems| {
-        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        anyhow::anyhow!("{name}: {}", problems.join("; "))
-    })
-}
-
 fn trace(name: &str, scale: f64) -> anyhow::Result<Trace> {
-    if let Some(made) = Trace::made(name) {
-        return Ok(made.scaled(scale));
+    if let Some(synthetic) = Trace::synthetic(name) {
+        return Ok(synthetic.scaled(scale));
     }
     let file = File::open(name).with_context(|| {
-        let made: Vec<&str> = MADE.iter().map(|(name, _)| *name).collect();
-        format!("--trace {name} is neither a file that can be read nor one of {}", made.join(", "))
+        let synthetic: Vec<&str> = SYNTHETIC.iter().map(|(name, _)| *name).collect();
+        format!("--trace {name} is neither a readable file nor a synthetic trace ({})", synthetic.join(", "))
     })?;
     let title = Path::new(name).file_stem().map_or_else(|| name.to_owned(), |stem| stem.to_string_lossy().into_owned());
-    let trace = Trace::from_csv(&title, file, scale).with_context(|| format!("{name} is no trace"))?;
+    let trace = Trace::from_csv(&title, file, scale).with_context(|| format!("cannot read the trace {name}"))?;
     if trace.left_out > 0 {
-        eprintln!("{name}: {} points are not after those before them, and were left out", trace.left_out);
+        eprintln!(
+            "{name}: {} points were left out, because their time is not after that of the previous point",
+            trace.left_out
+        );
     }
     Ok(trace)
 }
@@ -148,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trace_and_a_policy_of_ones_own_are_compared_with_the_peers_that_are_named() {
+    fn a_users_trace_and_policy_are_compared_with_the_named_peers() {
         let (_kept, trace) = file("mine.csv", "timestamp,value\n2026-01-01 00:00:00,500\n2026-01-01 06:00:00,4000\n");
         let (_kept, policy) = file("policy.toml", "mode = \"stream\"\nmax_shards = 8\n[stream]\ngrow_above = 0.6\n");
         let json = ran(&["--trace", &trace, "--policy", &policy, "--vs", "talk,default", "--json"]).unwrap();
@@ -169,17 +163,17 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_used_is_named() {
+    fn an_error_names_what_cannot_be_used() {
         let (_kept, bad) = file("bad.csv", "1,2\n2,x\n");
         let (_kept, unsound) = file("unsound.toml", "min_shards = 9\nmax_shards = 8\n");
         let (_kept, misspelt) = file("misspelt.toml", "minimum = 9\n");
         for (line, problem) in [
-            (vec!["--trace", "dayly"], "neither a file that can be read nor one of constant"),
-            (vec!["--trace", &bad], "line 2: \"x\" is no number"),
+            (vec!["--trace", "dayly"], "neither a readable file nor a synthetic trace (constant"),
+            (vec!["--trace", &bad], "line 2: \"x\" is not a number"),
             (vec!["--vs", "someone"], "there is no such peer"),
             (vec!["--policy", &unsound], "min_shards: 9 exceeds max_shards, 8"),
             (vec!["--policy", &misspelt], "minimum"),
-            (vec!["--scale", "0"], "it must be above zero"),
+            (vec!["--scale", "0"], "must be a number above zero"),
         ] {
             let error = ran(&line).unwrap_err();
             assert!(format!("{error:#}").contains(problem), "{error:#}");

@@ -1,10 +1,10 @@
-//! Buckets in which there is more than should be: whatever an object says, it is sent or left alone, and keeps no other from
-//! being sent.
+//! Buckets with unexpected objects: whatever an object holds, it is sent or skipped, and the other objects are sent all
+//! the same.
 
 use super::*;
 use proptest::prelude::*;
 
-/// An object that is right, but for what it says: its key and its body.
+/// The key and the body of an object of the right form with arbitrary values.
 fn object() -> impl Strategy<Value = (String, Vec<u8>)> {
     let text = || prop_oneof![Just(String::new()), "[a-z0-9-]{1,30}", "\\PC{1,20}", "x{250,260}"];
     let data = || proptest::collection::vec(any::<u8>(), 0..40);
@@ -19,7 +19,7 @@ fn object() -> impl Strategy<Value = (String, Vec<u8>)> {
     });
     let letter = (0..7_usize, text(), any::<i64>(), data()).prop_map(|(number, partition_key, arrived_ms, data)| {
         let letter = letter(number, Reason::Undecodable, None);
-        // Its name has the hour in which it arrived.
+        // The key of a letter has the hour of arrival.
         let key = letter.key();
         (key, DeadLetter { partition_key, arrived_ms, data, ..letter }.to_json())
     });
@@ -39,7 +39,7 @@ fn object() -> impl Strategy<Value = (String, Vec<u8>)> {
     prop_oneof![rule_error, letter, batch]
 }
 
-/// The same, or with some bytes of its body replaced.
+/// Such an object, as it is or with some bytes of its body replaced.
 fn damaged() -> impl Strategy<Value = (String, Vec<u8>)> {
     let damage = (any::<proptest::sample::Index>(), proptest::collection::vec(any::<u8>(), 0..4));
     (object(), proptest::option::of(damage)).prop_map(|((key, mut body), damage)| {

@@ -1,53 +1,24 @@
-//! `myaku reshard status`: the keyspace and its load, drawn; `plan`: what would be done about it. Both change nothing.
+//! Draws a stream's keyspace and load, and describes a plan, as text.
 
-use super::target::Target;
-use anyhow::{Context as _, Result};
 use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
-use myaku::platform::clock::Now as _;
-use myaku::scaling::reshard::Ledger as _;
 use myaku::scaling::reshard::ledger::Entry;
 use myaku::scaling::shards::{DAILY_CALLS_MAX, Load, Observation, OpenShard, Plan, Step};
 use std::fmt::Write as _;
 
-/// The width of the keyspace in characters.
+/// The width of the drawn keyspace, in characters.
 const WIDTH: usize = 48;
-/// How many minutes a load is averaged over.
+/// The minutes over which the load is averaged.
 const MINUTES: usize = 5;
 
-/// Prints the stream as it is.
-pub(super) async fn status(target: &Target) -> Result<()> {
-    let (observation, _, entry) = look(target).await?;
-    print!("{}", drawn(&observation, &entry, target.clock().now_ms()));
-    Ok(())
-}
-
-/// Prints what would be done now, and why.
-pub(super) async fn plan(target: &Target, as_json: bool) -> Result<()> {
-    let (_, plan, _) = look(target).await?;
-    if as_json {
-        println!("{}", serde_json::to_string_pretty(&plan)?);
-    } else {
-        print!("{}", told(&plan));
-    }
-    Ok(())
-}
-
-async fn look(target: &Target) -> Result<(Observation, Plan, Entry)> {
-    let autoscaler = target.connect().await?;
-    let looked = Box::pin(autoscaler.look(&target.clock())).await?;
-    let (observation, plan) = looked.context("there is no such stream")?;
-    let entry = autoscaler.ledger.load(&observation.stream).await?.entry;
-    Ok((observation, plan, entry))
-}
-
-fn told(plan: &Plan) -> String {
+/// Describes a plan: the reason, then its steps.
+pub fn describe(plan: &Plan) -> String {
     let mut text = format!("{}\n", plan.reason);
     if plan.is_nothing() {
-        text.push_str("Nothing is to be done.\n");
+        text.push_str("There is nothing to do.\n");
     }
     for step in &plan.steps {
         let _ = match step {
-            Step::UpdateShardCount { target } => writeln!(text, "  to {target} shards"),
+            Step::UpdateShardCount { target } => writeln!(text, "  change to {target} shards"),
             Step::Split { shard, at } => writeln!(text, "  split {shard} at {at}"),
             Step::Merge { shard, adjacent } => writeln!(text, "  merge {shard} and {adjacent}"),
         };
@@ -55,7 +26,8 @@ fn told(plan: &Plan) -> String {
     text
 }
 
-fn drawn(observation: &Observation, entry: &Entry, now_ms: i64) -> String {
+/// Draws the shards of a stream with their load, and lists its load, lag, quota and the reshard in progress.
+pub fn draw(observation: &Observation, entry: &Entry, now_ms: i64) -> String {
     let open = observation.open();
     let capacity = observation.capacity();
     let status = format!("{:?}", observation.status).to_lowercase();
@@ -65,7 +37,7 @@ fn drawn(observation: &Observation, entry: &Entry, now_ms: i64) -> String {
     let mut shards: Vec<&OpenShard> = observation.shards.iter().collect();
     shards.sort_unstable_by_key(|shard| shard.range.start);
     for shard in shards {
-        let (from, to) = (place(shard.range.start), place(shard.range.end));
+        let (from, to) = (column_of(shard.range.start), column_of(shard.range.end));
         let bar =
             format!("{}{}{}", "·".repeat(from), "█".repeat((to - from).max(1)), "·".repeat(WIDTH - to.max(from + 1)));
         let share = (shard.range.end - shard.range.start) as f64 / u128::MAX as f64;
@@ -88,32 +60,33 @@ fn drawn(observation: &Observation, entry: &Entry, now_ms: i64) -> String {
         Some((records, bytes)) => {
             let used = capacity.shards_for(records, bytes) / f64::from(open.max(1)) * 100.0;
             let mebibytes = bytes / 1_048_576.0;
-            writeln!(
-                text,
-                "load        {records:.0} records/s, {mebibytes:.2} MiB/s: {used:.0} % of what the shards take"
-            )
+            writeln!(text, "load        {records:.0} records/s, {mebibytes:.2} MiB/s: {used:.0} % of the capacity")
         }
-        None => writeln!(text, "load        not known for the last {MINUTES} minutes"),
+        None => writeln!(text, "load        unknown: no metrics of the last {MINUTES} minutes"),
     };
     let refused = observation.throttled.newest(MINUTES).iter().flatten().fold(0.0, |sum, records| sum + records);
-    let _ = writeln!(text, "refused     {refused:.0} records in {MINUTES} minutes");
+    let _ = writeln!(text, "throttled   {refused:.0} records in {MINUTES} minutes");
     for consumer in &observation.consumers {
         let age = consumer.iterator_age_ms.map_or_else(|| "unknown".to_owned(), |ms| format!("{:.1} s", ms / 1_000.0));
-        let _ = writeln!(text, "behind      {age}: {}", consumer.name);
+        let _ = writeln!(text, "lag         {age}: {}", consumer.name);
     }
-    let _ = writeln!(text, "calls       {} of {DAILY_CALLS_MAX} used in 24 hours", observation.calls_used(now_ms));
+    let _ = writeln!(
+        text,
+        "calls       {} of {DAILY_CALLS_MAX} UpdateShardCount calls used in 24 hours",
+        observation.calls_used(now_ms)
+    );
     if let Some(work) = &entry.work {
-        let _ = writeln!(text, "under way   {} steps left: {}", work.steps.len(), work.reason);
+        let _ = writeln!(text, "in progress {} steps left: {}", work.steps.len(), work.reason);
     }
     text
 }
 
-/// Where a hash key is on the line.
-fn place(hash: u128) -> usize {
+/// Returns the column at which a hash key is drawn.
+fn column_of(hash: u128) -> usize {
     (hash as f64 / u128::MAX as f64 * WIDTH as f64).round() as usize
 }
 
-/// Records and bytes a second, over the newest minutes.
+/// Returns records and bytes a second, averaged over the newest minutes.
 fn mean_per_s(load: &Load) -> Option<(f64, f64)> {
     let mean = |values: &[Option<f64>]| {
         let known: Vec<f64> = values.iter().flatten().copied().collect();
@@ -129,7 +102,7 @@ mod tests {
     use myaku::scaling::shards::{Consumer, Direction, FanOut, Keyspace, Series};
 
     #[test]
-    fn a_picture_shows_who_takes_which_hash_keys_and_what_comes() {
+    fn a_drawing_shows_the_hash_keys_and_the_load_of_each_shard() {
         let keyspace = Keyspace::uniform(2, |index| format!("s{index}"));
         let keyspace = keyspace.after(&Step::Split { shard: "s0".into(), at: 1 << 126 }).unwrap();
         let load = |records: f64| Load {
@@ -154,7 +127,7 @@ mod tests {
             since_ms: 0,
         };
         let entry = Entry { work: Some(work), ..Entry::default() };
-        insta::assert_snapshot!(drawn(&observation, &entry, 0), @"
+        insta::assert_snapshot!(draw(&observation, &entry, 0), @"
         ingest: 3 open shards, active
         ──────────────────────────────────────────────────────────────────────────
          shard   hash keys                                          of all   load
@@ -165,24 +138,24 @@ mod tests {
         ──────────────────────────────────────────────────────────────────────────
          s1      ························████████████████████████   50.0 %   25 %
         ──────────────────────────────────────────────────────────────────────────
-        load        750 records/s, 0.07 MiB/s: 25 % of what the shards take
-        refused     0 records in 5 minutes
-        behind      1.5 s: archiver
-        calls       2 of 10 used in 24 hours
-        under way   1 steps left: over 80 % for 5 minutes
+        load        750 records/s, 0.07 MiB/s: 25 % of the capacity
+        throttled   0 records in 5 minutes
+        lag         1.5 s: archiver
+        calls       2 of 10 UpdateShardCount calls used in 24 hours
+        in progress 1 steps left: over 80 % for 5 minutes
         ");
     }
 
     #[test]
-    fn a_plan_is_told_with_its_reason_first() {
+    fn a_plan_is_described_with_its_reason_first() {
         let plan = Plan {
             steps: vec![Step::Split { shard: "a".into(), at: 7 }, Step::UpdateShardCount { target: 4 }],
             direction: Some(Direction::Grow),
             wanted: 4,
             reason: "hot: a".to_owned(),
         };
-        assert_eq!(told(&plan), "hot: a\n  split a at 7\n  to 4 shards\n");
+        assert_eq!(describe(&plan), "hot: a\n  split a at 7\n  change to 4 shards\n");
         let nothing = Plan { steps: Vec::new(), direction: None, ..plan };
-        assert_eq!(told(&nothing), "hot: a\nNothing is to be done.\n");
+        assert_eq!(describe(&nothing), "hot: a\nThere is nothing to do.\n");
     }
 }

@@ -1,0 +1,105 @@
+//! Checks device profiles as the functions will read them, and writes them.
+
+use super::{print_problems, put_error};
+use anyhow::bail;
+use myaku::device::registry::{Key, MasterDataWriter, parse_profile, profile_document};
+use std::io::Write;
+
+/// Returns the documents of the files, each a name and its text, if all of them are valid. Prints the problems
+/// otherwise.
+pub fn check(files: &[(String, String)], out: &mut impl Write) -> anyhow::Result<Vec<(Key, String)>> {
+    let mut documents = Vec::<(Key, String)>::new();
+    let mut invalid = 0;
+    for (name, text) in files {
+        match parse_profile(text).and_then(|profile| profile_document(&profile)) {
+            Ok((key, _)) if documents.iter().any(|(other, _)| *other == key) => {
+                writeln!(out, "{name}: id: another of these files has {:?}, too; each needs its own", key.id)?;
+                invalid += 1;
+            }
+            Ok(document) => documents.push(document),
+            Err(problems) => {
+                print_problems(out, name, &problems)?;
+                invalid += 1;
+            }
+        }
+    }
+    if invalid > 0 {
+        bail!("{invalid} of {} profiles cannot be used; correct the fields above", files.len());
+    }
+    Ok(documents)
+}
+
+/// Checks the files, and writes all of them if all are valid.
+pub async fn put(
+    store: &impl MasterDataWriter,
+    files: &[(String, String)],
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let documents = check(files, out)?;
+    store.put(&documents).await.map_err(put_error)?;
+    for (key, _) in documents {
+        writeln!(out, "profile {:?} is written", key.id)?;
+    }
+    Ok(())
+}
+
+/// Formats a profile for a listing: id and description, separated by a tab.
+pub fn columns(key: &Key, document: &str) -> String {
+    match parse_profile(document) {
+        Ok(profile) => format!("{}\t{}", key.id, profile.description),
+        Err(_) => format!("{}\tcannot be used", key.id),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::{list, show};
+    use myaku::device::registry::{Kind, MemoryMasterData};
+    use myaku::platform::errors::Remedy;
+
+    const GOOD: &str = r#"{"id":"vital","description":"A band","metrics":{"t":{"unit":"°C"}},
+        "versions":[{"name":"1","format":"json","fields":[{"metric":"t","from":"t"}]}]}"#;
+
+    fn files(texts: &[&str]) -> Vec<(String, String)> {
+        (1..).zip(texts).map(|(n, text)| (format!("{n}.json"), (*text).to_owned())).collect()
+    }
+
+    #[tokio::test]
+    async fn a_profile_that_was_put_is_listed_and_shown() {
+        let (store, mut out) = (MemoryMasterData::new(), Vec::new());
+        put(&store, &files(&[GOOD]), &mut out).await.unwrap();
+        list(&store, Kind::Profile, false, columns, &mut out).await.unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "profile \"vital\" is written\nvital\tA band\n");
+
+        let mut out = Vec::new();
+        show(&store, Key::new(Kind::Profile, "vital"), &mut out).await.unwrap();
+        assert_eq!(parse_profile(&String::from_utf8(out).unwrap()).unwrap(), parse_profile(GOOD).unwrap());
+        let error = show(&store, Key::new(Kind::Profile, "other"), &mut Vec::new()).await.unwrap_err();
+        assert_eq!(error.to_string(), "there is no profile \"other\"; `myaku profile list` shows those that are there");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_written_if_one_file_is_invalid_and_each_problem_names_its_field() {
+        let (store, mut out) = (MemoryMasterData::new(), Vec::new());
+        let bad = GOOD.replace("\"metric\":\"t\"", "\"metric\":\"u\"");
+        let misspelt = GOOD.replace("description", "descripton");
+        let error = put(&store, &files(&[GOOD, &bad, &misspelt, GOOD, "{"]), &mut out).await.unwrap_err();
+        assert_eq!(error.to_string(), "4 of 5 profiles cannot be used; correct the fields above");
+        let out = String::from_utf8(out).unwrap();
+        let starts = ["2.json: versions[0].fields[0].metric: ", "3.json: ", "4.json: id: ", "5.json: "];
+        for start in starts {
+            assert!(out.lines().any(|line| line.starts_with(start)), "{start} is not in {out}");
+        }
+        assert!(out.contains("descripton"), "{out}");
+        assert_eq!(store.list(Kind::Profile, None, 10).await.unwrap().documents, []);
+    }
+
+    #[tokio::test]
+    async fn an_error_names_the_profiles_that_were_not_written_when_the_store_is_down() {
+        let store = MemoryMasterData::new();
+        store.fail(Remedy::Retry);
+        let error = put(&store, &files(&[GOOD]), &mut Vec::new()).await.unwrap_err();
+        assert!(format!("{error:#}").starts_with("1 documents were not written (vital): "), "{error:#}");
+    }
+}
