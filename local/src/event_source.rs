@@ -1,14 +1,28 @@
-//! Kinesis event source mappings as Lambda runs them: polling, batching, retrying, and the order of it all.
+//! Runs Kinesis event source mappings as Lambda does: it polls shards, forms batches, invokes the function and retries.
 //!
-//! It keeps Lambda's promises: each record is delivered at least once, in order within its shard (within its partition
-//! key where [`Settings::parallelization`] is above 1), and a shard only after every shard that it came from.
+//! It keeps Lambda's promises. Each record is delivered at least once, and in order within its shard (within its
+//! partition key where [`Settings::parallelization`] is above 1). A shard is read only after every shard that it was
+//! made from.
 //!
-//! A [`Mapping`] is one future with no threads, tasks, clock or randomness of its own: time is a [`Clock`], randomness a
-//! seed, and the stream, the function and the destination stand behind ports. So the same code serves the local runner
-//! in real time and a simulation in simulated time, where a seed repeats a run.
+//! A [`Mapping`] is one future with no threads, tasks, clock or randomness of its own. Time comes from a
+//! [`Clock`](crate::clock::Clock) and randomness from a seed; the stream, the function and the destination are ports.
+//! So the local runner uses the same code in real time as the simulation does in simulated time, where a seed repeats
+//! a run.
+//!
+//! ```
+//! use myaku_local::event_source::{Settings, StartingPosition};
+//!
+//! let stream = "arn:aws:kinesis:us-east-1:000000000000:stream/ingest";
+//! let function = "arn:aws:lambda:us-east-1:000000000000:function:archiver";
+//! let mut settings = Settings::new("mapping", stream, function, StartingPosition::TrimHorizon);
+//! settings.batch_size = 10_001;
+//! let error = settings.check().unwrap_err();
+//! assert_eq!(error.to_string(), "BatchSize is 10001: it must be from 1 to 10000");
+//! ```
 
 mod batcher;
 mod checkpoint;
+mod context;
 mod delivery;
 mod destination;
 mod event;
@@ -26,27 +40,9 @@ mod window;
 mod tests;
 
 pub use checkpoint::{Checkpoint, OpenWindow, Progress};
-pub use destination::{Discarded, S3Destination};
+pub use destination::{Discarded, OnFailure, S3Destination};
 pub use filter::{Filter, FilterError};
 pub use mapping::{Handle, Mapping};
 pub use settings::{Backoff, Settings, SettingsError, StartingPosition};
 pub use simulation::{Simulation, TaskId};
 pub use status::{ShardStatus, Status};
-
-use myaku::platform::errors::RemoteError;
-
-/// Where discarded batches go.
-pub trait OnFailure: Send + Sync {
-    /// Keeps a discarded batch.
-    fn send(&self, discarded: &Discarded) -> impl Future<Output = Result<(), RemoteError>> + Send;
-}
-
-/// A mapping without a destination: discarded batches are gone but for a line in the log.
-impl<D: OnFailure> OnFailure for Option<D> {
-    async fn send(&self, discarded: &Discarded) -> Result<(), RemoteError> {
-        match self {
-            Some(destination) => destination.send(discarded).await,
-            None => Ok(()),
-        }
-    }
-}

@@ -1,6 +1,6 @@
-//! What is kept of a discarded batch: an object in S3 with its metadata and the whole event.
+//! Keeps discarded batches: each is an object in S3 with the batch's metadata and the whole event.
 
-use super::{OnFailure, Settings};
+use super::settings::Settings;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
@@ -11,29 +11,45 @@ use myaku::stream::batch::StreamRecord;
 use serde_json::json;
 use uuid::Uuid;
 
-/// Why a batch was given up.
+/// The port for an on-failure destination, which receives discarded batches.
+pub trait OnFailure: Send + Sync {
+    /// Stores a discarded batch.
+    fn send(&self, discarded: &Discarded) -> impl Future<Output = Result<(), RemoteError>> + Send;
+}
+
+/// `None` is a mapping without a destination: only a line in the log reports a discarded batch.
+impl<D: OnFailure> OnFailure for Option<D> {
+    async fn send(&self, discarded: &Discarded) -> Result<(), RemoteError> {
+        match self {
+            Some(destination) => destination.send(discarded).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why a batch was discarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Condition {
     /// `MaximumRetryAttempts` was reached.
     RetryAttemptsExhausted,
     /// `MaximumRecordAgeInSeconds` was reached.
     RecordAgeExceeded,
-    /// One record alone is more than an invocation takes. Lambda's documentation names no condition for it.
+    /// One record alone exceeds the payload limit of an invocation. Lambda's documentation names no condition for it.
     PayloadTooLarge,
 }
 
-/// A discarded batch as its destination keeps it.
+/// A discarded batch, as its destination stores it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Discarded {
     /// `aws/lambda/<mapping>/<shard>/YYYY/MM/DD/YYYY-MM-DDTHH.MM.SS-<uuid>`.
     pub key: String,
-    /// The invocation record as JSON. Its `payload` is the whole event, as a text.
+    /// The invocation record as JSON. Its `payload` is the whole event, as a string.
     pub body: Bytes,
-    /// How many records it is about.
+    /// How many records the batch has.
     pub records: usize,
 }
 
-/// What a batch went through.
+/// What happened to a batch before it was discarded.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct History<'a> {
     pub(super) condition: Condition,
@@ -43,7 +59,8 @@ pub(super) struct History<'a> {
 }
 
 impl Discarded {
-    /// The record of a discarded batch; `event` is what the function was, or would have been, invoked with.
+    /// The invocation record of a discarded batch. `event` is the event that the function was, or would have been,
+    /// invoked with.
     pub(super) fn new(
         settings: &Settings,
         history: History<'_>,
@@ -88,12 +105,12 @@ fn utc(ms: i64) -> Zoned {
     Timestamp::from_millisecond(ms).unwrap_or_default().to_zoned(TimeZone::UTC)
 }
 
-/// A time with its milliseconds, as invocation records write it.
+/// A time with milliseconds, in the format of invocation records.
 fn instant_ms(ms: i64) -> String {
     utc(ms).strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
-/// A bucket as on-failure destination.
+/// A bucket as an on-failure destination.
 #[derive(Clone, Debug)]
 pub struct S3Destination {
     client: Client,
@@ -101,7 +118,7 @@ pub struct S3Destination {
 }
 
 impl S3Destination {
-    /// Keeps discarded batches in `bucket`.
+    /// A destination that stores discarded batches in `bucket`.
     pub fn new(config: &aws_config::SdkConfig, bucket: impl Into<String>) -> Self {
         Self { client: Client::new(config), bucket: bucket.into() }
     }

@@ -1,39 +1,41 @@
-//! Which shards may be read now: a child's records come behind those of every shard that it was made from.
+//! Decides which shards may be read now: a child's records are processed after those of every shard that it was made
+//! from.
 
-use super::{Checkpoint, Progress, StartingPosition};
+use super::checkpoint::{Checkpoint, Progress};
+use super::settings::StartingPosition;
 use myaku::stream::source::Shard;
 
-/// Gives every listed shard that is new a checkpoint. `first` says that this is the first listing that the mapping sees.
+/// Gives each new shard in the list a checkpoint. `first` is true for the mapping's first listing.
 ///
-/// The settings' starting position holds for the shards that the mapping finds. Those that come later were made while
-/// it was there, so all of their records are its to process.
-pub(super) fn admit(shards: &[Shard], progress: &mut Progress, starting: StartingPosition, first: bool) {
+/// The settings' starting position applies to the shards of the first listing. Later shards were created while the
+/// mapping existed, so it processes all of their records.
+pub(super) fn add_new_shards(shards: &[Shard], progress: &mut Progress, starting: StartingPosition, first: bool) {
     for shard in shards {
         progress.checkpoints.entry(shard.id.clone()).or_insert_with(|| match starting {
             _ if !first => Checkpoint::Beginning,
-            // A closed shard gets no new records.
+            // A closed shard receives no new records.
             StartingPosition::Latest if shard.ending.is_some() => Checkpoint::Ended,
             _ => Checkpoint::StartingPosition,
         });
     }
 }
 
-/// The shards that are not ended and whose parents all are.
+/// The shards that are not processed yet and whose parents all are.
 pub(super) fn ready<'a>(shards: &'a [Shard], progress: &Progress) -> Vec<&'a Shard> {
     let ended = |id: &str| progress.checkpoints.get(id) == Some(&Checkpoint::Ended);
     let listed = |id: &str| shards.iter().any(|shard| shard.id == id);
     let may_start = |shard: &&Shard| {
         !ended(&shard.id)
-            // A parent that the stream has forgotten has no records left.
+            // A parent that is no longer listed has no records left.
             && shard.parents.iter().all(|parent| ended(parent) || !listed(parent))
             && predecessors(shard, shards).all(|older| ended(&older.id))
     };
     shards.iter().filter(may_start).collect()
 }
 
-/// For a shard that names no parent: the closed shards before it that had some of its keys. Some servers forget the
-/// lineage when they change the number of shards (ferrokinesis 0.7 does in `UpdateShardCount`). With true lineage this
-/// names no shard that the parents don't stand for, since a shard without parents is as old as the stream.
+/// For a shard that names no parent: the closed shards before it that had some of its keys. Some servers lose the
+/// lineage when they change the number of shards (ferrokinesis 0.7 does so in `UpdateShardCount`). Where the lineage is
+/// complete, this finds no shard: a shard without parents is as old as the stream.
 fn predecessors<'a>(shard: &'a Shard, shards: &'a [Shard]) -> impl Iterator<Item = &'a Shard> {
     shards.iter().filter(move |older| {
         let overlap = older.hash_keys.0 <= shard.hash_keys.1 && shard.hash_keys.0 <= older.hash_keys.1;
@@ -81,8 +83,8 @@ mod tests {
     }
 
     #[test]
-    fn a_parent_that_the_stream_has_forgotten_holds_nobody_up() {
-        let shards = [shard("child", &["forgotten"], (0, 9), (10, None))];
+    fn a_child_does_not_wait_for_a_parent_that_is_no_longer_listed() {
+        let shards = [shard("child", &["expired"], (0, 9), (10, None))];
         assert_eq!(ids(&shards, &Progress::default()), ["child"]);
     }
 
@@ -104,11 +106,11 @@ mod tests {
         let closed = shard("closed", &[], (0, 9), (0, Some(9)));
         let open = shard("open", &["closed"], (0, 9), (10, None));
         let mut progress = Progress::default();
-        admit(&[closed.clone(), open.clone()], &mut progress, StartingPosition::Latest, true);
+        add_new_shards(&[closed.clone(), open.clone()], &mut progress, StartingPosition::Latest, true);
         assert_eq!(progress.checkpoints["closed"], Checkpoint::Ended);
         assert_eq!(progress.checkpoints["open"], Checkpoint::StartingPosition);
         let later = shard("later", &["open"], (0, 9), (20, None));
-        admit(&[closed, open, later], &mut progress, StartingPosition::Latest, false);
+        add_new_shards(&[closed, open, later], &mut progress, StartingPosition::Latest, false);
         assert_eq!(progress.checkpoints["later"], Checkpoint::Beginning);
     }
 }

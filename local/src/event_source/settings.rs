@@ -1,21 +1,21 @@
-//! What a mapping is told to do, in the terms of `AWS::Lambda::EventSourceMapping`.
+//! The settings of a mapping, in the terms of `AWS::Lambda::EventSourceMapping`.
 
-use super::Filter;
+use super::filter::Filter;
 use std::time::Duration;
 
-/// Where a mapping begins to read, the first time.
+/// Where a new mapping begins to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartingPosition {
-    /// With everything that the stream still holds.
+    /// At the oldest record that the stream still holds.
     TrimHorizon,
-    /// With what arrives from then on.
+    /// At the first record that arrives after the mapping begins.
     Latest,
-    /// With what arrived from a time on, in milliseconds since the epoch.
+    /// At the first record that arrived at or after this time, in milliseconds since the epoch.
     AtTimestamp(i64),
 }
 
-/// How long a mapping waits before it tries again: doubling from `base` up to `cap`, each time a random half less.
-/// Lambda says no more than that it backs off exponentially.
+/// How long a mapping waits before it tries again. The wait doubles from `base` up to `cap`, and each wait is shortened
+/// by a random part of up to one half. Lambda documents only that it backs off exponentially.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     /// The first wait.
@@ -25,7 +25,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// The wait before try number `failures` + 1. `jitter` is from 0 to 1.
+    /// The wait before attempt number `failures` + 1. `jitter` is from 0 to 1.
     pub fn wait(&self, failures: u32, jitter: f64) -> Duration {
         let doubled = self.base.saturating_mul(1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX));
         doubled.min(self.cap).mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 2.0)
@@ -41,21 +41,21 @@ pub struct Settings {
     pub stream_arn: String,
     /// The function.
     pub function_arn: String,
-    /// The function's role, as events name it in `invokeIdentityArn`.
+    /// The function's role, which events carry as `invokeIdentityArn`.
     pub role_arn: String,
     /// `BatchSize`: the most records in a batch.
     pub batch_size: usize,
     /// `MaximumBatchingWindowInSeconds`: how long to wait for a batch to fill.
     pub window: Duration,
-    /// `ParallelizationFactor`: batches of one shard at the same time. A partition key's records stay in order.
+    /// `ParallelizationFactor`: concurrent batches of one shard. The records of a partition key stay in order.
     pub parallelization: usize,
     /// `FunctionResponseTypes: [ReportBatchItemFailures]`.
     pub report_batch_item_failures: bool,
     /// `BisectBatchOnFunctionError`.
     pub bisect: bool,
-    /// `MaximumRetryAttempts`; none is Lambda's -1, without end.
+    /// `MaximumRetryAttempts`; `None` is Lambda's -1, no limit.
     pub max_retries: Option<u32>,
-    /// `MaximumRecordAgeInSeconds`; none is Lambda's -1, without end.
+    /// `MaximumRecordAgeInSeconds`; `None` is Lambda's -1, no limit.
     pub max_age: Option<Duration>,
     /// `StartingPosition`.
     pub starting_position: StartingPosition,
@@ -67,11 +67,12 @@ pub struct Settings {
     pub enabled: bool,
     /// How often an idle shard is polled. Lambda: "at a base rate of once per second".
     pub poll_interval: Duration,
-    /// The least time between two reads of a shard that is behind: a shard gives five reads a second to all its readers.
+    /// The least time between two reads of a shard that lags: a shard allows five reads a second for all its readers
+    /// together.
     pub read_interval: Duration,
-    /// How often shards are listed; besides, whenever a shard ends.
+    /// How often shards are listed. They are also listed whenever a shard ends.
     pub list_interval: Duration,
-    /// Waits between tries.
+    /// The waits between attempts.
     pub backoff: Backoff,
 }
 
@@ -88,7 +89,7 @@ pub struct SettingsError {
 }
 
 impl Settings {
-    /// Lambda's defaults.
+    /// Settings with Lambda's defaults.
     pub fn new(id: &str, stream_arn: &str, function_arn: &str, starting_position: StartingPosition) -> Self {
         Self {
             id: id.to_owned(),
@@ -137,7 +138,7 @@ impl Settings {
             return wrong("TumblingWindowInSeconds", length.as_secs().to_string(), "from 1 to 900");
         }
         if tumbling.is_some() && self.parallelization > 1 {
-            // A window's state is the shard's: two lanes would each overwrite what the other one aggregated.
+            // A shard has one window state: two lanes would overwrite each other's aggregates.
             return wrong("ParallelizationFactor", self.parallelization.to_string(), "1 with a tumbling window");
         }
         Ok(())

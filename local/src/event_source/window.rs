@@ -1,9 +1,9 @@
-//! Tumbling windows: the state that goes from one invocation to the next, and when it is handed over for good.
+//! Tumbling windows: passes the state from one invocation to the next, and decides when a window ends.
 //!
-//! A record's window is the one that its arrival falls into; one that arrived before the open window began (arrival
-//! times are approximate) is counted into the open window, since its own is closed.
+//! A record belongs to the window in which it arrived. Arrival times are approximate: if a record arrived before the
+//! open window began, it counts into the open window, because its own window is closed.
 
-use super::OpenWindow;
+use super::checkpoint::OpenWindow;
 use super::event::WindowFields;
 use bytes::Bytes;
 
@@ -14,7 +14,7 @@ pub(super) const STATE_BYTES_MAX: usize = 1_048_576;
 #[derive(Debug)]
 pub(super) struct Tumbling {
     length_ms: i64,
-    /// The window that has begun and not been closed.
+    /// The window that has begun and is not closed.
     pub(super) open: Option<OpenWindow>,
 }
 
@@ -23,7 +23,7 @@ impl Tumbling {
         Self { length_ms, open }
     }
 
-    /// The end of the window that a batch beginning with a record of this arrival is in.
+    /// The end of the window of a batch whose first record arrived at this time.
     pub(super) fn end_ms(&self, arrived_ms: i64) -> i64 {
         let start = self.start_of(arrived_ms);
         self.open.as_ref().map_or(start, |open| open.start_ms.max(start)) + self.length_ms
@@ -34,13 +34,13 @@ impl Tumbling {
         self.open.as_ref().is_some_and(|open| now_ms >= open.start_ms + self.length_ms)
     }
 
-    /// Opens the window of a record unless one is open.
+    /// Opens the window of a record that arrived at this time, unless a window is open.
     pub(super) fn begin(&mut self, arrived_ms: i64) {
         let start_ms = self.start_of(arrived_ms);
-        self.open.get_or_insert_with(|| fresh(start_ms));
+        self.open.get_or_insert_with(|| empty_window(start_ms));
     }
 
-    /// What an invocation is told.
+    /// The fields of an invocation's event.
     pub(super) fn fields(&self, is_final: bool) -> Option<WindowFields> {
         self.open.as_ref().map(|open| WindowFields {
             span_ms: (open.start_ms, open.start_ms + self.length_ms),
@@ -50,17 +50,18 @@ impl Tumbling {
         })
     }
 
-    /// Takes over what a function returned as its state. Says whether the window ends early, because of its size.
-    pub(super) fn keep(&mut self, state: Bytes) -> bool {
+    /// Stores the state that the function returned. Returns true if the window ends early because the state is too
+    /// large.
+    pub(super) fn set_state(&mut self, state: Bytes) -> bool {
         let Some(open) = &mut self.open else { return false };
         open.terminated_early = state.len() > STATE_BYTES_MAX;
         open.state = state;
         open.terminated_early
     }
 
-    /// After a final invocation: no window is open, or, if it ended early, the same one is with a fresh state.
+    /// Closes the window after its final invocation. A window that ended early begins again with an empty state.
     pub(super) fn finish(&mut self) {
-        self.open = self.open.take().filter(|open| open.terminated_early).map(|open| fresh(open.start_ms));
+        self.open = self.open.take().filter(|open| open.terminated_early).map(|open| empty_window(open.start_ms));
     }
 
     const fn start_of(&self, arrived_ms: i64) -> i64 {
@@ -68,6 +69,6 @@ impl Tumbling {
     }
 }
 
-fn fresh(start_ms: i64) -> OpenWindow {
+fn empty_window(start_ms: i64) -> OpenWindow {
     OpenWindow { start_ms, state: Bytes::from_static(b"{}"), terminated_early: false }
 }
