@@ -1,4 +1,4 @@
-//! Where batches are cut: by number, by bytes, and at the end of a tumbling window.
+//! Cuts records into batches: by number, by bytes, and at the end of a tumbling window.
 
 use myaku::stream::batch::StreamRecord;
 use std::collections::VecDeque;
@@ -8,18 +8,18 @@ use std::collections::VecDeque;
 pub(super) struct Limits {
     /// Records.
     pub(super) records: usize,
-    /// Bytes of the event beside its frame.
+    /// Bytes of the records in the event.
     pub(super) bytes: usize,
-    /// Records that arrived at or after this time, in milliseconds since the epoch, belong to the next window.
+    /// Records that arrived at or after this time, in milliseconds since the epoch, belong to a later window.
     pub(super) before_ms: Option<i64>,
 }
 
-/// Records that wait to be cut into batches, each with its bytes in an event.
+/// Records that wait to be cut into batches, each with its length in an event, in bytes.
 #[derive(Debug, Default)]
 pub(super) struct Batcher(VecDeque<(StreamRecord, usize)>);
 
 impl Batcher {
-    /// Adds a record with its bytes in an event.
+    /// Adds a record with its length in an event, in bytes.
     pub(super) fn push(&mut self, record: StreamRecord, len: usize) {
         self.0.push_back((record, len));
     }
@@ -29,20 +29,20 @@ impl Batcher {
         self.0.front().map(|(record, _)| record)
     }
 
-    /// A batch that nothing more fits into. A record that is too large by itself is a batch of its own.
+    /// Takes a batch if it is full: no other record fits. A record that alone is too large is a batch of its own.
     pub(super) fn take_full(&mut self, limits: Limits) -> Option<Vec<StreamRecord>> {
-        let count = self.fitting(limits);
+        let count = self.count_fitting(limits);
         let full = count == limits.records || count < self.0.len();
         full.then(|| self.take(count))
     }
 
-    /// As much as fits into a batch, however little that is.
+    /// Takes as many records as fit into a batch, even if the batch is not full.
     pub(super) fn take_any(&mut self, limits: Limits) -> Option<Vec<StreamRecord>> {
-        let count = self.fitting(limits);
+        let count = self.count_fitting(limits);
         (count > 0).then(|| self.take(count))
     }
 
-    fn fitting(&self, limits: Limits) -> usize {
+    fn count_fitting(&self, limits: Limits) -> usize {
         let mut bytes = 0;
         let fitting = self.0.iter().take(limits.records).enumerate().take_while(|(index, (record, len))| {
             bytes += len;
@@ -82,7 +82,7 @@ mod tests {
     /// "Lambda passes all of the records in the batch to the function in a single call, as long as the total size of
     /// the events doesn't exceed the payload limit for synchronous invocation (6 MB)."
     #[test]
-    fn a_batch_is_full_at_its_number_or_where_the_next_record_does_not_fit() {
+    fn a_batch_is_full_at_the_batch_size_or_when_the_next_record_does_not_fit() {
         assert_eq!(batcher(&[1, 1]).take_full(limits(3, 100)), None);
         assert_eq!(batcher(&[1, 1, 1]).take_full(limits(3, 100)).unwrap().len(), 3);
         assert_eq!(batcher(&[40, 60, 1]).take_full(limits(9, 100)).unwrap().len(), 2);
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_is_too_large_by_itself_is_a_batch_of_its_own() {
+    fn a_record_that_alone_is_too_large_is_a_batch_of_its_own() {
         assert_eq!(batcher(&[500, 1]).take_full(limits(9, 100)).unwrap().len(), 1);
     }
 

@@ -1,16 +1,16 @@
-//! The event that a function gets, byte by byte as Lambda writes it.
+//! Writes the event that a function receives, byte for byte as Lambda writes it.
 
-use super::Settings;
+use super::settings::Settings;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use jiff::Timestamp;
 use myaku::stream::batch::StreamRecord;
 
-/// What an event says beside its records where the mapping has tumbling windows.
+/// The extra fields of an event when the mapping has tumbling windows.
 #[derive(Clone, Debug)]
 pub(super) struct WindowFields {
-    /// The window's first millisecond since the epoch, and the one behind its last.
+    /// The window's start and end, in milliseconds since the epoch. The end is exclusive.
     pub(super) span_ms: (i64, i64),
     /// The state as JSON.
     pub(super) state: Bytes,
@@ -18,14 +18,14 @@ pub(super) struct WindowFields {
     pub(super) terminated_early: bool,
 }
 
-/// Writes the events of one shard: what is the same in each record is written down once.
+/// Writes the events of one shard. The parts that are the same in each record are formatted once.
 #[derive(Debug)]
 pub(super) struct EventWriter {
     shard: String,
     stream_arn: String,
-    /// From behind the arrival time up to the sequence number in the event id.
+    /// From the end of the arrival time to the sequence number in the event id.
     middle: String,
-    /// From behind the sequence number in the event id to the end of the record.
+    /// From the end of the sequence number in the event id to the end of the record.
     end: String,
 }
 
@@ -48,7 +48,7 @@ impl EventWriter {
         }
     }
 
-    /// The bytes that a record takes in an event, its comma included.
+    /// The length of a record in an event with its comma, in bytes.
     pub(super) fn record_len(&self, record: &StreamRecord) -> usize {
         let digits = record.sequence.fixed_width().trim_start_matches('0').len().max(1);
         let fixed = RECORD.len() + SEQUENCE.len() + DATA.len() + ARRIVED.len() + self.middle.len() + self.end.len() + 1;
@@ -56,12 +56,12 @@ impl EventWriter {
         fixed + escaped(&record.partition_key).len() + 2 * digits + base64 + seconds(record.arrived_ms).len()
     }
 
-    /// The bytes that an event takes beside its records.
+    /// The length of an event without its records, in bytes.
     pub(super) fn frame_len(&self, window: Option<&WindowFields>) -> usize {
         START.len() + self.close(window).len()
     }
 
-    /// The event of some records.
+    /// Writes the event of these records.
     pub(super) fn write(&self, records: &[StreamRecord], window: Option<&WindowFields>) -> Bytes {
         let close = self.close(window);
         let size = records.iter().map(|record| self.record_len(record)).sum::<usize>() + START.len() + close.len();
@@ -96,8 +96,8 @@ impl EventWriter {
     }
 }
 
-/// A time as text, in UTC: with a fraction only where there is one.
-pub(super) fn instant(ms: i64) -> String {
+/// A time as text, in UTC. Whole seconds have no fraction.
+fn instant(ms: i64) -> String {
     Timestamp::from_millisecond(ms).unwrap_or_default().to_string()
 }
 
@@ -106,7 +106,7 @@ fn escaped(key: &str) -> String {
     serde_json::Value::from(key).to_string()
 }
 
-/// Milliseconds as decimal seconds, without trailing zeros, which Lambda drops too.
+/// Milliseconds as decimal seconds. Like Lambda, without trailing zeros.
 fn seconds(ms: i64) -> String {
     let (whole, part) = (ms.div_euclid(1_000), ms.rem_euclid(1_000));
     let digits = format!("{part:03}");
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_the_developer_guides_example() {
+    fn an_event_equals_the_example_of_the_developer_guide() {
         let event = writer().write(&[record("1", b"Hello, this is a test.", 1_545_084_650_987)], None);
         insta::assert_snapshot!(
             String::from_utf8_lossy(&event),
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_event_has_the_developer_guides_fields() {
+    fn a_window_event_has_the_fields_of_the_developer_guide() {
         let window = WindowFields {
             span_ms: (1_607_497_440_000, 1_607_497_560_000),
             state: Bytes::from_static(br#"{"1":282}"#),
@@ -159,7 +159,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn lengths_are_exact_and_the_domain_reads_back_what_was_written(
+        fn lengths_are_exact_and_a_batch_reads_back_the_same_records(
             records in prop::collection::vec((".{1,20}", prop::collection::vec(any::<u8>(), 0..40), 0_i64..4_000_000_000_000), 1..5)
         ) {
             let records: Vec<_> = records.iter().enumerate().map(|(index, (key, data, ms))| {
@@ -169,7 +169,7 @@ mod tests {
             let writer = writer();
             let event = writer.write(&records, None);
             let len = writer.frame_len(None) + records.iter().map(|record| writer.record_len(record)).sum::<usize>();
-            // Each record is counted with a comma, and the last one has none.
+            // Each record is counted with a comma, but the last one has none.
             prop_assert_eq!(event.len(), len - 1);
             let batch = Batch::from_event(event).unwrap();
             prop_assert_eq!(&batch.shard, "shardId-000000000006");

@@ -1,58 +1,34 @@
-//! Filter criteria: which records a mapping delivers. What no pattern matches counts as processed.
+//! Filter criteria: select the records that a mapping delivers. A record that matches no pattern counts as processed.
 
+mod error;
 mod pattern;
 
+pub use error::FilterError;
+
+use error::PATTERNS_MAX;
 use myaku::stream::batch::StreamRecord;
 use pattern::Pattern;
 use serde_json::Value;
 
-/// The most patterns of one mapping. Five by default, "up to 10 filters" with a raised quota.
-const PATTERNS_MAX: usize = 10;
-
-/// Patterns of which a record must match at least one.
+/// Patterns. A record must match at least one of them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Filter(Vec<RecordPattern>);
 
-/// A pattern that Lambda would refuse when the mapping is made.
-#[derive(Debug, thiserror::Error)]
-pub enum FilterError {
-    /// The text is not JSON.
-    #[error("filter pattern {pattern:?} is no JSON")]
-    NotJson {
-        /// The pattern.
-        pattern: String,
-        /// Where it is broken.
-        #[source]
-        source: serde_json::Error,
-    },
-    /// The JSON is no pattern.
-    #[error("filter pattern at {path}: {problem}")]
-    Invalid {
-        /// Where, as a path of field names.
-        path: String,
-        /// What is wrong there.
-        problem: String,
-    },
-    /// There are none, or too many.
-    #[error("{0} filter patterns: there may be from 1 to {PATTERNS_MAX}")]
-    Number(usize),
-}
-
 #[derive(Clone, Debug, PartialEq)]
 struct RecordPattern {
-    /// On `partitionKey`, the one field beside the data that a pattern can name usefully.
+    /// On `partitionKey`, the only metadata field on which a filter is useful.
     partition_key: Option<Pattern>,
     data: Option<Pattern>,
 }
 
 impl Filter {
-    /// Reads the `Pattern` texts of `FilterCriteria`.
+    /// Parses the `Pattern` strings of `FilterCriteria`.
     ///
     /// ```
     /// use myaku_local::event_source::Filter;
     /// assert!(Filter::new(&[r#"{"data": {"kind": ["vital"]}}"#]).is_ok());
     /// let error = Filter::new(&[r#"{"data": {"kind": "vital"}}"#]).unwrap_err();
-    /// assert_eq!(error.to_string(), "filter pattern at data.kind: a list of rules or an object is expected");
+    /// assert_eq!(error.to_string(), "filter pattern at data.kind: expected a list of rules or an object");
     /// ```
     pub fn new<T: AsRef<str>>(patterns: &[T]) -> Result<Self, FilterError> {
         if !(1..=PATTERNS_MAX).contains(&patterns.len()) {
@@ -68,7 +44,7 @@ impl Filter {
             let key = Value::from(&*record.partition_key);
             pattern.partition_key.as_ref().is_none_or(|pattern| pattern.matches(Some(&key)))
                 && pattern.data.as_ref().is_none_or(|pattern| {
-                    // Parsed once, and only if a pattern looks into it. Data that is no JSON matches no pattern.
+                    // Parsed once, and only if a pattern needs it. Data that is not JSON matches no pattern.
                     let data = data.get_or_insert_with(|| serde_json::from_slice(&record.data).ok());
                     data.as_ref().is_some_and(|data| pattern.matches(Some(data)))
                 })
@@ -80,18 +56,16 @@ impl RecordPattern {
     fn parse(text: &str) -> Result<Self, FilterError> {
         let value =
             serde_json::from_str(text).map_err(|source| FilterError::NotJson { pattern: text.to_owned(), source })?;
-        let invalid =
-            |path: &str, problem: &str| FilterError::Invalid { path: path.to_owned(), problem: problem.to_owned() };
-        let Value::Object(fields) = value else { return Err(invalid("", "an object is expected")) };
+        let Value::Object(fields) = value else { return Err(FilterError::invalid("", "expected an object")) };
         let mut parsed = Self { partition_key: None, data: None };
         for (name, rules) in &fields {
             match name.as_str() {
                 "data" if !rules.is_object() => {
-                    return Err(invalid("data", "the pattern must be in valid JSON format"));
+                    return Err(FilterError::invalid("data", "the pattern must be in valid JSON format"));
                 }
                 "data" => parsed.data = Some(Pattern::parse("data", rules)?),
                 "partitionKey" => parsed.partition_key = Some(Pattern::parse("partitionKey", rules)?),
-                other => return Err(invalid(other, "Kinesis mappings filter on data and partitionKey")),
+                other => return Err(FilterError::invalid(other, "Kinesis mappings filter on data and partitionKey")),
             }
         }
         Ok(parsed)
@@ -116,9 +90,10 @@ mod tests {
         matches(&format!(r#"{{"data":{{"x":{rules}}}}}"#), &format!(r#"{{"x":{value}}}"#))
     }
 
-    /// The table of comparison operators: Null, Empty, Equals, Or, Not, Numeric, Exists, Begins with, Ends with.
+    /// The documentation's table of comparison operators: Null, Empty, Equals, Or, Not, Numeric, Exists, Begins with,
+    /// Ends with.
     #[test]
-    fn each_operator_matches_what_its_table_row_says() {
+    fn each_operator_matches_what_its_row_in_the_documentation_says() {
         for (rules, yes, no) in [
             ("[null]", "null", "\"\""),
             (r#"[""]"#, r#""""#, "null"),
@@ -142,13 +117,13 @@ mod tests {
 
     /// "300, 300.0, and 3.0e2 are not considered equal."
     #[test]
-    fn numbers_are_compared_as_they_are_written() {
+    fn numbers_are_equal_only_if_they_are_written_alike() {
         assert!(!on_data("[300]", "300.0"));
     }
 
     /// "For Lambda to consider the event a match, the event must contain all the field names included in a filter."
     #[test]
-    fn a_missing_field_matches_only_a_rule_that_it_does_not_exist() {
+    fn a_missing_field_matches_only_exists_false() {
         assert!(!matches(r#"{"data":{"y":[{"anything-but":"a"}]}}"#, r#"{"x":1}"#));
         assert!(matches(r#"{"data":{"y":[{"exists":false}]}}"#, r#"{"x":1}"#));
         assert!(!matches(r#"{"data":{"y":[{"exists":false}]}}"#, r#"{"y":1}"#));
@@ -156,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_anded_and_alternatives_of_fields_are_ored() {
+    fn all_fields_must_match_and_one_alternative_of_or_is_enough() {
         assert!(!matches(r#"{"data":{"a":[1],"b":[2]}}"#, r#"{"a":1,"b":3}"#));
         let either = r#"{"data":{"$or":[{"a":[1]},{"b":[2]}]}}"#;
         assert!(matches(either, r#"{"a":9,"b":2}"#));
@@ -172,7 +147,7 @@ mod tests {
     /// "Non-JSON | Valid JSON | Lambda drops the record." and "Non-JSON | No filter pattern for data properties |
     /// Lambda filters (on the other metadata properties only)".
     #[test]
-    fn data_that_is_no_json_is_dropped_by_a_pattern_on_data_only() {
+    fn only_a_pattern_on_data_drops_data_that_is_not_json() {
         assert!(!matches(r#"{"data":{"x":[{"exists":false}]}}"#, "not JSON"));
         assert!(matches(r#"{"partitionKey":[{"prefix":"bed-"}]}"#, "not JSON"));
         assert!(!matches(r#"{"partitionKey":["bed-1"]}"#, "not JSON"));
@@ -188,20 +163,20 @@ mod tests {
             arrived_ms: 0,
             data: data.to_vec().into(),
         };
-        assert!(filter.matches(&record(b"no JSON")));
+        assert!(filter.matches(&record(b"not JSON")));
     }
 
     /// "Lambda throws an exception at the time of the event source mapping creation or update."
     #[test]
-    fn a_pattern_that_makes_no_sense_is_refused_with_its_place() {
+    fn an_invalid_pattern_is_refused_with_the_path_of_its_error() {
         for (pattern, message) in [
             (r#"{"data":["x"]}"#, "filter pattern at data: the pattern must be in valid JSON format"),
-            (r#"{"data":{"x":[{"regex":"a"}]}}"#, "filter pattern at data.x: no operator is called regex"),
+            (r#"{"data":{"x":[{"regex":"a"}]}}"#, "filter pattern at data.x: unknown operator regex"),
             (
                 r#"{"data":{"x":[{"numeric":["~",1]}]}}"#,
-                "filter pattern at data.x: numeric takes comparisons and numbers in turn",
+                "filter pattern at data.x: numeric needs comparisons and numbers in turn",
             ),
-            (r#"{"data":{"x":[]}}"#, "filter pattern at data.x: a list of rules may not be empty"),
+            (r#"{"data":{"x":[]}}"#, "filter pattern at data.x: a list of rules must not be empty"),
             (r#"{"eventName":["x"]}"#, "filter pattern at eventName: Kinesis mappings filter on data and partitionKey"),
         ] {
             assert_eq!(Filter::new(&[pattern]).unwrap_err().to_string(), message);

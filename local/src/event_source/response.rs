@@ -1,23 +1,23 @@
-//! What a function's response means for its batch.
+//! Reads from a function's response what happened to its batch.
 
 use bytes::Bytes;
 use myaku::stream::batch::SequenceNumber;
 use serde_json::Value;
 
-/// What became of a batch.
+/// What happened to a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// All of it is processed.
+    /// All records are processed.
     Success,
-    /// The records before this index are processed; those from it on are to be delivered again.
+    /// The records before this index are processed. Those from this index on must be delivered again.
     FailedFrom(usize),
-    /// None of it counts as processed, for this reason.
+    /// No record counts as processed, for this reason.
     Failure(String),
 }
 
 /// Reads a response to a batch whose records have these sequence numbers, in order.
 ///
-/// With `report` off, every response is a success: the function did not fail.
+/// If `report` is false, every response is a success, because the function did not fail.
 pub(super) fn verdict(response: &[u8], sequences: &[SequenceNumber], report: bool) -> Verdict {
     if !report {
         return Verdict::Success;
@@ -26,7 +26,7 @@ pub(super) fn verdict(response: &[u8], sequences: &[SequenceNumber], report: boo
     let failures = match failures {
         Value::Null => return Verdict::Success,
         Value::Array(failures) => failures,
-        other => return Verdict::Failure(format!("batchItemFailures is no list: {other}")),
+        other => return Verdict::Failure(format!("batchItemFailures is not a list: {other}")),
     };
     let mut lowest = None;
     for failure in &failures {
@@ -35,14 +35,14 @@ pub(super) fn verdict(response: &[u8], sequences: &[SequenceNumber], report: boo
         };
         let index = identifier.parse().ok().and_then(|sequence| sequences.binary_search(&sequence).ok());
         let Some(index) = index else {
-            return Verdict::Failure(format!("itemIdentifier {identifier:?} is no sequence number of the batch"));
+            return Verdict::Failure(format!("itemIdentifier {identifier:?} is not a sequence number of the batch"));
         };
         lowest = Some(lowest.map_or(index, |lowest: usize| lowest.min(index)));
     }
     lowest.map_or(Verdict::Success, Verdict::FailedFrom)
 }
 
-/// The state that a tumbling window's response returned, as JSON.
+/// The state in the response of a tumbling window, as JSON.
 pub(super) fn state(response: &[u8]) -> Option<Bytes> {
     member(response, "state").filter(|state| !state.is_null()).map(|state| Bytes::from(state.to_string()))
 }
@@ -66,7 +66,7 @@ mod tests {
     /// "Lambda treats a batch as a complete success if you return any of the following: An empty `batchItemFailure`
     /// list; A null `batchItemFailure` list; An empty `EventResponse`; A null `EventResponse`".
     #[test]
-    fn nothing_reported_is_a_complete_success() {
+    fn a_response_without_failures_is_a_complete_success() {
         for response in [r#"{"batchItemFailures":[]}"#, r#"{"batchItemFailures":null}"#, "{}", "null", "", "\"done\""] {
             assert_eq!(of(response), Verdict::Success, "{response}");
         }
@@ -75,7 +75,7 @@ mod tests {
     /// "Lambda treats a batch as a complete failure if you return any of the following: An empty string
     /// `itemIdentifier`; A null `itemIdentifier`; An `itemIdentifier` with a bad key name".
     #[test]
-    fn an_identifier_that_names_no_record_is_a_complete_failure() {
+    fn an_identifier_of_no_record_in_the_batch_is_a_complete_failure() {
         for failure in
             [r#"{"itemIdentifier":""}"#, r#"{"itemIdentifier":null}"#, r#"{"id":"10"}"#, r#"{"itemIdentifier":"12"}"#]
         {
@@ -88,7 +88,7 @@ mod tests {
     /// "If the `batchItemFailures` array contains multiple items, Lambda uses the record with the lowest sequence
     /// number as the checkpoint."
     #[test]
-    fn the_lowest_number_is_the_checkpoint_by_value_and_not_by_text() {
+    fn the_lowest_sequence_number_is_the_checkpoint_compared_as_a_number() {
         let response = r#"{"batchItemFailures":[{"itemIdentifier":"11"},{"itemIdentifier":"10"}]}"#;
         assert_eq!(of(response), Verdict::FailedFrom(1));
         let response = r#"{"batchItemFailures":[{"itemIdentifier":"10"},{"itemIdentifier":"9"}]}"#;
@@ -97,7 +97,7 @@ mod tests {
 
     /// "To allow for partial successes while processing batches from a stream, turn on `ReportBatchItemFailures`."
     #[test]
-    fn a_report_that_nobody_asked_for_is_ignored() {
+    fn a_report_of_failures_is_ignored_unless_the_mapping_enables_reports() {
         let response = br#"{"batchItemFailures":[{"itemIdentifier":"10"}]}"#;
         assert_eq!(verdict(response, &["10".parse().unwrap()], false), Verdict::Success);
     }

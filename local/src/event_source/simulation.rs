@@ -1,7 +1,18 @@
-//! Simulated time: futures on one thread whose clock jumps to the next moment at which something happens.
+//! Simulates time: runs futures on one thread, with a clock that jumps to the next moment at which something happens.
 //!
-//! Hours pass in milliseconds, and a seed repeats a run: among the tasks that could go on, the seed chooses who does.
-//! What waits on tokio's clock runs inside a runtime whose clock is paused: there the runtime turns the time.
+//! Hours pass in milliseconds, and a seed repeats a run: the seed chooses which of the ready tasks runs next. Code that
+//! waits on tokio's clock runs inside a runtime whose clock is paused. There the runtime advances the time.
+//!
+//! ```
+//! use myaku::platform::clock::Now as _;
+//! use myaku_local::clock::Clock as _;
+//! use myaku_local::event_source::Simulation;
+//! use std::time::Duration;
+//!
+//! let simulation = Simulation::new(0, 1);
+//! simulation.run(simulation.sleep(Duration::from_secs(3_600)));
+//! assert_eq!(simulation.now_ms(), 3_600_000);
+//! ```
 
 use crate::clock::Clock;
 use myaku::platform::clock::Now;
@@ -14,7 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-/// A clock and the tasks that live by it. Clones are the same simulation.
+/// A clock and the tasks that wait on it. Clones share the same simulation.
 #[derive(Clone)]
 pub struct Simulation(Arc<Mutex<State>>);
 
@@ -22,48 +33,48 @@ type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 struct State {
     now_ms: i64,
-    /// Who waits until when; the number tells apart those who wait for the same moment.
+    /// Sleepers by the time at which they wake. The number distinguishes those that wake at the same time.
     sleepers: BTreeMap<(i64, u64), Waker>,
-    /// Tasks that are not being polled, each with its flag. An aborted or finished task is gone from here.
-    tasks: BTreeMap<u64, (Option<Task>, Arc<Flag>)>,
-    next: u64,
+    /// All tasks, each with its flag. A task is `None` while it is polled. Finished and aborted tasks are removed.
+    tasks: BTreeMap<u64, (Option<Task>, Arc<ReadyFlag>)>,
+    last_number: u64,
     random: StdRng,
-    outside: Outside,
+    outer: OuterWaker,
 }
 
-/// Who polls the simulation, if it runs inside a runtime.
-type Outside = Arc<Mutex<Option<Waker>>>;
+/// The waker of the runtime that polls the simulation, if it runs inside a runtime.
+type OuterWaker = Arc<Mutex<Option<Waker>>>;
 
-/// Set when a task may go on.
-struct Flag {
+/// Set when a task is ready to be polled.
+struct ReadyFlag {
     ready: AtomicBool,
-    outside: Outside,
+    outer: OuterWaker,
 }
 
-impl Flag {
-    fn new(outside: &Outside) -> Arc<Self> {
-        Arc::new(Self { ready: AtomicBool::new(true), outside: Arc::clone(outside) })
+impl ReadyFlag {
+    fn new(outer: &OuterWaker) -> Arc<Self> {
+        Arc::new(Self { ready: AtomicBool::new(true), outer: Arc::clone(outer) })
     }
 
     fn is_set(&self) -> bool {
         self.ready.load(Ordering::SeqCst)
     }
 
-    fn take(&self) -> bool {
+    fn clear(&self) -> bool {
         self.ready.swap(false, Ordering::SeqCst)
     }
 }
 
-impl Wake for Flag {
+impl Wake for ReadyFlag {
     fn wake(self: Arc<Self>) {
         self.ready.store(true, Ordering::SeqCst);
-        if let Some(outside) = &*self.outside.lock().unwrap_or_else(PoisonError::into_inner) {
-            outside.wake_by_ref();
+        if let Some(outer) = &*self.outer.lock().unwrap_or_else(PoisonError::into_inner) {
+            outer.wake_by_ref();
         }
     }
 }
 
-/// A task of a simulation.
+/// Identifies a task of a simulation.
 #[derive(Clone, Copy, Debug)]
 pub struct TaskId(u64);
 
@@ -71,29 +82,30 @@ impl Simulation {
     /// A simulation whose clock starts at `start_ms`, in milliseconds since the epoch.
     pub fn new(start_ms: i64, seed: u64) -> Self {
         let random = StdRng::seed_from_u64(seed);
-        let (sleepers, tasks, outside) = (BTreeMap::new(), BTreeMap::new(), Outside::default());
-        Self(Arc::new(Mutex::new(State { now_ms: start_ms, sleepers, tasks, next: 0, random, outside })))
+        let (sleepers, tasks, outer) = (BTreeMap::new(), BTreeMap::new(), OuterWaker::default());
+        Self(Arc::new(Mutex::new(State { now_ms: start_ms, sleepers, tasks, last_number: 0, random, outer })))
     }
 
-    /// Adds a task, which goes on as long as [`Simulation::run`] does.
+    /// Adds a task, which runs as long as [`Simulation::run`] does.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> TaskId {
         let mut state = self.state();
-        let id = state.number();
-        let flag = Flag::new(&state.outside);
+        let id = state.next_number();
+        let flag = ReadyFlag::new(&state.outer);
         state.tasks.insert(id, (Some(Box::pin(task)), Arc::clone(&flag)));
         drop(state);
         flag.wake();
         TaskId(id)
     }
 
-    /// Drops a task where it stands, as a crash does.
+    /// Drops a task in the middle of its work, as a crash does.
     pub fn abort(&self, task: TaskId) {
         let aborted = self.state().tasks.remove(&task.0);
-        // Dropped without the lock: what the task holds may take it.
+        // Dropped without the lock, because dropping the task's values may take the lock.
         drop(aborted);
     }
 
-    /// Drops all tasks where they stand: those that hold the simulation itself would keep it for ever.
+    /// Drops all tasks in the middle of their work. A task that holds a clone of the simulation would otherwise keep it
+    /// in memory for ever.
     pub fn abort_all(&self) {
         let aborted = std::mem::take(&mut self.state().tasks);
         drop(aborted);
@@ -104,40 +116,41 @@ impl Simulation {
         !self.state().tasks.contains_key(&task.0)
     }
 
-    /// Runs `main` to its end, and the tasks beside it.
+    /// Runs `main` to its end, together with the tasks.
     ///
     /// # Panics
-    /// When nothing is left that could ever wake `main`.
+    /// When nothing can ever wake `main` again.
     pub fn run<T>(&self, main: impl Future<Output = T>) -> T {
         let mut main = pin!(main);
-        let flag = Flag::new(&Outside::default());
+        let flag = ReadyFlag::new(&OuterWaker::default());
         loop {
             if let Poll::Ready(result) = self.poll_all(main.as_mut(), &flag) {
                 return result;
             }
-            assert!(self.advance(), "nobody can go on: the simulation is at a deadlock");
+            assert!(self.advance(), "deadlock: no task of the simulation is ready, and none waits for the clock");
         }
     }
 
-    /// The same on the clock of the runtime that polls this: for what waits on tokio's. Where that clock is paused, time
-    /// jumps as in [`Simulation::run`], and nobody may wait on the simulation's own.
+    /// Like [`Simulation::run`], but on the clock of the surrounding tokio runtime, for code that waits on that clock.
+    /// If the runtime's clock is paused, time jumps as in [`Simulation::run`]. No task may wait on the simulation's own
+    /// clock.
     pub async fn run_inside<T>(&self, main: impl Future<Output = T>) -> T {
         let mut main = pin!(main);
-        let outside = Arc::clone(&self.state().outside);
-        let flag = Flag::new(&outside);
+        let outer = Arc::clone(&self.state().outer);
+        let flag = ReadyFlag::new(&outer);
         let polled = std::future::poll_fn(|context| {
-            *outside.lock().unwrap_or_else(PoisonError::into_inner) = Some(context.waker().clone());
+            *outer.lock().unwrap_or_else(PoisonError::into_inner) = Some(context.waker().clone());
             self.poll_all(main.as_mut(), &flag)
         });
-        // Tokio's budget is for each task of the runtime, and this is only one.
+        // The runtime gives each of its tasks a budget, but this one task polls all tasks of the simulation.
         tokio::task::coop::unconstrained(polled).await
     }
 
-    /// Polls `main` and the tasks until none of them can go on.
-    fn poll_all<T>(&self, mut main: Pin<&mut impl Future<Output = T>>, flag: &Arc<Flag>) -> Poll<T> {
+    /// Polls `main` and the tasks until none of them is ready.
+    fn poll_all<T>(&self, mut main: Pin<&mut impl Future<Output = T>>, flag: &Arc<ReadyFlag>) -> Poll<T> {
         let waker = Waker::from(Arc::clone(flag));
         loop {
-            if flag.take()
+            if flag.clear()
                 && let Poll::Ready(result) = main.as_mut().poll(&mut Context::from_waker(&waker))
             {
                 return Poll::Ready(result);
@@ -148,7 +161,7 @@ impl Simulation {
         }
     }
 
-    /// Polls one of the tasks that may go on, chosen by the seed; false if there is none.
+    /// Polls one ready task, which the seed chooses. Returns false if no task is ready.
     fn poll_one(&self) -> bool {
         let (id, mut task, flag) = {
             let mut state = self.state();
@@ -162,7 +175,7 @@ impl Simulation {
             let Some(task) = task.take() else { return false };
             (id, task, Arc::clone(flag))
         };
-        flag.take();
+        flag.clear();
         let polled = task.as_mut().poll(&mut Context::from_waker(&Waker::from(flag)));
         let mut state = self.state();
         if polled.is_ready() {
@@ -172,12 +185,12 @@ impl Simulation {
             return true;
         }
         drop(state);
-        // Finished, or aborted by itself while it was polled.
+        // The task is finished, or it aborted itself while it was polled.
         drop(task);
         true
     }
 
-    /// Turns the clock to the next moment for which somebody waits; false if nobody does.
+    /// Advances the clock to the next moment for which a task waits. Returns false if none waits.
     fn advance(&self) -> bool {
         let mut state = self.state();
         let Some(((due_ms, _), waker)) = state.sleepers.pop_first() else { return false };
@@ -193,9 +206,9 @@ impl Simulation {
 }
 
 impl State {
-    fn number(&mut self) -> u64 {
-        self.next += 1;
-        self.next
+    fn next_number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
     }
 }
 
@@ -207,7 +220,7 @@ impl Now for Simulation {
 
 impl Clock for Simulation {
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send {
-        // A clock of milliseconds must not come back before the time is over.
+        // Rounded up: a clock of milliseconds must not wake a task before its time is over.
         let wait_ms = duration.as_nanos().div_ceil(1_000_000) as i64;
         Sleep { simulation: self.clone(), due_ms: self.now_ms().saturating_add(wait_ms), number: None }
     }
@@ -235,7 +248,7 @@ impl Future for Sleep {
         if state.now_ms >= self.due_ms {
             return Poll::Ready(());
         }
-        let number = *self.number.get_or_insert_with(|| state.number());
+        let number = *self.number.get_or_insert_with(|| state.next_number());
         state.sleepers.insert((self.due_ms, number), context.waker().clone());
         Poll::Pending
     }
@@ -254,7 +267,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_jumps_to_the_next_sleeper_and_an_aborted_task_does_nothing_more() {
+    fn time_jumps_to_the_next_sleeper_and_an_aborted_task_never_runs_again() {
         let simulation = Simulation::new(1_000, 7);
         let woken = Arc::new(Mutex::new(Vec::new()));
         let sleeper = |hours: u64| {
@@ -276,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn inside_a_runtime_the_runtimes_clock_is_turned() {
+    fn inside_a_runtime_time_passes_on_the_runtimes_clock() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         let simulation = Simulation::new(0, 7);
         let took = runtime.block_on(simulation.run_inside(async {
@@ -293,7 +306,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "deadlock")]
-    fn waiting_for_nothing_is_a_deadlock_and_not_a_hang() {
+    fn a_task_that_nothing_can_wake_is_a_deadlock_and_not_a_hang() {
         Simulation::new(0, 0).run(std::future::pending::<()>());
     }
 }

@@ -1,7 +1,7 @@
-//! Mappings against a stream in memory and a function that does as a test says, in simulated time: each test
-//! quotes the sentence of the Lambda Developer Guide that it checks.
+//! Tests mappings in simulated time, with a stream in memory and a function that each test scripts. A test quotes the
+//! sentence of the Lambda Developer Guide that it checks.
 
-#![expect(clippy::unnecessary_wraps, reason = "answers are results, whatever a test makes of them")]
+#![expect(clippy::unnecessary_wraps, reason = "all answers have one type, also those that never fail")]
 
 mod batching;
 mod failures;
@@ -39,14 +39,14 @@ pub(super) struct Call {
 
 type Answer = Result<String, InvokeError>;
 
-/// A function that notes each invocation and answers as it is told.
+/// A function that records each invocation and answers as the test says.
 #[derive(Clone)]
 pub(super) struct Fake {
     clock: Simulation,
     calls: Arc<Mutex<Vec<Call>>>,
     #[expect(clippy::type_complexity, reason = "a test's closure")]
     answer: Arc<Mutex<dyn FnMut(&Call) -> Answer + Send>>,
-    takes: Duration,
+    duration: Duration,
 }
 
 impl Invoker for Fake {
@@ -62,32 +62,32 @@ impl Invoker for Fake {
         };
         self.calls.lock().unwrap().push(call.clone());
         let answer = (self.answer.lock().unwrap())(&call);
-        self.clock.sleep(self.takes).await;
+        self.clock.sleep(self.duration).await;
         answer.map(Bytes::from)
     }
 }
 
-/// A destination that keeps what it gets.
+/// A destination in memory.
 #[derive(Clone, Default)]
-pub(super) struct Kept(pub(super) Arc<Mutex<Vec<serde_json::Value>>>);
+pub(super) struct MemoryDestination(pub(super) Arc<Mutex<Vec<serde_json::Value>>>);
 
-impl OnFailure for Kept {
+impl OnFailure for MemoryDestination {
     async fn send(&self, discarded: &Discarded) -> Result<(), RemoteError> {
         self.0.lock().unwrap().push(serde_json::from_slice(&discarded.body).unwrap());
         Ok(())
     }
 }
 
-/// A mapping that runs, and all that it is between.
+/// A running mapping with its fake function and destination.
 pub(super) struct Scene {
     pub(super) clock: Simulation,
     pub(super) handle: Handle,
-    pub(super) kept: Kept,
+    pub(super) destination: MemoryDestination,
     calls: Arc<Mutex<Vec<Call>>>,
     task: TaskId,
 }
 
-/// Runs a test in simulated time, under a few orders in which tasks may go on.
+/// Runs a test in simulated time, with a few different orders of its tasks.
 pub(super) fn simulated(test: impl AsyncFn(&Simulation) + Copy) {
     for seed in 0..4 {
         let simulation = Simulation::new(START_MS, seed);
@@ -101,7 +101,7 @@ pub(super) fn settings() -> Settings {
     Settings::new("mapping", stream, function, StartingPosition::TrimHorizon)
 }
 
-/// Data "1", "2", … as one record each, under one key.
+/// Puts each number as one record, all under one key.
 pub(super) fn put_numbers(stream: &MemoryStream, numbers: impl IntoIterator<Item = u32>) {
     for number in numbers {
         stream.put("key", number.to_string().as_bytes(), START_MS);
@@ -109,10 +109,10 @@ pub(super) fn put_numbers(stream: &MemoryStream, numbers: impl IntoIterator<Item
 }
 
 pub(super) fn fails() -> Answer {
-    Err(InvokeError::FunctionError { error_type: "Test".to_owned(), message: "as told".to_owned() })
+    Err(InvokeError::FunctionError { error_type: "Test".to_owned(), message: "requested by the test".to_owned() })
 }
 
-/// A partial answer that names records by their data.
+/// A partial batch response that reports the records with these data as failed.
 pub(super) fn failed_items(call: &Call, data: &[&str]) -> Answer {
     let sequence = |data: &&str| &call.sequences[call.data.iter().position(|item| item == data).unwrap()];
     let items: Vec<_> =
@@ -129,16 +129,16 @@ impl Scene {
     ) -> Self {
         let mut settings = settings();
         configure(&mut settings);
-        let (calls, kept) = (Arc::new(Mutex::new(Vec::new())), Kept::default());
-        let takes = Duration::from_millis(10);
-        let fake = Fake { clock: sim.clone(), calls: Arc::clone(&calls), answer: Arc::new(Mutex::new(answer)), takes };
-        let mapping = Mapping::new(settings, stream.clone(), fake, Some(kept.clone()), sim.clone(), 1).unwrap();
+        let (calls, destination) = (Arc::new(Mutex::new(Vec::new())), MemoryDestination::default());
+        let (answer, duration) = (Arc::new(Mutex::new(answer)), Duration::from_millis(10));
+        let fake = Fake { clock: sim.clone(), calls: Arc::clone(&calls), answer, duration };
+        let mapping = Mapping::new(settings, stream.clone(), fake, Some(destination.clone()), sim.clone(), 1).unwrap();
         let handle = mapping.handle();
         let task = sim.spawn(mapping.run());
-        Self { clock: sim.clone(), handle, kept, calls, task }
+        Self { clock: sim.clone(), handle, destination, calls, task }
     }
 
-    /// Waits until all that is in the stream now is processed.
+    /// Waits until everything that is in the stream now is processed.
     pub(super) async fn settled(&self) {
         assert!(self.handle.caught_up(self.clock.now_ms()).await);
     }
@@ -152,14 +152,14 @@ impl Scene {
         self.calls().iter().map(|call| call.data.join(" ")).collect()
     }
 
-    /// The data of each batch that was given up, as its on-failure object has it, with why.
+    /// The data of each discarded batch, as its on-failure object has it, with the condition.
     pub(super) fn discarded(&self) -> Vec<(String, String)> {
-        let record = |kept: &serde_json::Value| {
-            let batch = Batch::from_event(kept["payload"].as_str().unwrap().to_owned()).unwrap();
+        let record = |object: &serde_json::Value| {
+            let batch = Batch::from_event(object["payload"].as_str().unwrap().to_owned()).unwrap();
             let data: Vec<_> = batch.records.iter().map(|record| String::from_utf8_lossy(&record.data)).collect();
-            (data.join(" "), kept["requestContext"]["condition"].as_str().unwrap().to_owned())
+            (data.join(" "), object["requestContext"]["condition"].as_str().unwrap().to_owned())
         };
-        self.kept.0.lock().unwrap().iter().map(record).collect()
+        self.destination.0.lock().unwrap().iter().map(record).collect()
     }
 
     pub(super) async fn stop(self) {
@@ -172,5 +172,5 @@ impl Scene {
 
 /// A transient error of the stream.
 pub(super) fn unavailable(operation: &str) -> RemoteError {
-    RemoteError::new(operation, Remedy::Retry, "the test says so")
+    RemoteError::new(operation, Remedy::Retry, "requested by the test")
 }

@@ -1,20 +1,20 @@
-//! Patterns on JSON, as Amazon `EventBridge` defines them and Lambda uses them.
+//! Matches JSON values against patterns, as Amazon `EventBridge` defines them and Lambda uses them.
 
-use super::FilterError;
+use super::error::FilterError;
 use serde_json::Value;
 
-/// A pattern on one value.
+/// A pattern for one value.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Pattern {
-    /// All of these fields match.
+    /// All of these fields must match.
     Fields(Vec<(String, Pattern)>),
-    /// One of these alternatives matches: `$or`.
+    /// `$or`: one of these alternatives must match.
     Either(Vec<Pattern>),
-    /// One of these rules matches.
+    /// One of these rules must match.
     Rules(Vec<Rule>),
 }
 
-/// A rule on a leaf.
+/// A rule for a leaf of the JSON tree.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Rule {
     Equals(Value),
@@ -51,11 +51,13 @@ impl Pattern {
                 };
                 fields.iter().map(field).collect::<Result<_, _>>().map(Self::Fields)
             }
-            Value::Array(rules) if rules.is_empty() => Err(invalid(path, "a list of rules may not be empty")),
+            Value::Array(rules) if rules.is_empty() => {
+                Err(FilterError::invalid(path, "a list of rules must not be empty"))
+            }
             Value::Array(rules) => {
                 rules.iter().map(|rule| Rule::parse(path, rule)).collect::<Result<_, _>>().map(Self::Rules)
             }
-            _ => Err(invalid(path, "a list of rules or an object is expected")),
+            _ => Err(FilterError::invalid(path, "expected a list of rules or an object")),
         }
     }
 
@@ -67,7 +69,7 @@ impl Pattern {
             }),
             Self::Either(alternatives) => alternatives.iter().any(|pattern| pattern.matches(value)),
             Self::Rules(rules) => match value {
-                // A list matches if an element does.
+                // A list matches if one of its elements matches.
                 Some(Value::Array(elements)) => {
                     rules.iter().any(|rule| elements.iter().any(|element| rule.matches(Some(element))))
                 }
@@ -81,33 +83,36 @@ impl Rule {
     fn parse(path: &str, value: &Value) -> Result<Self, FilterError> {
         let Value::Object(operator) = value else {
             return if value.is_array() {
-                Err(invalid(path, "a rule is no list"))
+                Err(FilterError::invalid(path, "a rule must not be a list"))
             } else {
                 Ok(Self::Equals(value.clone()))
             };
         };
         let mut operators = operator.iter();
         let (Some((name, operand)), None) = (operators.next(), operators.next()) else {
-            return Err(invalid(path, "a rule has one operator"));
+            return Err(FilterError::invalid(path, "a rule must have exactly one operator"));
         };
         let text = || {
             let text = operand.as_str().map(str::to_owned);
-            text.ok_or_else(|| invalid(path, &format!("{name} takes a text")))
+            text.ok_or_else(|| FilterError::invalid(path, &format!("{name} needs a string")))
         };
         match name.as_str() {
             "prefix" => text().map(Self::Prefix),
             "suffix" => text().map(Self::Suffix),
             "equals-ignore-case" => text().map(Self::EqualsIgnoreCase),
-            "exists" => operand.as_bool().map(Self::Exists).ok_or_else(|| invalid(path, "exists takes true or false")),
+            "exists" => operand
+                .as_bool()
+                .map(Self::Exists)
+                .ok_or_else(|| FilterError::invalid(path, "exists needs true or false")),
             "numeric" => comparisons(operand)
                 .map(Self::Numeric)
-                .ok_or_else(|| invalid(path, "numeric takes comparisons and numbers in turn")),
+                .ok_or_else(|| FilterError::invalid(path, "numeric needs comparisons and numbers in turn")),
             "anything-but" => {
                 let excluded: &[Value] = operand.as_array().map_or(std::slice::from_ref(operand), Vec::as_slice);
                 let rules = excluded.iter().map(|rule| Self::parse(path, rule));
                 rules.collect::<Result<_, _>>().map(Self::AnythingBut)
             }
-            other => Err(invalid(path, &format!("no operator is called {other}"))),
+            other => Err(FilterError::invalid(path, &format!("unknown operator {other}"))),
         }
     }
 
@@ -131,7 +136,7 @@ impl Rule {
 impl Comparison {
     fn holds(self, number: f64, bound: f64) -> bool {
         match self {
-            // "=" is about values: patterns are written by hand, and both sides are parsed alike.
+            // Both sides are parsed in the same way, so equal decimal text gives equal numbers.
             #[expect(clippy::float_cmp, reason = "equality is what the pattern asks for")]
             Self::Equal => number == bound,
             Self::Less => number < bound,
@@ -156,8 +161,4 @@ fn comparisons(operand: &Value) -> Option<Vec<(Comparison, f64)>> {
         Some((comparison, pair.get(1)?.as_f64()?))
     };
     parts.chunks(2).map(pair).collect()
-}
-
-fn invalid(path: &str, problem: &str) -> FilterError {
-    FilterError::Invalid { path: path.to_owned(), problem: problem.to_owned() }
 }

@@ -1,4 +1,4 @@
-//! What is in a batch, and when it goes out.
+//! Tests what a batch contains, and when it is delivered.
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn a_batch_has_at_most_the_batch_size() {
 /// "If the batch that Lambda reads from the event source has only one record in it, Lambda sends only one record to
 /// the function."
 #[test]
-fn without_a_batching_window_nothing_is_waited_for() {
+fn without_a_batching_window_a_batch_does_not_wait_for_more_records() {
     simulated(async |sim| {
         let stream = MemoryStream::new(1);
         let scene = Scene::start(sim, &stream, |_| (), succeeds);
@@ -53,13 +53,13 @@ fn a_batching_window_gathers_until_it_expires_or_the_batch_is_full() {
         put_numbers(&stream, 3..=5);
         scene.settled().await;
         assert_eq!(scene.batches(), ["1 2", "3 4 5"]);
-        assert!(scene.calls()[1].at_ms - START_MS < 15_000, "a full batch waits for nothing");
+        assert!(scene.calls()[1].at_ms - START_MS < 15_000, "a full batch is delivered at once");
     });
 }
 
 /// The payload limit counts the event as it is sent, with the data as base64.
 #[test]
-fn a_batch_ends_where_its_event_would_pass_six_megabytes() {
+fn a_batch_ends_before_its_event_exceeds_six_megabytes() {
     simulated(async |sim| {
         let stream = MemoryStream::new(1);
         (0..6).for_each(|_| _ = stream.put("key", &vec![b'x'; 1_000_000], START_MS));
@@ -71,7 +71,7 @@ fn a_batch_ends_where_its_event_would_pass_six_megabytes() {
 }
 
 #[test]
-fn a_record_that_no_invocation_can_take_goes_to_the_destination_and_holds_nobody_up() {
+fn a_record_over_the_payload_limit_goes_to_the_destination_and_does_not_block_the_others() {
     simulated(async |sim| {
         let stream = MemoryStream::new(1);
         stream.put("key", &vec![b'x'; 5_000_000], START_MS);
@@ -86,7 +86,7 @@ fn a_record_that_no_invocation_can_take_goes_to_the_destination_and_holds_nobody
 
 /// "Latest – Process new records that are added to the stream."
 #[test]
-fn latest_begins_with_what_comes_later() {
+fn latest_begins_with_the_records_that_arrive_later() {
     simulated(async |sim| {
         let stream = MemoryStream::new(1);
         put_numbers(&stream, 1..=2);
@@ -101,7 +101,7 @@ fn latest_begins_with_what_comes_later() {
 
 /// "At timestamp – Process records starting from a specific time."
 #[test]
-fn at_timestamp_begins_with_what_arrived_at_or_after_it() {
+fn at_timestamp_begins_with_the_records_that_arrived_at_or_after_it() {
     simulated(async |sim| {
         let stream = MemoryStream::new(1);
         (1..=3).for_each(|n: i64| _ = stream.put("key", n.to_string().as_bytes(), START_MS + n));
@@ -115,7 +115,7 @@ fn at_timestamp_begins_with_what_arrived_at_or_after_it() {
 /// "Set to false to stop processing records. Lambda keeps track of the last record processed and resumes processing
 /// from that point when it's reenabled."
 #[test]
-fn a_disabled_mapping_stands_still_and_goes_on_where_it_was() {
+fn a_disabled_mapping_processes_nothing_and_later_continues_where_it_was() {
     simulated(async |sim| {
         let stream = MemoryStream::new(1);
         put_numbers(&stream, 1..=2);
@@ -133,10 +133,10 @@ fn a_disabled_mapping_stands_still_and_goes_on_where_it_was() {
 
 /// "If none of your filters are satisfied, Lambda discards the record."
 #[test]
-fn what_the_filter_drops_is_not_delivered_and_counts_as_processed() {
+fn a_record_that_the_filter_drops_is_not_delivered_and_counts_as_processed() {
     simulated(async |sim| {
         let stream = MemoryStream::new(1);
-        for data in [r#"{"kind":"vital"}"#, r#"{"kind":"door"}"#, "no JSON"] {
+        for data in [r#"{"kind":"vital"}"#, r#"{"kind":"door"}"#, "not JSON"] {
             stream.put("key", data.as_bytes(), START_MS);
         }
         let filter = Filter::new(&[r#"{"data":{"kind":["vital"]}}"#]).unwrap();
@@ -149,7 +149,7 @@ fn what_the_filter_drops_is_not_delivered_and_counts_as_processed() {
 }
 
 #[test]
-fn stopping_lets_the_invocation_in_flight_end_and_another_mapping_resumes_behind_it() {
+fn stopping_waits_for_the_invocation_in_flight_and_another_mapping_resumes_after_it() {
     simulated(async |sim| {
         let stream = MemoryStream::new(1);
         put_numbers(&stream, 1..=4);
@@ -160,8 +160,8 @@ fn stopping_lets_the_invocation_in_flight_end_and_another_mapping_resumes_behind
         scene.stop().await;
         let calls = Arc::new(Mutex::new(Vec::new()));
         let answer = Arc::new(Mutex::new(succeeds));
-        let fake = Fake { clock: sim.clone(), calls: Arc::clone(&calls), answer, takes: Duration::ZERO };
-        let mapping = Mapping::new(settings(), stream, fake, None::<Kept>, sim.clone(), 1).unwrap();
+        let fake = Fake { clock: sim.clone(), calls: Arc::clone(&calls), answer, duration: Duration::ZERO };
+        let mapping = Mapping::new(settings(), stream, fake, None::<MemoryDestination>, sim.clone(), 1).unwrap();
         let mapping = mapping.resuming(handle.progress());
         let handle = mapping.handle();
         sim.spawn(mapping.run());
@@ -171,7 +171,7 @@ fn stopping_lets_the_invocation_in_flight_end_and_another_mapping_resumes_behind
 }
 
 #[test]
-fn settings_that_lambda_would_refuse_are_named() {
+fn an_error_names_the_setting_that_lambda_would_refuse() {
     let refused = |configure: fn(&mut Settings)| {
         let mut settings = settings();
         configure(&mut settings);

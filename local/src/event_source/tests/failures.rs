@@ -1,12 +1,12 @@
-//! What a mapping does when an invocation does not succeed.
+//! Tests what a mapping does when an invocation fails.
 
 use super::*;
 
-fn unless(bad: &'static str) -> impl FnMut(&Call) -> Answer {
+fn fails_on(bad: &'static str) -> impl FnMut(&Call) -> Answer {
     move |call| if call.data.iter().any(|data| data == bad) { fails() } else { Ok("{}".to_owned()) }
 }
 
-fn first_fails(mut times: u32) -> impl FnMut(&Call) -> Answer {
+fn fails_first(mut times: u32) -> impl FnMut(&Call) -> Answer {
     move |_| {
         if times == 0 {
             return Ok("{}".to_owned());
@@ -19,11 +19,11 @@ fn first_fails(mut times: u32) -> impl FnMut(&Call) -> Answer {
 /// "If your function returns an error, Lambda retries the batch until processing succeeds or the data expires."
 /// "It stops processing additional records in a shard if your function returns an error."
 #[test]
-fn by_default_a_batch_is_retried_as_it_was_until_it_succeeds_and_blocks_its_shard() {
+fn by_default_the_same_batch_is_retried_until_it_succeeds_and_blocks_its_shard() {
     simulated(async |sim| {
         let stream = MemoryStream::new(1);
         put_numbers(&stream, 1..=3);
-        let scene = Scene::start(sim, &stream, |settings| settings.batch_size = 2, first_fails(20));
+        let scene = Scene::start(sim, &stream, |settings| settings.batch_size = 2, fails_first(20));
         scene.settled().await;
         let mut expected = vec!["1 2"; 21];
         expected.push("3");
@@ -34,7 +34,7 @@ fn by_default_a_batch_is_retried_as_it_was_until_it_succeeds_and_blocks_its_shar
 /// "`MaximumRetryAttempts`: The maximum number of times that Lambda retries when the function returns an error."
 /// "If the error handling measures fail, Lambda discards the records and continues processing batches".
 #[test]
-fn a_batch_is_given_up_after_its_retries_with_the_whole_event() {
+fn a_batch_is_discarded_after_its_retries_with_the_whole_event() {
     simulated(async |sim| {
         let stream = MemoryStream::new(1);
         put_numbers(&stream, 1..=4);
@@ -42,19 +42,19 @@ fn a_batch_is_given_up_after_its_retries_with_the_whole_event() {
             settings.batch_size = 2;
             settings.max_retries = Some(2);
         };
-        let scene = Scene::start(sim, &stream, configure, unless("2"));
+        let scene = Scene::start(sim, &stream, configure, fails_on("2"));
         scene.settled().await;
         assert_eq!(scene.batches(), ["1 2", "1 2", "1 2", "3 4"]);
         assert_eq!(scene.discarded(), [("1 2".to_owned(), "RetryAttemptsExhausted".to_owned())]);
-        let kept = scene.kept.0.lock().unwrap()[0].clone();
-        assert_eq!(kept["requestContext"]["approximateInvokeCount"], 3);
-        assert_eq!(kept["KinesisBatchInfo"]["batchSize"], 2);
+        let object = scene.destination.0.lock().unwrap()[0].clone();
+        assert_eq!(object["requestContext"]["approximateInvokeCount"], 3);
+        assert_eq!(object["KinesisBatchInfo"]["batchSize"], 2);
     });
 }
 
 /// "This doesn't apply to service errors or throttles where the batch didn't reach the function."
 #[test]
-fn a_throttled_invocation_is_no_retry() {
+fn a_throttled_invocation_does_not_count_as_a_retry() {
     simulated(async |sim| {
         let stream = MemoryStream::new(1);
         put_numbers(&stream, 1..=1);
@@ -73,13 +73,13 @@ fn a_throttled_invocation_is_no_retry() {
 
 /// "Lambda retries until the records in the batch expire, exceed the maximum age, or reach the configured retry quota."
 #[test]
-fn records_that_are_too_old_are_given_up_and_the_younger_ones_of_their_batch_go_on() {
+fn records_that_are_too_old_are_discarded_and_the_younger_ones_of_their_batch_are_delivered() {
     simulated(async |sim| {
         let stream = MemoryStream::new(1);
         stream.put("key", b"old", START_MS - 50_000);
         stream.put("key", b"young", START_MS);
         let scene =
-            Scene::start(sim, &stream, |settings| settings.max_age = Some(Duration::from_mins(1)), unless("old"));
+            Scene::start(sim, &stream, |settings| settings.max_age = Some(Duration::from_mins(1)), fails_on("old"));
         scene.settled().await;
         assert_eq!(scene.discarded(), [("old".to_owned(), "RecordAgeExceeded".to_owned())]);
         let batches = scene.batches();
@@ -98,7 +98,7 @@ fn bisecting_isolates_the_bad_record_without_using_up_retries() {
             settings.bisect = true;
             settings.max_retries = Some(1);
         };
-        let scene = Scene::start(sim, &stream, configure, unless("6"));
+        let scene = Scene::start(sim, &stream, configure, fails_on("6"));
         scene.settled().await;
         assert_eq!(scene.batches(), ["1 2 3 4 5 6 7 8", "1 2 3 4", "5 6 7 8", "5 6", "5", "6", "6", "7 8"]);
         assert_eq!(scene.discarded(), [("6".to_owned(), "RetryAttemptsExhausted".to_owned())]);
@@ -108,7 +108,7 @@ fn bisecting_isolates_the_bad_record_without_using_up_retries() {
 /// "Lambda uses the record with the lowest sequence number as the checkpoint. Lambda then retries all records starting
 /// from that checkpoint."
 #[test]
-fn a_partial_failure_is_retried_from_its_lowest_record_on() {
+fn a_partial_failure_is_retried_from_its_lowest_sequence_number() {
     simulated(async |sim| {
         let stream = MemoryStream::new(1);
         put_numbers(&stream, 1..=5);
@@ -125,7 +125,7 @@ fn a_partial_failure_is_retried_from_its_lowest_record_on() {
 
 /// "Lambda treats a batch as a complete failure if you return […] an empty string `itemIdentifier`".
 #[test]
-fn an_identifier_that_is_none_fails_the_whole_batch() {
+fn an_empty_item_identifier_fails_the_whole_batch() {
     simulated(async |sim| {
         let stream = MemoryStream::new(1);
         put_numbers(&stream, 1..=2);
@@ -144,7 +144,7 @@ fn an_identifier_that_is_none_fails_the_whole_batch() {
 /// `ReportBatchItemFailures` are turned on, the batch is bisected at the returned sequence number and Lambda retries
 /// only the remaining records."
 #[test]
-fn with_bisecting_a_partial_failure_cuts_at_its_record() {
+fn with_bisecting_a_partial_failure_splits_the_batch_at_the_failed_record() {
     simulated(async |sim| {
         let stream = MemoryStream::new(1);
         put_numbers(&stream, 1..=8);
@@ -165,23 +165,23 @@ fn with_bisecting_a_partial_failure_cuts_at_its_record() {
 /// "If your invocation fails and `BisectBatchOnFunctionError` is turned on, the batch is bisected regardless of your
 /// `ReportBatchItemFailures` setting."
 #[test]
-fn a_failed_invocation_is_bisected_in_the_middle_also_where_failures_are_reported() {
+fn a_failed_invocation_is_bisected_in_the_middle_even_with_partial_batch_responses() {
     simulated(async |sim| {
         let stream = MemoryStream::new(1);
         put_numbers(&stream, 1..=4);
         let configure = |settings: &mut Settings| (settings.bisect, settings.report_batch_item_failures) = (true, true);
-        let scene = Scene::start(sim, &stream, configure, first_fails(1));
+        let scene = Scene::start(sim, &stream, configure, fails_first(1));
         scene.settled().await;
         assert_eq!(scene.batches(), ["1 2 3 4", "1 2", "3 4"]);
     });
 }
 
 #[test]
-fn waits_between_retries_grow_up_to_a_bound_and_begin_anew_after_a_success() {
+fn waits_between_retries_grow_up_to_a_limit() {
     simulated(async |sim| {
         let stream = MemoryStream::new(1);
         put_numbers(&stream, 1..=1);
-        let scene = Scene::start(sim, &stream, |_| (), first_fails(12));
+        let scene = Scene::start(sim, &stream, |_| (), fails_first(12));
         scene.settled().await;
         let at: Vec<_> = scene.calls().iter().map(|call| call.at_ms).collect();
         let waits: Vec<_> = at.windows(2).map(|pair| pair[1] - pair[0] - 10).collect();
@@ -189,13 +189,13 @@ fn waits_between_retries_grow_up_to_a_bound_and_begin_anew_after_a_success() {
         for (index, wait) in waits.iter().enumerate() {
             let longest =
                 (backoff.base.as_millis() as i64 * 2_i64.pow(index as u32)).min(backoff.cap.as_millis() as i64);
-            assert!((longest / 2..=longest).contains(wait), "wait {index} is {wait} ms, and {longest} ms at most");
+            assert!((longest / 2..=longest).contains(wait), "wait {index} is {wait} ms; the limit is {longest} ms");
         }
     });
 }
 
 #[test]
-fn a_stream_that_fails_for_a_while_loses_nothing() {
+fn no_record_is_lost_when_calls_to_the_stream_fail() {
     simulated(async |sim| {
         #[derive(Clone)]
         struct Flaky(MemoryStream, Arc<Mutex<u32>>);
@@ -225,9 +225,9 @@ fn a_stream_that_fails_for_a_while_loses_nothing() {
         put_numbers(&stream, 1..=3);
         let calls = Arc::new(Mutex::new(Vec::new()));
         let answer = Arc::new(Mutex::new(|_: &Call| Ok("{}".to_owned())));
-        let fake = Fake { clock: sim.clone(), calls: Arc::clone(&calls), answer, takes: Duration::ZERO };
-        let mapping =
-            Mapping::new(settings(), Flaky(stream, Arc::default()), fake, None::<Kept>, sim.clone(), 1).unwrap();
+        let fake = Fake { clock: sim.clone(), calls: Arc::clone(&calls), answer, duration: Duration::ZERO };
+        let stream = Flaky(stream, Arc::default());
+        let mapping = Mapping::new(settings(), stream, fake, None::<MemoryDestination>, sim.clone(), 1).unwrap();
         let handle = mapping.handle();
         sim.spawn(mapping.run());
         assert!(handle.caught_up(START_MS).await);

@@ -1,4 +1,4 @@
-//! Order: within a shard, within a partition key, and from parents to children.
+//! Tests order: within a shard, within a partition key, and from parent shards to children.
 
 use super::*;
 use std::collections::BTreeSet;
@@ -7,7 +7,7 @@ fn slow_success(_: &Call) -> Answer {
     Ok("{}".to_owned())
 }
 
-/// "Lambda processes records in each shard in order." One batch of a shard at a time, shards side by side.
+/// "Lambda processes records in each shard in order." A shard has one batch at a time; different shards are concurrent.
 #[test]
 fn a_shard_has_one_invocation_at_a_time_and_shards_do_not_wait_for_each_other() {
     simulated(async |sim| {
@@ -18,7 +18,7 @@ fn a_shard_has_one_invocation_at_a_time_and_shards_do_not_wait_for_each_other() 
         let calls = scene.calls();
         for shard in stream.open_shards() {
             let at: Vec<_> = calls.iter().filter(|call| call.shard == shard).map(|call| call.at_ms).collect();
-            // Each takes 10 ms.
+            // Each invocation takes 10 ms.
             assert!(at.len() > 1 && at.windows(2).all(|pair| pair[1] - pair[0] >= 10), "{at:?}");
         }
         assert!(calls.iter().any(|a| calls.iter().any(|b| a.shard != b.shard && a.at_ms == b.at_ms)));
@@ -60,7 +60,7 @@ fn concurrent_batches_of_a_shard_never_share_a_partition_key() {
 }
 
 /// Kinesis: "If you don't process the parent shards first, your consumer might read records for a given partition key
-/// out of order"; Lambda reads a child only behind its parents.
+/// out of order". Lambda reads a child only after its parents.
 #[test]
 fn children_wait_until_every_parent_is_processed() {
     simulated(async |sim| {
@@ -86,7 +86,7 @@ fn children_wait_until_every_parent_is_processed() {
 }
 
 #[test]
-fn shards_made_while_the_mapping_runs_are_read_from_their_beginning_also_at_latest() {
+fn with_latest_too_a_shard_that_is_created_later_is_read_from_its_beginning() {
     simulated(async |sim| {
         let stream = MemoryStream::new(1);
         let starting = StartingPosition::Latest;

@@ -1,4 +1,4 @@
-//! Tumbling windows.
+//! Tests tumbling windows.
 
 use super::*;
 use serde_json::{Value, json};
@@ -15,8 +15,8 @@ fn configure(settings: &mut Settings) {
     settings.batch_size = 2;
 }
 
-/// What each invocation got: its records, its state, the window's start in seconds behind the test's start, and the
-/// two flags.
+/// What each invocation received: its records, its state, the window's start in seconds after the test's start, and
+/// the flags that are set.
 fn seen(scene: &Scene) -> Vec<String> {
     let line = |call: &Call| {
         let event = &call.event;
@@ -35,7 +35,7 @@ fn seen(scene: &Scene) -> Vec<String> {
 /// "Lambda determines tumbling window boundaries based on the time when records were inserted into the stream." "At the
 /// end of the window, the flag `isFinalInvokeForWindow` is set to `true` to indicate that this is the final state".
 #[test]
-fn state_goes_from_invocation_to_invocation_and_is_handed_over_at_the_end_of_the_window() {
+fn each_invocation_receives_the_state_of_the_one_before_until_the_window_ends() {
     simulated(async |sim| {
         let stream = MemoryStream::new(1);
         for (data, second) in [("1", 0), ("2", 1), ("3", 59), ("4", 60)] {
@@ -54,7 +54,7 @@ fn state_goes_from_invocation_to_invocation_and_is_handed_over_at_the_end_of_the
             ]
         );
         let last = scene.calls().last().unwrap().at_ms - START_MS;
-        assert!((120_000..122_000).contains(&last), "a window is closed when its time is over: {last} ms");
+        assert!((120_000..122_000).contains(&last), "a window closes when its time is over, not at {last} ms");
     });
 }
 
@@ -75,7 +75,7 @@ fn a_response_without_state_is_a_failure() {
 
 /// "If it exceeds that size, Lambda terminates the window early."
 #[test]
-fn a_state_over_its_limit_ends_its_window_early_and_the_window_goes_on_with_a_fresh_one() {
+fn a_state_over_its_limit_ends_its_window_early_and_the_window_begins_again_with_an_empty_state() {
     simulated(async |sim| {
         let stream = MemoryStream::new(1);
         put_numbers(&stream, [1]);
@@ -140,7 +140,7 @@ fn a_final_invocation_is_repeated_until_it_succeeds() {
 
 /// "Tumbling windows fully support the existing retry policies `maxRetryAttempts` and `maxRecordAge`."
 #[test]
-fn a_batch_that_is_given_up_leaves_the_state_as_it_was() {
+fn a_discarded_batch_does_not_change_the_state() {
     simulated(async |sim| {
         let stream = MemoryStream::new(1);
         put_numbers(&stream, 1..=6);
