@@ -1,47 +1,58 @@
-//! Functions as Lambda runs them: the real binary as child processes ("environments"), each against a Runtime API of
-//! its own on loopback.
+//! Runs functions as Lambda does: the real binary as child processes ("environments"), each with its own Runtime API on
+//! the loopback address.
 //!
-//! An environment is started when an invocation finds none idle (a cold start), is used again afterwards, and is
-//! replaced when it dies, as Lambda does. An invocation beyond `concurrency` is refused at once with
+//! An invocation that finds no idle environment starts one (a cold start). Later invocations use it again, and a new
+//! one replaces it when it dies, as in Lambda. An invocation beyond `concurrency` is refused at once with
 //! [`InvokeError::Throttled`]: Lambda's synchronous `Invoke`, which event source mappings use, answers 429 and leaves
 //! the waiting to its caller.
+//!
+//! ```no_run
+//! use myaku_local::function::asynchronous::Asynchronous;
+//! use myaku_local::function::{Function, FunctionSpec};
+//! use std::time::Duration;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let function = Function::start(FunctionSpec {
+//!     name: "archiver".to_owned(),
+//!     binary: "target/release/bootstrap".into(),
+//!     environment: [("BUCKET".to_owned(), "lake".to_owned())].into(),
+//!     timeout: Duration::from_secs(60),
+//!     memory_mb: 256,
+//!     concurrency: 1,
+//!     log: "logs/archiver.log".into(),
+//!     asynchronous: Asynchronous::default(),
+//! })?;
+//! let response = function.invoke(r#"{"Records":[]}"#.into()).await?;
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod asynchronous;
 mod environment;
 mod frozen;
+mod invoke;
 mod runtime_api;
+mod spec;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use frozen::{Paused, Zombie};
+pub use frozen::{PausedEnvironment, Zombie};
+pub use invoke::{InvokeError, Invoker, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX};
+pub use spec::{FunctionSpec, StartError};
 
-use crate::account::{ACCOUNT, REGION};
-use asynchronous::{Asynchronous, Event, Queue, Refused};
+use asynchronous::{Event, Queue, QueueError};
 use bytes::Bytes;
 use environment::Environment;
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
-/// The largest payload of a synchronous invocation, in bytes.
-/// Lambda's quota is "6 MB each for request and response"; its error message names this number.
-pub const REQUEST_BYTES_MAX: usize = 6_291_456;
-/// The largest response, in bytes, as `Function.ResponseSizeTooLarge` names it.
-pub const RESPONSE_BYTES_MAX: usize = 6_291_556;
-/// How long an environment may take from its start to its first call for an invocation.
+/// How long an environment may take from its start to its first request for an invocation.
 /// Lambda: "The Init phase is limited to 10 seconds".
 const INIT_TIMEOUT: Duration = Duration::from_secs(10);
-/// From SIGTERM to SIGKILL when a function is stopped; Lambda's Shutdown phase lasts at most this long.
+/// From SIGTERM to SIGKILL when a function is stopped. Lambda's Shutdown phase lasts at most this long.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// A function that can be invoked: the port of those who only invoke.
-pub trait Invoker: Send + Sync {
-    /// Invokes synchronously, with an event's JSON.
-    fn invoke(&self, event: Bytes) -> impl Future<Output = Result<Bytes, InvokeError>> + Send;
-}
 
 impl Invoker for Function {
     fn invoke(&self, event: Bytes) -> impl Future<Output = Result<Bytes, InvokeError>> + Send {
@@ -49,110 +60,28 @@ impl Invoker for Function {
     }
 }
 
-/// What a function is, as its template says.
-#[derive(Clone, Debug)]
-pub struct FunctionSpec {
-    /// The name, which becomes `AWS_LAMBDA_FUNCTION_NAME`.
-    pub name: String,
-    /// The executable that speaks the Runtime API: a `bootstrap`.
-    pub binary: PathBuf,
-    /// Environment variables. The child gets these and Lambda's own, and nothing of the parent's environment.
-    pub environment: BTreeMap<String, String>,
-    /// How long one invocation may take.
-    pub timeout: Duration,
-    /// Megabytes of memory, which the child is told and which nothing enforces.
-    pub memory_mb: u32,
-    /// The most environments at one time.
-    pub concurrency: usize,
-    /// The file to which environments append their output.
-    pub log: PathBuf,
-    /// What becomes of asynchronous invocations.
-    pub asynchronous: Asynchronous,
-}
-
-/// A function that cannot be started as specified.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// There is no executable.
-    #[error("function {name} has no binary at {binary}: build it first")]
-    NoBinary {
-        /// The function.
-        name: String,
-        /// Where it should be.
-        binary: PathBuf,
-    },
-    /// It could never run.
-    #[error("function {0} has a concurrency of 0")]
-    NoConcurrency(String),
-    /// The log file cannot be written.
-    #[error("function {name} cannot write its log {log}")]
-    Log {
-        /// The function.
-        name: String,
-        /// The file.
-        log: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-}
-
-/// Why an invocation brought no response.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvokeError {
-    /// The function answered with an error.
-    #[error("the function failed: {error_type}: {message}")]
-    FunctionError {
-        /// The error's type, as the runtime reported it.
-        error_type: String,
-        /// Its message.
-        message: String,
-    },
-    /// The deadline passed; the environment was killed.
-    #[error("the invocation timed out")]
-    TimedOut,
-    /// The environment's process ended during the invocation, with this status.
-    #[error("the environment ended during the invocation: {0}")]
-    Crashed(String),
-    /// No environment could be brought up.
-    #[error("the environment failed to start: {0}")]
-    InitFailed(String),
-    /// As many invocations as the function's concurrency are running: try again later.
-    #[error("the function is at its concurrency limit")]
-    Throttled,
-    /// The request is larger than [`REQUEST_BYTES_MAX`].
-    #[error("the request of {bytes} bytes is over the limit of {REQUEST_BYTES_MAX}")]
-    PayloadTooLarge {
-        /// The request's size.
-        bytes: usize,
-    },
-    /// The function was stopped.
-    #[error("the function is stopped")]
-    Stopped,
-}
-
 /// What a function has done since it was started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Invocations that reached an environment, or failed to get one up.
+    /// Invocations that reached an environment, or whose environment failed to start.
     pub invocations: u64,
-    /// Of these, those that brought no response.
+    /// Of these, those that returned no response.
     pub errors: u64,
     /// Of the errors, those whose environment ended by itself or was killed.
     pub crashes: u64,
-    /// Of the errors, those that passed their deadline.
+    /// Of the errors, those that exceeded their deadline.
     pub timeouts: u64,
-    /// Invocations refused at the concurrency limit; not counted as invocations.
+    /// Invocations refused at the concurrency limit. They do not count as invocations.
     pub throttles: u64,
     /// Environments started.
     pub cold_starts: u64,
-    /// Time in invocations, cold starts included, in milliseconds.
+    /// Total time of all invocations with their cold starts, in milliseconds.
     pub busy_ms: u64,
     /// The longest invocation, its cold start included, in milliseconds.
     pub duration_ms_max: u64,
 }
 
-/// A running function: a handle that is cheap to clone.
+/// A handle to a running function. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Function(Arc<Inner>);
 
@@ -166,16 +95,16 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct Pool {
-    /// Environments that wait for an invocation, the last used at the end: the next to be used.
+    /// Environments that wait for an invocation. The last one was used last, and is used next.
     idle: Vec<Arc<Environment>>,
-    /// Environments in an invocation.
+    /// Environments that serve an invocation.
     busy: Vec<Arc<Environment>>,
     stopped: bool,
     stats: Stats,
 }
 
 impl Function {
-    /// Makes a function ready. No environment is started before the first invocation.
+    /// Starts a function. The first invocation starts its first environment.
     pub fn start(spec: FunctionSpec) -> Result<Self, StartError> {
         if !spec.binary.is_file() {
             return Err(StartError::NoBinary { name: spec.name, binary: spec.binary });
@@ -187,7 +116,7 @@ impl Function {
             return Err(StartError::Log { name: spec.name, log: spec.log, source });
         }
         let permits = Arc::new(Semaphore::new(spec.concurrency));
-        let queue = Queue::new(spec.concurrency);
+        let queue = Queue::new(spec.concurrency, spec.asynchronous.clone());
         Ok(Self(Arc::new(Inner { spec, permits, pool: Mutex::default(), queue })))
     }
 
@@ -201,12 +130,12 @@ impl Function {
         self.0.spec.arn()
     }
 
-    /// What the function was started with.
+    /// The specification that the function was started with.
     pub fn spec(&self) -> &FunctionSpec {
         &self.0.spec
     }
 
-    /// Invokes the function synchronously. As in Lambda, an invocation whose caller goes away runs to its end.
+    /// Invokes the function synchronously. As in Lambda, the invocation runs to its end even if its caller goes away.
     pub async fn invoke(&self, payload: Bytes) -> Result<Bytes, InvokeError> {
         if payload.len() > REQUEST_BYTES_MAX {
             return Err(InvokeError::PayloadTooLarge { bytes: payload.len() });
@@ -227,29 +156,29 @@ impl Function {
         run.await.unwrap_or_else(|error| Err(InvokeError::Crashed(error.to_string())))
     }
 
-    /// Invokes the function asynchronously: the event is queued, and tried in the background as its settings say.
-    /// The answer is the event's id, which its record has if it is given up.
-    pub fn invoke_async(&self, payload: Bytes) -> Result<Uuid, Refused> {
+    /// Invokes the function asynchronously: queues the event and tries it in the background, as the settings say.
+    /// Returns the event's id. If the event is discarded, its invocation record has the same id.
+    pub fn invoke_async(&self, payload: Bytes) -> Result<Uuid, QueueError> {
         let event = Event { id: Uuid::new_v4(), function_arn: self.arn().into(), payload };
-        self.0.queue.take(event, self.clone())
+        self.0.queue.push(event, self.clone())
     }
 
-    /// Asynchronous invocations that are neither done nor given up.
+    /// Asynchronous invocations that have neither succeeded nor been discarded.
     pub fn asynchronous_pending(&self) -> usize {
         self.0.queue.pending()
     }
 
-    /// Waits until every asynchronous invocation is done or given up.
+    /// Waits until every asynchronous invocation has succeeded or been discarded.
     pub async fn asynchronous_done(&self) {
-        self.0.queue.done().await;
+        self.0.queue.until_empty().await;
     }
 
-    /// Whether an invocation is under way.
+    /// Whether the function serves an invocation now.
     pub fn is_busy(&self) -> bool {
         !self.0.pool().busy.is_empty()
     }
 
-    /// Kills an environment with SIGKILL, a busy one if there is any, and says which process that was.
+    /// Kills one environment with SIGKILL, a busy one if there is any. Returns its process id.
     pub fn kill_one(&self) -> Option<u32> {
         let mut pool = self.0.pool();
         let environment = pool.busy.last().cloned().or_else(|| pool.idle.pop())?;
@@ -257,7 +186,7 @@ impl Function {
         Some(environment.pid())
     }
 
-    /// Ends all environments: SIGTERM, then SIGKILL after two seconds. Returns when no process is left.
+    /// Ends all environments: SIGTERM, then SIGKILL after two seconds. Returns when all processes have ended.
     pub async fn stop(&self) {
         self.0.queue.stop();
         let environments: Vec<_> = {
@@ -275,26 +204,15 @@ impl Function {
     }
 }
 
-impl FunctionSpec {
-    /// The function's ARN, in the region that its environment names.
-    fn arn(&self) -> String {
-        format!("arn:aws:lambda:{}:{ACCOUNT}:function:{}", self.region(), self.name)
-    }
-
-    fn region(&self) -> &str {
-        self.environment.get("AWS_REGION").map_or(REGION, String::as_str)
-    }
-}
-
 impl Inner {
     fn pool(&self) -> std::sync::MutexGuard<'_, Pool> {
-        // Nothing in a critical section leaves the pool half changed.
+        // A panic cannot leave the pool half changed: no critical section panics.
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn run(&self, payload: Bytes, permit: OwnedSemaphorePermit) -> Result<Bytes, InvokeError> {
         let began = Instant::now();
-        let result = self.run_in_an_environment(payload).await;
+        let result = self.run_in_environment(payload).await;
         let elapsed_ms = began.elapsed().as_millis() as u64;
         let mut pool = self.pool();
         let stats = &mut pool.stats;
@@ -315,7 +233,7 @@ impl Inner {
         result
     }
 
-    async fn run_in_an_environment(&self, payload: Bytes) -> Result<Bytes, InvokeError> {
+    async fn run_in_environment(&self, payload: Bytes) -> Result<Bytes, InvokeError> {
         let environment = match self.take_idle()? {
             Some(environment) => environment,
             None => self.cold_start().await?,
@@ -323,7 +241,7 @@ impl Inner {
         let result = environment.invoke(payload, self.spec.timeout).await;
         let mut pool = self.pool();
         pool.busy.retain(|busy| !Arc::ptr_eq(busy, &environment));
-        // A function error leaves its environment usable; a crash or a time-out does not.
+        // An environment can be used again after a function error, but not after a crash or a time-out.
         let is_usable = environment.is_alive() && !environment.outlives();
         if matches!(result, Ok(_) | Err(InvokeError::FunctionError { .. })) && !pool.stopped && is_usable {
             pool.idle.push(environment);
@@ -354,10 +272,10 @@ impl Inner {
                 return Err(InvokeError::Stopped);
             }
             pool.stats.cold_starts += 1;
-            // Known from here on, so that `stop` and `kill_one` reach it during its init.
+            // Added before it is ready, so that `stop` and `kill_one` reach it during its init.
             pool.busy.push(Arc::clone(&environment));
         }
-        let ready = environment.ready(INIT_TIMEOUT).await;
+        let ready = environment.until_ready(INIT_TIMEOUT).await;
         if ready.is_err() {
             self.pool().busy.retain(|busy| !Arc::ptr_eq(busy, &environment));
         }

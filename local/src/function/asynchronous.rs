@@ -1,21 +1,24 @@
-//! Asynchronous invocation, as Lambda does it: an event is queued and answered at once, then tried until it succeeds or is
-//! given up, and what was given up goes to the on-failure destination.
+//! Invokes functions asynchronously, as Lambda does: it queues an event, answers at once, and tries the event until it
+//! succeeds or is discarded. A discarded event goes to the on-failure destination.
 //!
-//! A function's error is tried twice more, after one and two minutes. A refusal (the function is at its concurrency
-//! limit) is not the function's doing: it costs no retry, and is tried again for as long as the event may wait.
+//! An error of the function is retried twice, after one and two minutes. A refusal (the function is at its concurrency
+//! limit) is not an error of the function: it does not count as a retry, and the event is tried again until it reaches
+//! its maximum age.
 
 mod destination;
+mod event;
 mod record;
+mod settings;
 #[cfg(test)]
 mod tests;
 
 pub use destination::{FailureDestination, OnFailure};
+pub(super) use event::Event;
 pub use record::FailedInvocation;
+pub use settings::{Settings, SettingsError};
 
-use super::{Function, InvokeError};
+use super::invoke::{InvokeError, Invoker};
 use crate::clock::{Clock, TokioClock};
-use crate::function::Invoker;
-use bytes::Bytes;
 use myaku::platform::errors::chain;
 use record::Condition;
 use std::sync::Arc;
@@ -31,52 +34,14 @@ const RETRY_WAIT: Duration = Duration::from_mins(1);
 const REFUSED_WAIT: Duration = Duration::from_secs(1);
 const REFUSED_WAIT_MAX: Duration = Duration::from_mins(5);
 
-/// A function's `EventInvokeConfig`. The default is Lambda's: two retries within six hours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// `MaximumRetryAttempts`, 0 to 2: tries after the first one that ended in an error of the function.
-    pub retries_max: u32,
-    /// `MaximumEventAgeInSeconds`, 60 to 21,600: how long an event waits to be processed.
-    pub event_age_max: Duration,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { retries_max: 2, event_age_max: Duration::from_hours(6) }
-    }
-}
-
-/// A setting that Lambda would refuse.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("EventInvokeConfig: {name} is {value}: it must be from {least} to {most}")]
-pub struct SettingsError {
-    name: &'static str,
-    value: i64,
-    least: i64,
-    most: i64,
-}
-
-impl Settings {
-    /// The settings of a template, none where it says nothing; checked against Lambda's bounds.
-    pub fn new(retries_max: Option<i64>, event_age_seconds_max: Option<i64>) -> Result<Self, SettingsError> {
-        let within = |name, value: Option<i64>, least, most, default| match value {
-            Some(value) if !(least..=most).contains(&value) => Err(SettingsError { name, value, least, most }),
-            value => Ok(value.unwrap_or(default)),
-        };
-        let retries = within("MaximumRetryAttempts", retries_max, 0, 2, 2)?;
-        let seconds = within("MaximumEventAgeInSeconds", event_age_seconds_max, 60, 21_600, 21_600)?;
-        Ok(Self { retries_max: retries as u32, event_age_max: Duration::from_secs(seconds as u64) })
-    }
-}
-
-/// How a function takes asynchronous invocations.
+/// How a function handles asynchronous invocations.
 #[derive(Clone, Debug)]
 pub struct Asynchronous {
     /// How often and how long an event is tried.
     pub settings: Settings,
-    /// Where events go that were given up; without one they are gone but for a line in the log.
+    /// Where discarded events go. Without a destination, only a line in the log reports them.
     pub destination: Option<FailureDestination>,
-    /// The clock for waits and ages: at a faster rate, retries come sooner.
+    /// The clock for waits and ages. At a faster rate, retries come sooner.
     pub clock: TokioClock,
 }
 
@@ -86,11 +51,11 @@ impl Default for Asynchronous {
     }
 }
 
-/// An event that Lambda does not queue.
+/// Why an event was not queued.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum QueueError {
     /// It is larger than [`PAYLOAD_BYTES_MAX`].
-    #[error("the event of {bytes} bytes is over the limit of {PAYLOAD_BYTES_MAX} for asynchronous invocations")]
+    #[error("the event of {bytes} bytes exceeds the limit of {PAYLOAD_BYTES_MAX} bytes for asynchronous invocations")]
     PayloadTooLarge {
         /// The event's size.
         bytes: usize,
@@ -100,126 +65,119 @@ pub enum Refused {
     Stopped,
 }
 
-/// An event in the queue.
-#[derive(Clone, Debug)]
-pub(super) struct Event {
-    pub(super) id: Uuid,
-    /// The function's ARN, as records name it.
-    pub(super) function_arn: Arc<str>,
-    pub(super) payload: Bytes,
-}
-
-/// The queue of one function: events on their way, each a task of its own.
+/// The queue of one function. Each event is a task of its own.
 #[derive(Debug)]
 pub(super) struct Queue {
-    /// As many attempts at a time as the function has concurrency: the others wait, and are not refused.
-    turns: Semaphore,
+    config: Asynchronous,
+    /// Limits the attempts at one time to the function's concurrency: further events wait instead of being refused.
+    permits: Semaphore,
     pending: watch::Sender<usize>,
     stopped: watch::Sender<bool>,
 }
 
-/// Counts one event for as long as it is on its way.
-struct Pending(Arc<Queue>);
+/// Counts one event as pending until it is dropped.
+struct PendingGuard(Arc<Queue>);
 
-impl Drop for Pending {
+impl Drop for PendingGuard {
     fn drop(&mut self) {
         self.0.pending.send_modify(|pending| *pending -= 1);
     }
 }
 
 impl Queue {
-    pub(super) fn new(concurrency: usize) -> Arc<Self> {
-        let turns = Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS));
-        Arc::new(Self { turns, pending: watch::Sender::new(0), stopped: watch::Sender::new(false) })
+    pub(super) fn new(concurrency: usize, config: Asynchronous) -> Arc<Self> {
+        let permits = Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS));
+        Arc::new(Self { config, permits, pending: watch::Sender::new(0), stopped: watch::Sender::new(false) })
     }
 
-    /// Takes an event, and tries it in the background.
-    pub(super) fn take(self: &Arc<Self>, event: Event, function: Function) -> Result<Uuid, Refused> {
+    /// Queues an event, and invokes the function in the background.
+    pub(super) fn push<I: Invoker + 'static>(self: &Arc<Self>, event: Event, invoker: I) -> Result<Uuid, QueueError> {
         let bytes = event.payload.len();
         if bytes > PAYLOAD_BYTES_MAX {
-            return Err(Refused::PayloadTooLarge { bytes });
+            return Err(QueueError::PayloadTooLarge { bytes });
         }
         if *self.stopped.borrow() {
-            return Err(Refused::Stopped);
+            return Err(QueueError::Stopped);
         }
         let id = event.id;
         self.pending.send_modify(|pending| *pending += 1);
-        let pending = Pending(Arc::clone(self));
+        let guard = PendingGuard(Arc::clone(self));
         tokio::spawn(async move {
-            let queue = &pending.0;
-            let Asynchronous { settings, destination, clock } = &function.spec().asynchronous;
+            let queue = &guard.0;
+            let Asynchronous { settings, destination, clock } = &queue.config;
             let mut stopped = queue.stopped.subscribe();
             tokio::select! {
                 biased;
                 _ = stopped.wait_for(|stopped| *stopped) => {
-                    tracing::warn!(function = function.name(), "an asynchronous invocation was not done at the stop");
+                    let function = event.function_name();
+                    tracing::warn!(function, "an asynchronous invocation was pending when the function was stopped");
                 }
-                () = deliver(&event, *settings, &queue.turns, &function, destination, clock, Uuid::new_v4) => {}
+                () = deliver(&event, *settings, &queue.permits, &invoker, destination, clock, Uuid::new_v4) => {}
             }
         });
         Ok(id)
     }
 
-    /// Events that are not done yet.
+    /// Events that have neither succeeded nor been discarded.
     pub(super) fn pending(&self) -> usize {
         *self.pending.borrow()
     }
 
-    /// Waits until no event is on its way.
-    pub(super) async fn done(&self) {
-        // The sender is in `self`: there is no error.
+    /// Waits until no event is pending.
+    pub(super) async fn until_empty(&self) {
+        // Cannot fail: `self` owns the sender.
         let _ = self.pending.subscribe().wait_for(|pending| *pending == 0).await;
     }
 
-    /// Takes no more events, and gives up those that wait.
+    /// Refuses further events, and drops those that are pending.
     pub(super) fn stop(&self) {
         self.stopped.send_replace(true);
     }
 }
 
-/// What is done about an event after an attempt that failed.
+/// What to do with an event after a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Next {
+enum NextStep {
     Wait(Duration),
-    GiveUp(Condition),
-    /// The function is no more.
+    Discard(Condition),
+    /// The function is stopped.
     Stop,
 }
 
-/// What an event went through.
+/// The failed attempts of an event.
 #[derive(Clone, Copy, Debug, Default)]
 struct Attempts {
     /// Those that ended in an error of the function.
     failed: u32,
-    /// Those that the function did not take.
+    /// Those that the function refused.
     refused: u32,
 }
 
 impl Attempts {
-    fn next(&mut self, error: &InvokeError, settings: Settings) -> Next {
+    fn add(&mut self, error: &InvokeError, settings: Settings) -> NextStep {
         match error {
-            InvokeError::Stopped => Next::Stop,
+            InvokeError::Stopped => NextStep::Stop,
             InvokeError::Throttled => {
                 let wait = REFUSED_WAIT.saturating_mul(2_u32.saturating_pow(self.refused)).min(REFUSED_WAIT_MAX);
                 self.refused += 1;
-                Next::Wait(wait)
+                NextStep::Wait(wait)
             }
             _ => {
                 self.failed += 1;
                 if self.failed > settings.retries_max {
-                    return Next::GiveUp(Condition::RetriesExhausted);
+                    return NextStep::Discard(Condition::RetriesExhausted);
                 }
-                Next::Wait(RETRY_WAIT * self.failed)
+                NextStep::Wait(RETRY_WAIT * self.failed)
             }
         }
     }
 }
 
-/// Tries an event until it is done, given up, or the function is no more.
+/// Tries an event until it succeeds, is discarded, or the function is stopped.
 async fn deliver<I: Invoker, D: OnFailure, C: Clock>(
     event: &Event,
     settings: Settings,
-    turns: &Semaphore,
+    permits: &Semaphore,
     invoker: &I,
     destination: &D,
     clock: &C,
@@ -229,28 +187,28 @@ async fn deliver<I: Invoker, D: OnFailure, C: Clock>(
     let mut attempts = Attempts::default();
     let mut last_error = None;
     let condition = loop {
-        let turn = turns.acquire().await;
+        let permit = permits.acquire().await;
         let age = Duration::from_millis(clock.now_ms().saturating_sub(accepted_ms).max(0) as u64);
         if age >= settings.event_age_max {
             break Condition::EventAgeExceeded;
         }
         let answer = invoker.invoke(event.payload.clone()).await;
-        drop(turn);
+        drop(permit);
         let Err(error) = answer else { return };
-        let next = attempts.next(&error, settings);
+        let next = attempts.add(&error, settings);
         last_error = Some(error);
         match next {
-            // What would wait longer than it may is given up when its time is over.
-            Next::Wait(wait) => clock.sleep(wait.min(settings.event_age_max.saturating_sub(age))).await,
-            Next::GiveUp(condition) => break condition,
-            Next::Stop => return,
+            // The wait ends at the event's maximum age, where the loop discards it.
+            NextStep::Wait(wait) => clock.sleep(wait.min(settings.event_age_max.saturating_sub(age))).await,
+            NextStep::Discard(condition) => break condition,
+            NextStep::Stop => return,
         }
     };
     let failed =
         FailedInvocation::new(event, condition, attempts.failed, last_error.as_ref(), clock.now_ms(), new_id());
-    tracing::error!(function = failed.function_name, condition = ?condition, "an asynchronous invocation was given up");
+    tracing::error!(function = failed.function_name, ?condition, "an asynchronous invocation was discarded");
     if let Err(error) = destination.send(&failed).await {
-        // As Lambda: it counts a DestinationDeliveryFailure, and the event is gone.
-        tracing::error!(function = failed.function_name, error = chain(&error), "its record could not be kept");
+        // As in Lambda, which counts a DestinationDeliveryFailure, the event is lost.
+        tracing::error!(function = failed.function_name, error = chain(&error), "the on-failure destination failed");
     }
 }

@@ -1,7 +1,8 @@
-//! One environment: a process of the function's binary, its Runtime API, and the end of both.
+//! Runs one environment: starts a process of the function's binary with its Runtime API, and ends both.
 
+use super::invoke::InvokeError;
 use super::runtime_api::{Exchange, Invocation, Phase};
-use super::{FunctionSpec, InvokeError};
+use super::spec::FunctionSpec;
 use crate::process::{Signal, signal};
 use bytes::Bytes;
 use myaku::platform::clock::{Now as _, SystemClock};
@@ -17,8 +18,8 @@ use tokio::sync::{Mutex, Notify, mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-/// Where the answer of an invocation arrives.
-type Answered = oneshot::Receiver<Result<Bytes, InvokeError>>;
+/// Receives the answer of an invocation.
+pub(super) type AnswerReceiver = oneshot::Receiver<Result<Bytes, InvokeError>>;
 
 /// A process that serves one invocation at a time. Dropping it kills the process.
 #[derive(Debug)]
@@ -29,14 +30,14 @@ pub(super) struct Environment {
     phase: watch::Receiver<Phase>,
     kill: Arc<Notify>,
     server: AbortHandle,
-    /// Whether it goes on with an invocation that counts as timed out.
+    /// True if the process continues an invocation that counts as timed out.
     outlives: watch::Sender<bool>,
-    /// Held for as long as an invocation lasts. What is left in it is the answer that nobody waited for.
-    serving: Mutex<Option<Answered>>,
+    /// Locked while an invocation lasts. Then holds the receiver of an answer that comes after the time-out.
+    serving: Mutex<Option<AnswerReceiver>>,
 }
 
 impl Environment {
-    /// Starts the process and the Runtime API that it is told of.
+    /// Starts the Runtime API, and the process with its address.
     pub(super) async fn start(spec: &FunctionSpec) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?.to_string();
@@ -60,52 +61,52 @@ impl Environment {
         matches!(*self.phase.borrow(), Phase::Initialising | Phase::Ready)
     }
 
-    /// Whether it has asked for an invocation, and lives.
+    /// Whether the process has requested an invocation, and is alive.
     pub(super) fn is_ready(&self) -> bool {
         *self.phase.borrow() == Phase::Ready
     }
 
-    /// Whether it goes on with an invocation that counts as timed out: it gets no other.
+    /// Whether the process continues an invocation that counts as timed out. Such a process gets no other invocation.
     pub(super) fn outlives(&self) -> bool {
         *self.outlives.borrow()
     }
 
-    /// Stops the process where it is, and ends its invocation as timed out. Where its late answer will arrive; `None` if
-    /// it had answered before.
-    pub(super) async fn outlive(&self) -> Option<Answered> {
+    /// Pauses the process, and ends its invocation as timed out. Returns the receiver of the late answer; `None` if the
+    /// process has already answered.
+    pub(super) async fn outlive(&self) -> Option<AnswerReceiver> {
         self.pause().await;
         self.outlives.send_replace(true);
         self.serving.lock().await.take()
     }
 
-    /// Stops the process where it is.
+    /// Pauses the process with SIGSTOP.
     pub(super) async fn pause(&self) {
         signal(self.pid, Signal::Stop).await;
     }
 
-    /// Lets a process that was stopped go on, if it is still there.
+    /// Resumes a paused process, if it is still alive.
     pub(super) async fn resume(&self) {
         if self.is_alive() {
             signal(self.pid, Signal::Continue).await;
         }
     }
 
-    /// Waits for the answer that nobody waited for, or for the end of the process.
-    pub(super) async fn answer_late(&self, answered: Answered) -> Result<Bytes, InvokeError> {
+    /// Waits for an answer after the time-out, or for the end of the process.
+    pub(super) async fn late_answer(&self, receiver: AnswerReceiver) -> Result<Bytes, InvokeError> {
         tokio::select! {
             biased;
-            Ok(answer) = answered => answer,
-            () = self.until_exited() => Err(InvokeError::Crashed(self.end())),
+            Ok(answer) = receiver => answer,
+            () = self.until_exited() => Err(InvokeError::Crashed(self.exit_status())),
         }
     }
 
-    /// Kills the process with SIGKILL. Its end is noticed and reported by the invocation that it serves.
+    /// Kills the process with SIGKILL. The invocation that it serves detects and reports its end.
     pub(super) fn kill(&self) {
         self.kill.notify_one();
     }
 
-    /// Waits until the process asks for an invocation.
-    pub(super) async fn ready(&self, limit: Duration) -> Result<(), InvokeError> {
+    /// Waits until the process requests an invocation.
+    pub(super) async fn until_ready(&self, limit: Duration) -> Result<(), InvokeError> {
         let mut phase = self.phase.clone();
         let reached = timeout(limit, phase.wait_for(|phase| *phase != Phase::Initialising)).await;
         let failed = |why: &str| {
@@ -117,15 +118,15 @@ impl Environment {
                 Phase::Ready | Phase::Initialising => Ok(()),
                 Phase::InitFailed(why) | Phase::Exited(why) => failed(why),
             },
-            Ok(Err(_)) => failed("its supervisor is gone"),
-            Err(_) => failed(&format!("it asked for no invocation within {} s", limit.as_secs())),
+            Ok(Err(_)) => failed("the task that supervises the process has ended"),
+            Err(_) => failed(&format!("the process did not request an invocation within {} s", limit.as_secs())),
         }
     }
 
-    /// Has the process serve one invocation, and kills it when the deadline passes.
+    /// Passes one invocation to the process, and kills the process when the deadline passes.
     pub(super) async fn invoke(&self, payload: Bytes, limit: Duration) -> Result<Bytes, InvokeError> {
         let mut serving = self.serving.lock().await;
-        let (answer, mut answered) = oneshot::channel();
+        let (answer, mut receiver) = oneshot::channel();
         let invocation = Invocation {
             id: uuid::Uuid::new_v4().to_string(),
             arn: Arc::clone(&self.arn),
@@ -133,22 +134,22 @@ impl Environment {
             payload,
             answer,
         };
-        let ended = || InvokeError::Crashed(self.end());
-        self.mailbox.send(invocation).await.map_err(|_| ended())?;
+        let crashed = || InvokeError::Crashed(self.exit_status());
+        self.mailbox.send(invocation).await.map_err(|_| crashed())?;
         let mut outlives = self.outlives.subscribe();
-        let served = tokio::select! {
-            // An answer that is in counts, also when the process ended right behind it or the deadline passed.
+        let result = tokio::select! {
+            // An answer that has arrived counts, even if the process ended right after it or the deadline has passed.
             biased;
-            Ok(answer) = &mut answered => Some(answer),
+            Ok(answer) = &mut receiver => Some(answer),
             Ok(_) = outlives.wait_for(|outlives| *outlives) => {
-                *serving = Some(answered);
+                *serving = Some(receiver);
                 Some(Err(InvokeError::TimedOut))
             }
-            () = self.until_exited() => Some(Err(ended())),
+            () = self.until_exited() => Some(Err(crashed())),
             () = tokio::time::sleep(limit) => None,
         };
-        if let Some(served) = served {
-            return served;
+        if let Some(result) = result {
+            return result;
         }
         self.kill();
         self.until_exited().await;
@@ -157,11 +158,11 @@ impl Environment {
 
     async fn until_exited(&self) {
         let mut phase = self.phase.clone();
-        // It cannot be but that somebody sets the phase: who does it ends with the process.
+        // Cannot fail: the task that supervises the process owns the sender, and sets the phase before it ends.
         let _ = phase.wait_for(|phase| matches!(phase, Phase::Exited(_))).await;
     }
 
-    /// Asks the process to end, and kills it if it has not done so after `grace`.
+    /// Asks the process to end with SIGTERM, and kills it if it is still alive after `grace`.
     pub(super) async fn stop(&self, grace: Duration) {
         if self.is_alive() && signal(self.pid, Signal::Terminate).await {
             let _ = timeout(grace, self.until_exited()).await;
@@ -170,10 +171,10 @@ impl Environment {
         self.until_exited().await;
     }
 
-    fn end(&self) -> String {
+    fn exit_status(&self) -> String {
         match &*self.phase.borrow() {
             Phase::Exited(status) => status.clone(),
-            _ => "it closed its Runtime API".to_owned(),
+            _ => "its Runtime API is closed".to_owned(),
         }
     }
 }
@@ -185,7 +186,7 @@ impl Drop for Environment {
     }
 }
 
-/// Opens a log to append to; its directory is made.
+/// Opens a log to append to, and creates its directory if necessary.
 pub(super) fn open_log(path: &Path) -> io::Result<File> {
     if let Some(directory) = path.parent() {
         std::fs::create_dir_all(directory)?;
@@ -209,7 +210,7 @@ fn spawn(spec: &FunctionSpec, region: &str, runtime_api: &str) -> io::Result<Chi
             ("TZ", ":UTC"),
         ])
         .envs(&spec.environment)
-        // Lambda's reserved variables: no setting of the function's overrides them.
+        // Lambda's reserved variables. The function's settings cannot override them.
         .envs([
             ("_HANDLER", "bootstrap"),
             ("AWS_LAMBDA_FUNCTION_NAME", spec.name.as_str()),
@@ -223,7 +224,8 @@ fn spawn(spec: &FunctionSpec, region: &str, runtime_api: &str) -> io::Result<Chi
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
-        // A group of its own: Ctrl-C in the terminal goes to the runner, which ends its functions in order.
+        // A process group of its own, so that Ctrl-C in the terminal reaches only the runner, which stops its functions
+        // in order.
         .process_group(0)
         .kill_on_drop(true)
         .spawn()
@@ -233,10 +235,10 @@ async fn supervise(mut child: Child, kill: Arc<Notify>, exchange: Arc<Exchange>)
     let status = tokio::select! {
         status = child.wait() => status,
         () = kill.notified() => {
-            // An error means that it has ended already.
+            // Fails only if the process has already ended.
             let _ = child.start_kill();
             child.wait().await
         }
     };
-    exchange.exited(status.map_or_else(|error| error.to_string(), |status| status.to_string()));
+    exchange.set_exited(status.map_or_else(|error| error.to_string(), |status| status.to_string()));
 }

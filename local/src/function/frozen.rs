@@ -1,73 +1,74 @@
-//! Environments that stand still for a while, as Lambda's do when their machine is short of time.
+//! Pauses environments for a while, as happens in Lambda when a machine has too little CPU time.
 //!
-//! One that stands still beyond its time-out is killed, as Lambda does. But what it had begun may go on behind the time-out
-//! all the same: a frozen machine's clock stands still too, and a call that is under way reaches its service. Such an
-//! invocation is a [`Zombie`]: for its caller it has timed out and is tried again, and later it goes on.
+//! An environment that is paused beyond its time-out is killed, as in Lambda. But its work may continue after the
+//! time-out: a frozen machine's clock is frozen too, and a call that is under way still reaches its service. Such an
+//! invocation is a [`Zombie`]: its caller sees a time-out and tries again, and later the invocation continues.
 
-use super::environment::Environment;
-use super::{Function, InvokeError};
+use super::Function;
+use super::environment::{AnswerReceiver, Environment};
+use super::invoke::InvokeError;
 use bytes::Bytes;
 use std::sync::Arc;
-use tokio::sync::oneshot;
 
-/// An environment that stands still.
+/// A paused environment.
 #[derive(Debug)]
-pub struct Paused(Arc<Environment>);
+pub struct PausedEnvironment(Arc<Environment>);
 
-impl Paused {
-    /// Its process.
+impl PausedEnvironment {
+    /// Its process id.
     pub fn pid(&self) -> u32 {
         self.0.pid()
     }
 
-    /// Lets it go on. Whether it was still there to do so: its time-out may have passed meanwhile.
+    /// Resumes the environment. Returns false if it is no longer alive, because its time-out passed meanwhile.
     pub async fn resume(self) -> bool {
         self.0.resume().await;
         self.0.is_alive()
     }
 }
 
-/// An environment that stands still in the middle of an invocation that counts as timed out. Dropping it kills it.
+/// An environment that is paused in the middle of an invocation that counts as timed out. Dropping it kills the process.
 #[derive(Debug)]
 pub struct Zombie {
     environment: Arc<Environment>,
-    answered: oneshot::Receiver<Result<Bytes, InvokeError>>,
+    answer: AnswerReceiver,
 }
 
 impl Zombie {
-    /// Its process.
+    /// Its process id.
     pub fn pid(&self) -> u32 {
         self.environment.pid()
     }
 
-    /// Lets it go on to the end of its invocation, and then ends it. What it answered, which nobody else hears.
+    /// Resumes the environment until its invocation ends, and then kills it. Returns the late answer, which the
+    /// invocation's caller never sees.
     pub async fn finish(self) -> Result<Bytes, InvokeError> {
         self.environment.resume().await;
-        self.environment.answer_late(self.answered).await
+        self.environment.late_answer(self.answer).await
     }
 }
 
 impl Function {
-    /// Stops an environment where it is, a busy one if there is any.
-    pub async fn pause_one(&self) -> Option<Paused> {
+    /// Pauses one environment, a busy one if there is any. `None` if there is no environment.
+    pub async fn pause_one(&self) -> Option<PausedEnvironment> {
         let environment = {
             let pool = self.0.pool();
             pool.busy.last().or(pool.idle.last()).cloned()?
         };
         environment.pause().await;
-        Some(Paused(environment))
+        Some(PausedEnvironment(environment))
     }
 
-    /// Stops an environment in the middle of an invocation, which counts as timed out from now on, while the environment
-    /// keeps it. `None` if no invocation is under way.
+    /// Pauses one environment in the middle of an invocation. The invocation counts as timed out from now on, but the
+    /// environment still holds it. `None` if no invocation is under way.
     pub async fn outlive_one(&self) -> Option<Zombie> {
         loop {
             let environment = {
                 let pool = self.0.pool();
                 pool.busy.iter().rfind(|busy| busy.is_ready() && !busy.outlives()).cloned()?
             };
-            if let Some(answered) = environment.outlive().await {
-                return Some(Zombie { environment, answered });
+            if let Some(answer) = environment.outlive().await {
+                return Some(Zombie { environment, answer });
             }
         }
     }

@@ -1,7 +1,7 @@
-//! Lambda's Runtime API (2018-06-01) for one environment, and as much of the Extensions API (2020-01-01) as runtimes
-//! register for to be shut down gracefully.
+//! Serves Lambda's Runtime API (2018-06-01) to one environment. It also serves the part of the Extensions API
+//! (2020-01-01) with which a runtime registers for a graceful shutdown.
 
-use super::{InvokeError, RESPONSE_BYTES_MAX};
+use super::invoke::{InvokeError, RESPONSE_BYTES_MAX};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::BytesRejection;
@@ -14,21 +14,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// Where an environment stands.
+/// The phase of an environment's life.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// Started; it has not asked for an invocation yet.
+    /// The process has started, and has not yet requested an invocation.
     Initialising,
-    /// It has asked for an invocation at least once.
+    /// The process has requested an invocation at least once.
     Ready,
-    /// It reported that it cannot start.
+    /// The process reported that it cannot start.
     InitFailed(String),
-    /// Its process has ended, with this status.
+    /// The process has ended, with this status.
     Exited(String),
 }
 
-/// Where the result of an invocation is waited for.
-type Answer = oneshot::Sender<Result<Bytes, InvokeError>>;
+/// Sends the result of an invocation to the task that waits for it.
+type AnswerSender = oneshot::Sender<Result<Bytes, InvokeError>>;
 
 /// An invocation on its way to the process.
 #[derive(Debug)]
@@ -37,18 +37,18 @@ pub(super) struct Invocation {
     pub(super) arn: Arc<str>,
     pub(super) deadline_ms: i64,
     pub(super) payload: Bytes,
-    pub(super) answer: Answer,
+    pub(super) answer: AnswerSender,
 }
 
-/// Between the invoker and the process: the invocation that waits or runs, and the phase.
+/// Connects the invoker and the process: the invocation that waits or runs, and the phase.
 #[derive(Debug)]
 pub(super) struct Exchange {
     inbox: tokio::sync::Mutex<mpsc::Receiver<Invocation>>,
-    current: Mutex<Option<(String, Answer)>>,
+    current: Mutex<Option<(String, AnswerSender)>>,
     phase: watch::Sender<Phase>,
 }
 
-/// What a runtime says of an error; every field can be missing.
+/// A runtime's report of an error. Each field may be missing.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct ErrorReport {
@@ -57,14 +57,14 @@ struct ErrorReport {
 }
 
 impl ErrorReport {
-    fn of(headers: &HeaderMap, body: &[u8]) -> Self {
+    fn parse(headers: &HeaderMap, body: &[u8]) -> Self {
         let mut report: Self = serde_json::from_slice(body).unwrap_or_default();
         let header = headers.get("lambda-runtime-function-error-type").and_then(|value| value.to_str().ok());
         report.error_type = report.error_type.or_else(|| header.map(str::to_owned));
         report
     }
 
-    fn error_type(&mut self) -> String {
+    fn take_error_type(&mut self) -> String {
         self.error_type.take().unwrap_or_else(|| "Unknown".to_owned())
     }
 }
@@ -79,7 +79,7 @@ impl Exchange {
         self.phase.subscribe()
     }
 
-    pub(super) fn exited(&self, status: String) {
+    pub(super) fn set_exited(&self, status: String) {
         self.phase.send_replace(Phase::Exited(status));
     }
 
@@ -98,15 +98,15 @@ impl Exchange {
             .nest("/2020-01-01/extension", extension)
             .layer(DefaultBodyLimit::max(RESPONSE_BYTES_MAX))
             .with_state(exchange);
-        // It ends with an error only if the listener breaks, and then the environment's invocations time out.
+        // Fails only if the listener breaks. The environment's invocations then time out.
         let _ = axum::serve(listener, app).await;
     }
 
-    /// Hands `result` to whoever waits for invocation `id`.
+    /// Sends `result` to the task that waits for invocation `id`.
     fn answer(&self, id: &str, result: Result<Bytes, InvokeError>) -> Result<(), &'static str> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let (_, waiting) = current.take_if(|(running, _)| running == id).ok_or("Invalid request ID")?;
-        // Nobody waits behind a deadline: the process is being killed, or has outlived its invocation.
+        // After the deadline no task waits: the process is being killed, or has outlived its invocation.
         let _ = waiting.send(result);
         Ok(())
     }
@@ -132,7 +132,7 @@ async fn next(State(exchange): State<Arc<Exchange>>) -> Response<Body> {
         .header("lambda-runtime-trace-id", trace_id(&id, deadline_ms))
         .body(Body::from(payload));
     *exchange.current.lock().unwrap_or_else(PoisonError::into_inner) = Some((id, answer));
-    response.unwrap_or_else(|_| refusal(StatusCode::INTERNAL_SERVER_ERROR, "the invocation makes no response"))
+    response.unwrap_or_else(|_| refusal(StatusCode::INTERNAL_SERVER_ERROR, "the invocation has an invalid header"))
 }
 
 async fn response(
@@ -159,15 +159,15 @@ async fn error(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
-    let mut report = ErrorReport::of(&headers, &body);
-    let error_type = report.error_type();
+    let mut report = ErrorReport::parse(&headers, &body);
+    let error_type = report.take_error_type();
     let message = report.error_message.unwrap_or_default();
     accepted(exchange.answer(&id, Err(InvokeError::FunctionError { error_type, message })))
 }
 
 async fn init_error(State(exchange): State<Arc<Exchange>>, headers: HeaderMap, body: Bytes) -> Response<Body> {
-    let mut report = ErrorReport::of(&headers, &body);
-    let why = format!("{}: {}", report.error_type(), report.error_message.unwrap_or_default());
+    let mut report = ErrorReport::parse(&headers, &body);
+    let why = format!("{}: {}", report.take_error_type(), report.error_message.unwrap_or_default());
     exchange.phase.send_replace(Phase::InitFailed(why));
     accepted(Ok(()))
 }
@@ -189,7 +189,7 @@ fn json(status: StatusCode, body: String) -> Response<Body> {
     response
 }
 
-/// An X-Ray trace header in AWS's format, not sampled: nothing here collects traces.
+/// An X-Ray trace header in AWS's format. It is marked as not sampled, because this machine collects no traces.
 fn trace_id(id: &str, deadline_ms: i64) -> String {
     let digits: String = id.chars().filter(char::is_ascii_hexdigit).take(24).collect();
     format!("Root=1-{:08x}-{digits};Parent={};Sampled=0", deadline_ms / 1_000, &digits[..16.min(digits.len())])

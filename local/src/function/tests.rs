@@ -1,16 +1,18 @@
-//! The functions here are real processes: this test binary, started again as a runtime that does as its payload says.
+//! Tests functions as real processes. Each starts this test binary again, as a runtime that obeys its payload.
 
 mod serving;
 
+use super::asynchronous::Asynchronous;
 use super::*;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// How long something may take on a busy machine.
+/// How long a test waits for anything, on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// Of a function that is to be killed by it; other invocations of it must be done within.
+/// The time-out of a function that a test lets time out. Its other invocations must end within this time.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A function whose binary is a script that starts [`runtime_process`] in this test binary.
@@ -24,12 +26,12 @@ pub(crate) fn write_binary(path: &Path) {
     write_runtime(path, "function::tests::runtime_process");
 }
 
-/// Writes an executable that starts an ignored test of this binary, which is a runtime.
+/// Writes an executable that starts an ignored test of this binary as a runtime.
 fn write_runtime(path: &Path, test: &str) {
     let this = std::env::current_exe().unwrap();
     let script = format!("#!/bin/sh\nexec '{}' --exact {test} --ignored --nocapture\n", this.display());
-    // Written by another process: a process that another thread starts meanwhile would hold a file that we write open for a
-    // moment, in which it cannot be executed.
+    // Another process writes the file. If this process wrote it, a child that another thread starts meanwhile would
+    // inherit the open file for a moment, and an executable that is open for writing cannot be executed.
     let source = path.with_extension("sh");
     std::fs::write(&source, script).unwrap();
     let installed = std::process::Command::new("install").args(["-m", "755"]).args([&source, path]).status().unwrap();
@@ -66,22 +68,22 @@ impl Fixture {
 }
 
 fn is_running(pid: u64) -> bool {
-    // A process that nobody waits for yet is a zombie: it is dead.
+    // A zombie (in the kernel's sense) is dead: its parent only has not read its status yet.
     std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
-/// A kill takes effect when the machine comes to it.
+/// Waits until a killed process is dead, which may take a moment on a busy machine.
 async fn until_dead(pid: u64) {
     let dead = async {
         while is_running(pid) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, dead).await.expect("it is killed");
+    tokio::time::timeout(PATIENCE, dead).await.expect("the process is killed");
 }
 
 #[tokio::test]
-async fn an_environment_is_used_again_and_sees_lambdas_variables_and_no_others() {
+async fn an_environment_is_used_again_and_sees_only_its_settings_and_lambdas_variables() {
     let fixture = function(|_| ());
     let first = fixture.invoke(json!({"do": "describe"})).await.unwrap();
     let second = fixture.invoke(json!({"do": "describe"})).await.unwrap();
@@ -103,17 +105,17 @@ async fn an_environment_is_used_again_and_sees_lambdas_variables_and_no_others()
 }
 
 #[tokio::test]
-async fn a_function_error_is_handed_on_and_keeps_the_environment() {
+async fn a_function_error_is_returned_and_keeps_the_environment() {
     let fixture = function(|_| ());
     let pid = fixture.pid().await;
     let error = fixture.invoke(json!({"do": "fail"})).await.unwrap_err();
-    let expected = InvokeError::FunctionError { error_type: "Test.Asked".to_owned(), message: "as asked".to_owned() };
-    assert_eq!(error, expected);
+    let (error_type, message) = ("Test.Asked".to_owned(), "requested by the test".to_owned());
+    assert_eq!(error, InvokeError::FunctionError { error_type, message });
     assert_eq!(fixture.pid().await, pid);
 }
 
 #[tokio::test]
-async fn a_process_that_exits_fails_its_invocation_and_the_next_one_starts_another() {
+async fn a_process_that_exits_fails_its_invocation_and_the_next_invocation_starts_another_process() {
     let fixture = function(|_| ());
     let pid = fixture.pid().await;
     let error = fixture.invoke(json!({"do": "exit"})).await.unwrap_err();
@@ -124,7 +126,7 @@ async fn a_process_that_exits_fails_its_invocation_and_the_next_one_starts_anoth
 }
 
 #[tokio::test]
-async fn a_deadline_that_passes_kills_the_environment() {
+async fn an_environment_is_killed_at_its_deadline() {
     let fixture = function(|spec| spec.timeout = TIMEOUT);
     let pid = fixture.pid().await;
     assert_eq!(fixture.invoke(json!({"do": "hang"})).await.unwrap_err(), InvokeError::TimedOut);
@@ -134,10 +136,10 @@ async fn a_deadline_that_passes_kills_the_environment() {
 }
 
 #[tokio::test]
-async fn invocations_beyond_the_concurrency_are_throttled_and_concurrent_ones_have_processes_of_their_own() {
+async fn concurrent_invocations_have_processes_of_their_own_and_those_beyond_the_concurrency_are_throttled() {
     let fixture = function(|_| ());
     let meet = fixture.directory.path().join("meet").display().to_string();
-    // Each waits until both are there: they pass only if they run at the same time.
+    // Each waits until both have started: the test ends only if they run at the same time.
     let wait = || fixture.invoke(json!({"do": "meet", "directory": meet, "number": 2}));
     let third = async {
         while fixture.function.0.permits.available_permits() > 0 {
@@ -153,7 +155,7 @@ async fn invocations_beyond_the_concurrency_are_throttled_and_concurrent_ones_ha
 }
 
 #[tokio::test]
-async fn payloads_over_six_megabytes_are_refused_both_ways() {
+async fn requests_and_responses_over_six_megabytes_are_refused() {
     let fixture = function(|_| ());
     let bytes = REQUEST_BYTES_MAX + 1;
     let error = fixture.function.invoke(Bytes::from(vec![b' '; bytes])).await.unwrap_err();
@@ -177,7 +179,7 @@ async fn an_init_error_and_an_exit_during_init_are_init_failures() {
 }
 
 #[tokio::test]
-async fn kill_one_takes_a_busy_environment_first_and_an_idle_one_otherwise() {
+async fn kill_one_kills_a_busy_environment_first_and_otherwise_an_idle_one() {
     let fixture = function(|_| ());
     assert_eq!(fixture.function.kill_one(), None);
     let idle = fixture.pid().await;
@@ -201,7 +203,7 @@ async fn until_under_way(function: &Function) {
 }
 
 #[tokio::test]
-async fn an_environment_that_is_paused_beyond_its_deadline_is_killed_and_before_it_goes_on() {
+async fn a_paused_environment_is_killed_at_its_deadline_and_continues_if_it_is_resumed_before() {
     let fixture = function(|spec| spec.timeout = TIMEOUT);
     assert!(fixture.function.pause_one().await.is_none());
     let pid = fixture.pid().await;
@@ -219,7 +221,7 @@ async fn an_environment_that_is_paused_beyond_its_deadline_is_killed_and_before_
 }
 
 #[tokio::test]
-async fn a_zombie_has_timed_out_for_its_caller_and_goes_on_to_its_end_and_no_further() {
+async fn a_zombie_has_timed_out_for_its_caller_and_finishes_its_invocation_and_no_other() {
     let fixture = function(|_| ());
     let pid = fixture.pid().await;
     let meet = fixture.directory.path().join("meet");
@@ -233,7 +235,7 @@ async fn a_zombie_has_timed_out_for_its_caller_and_goes_on_to_its_end_and_no_fur
     assert_eq!(u64::from(zombie.pid()), pid);
     assert_eq!(invoked.await.unwrap(), Err(InvokeError::TimedOut));
     assert!(fixture.function.outlive_one().await.is_none());
-    // Its retry has a process of its own; the two meet, and so the zombie has gone on.
+    // The retry has a process of its own. Each waits for the other, so both end only if the zombie continues.
     std::fs::create_dir_all(&meet).unwrap();
     std::fs::write(meet.join("caller"), "").unwrap();
     let (late, retried) = tokio::join!(zombie.finish(), fixture.function.invoke(payload));
@@ -246,7 +248,7 @@ async fn a_zombie_has_timed_out_for_its_caller_and_goes_on_to_its_end_and_no_fur
 }
 
 #[tokio::test]
-async fn stopping_leaves_no_process_and_refuses_further_invocations() {
+async fn stopping_ends_all_processes_and_refuses_further_invocations() {
     let fixture = function(|_| ());
     let pid = fixture.pid().await;
     assert!(is_running(pid));
@@ -256,7 +258,7 @@ async fn stopping_leaves_no_process_and_refuses_further_invocations() {
 }
 
 #[tokio::test]
-async fn an_invocation_whose_caller_goes_away_runs_to_its_end() {
+async fn an_invocation_runs_to_its_end_even_if_its_caller_goes_away() {
     let fixture = function(|_| ());
     let pid = fixture.pid().await;
     let meet = fixture.directory.path().join("meet");
@@ -275,7 +277,7 @@ async fn an_invocation_whose_caller_goes_away_runs_to_its_end() {
 }
 
 #[tokio::test]
-async fn asynchronous_invocations_beyond_the_concurrency_wait_their_turn_and_are_all_done() {
+async fn asynchronous_invocations_beyond_the_concurrency_wait_and_all_succeed() {
     let fixture = function(|_| ());
     for _ in 0..6 {
         fixture.function.invoke_async(Bytes::from_static(br#"{"do":"describe"}"#)).unwrap();
@@ -287,20 +289,20 @@ async fn asynchronous_invocations_beyond_the_concurrency_wait_their_turn_and_are
 }
 
 #[tokio::test]
-async fn an_asynchronous_invocation_takes_one_mebibyte_and_none_after_the_stop() {
+async fn an_asynchronous_invocation_is_refused_over_one_mebibyte_and_after_the_stop() {
     let fixture = function(|_| ());
     let bytes = asynchronous::PAYLOAD_BYTES_MAX + 1;
     let refused = fixture.function.invoke_async(Bytes::from(vec![b' '; bytes])).unwrap_err();
-    assert_eq!(refused, Refused::PayloadTooLarge { bytes });
+    assert_eq!(refused, QueueError::PayloadTooLarge { bytes });
     fixture.function.invoke_async(Bytes::from_static(br#"{"do":"fail"}"#)).unwrap();
     fixture.function.stop().await;
-    // What waits for its retry is given up with the function.
+    // Stopping the function drops the event that waits for its retry.
     fixture.function.asynchronous_done().await;
-    assert_eq!(fixture.function.invoke_async(Bytes::new()).unwrap_err(), Refused::Stopped);
+    assert_eq!(fixture.function.invoke_async(Bytes::new()).unwrap_err(), QueueError::Stopped);
 }
 
 #[test]
-fn a_function_without_a_binary_says_so_at_its_start() {
+fn starting_a_function_without_a_binary_fails_and_names_the_binary() {
     let spec = FunctionSpec {
         name: "absent".to_owned(),
         binary: "/nonexistent/bootstrap".into(),
@@ -315,9 +317,9 @@ fn a_function_without_a_binary_says_so_at_its_start() {
     assert_eq!(error.to_string(), "function absent has no binary at /nonexistent/bootstrap: build it first");
 }
 
-/// Not a test: the process of the fake function. Without a Runtime API in its environment it has nothing to do.
+/// Not a test, but the process of the fake function. It does nothing unless its environment names a Runtime API.
 #[test]
-#[ignore = "it is the runtime that the other tests start"]
+#[ignore = "the runtime that the other tests start"]
 fn runtime_process() {
     let Ok(api) = std::env::var("AWS_LAMBDA_RUNTIME_API") else { return };
     match std::env::var("INIT").as_deref() {
@@ -334,18 +336,20 @@ fn runtime_process() {
         let payload: Value = serde_json::from_slice(&payload).unwrap();
         let id = headers["lambda-runtime-aws-request-id"].as_str().unwrap().to_owned();
         if let Ok(notes) = std::env::var("NOTES") {
-            // Whole when its name is there.
+            // Renamed when it is complete, so that a reader never sees a part of it.
             let unfinished = format!("{notes}/.{id}");
             std::fs::write(&unfinished, payload.to_string()).unwrap();
             std::fs::rename(&unfinished, format!("{notes}/{id}.json")).unwrap();
         }
-        // An HTTP request says in its body what to do.
+        // The command of an HTTP request is in its body.
         let command =
             payload["body"].as_str().and_then(|body| serde_json::from_str(body).ok()).unwrap_or(payload.clone());
         let (path, body) = match command["do"].as_str().unwrap_or_default() {
             "answer" => ("response", command["answer"].to_string()),
             "echo" => ("response", payload.to_string()),
-            "fail" => ("error", json!({"errorType": "Test.Asked", "errorMessage": "as asked"}).to_string()),
+            "fail" => {
+                ("error", json!({"errorType": "Test.Asked", "errorMessage": "requested by the test"}).to_string())
+            }
             "exit" => std::process::exit(7),
             "hang" => loop {
                 std::thread::sleep(Duration::from_mins(1));
@@ -374,7 +378,7 @@ fn runtime_process() {
     }
 }
 
-/// One HTTP/1.1 request on a connection of its own: the headers of the answer, and its body.
+/// Sends one HTTP/1.1 request on a connection of its own. Returns the headers and the body of the response.
 fn call(api: &str, method: &str, path: &str, body: &[u8]) -> (serde_json::Map<String, Value>, Vec<u8>) {
     let mut connection = TcpStream::connect(api).unwrap();
     let length = body.len();
@@ -382,7 +386,7 @@ fn call(api: &str, method: &str, path: &str, body: &[u8]) -> (serde_json::Map<St
         "{method} /2018-06-01/runtime/{path} HTTP/1.1\r\nHost: {api}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
     );
     connection.write_all(head.as_bytes()).unwrap();
-    // A server that refuses a body for its size may close before it has read all of it.
+    // A server that refuses a body for its size may close the connection before it has read the whole body.
     let _ = connection.write_all(body);
     let mut answer = Vec::new();
     let _ = connection.read_to_end(&mut answer);

@@ -1,18 +1,18 @@
-//! Where invocations go that were given up: a bucket or a topic.
+//! Sends discarded asynchronous invocations to a bucket or a topic.
 
-use super::FailedInvocation;
+use super::record::FailedInvocation;
 use aws_config::SdkConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use myaku::platform::aws::remote_error;
 use myaku::platform::errors::RemoteError;
 
-/// A place for invocations that were given up.
+/// The port for an on-failure destination, which receives discarded invocations.
 pub trait OnFailure: Send + Sync {
-    /// Keeps one.
+    /// Stores or publishes a discarded invocation.
     fn send(&self, failed: &FailedInvocation) -> impl Future<Output = Result<(), RemoteError>> + Send;
 }
 
-/// A function without a destination.
+/// `None` is a function without a destination.
 impl<D: OnFailure> OnFailure for Option<D> {
     async fn send(&self, failed: &FailedInvocation) -> Result<(), RemoteError> {
         match self {
@@ -22,32 +22,32 @@ impl<D: OnFailure> OnFailure for Option<D> {
     }
 }
 
-/// A destination of a template.
+/// An on-failure destination of a template.
 #[derive(Clone, Debug)]
 pub enum FailureDestination {
-    /// A bucket, which gets the record as an object.
+    /// A bucket, which stores the record as an object.
     Bucket {
-        /// Its service.
+        /// The client of its service.
         client: aws_sdk_s3::Client,
         /// Its name.
         bucket: String,
     },
-    /// A topic, which gets the record as a message.
+    /// A topic, which publishes the record as a message.
     Topic {
-        /// Its service.
+        /// The client of its service.
         client: aws_sdk_sns::Client,
         /// Its ARN.
         arn: String,
     },
 }
 
-/// A destination that does not run here.
+/// A destination that the local runner does not support.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the on-failure destination {0} does not run here, only buckets and topics")]
+#[error("the on-failure destination {0} does not run on this machine: use an S3 bucket or an SNS topic")]
 pub struct UnknownDestination(String);
 
 impl FailureDestination {
-    /// The destination of an ARN, in the servers of `config`.
+    /// The destination of an ARN, on the servers of `config`.
     pub fn new(config: &SdkConfig, arn: &str) -> Result<Self, UnknownDestination> {
         if let Some(bucket) = arn.strip_prefix("arn:aws:s3:::") {
             return Ok(Self::Bucket { client: aws_sdk_s3::Client::new(config), bucket: bucket.to_owned() });

@@ -1,28 +1,29 @@
-//! What is kept of an asynchronous invocation that was given up.
+//! Builds the invocation record of a discarded asynchronous invocation.
 
-use super::{Event, InvokeError};
+use super::event::Event;
+use crate::function::invoke::InvokeError;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// Why an event was given up.
+/// Why an event was discarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Condition {
-    /// The function failed, and failed on every retry.
+    /// The function failed, also on every retry.
     RetriesExhausted,
-    /// It waited longer than `MaximumEventAgeInSeconds`.
+    /// The event waited longer than `MaximumEventAgeInSeconds`.
     EventAgeExceeded,
 }
 
-/// An invocation that was given up, as its destination gets it.
+/// A discarded invocation, as its destination receives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedInvocation {
     /// The function's name.
     pub function_name: String,
     /// The key of its object in a bucket: `aws/lambda/async/<function>/YYYY/MM/DD/YYYY-MM-DDTHH.MM.SS-<uuid>`.
     pub key: String,
-    /// The invocation record, JSON: the request's context, the event as it was, and the function's last answer.
+    /// The invocation record as JSON: the request's context, the event, and the function's last response.
     pub body: String,
 }
 
@@ -35,7 +36,7 @@ impl FailedInvocation {
         now_ms: i64,
         id: Uuid,
     ) -> Self {
-        let function_name = event.function_arn.rsplit(':').next().unwrap_or_default().to_owned();
+        let function_name = event.function_name().to_owned();
         let now = Timestamp::from_millisecond(now_ms).unwrap_or_default().to_zoned(TimeZone::UTC);
         let key = format!("aws/lambda/async/{function_name}/{}-{id}", now.strftime("%Y/%m/%d/%Y-%m-%dT%H.%M.%S"));
         let body = body(event, condition, invocations, last_error, &now).to_string();
@@ -65,7 +66,7 @@ fn body(event: &Event, condition: Condition, invocations: u32, last_error: Optio
     record
 }
 
-/// What the function, or its environment in its place, answered; none where the event did not reach it.
+/// The error response of the function or its environment; `None` if the event did not reach the function.
 fn response(error: &InvokeError, id: Uuid) -> Option<Value> {
     let (kind, message) = match error {
         InvokeError::FunctionError { error_type, message } => (error_type.as_str(), message.clone()),

@@ -1,5 +1,5 @@
-//! What Lambda sees of a handler of Kinesis batches that is served by [`myaku::stream::lambda`]: the real runtime, in a process of its
-//! own, against the Runtime API of this crate.
+//! Tests what Lambda sees of a handler of Kinesis batches that [`myaku::stream::lambda`] serves. The handler runs in the
+//! real runtime, in a process of its own, with the Runtime API of this crate.
 
 use super::*;
 use insta::assert_snapshot;
@@ -7,10 +7,10 @@ use myaku::platform::lambda::Function;
 use myaku::stream::batch::Batch;
 use myaku::stream::lambda::serve;
 
-/// What a panic of the handler says.
+/// The message of the handler's panic.
 const PANIC: &str = "the handler panics";
 
-/// An event of one shard, with records of these sequence numbers and of one text each.
+/// An event of one shard. Each record has a sequence number and a text.
 fn event(shard: &str, records: &[(u32, &str)]) -> Value {
     let sample: Value = serde_json::from_str(include_str!("../../../../events/kinesis-archiver.json")).unwrap();
     let record = |(sequence, text): &(u32, &str)| {
@@ -24,17 +24,17 @@ fn event(shard: &str, records: &[(u32, &str)]) -> Value {
     json!({ "Records": records.iter().map(record).collect::<Vec<_>>() })
 }
 
-/// A function that answers what it was given.
+/// A function that returns the records that it received.
 fn serving() -> Fixture {
     function(|spec| write_runtime(&spec.binary, "function::tests::serving::serving_process"))
 }
 
-/// What the answer to an event must be, but for the process.
+/// The expected response to an event.
 fn served(shard: &str, records: &[(u32, &str)]) -> Value {
     json!({ "shard": shard, "records": records })
 }
 
-/// The type and the words of the error that an invocation ends in.
+/// The type and the message of the error of an invocation.
 async fn error_of(fixture: &Fixture, payload: impl Into<Bytes>) -> (String, String) {
     match fixture.function.invoke(payload.into()).await {
         Err(InvokeError::FunctionError { error_type, message }) => (error_type, message),
@@ -43,7 +43,7 @@ async fn error_of(fixture: &Fixture, payload: impl Into<Bytes>) -> (String, Stri
 }
 
 #[tokio::test]
-async fn each_invocation_gets_its_own_event_in_one_process() {
+async fn one_process_serves_several_events_each_with_its_own_records() {
     let fixture = serving();
     let shards = ["shardId-000000000000", "shardId-000000000001", "shardId-000000000002"];
     for (shard, first) in shards.into_iter().zip([5, 1, 9]) {
@@ -54,25 +54,25 @@ async fn each_invocation_gets_its_own_event_in_one_process() {
 }
 
 #[tokio::test]
-async fn a_bad_event_fails_its_invocation_in_words_without_values_and_the_next_one_is_not_it() {
+async fn a_bad_event_fails_with_a_message_without_values_and_does_not_affect_the_next_invocation() {
     let fixture = serving();
     let records = [(7, "s3cr3t")];
     let mut twice = event("shardId-000000000000", &[(7, "s3cr3t"), (7, "s3cr3t")]);
     let descending = twice.to_string();
     twice["Records"][1]["kinesis"]["data"] = json!("s3cr3t!");
-    let mut words = Vec::new();
+    let mut messages = Vec::new();
     for bad in [descending, twice.to_string(), r#"{"s3cr3t":[]}"#.to_owned(), "null".to_owned()] {
-        let (kind, said) = error_of(&fixture, bad).await;
+        let (kind, message) = error_of(&fixture, bad).await;
         assert_eq!(kind, "BadEvent");
-        words.push(said);
+        messages.push(message);
     }
-    assert_snapshot!(words.join("\n"), @r"
+    assert_snapshot!(messages.join("\n"), @r"
     Records[1]: sequenceNumber is not above the one before it
     Records[1]: data is not base64
     the event is not a Kinesis event: missing field `Records` at line 1 column 13
     the event is not a Kinesis event: invalid type: null, expected struct Event at line 1 column 4
     ");
-    // An event that was not taken away would be served now.
+    // If a bad event were still stored, it would be served now.
     let shard = "shardId-000000000003";
     assert_eq!(fixture.invoke(event(shard, &records)).await.unwrap(), served(shard, &records));
     let stats = fixture.function.stats();
@@ -80,20 +80,20 @@ async fn a_bad_event_fails_its_invocation_in_words_without_values_and_the_next_o
 }
 
 #[tokio::test]
-async fn a_panic_fails_its_invocation_alone() {
+async fn a_panic_fails_only_its_own_invocation() {
     let fixture = serving();
     let shard = "shardId-000000000000";
-    let (_, said) = error_of(&fixture, event(shard, &[(1, PANIC)]).to_string()).await;
-    assert_eq!(said, format!("Lambda panicked: {PANIC}"));
+    let (_, message) = error_of(&fixture, event(shard, &[(1, PANIC)]).to_string()).await;
+    assert_eq!(message, format!("Lambda panicked: {PANIC}"));
     let records = [(1, "again")];
     assert_eq!(fixture.invoke(event(shard, &records)).await.unwrap(), served(shard, &records));
     let stats = fixture.function.stats();
     assert_eq!((stats.errors, stats.crashes, stats.cold_starts), (1, 0, 1));
 }
 
-/// Not a test: the process of the function. Without a Runtime API in its environment it has nothing to do.
+/// Not a test, but the process of the function. It does nothing unless its environment names a Runtime API.
 #[test]
-#[ignore = "it is the runtime that the other tests start"]
+#[ignore = "the runtime that the other tests start"]
 fn serving_process() {
     if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
         return;
