@@ -1,4 +1,25 @@
-//! The template, up and running on this machine: its servers, resources, functions, mappings and rules.
+//! Brings a template up on this machine: its servers, resources, functions, mappings and rules.
+//!
+//! ```no_run
+//! use myaku_local::stack::{Options, Ports, Stack};
+//! use std::collections::BTreeMap;
+//!
+//! # async fn example() -> anyhow::Result<()> {
+//! let stack = Stack::up(Options {
+//!     template: "template.yaml".into(),
+//!     parameters: BTreeMap::new(),
+//!     binaries: "target/lambda".into(),
+//!     directory: "target/local".into(),
+//!     ports: Ports::default(),
+//!     time_scale: 1.0,
+//!     timeout_max: None,
+//! })
+//! .await?;
+//! println!("MQTT broker: {}", stack.endpoints().mqtt);
+//! stack.down().await;
+//! # Ok(())
+//! # }
+//! ```
 
 mod events;
 mod functions;
@@ -35,37 +56,37 @@ use tokio::task::JoinSet;
 
 /// The stack's name.
 const STACK: &str = "myaku";
-/// The template's parameter for an existing Redis server, which gets the embedded one.
+/// The template's parameter for an existing Redis server: the URL of the embedded server.
 const REDIS_PARAMETER: &str = "RedisUrl";
-/// The template's parameters for who issues tokens, and for whom: the issuer of this machine, for this API.
+/// The template's parameters for the issuer and the audience of tokens: the local issuer, and this stack's API.
 const ISSUER_PARAMETER: &str = "JwtIssuer";
 const AUDIENCE_PARAMETER: &str = "JwtAudience";
-/// How many streams a message can go through, one made from the other.
-const STREAMS_DEEP: usize = 2;
-/// The length of what makes names unique.
-const SUFFIX: usize = 8;
+/// How many streams a message passes through, one after the other.
+const STREAMS_IN_SERIES: usize = 2;
+/// The length of the random suffix that makes names unique.
+const SUFFIX_LEN: usize = 8;
 
-/// What to bring up, from what, and where.
+/// What to bring up, and where.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The template.
+    /// The template's file.
     pub template: PathBuf,
-    /// Its parameters; the others have their defaults.
+    /// Values of the template's parameters. The other parameters have their defaults.
     pub parameters: BTreeMap<String, String>,
-    /// Where the functions' binaries are.
+    /// The directory of the functions' binaries.
     pub binaries: PathBuf,
-    /// Where buckets and logs are kept; what an earlier stack left there is removed.
+    /// The directory for buckets and logs. Those of an earlier stack are removed.
     pub directory: PathBuf,
-    /// Where the servers are to listen.
+    /// The ports on which the servers listen.
     pub ports: Ports,
-    /// How many minutes pass in one, for metrics, alarms, schedules, retries and cool-downs. Rates, and what waits for
-    /// records, stay as they are.
+    /// How many minutes pass in a real one, for metrics, alarms, schedules, retries and cool-downs. Rates, and waits for
+    /// records, do not change.
     pub time_scale: f64,
-    /// The most that an invocation may take, where the template allows more: for those who wait for time-outs.
+    /// The longest time-out of a function, even if the template allows more. Shorter time-outs make tests faster.
     pub timeout_max: Option<Duration>,
 }
 
-/// The servers' ports on the loopback address, a free one for 0.
+/// The servers' ports on the loopback address. 0 means any free port.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ports {
     /// Kinesis.
@@ -84,11 +105,11 @@ pub struct Ports {
     pub cloudwatch: u16,
     /// The HTTP API.
     pub http: u16,
-    /// The issuer of tokens for it.
+    /// The issuer of tokens for the HTTP API.
     pub issuer: u16,
 }
 
-/// The embedded servers, for those who take one away and give it back.
+/// The embedded servers, for tests that stop a server and start it again.
 pub struct Servers {
     /// Kinesis.
     pub kinesis: kinesis::Kinesis,
@@ -104,42 +125,42 @@ pub struct Servers {
     pub redis: redis::RedisServer,
 }
 
-/// Where everything listens.
+/// The addresses on which a stack listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoints {
-    /// AWS's services.
+    /// The AWS services.
     pub aws: AwsEndpoints,
     /// The MQTT broker.
     pub mqtt: SocketAddr,
-    /// URL of Redis.
+    /// The URL of Redis.
     pub redis: String,
-    /// Base URL of the HTTP API, if the template has one.
+    /// The base URL of the HTTP API, if the template has one.
     pub http: Option<String>,
-    /// Base URL of the issuer of tokens, if the template asks for one.
+    /// The base URL of the issuer of tokens, if the template has a parameter for it.
     pub issuer: Option<String>,
 }
 
-/// A stack that is up.
+/// A running stack.
 pub struct Stack {
     servers: Servers,
     mqtt: mqtt::Mqtt,
     resolved: Resolved,
     functions: BTreeMap<String, Function>,
-    mappings: Vec<mappings::Running>,
+    mappings: Vec<mappings::RunningMapping>,
     engine: Engine,
     issuer: Option<issuer::Issuer>,
     http_api: Option<HttpApi>,
     schedules: JoinSet<()>,
-    watch: monitoring::Watch,
+    monitoring_tasks: monitoring::Tasks,
     clock: ScaledClock,
 }
 
 impl Stack {
-    /// Brings a template up. An error names the resource that it is about.
+    /// Brings a template up. An error names the resource that caused it.
     pub async fn up(options: Options) -> Result<Self> {
         let Options { template, parameters, binaries, directory, ports, time_scale, timeout_max } = options;
-        let directory = prepared(&directory)?;
-        // Retries, ages and schedules go by it.
+        let directory = prepare_directory(&directory)?;
+        // For retries, event ages and schedules.
         let clock = TokioClock::start().at_rate(time_scale);
         let monitoring = Arc::new(Monitoring::new(ScaledClock::from_now(time_scale)));
         let (kinesis, dynamodb, s3, sns, cloudwatch, redis, mqtt) = tokio::try_join!(
@@ -153,18 +174,18 @@ impl Stack {
         )?;
         let servers = Servers { kinesis, dynamodb, s3, sns, cloudwatch, redis };
         let template = Template::load(&template)?;
-        let mut given = BTreeMap::from([(REDIS_PARAMETER.to_owned(), servers.redis.endpoint())]);
+        let mut values = BTreeMap::from([(REDIS_PARAMETER.to_owned(), servers.redis.endpoint())]);
         let issuer = if template.declares(ISSUER_PARAMETER) {
             Some(issuer::start(ports.issuer).await.context("the issuer of tokens")?)
         } else {
             None
         };
         if let Some(issuer) = &issuer {
-            given.insert(ISSUER_PARAMETER.to_owned(), issuer.server().endpoint());
-            given.insert(AUDIENCE_PARAMETER.to_owned(), STACK.to_owned());
+            values.insert(ISSUER_PARAMETER.to_owned(), issuer.server().endpoint());
+            values.insert(AUDIENCE_PARAMETER.to_owned(), STACK.to_owned());
         }
-        given.extend(parameters);
-        let resolved = template.resolve(&given, &Names::new(STACK, suffix()))?;
+        values.extend(parameters);
+        let resolved = template.resolve(&values, &Names::new(STACK, random_suffix()))?;
         let endpoints = servers.aws();
         let config = endpoints.sdk_config();
         events::check(&resolved)?;
@@ -177,7 +198,7 @@ impl Stack {
         topics::subscribe(&resolved, topics)?;
         let mappings = mappings::start(&resolved, &functions, &config)?;
         monitoring::put_alarms(&resolved, &monitoring)?;
-        let watch = monitoring::watch(&monitoring, &functions, &mappings, topics);
+        let monitoring_tasks = monitoring::start(&monitoring, &functions, &mappings, topics);
         let engine = Engine::start(rules(&resolved)?, targets(&resolved, &functions, config)?, mqtt.tap()?);
         let http_api = http_api::start(&resolved, &functions, issuer.as_ref(), ports.http, &directory).await?;
         let schedules = schedules::start(&resolved, &functions, clock)?;
@@ -191,12 +212,12 @@ impl Stack {
             issuer,
             http_api,
             schedules,
-            watch,
+            monitoring_tasks,
             clock: times.functions,
         })
     }
 
-    /// Where everything listens.
+    /// The addresses on which the stack listens.
     pub fn endpoints(&self) -> Endpoints {
         let mqtt = SocketAddr::from((Ipv4Addr::LOCALHOST, self.mqtt.port()));
         let http = self.http_api.as_ref().map(|api| api.server().endpoint());
@@ -204,21 +225,21 @@ impl Stack {
         Endpoints { aws: self.servers.aws(), mqtt, redis: self.servers.redis.endpoint(), http, issuer }
     }
 
-    /// The servers themselves.
+    /// The embedded servers.
     pub fn servers(&self) -> &Servers {
         &self.servers
     }
 
-    /// The name that a resource of the template was given.
+    /// The physical id of a resource of the template.
     pub fn physical_id(&self, logical_id: &str) -> Result<String> {
         let resource = self.resolved.resources.get(logical_id);
-        Ok(resource.with_context(|| format!("the template makes no {logical_id}"))?.physical_id.clone())
+        Ok(resource.with_context(|| format!("the template has no resource {logical_id}"))?.physical_id.clone())
     }
 
-    /// The streams, tables and buckets: their logical ids and the names that they were given.
+    /// The streams, tables, buckets and topics: their logical ids and physical ids.
     pub fn resources(&self) -> impl Iterator<Item = (&str, &str)> {
-        let made = self.resolved.resources.iter().filter(|(_, resource)| resources::is_named(&resource.kind));
-        made.map(|(id, resource)| (id.as_str(), resource.physical_id.as_str()))
+        let named = self.resolved.resources.iter().filter(|(_, resource)| resources::is_named(&resource.kind));
+        named.map(|(id, resource)| (id.as_str(), resource.physical_id.as_str()))
     }
 
     /// The functions, by their logical ids.
@@ -228,15 +249,15 @@ impl Stack {
 
     /// A function, by its logical id.
     pub fn function(&self, logical_id: &str) -> Result<Function> {
-        self.functions.get(logical_id).cloned().with_context(|| format!("the template makes no function {logical_id}"))
+        self.functions.get(logical_id).cloned().with_context(|| format!("the template has no function {logical_id}"))
     }
 
-    /// The issuer of tokens for the HTTP API; none if the template has no parameter for it.
+    /// The issuer of tokens for the HTTP API; `None` if the template has no parameter for it.
     pub fn issuer(&self) -> Option<&issuer::Issuer> {
         self.issuer.as_ref()
     }
 
-    /// The routes of the HTTP API: `POST /v1/messages`.
+    /// The routes of the HTTP API, such as `POST /v1/messages`.
     pub fn routes(&self) -> Vec<String> {
         self.http_api.as_ref().map_or_else(Vec::new, |api| api.routes().to_vec())
     }
@@ -246,32 +267,32 @@ impl Stack {
         self.resolved.parameters.get(name).map(String::as_str)
     }
 
-    /// Configuration for SDK clients of these servers.
+    /// The configuration for SDK clients of these servers.
     pub fn sdk_config(&self) -> SdkConfig {
         self.servers.aws().sdk_config()
     }
 
-    /// The clock of alarms, schedules and cool-downs, which runs faster than the machine's under a time scale.
+    /// The clock of alarms, schedules and cool-downs. With a time scale, it runs faster than the machine's clock.
     pub const fn clock(&self) -> ScaledClock {
         self.clock
     }
 
-    /// What each event source mapping is doing.
+    /// The status of each event source mapping.
     pub fn mapping_status(&self) -> Vec<MappingStatus> {
-        self.mappings.iter().map(mappings::Running::status).collect()
+        self.mappings.iter().map(mappings::RunningMapping::status).collect()
     }
 
-    /// Asynchronous invocations that are neither done nor given up, of all functions.
+    /// Asynchronous invocations of all functions that have neither succeeded nor been discarded.
     pub fn asynchronous_pending(&self) -> usize {
         self.functions.values().map(Function::asynchronous_pending).sum()
     }
 
-    /// Waits until everything that was on the streams at `since_ms` (milliseconds since the epoch) is processed, and
-    /// what was made of it too, asynchronous invocations included.
+    /// Waits until everything that was on the streams at `since_ms` (milliseconds since the epoch) is processed. This
+    /// includes the records that consumers put on another stream, and asynchronous invocations.
     pub async fn caught_up(&self, since_ms: i64) {
         let mut since_ms = since_ms;
-        // What the first stream's consumers made is on the second one by the time that they have caught up.
-        for _ in 0..STREAMS_DEEP {
+        // When the first stream's consumers have caught up, all their records are on the second stream.
+        for _ in 0..STREAMS_IN_SERIES {
             self.asynchronous_done().await;
             for mapping in &self.mappings {
                 mapping.handle().caught_up(since_ms).await;
@@ -287,23 +308,23 @@ impl Stack {
         }
     }
 
-    /// Whether the rules have no message in hand. One whose stream refuses it is tried again for a while.
+    /// Whether the rules have no pending message. A rule tries a message again for a while if the stream refuses it.
     pub fn rules_are_idle(&self) -> bool {
         self.engine.is_idle()
     }
 
-    /// Messages that the rules were too slow for. They are lost, as those that AWS IoT throttles.
+    /// Messages that were dropped because the rules were too slow. They are lost, like messages that AWS IoT throttles.
     pub fn messages_dropped(&self) -> u64 {
         self.mqtt.dropped()
     }
 
-    /// Stops everything, in the reverse order. The buckets' files and the logs stay.
+    /// Stops everything, in the reverse order of its start. The buckets' files and the logs stay.
     pub async fn down(self) {
-        drop((self.schedules, self.watch));
+        drop((self.schedules, self.monitoring_tasks));
         if let Some(api) = &self.http_api {
             api.server().stop().await;
         }
-        // With the broker gone no more messages come, and the rules end with those that they have.
+        // After the broker is stopped no more messages arrive. The rules finish those that they have.
         self.mqtt.stop().await;
         self.engine.finish().await;
         for mapping in self.mappings {
@@ -317,7 +338,7 @@ impl Stack {
         self.servers.s3.stop().await;
         self.servers.dynamodb.stop().await;
         self.servers.kinesis.server().stop().await;
-        // A server that is gone already is as good as one that was killed.
+        // Fails if the server has already ended, which is fine here.
         let _ = self.servers.redis.kill().await;
     }
 }
@@ -334,9 +355,9 @@ impl Servers {
     }
 }
 
-/// An absolute directory without what an earlier stack left in it.
-fn prepared(directory: &Path) -> Result<PathBuf> {
-    let failed = || format!("{} cannot be used", directory.display());
+/// Creates the directory and removes what an earlier stack left in it. Returns the absolute path.
+fn prepare_directory(directory: &Path) -> Result<PathBuf> {
+    let failed = || format!("cannot prepare the directory {}", directory.display());
     for old in ["s3", "logs"] {
         let old = directory.join(old);
         if old.exists() {
@@ -347,9 +368,9 @@ fn prepared(directory: &Path) -> Result<PathBuf> {
     directory.canonicalize().with_context(failed)
 }
 
-fn suffix() -> String {
+fn random_suffix() -> String {
     let mut random = rand::rng();
-    (0..SUFFIX).map(|_| char::from(random.random_range(b'a'..=b'z'))).collect()
+    (0..SUFFIX_LEN).map(|_| char::from(random.random_range(b'a'..=b'z'))).collect()
 }
 
 fn rules(resolved: &Resolved) -> Result<Vec<Rule>> {

@@ -2,17 +2,6 @@
 //!
 //! Hours pass in milliseconds, and a seed repeats a run: the seed chooses which of the ready tasks runs next. Code that
 //! waits on tokio's clock runs inside a runtime whose clock is paused. There the runtime advances the time.
-//!
-//! ```
-//! use myaku::platform::clock::Now as _;
-//! use myaku_local::clock::Clock as _;
-//! use myaku_local::event_source::Simulation;
-//! use std::time::Duration;
-//!
-//! let simulation = Simulation::new(0, 1);
-//! simulation.run(simulation.sleep(Duration::from_secs(3_600)));
-//! assert_eq!(simulation.now_ms(), 3_600_000);
-//! ```
 
 use crate::clock::Clock;
 use myaku::platform::clock::Now;
@@ -26,6 +15,17 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 /// A clock and the tasks that wait on it. Clones share the same simulation.
+///
+/// ```
+/// use myaku::platform::clock::Now as _;
+/// use myaku_local::clock::Clock as _;
+/// use myaku_local::event_source::Simulation;
+/// use std::time::Duration;
+///
+/// let simulation = Simulation::new(0, 1);
+/// simulation.run(simulation.sleep(Duration::from_secs(3_600)));
+/// assert_eq!(simulation.now_ms(), 3_600_000);
+/// ```
 #[derive(Clone)]
 pub struct Simulation(Arc<Mutex<State>>);
 

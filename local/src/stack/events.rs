@@ -1,10 +1,10 @@
-//! The `Events` of functions, of which SAM makes mappings, subscriptions, routes and schedules.
+//! Reads the `Events` of functions, which SAM turns into mappings, subscriptions, routes and schedules.
 
 use crate::template::{Resolved, only};
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-/// The kinds that run here, and where.
+/// The kinds of events that run on this machine.
 const KINDS: [&str; 5] = ["HttpApi", "Kinesis", "SNS", "Schedule", "ScheduleV2"];
 
 /// An event of a function.
@@ -20,14 +20,14 @@ pub(super) struct FunctionEvent<'a> {
 }
 
 impl FunctionEvent<'_> {
-    /// What errors call it: `TransformFunction/Ingest`.
+    /// The event's name in error messages: `TransformFunction/Ingest`.
     pub(super) fn place(&self) -> String {
         format!("{}/{}", self.function, self.name)
     }
 
-    /// A property that it must have.
+    /// A property that the event must have.
     pub(super) fn text(&self, property: &str) -> Result<&str> {
-        self.properties[property].as_str().with_context(|| format!("it names no {property}"))
+        self.properties[property].as_str().with_context(|| format!("{property} is missing"))
     }
 
     /// Refuses properties other than `known`.
@@ -54,11 +54,12 @@ pub(super) fn of_kind<'a>(resolved: &'a Resolved, kind: &'a str) -> impl Iterato
     all(resolved).filter(move |event| event.kind == kind)
 }
 
-/// Refuses events that nothing here would fire.
+/// Refuses events of kinds that do not run on this machine.
 pub(super) fn check(resolved: &Resolved) -> Result<()> {
     for event in all(resolved) {
         if !KINDS.contains(&event.kind) {
-            bail!("{}: an event of type {:?} does not run here, only {}", event.place(), event.kind, KINDS.join(", "));
+            let (place, kind, kinds) = (event.place(), event.kind, KINDS.join(", "));
+            bail!("{place}: an event of type {kind:?} does not run on this machine, only {kinds}");
         }
     }
     Ok(())

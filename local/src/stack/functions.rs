@@ -1,4 +1,4 @@
-//! The template's functions, as processes of their own binaries.
+//! Starts the template's functions, each from its own binary.
 
 use crate::clock::TokioClock;
 use crate::function::asynchronous::{Asynchronous, FailureDestination, Settings};
@@ -13,23 +13,23 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-/// Environments of one function at the same time; an account has 1,000 for all of them.
+/// Environments of one function at the same time. An AWS account has 1,000 for all functions together.
 const CONCURRENCY: usize = 100;
 /// Lambda's defaults.
 const TIMEOUT_SECONDS: i64 = 3;
 const MEMORY_MB: i64 = 128;
 
-/// The variable by which a function's own clock is set: only under a time scale.
+/// The variable that sets a function's own clock. It is set only with a time scale.
 const CLOCK: &str = "MYAKU_CLOCK";
 
-/// How time passes.
+/// The clocks of functions, and the limit of their time-outs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Times {
-    /// For retries of asynchronous invocations.
+    /// The clock of asynchronous retries.
     pub(super) queues: TokioClock,
-    /// For the functions themselves.
+    /// The clock of the functions themselves.
     pub(super) functions: ScaledClock,
-    /// The most that an invocation may take, whatever the template says.
+    /// The longest time-out, even if the template allows more.
     pub(super) timeout_max: Option<Duration>,
 }
 
@@ -55,10 +55,11 @@ pub(super) fn start(
 }
 
 fn spec(resource: &Resource, endpoints: &AwsEndpoints, binaries: &Path, directory: &Path) -> Result<FunctionSpec> {
-    let binary = resource.metadata["BuildProperties"]["Binary"].as_str().context("its Metadata names no Binary")?;
+    let binary = resource.metadata["BuildProperties"]["Binary"].as_str();
+    let binary = binary.context("Metadata.BuildProperties.Binary is missing")?;
     let path = binaries.join(binary);
     if !path.is_file() {
-        bail!("there is no binary {}: type `make build`, or say --binaries", path.display());
+        bail!("there is no binary {}: run `make build`, or pass --binaries", path.display());
     }
     let seconds = integer(&resource.properties["Timeout"]).unwrap_or(TIMEOUT_SECONDS);
     let mut environment = endpoints.environment();
@@ -81,10 +82,10 @@ fn spec(resource: &Resource, endpoints: &AwsEndpoints, binaries: &Path, director
     })
 }
 
-/// What the template says of asynchronous invocations.
+/// The template's settings for asynchronous invocations.
 fn asynchronous(properties: &Value, config: &SdkConfig, clock: TokioClock) -> Result<Asynchronous> {
     if !properties["DeadLetterQueue"].is_null() {
-        bail!("DeadLetterQueue does not run on this machine: an on-failure destination says more");
+        bail!("DeadLetterQueue does not run on this machine: use an on-failure destination, which records more");
     }
     let wanted = &properties["EventInvokeConfig"];
     let destinations = &wanted["DestinationConfig"];

@@ -1,4 +1,4 @@
-//! The template's HTTP API: its routes are events of functions, and who may call them stands in its `DefinitionBody`.
+//! Builds the template's HTTP API: its routes are events of functions, and its `DefinitionBody` says who may call them.
 
 use super::events::{self, FunctionEvent};
 use crate::function::Function;
@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What an API may say. Its name and description, tags and metrics change nothing on one machine.
+/// The properties that an API may have. Its name, description, tags and metrics have no effect on one machine.
 const API: [&str; 10] = [
     "AccessLogSettings",
     "CorsConfiguration",
@@ -27,13 +27,13 @@ const API: [&str; 10] = [
     "RouteSettings",
     "Tags",
 ];
-/// What an operation may say, beside descriptions.
+/// The members that an operation may have.
 const OPERATION: [&str; 6] = ["security", "summary", "description", "operationId", "responses", "tags"];
 const ROUTE_SETTINGS: [&str; 3] = ["ThrottlingRateLimit", "ThrottlingBurstLimit", "DetailedMetricsEnabled"];
-/// The method of an operation that takes all.
+/// The key of an operation that handles any method.
 const ANY: &str = "x-amazon-apigateway-any-method";
 
-/// Serves the API, if there is one.
+/// Serves the API, if the template has one.
 pub(super) async fn start(
     resolved: &Resolved,
     functions: &BTreeMap<String, Function>,
@@ -44,7 +44,7 @@ pub(super) async fn start(
     let mut apis = resolved.of_kind("AWS::Serverless::HttpApi");
     let Some((id, api)) = apis.next() else {
         if let Some(event) = events::of_kind(resolved, "HttpApi").next() {
-            bail!("{}: an API that is not in the template does not run here", event.place());
+            bail!("{}: an API outside the template does not run on this machine", event.place());
         }
         return Ok(None);
     };
@@ -68,7 +68,7 @@ fn definition(
     let security = Security::new(&properties["DefinitionBody"], issuer)?;
     let mut routes = Vec::new();
     for event in events::of_kind(resolved, "HttpApi") {
-        let function = functions.get(event.function).context("the function does not run")?;
+        let function = functions.get(event.function).context("the function is not running")?;
         let route = route(&event, api, function, &security).with_context(|| event.place())?;
         routes.push(route);
     }
@@ -82,9 +82,9 @@ fn definition(
 
 fn route(event: &FunctionEvent<'_>, api: &Resource, function: &Function, security: &Security) -> Result<Route> {
     event.only(&["ApiId", "Method", "Path", "PayloadFormatVersion", "TimeoutInMillis"])?;
-    ensure!(event.text("ApiId")? == api.physical_id, "its ApiId is no HTTP API of the template");
+    ensure!(event.text("ApiId")? == api.physical_id, "ApiId is not an HTTP API of the template");
     let version = event.properties["PayloadFormatVersion"].as_str().unwrap_or("2.0");
-    ensure!(version == "2.0", "payload format {version} does not run here, only 2.0");
+    ensure!(version == "2.0", "payload format {version} does not run on this machine, only 2.0");
     let key = RouteKey::parse(&format!("{} {}", event.text("Method")?, event.text("Path")?))?;
     let settings = &api.properties["RouteSettings"][key.to_string()];
     let timeout = integer(&event.properties["TimeoutInMillis"]).map(|ms| Duration::from_millis(ms.unsigned_abs()));
@@ -97,7 +97,7 @@ fn route(event: &FunctionEvent<'_>, api: &Resource, function: &Function, securit
     })
 }
 
-/// A route's limits: its own, or the API's for each of its routes.
+/// A route's limits: its own, or the API's default.
 fn limits(own: &Value, default: &Value) -> Result<Option<Limits>> {
     only(own, &ROUTE_SETTINGS)?;
     only(default, &ROUTE_SETTINGS)?;
@@ -114,7 +114,7 @@ fn cors(wanted: &Value) -> Result<Option<Cors>> {
         return Ok(None);
     }
     only(wanted, &["AllowOrigins", "AllowMethods", "AllowHeaders", "ExposeHeaders", "MaxAge", "AllowCredentials"])?;
-    ensure!(wanted.is_object(), "CorsConfiguration must say what it allows");
+    ensure!(wanted.is_object(), "CorsConfiguration must be a map of what it allows");
     Ok(Some(Cors {
         origins: texts(&wanted["AllowOrigins"]),
         methods: texts(&wanted["AllowMethods"]),
@@ -125,7 +125,7 @@ fn cors(wanted: &Value) -> Result<Option<Cors>> {
     }))
 }
 
-/// Who may call what, as an `OpenAPI` document says it.
+/// Who may call which operation, as an `OpenAPI` document says it.
 struct Security<'a> {
     document: &'a Value,
     issuer: Option<&'a Issuer>,
@@ -142,7 +142,7 @@ impl<'a> Security<'a> {
         Ok(Self { document, issuer })
     }
 
-    /// Refuses operations that no function serves.
+    /// Refuses a document with an operation that no function serves.
     fn check(&self, routes: &[Route]) -> Result<()> {
         for (path, operations) in self.document["paths"].as_object().into_iter().flatten() {
             for method in operations.as_object().into_iter().flatten().map(|(method, _)| method) {
@@ -154,7 +154,7 @@ impl<'a> Security<'a> {
         Ok(())
     }
 
-    /// The authorizer of an operation; none if it is open.
+    /// The authorizer of an operation; `None` if anyone may call it.
     fn authorizer(&self, path: &str, method: &str) -> Result<Option<Authorizer>> {
         let method = method.to_ascii_lowercase();
         let operation = &self.document["paths"][path][if method == "any" { ANY } else { method.as_str() }];
@@ -162,32 +162,33 @@ impl<'a> Security<'a> {
         let mut schemes =
             required.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object).flatten();
         let Some((name, scopes)) = schemes.next() else { return Ok(None) };
-        ensure!(schemes.next().is_none(), "more than one security scheme does not run here");
+        ensure!(schemes.next().is_none(), "more than one security scheme does not run on this machine");
         let scheme = &self.document["components"]["securitySchemes"][name];
         if scheme["x-amazon-apigateway-authtype"] == "awsSigv4" {
-            bail!(
-                "signatures of IAM are not checked on this machine: leave JwtIssuer and JwtAudience to the local issuer"
-            );
+            bail!("IAM signatures are not checked on this machine: leave JwtIssuer and JwtAudience out");
         }
         let authorizer = &scheme["x-amazon-apigateway-authorizer"];
-        ensure!(authorizer["type"] == "jwt", "the security scheme {name} does not run here, only JWT authorizers");
+        ensure!(
+            authorizer["type"] == "jwt",
+            "the security scheme {name} does not run on this machine, only JWT authorizers"
+        );
         let source = authorizer["identitySource"].as_str().unwrap_or_default();
-        ensure!(source == "$request.header.Authorization", "the identity source {source:?} does not run here");
-        let wanted = &authorizer["jwtConfiguration"];
-        let named = wanted["issuer"].as_str().context("its JWT configuration names no issuer")?;
-        let issuer = self.issuer.filter(|issuer| issuer.server().endpoint() == named);
-        let issuer =
-            issuer.with_context(|| format!("the issuer {named} is not on this machine: leave JwtIssuer out"))?;
+        let expected = "$request.header.Authorization";
+        ensure!(source == expected, "the identity source {source:?} does not run on this machine, only {expected}");
+        let configuration = &authorizer["jwtConfiguration"];
+        let url = configuration["issuer"].as_str().context("jwtConfiguration.issuer is missing")?;
+        let issuer = self.issuer.filter(|issuer| issuer.server().endpoint() == url);
+        let issuer = issuer.with_context(|| format!("the issuer {url} is not on this machine: leave JwtIssuer out"))?;
         Ok(Some(Authorizer {
             key: Arc::clone(issuer.key()),
-            issuer: named.to_owned(),
-            audience: texts(&wanted["audience"]),
+            issuer: url.to_owned(),
+            audience: texts(&configuration["audience"]),
             scopes: texts(scopes),
         }))
     }
 }
 
-/// A scalar as text.
+/// A string or number as text.
 fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),

@@ -1,4 +1,4 @@
-//! The event source mappings that the functions' `Events` ask for.
+//! Starts the event source mappings that the functions' `Events` declare.
 
 use super::events::{self, FunctionEvent};
 use crate::clock::TokioClock;
@@ -14,26 +14,26 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-/// For invocations in flight when the stack stops.
-const STOP: Duration = Duration::from_secs(5);
-/// How often an idle shard is polled here. Lambda does so once a second; on one machine somebody is watching, and nobody
-/// else reads the shards but these few consumers.
-const POLL: Duration = Duration::from_millis(250);
+/// How long a stack that stops waits for invocations in flight.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often an idle shard is polled. Lambda polls once a second. On one machine a person is watching, and only these
+/// few consumers read the shards, so they poll more often.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// A mapping at work.
-pub(super) struct Running {
+/// A running mapping.
+pub(super) struct RunningMapping {
     name: String,
     function: String,
     handle: Handle,
     task: JoinHandle<()>,
 }
 
-/// What a mapping is doing.
+/// The status of a mapping.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MappingStatus {
     /// The function's logical id and the event's name: `TransformFunction/Ingest`.
     pub name: String,
-    /// Nothing was left to read at the last look, and nothing is in flight.
+    /// The last reads found no records, and nothing is in flight.
     pub idle: bool,
     /// Records that were read and are not yet processed.
     pub lag: u64,
@@ -41,11 +41,11 @@ pub struct MappingStatus {
     pub invocations: u64,
     /// Of these, those that failed as a whole or in part.
     pub failures: u64,
-    /// Records that were given up, to the on-failure destination.
+    /// Records that were discarded, and sent to the on-failure destination.
     pub discarded: u64,
 }
 
-impl Running {
+impl RunningMapping {
     pub(super) fn status(&self) -> MappingStatus {
         let status = self.handle.status();
         MappingStatus {
@@ -69,13 +69,13 @@ impl Running {
 
     pub(super) async fn stop(mut self) {
         self.handle.stop();
-        if tokio::time::timeout(STOP, &mut self.task).await.is_err() {
+        if tokio::time::timeout(STOP_TIMEOUT, &mut self.task).await.is_err() {
             self.task.abort();
         }
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningMapping {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -85,18 +85,18 @@ pub(super) fn start(
     resolved: &Resolved,
     functions: &BTreeMap<String, Function>,
     config: &SdkConfig,
-) -> Result<Vec<Running>> {
+) -> Result<Vec<RunningMapping>> {
     let mut running = Vec::new();
     for event in events::of_kind(resolved, "Kinesis") {
         let name = event.place();
         let mapping = functions
             .get(event.function)
-            .context("the function does not run")
+            .context("the function is not running")
             .and_then(|function| mapping(resolved, &event, function, config))
             .with_context(|| name.clone())?;
         let handle = mapping.handle();
         let function = functions.get(event.function).map(|it| it.name().to_owned()).unwrap_or_default();
-        running.push(Running { name, function, handle, task: tokio::spawn(mapping.run()) });
+        running.push(RunningMapping { name, function, handle, task: tokio::spawn(mapping.run()) });
     }
     Ok(running)
 }
@@ -112,13 +112,13 @@ fn mapping(
     let properties = event.properties;
     let stream_arn = stream_arn(resolved, event.text("Stream")?);
     let stream =
-        stream_arn.rsplit_once('/').map(|(_, name)| name.to_owned()).context("Stream is no ARN of a stream")?;
+        stream_arn.rsplit_once('/').map(|(_, name)| name.to_owned()).context("Stream is not the ARN of a stream")?;
     let settings = settings(properties, &stream_arn, &resolved.arn(event.function)?)?;
     let destination = match properties["DestinationConfig"]["OnFailure"]["Destination"].as_str() {
         None => None,
         Some(arn) => {
-            let bucket =
-                arn.strip_prefix("arn:aws:s3:::").with_context(|| format!("the destination {arn} is no bucket"))?;
+            let bucket = arn.strip_prefix("arn:aws:s3:::");
+            let bucket = bucket.with_context(|| format!("the on-failure destination {arn} is not an S3 bucket"))?;
             Some(S3Destination::new(config, bucket))
         }
     };
@@ -126,22 +126,23 @@ fn mapping(
     Ok(Mapping::new(settings, source, function.clone(), destination, TokioClock::start(), rand::random())?)
 }
 
-/// A stream's ARN, also where a consumer of it is named.
-fn stream_arn(resolved: &Resolved, named: &str) -> String {
+/// The ARN of the stream that `arn` names. `arn` is that of a stream or of one of its consumers.
+fn stream_arn(resolved: &Resolved, arn: &str) -> String {
     let mut consumers = resolved.of_kind("AWS::Kinesis::StreamConsumer");
-    let consumer = consumers.find(|(_, consumer)| consumer.physical_id == named);
-    consumer.and_then(|(_, consumer)| consumer.properties["StreamARN"].as_str()).unwrap_or(named).to_owned()
+    let consumer = consumers.find(|(_, consumer)| consumer.physical_id == arn);
+    consumer.and_then(|(_, consumer)| consumer.properties["StreamARN"].as_str()).unwrap_or(arn).to_owned()
 }
 
 fn settings(properties: &Value, stream_arn: &str, function_arn: &str) -> Result<Settings> {
     let position = match properties["StartingPosition"].as_str() {
         Some("TRIM_HORIZON") => StartingPosition::TrimHorizon,
         Some("LATEST") => StartingPosition::Latest,
-        other => bail!("StartingPosition {other:?} does not run here"),
+        Some(other) => bail!("StartingPosition {other} does not run on this machine, only TRIM_HORIZON and LATEST"),
+        None => bail!("StartingPosition is missing: it must be TRIM_HORIZON or LATEST"),
     };
     let number = |name: &str| integer(&properties[name]);
-    // Lambda's -1 is without end.
-    let bounded = |name: &str| number(name).filter(|value| *value >= 0);
+    // Lambda's -1 means no limit.
+    let limit = |name: &str| number(name).filter(|value| *value >= 0);
     let mut settings = Settings::new(&Uuid::new_v4().to_string(), stream_arn, function_arn, position);
     if let Some(size) = number("BatchSize") {
         settings.batch_size = usize::try_from(size)?;
@@ -152,9 +153,9 @@ fn settings(properties: &Value, stream_arn: &str, function_arn: &str) -> Result<
     if let Some(factor) = number("ParallelizationFactor") {
         settings.parallelization = usize::try_from(factor)?;
     }
-    settings.max_retries = bounded("MaximumRetryAttempts").map(u32::try_from).transpose()?;
-    settings.max_age = bounded("MaximumRecordAgeInSeconds").map(|seconds| Duration::from_secs(seconds as u64));
-    settings.tumbling_window = bounded("TumblingWindowInSeconds").map(|seconds| Duration::from_secs(seconds as u64));
+    settings.max_retries = limit("MaximumRetryAttempts").map(u32::try_from).transpose()?;
+    settings.max_age = limit("MaximumRecordAgeInSeconds").map(|seconds| Duration::from_secs(seconds as u64));
+    settings.tumbling_window = limit("TumblingWindowInSeconds").map(|seconds| Duration::from_secs(seconds as u64));
     settings.bisect = flag(&properties["BisectBatchOnFunctionError"]);
     let responses = properties["FunctionResponseTypes"].as_array();
     settings.report_batch_item_failures =
@@ -167,6 +168,6 @@ fn settings(properties: &Value, stream_arn: &str, function_arn: &str) -> Result<
         .collect();
     settings.filter = if patterns.is_empty() { None } else { Some(Filter::new(&patterns)?) };
     settings.enabled = properties["Enabled"].is_null() || flag(&properties["Enabled"]);
-    settings.poll_interval = POLL;
+    settings.poll_interval = POLL_INTERVAL;
     Ok(settings)
 }

@@ -1,6 +1,7 @@
-//! What CloudWatch does by itself: each minute the functions' metrics arrive, alarms are evaluated, and their actions run.
+//! Does what CloudWatch does by itself: each minute it publishes the functions' metrics, evaluates alarms and runs their
+//! actions.
 
-use super::mappings::Running;
+use super::mappings::RunningMapping;
 use crate::event_source::Handle;
 use crate::function::{Function, Stats};
 use crate::servers::cloudwatch::{Action, Alarm, MINUTE_MS, Monitoring, Statistics};
@@ -18,7 +19,7 @@ const NAMESPACE: &str = "AWS/Lambda";
 /// How long after a minute's end its alarms are evaluated, in milliseconds of the clock.
 const DELAY_MS: i64 = 2_000;
 
-/// Puts the template's alarms. An alarm without a name has its physical id.
+/// Puts the template's alarms. An alarm without a name is called by its physical id.
 pub(super) fn put_alarms(resolved: &Resolved, monitoring: &Monitoring) -> Result<()> {
     for (id, resource) in resolved.of_kind("AWS::CloudWatch::Alarm") {
         let alarm: Alarm = serde_json::from_value(resource.properties.clone()).with_context(|| id.to_owned())?;
@@ -29,10 +30,10 @@ pub(super) fn put_alarms(resolved: &Resolved, monitoring: &Monitoring) -> Result
     Ok(())
 }
 
-/// The watch over the functions and alarms; it ends when dropped.
-pub(super) struct Watch(Vec<JoinHandle<()>>);
+/// The tasks that publish metrics and run alarms. Dropping this aborts them.
+pub(super) struct Tasks(Vec<JoinHandle<()>>);
 
-impl Drop for Watch {
+impl Drop for Tasks {
     fn drop(&mut self) {
         for task in &self.0 {
             task.abort();
@@ -40,13 +41,13 @@ impl Drop for Watch {
     }
 }
 
-/// Begins to publish metrics, evaluate alarms and tell `topics`.
-pub(super) fn watch(
+/// Starts to publish metrics, evaluate alarms and publish their actions to `topics`.
+pub(super) fn start(
     monitoring: &Arc<Monitoring>,
     functions: &BTreeMap<String, Function>,
-    mappings: &[Running],
+    mappings: &[RunningMapping],
     topics: &Topics,
-) -> Watch {
+) -> Tasks {
     let handles = mappings.iter().map(|mapping| (mapping.function().to_owned(), mapping.handle().clone()));
     let lambda = Lambda {
         monitoring: Arc::clone(monitoring),
@@ -58,18 +59,18 @@ pub(super) fn watch(
         let topics = topics.clone();
         tasks.push(tokio::spawn(async move {
             while let Some(action) = actions.recv().await {
-                act(&topics, action);
+                publish_action(&topics, action);
             }
         }));
     }
-    Watch(tasks)
+    Tasks(tasks)
 }
 
-fn act(topics: &Topics, action: Action) {
+fn publish_action(topics: &Topics, action: Action) {
     let Action { topic_arn, subject, message } = action;
     let publication = Publication { subject: Some(subject), ..Publication::new(message) };
     if let Err(error) = topics.publish(&topic_arn, publication) {
-        tracing::warn!(%error, "an alarm's action is for nobody here");
+        tracing::warn!(topic = topic_arn, %error, "cannot publish an alarm's action");
     }
 }
 
@@ -85,30 +86,32 @@ async fn every_minute(mut lambda: Lambda) {
     }
 }
 
-/// The functions and mappings, with what was told of them.
+/// The functions and mappings whose metrics are published.
 struct Lambda {
     monitoring: Arc<Monitoring>,
+    /// Each function with its statistics when its metrics were last published.
     functions: Vec<(Function, Stats)>,
     mappings: Vec<(String, Handle)>,
 }
 
 impl Lambda {
-    /// Publishes what has happened since the last call, as of `minute_ms`. As in AWS, a function that was not invoked
-    /// tells nothing.
+    /// Publishes what has happened since the last call, as of `minute_ms`. As in AWS, a function that was not invoked has
+    /// no metrics.
     fn publish(&mut self, minute_ms: i64) {
         let rate = self.monitoring.clock().rate();
         let put = |function: &str, name: &str, statistics: Statistics| {
             let metric = MetricId::with(NAMESPACE, name, "FunctionName", function);
             self.monitoring.put(metric, Some(minute_ms), statistics);
         };
-        for (function, told) in &mut self.functions {
+        for (function, published) in &mut self.functions {
             let now = function.stats();
             let name = function.name();
-            let before = std::mem::replace(told, now);
+            let before = std::mem::replace(published, now);
             let invocations = (now.invocations - before.invocations) as f64;
             let throttles = (now.throttles - before.throttles) as f64;
             if invocations + throttles > 0.0 {
-                // Rates are those of the machine, whatever the clock's: a count grows as its minute shrinks.
+                // Alarms compare rates of the real machine. With a time scale, a minute of the clock is shorter and sees
+                // fewer invocations, so the counts are multiplied by the scale.
                 put(name, "Throttles", Statistics::of(throttles * rate));
             }
             if invocations > 0.0 {

@@ -1,4 +1,4 @@
-//! Streams, tables and buckets, made in the embedded servers.
+//! Creates streams, tables and buckets in the embedded servers.
 
 use crate::template::{Resolved, Resource, flag, integer};
 use anyhow::{Context as _, Result, bail};
@@ -11,8 +11,8 @@ use aws_sdk_kinesis::types::StreamStatus;
 use serde_json::Value;
 use std::time::Duration;
 
-/// What is made elsewhere: by `functions`, `http_api`, `iot`, `monitoring`, `schedules` and `topics`.
-const ELSEWHERE: [&str; 7] = [
+/// Created by other modules: `functions`, `http_api`, `iot`, `monitoring`, `schedules` and `topics`.
+const CREATED_ELSEWHERE: [&str; 7] = [
     "AWS::Serverless::Function",
     "AWS::Serverless::HttpApi",
     "AWS::CloudWatch::Alarm",
@@ -21,8 +21,8 @@ const ELSEWHERE: [&str; 7] = [
     "AWS::SNS::Topic",
     "AWS::SNS::Subscription",
 ];
-/// What one machine has no use for: permissions, logs, consumers with a read capacity of their own.
-const NOT_HERE: [&str; 8] = [
+/// Without effect on one machine: permissions, logs, and consumers with a read capacity of their own.
+const WITHOUT_EFFECT: [&str; 8] = [
     "AWS::IAM::Role",
     "AWS::Lambda::Permission",
     "AWS::SNS::TopicPolicy",
@@ -32,11 +32,11 @@ const NOT_HERE: [&str; 8] = [
     "AWS::IoT::Policy",
     "AWS::Kinesis::StreamConsumer",
 ];
-/// Until a new stream or table can be used.
-const READY: Duration = Duration::from_secs(20);
-const POLL: Duration = Duration::from_millis(20);
+/// How long a new stream may take to become active.
+const ACTIVE_TIMEOUT: Duration = Duration::from_secs(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Whether people and tools name a resource of this kind.
+/// Whether people and tools use the names of resources of this kind.
 pub(super) fn is_named(kind: &str) -> bool {
     ["AWS::Kinesis::Stream", "AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SNS::Topic"].contains(&kind)
 }
@@ -50,7 +50,7 @@ pub(super) async fn create(resolved: &Resolved, config: &SdkConfig) -> Result<()
                 let client = aws_sdk_s3::Client::new(config);
                 client.create_bucket().bucket(&resource.physical_id).send().await.with_context(|| id.clone())?;
             }
-            kind if ELSEWHERE.contains(&kind) || NOT_HERE.contains(&kind) => {}
+            kind if CREATED_ELSEWHERE.contains(&kind) || WITHOUT_EFFECT.contains(&kind) => {}
             kind => bail!("{id}: {kind} does not run on this machine"),
         }
     }
@@ -60,7 +60,7 @@ pub(super) async fn create(resolved: &Resolved, config: &SdkConfig) -> Result<()
 async fn stream(resource: &Resource, config: &SdkConfig) -> Result<()> {
     let client = aws_sdk_kinesis::Client::new(config);
     let name = &resource.physical_id;
-    let shards = integer(&resource.properties["ShardCount"]).context("it has no ShardCount")?;
+    let shards = integer(&resource.properties["ShardCount"]).context("ShardCount is missing")?;
     client.create_stream().stream_name(name).shard_count(i32::try_from(shards)?).send().await?;
     let active = async {
         loop {
@@ -69,10 +69,11 @@ async fn stream(resource: &Resource, config: &SdkConfig) -> Result<()> {
             if status == Some(StreamStatus::Active) {
                 return anyhow::Ok(());
             }
-            tokio::time::sleep(POLL).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     };
-    tokio::time::timeout(READY, active).await.context("it did not become active")??;
+    let timed_out = || format!("the stream is not active after {} s", ACTIVE_TIMEOUT.as_secs());
+    tokio::time::timeout(ACTIVE_TIMEOUT, active).await.with_context(timed_out)??;
     if let Some(hours) = integer(&resource.properties["RetentionPeriodHours"]).filter(|hours| *hours > 24) {
         let call = client.increase_stream_retention_period().stream_name(name);
         call.retention_period_hours(i32::try_from(hours)?).send().await?;
@@ -107,7 +108,7 @@ async fn table(resource: &Resource, config: &SdkConfig) -> Result<()> {
     Ok(())
 }
 
-/// The keys of a table or an index.
+/// The key schema of a table or an index.
 fn keys(owner: &Value) -> Result<Vec<KeySchemaElement>> {
     let keys = list(&owner["KeySchema"]).map(|key| {
         let kind = KeyType::from(text(key, "KeyType")?);

@@ -1,4 +1,4 @@
-//! Schedules: events of functions, and resources of their own.
+//! Starts schedules, which are events of functions or resources of their own.
 
 use super::events;
 use crate::clock::TokioClock;
@@ -10,10 +10,11 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use tokio::task::JoinSet;
 
-/// What a scheduled rule may say. Retries and dead letters are about events that Lambda does not take, and here it does.
+/// The properties that a scheduled rule may have. `RetryPolicy` and `DeadLetterConfig` are for events that Lambda does not
+/// accept. Here the function's queue accepts every event, so they have no effect.
 const RULE: [&str; 8] =
     ["Schedule", "Input", "Name", "Description", "Enabled", "State", "RetryPolicy", "DeadLetterConfig"];
-/// What a schedule of the Scheduler may say.
+/// The properties that a schedule of the Scheduler may have.
 const SCHEDULE: [&str; 11] = [
     "ScheduleExpression",
     "ScheduleExpressionTimezone",
@@ -47,10 +48,10 @@ fn all(resolved: &Resolved, functions: &BTreeMap<String, Function>) -> Result<Ve
     for (kind, service) in [("Schedule", Service::Rule), ("ScheduleV2", Service::Scheduler)] {
         for event in events::of_kind(resolved, kind) {
             let name = format!("{}{}", event.function, event.name);
-            let function = functions.get(event.function).context("the function does not run");
+            let function = functions.get(event.function).context("the function is not running");
             let schedule = function.and_then(|function| {
                 event.only(if service == Service::Rule { &RULE } else { &SCHEDULE })?;
-                one(&name, service, event.properties, &event.properties["Input"], function)
+                schedule_of(&name, service, event.properties, &event.properties["Input"], function)
             });
             schedules.extend(schedule.with_context(|| event.place())?);
         }
@@ -59,18 +60,18 @@ fn all(resolved: &Resolved, functions: &BTreeMap<String, Function>) -> Result<Ve
         let (properties, target) = (&resource.properties, &resource.properties["Target"]);
         let schedule = only(properties, &SCHEDULE).and_then(|()| only(target, &TARGET)).map_err(anyhow::Error::from);
         let schedule = schedule.and_then(|()| {
-            let arn = target["Arn"].as_str().context("its Target names no Arn")?;
+            let arn = target["Arn"].as_str().context("Target.Arn is missing")?;
             let function = functions.values().find(|function| function.arn() == arn);
-            let function = function.with_context(|| format!("the target {arn} is no function of the template"))?;
-            one(&resource.physical_id, Service::Scheduler, properties, &target["Input"], function)
+            let function = function.with_context(|| format!("the target {arn} is not a function of the template"))?;
+            schedule_of(&resource.physical_id, Service::Scheduler, properties, &target["Input"], function)
         });
         schedules.extend(schedule.with_context(|| id.to_owned())?);
     }
     Ok(schedules)
 }
 
-/// A schedule; none if it is disabled.
-fn one(
+/// The schedule that these properties describe; `None` if it is disabled.
+fn schedule_of(
     name: &str,
     service: Service,
     properties: &Value,
@@ -81,7 +82,7 @@ fn one(
         Service::Rule => "Schedule",
         Service::Scheduler => "ScheduleExpression",
     };
-    let expression = properties[expression].as_str().with_context(|| format!("it names no {expression}"))?;
+    let expression = properties[expression].as_str().with_context(|| format!("{expression} is missing"))?;
     let zone = properties["ScheduleExpressionTimezone"].as_str().unwrap_or("UTC");
     ensure!(zone == "UTC", "the time zone {zone} does not run on this machine, only UTC");
     let window = properties["FlexibleTimeWindow"]["Mode"].as_str().unwrap_or("OFF");
@@ -89,10 +90,10 @@ fn one(
     let input = match input {
         Value::Null => None,
         Value::String(text) => Some(text.clone()),
-        _ => bail!("Input must be a text with JSON in it"),
+        _ => bail!("Input must be a string that contains JSON"),
     };
     if let Some(input) = &input {
-        serde_json::from_str::<serde::de::IgnoredAny>(input).context("Input is no JSON")?;
+        serde_json::from_str::<serde::de::IgnoredAny>(input).context("Input is not JSON")?;
     }
     let is_enabled =
         properties["State"] != "DISABLED" && properties["Enabled"] != false && properties["Enabled"] != "false";

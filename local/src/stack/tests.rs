@@ -1,4 +1,4 @@
-//! From MQTT to the stream over real wire protocols, with a template that has no functions.
+//! Tests the way from MQTT to the stream over real wire protocols, with a template that has no functions.
 
 mod ways_in;
 
@@ -29,7 +29,7 @@ Resources:
         Actions: [{ Kinesis: { StreamName: !Ref Ingest, PartitionKey: "${@id}", RoleArn: role } }]
         ErrorAction: { S3: { BucketName: !Ref Letters, Key: "rule-errors/${@id}.json", RoleArn: role } }
 "#;
-/// For anything awaited, on a machine that compiles at the same time.
+/// How long a test waits for anything, on a machine that compiles at the same time.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 async fn up(template: &str) -> (tempfile::TempDir, Result<Stack>) {
@@ -62,7 +62,7 @@ fn device(stack: &Stack, id: &str) -> AsyncClient {
     client
 }
 
-/// Reads the stream from its beginning until it has brought `count` records.
+/// Reads the stream from its beginning until there are `count` records.
 async fn records(stack: &Stack, count: usize) -> Vec<Record> {
     records_until(stack, |records| records.len() >= count).await
 }
@@ -87,17 +87,17 @@ async fn records_until(stack: &Stack, enough: impl Fn(&[Record]) -> bool) -> Vec
         }
     };
     let in_time = tokio::time::timeout(PATIENCE, read).await.is_ok();
-    assert!(in_time, "{} records arrived, and that is not enough", records.len());
+    assert!(in_time, "only {} records arrived in time", records.len());
     records
 }
 
-async fn until(what: &str, is_so: impl Fn() -> bool) {
+async fn until(expected: &str, holds: impl Fn() -> bool) {
     let wait = async {
-        while !is_so() {
+        while !holds() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, wait).await.expect(what);
+    tokio::time::timeout(PATIENCE, wait).await.expect(expected);
 }
 
 fn json(record: &Record) -> Value {
@@ -125,12 +125,12 @@ async fn a_published_message_becomes_a_record_with_its_bytes_and_its_client() {
 }
 
 #[tokio::test]
-async fn what_the_stream_refuses_for_good_goes_to_the_error_action_with_the_original_payload() {
+async fn a_message_that_the_stream_keeps_refusing_goes_to_the_error_action_with_its_original_payload() {
     let (_directory, stack) = up(TEMPLATE).await;
     let stack = stack.unwrap();
     stack.servers().kinesis.server().stop().await;
     device(&stack, "gw-3").publish("dt/myaku/h/d/k", QoS::AtLeastOnce, false, "lost?").await.unwrap();
-    until("it is tried for some seconds", || !stack.rules_are_idle()).await;
+    until("the rule tries the message for some seconds", || !stack.rules_are_idle()).await;
     let objects = aws_sdk_s3::Client::new(&stack.sdk_config());
     let bucket = stack.physical_id("Letters").unwrap();
     let key = async {
@@ -149,12 +149,12 @@ async fn what_the_stream_refuses_for_good_goes_to_the_error_action_with_the_orig
     assert_eq!(letter["topic"], "dt/myaku/h/d/k");
     assert_eq!(letter["clientId"], "gw-3");
     assert_eq!(letter["failures"][0]["failedAction"], "KinesisAction");
-    until("that was all", || stack.rules_are_idle()).await;
+    until("the rules become idle", || stack.rules_are_idle()).await;
     stack.down().await;
 }
 
 #[tokio::test]
-async fn a_burst_arrives_whole() {
+async fn every_message_of_a_burst_arrives() {
     const MESSAGES: usize = 1500;
     let (_directory, stack) = up(TEMPLATE).await;
     let stack = stack.unwrap();
@@ -162,7 +162,7 @@ async fn a_burst_arrives_whole() {
     for n in 0..MESSAGES {
         client.publish(format!("dt/myaku/h/d{n}/k"), QoS::AtLeastOnce, false, vec![b'x'; 1000]).await.unwrap();
     }
-    // At least once: on a busy machine, a put whose answer comes late is put again.
+    // At least once: on a busy machine, the rule repeats a put whose answer comes late.
     let devices = |records: &[Record]| -> BTreeSet<_> {
         records.iter().map(|record| json(record)["deviceId"].to_string()).collect()
     };
@@ -172,20 +172,20 @@ async fn a_burst_arrives_whole() {
 }
 
 #[tokio::test]
-async fn a_lone_message_does_not_wait_for_others() {
+async fn a_single_message_does_not_wait_for_others() {
     let (_directory, stack) = up(TEMPLATE).await;
     let stack = stack.unwrap();
     let client = device(&stack, "gw-3");
     for sent in 1..=10 {
         client.publish("dt/myaku/h/d/k", QoS::AtLeastOnce, false, "x").await.unwrap();
-        // The next one is sent only when this one is there.
+        // The next message is sent only after this one has arrived.
         records(&stack, sent).await;
     }
     stack.down().await;
 }
 
 #[tokio::test]
-async fn topics_are_made_with_who_is_subscribed() {
+async fn topics_are_created_with_their_subscriptions() {
     let topics = "  Mailed:
     Type: AWS::SNS::Topic
     Properties: { DisplayName: Alarms, Subscription: [{ Protocol: email, Endpoint: a@b.example }] }
@@ -203,7 +203,7 @@ async fn topics_are_made_with_who_is_subscribed() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_brought_up_is_named() {
+async fn an_error_names_the_resource_that_cannot_be_brought_up() {
     let function = "  Worker: { Type: AWS::Serverless::Function, Metadata: { BuildProperties: { Binary: worker } } }\n";
     let (_directory, stack) = up(&format!("{TEMPLATE}{function}")).await;
     let error = format!("{:#}", stack.err().unwrap());

@@ -1,4 +1,4 @@
-//! Topics and who is subscribed to them.
+//! Creates topics and their subscriptions.
 
 use super::events;
 use crate::servers::sns::Topics;
@@ -6,10 +6,10 @@ use crate::template::{Resolved, only};
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-/// What a topic may say. Keys and signatures change nothing on one machine.
+/// The properties that a topic may have. Keys and signatures have no effect on one machine.
 const TOPIC: [&str; 6] = ["DisplayName", "TopicName", "KmsMasterKeyId", "SignatureVersion", "Subscription", "Tags"];
 
-/// Makes the topics. A topic's physical id is its ARN.
+/// Creates the topics. A topic's physical id is its ARN.
 pub(super) fn create(resolved: &Resolved, topics: &Topics) -> Result<()> {
     for (id, topic) in resolved.of_kind("AWS::SNS::Topic") {
         only(&topic.properties, &TOPIC).with_context(|| id.to_owned())?;
@@ -18,14 +18,14 @@ pub(super) fn create(resolved: &Resolved, topics: &Topics) -> Result<()> {
     Ok(())
 }
 
-/// Subscribes who is to be subscribed: by a resource of its own, in the topic, or as an event of a function. The
-/// functions must be connected.
+/// Creates the subscriptions of the template. A subscription is a resource of its own, a property of a topic, or an event
+/// of a function. The topics must already know the functions.
 pub(super) fn subscribe(resolved: &Resolved, topics: &Topics) -> Result<()> {
     for (id, topic) in resolved.of_kind("AWS::SNS::Topic") {
         for wanted in topic.properties["Subscription"].as_array().into_iter().flatten() {
             only(wanted, &["Protocol", "Endpoint"])
                 .map_err(anyhow::Error::from)
-                .and_then(|()| one(topics, &topic.physical_id, text(wanted, "Protocol")?, text(wanted, "Endpoint")?))
+                .and_then(|()| add(topics, &topic.physical_id, text(wanted, "Protocol")?, text(wanted, "Endpoint")?))
                 .with_context(|| id.to_owned())?;
         }
     }
@@ -33,19 +33,19 @@ pub(super) fn subscribe(resolved: &Resolved, topics: &Topics) -> Result<()> {
         let wanted = &subscription.properties;
         only(wanted, &["TopicArn", "Protocol", "Endpoint"])
             .map_err(anyhow::Error::from)
-            .and_then(|()| one(topics, text(wanted, "TopicArn")?, text(wanted, "Protocol")?, text(wanted, "Endpoint")?))
+            .and_then(|()| add(topics, text(wanted, "TopicArn")?, text(wanted, "Protocol")?, text(wanted, "Endpoint")?))
             .with_context(|| id.to_owned())?;
     }
     for event in events::of_kind(resolved, "SNS") {
         event
             .only(&["Topic"])
-            .and_then(|()| one(topics, event.text("Topic")?, "lambda", &resolved.arn(event.function)?))
+            .and_then(|()| add(topics, event.text("Topic")?, "lambda", &resolved.arn(event.function)?))
             .with_context(|| event.place())?;
     }
     Ok(())
 }
 
-fn one(topics: &Topics, topic_arn: &str, protocol: &str, address: &str) -> Result<()> {
+fn add(topics: &Topics, topic_arn: &str, protocol: &str, address: &str) -> Result<()> {
     topics.subscribe(topic_arn, topics.endpoint(protocol, address)?)?;
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Every way in to a function, through a whole stack: HTTP, SNS, schedules, rules on clients' coming and going, and where
-//! an event ends that was given up. The function is a process that notes what it got, and does as it is told.
+//! Tests each way to invoke a function, through a whole stack: HTTP, SNS, schedules, and rules on lifecycle events of
+//! clients. Also tests where a discarded event goes. The function is a process that writes down each event and obeys it.
 
 use super::*;
 use crate::function::tests::write_binary;
@@ -51,7 +51,7 @@ Resources:
         Sweep: { Type: ScheduleV2, Properties: { ScheduleExpression: rate(1 minute), Input: '{"task":"sweep"}' } }
         Message: { Type: HttpApi, Properties: { ApiId: !Ref Api, Method: POST, Path: /v1/messages } }
         Document: { Type: HttpApi, Properties: { ApiId: !Ref Api, Method: GET, Path: /openapi.json } }
-  Told:
+  Unretried:
     Type: AWS::Serverless::Function
     Metadata: { BuildProperties: { Binary: worker } }
     Properties:
@@ -71,10 +71,10 @@ Resources:
       TopicRulePayload:
         AwsIotSqlVersion: "2016-03-23"
         Sql: SELECT * FROM 'gw/#'
-        Actions: [{ Lambda: { FunctionArn: !GetAtt Worker.Arn } }, { Lambda: { FunctionArn: !GetAtt Told.Arn } }]
+        Actions: [{ Lambda: { FunctionArn: !GetAtt Worker.Arn } }, { Lambda: { FunctionArn: !GetAtt Unretried.Arn } }]
 "#;
 
-/// A stack in which a minute takes a second, and the directory of what its function got.
+/// A stack in which a minute takes a second, and the directory with the events that its functions received.
 async fn up_with_notes(template: &str, parameters: &[(&str, &str)]) -> (tempfile::TempDir, Result<Stack>) {
     up_with(template, |options| {
         let notes = options.directory.join("notes");
@@ -88,15 +88,15 @@ async fn up_with_notes(template: &str, parameters: &[(&str, &str)]) -> (tempfile
     .await
 }
 
-/// The first event that the function noted, or will note, with which `is_it` is content.
-async fn noted(directory: &Path, is_it: impl Fn(&Value) -> bool) -> Value {
-    let look = async {
+/// Waits until the function has received an event that `matches`, and returns it.
+async fn received(directory: &Path, matches: impl Fn(&Value) -> bool) -> Value {
+    let poll = async {
         loop {
             for file in std::fs::read_dir(directory.join("run/notes")).unwrap() {
                 let file = file.unwrap().path();
                 if file.extension().is_some_and(|extension| extension == "json") {
                     let event = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
-                    if is_it(&event) {
+                    if matches(&event) {
                         return event;
                     }
                 }
@@ -104,35 +104,34 @@ async fn noted(directory: &Path, is_it: impl Fn(&Value) -> bool) -> Value {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, look).await.expect("the function gets the event")
+    tokio::time::timeout(PATIENCE, poll).await.expect("the function receives the event")
 }
 
 #[tokio::test]
-async fn topics_schedules_and_clients_that_come_and_go_invoke_their_function() {
+async fn topics_schedules_and_lifecycle_events_of_clients_invoke_their_function() {
     let (directory, stack) = up_with_notes(TEMPLATE, &[]).await;
     let (directory, stack) = (directory.path(), stack.unwrap());
     let alerts = stack.physical_id("Alerts").unwrap();
     let client = aws_sdk_sns::Client::new(&stack.sdk_config());
     client.publish().topic_arn(&alerts).subject("alert").message("bed-17 is silent").send().await.unwrap();
-    let told = noted(directory, |event| event["Records"][0]["Sns"]["Message"] == "bed-17 is silent").await;
-    assert_eq!(told["Records"][0]["Sns"]["TopicArn"], alerts.as_str());
+    let alert = received(directory, |event| event["Records"][0]["Sns"]["Message"] == "bed-17 is silent").await;
+    assert_eq!(alert["Records"][0]["Sns"]["TopicArn"], alerts.as_str());
 
-    noted(directory, |event| event == &json!({ "task": "sweep" })).await;
+    received(directory, |event| event == &json!({ "task": "sweep" })).await;
 
     let device = device(&stack, "bed-17");
-    let came = noted(directory, |event| event["what"] == "connected" && event["clientId"] == "bed-17").await;
-    assert_eq!(came["publisher"], "n/a");
+    let connected = received(directory, |event| event["what"] == "connected" && event["clientId"] == "bed-17").await;
+    assert_eq!(connected["publisher"], "n/a");
     device.disconnect().await.unwrap();
-    let gone = noted(directory, |event| event["what"] == "disconnected").await;
-    assert_eq!(
-        (&gone["sessionIdentifier"], &gone["versionNumber"]),
-        (&came["sessionIdentifier"], &came["versionNumber"])
-    );
+    let disconnected = received(directory, |event| event["what"] == "disconnected").await;
+    for field in ["sessionIdentifier", "versionNumber"] {
+        assert_eq!(disconnected[field], connected[field]);
+    }
     stack.down().await;
 }
 
 #[tokio::test]
-async fn the_http_api_takes_tokens_of_this_machine_and_no_others() {
+async fn the_http_api_accepts_only_tokens_of_the_local_issuer_for_its_audience() {
     let (directory, stack) = up_with_notes(TEMPLATE, &[]).await;
     let stack = stack.unwrap();
     let endpoints = stack.endpoints();
@@ -152,13 +151,13 @@ async fn the_http_api_takes_tokens_of_this_machine_and_no_others() {
     let token = token.header("content-type", "application/json").body(claims.to_string()).send().await.unwrap();
     let token = token.text().await.unwrap();
     assert_eq!(post().bearer_auth(&token).send().await.unwrap().status().as_u16(), 200);
-    let event = noted(directory.path(), |event| event["routeKey"] == "POST /v1/messages").await;
+    let event = received(directory.path(), |event| event["routeKey"] == "POST /v1/messages").await;
     assert_eq!(event["body"], r#"{"n":1}"#);
     assert_eq!(event["requestContext"]["authorizer"]["jwt"]["claims"]["sub"], "bed-17");
 
-    let elsewhere = stack.issuer().unwrap().token(json!({ "aud": "other" }).as_object().unwrap().clone()).unwrap();
-    assert_eq!(post().bearer_auth(elsewhere).send().await.unwrap().status().as_u16(), 401);
-    // No security in the document: open.
+    let foreign = stack.issuer().unwrap().token(json!({ "aud": "other" }).as_object().unwrap().clone()).unwrap();
+    assert_eq!(post().bearer_auth(foreign).send().await.unwrap().status().as_u16(), 401);
+    // The document names no security scheme for this operation, so anyone may call it.
     assert_eq!(http.get(format!("{api}/openapi.json")).send().await.unwrap().status().as_u16(), 200);
     let log = std::fs::read_to_string(directory.path().join("run/logs/Api-access.log")).unwrap();
     let lines: Vec<_> = log.lines().collect();
@@ -170,7 +169,7 @@ async fn the_http_api_takes_tokens_of_this_machine_and_no_others() {
 }
 
 #[tokio::test]
-async fn an_event_that_a_function_fails_on_ends_in_its_destination() {
+async fn an_event_that_its_function_fails_goes_to_the_on_failure_destination() {
     let (_directory, stack) = up_with_notes(TEMPLATE, &[]).await;
     let stack = stack.unwrap();
     device(&stack, "gw-3").publish("gw/myaku/h/gw-3", QoS::AtLeastOnce, false, r#"{"do":"fail"}"#).await.unwrap();
@@ -187,12 +186,12 @@ async fn an_event_that_a_function_fails_on_ends_in_its_destination() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    let key = tokio::time::timeout(PATIENCE, key).await.expect("it is kept");
+    let key = tokio::time::timeout(PATIENCE, key).await.expect("the bucket receives the record");
     let object = objects.get_object().bucket(&bucket).key(&key).send().await.unwrap();
     let record: Value = serde_json::from_slice(&object.body.collect().await.unwrap().into_bytes()).unwrap();
     assert_eq!(record["requestPayload"], json!({ "do": "fail" }));
     assert_eq!(record["requestContext"]["condition"], "RetriesExhausted");
-    // One retry, a minute after the first try: a second here.
+    // One retry, a minute after the first attempt. With this time scale, that is one second.
     assert_eq!(record["requestContext"]["approximateInvokeCount"], 2);
     assert_eq!(record["responsePayload"]["errorType"], "Test.Asked");
     stack.caught_up(0).await;
@@ -204,7 +203,7 @@ async fn an_event_that_a_function_fails_on_ends_in_its_destination() {
 }
 
 #[tokio::test]
-async fn ways_in_that_do_not_run_here_are_named() {
+async fn an_error_names_the_event_that_does_not_run_on_this_machine() {
     let error = async |from: &str, to: &str, parameters: &[(&str, &str)]| {
         assert!(TEMPLATE.contains(from), "{from}");
         let (_directory, stack) = up_with_notes(&TEMPLATE.replace(from, to), parameters).await;
@@ -212,7 +211,8 @@ async fn ways_in_that_do_not_run_here_are_named() {
     };
     assert_eq!(
         error("Alert: { Type: SNS", "Alert: { Type: SQS", &[]).await,
-        "Worker/Alert: an event of type \"SQS\" does not run here, only HttpApi, Kinesis, SNS, Schedule, ScheduleV2"
+        "Worker/Alert: an event of type \"SQS\" does not run on this machine, \
+         only HttpApi, Kinesis, SNS, Schedule, ScheduleV2"
     );
     let wrong = error("rate(1 minute)", "at(2026-11-21T00:00:00)", &[]).await;
     assert!(wrong.starts_with("Worker/Sweep: \"at(2026-11-21T00:00:00)\" is no schedule that runs here"), "{wrong}");
@@ -224,5 +224,5 @@ async fn ways_in_that_do_not_run_here_are_named() {
         error("MaximumRetryAttempts: 1", "MaximumRetryAttempts: 1", &[("JwtIssuer", "https://issuer.example")]).await;
     assert!(wrong.contains("the issuer https://issuer.example is not on this machine"), "{wrong}");
     let wrong = error("MaximumRetryAttempts: 1", "MaximumRetryAttempts: 1", &[("JwtIssuer", "")]).await;
-    assert!(wrong.contains("signatures of IAM are not checked on this machine"), "{wrong}");
+    assert!(wrong.contains("IAM signatures are not checked on this machine"), "{wrong}");
 }
