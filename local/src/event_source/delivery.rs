@@ -12,7 +12,8 @@ use bytes::Bytes;
 use myaku::stream::batch::StreamRecord;
 use myaku::stream::source::Source;
 
-/// How often a discarded batch is sent to a destination that fails. Lambda then drops it too, and counts the failure.
+/// The most attempts to send a discarded batch to its destination. Lambda drops, and counts, what a destination does not
+/// accept.
 const DESTINATION_ATTEMPTS: u32 = 5;
 
 /// Delivers the batches of one lane, one after the other.
@@ -59,7 +60,7 @@ impl<'a, S: Source, I: Invoker, D: OnFailure, C: Clock> Delivery<'a, S, I, D, C>
 
     /// The bytes of an event without its records.
     pub(super) fn frame_len(&self) -> usize {
-        // The state may change before the batch goes out. The other fields hardly change in length.
+        // The spare bytes cover the window's fields, whose length hardly varies. The state is counted, and it is bounded.
         let spare = if self.tumbling.is_some() { 1_024 } else { 0 };
         self.events.frame_len(self.tumbling.as_ref().and_then(|tumbling| tumbling.fields(false)).as_ref()) + spare
     }

@@ -27,7 +27,7 @@ impl PausedEnvironment {
     }
 }
 
-/// An environment that is paused in the middle of an invocation that counts as timed out. Dropping it kills the process.
+/// An environment that is paused in an invocation that counts as timed out. Dropping this kills the process.
 #[derive(Debug)]
 pub struct Zombie {
     environment: Arc<Environment>,

@@ -84,9 +84,9 @@ async fn without_retries_a_function_is_invoked_once() {
     assert_eq!((invoked_s, discarded.len()), (vec![0], 1));
 }
 
-/// "For throttling errors (429) and system errors (500-series), Lambda returns the event to the queue and attempts to run
-/// the function again for up to 6 hours. The retry interval increases exponentially from 1 second after the
-/// first attempt to a maximum of 5 minutes."
+/// "For throttling errors (429) and system errors (500-series), Lambda returns the event to the queue and attempts to
+/// run the function again for up to 6 hours. The retry interval increases exponentially from 1 second after the first
+/// attempt to a maximum of 5 minutes."
 #[tokio::test(start_paused = true)]
 async fn a_refused_event_is_tried_again_with_growing_waits_and_uses_no_retry() {
     let refused = std::iter::repeat_n(Err(InvokeError::Throttled), 12);
