@@ -12,6 +12,7 @@ mod listener;
 pub mod mqtt;
 mod port;
 pub mod redis;
+mod running;
 pub mod s3;
 pub mod sns;
 mod trouble;

@@ -1,7 +1,9 @@
-//! A server in trouble: it refuses, loses its answers, or is late. It stands before the real one and knows its protocol
-//! only as far as it must, so that any server of HTTP can have it.
+//! A server in trouble: it refuses requests, loses its answers, or is late.
+//!
+//! It is a proxy in front of the real server. It knows as little of the protocol as possible, so that any HTTP server
+//! can be put into trouble.
 
-use super::listener::Running;
+use super::running::Running;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
@@ -14,21 +16,21 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 /// What is wrong with a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// It answers everything with 503, and does nothing.
+    /// It answers every request with 503, and does nothing.
     Unavailable,
-    /// It does what it is asked, and then the connection breaks.
+    /// It does what a request asks, and then the connection breaks.
     AnswersLost,
-    /// What it is asked reaches it so much later, also if whoever asked has gone by then.
+    /// Each request reaches it after this delay, even if the client has gone by then.
     Late(Duration),
 }
 
 const UNAVAILABLE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-/// For a client to read its answer, and for a server to do what was asked last.
+/// How long a client may take to read its answer, and the server to perform its last request.
 const GRACE: Duration = Duration::from_secs(1);
-const CHUNK: usize = 64 * 1024;
+const CHUNK_BYTES: usize = 64 * 1024;
 
-/// Serves connections of `socket` from the one at `to`, which `service` runs, until told to stop. What is on its way
-/// then still arrives.
+/// Forwards connections of `socket` to the server at `to`, which `service` runs, until the stop signal arrives.
+/// Requests that are on their way by then still reach the server.
 pub(super) async fn serve(
     socket: TcpListener,
     to: SocketAddr,
@@ -57,7 +59,7 @@ pub(super) async fn serve(
     Ok(())
 }
 
-/// Serves one connection; it takes no more requests when `ended` completes.
+/// Forwards one connection. It accepts no more requests after `ended` completes.
 async fn connection(trouble: Trouble, client: TcpStream, server: TcpStream, mut ended: watch::Receiver<bool>) {
     let ended = async { drop(ended.wait_for(|ended| *ended).await) };
     match trouble {
@@ -68,11 +70,11 @@ async fn connection(trouble: Trouble, client: TcpStream, server: TcpStream, mut 
 }
 
 async fn unavailable(mut client: TcpStream) {
-    let mut request = vec![0; CHUNK];
+    let mut request = vec![0; CHUNK_BYTES];
     if client.read(&mut request).await.is_ok_and(|read| read > 0) {
         let _ = client.write_all(UNAVAILABLE).await;
         let _ = client.shutdown().await;
-        // The rest of the request, so that the answer is not lost with it.
+        // Read the rest of the request: a connection that is closed with unread bytes loses the answer.
         let _ = timeout(GRACE, copy(&mut client, &mut sink())).await;
     }
 }
@@ -82,7 +84,7 @@ async fn answers_lost(mut client: TcpStream, mut server: TcpStream) {
     let (mut from_server, mut to_server) = server.split();
     tokio::select! {
         _ = copy(&mut from_client, &mut to_server) => {}
-        // It answers when it has done what it was asked.
+        // The server answers after it has done what was asked.
         _ = from_server.read_u8() => {}
     }
 }
@@ -90,9 +92,9 @@ async fn answers_lost(mut client: TcpStream, mut server: TcpStream) {
 async fn late(mut client: TcpStream, mut server: TcpStream, by: Duration, ended: impl Future<Output = ()>) {
     let (mut from_client, mut to_client) = client.split();
     let (mut from_server, mut to_server) = server.split();
-    let (queue, mut waiting) = mpsc::unbounded_channel();
-    let ask = async move {
-        let mut chunk = vec![0; CHUNK];
+    let (queue, mut queued) = mpsc::unbounded_channel();
+    let receive = async move {
+        let mut chunk = vec![0; CHUNK_BYTES];
         let mut ended = pin!(ended);
         loop {
             let read = tokio::select! { read = from_client.read(&mut chunk) => read, () = &mut ended => return };
@@ -100,8 +102,8 @@ async fn late(mut client: TcpStream, mut server: TcpStream, by: Duration, ended:
             let _ = queue.send((Instant::now() + by, chunk[..read].to_vec()));
         }
     };
-    let pass_on = async {
-        while let Some((due, chunk)) = waiting.recv().await {
+    let forward = async {
+        while let Some((due, chunk)) = queued.recv().await {
             sleep_until(due).await;
             if to_server.write_all(&chunk).await.is_err() {
                 return;
@@ -109,78 +111,14 @@ async fn late(mut client: TcpStream, mut server: TcpStream, by: Duration, ended:
         }
     };
     let answer = async {
-        // Read also when nobody waits for it: a server works only for clients that are there.
+        // Read the answer even if the client has gone: a server stops working for a client that does not read.
         if copy(&mut from_server, &mut to_client).await.is_err() {
             let _ = copy(&mut from_server, &mut sink()).await;
         }
     };
     let ask = async {
-        tokio::join!(ask, pass_on);
+        tokio::join!(receive, forward);
         sleep(GRACE).await;
     };
     tokio::select! { () = ask => {}, () = answer => {} }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::Server;
-    use super::*;
-    use axum::routing::post;
-    use bytes::Bytes;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    /// A server that counts what it is asked.
-    async fn counting() -> (Server, Arc<AtomicUsize>) {
-        let asked = Arc::new(AtomicUsize::new(0));
-        let app = {
-            let asked = Arc::clone(&asked);
-            let count = async move |_: Bytes| (asked.fetch_add(1, Ordering::SeqCst) + 1).to_string();
-            axum::Router::new().route("/", post(count))
-        };
-        (Server::app(0, app).await.unwrap(), asked)
-    }
-
-    async fn ask(server: &Server, limit: Duration) -> reqwest::Result<(u16, String)> {
-        let client = reqwest::Client::builder().no_proxy().timeout(limit).build()?;
-        let answer = client.post(server.endpoint()).body("x".repeat(3 * CHUNK)).send().await?;
-        Ok((answer.status().as_u16(), answer.text().await?))
-    }
-
-    const LONG: Duration = Duration::from_secs(30);
-
-    #[tokio::test]
-    async fn a_server_that_is_unavailable_says_so_and_does_nothing_until_it_is_back() {
-        let (server, asked) = counting().await;
-        server.trouble(Trouble::Unavailable).await.unwrap();
-        assert_eq!(ask(&server, LONG).await.unwrap(), (503, String::new()));
-        assert_eq!(asked.load(Ordering::SeqCst), 0);
-        server.stop().await;
-        assert!(ask(&server, LONG).await.is_err());
-        server.restart().await.unwrap();
-        assert_eq!(ask(&server, LONG).await.unwrap(), (200, "1".to_owned()));
-    }
-
-    #[tokio::test]
-    async fn an_answer_is_lost_behind_its_effect() {
-        let (server, asked) = counting().await;
-        server.trouble(Trouble::AnswersLost).await.unwrap();
-        assert!(ask(&server, LONG).await.is_err());
-        assert_eq!(asked.load(Ordering::SeqCst), 1);
-    }
-
-    #[tokio::test]
-    async fn what_is_late_arrives_also_when_its_client_and_the_trouble_are_gone() {
-        let (server, asked) = counting().await;
-        server.trouble(Trouble::Late(Duration::from_millis(400))).await.unwrap();
-        assert!(ask(&server, Duration::from_millis(100)).await.unwrap_err().is_timeout());
-        server.stop().await;
-        server.restart().await.unwrap();
-        let arrived = async {
-            while asked.load(Ordering::SeqCst) == 0 {
-                tokio::task::yield_now().await;
-            }
-        };
-        timeout(LONG, arrived).await.unwrap();
-    }
 }
