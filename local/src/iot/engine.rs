@@ -3,7 +3,7 @@
 use super::action::{self, new_uuid};
 use super::sql::{Event, Output};
 use super::{Action, Rule, Targets};
-use crate::servers::mqtt::Published;
+use crate::servers::mqtt::PublishedMessage;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -66,7 +66,7 @@ enum Job {
 
 impl Engine {
     /// Rules on `messages` until there are no more.
-    pub fn start(rules: Vec<Rule>, targets: Targets, mut messages: mpsc::Receiver<Published>) -> Self {
+    pub fn start(rules: Vec<Rule>, targets: Targets, mut messages: mpsc::Receiver<PublishedMessage>) -> Self {
         let streams = rules.iter().flat_map(|rule| rule.actions.iter().chain(&rule.error_action));
         let streams = streams.filter_map(|action| match action {
             Action::Kinesis { stream, .. } => Some((stream.clone(), targets.stream(stream))),
@@ -120,7 +120,7 @@ struct Inner {
 
 impl Inner {
     /// What is to be done about messages: SQL only, no I/O.
-    fn rule_on(&self, messages: &[Published]) -> Vec<Job> {
+    fn rule_on(&self, messages: &[PublishedMessage]) -> Vec<Job> {
         let mut streams: BTreeMap<&str, Vec<Pending>> = BTreeMap::new();
         let mut jobs = Vec::new();
         for (message, published) in messages.iter().enumerate() {
@@ -161,7 +161,7 @@ impl Inner {
         jobs
     }
 
-    async fn work(&self, job: Job, messages: &[Published]) {
+    async fn work(&self, job: Job, messages: &[PublishedMessage]) {
         match job {
             Job::Put(stream, pending) => self.put(&stream, pending, messages).await,
             Job::Run { message, rule, action, output, begun } => {
@@ -182,7 +182,7 @@ impl Inner {
     }
 
     /// Puts records on a stream, each refused one again, and hands what is left to the error actions.
-    async fn put(&self, stream: &str, mut pending: Vec<Pending>, messages: &[Published]) {
+    async fn put(&self, stream: &str, mut pending: Vec<Pending>, messages: &[PublishedMessage]) {
         let mut problem = String::new();
         for attempt in 0..TRIES {
             if attempt > 0 {
@@ -227,7 +227,7 @@ impl Inner {
         &self,
         rule: &Rule,
         wanted: &Action,
-        published: &Published,
+        published: &PublishedMessage,
         output: &Output,
         body: Vec<u8>,
     ) -> anyhow::Result<()> {
@@ -250,7 +250,7 @@ impl Inner {
     }
 
     /// Hands a message that an action failed on to the rule's error action, with the original payload.
-    async fn failed(&self, rule: &Rule, failed: &Action, published: &Published, output: &Output, problem: &str) {
+    async fn failed(&self, rule: &Rule, failed: &Action, published: &PublishedMessage, output: &Output, problem: &str) {
         let (kind, resource) = failed.names();
         tracing::error!(rule = rule.name, action = kind, resource, error = problem, "a rule's action failed");
         let Some(error_action) = &rule.error_action else { return };
@@ -271,7 +271,7 @@ impl Inner {
     }
 }
 
-fn event<'a>(published: &'a Published, topic: &'a str) -> Event<'a> {
+fn event<'a>(published: &'a PublishedMessage, topic: &'a str) -> Event<'a> {
     Event { topic, client_id: &published.client_id, payload: &published.payload, received_at: published.received_at_ms }
 }
 

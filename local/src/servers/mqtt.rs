@@ -1,83 +1,72 @@
-//! An MQTT broker, 3.1.1 and 5 on one port, QoS 0 and 1, payloads as large as AWS IoT takes them.
+//! An MQTT broker: versions 3.1.1 and 5 on one port, QoS 0 and 1, payloads as large as AWS IoT allows.
 //!
-//! Its clients' coming and going is told as AWS IoT tells it, on `$aws/events/presence/…`.
+//! It publishes AWS IoT's lifecycle events of its clients on `$aws/events/presence/…`.
 //!
-//! Whoever rules on messages gets them where the broker reads them from the network, before it routes them: with the
-//! publisher's client id, which is lost behind the router, and without a subscriber's queue in between.
+//! The rules get a message where the broker reads it from the network, in front of the router: the router drops the
+//! publisher's client id, and a subscriber would add a queue.
 
 mod lifecycle;
 mod protocol;
+mod tap;
+
+pub use tap::PublishedMessage;
 
 use super::port::Port;
 use anyhow::{Context as _, anyhow};
-use bytes::Bytes;
 use lifecycle::Lifecycle;
-use protocol::{Tap, Tapped};
+use protocol::Codec;
 use rumqttd::local::{LinkBuilder, LinkError, LinkTx};
 use rumqttd::{ConnectionSettings, LinkType, Router, RouterConfig, Server, ServerSettings};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
+use tap::Tap;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 
-/// A publish packet, at most: AWS IoT's 128 KB of payload, and its topic.
+/// The largest publish packet: AWS IoT's 128 KB of payload, and the topic.
 /// <https://docs.aws.amazon.com/general/latest/gr/iot-core.html#message-broker-limits>
 const PACKET_BYTES_MAX: usize = (128 << 10) + 1024;
-/// Clients at the same time.
+/// Concurrent clients.
 const CONNECTIONS_MAX: usize = 20_000;
-/// Messages that wait for whoever rules on them; beyond that they are dropped and counted, as AWS IoT throttles.
+/// Messages that wait for the rules. Further messages are dropped and counted, as AWS IoT throttles them.
 const TAP_MESSAGES_MAX: usize = 100_000;
-/// Messages of one filter that slow subscribers can still read: segments of this size, this many.
+/// The messages of one filter that a slow subscriber can still read: this many segments of this size.
 const SEGMENT_BYTES: usize = 1 << 20;
 const SEGMENTS: usize = 4;
 const START_UP: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(2);
 
-/// The name under which the broker tells its subscribers of its clients.
+/// The client id under which the broker publishes lifecycle events to its subscribers.
 const EVENTS_CLIENT: &str = "lifecycle-events";
 
-/// A message as a client published it, or what the broker tells of a client.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Published {
-    /// The publisher's client id, its own or the one the broker gave it.
-    pub client_id: Arc<str>,
-    /// The topic, as it was published to; also `$aws/rules/…`.
-    pub topic: String,
-    /// The payload, byte for byte.
-    pub payload: Bytes,
-    /// When the broker read it, in milliseconds since the epoch.
-    pub received_at_ms: i64,
-}
-
-/// A broker of this process, on threads of its own; it ends when dropped.
+/// A broker of this process, on its own threads. It ends when dropped.
 pub struct Mqtt {
     port: Port,
     tap: Tap,
     running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
-/// Starts a broker on `port`, or on a free one for 0.
+/// Starts a broker on `port` (0 for a free one).
 pub async fn start(port: u16) -> anyhow::Result<Mqtt> {
     let port = Port::hold(port)?;
     let address = port.address();
     let tap = Tap::default();
     let (lifecycle, events) = Lifecycle::new(tap.clone());
-    let tapped = Tapped::new(tap.clone(), lifecycle.clone());
+    let codec = Codec::new(tap.clone(), lifecycle.clone());
     let (stop, stopped) = oneshot::channel();
-    // Its runtime ends with this thread, and with it every connection: there is no other way to stop the broker.
+    // The only way to stop the broker is to end its runtime, and with it every connection. This thread owns the runtime.
     let thread = std::thread::Builder::new().name("mqtt".into()).spawn(move || {
         let router = Router::new(0, router_config()).spawn();
-        // The receiving end is held as well: the router ends a connection without one.
+        // The receiving end is kept too: the router ends a connection without one.
         let (link, _receiving) = match LinkBuilder::new(EVENTS_CLIENT, router.clone()).build() {
             Ok((link, receiving, _)) => (link, receiving),
-            Err(error) => return tracing::error!(%error, "nobody could be told of the MQTT clients"),
+            Err(error) => return tracing::error!(%error, "cannot publish MQTT lifecycle events"),
         };
-        let mut server = Server::new(settings(address), router, tapped);
+        let mut server = Server::new(settings(address), router, codec);
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
-            Err(error) => return tracing::error!(%error, "the MQTT broker has no runtime"),
+            Err(error) => return tracing::error!(%error, "cannot start a runtime for the MQTT broker"),
         };
         runtime.block_on(async {
             tokio::select! {
@@ -86,7 +75,9 @@ pub async fn start(port: u16) -> anyhow::Result<Mqtt> {
                         tracing::debug!(%error, "the MQTT broker ended");
                     }
                 }
-                Err(error) = tell(link, events) => tracing::error!(%error, "nobody is told of the MQTT clients"),
+                Err(error) = publish(link, events) => {
+                    tracing::error!(%error, "stopped publishing MQTT lifecycle events");
+                }
                 _ = stopped => {}
             }
             lifecycle.stop();
@@ -101,14 +92,16 @@ pub async fn start(port: u16) -> anyhow::Result<Mqtt> {
         }
         Ok(())
     };
-    tokio::time::timeout(START_UP, ready).await.context("the MQTT broker did not come up")??;
+    tokio::time::timeout(START_UP, ready)
+        .await
+        .with_context(|| format!("the MQTT broker did not start within {} s", START_UP.as_secs()))??;
     Ok(Mqtt { port, tap, running: Some((stop, thread)) })
 }
 
-/// Hands events of clients on to the broker's subscribers, for as long as there are any to come.
-async fn tell(mut link: LinkTx, mut events: mpsc::UnboundedReceiver<Published>) -> Result<(), LinkError> {
-    while let Some(Published { mut topic, payload, .. }) = events.recv().await {
-        protocol::within(&mut topic);
+/// Publishes lifecycle events to the broker's subscribers until there are no more.
+async fn publish(mut link: LinkTx, mut events: mpsc::UnboundedReceiver<PublishedMessage>) -> Result<(), LinkError> {
+    while let Some(PublishedMessage { mut topic, payload, .. }) = events.recv().await {
+        protocol::to_internal(&mut topic);
         link.publish(topic, payload)?;
     }
     Ok(())
@@ -125,14 +118,14 @@ impl Mqtt {
         self.port.address().port()
     }
 
-    /// Every message published from now on, in the order of each connection. There can be one taker.
-    pub fn tap(&self) -> anyhow::Result<mpsc::Receiver<Published>> {
+    /// Every message that is published from now on; those of one connection are in order. There can be one receiver.
+    pub fn tap(&self) -> anyhow::Result<mpsc::Receiver<PublishedMessage>> {
         let (sender, receiver) = mpsc::channel(TAP_MESSAGES_MAX);
-        self.tap.open(sender)?;
+        self.tap.connect(sender)?;
         Ok(receiver)
     }
 
-    /// Messages dropped because the taker was too slow.
+    /// How many messages were dropped because the receiver was too slow.
     pub fn dropped(&self) -> u64 {
         self.tap.dropped()
     }
@@ -140,7 +133,7 @@ impl Mqtt {
     /// Closes the port and every connection.
     pub async fn stop(mut self) {
         if let Some((stop, thread)) = self.running.take() {
-            // It may have ended by itself.
+            // The broker may have ended by itself.
             let _ = stop.send(());
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
@@ -161,7 +154,7 @@ fn router_config() -> RouterConfig {
         max_outgoing_packet_count: 200,
         max_segment_size: SEGMENT_BYTES,
         max_segment_count: SEGMENTS,
-        // The broker disconnects who publishes to a topic that matches no filter; this one matches all.
+        // The broker disconnects a client that publishes to a topic without a matching filter. This filter matches all.
         initialized_filters: Some(vec!["#".into()]),
         ..RouterConfig::default()
     }

@@ -1,39 +1,38 @@
-//! What AWS IoT tells of its clients: who connected and who is gone, on `$aws/events/presence/…`.
+//! AWS IoT's lifecycle events: which client connected or disconnected, on `$aws/events/presence/…`.
 //!
-//! As on AWS, subscribers and rules get these events like messages, and a connect and its disconnect share a version
-//! number. Two things differ: a subscription whose filter begins with a wildcard sees them too, and nobody logs in here,
-//! so that the principal is always the same.
+//! As on AWS, subscribers and rules receive these events like any message, and a connect and its disconnect share a
+//! version number. Two things differ: a subscription whose filter begins with a wildcard receives them too, and clients
+//! do not authenticate here, so that the principal is always the same.
 //! <https://docs.aws.amazon.com/iot/latest/developerguide/life-cycle-events.html>
 
-use super::Published;
-use super::protocol::Tap;
+use super::tap::{PublishedMessage, Tap};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-/// What such topics begin with. No client may publish there.
+/// The prefix of lifecycle topics. No client may publish there.
 pub(super) const TOPICS: &str = "$aws/events/";
-/// Who "published" such an event, as `clientid()` says it in a rule.
-const NOBODY: &str = "n/a";
-/// Who is behind every connection.
+/// The publisher of such an event, as `clientid()` returns it in a rule.
+const NO_CLIENT: &str = "n/a";
+/// The principal of every connection.
 const PRINCIPAL: &str = "local";
 /// "If a client is not connected for approximately one hour, the version number is reset to 0."
-const FORGOTTEN_MS: i64 = 3_600_000;
+const VERSION_RESET_MS: i64 = 3_600_000;
 
-/// Why a client is gone.
+/// Why a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
-    /// It said so, by a DISCONNECT packet.
+    /// The client sent a DISCONNECT packet.
     ClientInitiated,
-    /// It did what the protocol, or AWS IoT, does not allow.
+    /// The client did something that the protocol, or AWS IoT, does not allow.
     ClientError,
     /// The connection broke.
     ConnectionLost,
-    /// Another client connected under its id.
+    /// Another client connected with the same id.
     DuplicateClientId,
-    /// It said nothing for one and a half times its keep-alive time.
+    /// The client sent nothing for one and a half times its keep-alive time.
     KeepAliveTimeout,
 }
 
@@ -49,29 +48,30 @@ impl Reason {
     }
 }
 
-/// The clients that are, or were, connected.
+/// The clients that are connected, or were.
 #[derive(Debug, Default)]
 pub(super) struct Clients(HashMap<Arc<str>, Client>);
 
 #[derive(Debug)]
 struct Client {
     version: u64,
-    /// Its connection, while it has one.
+    /// The current connection, if there is one.
     session: Option<Uuid>,
-    /// When it was last seen to connect or disconnect, in milliseconds since the epoch.
+    /// When the client last connected or disconnected, in milliseconds since the epoch.
     changed_ms: i64,
 }
 
 impl Clients {
-    /// Notes a connection. What is to be told: that an older one under the same id is gone, and that this one is there.
-    pub(super) fn connected(&mut self, client_id: &Arc<str>, session: Uuid, now_ms: i64) -> Vec<Published> {
+    /// Records a connection, and returns its events: that an older connection with the same id ended, and that this one
+    /// began.
+    pub(super) fn connect(&mut self, client_id: &Arc<str>, session: Uuid, now_ms: i64) -> Vec<PublishedMessage> {
         let replaced = self.0.get(client_id).and_then(|client| client.session);
         let mut events: Vec<_> = replaced
-            .and_then(|old| self.disconnected(client_id, old, Reason::DuplicateClientId, now_ms))
+            .and_then(|old| self.disconnect(client_id, old, Reason::DuplicateClientId, now_ms))
             .into_iter()
             .collect();
         let version = match self.0.get(client_id) {
-            Some(known) if now_ms - known.changed_ms < FORGOTTEN_MS => known.version + 1,
+            Some(known) if now_ms - known.changed_ms < VERSION_RESET_MS => known.version + 1,
             _ => 0,
         };
         self.0.insert(Arc::clone(client_id), Client { version, session: Some(session), changed_ms: now_ms });
@@ -80,14 +80,15 @@ impl Clients {
         events
     }
 
-    /// Notes the end of a connection. None if it was replaced by another one, which was told already.
-    pub(super) fn disconnected(
+    /// Records the end of a connection, and returns its event. None if another connection replaced this one: the event
+    /// was returned then.
+    pub(super) fn disconnect(
         &mut self,
         client_id: &Arc<str>,
         session: Uuid,
         reason: Reason,
         now_ms: i64,
-    ) -> Option<Published> {
+    ) -> Option<PublishedMessage> {
         let client = self.0.get_mut(client_id).filter(|client| client.session == Some(session))?;
         client.session = None;
         client.changed_ms = now_ms;
@@ -99,9 +100,16 @@ impl Clients {
     }
 }
 
-/// An event with the fields that both kinds have, and the `details` of its own.
+/// An event with the fields that both kinds have, and the `details` of its own kind.
 /// "Client IDs that contain # or + do not receive lifecycle events."
-fn event(client_id: &str, kind: &str, session: Uuid, version: u64, details: Value, now_ms: i64) -> Option<Published> {
+fn event(
+    client_id: &str,
+    kind: &str,
+    session: Uuid,
+    version: u64,
+    details: Value,
+    now_ms: i64,
+) -> Option<PublishedMessage> {
     if client_id.contains(['#', '+']) {
         return None;
     }
@@ -116,48 +124,48 @@ fn event(client_id: &str, kind: &str, session: Uuid, version: u64, details: Valu
     if let (Value::Object(payload), Value::Object(details)) = (&mut payload, details) {
         payload.extend(details);
     }
-    Some(Published {
-        client_id: NOBODY.into(),
+    Some(PublishedMessage {
+        client_id: NO_CLIENT.into(),
         topic: format!("{TOPICS}presence/{kind}/{client_id}"),
         payload: payload.to_string().into(),
         received_at_ms: now_ms,
     })
 }
 
-/// The clients of a broker, and who is told of them.
+/// The clients of a broker, and the receivers of their events.
 #[derive(Clone)]
 pub(super) struct Lifecycle(Arc<Inner>);
 
 struct Inner {
     clients: Mutex<Clients>,
     tap: Tap,
-    /// To the broker's own subscribers; none once it stops, which is not told.
-    subscribers: Mutex<Option<mpsc::UnboundedSender<Published>>>,
+    /// To the broker's own subscribers; none after [`stop`](Lifecycle::stop).
+    subscribers: Mutex<Option<mpsc::UnboundedSender<PublishedMessage>>>,
 }
 
 impl Lifecycle {
-    /// Tells the `tap`, and whoever hands on to subscribers what the receiver gets.
-    pub(super) fn new(tap: Tap) -> (Self, mpsc::UnboundedReceiver<Published>) {
+    /// Sends events to the `tap` and to the returned receiver, which is for the broker's subscribers.
+    pub(super) fn new(tap: Tap) -> (Self, mpsc::UnboundedReceiver<PublishedMessage>) {
         let (subscribers, events) = mpsc::unbounded_channel();
         let subscribers = Mutex::new(Some(subscribers));
         (Self(Arc::new(Inner { clients: Mutex::default(), tap, subscribers })), events)
     }
 
-    /// Notes a change, and tells it.
-    pub(super) fn change<E: IntoIterator<Item = Published>>(&self, note: impl FnOnce(&mut Clients) -> E) {
-        // Told under the lock, so that a client's events are in order. No critical section stops half way.
+    /// Makes a change to the clients, and sends the events that it returns.
+    pub(super) fn change<E: IntoIterator<Item = PublishedMessage>>(&self, make: impl FnOnce(&mut Clients) -> E) {
+        // Events are sent under the lock, which keeps those of a client in order. No critical section panics half way.
         let mut clients = self.0.clients.lock().unwrap_or_else(PoisonError::into_inner);
         let subscribers = self.0.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
-        let events = note(&mut clients);
+        let events = make(&mut clients);
         let Some(subscribers) = &*subscribers else { return };
         for event in events {
             self.0.tap.send(|| event.clone());
-            // The broker ends, and nobody is left to be told.
+            // The receiver is gone only while the broker ends.
             let _ = subscribers.send(event);
         }
     }
 
-    /// Nothing more is told: the connections end because the broker does.
+    /// Sends no more events: from now on connections end because the broker does.
     pub(super) fn stop(&self) {
         self.0.subscribers.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
@@ -169,7 +177,7 @@ mod tests {
 
     const NOW_MS: i64 = 1_573_002_230_757;
 
-    fn payload(event: &Published) -> Value {
+    fn payload(event: &PublishedMessage) -> Value {
         serde_json::from_slice(&event.payload).unwrap()
     }
 
@@ -178,23 +186,23 @@ mod tests {
     fn events_have_the_documented_fields() {
         let (id, session) = ("186b5".into(), Uuid::nil());
         let mut clients = Clients::default();
-        let connected = clients.connected(&id, session, NOW_MS).remove(0);
+        let connected = clients.connect(&id, session, NOW_MS).remove(0);
         assert_eq!(connected.topic, "$aws/events/presence/connected/186b5");
         insta::assert_snapshot!(String::from_utf8_lossy(&connected.payload), @r#"{"clientId":"186b5","eventType":"connected","ipAddress":"127.0.0.1","principalIdentifier":"local","sessionIdentifier":"00000000000000000000000000000000","timestamp":1573002230757,"versionNumber":0}"#);
-        let gone = clients.disconnected(&id, session, Reason::ClientInitiated, NOW_MS + 5).unwrap();
+        let gone = clients.disconnect(&id, session, Reason::ClientInitiated, NOW_MS + 5).unwrap();
         assert_eq!(gone.topic, "$aws/events/presence/disconnected/186b5");
         insta::assert_snapshot!(String::from_utf8_lossy(&gone.payload), @r#"{"clientId":"186b5","clientInitiatedDisconnect":true,"disconnectReason":"CLIENT_INITIATED_DISCONNECT","eventType":"disconnected","principalIdentifier":"local","sessionIdentifier":"00000000000000000000000000000000","timestamp":1573002230762,"versionNumber":0}"#);
     }
 
     /// "The connect and disconnect messages for a client connection have the same version number."
     #[test]
-    fn versions_grow_with_each_connection_and_begin_again_after_an_hour() {
+    fn the_version_grows_with_each_connection_and_is_reset_after_an_hour() {
         let (id, session) = ("c".into(), Uuid::nil());
         let mut clients = Clients::default();
         let mut versions = Vec::new();
-        for at_ms in [0, 1_000, FORGOTTEN_MS + 999, 2 * FORGOTTEN_MS + 1_000] {
-            let connected = clients.connected(&id, session, at_ms).remove(0);
-            let gone = clients.disconnected(&id, session, Reason::ConnectionLost, at_ms).unwrap();
+        for at_ms in [0, 1_000, VERSION_RESET_MS + 999, 2 * VERSION_RESET_MS + 1_000] {
+            let connected = clients.connect(&id, session, at_ms).remove(0);
+            let gone = clients.disconnect(&id, session, Reason::ConnectionLost, at_ms).unwrap();
             assert_eq!(payload(&connected)["versionNumber"], payload(&gone)["versionNumber"]);
             versions.push(payload(&connected)["versionNumber"].as_u64().unwrap());
         }
@@ -202,22 +210,22 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_takes_over_an_id_ends_the_other_one_once() {
+    fn a_connection_with_the_same_id_ends_the_older_one_once() {
         let id = "c".into();
         let (first, second) = (Uuid::from_u128(1), Uuid::from_u128(2));
         let mut clients = Clients::default();
-        clients.connected(&id, first, 0);
-        let events = clients.connected(&id, second, 1);
+        clients.connect(&id, first, 0);
+        let events = clients.connect(&id, second, 1);
         assert_eq!(payload(&events[0])["disconnectReason"], "DUPLICATE_CLIENTID");
         assert_eq!(payload(&events[0])["sessionIdentifier"], first.simple().to_string());
         assert_eq!(payload(&events[1])["sessionIdentifier"], second.simple().to_string());
-        assert_eq!(clients.disconnected(&id, first, Reason::ConnectionLost, 2), None);
-        assert!(clients.disconnected(&id, second, Reason::ConnectionLost, 3).is_some());
+        assert_eq!(clients.disconnect(&id, first, Reason::ConnectionLost, 2), None);
+        assert!(clients.disconnect(&id, second, Reason::ConnectionLost, 3).is_some());
     }
 
     #[test]
-    fn ids_with_wildcards_are_not_told() {
+    fn a_client_whose_id_has_a_wildcard_has_no_events() {
         let id = "a+".into();
-        assert!(Clients::default().connected(&id, Uuid::nil(), 0).is_empty());
+        assert!(Clients::default().connect(&id, Uuid::nil(), 0).is_empty());
     }
 }

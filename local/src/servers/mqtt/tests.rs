@@ -3,7 +3,7 @@ use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS, v5};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-/// For anything awaited, on a machine that compiles at the same time.
+/// Longer than any wait of these tests, on a machine that compiles at the same time.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 fn client(mqtt: &Mqtt, id: &str) -> (AsyncClient, EventLoop) {
@@ -18,7 +18,7 @@ fn drive(mut events: EventLoop) -> tokio::task::JoinHandle<()> {
 }
 
 /// The next message of a client.
-async fn message(tap: &mut mpsc::Receiver<Published>) -> Published {
+async fn message(tap: &mut mpsc::Receiver<PublishedMessage>) -> PublishedMessage {
     loop {
         let published = tap.recv().await.unwrap();
         if !published.topic.starts_with("$aws/events/") {
@@ -28,7 +28,7 @@ async fn message(tap: &mut mpsc::Receiver<Published>) -> Published {
 }
 
 #[tokio::test]
-async fn the_taker_gets_the_bytes_and_who_sent_them() {
+async fn the_tap_gets_the_bytes_and_the_publishers_id() {
     let mqtt = start(0).await.unwrap();
     let mut tap = mqtt.tap().unwrap();
     let (client, events) = client(&mqtt, "bed-17");
@@ -41,7 +41,7 @@ async fn the_taker_gets_the_bytes_and_who_sent_them() {
     assert_eq!(&*published.client_id, "bed-17");
     assert_eq!(published.topic, "dt/myaku/home-3/bed-17/vital");
     assert_eq!(published.payload, payload);
-    // Basic Ingest, and a connection that was not closed for it.
+    // Basic Ingest does not close the connection.
     assert_eq!(message(&mut tap).await.topic, "$aws/rules/r/dt/x");
     client.publish("again", QoS::AtMostOnce, false, "").await.unwrap();
     assert_eq!(message(&mut tap).await.topic, "again");
@@ -49,7 +49,7 @@ async fn the_taker_gets_the_bytes_and_who_sent_them() {
 }
 
 #[tokio::test]
-async fn mqtt_5_is_spoken_on_the_same_port() {
+async fn mqtt_5_works_on_the_same_port() {
     let mqtt = start(0).await.unwrap();
     let mut tap = mqtt.tap().unwrap();
     let (client, mut events) = v5::AsyncClient::new(v5::MqttOptions::new("five", "127.0.0.1", mqtt.port()), 10);
@@ -60,7 +60,7 @@ async fn mqtt_5_is_spoken_on_the_same_port() {
 }
 
 #[tokio::test]
-async fn subscribers_are_served_too() {
+async fn subscribers_get_messages_too() {
     let mqtt = start(0).await.unwrap();
     let (subscriber, mut events) = client(&mqtt, "subscriber");
     subscriber.subscribe("cmd/myaku/home-3/bed-17/#", QoS::AtLeastOnce).await.unwrap();
@@ -77,7 +77,7 @@ async fn subscribers_are_served_too() {
 }
 
 #[tokio::test]
-async fn what_aws_iot_refuses_ends_the_connection() {
+async fn a_message_that_aws_iot_refuses_ends_the_connection() {
     let mqtt = start(0).await.unwrap();
     for (qos, bytes) in [(QoS::ExactlyOnce, 1), (QoS::AtMostOnce, (128 << 10) + 4096)] {
         let (client, events) = client(&mqtt, "bold");
@@ -88,19 +88,19 @@ async fn what_aws_iot_refuses_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn a_stopped_broker_gives_its_port_back() {
+async fn a_stopped_broker_releases_its_port() {
     let mqtt = start(0).await.unwrap();
     let port = mqtt.port();
     mqtt.stop().await;
     let again = start(port).await.unwrap();
     assert_eq!(again.port(), port);
-    assert!(start(port).await.is_err(), "a port that is taken is an error");
+    assert!(start(port).await.is_err(), "a second broker on the port is an error");
 }
 
 /// The next lifecycle event: the last level but one of its topic, and its payload.
-async fn event(tap: &mut mpsc::Receiver<Published>) -> (String, Value) {
+async fn event(tap: &mut mpsc::Receiver<PublishedMessage>) -> (String, Value) {
     loop {
-        let published = tokio::time::timeout(PATIENCE, tap.recv()).await.expect("an event is told").unwrap();
+        let published = tokio::time::timeout(PATIENCE, tap.recv()).await.expect("an event arrives").unwrap();
         if let Some(rest) = published.topic.strip_prefix("$aws/events/presence/") {
             let kind = rest.split('/').next().unwrap().to_owned();
             return (kind, serde_json::from_slice(&published.payload).unwrap());
@@ -109,7 +109,7 @@ async fn event(tap: &mut mpsc::Receiver<Published>) -> (String, Value) {
 }
 
 #[tokio::test]
-async fn rules_and_subscribers_are_told_who_comes_and_goes() {
+async fn rules_and_subscribers_get_lifecycle_events() {
     let mqtt = start(0).await.unwrap();
     let mut tap = mqtt.tap().unwrap();
     let (watcher, mut seen) = client(&mqtt, "watcher");
@@ -138,7 +138,7 @@ async fn rules_and_subscribers_are_told_who_comes_and_goes() {
 }
 
 #[tokio::test]
-async fn each_way_of_losing_a_client_is_told_by_its_name() {
+async fn each_way_to_lose_a_client_has_its_reason() {
     let mqtt = start(0).await.unwrap();
     let mut tap = mqtt.tap().unwrap();
     let mut gone = async || loop {
@@ -147,11 +147,11 @@ async fn each_way_of_losing_a_client_is_told_by_its_name() {
             return (payload["clientId"].clone(), payload["disconnectReason"].clone());
         }
     };
-    // A second connection under the id.
+    // A second connection with the same id.
     let first = connect(&mqtt, "twin", 60).await;
     let second = connect(&mqtt, "twin", 60).await;
     assert_eq!(gone().await, ("twin".into(), "DUPLICATE_CLIENTID".into()));
-    // The first one's own end is not told again.
+    // The end of the first connection itself has no second event.
     drop(first);
     drop(second);
     assert_eq!(gone().await, ("twin".into(), "CONNECTION_LOST".into()));
@@ -159,14 +159,14 @@ async fn each_way_of_losing_a_client_is_told_by_its_name() {
     assert_eq!(gone().await, ("silent".into(), "MQTT_KEEP_ALIVE_TIMEOUT".into()));
     drop(silent);
     let mut liar = connect(&mqtt, "liar", 60).await;
-    // PUBLISH with QoS 0 to where only the broker itself may.
+    // PUBLISH with QoS 0 to a topic that only the broker may publish to.
     let topic = b"$aws/events/presence/connected/other";
     let length = topic.len() as u8;
     liar.write_all(&[&[0x30, length + 2, 0, length], topic.as_slice()].concat()).await.unwrap();
     assert_eq!(gone().await, ("liar".into(), "CLIENT_ERROR".into()));
 }
 
-/// A bare connection of MQTT 3.1.1 that says nothing more by itself.
+/// A bare MQTT 3.1.1 connection, which sends nothing by itself after CONNECT.
 async fn connect(mqtt: &Mqtt, id: &str, keep_alive: u8) -> TcpStream {
     let mut connection = TcpStream::connect(("127.0.0.1", mqtt.port())).await.unwrap();
     let length = id.len() as u8;
