@@ -1,8 +1,9 @@
-//! SNS: topics in memory, its query protocol as SDKs speak it, and delivery to functions, HTTP endpoints and mailboxes.
+//! SNS: topics in memory, the query protocol that SDKs speak, and delivery to functions, HTTP endpoints and mailboxes.
 //!
-//! A mail is a line in the log. What a topic was told is kept for a while, so that a test, or a person, can look at it.
-//! Signatures are not made here: an HTTP endpoint that checks them refuses what comes.
+//! A mail is a line in the log. A topic keeps its last messages, so that a test or a person can read them. Messages are
+//! not signed here: an HTTP endpoint that checks signatures refuses them.
 
+mod delivery;
 mod notification;
 mod publication;
 mod query;
@@ -22,16 +23,16 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
 
-/// A request, at most: ten messages as a form, where a byte can take three characters.
+/// The largest request: ten messages as a form, where a byte can take three characters.
 const REQUEST_BYTES_MAX: usize = 4 << 20;
 
-/// An SNS server of this process; it ends when dropped.
+/// An SNS server of this process. It ends when dropped.
 pub struct Sns {
     server: Server,
     topics: Topics,
 }
 
-/// Starts a server on `port`, or on a free one for 0. Topics live in memory, and live through a [`stop`](Server::stop).
+/// Starts a server on `port` (0 for a free one). Topics are in memory, and survive a [`stop`](Server::stop).
 /// The `clock` stamps messages, and times the retries of HTTP deliveries.
 pub async fn start(port: u16, clock: TokioClock) -> anyhow::Result<Sns> {
     let topics = Topics::new(clock);
@@ -40,7 +41,7 @@ pub async fn start(port: u16, clock: TokioClock) -> anyhow::Result<Sns> {
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
         .with_state(topics.clone());
     let server = Server::app(port, app).await?;
-    topics.reached_at(&server.endpoint());
+    topics.set_server(&server.endpoint());
     Ok(Sns { server, topics })
 }
 
@@ -50,7 +51,7 @@ impl Sns {
         self.server.endpoint()
     }
 
-    /// The topics, for who publishes within this process.
+    /// The topics, for publishers within this process.
     pub fn topics(&self) -> &Topics {
         &self.topics
     }

@@ -1,4 +1,4 @@
-//! A message as subscribers get it.
+//! A message in the forms that subscribers get.
 
 use super::publication::Publication;
 use super::subscription::Subscription;
@@ -8,10 +8,10 @@ use serde_json::{Map, Value, json};
 use std::fmt;
 use uuid::Uuid;
 
-/// What stands where SNS signs.
+/// Stands in place of SNS's signature.
 const NO_SIGNATURE: &str = "not-signed-on-this-machine";
 
-/// The id that SNS gives a message, the same for all of its subscribers.
+/// The id of a message, the same for all of its subscribers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MessageId(pub Uuid);
 
@@ -24,7 +24,7 @@ impl fmt::Display for MessageId {
 /// A message of a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notification {
-    /// Its id.
+    /// The id.
     pub id: MessageId,
     /// The topic.
     pub topic_arn: String,
@@ -58,7 +58,7 @@ impl Notification {
         }] })
     }
 
-    /// The body that an HTTP endpoint is sent.
+    /// The body of the request to an HTTP endpoint.
     /// <https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html>
     pub(super) fn http_body(&self, subscription: &Subscription, server: &str) -> Value {
         let mut body = json!({
@@ -93,7 +93,7 @@ impl Notification {
     }
 }
 
-/// The body with which an HTTP endpoint is asked whether it wants a topic's messages.
+/// The body of the request that asks an HTTP endpoint to confirm its subscription.
 pub(super) fn confirmation(subscription: &Subscription, token: Uuid, server: &str, now_ms: i64) -> Value {
     let topic_arn = subscription.topic_arn();
     json!({

@@ -1,4 +1,4 @@
-//! A message as it is published, and what SNS refuses of it.
+//! A message to publish, and the checks that SNS makes.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ pub struct Publication {
     pub subject: Option<String>,
     /// The message.
     pub message: String,
-    /// Other texts for subscribers of a protocol (`lambda`, `email`, …), where there are any.
+    /// Texts that replace the message for the subscribers of a protocol (`lambda`, `email`, …).
     pub by_protocol: BTreeMap<String, String>,
     /// The message's attributes.
     pub attributes: BTreeMap<String, Attribute>,
@@ -23,13 +23,13 @@ pub struct Publication {
 /// An attribute of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attribute {
-    /// Its type: `String`, `String.Array`, `Number` or `Binary`.
+    /// The type: `String`, `String.Array`, `Number` or `Binary`.
     pub data_type: String,
-    /// Its value; bytes in base64.
+    /// The value; bytes are in base64.
     pub value: String,
 }
 
-/// A message that SNS refuses, in its words.
+/// Why SNS refuses a message, in SNS's words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("Invalid parameter: {0}")]
 pub struct InvalidPublication(pub String);
@@ -40,12 +40,11 @@ impl Publication {
         Self { message: message.into(), ..Self::default() }
     }
 
-    /// The message whose `structured` JSON has a text for each protocol, and a `default` for the others:
-    /// `MessageStructure=json`.
-    pub fn structured(structured: &str) -> Result<Self, InvalidPublication> {
+    /// A message from JSON with a text for each protocol, and a `default` for the others: `MessageStructure=json`.
+    pub fn structured(json: &str) -> Result<Self, InvalidPublication> {
         let wrong = |problem: &str| InvalidPublication(format!("Message Structure - {problem}"));
-        let mut texts: BTreeMap<String, String> = serde_json::from_str(structured)
-            .map_err(|_| wrong("JSON message body failed to parse as texts by protocol"))?;
+        let mut texts: BTreeMap<String, String> =
+            serde_json::from_str(json).map_err(|_| wrong("JSON message body failed to parse as texts by protocol"))?;
         let message = texts.remove("default").ok_or_else(|| wrong("No default entry in JSON message body"))?;
         Ok(Self { message, by_protocol: texts, ..Self::default() })
     }
@@ -55,7 +54,7 @@ impl Publication {
         self.by_protocol.get(protocol).unwrap_or(&self.message)
     }
 
-    /// Its size as SNS counts it: the message, and of each attribute name, type and value.
+    /// The size as SNS counts it: the message, and each attribute's name, type and value.
     pub fn bytes(&self) -> usize {
         let attributes = self.attributes.iter();
         let attributes = attributes.map(|(name, it)| name.len() + it.data_type.len() + it.value.len());
@@ -63,7 +62,7 @@ impl Publication {
         self.message.len() + texts.sum::<usize>() + attributes.sum::<usize>()
     }
 
-    /// Checks what SNS checks.
+    /// Makes the checks that SNS makes.
     pub fn check(&self) -> Result<(), InvalidPublication> {
         let wrong = |problem: String| Err(InvalidPublication(problem));
         if self.message.is_empty() {
@@ -119,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_sns_refuses_is_refused() {
+    fn a_message_that_sns_refuses_is_refused() {
         assert_eq!(problem(&Publication::default()), "Invalid parameter: Empty message");
         for subject in ["", "two\nlines", &"x".repeat(101), "für"] {
             let publication = Publication { subject: Some(subject.to_owned()), ..Publication::new("m") };
@@ -133,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_structured_message_says_what_each_protocol_gets() {
+    fn a_structured_message_has_a_text_for_each_protocol() {
         let publication = Publication::structured(r#"{"default":"d","lambda":"l"}"#).unwrap();
         assert_eq!((publication.text("lambda"), publication.text("email")), ("l", "d"));
         for wrong in [r#"{"lambda":"l"}"#, "text", r#"{"default":1}"#] {

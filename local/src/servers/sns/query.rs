@@ -1,4 +1,4 @@
-//! SNS's query protocol: a form in, XML out. <https://docs.aws.amazon.com/sns/latest/api/Welcome.html>
+//! SNS's query protocol: requests are forms, answers are XML. <https://docs.aws.amazon.com/sns/latest/api/Welcome.html>
 
 use super::publication::{Attribute, InvalidPublication, PUBLICATION_BYTES_MAX, Publication};
 use super::subscription::{InvalidEndpoint, Subscription};
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 const NAMESPACE: &str = "http://sns.amazonaws.com/doc/2010-03-31/";
-/// Messages of one batch, at most.
+/// The most messages of one batch.
 const BATCH_MAX: usize = 10;
 
 /// An error in SNS's words.
@@ -56,12 +56,12 @@ impl From<InvalidEndpoint> for Fault {
     }
 }
 
-/// A call of an SDK.
+/// Answers a call of an SDK.
 pub(super) async fn call(State(topics): State<Topics>, body: Bytes) -> Response {
     answer(&topics, &Form::parse(&body))
 }
 
-/// A link of a message that somebody follows.
+/// Answers a request to a link in a message.
 pub(super) async fn link(State(topics): State<Topics>, RawQuery(query): RawQuery) -> Response {
     let form = Form::parse(query.unwrap_or_default().as_bytes());
     match form.text("Action") {
@@ -72,7 +72,7 @@ pub(super) async fn link(State(topics): State<Topics>, RawQuery(query): RawQuery
 
 fn answer(topics: &Topics, form: &Form) -> Response {
     let action = form.text("Action");
-    let (status, body) = match run(topics, action, form) {
+    let (status, body) = match perform(topics, action, form) {
         Ok(result) => {
             let result = if result.is_empty() { result } else { xml(&format!("{action}Result"), &result) };
             let metadata = xml("ResponseMetadata", &xml("RequestId", &Uuid::new_v4().to_string()));
@@ -89,12 +89,12 @@ fn answer(topics: &Topics, form: &Form) -> Response {
     (status, [(CONTENT_TYPE, "text/xml")], body).into_response()
 }
 
-/// The result of an action, as XML; empty where it has none.
-fn run(topics: &Topics, action: &str, form: &Form) -> Result<String, Fault> {
+/// Performs an action. Returns its result as XML; empty if it has none.
+fn perform(topics: &Topics, action: &str, form: &Form) -> Result<String, Fault> {
     match action {
         "Publish" => {
             if !form.text("PhoneNumber").is_empty() {
-                return Err(Fault::parameter("PhoneNumber: no text messages are sent from this machine"));
+                return Err(Fault::parameter("PhoneNumber: text messages cannot be sent from this machine"));
             }
             let arn = if form.text("TopicArn").is_empty() { "TargetArn" } else { "TopicArn" };
             let id = topics.publish(form.required(arn)?, publication(form, "")?)?;
@@ -121,8 +121,9 @@ fn run(topics: &Topics, action: &str, form: &Form) -> Result<String, Fault> {
             }
             let endpoint = topics.endpoint(form.required("Protocol")?, form.required("Endpoint")?)?;
             let subscription = topics.subscribe(form.required("TopicArn")?, endpoint)?;
-            let wanted = form.text("ReturnSubscriptionArn") == "true";
-            Ok(text("SubscriptionArn", if wanted { &subscription.arn } else { shown_arn(&subscription) }))
+            let always = form.text("ReturnSubscriptionArn") == "true";
+            let arn = if always || subscription.is_confirmed() { &subscription.arn } else { "pending confirmation" };
+            Ok(text("SubscriptionArn", arn))
         }
         "ConfirmSubscription" => {
             let confirmed = topics.confirm(form.required("TopicArn")?, form.required("Token")?)?;
@@ -145,7 +146,7 @@ fn run(topics: &Topics, action: &str, form: &Form) -> Result<String, Fault> {
         "GetTopicAttributes" => {
             let topic_arn = form.required("TopicArn")?;
             let subscriptions = topics.subscriptions(topic_arn)?;
-            let pending = subscriptions.iter().filter(|it| it.unconfirmed.is_some()).count();
+            let pending = subscriptions.iter().filter(|it| !it.is_confirmed()).count();
             let entries = [
                 ("TopicArn", topic_arn.to_owned()),
                 ("DisplayName", topics.display_name(topic_arn)?),
@@ -160,13 +161,9 @@ fn run(topics: &Topics, action: &str, form: &Form) -> Result<String, Fault> {
     }
 }
 
-/// The ARN as it is shown: that of an unconfirmed subscription is not.
-fn shown_arn(subscription: &Subscription) -> &str {
-    if subscription.unconfirmed.is_some() { "pending confirmation" } else { &subscription.arn }
-}
-
+/// A subscription in a listing.
 fn member(topic_arn: &str, subscription: &Subscription) -> String {
-    let arn = if subscription.unconfirmed.is_some() { "PendingConfirmation" } else { &subscription.arn };
+    let arn = if subscription.is_confirmed() { &subscription.arn } else { "PendingConfirmation" };
     let fields = [
         ("SubscriptionArn", arn),
         ("Owner", ACCOUNT),
@@ -177,7 +174,7 @@ fn member(topic_arn: &str, subscription: &Subscription) -> String {
     xml("member", &fields.map(|(name, value)| text(name, value)).concat())
 }
 
-/// The message that the fields behind `prefix` are.
+/// The message in the fields whose names begin with `prefix`.
 fn publication(form: &Form, prefix: &str) -> Result<Publication, Fault> {
     let field = |name: &str| form.text(&format!("{prefix}{name}"));
     let mut publication = match field("MessageStructure") {
@@ -248,7 +245,7 @@ impl Form {
         self.0.contains_key(name)
     }
 
-    /// A field; empty where it is not there.
+    /// A field; empty if it is missing.
     fn text(&self, name: &str) -> &str {
         self.0.get(name).map_or("", String::as_str)
     }
@@ -260,11 +257,11 @@ impl Form {
         }
     }
 
-    /// The names of a list's members, which count from 1: `Entries.member.1`, ….
+    /// The names of a list's members, which are numbered from 1: `Entries.member.1`, ….
     fn members(&self, list: &str) -> Vec<String> {
         let members = (1..).map(|index| format!("{list}.{index}"));
-        let is_there = |member: &String| self.0.keys().any(|name| name.starts_with(&format!("{member}.")));
-        members.take_while(is_there).collect()
+        let exists = |member: &String| self.0.keys().any(|name| name.starts_with(&format!("{member}.")));
+        members.take_while(exists).collect()
     }
 
     /// The map `Attributes`.
@@ -275,12 +272,12 @@ impl Form {
     }
 }
 
-/// An element with a content that is XML.
+/// An element that contains XML.
 fn xml(name: &str, content: &str) -> String {
     format!("<{name}>{content}</{name}>")
 }
 
-/// An element with a text.
+/// An element that contains text.
 fn text(name: &str, text: &str) -> String {
     let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
     xml(name, &escaped)

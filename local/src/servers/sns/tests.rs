@@ -1,4 +1,4 @@
-//! The query protocol as an SDK speaks it, and what subscribers get.
+//! The query protocol, through an SDK, and the messages that subscribers get.
 
 use super::*;
 use crate::servers::AwsEndpoints;
@@ -24,7 +24,7 @@ async fn topic(client: &Client) -> String {
 }
 
 #[tokio::test]
-async fn an_sdk_publishes_and_the_topic_keeps_what_it_was_told() {
+async fn an_sdk_publishes_and_the_topic_keeps_the_message() {
     let (sns, client) = sns().await;
     let arn = topic(&client).await;
     assert_eq!(arn, "arn:aws:sns:us-east-1:000000000000:alerts");
@@ -48,12 +48,12 @@ async fn an_sdk_publishes_and_the_topic_keeps_what_it_was_told() {
 }
 
 #[tokio::test]
-async fn a_batch_says_for_each_message_whether_it_was_taken() {
+async fn the_answer_to_a_batch_says_which_messages_were_published() {
     let (sns, client) = sns().await;
     let arn = topic(&client).await;
     let entry = |id: &str, text: &str| PublishBatchRequestEntry::builder().id(id).message(text).build().unwrap();
     let batch = client.publish_batch().topic_arn(&arn);
-    let batch = batch.publish_batch_request_entries(entry("1", "taken")).publish_batch_request_entries(entry("2", ""));
+    let batch = batch.publish_batch_request_entries(entry("1", "text")).publish_batch_request_entries(entry("2", ""));
     let answer = batch.send().await.unwrap();
     assert_eq!(answer.successful()[0].id(), Some("1"));
     assert_eq!((answer.failed()[0].id(), answer.failed()[0].code()), ("2", "InvalidParameter"));
@@ -65,7 +65,7 @@ async fn a_batch_says_for_each_message_whether_it_was_taken() {
 }
 
 #[tokio::test]
-async fn errors_are_those_that_an_sdk_knows() {
+async fn an_sdk_knows_the_errors() {
     let (_sns, client) = sns().await;
     let arn = topic(&client).await;
     let absent = client.publish().topic_arn("arn:aws:sns:us-east-1:000000000000:none").message("m").send().await;
@@ -84,7 +84,7 @@ async fn errors_are_those_that_an_sdk_knows() {
 }
 
 #[tokio::test]
-async fn topics_and_subscriptions_are_listed_and_subscriptions_end() {
+async fn topics_and_subscriptions_are_listed_until_they_end() {
     let (_sns, client) = sns().await;
     let arn = topic(&client).await;
     let subscribe = || client.subscribe().topic_arn(&arn).protocol("email").endpoint("a@b.example").send();
@@ -102,13 +102,13 @@ async fn topics_and_subscriptions_are_listed_and_subscriptions_end() {
     assert!(list().await.unwrap().subscriptions().is_empty());
 }
 
-/// What an HTTP endpoint was sent: the header that names the kind, and the body.
-type Posted = (String, Value);
+/// A request to an HTTP endpoint: the header that names the kind, and the body.
+type Post = (String, Value);
 
-/// An endpoint that refuses the first message it gets.
-async fn endpoint() -> (String, mpsc::UnboundedReceiver<Posted>) {
+/// An endpoint that refuses one message for as long as the test listens.
+async fn endpoint() -> (String, mpsc::UnboundedReceiver<Post>) {
     let (sender, posts) = mpsc::unbounded_channel();
-    let take = async |State(sender): State<mpsc::UnboundedSender<Posted>>, headers: HeaderMap, body: String| {
+    let take = async |State(sender): State<mpsc::UnboundedSender<Post>>, headers: HeaderMap, body: String| {
         let kind = headers["x-amz-sns-message-type"].to_str().unwrap().to_owned();
         let body: Value = serde_json::from_str(&body).unwrap();
         let refuse = body["Message"] == "refuse me once" && !sender.is_closed();
@@ -123,8 +123,8 @@ async fn endpoint() -> (String, mpsc::UnboundedReceiver<Posted>) {
 }
 
 #[tokio::test]
-async fn an_http_endpoint_gets_messages_once_it_has_confirmed_and_again_what_it_refused() {
-    // Twenty seconds between tries are twenty milliseconds.
+async fn an_http_endpoint_gets_messages_after_it_confirms_and_a_retry_of_what_it_refuses() {
+    // At this rate, the twenty seconds between two attempts take twenty milliseconds.
     let sns = start(0, TokioClock::start().at_rate(1_000.0)).await.unwrap();
     let arn = "arn:aws:sns:us-east-1:000000000000:alerts";
     sns.topics().create(arn, "");
@@ -159,7 +159,7 @@ fn notification() -> (Notification, Subscription) {
         publication,
     };
     let arn = format!("{topic_arn}:21be56ed-a058-49f5-8c98-aedd2564c486");
-    (notification, Subscription { arn, endpoint: Endpoint::Email("a@b.example".to_owned()), unconfirmed: None })
+    (notification, Subscription { arn, endpoint: Endpoint::Email("a@b.example".to_owned()), confirmation_token: None })
 }
 
 /// As in <https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html>.

@@ -1,18 +1,16 @@
-//! The topics themselves: what is subscribed to them, and what they were told.
+//! The topics: their subscriptions, and the last messages of each.
 
+use super::delivery::Courier;
 use super::notification::{MessageId, Notification};
 use super::publication::Publication;
 use super::subscription::{Endpoint, InvalidEndpoint, Subscription};
 use crate::clock::TokioClock;
 use crate::function::Function;
-use myaku::platform::clock::Now as _;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use uuid::Uuid;
 
-/// Where mails are logged: a line each, at the level of information.
-pub(super) const MAIL: &str = "myaku_local::mail";
-/// Messages of a topic that are kept to look at.
+/// How many messages a topic keeps.
 const MESSAGES_KEPT: usize = 1_000;
 
 /// The topics of a server: a handle that is cheap to clone.
@@ -21,11 +19,8 @@ pub struct Topics(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    clock: TokioClock,
-    http: reqwest::Client,
-    /// The server's base URL, for the links in messages.
-    server: OnceLock<String>,
-    /// Functions by ARN: those that can be subscribed.
+    courier: Courier,
+    /// The functions that can be subscribed, by ARN.
     functions: OnceLock<BTreeMap<String, Function>>,
     topics: Mutex<BTreeMap<String, Topic>>,
 }
@@ -37,41 +32,28 @@ struct Topic {
     messages: VecDeque<Arc<Notification>>,
 }
 
-/// There is no such topic.
+/// No topic has this ARN.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no topic {0}")]
+#[error("topic {0} does not exist")]
 pub struct UnknownTopic(pub String);
 
 impl Topics {
     pub(super) fn new(clock: TokioClock) -> Self {
-        Self(Arc::new(Inner {
-            clock,
-            http: reqwest::Client::new(),
-            server: OnceLock::new(),
-            functions: OnceLock::new(),
-            topics: Mutex::default(),
-        }))
+        let courier = Courier::new(clock);
+        Self(Arc::new(Inner { courier, functions: OnceLock::new(), topics: Mutex::default() }))
     }
 
-    /// Notes the server's base URL.
-    pub(super) fn reached_at(&self, server: &str) {
-        self.0.server.get_or_init(|| server.to_owned());
+    /// Sets the server's base URL, for the links in messages.
+    pub(super) fn set_server(&self, url: &str) {
+        self.0.courier.set_server(url);
     }
 
-    pub(super) fn server(&self) -> &str {
-        self.0.server.get().map_or("", String::as_str)
-    }
-
-    /// Makes functions known, by their ARNs, so that they can be subscribed. It counts once.
+    /// Sets the functions that can be subscribed. Only the first call counts.
     pub fn connect(&self, functions: impl IntoIterator<Item = Function>) {
         self.0.functions.get_or_init(|| functions.into_iter().map(|function| (function.arn(), function)).collect());
     }
 
-    pub(super) fn function(&self, arn: &str) -> Option<Function> {
-        self.0.functions.get()?.get(arn).cloned()
-    }
-
-    /// Makes a topic, unless it is there.
+    /// Creates a topic if it does not exist.
     pub fn create(&self, topic_arn: &str, display_name: &str) {
         let mut topics = self.topics();
         let topic = topics.entry(topic_arn.to_owned()).or_default();
@@ -85,12 +67,12 @@ impl Topics {
         self.topics().keys().cloned().collect()
     }
 
-    /// Publishes a message: every subscriber that has confirmed gets it.
+    /// Publishes a message to every subscriber that has confirmed.
     pub fn publish(&self, topic_arn: &str, publication: Publication) -> Result<MessageId, UnknownTopic> {
         let notification = Arc::new(Notification {
             id: MessageId(Uuid::new_v4()),
             topic_arn: topic_arn.to_owned(),
-            published_at_ms: self.now_ms(),
+            published_at_ms: self.0.courier.now_ms(),
             publication,
         });
         let subscriptions = self.with(topic_arn, |topic| {
@@ -101,7 +83,7 @@ impl Topics {
             topic.subscriptions.clone()
         })?;
         for subscription in subscriptions {
-            subscription.deliver(&notification, self);
+            self.0.courier.deliver(&notification, &subscription);
         }
         Ok(notification.id)
     }
@@ -111,7 +93,8 @@ impl Topics {
         self.with(topic_arn, |topic| topic.messages.iter().cloned().collect())
     }
 
-    /// Subscribes an endpoint; one that is subscribed already stays as it is. An HTTP endpoint is asked to confirm.
+    /// Subscribes an endpoint, and asks an HTTP endpoint to confirm. An endpoint that is already subscribed keeps its
+    /// subscription.
     pub fn subscribe(&self, topic_arn: &str, endpoint: Endpoint) -> Result<Subscription, UnknownTopic> {
         let (subscription, is_new) = self.with(topic_arn, |topic| {
             let same = |it: &&Subscription| {
@@ -125,28 +108,28 @@ impl Topics {
             (subscription, true)
         })?;
         if is_new {
-            subscription.clone().ask(self);
+            self.0.courier.request_confirmation(&subscription);
         }
         Ok(subscription)
     }
 
-    /// The endpoint that a protocol and an address name.
+    /// The endpoint at an address of a protocol.
     pub fn endpoint(&self, protocol: &str, address: &str) -> Result<Endpoint, InvalidEndpoint> {
-        Endpoint::new(protocol, address, self)
+        Endpoint::new(protocol, address, |arn| self.0.functions.get()?.get(arn).cloned())
     }
 
-    /// Confirms the subscription of a topic that has this token; none if there is none.
+    /// Confirms the subscription that has this token; none if no subscription of the topic has it.
     pub(super) fn confirm(&self, topic_arn: &str, token: &str) -> Result<Option<Subscription>, UnknownTopic> {
         self.with(topic_arn, |topic| {
-            let asked = |it: &&mut Subscription| it.unconfirmed.is_some_and(|asked| asked.to_string() == token);
-            topic.subscriptions.iter_mut().find(asked).map(|subscription| {
-                subscription.unconfirmed = None;
+            let has_token = |it: &&mut Subscription| it.confirmation_token.is_some_and(|own| own.to_string() == token);
+            topic.subscriptions.iter_mut().find(has_token).map(|subscription| {
+                subscription.confirmation_token = None;
                 subscription.clone()
             })
         })
     }
 
-    /// Ends a subscription; false if there is none.
+    /// Ends a subscription; false if it does not exist.
     pub fn unsubscribe(&self, subscription_arn: &str) -> bool {
         let mut topics = self.topics();
         let Some((topic_arn, _)) = subscription_arn.rsplit_once(':') else { return false };
@@ -156,26 +139,14 @@ impl Topics {
         topic.subscriptions.len() < before
     }
 
-    /// The subscriptions of a topic, in the order in which they were made.
+    /// The subscriptions of a topic, oldest first.
     pub fn subscriptions(&self, topic_arn: &str) -> Result<Vec<Subscription>, UnknownTopic> {
         self.with(topic_arn, |topic| topic.subscriptions.clone())
     }
 
-    /// The name that mails of a topic come from.
+    /// The sender's name in a topic's mails.
     pub(super) fn display_name(&self, topic_arn: &str) -> Result<String, UnknownTopic> {
         self.with(topic_arn, |topic| topic.display_name.clone())
-    }
-
-    pub(super) fn now_ms(&self) -> i64 {
-        self.0.clock.now_ms()
-    }
-
-    pub(super) fn clock(&self) -> &TokioClock {
-        &self.0.clock
-    }
-
-    pub(super) fn http(&self) -> &reqwest::Client {
-        &self.0.http
     }
 
     fn with<T>(&self, topic_arn: &str, act: impl FnOnce(&mut Topic) -> T) -> Result<T, UnknownTopic> {
@@ -183,7 +154,7 @@ impl Topics {
     }
 
     fn topics(&self) -> MutexGuard<'_, BTreeMap<String, Topic>> {
-        // No critical section stops half way.
+        // No critical section panics half way.
         self.0.topics.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
