@@ -1,4 +1,4 @@
-//! What an alarm says to the topics that it acts on, as CloudWatch documents it.
+//! An alarm's notifications to its topics, in the form that CloudWatch documents.
 
 use super::wire::{Alarm, Dimension};
 use crate::account::{ACCOUNT, REGION};
@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-/// The region as notifications name it.
+/// The region's name in notifications.
 const REGION_NAME: &str = "US East (N. Virginia)";
 
-/// One action of an alarm: a notification for a topic.
+/// An action of an alarm: a notification to a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Action {
     /// The topic's ARN.
@@ -35,7 +35,7 @@ pub(super) fn alarm_arn(name: &str) -> String {
     format!("arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{name}")
 }
 
-/// The actions that a change brings.
+/// The actions of a change.
 pub(super) fn actions(alarm: &Alarm, change: &Change<'_>) -> Vec<Action> {
     let topics = match change.to {
         "ALARM" => &alarm.alarm_actions,
@@ -118,7 +118,7 @@ fn trigger(alarm: &Alarm) -> Value {
     trigger
 }
 
-/// In notifications these names begin in lower case.
+/// Dimensions, whose field names are in lower case in notifications.
 fn dimensions(dimensions: &[Dimension]) -> Value {
     dimensions.iter().map(|it| json!({ "value": it.value, "name": it.name })).collect()
 }
@@ -141,7 +141,7 @@ mod tests {
         Change { from: "OK", to: "ALARM", reason: "because", at_ms: 1_795_218_892_020, configured_at_ms: 0 };
 
     #[test]
-    fn a_change_is_told_to_the_topics_of_its_state_in_the_documented_form() {
+    fn a_change_notifies_the_topics_of_its_state_in_the_documented_form() {
         let alarm = alarm(json!({
             "AlarmName": "busy", "Namespace": "AWS/Kinesis", "MetricName": "IncomingRecords", "Statistic": "Sum",
             "Dimensions": [{ "Name": "StreamName", "Value": "ingest" }], "Period": "60", "EvaluationPeriods": 5,
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn an_alarm_over_metric_math_tells_its_queries() {
+    fn the_notification_of_an_alarm_over_metric_math_has_its_queries() {
         let alarm = alarm(json!({
             "AlarmName": "load", "EvaluationPeriods": 1, "Threshold": 1, "ComparisonOperator": "GreaterThanThreshold",
             "AlarmActions": ["t"],
@@ -172,11 +172,11 @@ mod tests {
     }
 
     #[test]
-    fn an_alarm_whose_actions_are_off_says_nothing() {
-        let mut off = alarm(json!({ "AlarmName": "a", "AlarmActions": ["t"], "ActionsEnabled": false }));
-        assert_eq!(actions(&off, &CHANGE), []);
-        off.actions_enabled = None;
-        assert_eq!(actions(&off, &CHANGE).len(), 1);
-        assert_eq!(actions(&off, &Change { to: "OK", ..CHANGE }), []);
+    fn an_alarm_whose_actions_are_disabled_notifies_nobody() {
+        let mut disabled = alarm(json!({ "AlarmName": "a", "AlarmActions": ["t"], "ActionsEnabled": false }));
+        assert_eq!(actions(&disabled, &CHANGE), []);
+        disabled.actions_enabled = None;
+        assert_eq!(actions(&disabled, &CHANGE).len(), 1);
+        assert_eq!(actions(&disabled, &Change { to: "OK", ..CHANGE }), []);
     }
 }

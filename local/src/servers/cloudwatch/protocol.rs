@@ -1,10 +1,11 @@
-//! The wire: which operation a request asks for, and what it is answered.
+//! Requests and answers over HTTP: the operation that a request names, and the answer.
 
+use super::monitoring::Monitoring;
+use super::refusal::Refusal;
 use super::wire::{
-    Alarm, Alarms, DeleteAlarms, DescribeAlarms, Format, GetMetricData, ListMetrics, Metric, Metrics, Nothing,
+    Alarm, Alarms, DeleteAlarms, DescribeAlarms, EmptyAnswer, Format, GetMetricData, ListMetrics, Metric, Metrics,
     PutMetricData, SetAlarmState, milliseconds,
 };
-use super::{Monitoring, Refusal};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
@@ -16,7 +17,7 @@ use serde::Serialize;
 use std::io::Read as _;
 use std::sync::Arc;
 
-/// A request, at most: "each `PutMetricData` request is limited to 1 MB in size", before it is compressed.
+/// The largest request: "each `PutMetricData` request is limited to 1 MB in size", before compression.
 const BODY_BYTES_MAX: usize = 1 << 20;
 /// The service's name in paths and targets.
 const SERVICE: &str = "GraniteServiceVersion20100801";
@@ -28,8 +29,8 @@ pub(super) fn app(monitoring: Arc<Monitoring>) -> Router {
 async fn serve(State(monitoring): State<Arc<Monitoring>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Some((operation, format)) = operation(parts.uri.path(), &parts.headers) else {
-        let what = "only Smithy RPC v2 CBOR and AWS JSON are spoken here";
-        return (StatusCode::NOT_FOUND, what).into_response();
+        let problem = "this CloudWatch server speaks Smithy RPC v2 CBOR and AWS JSON only";
+        return (StatusCode::NOT_FOUND, problem).into_response();
     };
     let answer = match content(&parts.headers, body).await {
         Ok(body) => perform(&monitoring, &operation, format, &body),
@@ -38,7 +39,7 @@ async fn serve(State(monitoring): State<Arc<Monitoring>>, request: Request) -> R
     let (status, document) = match answer {
         Ok(document) => (StatusCode::OK, Ok(document)),
         Err(refusal) => {
-            let status = if refusal.is_missing() { StatusCode::NOT_FOUND } else { StatusCode::BAD_REQUEST };
+            let status = if refusal.is_not_found() { StatusCode::NOT_FOUND } else { StatusCode::BAD_REQUEST };
             (status, Value::serialized(&Fault::of(&refusal)))
         }
     };
@@ -66,7 +67,7 @@ impl<'a> Fault<'a> {
     }
 }
 
-/// The operation, and how the request is written.
+/// The operation, and the format of the request.
 fn operation(path: &str, headers: &HeaderMap) -> Option<(String, Format)> {
     if let Some(name) = path.strip_prefix(&format!("/service/{SERVICE}/operation/")) {
         return Some((name.to_owned(), Format::Cbor));
@@ -75,6 +76,7 @@ fn operation(path: &str, headers: &HeaderMap) -> Option<(String, Format)> {
     Some((target.strip_prefix(SERVICE)?.strip_prefix('.')?.to_owned(), Format::Json))
 }
 
+/// The body of a request, decompressed.
 async fn content(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refusal> {
     let too_large = || Refusal::invalid(format!("the request is over {BODY_BYTES_MAX} bytes"));
     let body = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| too_large())?;
@@ -83,7 +85,7 @@ async fn content(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refusal> {
     }
     let mut plain = Vec::new();
     let read = GzDecoder::new(&body[..]).take(BODY_BYTES_MAX as u64 + 1).read_to_end(&mut plain);
-    read.map_err(|error| Refusal::invalid(format!("the request is no gzip: {error}")))?;
+    read.map_err(|error| Refusal::invalid(format!("the request is not valid gzip: {error}")))?;
     if plain.len() > BODY_BYTES_MAX { Err(too_large()) } else { Ok(plain) }
 }
 
@@ -92,19 +94,24 @@ fn perform(monitoring: &Monitoring, operation: &str, format: Format, body: &[u8]
         "PutMetricData" => {
             let PutMetricData { namespace, metric_data } = read(format, body)?;
             if namespace.starts_with("AWS/") {
-                return Err(Refusal::invalid("a namespace of one's own does not begin with AWS/"));
+                return Err(Refusal::invalid("a custom namespace must not begin with AWS/"));
             }
             for datum in metric_data {
-                let (metric, at_ms, statistics) =
-                    datum.parts(&namespace).ok_or_else(|| Refusal::invalid("a datum has no value"))?;
+                let (metric, at_ms, statistics) = datum
+                    .parts(&namespace)
+                    .ok_or_else(|| Refusal::invalid("MetricData has a datum without a value"))?;
                 monitoring.put(metric, at_ms, statistics);
             }
-            written(&Nothing {})
+            to_document(&EmptyAnswer {})
         }
         "GetMetricData" => {
             let GetMetricData { metric_data_queries, start_time, end_time, scan_by } = read(format, body)?;
             let range = (milliseconds(start_time), milliseconds(end_time));
-            written(&monitoring.query(&metric_data_queries, range, scan_by.as_deref() == Some("TimestampAscending"))?)
+            to_document(&monitoring.query(
+                &metric_data_queries,
+                range,
+                scan_by.as_deref() == Some("TimestampAscending"),
+            )?)
         }
         "ListMetrics" => {
             let wanted: ListMetrics = read(format, body)?;
@@ -116,11 +123,11 @@ fn perform(monitoring: &Monitoring, operation: &str, format: Format, body: &[u8]
                         value.is_some_and(|value| filter.value.as_ref().is_none_or(|wanted| wanted == value))
                     })
             });
-            written(&Metrics { metrics: metrics.iter().map(Metric::of).collect() })
+            to_document(&Metrics { metrics: metrics.iter().map(Metric::of).collect() })
         }
         "PutMetricAlarm" => {
             monitoring.put_alarm(read::<Alarm>(format, body)?)?;
-            written(&Nothing {})
+            to_document(&EmptyAnswer {})
         }
         "DescribeAlarms" => {
             let DescribeAlarms { alarm_names, alarm_name_prefix, state_value } = read(format, body)?;
@@ -129,18 +136,21 @@ fn perform(monitoring: &Monitoring, operation: &str, format: Format, body: &[u8]
                     && alarm_name_prefix.as_ref().is_none_or(|prefix| name.starts_with(prefix))
                     && state_value.as_ref().is_none_or(|wanted| wanted == state)
             });
-            written(&Alarms { metric_alarms, composite_alarms: Vec::new() })
+            to_document(&Alarms { metric_alarms, composite_alarms: Vec::new() })
         }
         "DeleteAlarms" => {
             monitoring.delete_alarms(&read::<DeleteAlarms>(format, body)?.alarm_names);
-            written(&Nothing {})
+            to_document(&EmptyAnswer {})
         }
         "SetAlarmState" => {
             let SetAlarmState { alarm_name, state_value, state_reason } = read(format, body)?;
             monitoring.set_state(&alarm_name, &state_value, &state_reason)?;
-            written(&Nothing {})
+            to_document(&EmptyAnswer {})
         }
-        other => Err(Refusal { code: "UnknownOperationException", message: format!("{other} does not run here") }),
+        other => Err(Refusal {
+            code: "UnknownOperationException",
+            message: format!("the operation {other} does not run on this machine"),
+        }),
     }
 }
 
@@ -148,6 +158,6 @@ fn read<T: for<'de> serde::Deserialize<'de>>(format: Format, body: &[u8]) -> Res
     format.read(body).map_err(Refusal::invalid)
 }
 
-fn written(answer: &impl Serialize) -> Result<Value, Refusal> {
+fn to_document(answer: &impl Serialize) -> Result<Value, Refusal> {
     Value::serialized(answer).map_err(|error| Refusal { code: "InternalServiceFault", message: error.to_string() })
 }

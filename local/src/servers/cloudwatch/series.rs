@@ -1,4 +1,4 @@
-//! Metrics as CloudWatch keeps them: for each minute the count, sum, least and greatest of what was put.
+//! Metrics as CloudWatch stores them: for each minute the count, sum, minimum and maximum of the values.
 
 use myaku::scaling::alarms::{MetricId, Statistic};
 use std::collections::{BTreeMap, HashMap};
@@ -6,19 +6,19 @@ use std::ops::Range;
 
 /// A metric's resolution, in milliseconds: one minute.
 pub const MINUTE_MS: i64 = 60_000;
-/// How long datapoints are kept, in milliseconds: the longest window that an alarm can have, a day, and some more.
-const KEPT_MS: i64 = 2 * 86_400_000;
+/// How long values are kept, in milliseconds: the longest window of an alarm is a day, and this leaves room.
+const RETENTION_MS: i64 = 2 * 86_400_000;
 
-/// A statistic set: all that is kept of the values of one minute.
+/// A statistic set: what is stored of the values of one minute.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Statistics {
-    /// How many values.
+    /// The number of values.
     pub count: f64,
     /// Their sum.
     pub sum: f64,
-    /// The least.
+    /// The smallest value.
     pub least: f64,
-    /// The greatest.
+    /// The largest value.
     pub greatest: f64,
 }
 
@@ -33,7 +33,7 @@ impl Statistics {
         Self { count, sum: value * count, least: value, greatest: value }
     }
 
-    /// Both.
+    /// The set of both sets' values.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self {
@@ -44,7 +44,7 @@ impl Statistics {
         }
     }
 
-    /// One of the statistics.
+    /// One statistic; none if it is not defined.
     pub fn get(&self, statistic: Statistic) -> Option<f64> {
         Some(match statistic {
             Statistic::SampleCount => self.count,
@@ -62,22 +62,22 @@ impl Statistics {
 pub(super) struct Series(HashMap<MetricId, BTreeMap<i64, Statistics>>);
 
 impl Series {
-    /// Adds to the minute that `at_ms` is in, and forgets what is too old.
+    /// Adds values to the minute of `at_ms`, and drops minutes that are too old.
     pub(super) fn put(&mut self, metric: MetricId, at_ms: i64, statistics: Statistics) {
         let minute = at_ms.div_euclid(MINUTE_MS) * MINUTE_MS;
         let minutes = self.0.entry(metric).or_default();
         minutes.entry(minute).and_modify(|known| *known = known.and(statistics)).or_insert(statistics);
-        *minutes = minutes.split_off(&(minute - KEPT_MS));
+        *minutes = minutes.split_off(&(minute - RETENTION_MS));
     }
 
-    /// All that was put within a time, in milliseconds since the epoch, by whole minutes; none where nothing was.
+    /// The values of the minutes that begin within a time, in milliseconds since the epoch; none if there are none.
     pub(super) fn sum(&self, metric: &MetricId, within_ms: Range<i64>) -> Option<Statistics> {
         let minutes = self.0.get(metric)?.range(within_ms);
         minutes.map(|(_, statistics)| *statistics).reduce(Statistics::and)
     }
 
-    /// One statistic of a metric over periods of `period_ms`, aligned to it, that begin within a time: by the period's
-    /// beginning. A period without data has no entry.
+    /// One statistic of a metric over aligned periods of `period_ms` that begin within a time, by each period's start. A
+    /// period without data has no entry.
     pub(super) fn periods(
         &self,
         metric: &MetricId,
@@ -95,7 +95,7 @@ impl Series {
         begins.into_iter().filter_map(|begin| Some((begin, value(begin)?))).collect()
     }
 
-    /// The metrics that there are.
+    /// All metrics.
     pub(super) fn ids(&self) -> impl Iterator<Item = &MetricId> {
         self.0.keys()
     }
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn values_of_a_minute_are_one_set_and_minutes_add_up_to_periods() {
+    fn values_of_a_minute_form_one_set_and_minutes_add_up_to_periods() {
         let mut series = Series::default();
         for (at_ms, value) in [(0, 5.0), (59_999, 1.0), (60_000, 2.0), (300_000, 9.0)] {
             series.put(metric(), at_ms, Statistics::of(value));
@@ -134,10 +134,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_old_is_forgotten() {
+    fn values_that_are_too_old_are_dropped() {
         let mut series = Series::default();
         series.put(metric(), 0, Statistics::of(1.0));
-        series.put(metric(), KEPT_MS + MINUTE_MS, Statistics::of(1.0));
-        assert_eq!(series.sum(&metric(), 0..2 * KEPT_MS).map(|all| all.count), Some(1.0));
+        series.put(metric(), RETENTION_MS + MINUTE_MS, Statistics::of(1.0));
+        assert_eq!(series.sum(&metric(), 0..2 * RETENTION_MS).map(|all| all.count), Some(1.0));
     }
 }

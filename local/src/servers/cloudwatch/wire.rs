@@ -1,5 +1,6 @@
-//! Requests and answers of CloudWatch's API as they travel: Smithy RPC v2 CBOR, as AWS's SDKs speak it, and the same
-//! documents as JSON. Structures stand for both, and for the template's properties, which have the same names.
+//! The documents of CloudWatch's API, in Smithy RPC v2 CBOR, which AWS's SDKs speak, and in JSON.
+//!
+//! The same structures serve both formats, and the template's properties, which have the same names.
 
 use super::series::Statistics;
 use ciborium::Value;
@@ -8,20 +9,20 @@ use myaku::scaling::alarms::MetricId;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
-/// A time, in seconds since the epoch: in CBOR with the tag that says so.
+/// A time in seconds since the epoch. In CBOR it has the tag of a time.
 pub(super) type Timestamp = Required<f64, 1>;
 
-/// A time of ours as it travels.
+/// A time in milliseconds as a [`Timestamp`].
 pub(super) fn timestamp(ms: i64) -> Timestamp {
     Required(ms as f64 / 1000.0)
 }
 
-/// A time that came, in milliseconds.
+/// A [`Timestamp`]'s seconds in milliseconds.
 pub(super) fn milliseconds(seconds: f64) -> i64 {
     (seconds * 1000.0).round() as i64
 }
 
-/// A number, or a text that is one: templates have both.
+/// A number, or a text with a number in it: templates have both.
 fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -36,12 +37,12 @@ fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::
     }
 }
 
-/// A whole number, or a text that is one.
+/// A whole number, or a text with one in it.
 fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
     let number = number(deserializer)?;
     match number {
         Some(number) if number.fract() != 0.0 || !(0.0..=f64::from(u32::MAX)).contains(&number) => {
-            Err(serde::de::Error::custom(format!("{number} is no whole number")))
+            Err(serde::de::Error::custom(format!("{number} is not a whole number from 0 to {}", u32::MAX)))
         }
         number => Ok(number.map(|number| number as u32)),
     }
@@ -66,19 +67,19 @@ pub struct Metric {
     /// The name.
     #[serde(rename = "MetricName")]
     pub name: String,
-    /// What tells it from others of the name.
+    /// What distinguishes it from other metrics of the same name.
     #[serde(default)]
     pub dimensions: Vec<Dimension>,
 }
 
 impl Metric {
-    /// As it is kept.
+    /// The id under which the metric is stored.
     pub fn id(&self) -> MetricId {
         let pairs = self.dimensions.iter().map(|it| (it.name.clone(), it.value.clone()));
         MetricId { namespace: self.namespace.clone(), name: self.name.clone(), dimensions: pairs.collect() }
     }
 
-    /// As it travels.
+    /// The metric with this id.
     pub fn of(id: &MetricId) -> Self {
         let pairs = id.dimensions.iter();
         Self {
@@ -95,7 +96,7 @@ impl Metric {
 pub struct MetricStat {
     /// The metric.
     pub metric: Metric,
-    /// Seconds of a period.
+    /// The period, in seconds.
     #[serde(deserialize_with = "whole")]
     pub period: Option<u32>,
     /// The statistic.
@@ -108,78 +109,78 @@ pub struct MetricStat {
 pub struct MetricDataQuery {
     /// Its name in expressions.
     pub id: String,
-    /// A statistic.
+    /// A metric's statistic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metric_stat: Option<MetricStat>,
-    /// An expression.
+    /// An expression over other queries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expression: Option<String>,
-    /// For people.
+    /// A name for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    /// Whether it is in the answer; it is where nothing is said.
+    /// Whether it is in the answer; yes by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub return_data: Option<bool>,
-    /// Seconds of a period, of an expression that names no metric by id.
+    /// The period, in seconds, of an expression that uses no other query.
     #[serde(default, deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub period: Option<u32>,
 }
 
-/// An alarm as it is put, and as a template says it.
+/// An alarm in a request, and in a template.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Alarm {
     /// The name.
     pub alarm_name: String,
-    /// For people.
+    /// A description for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alarm_description: Option<String>,
-    /// Whether actions run; they do where nothing is said.
+    /// Whether actions run; yes by default.
     pub actions_enabled: Option<bool>,
-    /// Who is told that all is well again.
+    /// The topics to notify of the state `OK`.
     #[serde(rename = "OKActions")]
     pub ok_actions: Vec<String>,
-    /// Who is told of the alarm.
+    /// The topics to notify of the state `ALARM`.
     pub alarm_actions: Vec<String>,
-    /// Who is told that nothing is known.
+    /// The topics to notify of the state `INSUFFICIENT_DATA`.
     pub insufficient_data_actions: Vec<String>,
-    /// The metric's name, of an alarm over one metric.
+    /// The metric's name, for an alarm over one metric.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metric_name: Option<String>,
-    /// Its namespace.
+    /// The metric's namespace.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
-    /// The statistic.
+    /// The metric's statistic.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub statistic: Option<String>,
     /// The metric's dimensions.
     pub dimensions: Vec<Dimension>,
-    /// Seconds of a period.
+    /// The metric's period, in seconds.
     #[serde(deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub period: Option<u32>,
-    /// Over how many periods it is looked at.
+    /// How many periods are evaluated.
     #[serde(deserialize_with = "whole")]
     pub evaluation_periods: Option<u32>,
-    /// How many of them must breach; all where nothing is said.
+    /// How many of them must breach; all by default.
     #[serde(deserialize_with = "whole", skip_serializing_if = "Option::is_none")]
     pub datapoints_to_alarm: Option<u32>,
-    /// What the value is compared with.
+    /// What the values are compared with.
     #[serde(deserialize_with = "number", skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
-    /// How.
+    /// How they are compared.
     pub comparison_operator: String,
-    /// What a period without data counts as.
+    /// How a period without data counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub treat_missing_data: Option<String>,
-    /// Queries, of an alarm over metric math.
+    /// The queries, for an alarm over metric math.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub metrics: Vec<MetricDataQuery>,
 }
 
-/// An alarm with its state, as it is described.
+/// An alarm with its state, in the answer of `DescribeAlarms`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Described {
+pub(super) struct AlarmDescription {
     #[serde(flatten)]
     pub(super) alarm: Alarm,
     pub(super) alarm_arn: String,
@@ -223,7 +224,7 @@ struct StatisticSet {
 }
 
 impl Datum {
-    /// The metric in `namespace`, the time that it says, and what it puts there; none where it has no value.
+    /// The metric in `namespace`, the time if the datum has one, and the values; none if it has no value.
     pub(super) fn parts(self, namespace: &str) -> Option<(MetricId, Option<i64>, Statistics)> {
         let metric = Metric { namespace: namespace.to_owned(), name: self.metric_name, dimensions: self.dimensions };
         let counts = self.counts.iter().copied().chain(std::iter::repeat(1.0));
@@ -276,7 +277,7 @@ pub(super) struct DescribeAlarms {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Alarms {
-    pub(super) metric_alarms: Vec<Described>,
+    pub(super) metric_alarms: Vec<AlarmDescription>,
     pub(super) composite_alarms: Vec<String>,
 }
 
@@ -315,11 +316,11 @@ pub(super) struct Metrics {
     pub(super) metrics: Vec<Metric>,
 }
 
-/// An answer without content.
+/// An answer without fields.
 #[derive(Debug, Serialize)]
-pub(super) struct Nothing {}
+pub(super) struct EmptyAnswer {}
 
-/// How a document is written.
+/// The format of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     Cbor,
@@ -346,7 +347,7 @@ impl Format {
     }
 }
 
-/// A document in JSON, where a time is a number without a tag.
+/// A document as JSON, where a time is a number without a tag.
 fn json(document: &Value) -> serde_json::Value {
     match document {
         Value::Tag(_, inner) => json(inner),
