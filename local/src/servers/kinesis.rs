@@ -1,10 +1,11 @@
-//! Kinesis Data Streams: every operation, with the throughput limits of each shard enforced.
+//! Kinesis Data Streams: every operation, and the throughput limits of each shard.
 //!
-//! One thing differs from AWS: times of arrival are cut to whole seconds, so that a record can seem to have arrived up to
-//! a second before it was sent.
+//! One thing differs from AWS: arrival times are whole seconds, so a record can seem to arrive up to a second before it
+//! was sent.
 
 mod meter;
 mod outage;
+mod request;
 mod resharding;
 #[cfg(test)]
 mod source_tests;
@@ -17,30 +18,28 @@ use ferrokinesis::store::StoreOptions;
 use futures::FutureExt as _;
 use outage::Outage;
 pub use outage::Refusal;
+use request::REQUEST_BYTES_MAX;
 use std::sync::Arc;
 
-/// Open shards of all streams together. The real quota is 20,000 in the large regions.
+/// Open shards of all streams together. AWS's quota is 20,000 in the large regions.
 const SHARD_LIMIT: u32 = 10_000;
-/// A stream or a reshard is ready after this long, in milliseconds; AWS takes some seconds.
+/// How long it takes to create, delete or reshard a stream, in milliseconds; AWS takes some seconds.
 const TRANSITION_MS: u64 = 50;
-/// How often records past their retention are dropped, in seconds.
+/// How often expired records are dropped, in seconds.
 const RETENTION_CHECK_SECONDS: u64 = 60;
-/// A request, at most: PutRecords takes 10 MiB, which base64 and JSON make a third longer. The server's own limit of
-/// 2 MB is that of its web framework.
-const REQUEST_BYTES_MAX: usize = 16 << 20;
 
-/// A Kinesis server of this process; it ends when dropped.
+/// A Kinesis server of this process. It ends when dropped.
 pub struct Kinesis {
     server: Server,
     outage: Outage,
 }
 
-/// Starts a server on `port`, or on a free one for 0. Streams live in memory, and live through a [`stop`](Server::stop).
+/// Starts a server on `port` (0 for a free one). Streams are in memory, and survive a [`stop`](Server::stop).
 pub async fn start(port: u16) -> anyhow::Result<Kinesis> {
     start_monitored(port, Arc::default()).await
 }
 
-/// The same, telling `monitoring` what passes, by whose clock the calls of a day are counted.
+/// The same, with metrics reported to `monitoring`. Its clock also limits the `UpdateShardCount` calls of a day.
 pub async fn start_monitored(port: u16, monitoring: Arc<Monitoring>) -> anyhow::Result<Kinesis> {
     let (app, _store) = ferrokinesis::create_app(StoreOptions {
         create_stream_ms: TRANSITION_MS,
@@ -53,11 +52,12 @@ pub async fn start_monitored(port: u16, monitoring: Arc<Monitoring>) -> anyhow::
         aws_region: REGION.into(),
         ..StoreOptions::default()
     });
+    // The server's own limit, 2 MB, is the default of its web framework.
     let app = app.layer(axum::extract::DefaultBodyLimit::max(REQUEST_BYTES_MAX));
     let outage = Outage::default();
-    let app = outage::with(outage.clone(), turns::in_turns(app));
+    let app = outage::with_outage(turns::with_turns(app), outage.clone());
     let app = resharding::with_lineage(app, monitoring.clock());
-    let app = meter::metered(app, monitoring);
+    let app = meter::with_meter(app, monitoring);
     let server = Server::start(port, move |socket, stopped| {
         let app = app.clone();
         async move {
@@ -76,17 +76,17 @@ impl Kinesis {
         self.server.endpoint()
     }
 
-    /// The server of all streams, to stop and restart.
+    /// The server, to stop and restart.
     pub fn server(&self) -> &Server {
         &self.server
     }
 
-    /// Refuses the writers of one stream, by its name, until [`open`](Self::open).
+    /// Refuses the writers of one stream until [`open`](Self::open).
     pub fn close(&self, stream: &str, refusal: Refusal) {
         self.outage.begin(stream, refusal);
     }
 
-    /// Lets the stream's writers in again.
+    /// Accepts the stream's writers again.
     pub fn open(&self, stream: &str) {
         self.outage.end(stream);
     }
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn records_live_through_a_stop_and_nobody_is_served_meanwhile() {
+    async fn records_survive_a_stop_during_which_requests_fail() {
         let kinesis = start(0).await.unwrap();
         let client = client(&kinesis);
         create(&client, "s").await;
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stream_that_is_closed_takes_no_records_and_others_do() {
+    async fn a_closed_stream_refuses_records_and_other_streams_accept_them() {
         let kinesis = start(0).await.unwrap();
         let client = client(&kinesis);
         create(&client, "s").await;
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stream_that_denies_takes_half_of_a_call_and_nothing_of_the_next() {
+    async fn a_denying_stream_accepts_half_of_a_call_and_nothing_of_the_next() {
         let kinesis = start(0).await.unwrap();
         let client = client(&kinesis);
         create(&client, "s").await;
@@ -178,14 +178,14 @@ mod tests {
         assert_eq!((is_put, answer.failed_record_count()), (vec![true, false, true, false, true], Some(2)));
         let denied = put(2).await.unwrap_err().into_service_error();
         assert!(denied.is_access_denied_exception(), "{denied:?}");
-        // What is left of a call gets in some time.
+        // The rest of a call succeeds eventually.
         assert_eq!(put(1).await.unwrap().failed_record_count(), Some(0));
         kinesis.open("s");
         assert_eq!(put(5).await.unwrap().failed_record_count(), Some(0));
     }
 
     #[tokio::test]
-    async fn a_shard_takes_a_mebibyte_a_second_and_throttles_beyond() {
+    async fn a_shard_accepts_a_mebibyte_a_second_and_throttles_the_rest() {
         let kinesis = start(0).await.unwrap();
         let client = client(&kinesis);
         create(&client, "s").await;

@@ -1,10 +1,9 @@
-//! What Kinesis tells CloudWatch: counted where requests and answers pass.
+//! Kinesis's metrics in CloudWatch, counted from requests and answers.
 //!
-//! As in AWS, a stream to which nothing is put has no `IncomingRecords` at all rather than zero, while those who read it
-//! go on telling the age of what they read. Rates are told as they are while minutes pass faster under a time scale: a
-//! record counts as many times as minutes are shorter.
+//! As in AWS, a stream without writers has no `IncomingRecords` at all, not zero, while its readers still report the age
+//! of what they read. A time scale shortens minutes but does not change rates: at 60, each record counts 60 times.
 
-use super::resharding::stream_of;
+use super::request::{BODY_BYTES_MAX, operation, stream_name};
 use crate::servers::cloudwatch::{Monitoring, Statistics};
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -20,11 +19,9 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// More than any request or answer: 10 MiB of records, as base64 in JSON.
-const BODY_BYTES_MAX: usize = 32 << 20;
 const NAMESPACE: &str = "AWS/Kinesis";
 const THROTTLED: &str = "ProvisionedThroughputExceededException";
-/// The metrics that a shard can have.
+/// The metrics that exist for each shard.
 const SHARD_LEVEL: [&str; 5] = [
     "IncomingRecords",
     "IncomingBytes",
@@ -35,29 +32,30 @@ const SHARD_LEVEL: [&str; 5] = [
 
 struct Meter {
     monitoring: Arc<Monitoring>,
-    /// The metrics that each stream tells of its shards.
+    /// The shard-level metrics that are enabled, by stream.
     enhanced: Mutex<BTreeMap<String, BTreeSet<String>>>,
 }
 
-/// The app, with its traffic told to `monitoring`.
-pub(super) fn metered(app: Router, monitoring: Arc<Monitoring>) -> Router {
-    app.layer(from_fn_with_state(Arc::new(Meter { monitoring, enhanced: Mutex::default() }), pass))
+/// The app, with its metrics reported to `monitoring`.
+pub(super) fn with_meter(app: Router, monitoring: Arc<Monitoring>) -> Router {
+    app.layer(from_fn_with_state(Arc::new(Meter { monitoring, enhanced: Mutex::default() }), measure))
 }
 
-async fn pass(State(meter): State<Arc<Meter>>, request: Request, next: Next) -> Response {
-    let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
-    let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+async fn measure(State(meter): State<Arc<Meter>>, request: Request, next: Next) -> Response {
+    let operation = operation(&request).to_owned();
     if !["PutRecord", "PutRecords", "GetRecords", "EnableEnhancedMonitoring", "DisableEnhancedMonitoring"]
         .contains(&operation.as_str())
     {
         return next.run(request).await;
     }
     let (parts, body) = request.into_parts();
-    let Ok(asked) = to_bytes(body, BODY_BYTES_MAX).await else { return StatusCode::PAYLOAD_TOO_LARGE.into_response() };
-    let response = next.run(Request::from_parts(parts, Body::from(asked.clone()))).await;
+    let Ok(request) = to_bytes(body, BODY_BYTES_MAX).await else {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    };
+    let response = next.run(Request::from_parts(parts, Body::from(request.clone()))).await;
     let (parts, body) = response.into_parts();
     let Ok(answer) = to_bytes(body, BODY_BYTES_MAX).await else { return StatusCode::BAD_GATEWAY.into_response() };
-    meter.note(&operation, &asked, &answer);
+    meter.count(&operation, &request, &answer);
     Response::from_parts(parts, Body::from(answer))
 }
 
@@ -78,7 +76,7 @@ struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    /// What counts towards a shard's limit.
+    /// The bytes that count towards a shard's limit.
     fn bytes(&self) -> f64 {
         let padding = self.data.bytes().rev().take_while(|byte| *byte == b'=').count();
         (self.data.len() / 4 * 3).saturating_sub(padding) as f64 + self.partition_key.len() as f64
@@ -89,40 +87,40 @@ impl Entry<'_> {
 #[serde(rename_all = "PascalCase")]
 struct PutAnswer {
     #[serde(default)]
-    records: Vec<Outcome>,
+    records: Vec<EntryResult>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-struct Outcome {
+struct EntryResult {
     shard_id: Option<String>,
     error_code: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Got {
+struct GetAnswer {
     #[serde(default)]
-    records: Vec<Arrival>,
+    records: Vec<ReadRecord>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Arrival {
+struct ReadRecord {
     approximate_arrival_timestamp: f64,
 }
 
-/// The stream and shard that a request's iterator is of.
-fn iterator_of(asked: &[u8]) -> Option<(String, String)> {
-    let asked: Value = serde_json::from_slice(asked).ok()?;
+/// The stream and shard of a request's iterator.
+fn stream_and_shard(request: &[u8]) -> Option<(String, String)> {
+    let request: Value = serde_json::from_slice(request).ok()?;
     let (_, stream, shard, _) =
-        ferrokinesis::shard_iterator::decode_shard_iterator(asked["ShardIterator"].as_str()?).ok()?;
+        ferrokinesis::shard_iterator::decode_shard_iterator(request["ShardIterator"].as_str()?).ok()?;
     Some((stream, shard))
 }
 
-/// What was put, refused and read, of a stream or a shard.
+/// What was put to a stream or a shard, and refused.
 #[derive(Clone, Copy, Default)]
-struct Written {
+struct PutSums {
     records: f64,
     bytes: f64,
     throttled: f64,
@@ -133,37 +131,38 @@ impl Meter {
         self.enhanced.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What cannot be read is not counted: metrics never fail a request.
-    fn note(&self, operation: &str, asked: &Bytes, answer: &Bytes) {
+    /// Counts a request and its answer. Ignores what it cannot parse: metrics never fail a request.
+    fn count(&self, operation: &str, request: &Bytes, answer: &Bytes) {
         match operation {
             "PutRecord" => {
-                let (Ok(entry), Ok(outcome)) = (serde_json::from_slice(asked), serde_json::from_slice::<Value>(answer))
+                let (Ok(entry), Ok(answer)) =
+                    (serde_json::from_slice(request), serde_json::from_slice::<Value>(answer))
                 else {
                     return;
                 };
-                let outcome = Outcome {
-                    shard_id: outcome["ShardId"].as_str().map(ToOwned::to_owned),
-                    error_code: outcome["__type"].as_str().map(ToOwned::to_owned),
+                let result = EntryResult {
+                    shard_id: answer["ShardId"].as_str().map(ToOwned::to_owned),
+                    error_code: answer["__type"].as_str().map(ToOwned::to_owned),
                 };
-                self.written(asked, &[entry], &[outcome]);
+                self.count_puts(request, &[entry], &[result]);
             }
             "PutRecords" => {
                 let (Ok(put), Ok(answer)) =
-                    (serde_json::from_slice::<Put<'_>>(asked), serde_json::from_slice::<PutAnswer>(answer))
+                    (serde_json::from_slice::<Put<'_>>(request), serde_json::from_slice::<PutAnswer>(answer))
                 else {
                     return;
                 };
-                self.written(asked, &put.records, &answer.records);
+                self.count_puts(request, &put.records, &answer.records);
             }
-            "GetRecords" => self.read(asked, answer),
-            enables => {
-                let asked: Value = serde_json::from_slice(asked).unwrap_or_default();
+            "GetRecords" => self.count_reads(request, answer),
+            enable_or_disable => {
+                let request: Value = serde_json::from_slice(request).unwrap_or_default();
                 let mut enhanced = self.enhanced();
-                let metrics = enhanced.entry(stream_of(&asked)).or_default();
-                for name in asked["ShardLevelMetrics"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-                    let meant = SHARD_LEVEL.iter().filter(|metric| name == "ALL" || name == **metric);
-                    for metric in meant {
-                        if enables == "EnableEnhancedMonitoring" {
+                let metrics = enhanced.entry(stream_name(&request).to_owned()).or_default();
+                for name in request["ShardLevelMetrics"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+                    let selected = SHARD_LEVEL.iter().filter(|metric| name == "ALL" || name == **metric);
+                    for metric in selected {
+                        if enable_or_disable == "EnableEnhancedMonitoring" {
                             metrics.insert((*metric).to_owned());
                         } else {
                             metrics.remove(*metric);
@@ -174,58 +173,60 @@ impl Meter {
         }
     }
 
-    fn written(&self, asked: &[u8], entries: &[Entry<'_>], outcomes: &[Outcome]) {
-        let mut all = Written::default();
-        let mut shards: BTreeMap<&str, Written> = BTreeMap::new();
-        for (entry, outcome) in entries.iter().zip(outcomes) {
-            let throttled = outcome.error_code.as_deref().is_some_and(|code| code.ends_with(THROTTLED));
-            let one = match (&outcome.shard_id, throttled) {
-                (_, true) => Written { throttled: 1.0, ..Written::default() },
-                (Some(_), false) => Written { records: 1.0, bytes: entry.bytes(), throttled: 0.0 },
+    fn count_puts(&self, request: &[u8], entries: &[Entry<'_>], results: &[EntryResult]) {
+        let mut all = PutSums::default();
+        let mut shards: BTreeMap<&str, PutSums> = BTreeMap::new();
+        for (entry, result) in entries.iter().zip(results) {
+            let throttled = result.error_code.as_deref().is_some_and(|code| code.ends_with(THROTTLED));
+            let one = match (&result.shard_id, throttled) {
+                (_, true) => PutSums { throttled: 1.0, ..PutSums::default() },
+                (Some(_), false) => PutSums { records: 1.0, bytes: entry.bytes(), throttled: 0.0 },
                 (None, false) => continue,
             };
-            let shard = outcome.shard_id.as_deref().map(|shard| shards.entry(shard).or_default());
+            let shard = result.shard_id.as_deref().map(|shard| shards.entry(shard).or_default());
             for sum in [Some(&mut all), shard].into_iter().flatten() {
                 sum.records += one.records;
                 sum.bytes += one.bytes;
                 sum.throttled += one.throttled;
             }
         }
-        let stream = stream_of(&serde_json::from_slice(asked).unwrap_or_default());
+        let request = serde_json::from_slice(request).unwrap_or_default();
+        let stream = stream_name(&request);
         let rate = self.monitoring.clock().rate();
-        let told = [
+        let sums = [
             ("IncomingRecords", all.records),
             ("IncomingBytes", all.bytes),
             ("WriteProvisionedThroughputExceeded", all.throttled),
         ];
-        for (name, value) in told {
-            self.tell(&stream, None, name, value * rate);
+        for (name, value) in sums {
+            self.put(stream, None, name, value * rate);
         }
         for (shard, sum) in shards {
-            self.tell(&stream, Some(shard), "IncomingRecords", sum.records * rate);
-            self.tell(&stream, Some(shard), "IncomingBytes", sum.bytes * rate);
+            self.put(stream, Some(shard), "IncomingRecords", sum.records * rate);
+            self.put(stream, Some(shard), "IncomingBytes", sum.bytes * rate);
         }
     }
 
     /// "Age is the difference between the current time and when the last record of the `GetRecords` call was written to
-    /// the stream"; nothing read is nothing behind.
-    fn read(&self, asked: &[u8], answer: &[u8]) {
-        let Some((stream, shard)) = iterator_of(asked) else { return };
-        let Ok(got) = serde_json::from_slice::<Got>(answer) else { return };
+    /// the stream". A call that reads no record has an age of zero.
+    fn count_reads(&self, request: &[u8], answer: &[u8]) {
+        let Some((stream, shard)) = stream_and_shard(request) else { return };
+        let stream = stream.as_str();
+        let Ok(read) = serde_json::from_slice::<GetAnswer>(answer) else { return };
         let throttled = serde_json::from_slice::<Value>(answer).is_ok_and(|answer| answer["__type"] == THROTTLED);
-        let age = got
+        let age = read
             .records
             .last()
             .map_or(0.0, |last| (SystemClock.now_ms() as f64 - last.approximate_arrival_timestamp * 1000.0).max(0.0));
-        self.tell(&stream, None, "ReadProvisionedThroughputExceeded", f64::from(u8::from(throttled)));
-        self.tell(&stream, None, "GetRecords.Success", f64::from(u8::from(!throttled)));
+        self.put(stream, None, "ReadProvisionedThroughputExceeded", f64::from(u8::from(throttled)));
+        self.put(stream, None, "GetRecords.Success", f64::from(u8::from(!throttled)));
         if !throttled {
-            self.tell(&stream, None, "GetRecords.IteratorAgeMilliseconds", age);
-            self.tell(&stream, Some(&shard), "IteratorAgeMilliseconds", age);
+            self.put(stream, None, "GetRecords.IteratorAgeMilliseconds", age);
+            self.put(stream, Some(&shard), "IteratorAgeMilliseconds", age);
         }
     }
 
-    fn tell(&self, stream: &str, shard: Option<&str>, name: &str, value: f64) {
+    fn put(&self, stream: &str, shard: Option<&str>, name: &str, value: f64) {
         let mut metric = MetricId::with(NAMESPACE, name, "StreamName", stream);
         if let Some(shard) = shard {
             if !self.enhanced().get(stream).is_some_and(|metrics| metrics.contains(name)) {

@@ -1,6 +1,8 @@
-//! A stream that refuses its writers for a while, beside others that take records: what a partition of the service looks
-//! like, or a key that somebody took away.
+//! An outage of one stream: it refuses its writers while other streams accept records.
+//!
+//! A partial failure of the service looks like this, and so does a permission that was removed.
 
+use super::request::{REQUEST_BYTES_MAX, operation, stream_name};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
@@ -9,7 +11,6 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,33 +18,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// How a stream refuses its writers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// It fails, which is worth trying again.
+    /// Every call fails with an error that is worth a retry.
     Fails,
-    /// Of each call every other record is throttled, and every other call is denied altogether: who is throttled tries
-    /// again at once, and who is denied gives up, with part of the records in the stream.
+    /// Every second call is denied as a whole, and of the other calls every second record is throttled. A writer that is
+    /// throttled tries again at once, is denied, and gives up, with part of its records in the stream.
     Denies,
 }
 
-/// What becomes of one call.
+/// How one call is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     Failed,
     Denied,
+    /// Every second record is throttled.
     Halved,
 }
 
-/// The streams whose writers are refused, and how many calls were since.
+/// The streams that refuse their writers, and how many calls each has refused.
 #[derive(Clone, Default)]
 pub(super) struct Outage(Arc<Mutex<BTreeMap<String, (Refusal, u64)>>>);
-
-/// What a put says of its stream.
-#[derive(Deserialize)]
-struct Put {
-    #[serde(rename = "StreamName")]
-    stream_name: Option<String>,
-    #[serde(rename = "StreamARN")]
-    stream_arn: Option<String>,
-}
 
 impl Outage {
     pub(super) fn begin(&self, stream: &str, refusal: Refusal) {
@@ -58,12 +51,11 @@ impl Outage {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What becomes of a call with this body; `None`: it is served.
+    /// How a call with this body is refused; none if it is not.
     fn judge(&self, body: &[u8]) -> Option<Verdict> {
-        let Put { stream_name, stream_arn } = serde_json::from_slice(body).ok()?;
-        let of_arn = stream_arn.as_deref().and_then(|arn| arn.rsplit_once('/')).map(|(_, name)| name);
+        let request: Value = serde_json::from_slice(body).ok()?;
         let mut refused = self.refused();
-        let (refusal, calls) = refused.get_mut(stream_name.as_deref().or(of_arn)?)?;
+        let (refusal, calls) = refused.get_mut(stream_name(&request))?;
         *calls += 1;
         Some(match refusal {
             Refusal::Fails => Verdict::Failed,
@@ -73,60 +65,59 @@ impl Outage {
     }
 }
 
-/// The app, whose writers are refused for as long as their stream is out.
-pub(super) fn with(outage: Outage, app: Router) -> Router {
+/// The app, which refuses the writers of streams with an outage.
+pub(super) fn with_outage(app: Router, outage: Outage) -> Router {
     app.layer(from_fn_with_state(outage, refuse))
 }
 
 async fn refuse(State(outage): State<Outage>, request: Request, next: Next) -> Response {
-    let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
-    if outage.refused().is_empty() || !target.contains(".PutRecord") {
+    if outage.refused().is_empty() || !operation(&request).starts_with("PutRecord") {
         return next.run(request).await;
     }
     let (parts, body) = request.into_parts();
-    let Ok(body) = to_bytes(body, super::REQUEST_BYTES_MAX).await else {
+    let Ok(body) = to_bytes(body, REQUEST_BYTES_MAX).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
     match outage.judge(&body) {
         None => next.run(Request::from_parts(parts, Body::from(body))).await,
         Some(Verdict::Failed) => answer(StatusCode::INTERNAL_SERVER_ERROR, &error("InternalFailure")),
         Some(Verdict::Denied) => answer(StatusCode::BAD_REQUEST, &error("AccessDeniedException")),
-        Some(Verdict::Halved) => halved(parts, body, next).await,
+        Some(Verdict::Halved) => halve(parts, body, next).await,
     }
 }
 
-/// Has every other record of a call taken, the first among them.
-async fn halved(mut parts: Parts, body: Bytes, next: Next) -> Response {
+/// Puts every second record of a call, beginning with the first, and answers that the others are throttled.
+async fn halve(mut parts: Parts, body: Bytes, next: Next) -> Response {
     let mut call: Value = serde_json::from_slice(&body).unwrap_or_default();
     let Some(records) = call["Records"].as_array_mut() else {
-        // One record alone.
+        // PutRecord: there is only one record.
         return next.run(Request::from_parts(parts, Body::from(body))).await;
     };
     let all = records.len();
     let mut index = 0..;
     records.retain(|_| index.next().is_some_and(|index: usize| index.is_multiple_of(2)));
-    let fewer = call.to_string();
-    parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(fewer.len()));
-    let taken = next.run(Request::from_parts(parts, Body::from(fewer))).await;
-    if taken.status() != StatusCode::OK {
-        return taken;
+    let half = call.to_string();
+    parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(half.len()));
+    let response = next.run(Request::from_parts(parts, Body::from(half))).await;
+    if response.status() != StatusCode::OK {
+        return response;
     }
-    let taken = to_bytes(taken.into_body(), super::REQUEST_BYTES_MAX).await.unwrap_or_default();
-    let mut taken: Value = serde_json::from_slice(&taken).unwrap_or_default();
-    let mut outcomes = taken["Records"].as_array_mut().map(std::mem::take).unwrap_or_default().into_iter();
-    let throttled = json!({ "ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": OUT });
-    let outcomes = (0..all)
-        .map(|index| if index.is_multiple_of(2) { outcomes.next() } else { None }.unwrap_or_else(|| throttled.clone()));
-    let outcomes: Vec<Value> = outcomes.collect();
-    taken["FailedRecordCount"] = json!(outcomes.iter().filter(|outcome| !outcome["ErrorCode"].is_null()).count());
-    taken["Records"] = Value::Array(outcomes);
-    answer(StatusCode::OK, &taken)
+    let body = to_bytes(response.into_body(), REQUEST_BYTES_MAX).await.unwrap_or_default();
+    let mut combined: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let mut results = combined["Records"].as_array_mut().map(std::mem::take).unwrap_or_default().into_iter();
+    let throttled = json!({ "ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": MESSAGE });
+    let results = (0..all)
+        .map(|index| if index.is_multiple_of(2) { results.next() } else { None }.unwrap_or_else(|| throttled.clone()));
+    let results: Vec<Value> = results.collect();
+    combined["FailedRecordCount"] = json!(results.iter().filter(|result| !result["ErrorCode"].is_null()).count());
+    combined["Records"] = Value::Array(results);
+    answer(StatusCode::OK, &combined)
 }
 
-const OUT: &str = "The stream is out.";
+const MESSAGE: &str = "This stream has an outage.";
 
 fn error(kind: &str) -> Value {
-    json!({ "__type": kind, "message": OUT })
+    json!({ "__type": kind, "message": MESSAGE })
 }
 
 fn answer(status: StatusCode, body: &Value) -> Response {

@@ -1,10 +1,11 @@
-//! `UpdateShardCount` as Kinesis does it: by splitting and merging, so that every shard has its parents.
+//! `UpdateShardCount` as Kinesis does it: by splits and merges, so that every shard has its parents.
 //!
-//! The embedded server closes all shards and makes new ones without parents, which tells a consumer nothing of the order
-//! in which to read them. Here its own `SplitShard` and `MergeShards` are called until the keyspace is cut evenly, while the
-//! stream is `UPDATING` to everybody else. The limits are those of the documentation: ten calls in any 24 hours, to double
-//! or half the open shards at most.
+//! The embedded server closes all shards and creates new ones without parents, so a consumer cannot know the order in
+//! which to read them. This layer calls the server's `SplitShard` and `MergeShards` instead, until the keyspace is even.
+//! Meanwhile clients see the stream as `UPDATING`. The limits are documented ones: ten calls in any 24 hours, each to at
+//! most double and at least half of the open shards.
 
+use super::request::{operation, stream_name};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
@@ -24,25 +25,25 @@ use std::time::Duration;
 /// "Scale more than ten times per rolling 24-hour period per stream" is what `UpdateShardCount` refuses.
 const CALLS_MAX: usize = 10;
 const DAY_MS: i64 = 86_400_000;
-/// Requests and answers about shards are small.
+/// The largest request or answer about shards, which are small.
 const BODY_BYTES_MAX: usize = 8 << 20;
-/// Between two looks whether the server has finished a split or merge.
+/// How often to check whether the server has finished a split or merge.
 const POLL: Duration = Duration::from_millis(5);
 const VERSION: &str = "Kinesis_20131202";
 
-/// What is known of the streams' calls.
+/// The state of this layer.
 struct Resharding {
-    /// The server itself, past this layer.
+    /// The server behind this layer.
     server: TowerToHyperService<Router>,
     clock: ScaledClock,
-    streams: Mutex<BTreeMap<String, Known>>,
+    streams: Mutex<BTreeMap<String, StreamCalls>>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
-    /// When `UpdateShardCount` was accepted, in the last 24 hours.
-    calls_ms: Vec<i64>,
-    /// Whether it is being carried out.
+struct StreamCalls {
+    /// When `UpdateShardCount` was accepted in the last 24 hours, in milliseconds since the epoch.
+    accepted_ms: Vec<i64>,
+    /// Whether an update is under way.
     is_updating: bool,
 }
 
@@ -53,12 +54,11 @@ type Refusal = (&'static str, String);
 pub(super) fn with_lineage(app: Router, clock: ScaledClock) -> Router {
     let server = TowerToHyperService::new(app.clone());
     let state = Arc::new(Resharding { server, clock, streams: Mutex::default() });
-    app.layer(from_fn_with_state(state, pass))
+    app.layer(from_fn_with_state(state, handle))
 }
 
-async fn pass(State(resharding): State<Arc<Resharding>>, request: Request, next: Next) -> Response {
-    let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
-    let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+async fn handle(State(resharding): State<Arc<Resharding>>, request: Request, next: Next) -> Response {
+    let operation = operation(&request).to_owned();
     if !["UpdateShardCount", "SplitShard", "MergeShards", "DescribeStreamSummary", "DescribeStream"]
         .contains(&operation.as_str())
     {
@@ -66,44 +66,37 @@ async fn pass(State(resharding): State<Arc<Resharding>>, request: Request, next:
     }
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, BODY_BYTES_MAX).await else { return StatusCode::PAYLOAD_TOO_LARGE.into_response() };
-    // What is no JSON is the server's to refuse.
-    let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let stream = stream_of(&asked);
+    // The server itself refuses a body that is not JSON.
+    let json: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let stream = stream_name(&json).to_owned();
     if operation == "UpdateShardCount" {
-        let headers = parts.headers;
-        let begun = Arc::clone(&resharding).begin(headers, &stream, &asked).await;
-        return begun.map_or_else(refused, |answer| answered(StatusCode::OK, &answer));
+        let answer = Arc::clone(&resharding).update_shard_count(parts.headers, &stream, &json).await;
+        return answer.map_or_else(refusal_response, |answer| response(StatusCode::OK, &answer));
     }
-    let is_updating = || resharding.streams().get(&stream).is_some_and(|known| known.is_updating);
+    let is_updating = || resharding.streams().get(&stream).is_some_and(|calls| calls.is_updating);
     let describes = operation.starts_with("Describe");
     if !describes && is_updating() {
-        return refused(in_use(&stream));
+        return refusal_response(in_use(&stream));
     }
     if !describes {
         let server =
             Server { resharding: Arc::clone(&resharding), headers: parts.headers.clone(), stream: stream.clone() };
-        if let Err(refusal) = server.are_open(&asked).await {
-            return refused(refusal);
+        if let Err(refusal) = server.check_open(&json).await {
+            return refusal_response(refusal);
         }
     }
-    // Asked before the server is: what it answers while the last step ends is of a stream that was updating.
+    // Read this before the server answers: an answer during the last step describes a stream that was updating.
     let was_updating = is_updating();
     let response = next.run(Request::from_parts(parts, Body::from(body))).await;
-    if describes && was_updating { updating(response).await } else { response }
-}
-
-/// A stream's name, where it is named by its ARN too.
-pub(super) fn stream_of(asked: &Value) -> String {
-    let by_arn = asked["StreamARN"].as_str().and_then(|arn| arn.rsplit_once('/')).map(|(_, name)| name);
-    asked["StreamName"].as_str().or(by_arn).unwrap_or_default().to_owned()
+    if describes && was_updating { with_status_updating(response).await } else { response }
 }
 
 fn in_use(stream: &str) -> Refusal {
     ("ResourceInUseException", format!("Stream {stream} is not ACTIVE, instead in state UPDATING"))
 }
 
-/// A description with the status that the stream has to others.
-async fn updating(response: Response) -> Response {
+/// A description of a stream, with the status `UPDATING`.
+async fn with_status_updating(response: Response) -> Response {
     let (mut parts, body) = response.into_parts();
     let Ok(body) = to_bytes(body, BODY_BYTES_MAX).await else { return StatusCode::BAD_GATEWAY.into_response() };
     let Ok(mut answer) = serde_json::from_slice::<Value>(&body) else {
@@ -118,70 +111,74 @@ async fn updating(response: Response) -> Response {
     Response::from_parts(parts, Body::from(answer.to_string()))
 }
 
-fn answered(status: StatusCode, answer: &Value) -> Response {
+fn response(status: StatusCode, answer: &Value) -> Response {
     let mut response = (status, answer.to_string()).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.1"));
     response
 }
 
-fn refused((kind, message): Refusal) -> Response {
-    answered(StatusCode::BAD_REQUEST, &json!({ "__type": kind, "message": message }))
+fn refusal_response((kind, message): Refusal) -> Response {
+    response(StatusCode::BAD_REQUEST, &json!({ "__type": kind, "message": message }))
 }
 
 impl Resharding {
-    fn streams(&self) -> MutexGuard<'_, BTreeMap<String, Known>> {
+    fn streams(&self) -> MutexGuard<'_, BTreeMap<String, StreamCalls>> {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Accepts the call, or refuses it, and carries it out behind the answer.
-    async fn begin(
+    /// Accepts or refuses a call. An accepted update runs in the background, after the answer.
+    async fn update_shard_count(
         self: Arc<Self>,
         headers: axum::http::HeaderMap,
         stream: &str,
-        asked: &Value,
+        request: &Value,
     ) -> Result<Value, Refusal> {
         let server = Server { resharding: Arc::clone(&self), headers, stream: stream.to_owned() };
         if !server.is_active().await? {
             return Err(in_use(stream));
         }
         let current = server.open_shards().await?.len() as u64;
-        let target = asked["TargetShardCount"].as_u64().unwrap_or_default();
+        let target = request["TargetShardCount"].as_u64().unwrap_or_default();
         let invalid = |message: String| Err(("InvalidArgumentException", message));
         if target == 0 || target == current {
-            return invalid(format!("TargetShardCount {target}: {stream} has {current} open shards"));
+            return invalid(format!(
+                "TargetShardCount {target} is zero, or the current count: {stream} has {current} open shards"
+            ));
         }
         if target > current * 2 || target * 2 < current {
-            return invalid(format!("TargetShardCount {target} is over double or under half of {current} open shards"));
+            return invalid(format!(
+                "TargetShardCount {target} is more than double or less than half of {current} open shards"
+            ));
         }
         let now_ms = self.clock.now_ms();
         {
             let mut streams = self.streams();
-            let known = streams.entry(stream.to_owned()).or_default();
-            if known.is_updating {
+            let calls = streams.entry(stream.to_owned()).or_default();
+            if calls.is_updating {
                 return Err(in_use(stream));
             }
-            known.calls_ms.retain(|call_ms| now_ms - call_ms < DAY_MS);
-            if known.calls_ms.len() >= CALLS_MAX {
+            calls.accepted_ms.retain(|at_ms| now_ms - at_ms < DAY_MS);
+            if calls.accepted_ms.len() >= CALLS_MAX {
                 let message = format!("{stream}: more than {CALLS_MAX} calls of UpdateShardCount in 24 hours");
                 return Err(("LimitExceededException", message));
             }
-            known.calls_ms.push(now_ms);
-            known.is_updating = true;
+            calls.accepted_ms.push(now_ms);
+            calls.is_updating = true;
         }
         let answer = json!({ "StreamName": stream, "CurrentShardCount": current, "TargetShardCount": target });
         tokio::spawn(async move {
-            if let Err((kind, message)) = server.carry_out(target).await {
-                tracing::warn!(stream = server.stream, kind, message, "resharding stopped halfway");
+            if let Err((kind, message)) = server.reshard(target).await {
+                tracing::warn!(stream = server.stream, kind, message, "UpdateShardCount stopped halfway");
             }
-            if let Some(known) = self.streams().get_mut(&server.stream) {
-                known.is_updating = false;
+            if let Some(calls) = self.streams().get_mut(&server.stream) {
+                calls.is_updating = false;
             }
         });
         Ok(answer)
     }
 }
 
-/// The server behind this layer, asked with the headers of whoever asked here.
+/// The server behind this layer, called with the headers of the client's request.
 struct Server {
     resharding: Arc<Resharding>,
     headers: axum::http::HeaderMap,
@@ -189,16 +186,15 @@ struct Server {
 }
 
 impl Server {
-    async fn call(&self, operation: &str, mut asked: Value) -> Result<Value, Refusal> {
-        let internal = |what: String| ("InternalFailureException", what);
-        asked["StreamName"] = self.stream.as_str().into();
-        let mut request =
-            Request::post("/").body(Body::from(asked.to_string())).map_err(|e| internal(e.to_string()))?;
-        *request.headers_mut() = self.headers.clone();
-        request.headers_mut().remove(header::CONTENT_LENGTH);
+    async fn call(&self, operation: &str, mut request: Value) -> Result<Value, Refusal> {
+        let internal = |problem: String| ("InternalFailureException", problem);
+        request["StreamName"] = self.stream.as_str().into();
+        let mut call = Request::post("/").body(Body::from(request.to_string())).map_err(|e| internal(e.to_string()))?;
+        *call.headers_mut() = self.headers.clone();
+        call.headers_mut().remove(header::CONTENT_LENGTH);
         let target = HeaderValue::from_str(&format!("{VERSION}.{operation}"));
-        request.headers_mut().insert("x-amz-target", target.map_err(|error| internal(error.to_string()))?);
-        let Ok(response) = self.resharding.server.call(request).await;
+        call.headers_mut().insert("x-amz-target", target.map_err(|error| internal(error.to_string()))?);
+        let Ok(response) = self.resharding.server.call(call).await;
         let status = response.status();
         let body: Bytes =
             to_bytes(response.into_body(), BODY_BYTES_MAX).await.map_err(|error| internal(error.to_string()))?;
@@ -222,11 +218,11 @@ impl Server {
         Ok(summary["StreamDescriptionSummary"]["StreamStatus"] == "ACTIVE")
     }
 
-    /// The server itself would split a closed shard again, into shards that overlap its children.
-    async fn are_open(&self, asked: &Value) -> Result<(), Refusal> {
+    /// Refuses a split or merge of a closed shard. The server would split it again, into shards that overlap its children.
+    async fn check_open(&self, request: &Value) -> Result<(), Refusal> {
         let open = self.open_shards().await?;
         let named = ["ShardToSplit", "ShardToMerge", "AdjacentShardToMerge"];
-        let mut named = named.iter().filter_map(|name| asked[name].as_str());
+        let mut named = named.iter().filter_map(|name| request[name].as_str());
         match named.find(|shard| open.iter().all(|range| range.shard != *shard)) {
             Some(shard) => Err(("InvalidArgumentException", format!("{shard} of {} is not open", self.stream))),
             None => Ok(()),
@@ -249,16 +245,16 @@ impl Server {
     }
 
     /// Splits and merges until the stream has `target` even shards.
-    async fn carry_out(&self, target: u64) -> Result<(), Refusal> {
+    async fn reshard(&self, target: u64) -> Result<(), Refusal> {
         while let Some(step) = next_step(self.open_shards().await?, target) {
             match step {
                 Step::Split { shard, at } => {
-                    let asked = json!({ "ShardToSplit": shard, "NewStartingHashKey": at.to_string() });
-                    self.call("SplitShard", asked).await?;
+                    let request = json!({ "ShardToSplit": shard, "NewStartingHashKey": at.to_string() });
+                    self.call("SplitShard", request).await?;
                 }
                 Step::Merge { shard, adjacent } => {
-                    let asked = json!({ "ShardToMerge": shard, "AdjacentShardToMerge": adjacent });
-                    self.call("MergeShards", asked).await?;
+                    let request = json!({ "ShardToMerge": shard, "AdjacentShardToMerge": adjacent });
+                    self.call("MergeShards", request).await?;
                 }
             }
             while !self.is_active().await? {
@@ -276,20 +272,20 @@ enum Step {
     Merge { shard: String, adjacent: String },
 }
 
-/// The first hash keys of `count` even shards; Kinesis cuts the keyspace so when it makes a stream.
-fn beginnings(count: u64) -> BTreeSet<u128> {
-    // 2^128 / count, where 2^128 itself is one more than the type holds.
+/// The first hash key of each of `count` even shards, which is how Kinesis divides the keyspace of a new stream.
+fn even_starts(count: u64) -> BTreeSet<u128> {
+    // 2^128 / count. 2^128 itself does not fit the type by one.
     let count = u128::from(count.max(1));
     let width = (u128::MAX - (count - 1)) / count;
     (0..count).map(|index| index * width.saturating_add(1)).collect()
 }
 
-/// What is next on the way to `target` even shards: first every cut that is missing, then every merge over one that is
-/// not wanted.
+/// The next step towards `target` even shards: first a split at each missing boundary, then a merge over each boundary
+/// that is not wanted.
 fn next_step(mut open: Vec<HashKeyRange>, target: u64) -> Option<Step> {
     open.sort_unstable_by_key(|range| range.start);
-    let wanted = beginnings(target);
-    // The server wants a split to be more than one key into its shard.
+    let wanted = even_starts(target);
+    // The server requires a split to be more than one key after the shard's start.
     let missing = open.iter().find_map(|range| {
         let at = wanted.range(range.start.saturating_add(2)..range.end).next()?;
         Some(Step::Split { shard: range.shard.clone(), at: *at })
@@ -310,7 +306,7 @@ mod tests {
             let at = open.iter().position(|range| range.shard == shard).unwrap();
             open.remove(at)
         };
-        let made = match step {
+        let parts = match step {
             Step::Split { shard, at } => {
                 let HashKeyRange { start, end, .. } = take(&shard);
                 vec![(start, at - 1), (at, end)]
@@ -322,7 +318,7 @@ mod tests {
             }
         };
         let named = |(index, (start, end))| HashKeyRange { shard: format!("{n}-{index}"), start, end };
-        open.extend(made.into_iter().enumerate().map(named));
+        open.extend(parts.into_iter().enumerate().map(named));
         open
     }
 
@@ -335,12 +331,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_keyspace_becomes_even_with_a_step_for_each_cut_that_differs(
+        fn any_keyspace_becomes_even_in_one_step_for_each_boundary_that_differs(
             cuts in prop::collection::btree_set(1_000..u128::MAX - 1_000, 0..20),
             target in 1..40_u64,
         ) {
             let mut open = whole(&cuts);
-            let wanted = beginnings(target);
+            let wanted = even_starts(target);
             let inner = wanted.iter().copied().filter(|at| *at > 0).collect::<BTreeSet<_>>();
             let differing = inner.symmetric_difference(&cuts).count();
             let mut steps = 0;
@@ -356,11 +352,11 @@ mod tests {
     }
 
     #[test]
-    fn even_shards_begin_where_kinesis_lets_them_begin() {
-        assert_eq!(beginnings(1), BTreeSet::from([0]));
-        assert_eq!(beginnings(2), BTreeSet::from([0, 1 << 127]));
-        // 2^128 / 3, and twice that.
+    fn even_shards_start_where_kinesis_starts_them() {
+        assert_eq!(even_starts(1), BTreeSet::from([0]));
+        assert_eq!(even_starts(2), BTreeSet::from([0, 1 << 127]));
+        // 2^128 / 3, and twice as much.
         let third = 113_427_455_640_312_821_154_458_202_477_256_070_485;
-        assert_eq!(beginnings(3), BTreeSet::from([0, third, 2 * third]));
+        assert_eq!(even_starts(3), BTreeSet::from([0, third, 2 * third]));
     }
 }

@@ -1,4 +1,4 @@
-//! The adapter against an embedded Kinesis server, over its wire protocol and in real time.
+//! The Kinesis source against an embedded server, over the wire protocol and in real time.
 
 use crate::clock::TokioClock;
 use crate::event_source::{Discarded, Mapping, OnFailure, Settings, StartingPosition};
@@ -67,7 +67,7 @@ async fn put(client: &Client, numbers: std::ops::Range<u32>) {
     }
 }
 
-/// Notes what it is invoked with.
+/// Records the batches that it is invoked with.
 #[derive(Clone, Default)]
 struct Recorder(Arc<Mutex<Vec<Batch>>>);
 
@@ -87,7 +87,7 @@ impl OnFailure for NoDestination {
 }
 
 #[tokio::test]
-async fn every_record_comes_through_splits_merges_and_new_shard_counts_once_and_in_the_order_of_its_key() {
+async fn every_record_arrives_once_and_in_order_through_splits_merges_and_new_shard_counts() {
     let (config, client) = stream(2, 300).await;
     let arn = format!("arn:aws:kinesis:us-east-1:000000000000:stream/{STREAM}");
     let mut settings = Settings::new("id", &arn, "arn:function", StartingPosition::TrimHorizon);
@@ -135,13 +135,13 @@ async fn every_record_comes_through_splits_merges_and_new_shard_counts_once_and_
 }
 
 #[tokio::test]
-async fn an_iterator_that_expires_is_renewed_where_it_was() {
+async fn an_expired_iterator_is_renewed_at_its_position() {
     let (config, client) = stream(1, 1).await;
     put(&client, 0..2).await;
     let source = KinesisSource::new(&config, STREAM);
     let mut cursor = source.open("shardId-000000000000", ReadFrom::TrimHorizon).await.unwrap();
     assert_eq!(source.read(&mut cursor, 1).await.unwrap().records[0].data, &b"0"[..]);
-    // A clone has the same iterator, and reads it until the server has had enough of it.
+    // A clone has the same iterator. It reads until the iterator expires.
     loop {
         let mut probe = cursor.clone();
         if source.read(&mut probe, 1).await.is_err() {
@@ -153,12 +153,12 @@ async fn an_iterator_that_expires_is_renewed_where_it_was() {
 }
 
 #[tokio::test]
-async fn what_arrives_while_the_iterator_at_latest_expires_is_not_passed_over() {
+async fn records_that_arrive_while_an_iterator_at_latest_expires_are_not_skipped() {
     let (config, client) = stream(1, 1).await;
     put(&client, 0..1).await;
     let source = KinesisSource::new(&config, STREAM);
     let mut cursor = source.open("shardId-000000000000", ReadFrom::Latest).await.unwrap();
-    // The server's arrival times are whole seconds, and so is what "at timestamp" finds by them.
+    // The server's arrival times are whole seconds, and `AT_TIMESTAMP` compares with them.
     let ReadFrom::AtTimestamp(opened_ms) = cursor.at else { panic!("{:?}", cursor.at) };
     while SystemClock.now_ms() / 1_000 <= opened_ms / 1_000 {
         tokio::task::yield_now().await;
@@ -175,7 +175,7 @@ async fn what_arrives_while_the_iterator_at_latest_expires_is_not_passed_over() 
 }
 
 #[tokio::test]
-async fn more_records_than_one_read_takes_come_in_several() {
+async fn more_records_than_one_read_returns_arrive_in_several() {
     let (config, client) = stream(1, 300).await;
     let entry = |number: usize| {
         let entry = PutRecordsRequestEntry::builder().partition_key("key").data(Blob::new(number.to_string()));

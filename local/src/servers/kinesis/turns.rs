@@ -1,11 +1,13 @@
-//! One put at a time and no read meanwhile, so that records become visible in the order of their sequence numbers.
+//! Turns: one put at a time, and no read during a put, so that records become visible in the order of their sequence
+//! numbers.
 //!
-//! ferrokinesis 0.7 gives a record its number and inserts it in two steps without a lock between them. Two puts at the
-//! same time can show the second record first; a reader that comes between them goes on behind it and never sees the
-//! first. Kinesis promises readers that this doesn't happen. (With twelve writers on one shard, a reader missed 253
-//! records of 23,400; with turns, none.) Reads wait as well: a shard that is closed between the two steps would otherwise
-//! end, for a reader, before its last record.
+//! ferrokinesis 0.7 assigns a record's number and inserts the record in two steps, without a lock around them. Of two
+//! concurrent puts, the second can become visible first. A reader that reads in between continues after the second
+//! record and never sees the first, which Kinesis promises not to happen. (With twelve writers on one shard, a reader
+//! missed 253 records of 23,400; with turns, none.) Reads wait too: a shard that is closed between the two steps would
+//! otherwise end, for a reader, before its last record.
 
+use super::request::{BODY_BYTES_MAX, operation};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
@@ -15,21 +17,17 @@ use axum::response::{IntoResponse as _, Response};
 use std::sync::Arc;
 use tokio::sync::RwLock;
 
-/// More than any request: 10 MiB of records, as base64 in JSON.
-const BODY_BYTES_MAX: usize = 32 << 20;
-
-/// The app, with `PutRecord` and `PutRecords` one after the other, and `GetRecords` between them.
-pub(super) fn in_turns(app: Router) -> Router {
+/// The app, with one `PutRecord` or `PutRecords` at a time, and `GetRecords` only between them.
+pub(super) fn with_turns(app: Router) -> Router {
     app.layer(from_fn_with_state(Arc::new(RwLock::new(())), take_turn))
 }
 
 async fn take_turn(State(turn): State<Arc<RwLock<()>>>, request: Request, next: Next) -> Response {
-    let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
-    let puts = target.contains(".PutRecord");
-    if !puts && !target.ends_with(".GetRecords") {
+    let puts = operation(&request).starts_with("PutRecord");
+    if !puts && operation(&request) != "GetRecords" {
         return next.run(request).await;
     }
-    // The body is read before the turn is taken: a slow client keeps nobody waiting.
+    // Read the body before the turn begins, so that a slow client does not make others wait.
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, BODY_BYTES_MAX).await else { return StatusCode::PAYLOAD_TOO_LARGE.into_response() };
     let request = Request::from_parts(parts, Body::from(body));
@@ -59,7 +57,7 @@ mod tests {
     const RECORDS: usize = 20;
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-    async fn a_reader_beside_many_writers_sees_every_record() {
+    async fn a_reader_sees_every_record_of_concurrent_writers() {
         let server = crate::servers::kinesis::start(0).await.unwrap();
         let credentials = Credentials::new("local", "local", None, None, "test");
         let config = SdkConfig::builder()
@@ -80,14 +78,14 @@ mod tests {
         let writer = || {
             let client = client.clone();
             tokio::spawn(async move {
-                let mut taken = 0;
+                let mut accepted = 0;
                 for _ in 0..CALLS {
                     let records = (0..RECORDS).map(entry).collect();
                     let put = client.put_records().stream_name("s").set_records(Some(records)).send().await.unwrap();
-                    // Beyond the shard's limit, records are refused.
-                    taken += RECORDS - put.failed_record_count.unwrap_or_default() as usize;
+                    // Records beyond the shard's limit are refused.
+                    accepted += RECORDS - put.failed_record_count.unwrap_or_default() as usize;
                 }
-                taken
+                accepted
             })
         };
         let writers = tokio::spawn(join_all((0..WRITERS).map(|_| writer())));
@@ -100,7 +98,7 @@ mod tests {
                 break;
             }
         }
-        let taken: usize = writers.await.unwrap().into_iter().map(Result::unwrap).sum();
-        assert_eq!(seen, taken);
+        let accepted: usize = writers.await.unwrap().into_iter().map(Result::unwrap).sum();
+        assert_eq!(seen, accepted);
     }
 }
