@@ -152,30 +152,22 @@ impl S3 for Service {
         }))
     }
 
-    /// The older form, which boto3's `bucket.objects` asks for.
+    /// The older version, which boto3's `bucket.objects` calls.
     async fn list_objects(
         &self,
         request: S3Request<dto::ListObjectsInput>,
     ) -> S3Result<S3Response<dto::ListObjectsOutput>> {
-        let input = request.input;
-        let limit = limit(input.max_keys);
-        let page = self.0.list(
-            &input.bucket,
-            input.prefix.as_deref().unwrap_or_default(),
-            input.delimiter.as_deref(),
-            input.marker.as_deref(),
-            limit,
-        )?;
-        Ok(S3Response::new(dto::ListObjectsOutput {
-            max_keys: Some(limit as i32),
-            is_truncated: Some(page.next.is_some()),
-            contents: Some(contents(&page)),
-            common_prefixes: Some(common_prefixes(&page)),
-            next_marker: page.next,
-            name: Some(input.bucket),
-            prefix: input.prefix,
-            delimiter: input.delimiter,
-            marker: input.marker,
+        let response = self.list_objects_v2(request.map_input(Into::into)).await?;
+        Ok(response.map_output(|listing| dto::ListObjectsOutput {
+            name: listing.name,
+            prefix: listing.prefix,
+            delimiter: listing.delimiter,
+            max_keys: listing.max_keys,
+            is_truncated: listing.is_truncated,
+            contents: listing.contents,
+            common_prefixes: listing.common_prefixes,
+            marker: listing.start_after,
+            next_marker: listing.next_continuation_token,
             ..Default::default()
         }))
     }
