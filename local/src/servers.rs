@@ -1,8 +1,8 @@
-//! The services behind the template, each on its own wire protocol and on loopback only.
+//! The services that the template uses. Each speaks its own wire protocol, on the loopback address only.
 //!
-//! Kinesis, DynamoDB, S3, SNS, CloudWatch and MQTT are served by this process; Redis is a child process. Each server takes a
-//! free port unless one is asked for, and can be stopped and started again on that port without losing what it holds, so that a
-//! test can take a store away and give it back.
+//! This process serves Kinesis, DynamoDB, S3, SNS, CloudWatch and MQTT; Redis is a child process. A server uses a free port
+//! unless a port is given. It can stop and restart on that port without losing its data, so that a test can take a service
+//! away and bring it back.
 
 pub mod cloudwatch;
 pub mod dynamodb;
@@ -29,10 +29,10 @@ use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Access key and secret for all servers. S3 takes any pair whose secret is the key; the others don't look.
+/// The access key and secret for all servers. S3 accepts any pair whose secret is the key; the others accept anything.
 pub const KEY: &str = "local";
 
-/// Where AWS's services listen: base URLs by the SDKs' service id in lower case. S3 is addressed by path.
+/// Base URLs of the AWS services, by the SDKs' service id in lower case. S3 uses path-style addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AwsEndpoints(BTreeMap<&'static str, String>);
 
@@ -43,7 +43,7 @@ impl<const N: usize> From<[(&'static str, String); N]> for AwsEndpoints {
 }
 
 impl AwsEndpoints {
-    /// What the environment of a process says so that any AWS SDK in it speaks to these servers.
+    /// Environment variables that make every AWS SDK in a process use these servers.
     pub fn environment(&self) -> BTreeMap<String, String> {
         let endpoints = self.0.iter().map(|(service, url)| {
             let service = service.to_ascii_uppercase().replace(' ', "_");
@@ -58,7 +58,7 @@ impl AwsEndpoints {
         endpoints.chain(identity.map(|(name, value)| (name.to_owned(), value.to_owned()))).collect()
     }
 
-    /// A configuration for clients in this process, independent of its environment.
+    /// A configuration for clients in this process. It ignores the process's environment.
     pub fn sdk_config(&self) -> SdkConfig {
         SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())

@@ -5,9 +5,10 @@ use anyhow::anyhow;
 use dynoxide::Database;
 use futures::FutureExt as _;
 
-/// Starts a server on `port`, or on a free one for 0. Tables live in memory, and live through a [`stop`](Server::stop).
+/// Starts a server on `port` (0 for a free one). Tables are in memory, and survive a [`stop`](Server::stop).
 pub async fn start(port: u16) -> anyhow::Result<Server> {
-    let database = Database::memory().map_err(|error| anyhow!("no database in memory: {error}"))?;
+    let database =
+        Database::memory().map_err(|error| anyhow!("cannot create a DynamoDB database in memory: {error}"))?;
     Server::start(port, move |socket, stopped| {
         let database = database.clone();
         async move {
@@ -29,7 +30,7 @@ mod tests {
     };
 
     #[tokio::test]
-    async fn a_conditional_write_is_decided_by_what_a_stop_left_there() {
+    async fn items_survive_a_stop_and_decide_conditional_writes() {
         let dynamodb = start(0).await.unwrap();
         let endpoints = AwsEndpoints::from([("dynamodb", dynamodb.endpoint())]);
         let client = Client::new(&endpoints.sdk_config());

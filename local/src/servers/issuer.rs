@@ -1,8 +1,8 @@
-//! An issuer of tokens (JWT, RS256) for this machine: a key made at the start, the discovery document and key set of
-//! `OpenID` Connect, and tokens with whatever claims are asked for.
+//! An issuer of tokens (JWT, RS256): a new key at each start, the discovery document and key set of `OpenID` Connect, and
+//! tokens with any claims.
 //!
-//! It signs for whoever reaches it, which is whoever is on this machine: it stands in for an identity provider, so that
-//! an API that is closed by default can be tried as it is.
+//! It stands in for an identity provider, so that an API that is closed by default can be used unchanged. It signs for
+//! every program on this machine.
 
 mod key;
 
@@ -18,55 +18,55 @@ use myaku::platform::clock::{Now as _, SystemClock};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
-/// How long a token holds where its claims don't say, in seconds.
+/// How long a token is valid if its claims have no `exp`, in seconds.
 const LIFETIME_SECONDS: i64 = 12 * 3_600;
 
-/// An issuer of this process; it ends when dropped.
+/// An issuer of this process. It ends when dropped.
 pub struct Issuer {
     server: Server,
     key: Arc<Key>,
 }
 
-/// What its requests are answered from.
+/// The state that requests are answered from.
 #[derive(Clone)]
-struct Answers {
+struct IssuerState {
     key: Arc<Key>,
     url: Arc<std::sync::OnceLock<String>>,
 }
 
-/// Starts an issuer on `port`, or on a free one for 0, with a new key.
+/// Starts an issuer with a new key on `port` (0 for a free one).
 pub async fn start(port: u16) -> anyhow::Result<Issuer> {
     let key = Arc::new(Key::new()?);
-    let answers = Answers { key: Arc::clone(&key), url: Arc::default() };
+    let state = IssuerState { key: Arc::clone(&key), url: Arc::default() };
     let app = Router::new()
         .route("/.well-known/openid-configuration", get(discovery))
-        .route("/.well-known/jwks.json", get(async |State(answers): State<Answers>| Json(answers.key.public_set())))
+        .route("/.well-known/jwks.json", get(async |State(state): State<IssuerState>| Json(state.key.public_set())))
         .route("/token", post(token))
-        .with_state(answers.clone());
+        .with_state(state.clone());
     let server = Server::app(port, app).await?;
-    answers.url.get_or_init(|| server.endpoint());
+    state.url.get_or_init(|| server.endpoint());
     Ok(Issuer { server, key })
 }
 
 impl Issuer {
-    /// Where it listens, which is also its name: `iss`.
+    /// The server. Its URL is the issuer's name: `iss`.
     pub fn server(&self) -> &Server {
         &self.server
     }
 
-    /// Its key, for those who check tokens.
+    /// The key, to verify tokens.
     pub fn key(&self) -> &Arc<Key> {
         &self.key
     }
 
-    /// A token with these claims, and with `iss`, `iat` and `exp` where they don't say.
+    /// A token with these claims, and with `iss`, `iat` and `exp` if they are missing.
     pub fn token(&self, claims: Map<String, Value>) -> Result<String, KeyError> {
-        self.key.sign(&completed(claims, &self.server.endpoint(), SystemClock.now_ms() / 1_000))
+        self.key.sign(&with_defaults(claims, &self.server.endpoint(), SystemClock.now_ms() / 1_000))
     }
 }
 
-/// Claims with what every token has; `now_s` in seconds since the epoch.
-fn completed(claims: Map<String, Value>, issuer: &str, now_s: i64) -> Map<String, Value> {
+/// Adds the claims of every token if they are missing. `now_s` is in seconds since the epoch.
+fn with_defaults(claims: Map<String, Value>, issuer: &str, now_s: i64) -> Map<String, Value> {
     let mut all = Map::from_iter([
         ("iss".to_owned(), json!(issuer)),
         ("iat".to_owned(), json!(now_s)),
@@ -76,8 +76,8 @@ fn completed(claims: Map<String, Value>, issuer: &str, now_s: i64) -> Map<String
     all
 }
 
-async fn discovery(State(answers): State<Answers>) -> Json<Value> {
-    let url = answers.url.get().map_or("", String::as_str);
+async fn discovery(State(state): State<IssuerState>) -> Json<Value> {
+    let url = state.url.get().map_or("", String::as_str);
     Json(json!({
         "issuer": url,
         "jwks_uri": format!("{url}/.well-known/jwks.json"),
@@ -88,9 +88,9 @@ async fn discovery(State(answers): State<Answers>) -> Json<Value> {
     }))
 }
 
-async fn token(State(answers): State<Answers>, Json(claims): Json<Map<String, Value>>) -> Response {
-    let url = answers.url.get().map_or("", String::as_str);
-    match answers.key.sign(&completed(claims, url, SystemClock.now_ms() / 1_000)) {
+async fn token(State(state): State<IssuerState>, Json(claims): Json<Map<String, Value>>) -> Response {
+    let url = state.url.get().map_or("", String::as_str);
+    match state.key.sign(&with_defaults(claims, url, SystemClock.now_ms() / 1_000)) {
         Ok(token) => token.into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }

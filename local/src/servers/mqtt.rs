@@ -86,7 +86,10 @@ pub async fn start(port: u16) -> anyhow::Result<Mqtt> {
     let ready = async {
         while TcpStream::connect(address).await.is_err() {
             if thread.is_finished() {
-                return Err(anyhow!("port {} of 127.0.0.1 is taken", address.port()));
+                return Err(anyhow!(
+                    "the MQTT broker cannot listen on port {} of 127.0.0.1; is it in use?",
+                    address.port()
+                ));
             }
             tokio::time::sleep(POLL).await;
         }

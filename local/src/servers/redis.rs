@@ -1,5 +1,6 @@
-//! A Redis or Valkey server as a child process. It forgets what it has not saved when it is killed, and nothing when it is
-//! stopped.
+//! A Redis or Valkey server as a child process.
+//!
+//! A kill loses all data that the server has not saved. A stop loses nothing.
 
 use super::port::Port;
 use crate::process::{Signal, signal};
@@ -15,29 +16,29 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
 
-/// What to look for on the PATH, the better known first.
+/// The programs to look for on the PATH, in this order.
 const PROGRAMS: [&str; 2] = ["redis-server", "valkey-server"];
-/// Until a new server answers, with room for a machine that compiles at the same time.
+/// How long a new server may take to answer, with room for a machine that compiles at the same time.
 const START_UP: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(5);
 const PING: Duration = Duration::from_millis(500);
-/// Until a server has written what it holds and ended.
+/// How long a server may take to write its data and end.
 const SHUTDOWN: Duration = Duration::from_secs(20);
-/// The file in which it leaves that.
+/// The file for the data.
 const DUMP: &str = "dump.rdb";
 
-/// A server process; it is killed when dropped.
+/// A server process. It is killed when dropped.
 pub struct RedisServer {
     port: Port,
     child: Mutex<Option<Child>>,
-    /// Where a server that is stopped leaves what it holds.
+    /// Where a server saves its data.
     directory: TempDir,
 }
 
-/// Starts a server on `port`, or on a free one for 0. The error says what to install if no server is.
+/// Starts a server on `port` (0 for a free one). If no server is installed, the error says how to install one.
 pub async fn start(port: u16) -> anyhow::Result<RedisServer> {
     let port = Port::hold(port)?;
-    let directory = tempfile::tempdir().context("no directory for Redis")?;
+    let directory = tempfile::tempdir().context("cannot create a temporary directory for Redis")?;
     let child = spawn(port.address(), directory.path(), &PROGRAMS).await?;
     Ok(RedisServer { port, child: Mutex::new(Some(child)), directory })
 }
@@ -48,8 +49,8 @@ impl RedisServer {
         format!("redis://{}", self.port.address())
     }
 
-    /// Kills the process at once, as a machine that fails would: connections are refused, and all it held is gone, but for
-    /// what a [`save`](Self::save) has kept.
+    /// Kills the process at once, as the failure of a machine does: connections are refused, and all data is lost except
+    /// what the last [`save`](Self::save) wrote.
     pub async fn kill(&self) -> anyhow::Result<()> {
         if let Some(mut child) = self.child.lock().await.take() {
             child.kill().await?;
@@ -57,47 +58,50 @@ impl RedisServer {
         Ok(())
     }
 
-    /// Ends the process in order: connections are refused, and a [`restart`](Self::restart) brings back what it held.
+    /// Ends the process in order: connections are refused, and a [`restart`](Self::restart) brings the data back.
     pub async fn stop(&self) -> anyhow::Result<()> {
         if let Some(mut child) = self.child.lock().await.take() {
             TcpStream::connect(self.port.address()).await?.write_all(b"SHUTDOWN SAVE\r\n").await?;
-            tokio::time::timeout(SHUTDOWN, child.wait()).await.context("Redis does not end")??;
+            tokio::time::timeout(SHUTDOWN, child.wait())
+                .await
+                .with_context(|| format!("Redis did not end within {} s after SHUTDOWN SAVE", SHUTDOWN.as_secs()))??;
         }
         Ok(())
     }
 
-    /// Keeps what the server holds now. After a [`kill`](Self::kill) it comes back with this, as a replica that was behind
-    /// its primary does.
+    /// Saves the current data. After a [`kill`](Self::kill) the server comes back with it, like a replica that lagged behind
+    /// its primary.
     pub async fn save(&self) -> anyhow::Result<()> {
         let mut stream = TcpStream::connect(self.port.address()).await?;
         stream.write_all(b"SAVE\r\n").await?;
         let mut answer = [0; 3];
         stream.read_exact(&mut answer).await?;
-        anyhow::ensure!(&answer == b"+OK", "Redis cannot save");
+        anyhow::ensure!(&answer == b"+OK", "Redis did not save its data: SAVE failed");
         Ok(())
     }
 
-    /// Stops the process where it is: it takes connections, and answers nothing. Which process that is.
+    /// Pauses the process: it accepts connections and answers nothing. Returns its process id; none if it does not run.
     pub async fn pause(&self) -> Option<u32> {
         self.signal(Signal::Stop).await
     }
 
-    /// Lets a process that was [paused](Self::pause) go on: it does all that it was asked meanwhile.
+    /// Resumes a [paused](Self::pause) process, which then performs what it was asked in the meantime.
     pub async fn resume(&self) -> Option<u32> {
         self.signal(Signal::Continue).await
     }
 
-    async fn signal(&self, what: Signal) -> Option<u32> {
+    async fn signal(&self, kind: Signal) -> Option<u32> {
         let pid = self.child.lock().await.as_ref()?.id()?;
-        signal(pid, what).await.then_some(pid)
+        signal(pid, kind).await.then_some(pid)
     }
 
-    /// Starts a server on the same port: with what a [`stop`](Self::stop) or [`save`](Self::save) left, and else empty.
+    /// Starts a server on the same port, with the data that a [`stop`](Self::stop) or [`save`](Self::save) wrote; empty
+    /// without one.
     pub async fn restart(&self) -> anyhow::Result<()> {
         let mut child = self.child.lock().await;
         if child.is_none() {
             *child = Some(spawn(self.port.address(), self.directory.path(), &PROGRAMS).await?);
-            // What it has read is not to come back again after the next kill.
+            // The next kill must not bring the same data back.
             let _ = std::fs::remove_file(self.directory.path().join(DUMP));
         }
         Ok(())
@@ -118,9 +122,9 @@ async fn spawn(address: SocketAddr, directory: &Path, programs: &[&str]) -> anyh
             .spawn();
         match child {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error).with_context(|| format!("{program} does not start")),
+            Err(error) => return Err(error).with_context(|| format!("cannot start {program}")),
             Ok(mut child) => {
-                wait_until_ready(&mut child, address).await.with_context(|| format!("{program} did not come up"))?;
+                wait_until_ready(&mut child, address).await.with_context(|| format!("{program} did not start"))?;
                 return Ok(child);
             }
         }
@@ -135,16 +139,16 @@ async fn wait_until_ready(child: &mut Child, address: SocketAddr) -> anyhow::Res
     let ready = async {
         loop {
             if let Some(status) = child.try_wait()? {
-                bail!("it ended with {status}; port {} may be taken", address.port());
+                bail!("it ended with {status}; is port {} in use?", address.port());
             }
-            // Somebody else may have the port, and say nothing.
+            // Another program may have the port, and answer nothing.
             if let Ok(Ok(())) = tokio::time::timeout(PING, ping(address)).await {
                 return Ok(());
             }
             tokio::time::sleep(POLL).await;
         }
     };
-    tokio::time::timeout(START_UP, ready).await.context("no answer in time")?
+    tokio::time::timeout(START_UP, ready).await.with_context(|| format!("no answer within {} s", START_UP.as_secs()))?
 }
 
 async fn ping(address: SocketAddr) -> io::Result<()> {
@@ -162,7 +166,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     #[tokio::test]
-    async fn a_stopped_server_comes_back_with_what_it_held_and_after_a_kill_without() {
+    async fn data_survives_a_stop_and_not_a_kill() {
         let valkey = start(0).await.unwrap();
         let client = redis::Client::open(valkey.endpoint()).unwrap();
         let mut connection = client.get_multiplexed_async_connection().await.unwrap();
@@ -178,7 +182,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_killed_server_comes_back_once_with_what_it_had_saved_and_a_paused_one_goes_on_with_all() {
+    async fn a_killed_server_comes_back_once_with_its_saved_data_and_a_resumed_one_with_all() {
         let valkey = start(0).await.unwrap();
         let client = redis::Client::open(valkey.endpoint()).unwrap();
         let set = |value: u32| {
@@ -209,7 +213,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_missing_program_says_what_to_type() {
+    async fn the_error_for_a_missing_program_says_how_to_install_it() {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         let error = spawn(address, Path::new("/"), &["no-such-redis", "no-such-valkey"]).await.unwrap_err();
         assert_eq!(
@@ -220,8 +224,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_port_that_is_taken_is_an_error() {
-        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        assert!(start(taken.local_addr().unwrap().port()).await.is_err());
+    async fn a_port_in_use_is_an_error() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        assert!(start(listener.local_addr().unwrap().port()).await.is_err());
     }
 }

@@ -1,8 +1,8 @@
-//! S3: buckets as directories whose files can be looked at.
+//! S3: buckets as directories, whose files a person can read.
 //!
-//! `If-None-Match` and `If-Match` are decided under one lock, together with the object's metadata: what the lake's
-//! promise rests on must hold for two writers at the same instant as well. Checksums of transfers are not checked
-//! (it is loopback), and neither bucket policies nor multipart uploads exist here.
+//! One lock guards `If-None-Match`, `If-Match` and the object's metadata: the lake's promise rests on these conditions, so
+//! they must hold for concurrent writers too. The server does not check checksums of transfers (they use the loopback),
+//! and has neither bucket policies nor multipart uploads.
 
 mod service;
 mod store;
@@ -18,11 +18,11 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-/// Starts a server on `port`, or on a free one for 0. An object's bytes are the file `<directory>/<bucket>/<key>`;
-/// what else is known of it lives in memory, and lives through a [`stop`](Server::stop).
+/// Starts a server on `port` (0 for a free one). An object's bytes are the file `<directory>/<bucket>/<key>`. Its metadata
+/// is in memory, and survives a [`stop`](Server::stop).
 pub async fn start(port: u16, directory: &Path) -> anyhow::Result<Server> {
     let store = store::Store::open(directory)
-        .with_context(|| format!("the directory for buckets, {}, cannot be used", directory.display()))?;
+        .with_context(|| format!("cannot use {} as the directory for buckets", directory.display()))?;
     let mut builder = S3ServiceBuilder::new(service::Service(Arc::new(store)));
     builder.set_auth(service::AnyKey);
     let service = builder.build();
@@ -36,14 +36,14 @@ async fn serve(socket: TcpListener, service: S3Service, mut stopped: oneshot::Re
             accepted = socket.accept() => accepted?.0,
             _ = &mut stopped => break,
         };
-        // Small answers must not wait for the client's acknowledgements.
+        // Without this, small answers wait for the client's acknowledgements.
         stream.set_nodelay(true)?;
         let connection =
             hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service.clone());
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {
-                tracing::debug!(%error, "an S3 connection broke");
+                tracing::debug!(%error, "an S3 connection failed");
             }
         });
     }
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_object_is_a_file_with_its_metadata_beside_it_also_after_a_stop() {
+    async fn an_object_is_a_file_and_its_metadata_survives_a_stop() {
         let directory = tempfile::tempdir().unwrap();
         let (s3, client) = start_with_bucket(directory.path()).await;
         put(&client, LONG_KEY, b"lines").metadata("first", "1").metadata("sha256", "ab").send().await.unwrap();
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_many_writers_with_if_none_match_one_wins_and_the_others_get_412() {
+    async fn one_of_many_writers_with_if_none_match_wins_and_the_others_get_412() {
         let directory = tempfile::tempdir().unwrap();
         let (_s3, client) = start_with_bucket(directory.path()).await;
         let writers = (0..16).map(|_| put(&client, LONG_KEY, b"x").if_none_match("*").send());
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_listing_goes_on_from_its_token_and_starts_after_a_key() {
+    async fn a_listing_continues_at_its_token_and_starts_after_a_key() {
         let directory = tempfile::tempdir().unwrap();
         let (_s3, client) = start_with_bucket(directory.path()).await;
         for key in ["a/1", "a/2", "a/3", "a/b=c/4", "b/5"] {
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_empty_object_is_an_object_and_a_deleted_one_is_not() {
+    async fn an_empty_object_exists_and_a_deleted_one_does_not() {
         let directory = tempfile::tempdir().unwrap();
         let (_s3, client) = start_with_bucket(directory.path()).await;
         put(&client, "empty", b"").send().await.unwrap();

@@ -1,7 +1,7 @@
-//! The issuer's key: tokens signed and checked with RS256, which is what API Gateway's JWT authorizers take.
+//! The issuer's key. It signs and verifies tokens with RS256, which API Gateway's JWT authorizers accept.
 //!
-//! The signature is aws-lc-rs's, which the TLS stack brings; the compact form around it (RFC 7515) is three texts in
-//! base64. A token library would bring a second set of cryptographic features for that.
+//! aws-lc-rs, which the TLS stack already needs, makes the signature. The compact form around it (RFC 7515) is three texts
+//! in base64, for which a token library would bring a second set of cryptographic features.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
@@ -12,33 +12,33 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-/// The one algorithm.
+/// The only algorithm.
 const ALGORITHM: &str = "RS256";
 
-/// An RSA key pair and its name.
+/// An RSA key pair and its id.
 pub struct Key {
     id: String,
     pair: KeyPair,
 }
 
-/// No key could be made, or it could not sign.
+/// The key could not be created, or could not sign.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the issuer's key failed: {0}")]
 pub struct KeyError(&'static str);
 
-/// Why a token is not one of this key's.
+/// Why a token is not a token of this key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidToken {
-    /// It is not three parts in base64 with JSON in them.
+    /// It is not three parts in base64, or its header or claims are not JSON.
     #[error("the token is malformed")]
     Malformed,
-    /// It says another algorithm, or none.
+    /// It names another algorithm, or none.
     #[error("signing method is invalid")]
     Algorithm,
     /// It names another key.
     #[error("unable to find a signing key that matches")]
     UnknownKey,
-    /// The signature is not this key's.
+    /// This key did not make the signature.
     #[error("the token's signature is invalid")]
     Signature,
 }
@@ -52,7 +52,7 @@ struct Header {
 impl Key {
     /// A new key.
     pub fn new() -> Result<Self, KeyError> {
-        let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| KeyError("it could not be made"))?;
+        let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| KeyError("cannot create it"))?;
         Ok(Self { id: Uuid::new_v4().to_string(), pair })
     }
 
@@ -64,11 +64,11 @@ impl Key {
         let mut signature = vec![0; self.pair.public_modulus_len()];
         self.pair
             .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), signed.as_bytes(), &mut signature)
-            .map_err(|_| KeyError("it did not sign"))?;
+            .map_err(|_| KeyError("cannot sign a token"))?;
         Ok(format!("{signed}.{}", BASE64.encode(signature)))
     }
 
-    /// The claims of a token that this key signed. What they say is not looked at.
+    /// The claims of a token that this key signed. Does not check the claims.
     pub fn verify(&self, token: &str) -> Result<Map<String, Value>, InvalidToken> {
         let (signed, signature) = token.rsplit_once('.').ok_or(InvalidToken::Malformed)?;
         let (header, claims) = signed.split_once('.').ok_or(InvalidToken::Malformed)?;
@@ -86,9 +86,9 @@ impl Key {
         serde_json::from_slice(&decode(claims)?).map_err(|_| InvalidToken::Malformed)
     }
 
-    /// The public key as a set of one (RFC 7517).
+    /// The public key as a key set (RFC 7517).
     pub fn public_set(&self) -> Value {
-        let (modulus, exponent) = parts(self.pair.public_key().as_ref()).unwrap_or_default();
+        let (modulus, exponent) = modulus_and_exponent(self.pair.public_key().as_ref()).unwrap_or_default();
         json!({ "keys": [{
             "kty": "RSA", "use": "sig", "alg": ALGORITHM, "kid": self.id,
             "n": BASE64.encode(modulus), "e": BASE64.encode(exponent),
@@ -96,16 +96,16 @@ impl Key {
     }
 }
 
-/// Modulus and exponent of a public key in DER: `SEQUENCE { INTEGER, INTEGER }` (RFC 8017, A.1.1).
-fn parts(der: &[u8]) -> Option<(&[u8], &[u8])> {
+/// The modulus and exponent of a public key in DER: `SEQUENCE { INTEGER, INTEGER }` (RFC 8017, A.1.1).
+fn modulus_and_exponent(der: &[u8]) -> Option<(&[u8], &[u8])> {
     let (sequence, _) = element(der, 0x30)?;
     let (modulus, rest) = element(sequence, 0x02)?;
     let (exponent, _) = element(rest, 0x02)?;
-    // A number whose first bit is set has a zero before it, which is no part of it.
+    // DER puts a zero in front of a number whose first bit is set.
     Some((modulus.strip_prefix(&[0]).unwrap_or(modulus), exponent))
 }
 
-/// The content of the element that DER begins with, if it has this tag, and what follows.
+/// The content of the first DER element, if it has this tag, and the rest.
 fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (&first, rest) = der.split_first()?;
     let (&length, rest) = rest.split_first()?;
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_holds_what_was_signed_and_nothing_else_does() {
+    fn only_a_token_that_the_key_signed_is_verified() {
         let (key, other) = (Key::new().unwrap(), Key::new().unwrap());
         let token = key.sign(&claims()).unwrap();
         assert_eq!(key.verify(&token), Ok(claims()));
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn the_public_set_has_the_numbers_of_the_key() {
+    fn the_public_set_has_the_keys_modulus_and_exponent() {
         let set = Key::new().unwrap().public_set();
         let number = |name: &str| BASE64.decode(set["keys"][0][name].as_str().unwrap()).unwrap();
         assert_eq!((number("n").len(), number("e")), (256, vec![1, 0, 1]));

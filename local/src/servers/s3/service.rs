@@ -1,4 +1,4 @@
-//! The operations of S3 that the store answers.
+//! S3's operations on the store.
 
 use super::store::{Attributes, Condition, Object, Page, Refusal, Store};
 use bytes::Bytes;
@@ -10,14 +10,14 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-/// Keys in a page, at most.
-const PAGE: usize = 1000;
-/// Bytes of an object, at most: all of it passes through memory. A Lambda batch is 6 MB.
+/// The most keys of a page.
+const PAGE_KEYS_MAX: usize = 1000;
+/// The largest object: it passes through memory as a whole. A Lambda batch is 6 MB.
 const OBJECT_BYTES_MAX: usize = 256 << 20;
 
 pub(super) struct Service(pub(super) Arc<Store>);
 
-/// Takes every access key whose secret is the key itself: a signature has to be right, but nobody has to be known.
+/// Accepts every access key whose secret is the key itself: signatures must be right, but anyone can make one.
 pub(super) struct AnyKey;
 
 #[async_trait::async_trait]
@@ -35,14 +35,16 @@ impl From<Refusal> for S3Error {
             Refusal::BucketExists => s3_error!(BucketAlreadyOwnedByYou),
             Refusal::BucketNotEmpty => s3_error!(BucketNotEmpty),
             Refusal::PreconditionFailed => s3_error!(PreconditionFailed),
-            Refusal::BadName => s3_error!(InvalidArgument, "no file can have that name, so no local object can"),
+            Refusal::BadName => {
+                s3_error!(InvalidArgument, "the key cannot be a file name, so it does not work on this machine")
+            }
             Refusal::Io(error) => S3Error::with_source(S3ErrorCode::InternalError, Box::new(error)),
         }
     }
 }
 
 impl Service {
-    /// File operations block: they run where blocking is allowed.
+    /// Runs a blocking file operation on a thread where blocking is allowed.
     async fn with_store<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Store) -> Result<T, Refusal> + Send + 'static,
@@ -112,7 +114,9 @@ impl S3 for Service {
             (Some(ETagCondition::Any), None) => Condition::Absent,
             (None, Some(ETagCondition::Any)) => Condition::Matches(None),
             (None, Some(ETagCondition::ETag(etag))) => Condition::Matches(Some(etag.into_value())),
-            (Some(_), _) => return Err(s3_error!(NotImplemented, "If-None-Match takes * alone")),
+            (Some(_), _) => {
+                return Err(s3_error!(NotImplemented, "If-None-Match works only with *, and without If-Match"));
+            }
         };
         let attributes = Attributes { content_type, content_encoding, metadata: metadata.unwrap_or_default() };
         let bytes = collect(body).await?;
@@ -182,7 +186,7 @@ impl S3 for Service {
             &input.bucket,
             input.prefix.as_deref().unwrap_or_default(),
             input.delimiter.as_deref(),
-            // A token goes on from where the last page ended, which is never before the start.
+            // A token is the end of the last page, which is never before `start-after`.
             input.continuation_token.as_deref().or(input.start_after.as_deref()),
             limit,
         )?;
@@ -229,7 +233,7 @@ impl S3 for Service {
     }
 }
 
-/// What is said of an object beside its bytes.
+/// An object without its bytes.
 fn head(object: &Object) -> dto::HeadObjectOutput {
     let Attributes { content_type, content_encoding, metadata } = object.attributes.clone();
     dto::HeadObjectOutput {
@@ -243,9 +247,9 @@ fn head(object: &Object) -> dto::HeadObjectOutput {
     }
 }
 
-/// Keys in a page that asks for so many.
+/// The keys of a page for a request with this `max-keys`.
 fn limit(max_keys: Option<i32>) -> usize {
-    max_keys.and_then(|keys| usize::try_from(keys).ok()).unwrap_or(PAGE).min(PAGE)
+    max_keys.and_then(|keys| usize::try_from(keys).ok()).unwrap_or(PAGE_KEYS_MAX).min(PAGE_KEYS_MAX)
 }
 
 fn contents(page: &Page) -> Vec<dto::Object> {
@@ -263,7 +267,7 @@ fn common_prefixes(page: &Page) -> Vec<dto::CommonPrefix> {
     page.prefixes.iter().map(|prefix| dto::CommonPrefix { prefix: Some(prefix.clone()) }).collect()
 }
 
-/// The whole body; too much of it is refused before it is held.
+/// The whole body. One that is too large is refused before all of it is in memory.
 async fn collect(body: Option<StreamingBlob>) -> S3Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let Some(body) = body else { return Ok(bytes) };
@@ -277,9 +281,10 @@ async fn collect(body: Option<StreamingBlob>) -> S3Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// An object, the requested bytes, and their `Content-Range`.
 type Part = (Arc<Object>, Bytes, Option<String>);
 
-/// The bytes asked for, and which those are if they are not all.
+/// Reads the requested bytes of an object. Without a range, all of them, and there is no `Content-Range`.
 fn read(object: Arc<Object>, mut file: std::fs::File, range: Option<dto::Range>) -> S3Result<Part> {
     let internal = |error| S3Error::with_source(S3ErrorCode::InternalError, Box::new(error));
     let Some(range) = range else {

@@ -1,4 +1,4 @@
-//! Buckets and objects: bytes in files, an index in memory, every change of both under one lock.
+//! Buckets and objects. The bytes are in files, the index is in memory, and one lock guards every change of both.
 
 use md5::{Digest as _, Md5};
 use myaku::platform::clock::{Now as _, SystemClock};
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The directory beside the buckets for bytes that are no object yet. No bucket can have this name.
+/// The directory, beside the buckets, for bytes that are not an object yet. No bucket can have this name.
 const INCOMING: &str = ".incoming";
 
 pub(super) struct Store {
@@ -26,7 +26,7 @@ struct Bucket {
     objects: BTreeMap<String, Arc<Object>>,
 }
 
-/// What is known of an object beside its bytes.
+/// An object without its bytes.
 #[derive(Debug, Default)]
 pub(super) struct Object {
     pub(super) size: u64,
@@ -36,7 +36,7 @@ pub(super) struct Object {
     pub(super) attributes: Attributes,
 }
 
-/// What the writer said of an object.
+/// The attributes that a writer gives an object.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Attributes {
     pub(super) content_type: Option<String>,
@@ -44,13 +44,13 @@ pub(super) struct Attributes {
     pub(super) metadata: HashMap<String, String>,
 }
 
-/// When a put is refused.
+/// The condition of a put.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Condition {
     Always,
     /// `If-None-Match: *`
     Absent,
-    /// `If-Match`: an object with this MD5 must be there; `None` takes any.
+    /// `If-Match`: an object with this MD5 must exist; `None` accepts any object.
     Matches(Option<String>),
 }
 
@@ -77,7 +77,7 @@ impl From<io::Error> for Refusal {
 pub(super) struct Page {
     pub(super) objects: Vec<(String, Arc<Object>)>,
     pub(super) prefixes: BTreeSet<String>,
-    /// The last key or prefix of this page, if there is more.
+    /// The last key or prefix of this page, if there are more pages.
     pub(super) next: Option<String>,
 }
 
@@ -88,7 +88,7 @@ impl Store {
     }
 
     fn buckets(&self) -> MutexGuard<'_, BTreeMap<String, Bucket>> {
-        // Every change is one insertion or removal, so a panic elsewhere leaves the map whole.
+        // Every change is one insertion or removal, so a panic cannot leave the map half changed.
         self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -113,7 +113,7 @@ impl Store {
         Ok(())
     }
 
-    /// Names and times of creation.
+    /// Each bucket's name and creation time, in milliseconds since the epoch.
     pub(super) fn list_buckets(&self) -> Vec<(String, i64)> {
         self.buckets().iter().map(|(name, bucket)| (name.clone(), bucket.created_ms)).collect()
     }
@@ -122,7 +122,7 @@ impl Store {
         self.buckets().contains_key(bucket)
     }
 
-    /// Writes an object, whole or not at all, if `condition` holds at that instant. Returns what is known of it.
+    /// Writes an object, whole or not at all, if `condition` holds at that instant.
     pub(super) fn put(
         &self,
         bucket: &str,
@@ -138,17 +138,18 @@ impl Store {
             modified_ms: SystemClock.now_ms(),
             attributes,
         });
-        // The bytes are on the disk before the lock is taken: what is done under it takes no time.
+        // Write the bytes before the lock is taken, so that it is held only for the rename.
         let incoming = self.root.join(INCOMING).join(self.incoming.fetch_add(1, Ordering::Relaxed).to_string());
         std::fs::write(&incoming, bytes)?;
         let placed = self.place(bucket, key, &incoming, &path, &object, condition);
         if placed.is_err() {
-            // The refusal is the answer; a left-over file harms nobody.
+            // The caller needs the refusal; a left-over file does no harm.
             let _ = std::fs::remove_file(&incoming);
         }
         placed.map(|()| object)
     }
 
+    /// Moves a written file to its place, if `condition` holds.
     fn place(
         &self,
         bucket: &str,
@@ -162,7 +163,7 @@ impl Store {
         let objects = &mut buckets.get_mut(bucket).ok_or(Refusal::NoSuchBucket)?.objects;
         let holds = match (condition, objects.get(key)) {
             (Condition::Always, _) | (Condition::Absent, None) | (Condition::Matches(None), Some(_)) => true,
-            (Condition::Matches(Some(etag)), Some(there)) => *etag == there.etag,
+            (Condition::Matches(Some(etag)), Some(current)) => *etag == current.etag,
             (Condition::Absent, Some(_)) => false,
             (Condition::Matches(_), None) => return Err(Refusal::NoSuchKey),
         };
@@ -183,7 +184,7 @@ impl Store {
         objects.get(key).cloned().ok_or(Refusal::NoSuchKey)
     }
 
-    /// The object and its open file, which stay those of one instant whatever is written afterwards.
+    /// An object and its open file. Later writes change neither.
     pub(super) fn open_object(&self, bucket: &str, key: &str) -> Result<(Arc<Object>, File), Refusal> {
         let path = self.path(bucket, Some(key))?;
         let buckets = self.buckets();
@@ -192,7 +193,7 @@ impl Store {
         Ok((object, File::open(path)?))
     }
 
-    /// Deletes an object if it is there.
+    /// Deletes an object if it exists.
     pub(super) fn delete(&self, bucket: &str, key: &str) -> Result<(), Refusal> {
         let path = self.path(bucket, Some(key))?;
         let mut buckets = self.buckets();
@@ -203,8 +204,8 @@ impl Store {
         Ok(())
     }
 
-    /// Up to `limit` keys and prefixes that begin with `prefix` and come after `after`, in the order of their bytes;
-    /// keys with `delimiter` behind the prefix are folded into one prefix each.
+    /// Up to `limit` keys and common prefixes that begin with `prefix` and come after `after`, in the order of their bytes.
+    /// Keys that share the text up to the first `delimiter` after `prefix` appear as that text: a common prefix.
     pub(super) fn list(
         &self,
         bucket: &str,
@@ -223,21 +224,21 @@ impl Store {
         let mut last = None;
         for (key, object) in objects.range::<str, _>((from, Bound::Unbounded)) {
             let Some(rest) = key.strip_prefix(prefix) else { break };
-            let folded = delimiter.and_then(|delimiter| {
+            let common = delimiter.and_then(|delimiter| {
                 let end = prefix.len() + rest.find(delimiter)? + delimiter.len();
                 key.get(..end)
             });
-            // A page that ended with a prefix ended behind all of its keys.
-            if folded.is_some_and(|folded| page.prefixes.contains(folded) || after == Some(folded)) {
+            // A page that ends with a common prefix has passed all keys of that prefix.
+            if common.is_some_and(|common| page.prefixes.contains(common) || after == Some(common)) {
                 continue;
             }
             if page.objects.len() + page.prefixes.len() >= limit {
                 page.next = last;
                 break;
             }
-            if let Some(folded) = folded {
-                page.prefixes.insert(folded.into());
-                last = Some(folded.to_owned());
+            if let Some(common) = common {
+                page.prefixes.insert(common.into());
+                last = Some(common.to_owned());
             } else {
                 page.objects.push((key.clone(), object.clone()));
                 last = Some(key.clone());
