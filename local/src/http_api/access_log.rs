@@ -1,4 +1,4 @@
-//! A line for each request, as the template's format has it, in a file.
+//! The access log: a file with a line for each request, in the template's format.
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html>
 
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-/// What every variable begins with.
+/// The prefix of every variable.
 const VARIABLE: &str = "$context.";
 
 /// An access log.
@@ -17,36 +17,36 @@ pub struct AccessLog {
     file: Mutex<File>,
 }
 
-/// What is known of a request: values by variable, without `$context.`.
+/// A request's values by variable, without `$context.`.
 pub(super) type Context = BTreeMap<String, String>;
 
 impl AccessLog {
-    /// Opens a log to append to.
+    /// Opens a log. New lines are appended to an existing file.
     pub fn open(path: &Path, format: &str) -> std::io::Result<Self> {
         let file = OpenOptions::new().create(true).append(true).open(path)?;
         Ok(Self { format: format.to_owned(), file: Mutex::new(file) })
     }
 
-    /// Notes a request.
-    pub(super) fn note(&self, context: &Context) {
-        let line = format!("{}\n", filled(&self.format, context));
+    /// Writes a request's line.
+    pub(super) fn write(&self, context: &Context) {
+        let line = format!("{}\n", fill(&self.format, context));
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = file.write_all(line.as_bytes()) {
-            tracing::error!(%error, "the access log cannot be written");
+            tracing::error!(%error, "cannot write the access log");
         }
     }
 }
 
-/// A format with its variables filled in: `-` for one that has no value.
-fn filled(format: &str, context: &Context) -> String {
+/// Fills in the variables of a format; `-` for one without a value.
+fn fill(format: &str, context: &Context) -> String {
     let mut line = String::with_capacity(format.len());
     let mut rest = format;
-    while let Some((before, behind)) = rest.split_once(VARIABLE) {
-        let end = behind.find(|c: char| !c.is_ascii_alphanumeric() && !"._-".contains(c)).unwrap_or(behind.len());
-        let name = behind[..end].trim_end_matches(['.', '-']);
+    while let Some((before, after)) = rest.split_once(VARIABLE) {
+        let end = after.find(|c: char| !c.is_ascii_alphanumeric() && !"._-".contains(c)).unwrap_or(after.len());
+        let name = after[..end].trim_end_matches(['.', '-']);
         line.push_str(before);
         line.push_str(context.get(name).map_or("-", String::as_str));
-        rest = &behind[name.len()..];
+        rest = &after[name.len()..];
     }
     line.push_str(rest);
     line
@@ -57,10 +57,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn variables_are_filled_in_and_those_without_a_value_are_a_dash() {
+    fn variables_are_filled_in_with_a_dash_for_a_missing_value() {
         let context = [("requestId", "id"), ("identity.sourceIp", "127.0.0.1"), ("status", "202")];
         let context = context.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let format = r#"{"id":"$context.requestId","ip":"$context.identity.sourceIp","e":"$context.error.message"} $context.status. $stage"#;
-        assert_eq!(filled(format, &context), r#"{"id":"id","ip":"127.0.0.1","e":"-"} 202. $stage"#);
+        assert_eq!(fill(format, &context), r#"{"id":"id","ip":"127.0.0.1","e":"-"} 202. $stage"#);
     }
 }

@@ -1,4 +1,4 @@
-//! JWT authorizers: who may call a route, and what the function is told of them.
+//! JWT authorizers: who may call a route, and what the function gets about the caller.
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-authorizer.html>
 
 use crate::servers::issuer::{InvalidToken, Key};
@@ -6,16 +6,16 @@ use serde_json::{Map, Value, json};
 use std::fmt;
 use std::sync::Arc;
 
-/// A JWT authorizer with the scopes of a route.
+/// A JWT authorizer, with the scopes of a route.
 #[derive(Clone)]
 pub struct Authorizer {
     /// The issuer's key.
     pub key: Arc<Key>,
-    /// Who must have issued the token: `iss`.
+    /// The token's required issuer: `iss`.
     pub issuer: String,
-    /// For whom it must be: one of these in `aud`, or as `client_id` where there is no `aud`.
+    /// The token's audience must be one of these, in `aud`, or in `client_id` if there is no `aud`.
     pub audience: Vec<String>,
-    /// One of these must be in `scope` or `scp`; empty where none is needed.
+    /// One of these must be in `scope` or `scp`; empty if no scope is required.
     pub scopes: Vec<String>,
 }
 
@@ -30,7 +30,7 @@ impl fmt::Debug for Authorizer {
     }
 }
 
-/// Why a request is not let through.
+/// Why a request is denied.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Denied {
     #[error("Unauthorized")]
@@ -39,7 +39,7 @@ pub(super) enum Denied {
     Token(InvalidToken),
     #[error("{0}")]
     Claim(&'static str),
-    /// The only one that is answered with 403.
+    /// The only reason that is answered with 403.
     #[error("insufficient scope")]
     Scope(String),
 }
@@ -49,7 +49,7 @@ impl Denied {
         matches!(self, Self::Scope(_))
     }
 
-    /// The answer's `www-authenticate`.
+    /// The answer's `www-authenticate` header.
     pub(super) fn challenge(&self) -> String {
         let scopes = if let Self::Scope(scopes) = self { scopes.as_str() } else { "" };
         match self {
@@ -61,17 +61,18 @@ impl Denied {
 }
 
 impl Authorizer {
-    /// What the function is told of who may call it: `requestContext.authorizer`. `now_s` is in seconds since the epoch.
-    pub(super) fn admit(&self, authorization: Option<&str>, now_s: i64) -> Result<Value, Denied> {
+    /// Checks the caller's token, and returns what the function gets: `requestContext.authorizer`. `now_s` is in seconds
+    /// since the epoch.
+    pub(super) fn authorize(&self, authorization: Option<&str>, now_s: i64) -> Result<Value, Denied> {
         let header = authorization.map(str::trim).filter(|header| !header.is_empty()).ok_or(Denied::NoToken)?;
-        // "Bearer " may be left out.
+        // "Bearer " is optional.
         let token = match header.split_once(' ') {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
             _ => header,
         };
         let claims = self.key.verify(token).map_err(Denied::Token)?;
         self.check(&claims, now_s)?;
-        let granted = self.granted(&claims)?;
+        let granted = self.granted_scopes(&claims)?;
         let claims: Map<String, Value> =
             claims.iter().map(|(name, value)| (name.clone(), text(value).into())).collect();
         Ok(json!({ "jwt": { "claims": claims, "scopes": granted } }))
@@ -83,7 +84,9 @@ impl Authorizer {
         }
         // "API Gateway validates client_id only if aud is not present."
         let audience = claims.get("aud").or_else(|| claims.get("client_id"));
-        if !audience.is_some_and(|audience| texts(audience).any(|one| self.audience.iter().any(|own| own == one))) {
+        if !audience
+            .is_some_and(|audience| texts(audience).any(|one| self.audience.iter().any(|required| required == one)))
+        {
             return Err(Denied::Claim("the token does not have a valid audience"));
         }
         let seconds = |name: &str| claims.get(name).and_then(Value::as_f64);
@@ -97,8 +100,8 @@ impl Authorizer {
         Ok(())
     }
 
-    /// Those of the route's scopes that the token has; null where the route needs none.
-    fn granted(&self, claims: &Map<String, Value>) -> Result<Value, Denied> {
+    /// The route's scopes that the token has; null if the route requires none.
+    fn granted_scopes(&self, claims: &Map<String, Value>) -> Result<Value, Denied> {
         if self.scopes.is_empty() {
             return Ok(Value::Null);
         }
@@ -109,13 +112,13 @@ impl Authorizer {
     }
 }
 
-/// The text, or the texts of a list, that a claim is.
+/// A claim's texts: one, or those of a list.
 fn texts(claim: &Value) -> impl Iterator<Item = &str> {
     let list = claim.as_array().into_iter().flatten().filter_map(Value::as_str);
     claim.as_str().into_iter().chain(list)
 }
 
-/// A claim as functions are told: always a text, a list as `[a b]`.
+/// A claim in the form that functions get: always a text; a list is `[a b]`.
 fn text(claim: &Value) -> String {
     match claim {
         Value::String(text) => text.clone(),
@@ -139,8 +142,8 @@ mod tests {
         }
     }
 
-    /// What becomes of a token with these claims beside valid ones; null takes one away.
-    fn admit(authorizer: &Authorizer, claims: &Value) -> Result<Value, Denied> {
+    /// Authorizes a token with valid claims, replaced by these; null removes a claim.
+    fn authorize(authorizer: &Authorizer, claims: &Value) -> Result<Value, Denied> {
         let mut all = json!({ "iss": "http://issuer", "aud": "myaku", "exp": NOW_S + 60, "sub": "bed-17" });
         for (name, value) in claims.as_object().unwrap() {
             all[name] = value.clone();
@@ -153,12 +156,12 @@ mod tests {
             .map(|(k, v)| (k.clone(), v.clone()))
             .collect();
         let token = authorizer.key.sign(&all).unwrap();
-        authorizer.admit(Some(&format!("Bearer {token}")), NOW_S)
+        authorizer.authorize(Some(&format!("Bearer {token}")), NOW_S)
     }
 
     #[test]
-    fn a_function_is_told_the_claims_as_texts() {
-        let context = admit(&authorizer(&[]), &json!({ "facilities": ["home-3", "home-4"], "ok": true })).unwrap();
+    fn a_function_gets_the_claims_as_texts() {
+        let context = authorize(&authorizer(&[]), &json!({ "facilities": ["home-3", "home-4"], "ok": true })).unwrap();
         insta::assert_snapshot!(context, @r#"{"jwt":{"claims":{"aud":"myaku","exp":"1795218952","facilities":"[home-3 home-4]","iss":"http://issuer","ok":"true","sub":"bed-17"},"scopes":null}}"#);
     }
 
@@ -177,32 +180,32 @@ mod tests {
             (json!({ "nbf": NOW_S + 1 }), "the token is not valid yet"),
             (json!({ "iat": NOW_S + 1 }), "the token is not valid yet"),
         ] {
-            let denied = admit(&authorizer, &claims).unwrap_err();
+            let denied = authorize(&authorizer, &claims).unwrap_err();
             assert_eq!(denied, Denied::Claim(why), "{claims}");
             let challenge = format!(r#"Bearer scope="" error="invalid_token" error_description="{why}""#);
             assert_eq!((denied.challenge(), denied.is_forbidden()), (challenge, false));
         }
         for claims in [json!({ "aud": ["other", "myaku"] }), json!({ "aud": null, "client_id": "myaku" })] {
-            assert!(admit(&authorizer, &claims).is_ok(), "{claims}");
+            assert!(authorize(&authorizer, &claims).is_ok(), "{claims}");
         }
     }
 
     #[test]
-    fn one_of_the_routes_scopes_is_needed() {
+    fn one_of_the_routes_scopes_is_required() {
         let authorizer = authorizer(&["send", "admin"]);
-        let context = admit(&authorizer, &json!({ "scope": "read send" })).unwrap();
+        let context = authorize(&authorizer, &json!({ "scope": "read send" })).unwrap();
         assert_eq!(context["jwt"]["scopes"], json!(["send"]));
-        assert!(admit(&authorizer, &json!({ "scp": ["admin"] })).is_ok());
-        let denied = admit(&authorizer, &json!({ "scope": "read" })).unwrap_err();
+        assert!(authorize(&authorizer, &json!({ "scp": ["admin"] })).is_ok());
+        let denied = authorize(&authorizer, &json!({ "scope": "read" })).unwrap_err();
         assert!(denied.is_forbidden());
         assert_eq!(denied.challenge(), r#"Bearer scope="send admin" error="insufficient_scope""#);
     }
 
     #[test]
-    fn a_request_without_a_token_or_with_no_token_in_it_is_denied() {
+    fn a_request_without_a_valid_token_is_denied() {
         let authorizer = authorizer(&[]);
-        assert_eq!(authorizer.admit(None, NOW_S), Err(Denied::NoToken));
+        assert_eq!(authorizer.authorize(None, NOW_S), Err(Denied::NoToken));
         assert_eq!(Denied::NoToken.challenge(), "Bearer");
-        assert!(matches!(authorizer.admit(Some("Basic abc"), NOW_S), Err(Denied::Token(InvalidToken::Malformed))));
+        assert!(matches!(authorizer.authorize(Some("Basic abc"), NOW_S), Err(Denied::Token(InvalidToken::Malformed))));
     }
 }

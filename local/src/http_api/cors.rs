@@ -1,10 +1,10 @@
-//! Cross-origin requests. With CORS configured, API Gateway answers preflight requests itself and writes these headers
-//! itself: those of a function don't count.
+//! Cross-origin requests (CORS). If CORS is configured, API Gateway answers preflight requests and writes the CORS headers
+//! itself, and ignores those of the function.
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-cors.html>
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 
-/// Which other origins' pages may call an API, and how.
+/// Which pages of other origins may call an API, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cors {
     /// `https://a.example`, `https://*`, or `*`.
@@ -13,26 +13,27 @@ pub struct Cors {
     pub methods: Vec<String>,
     /// Headers of requests, or `*`.
     pub headers: Vec<String>,
-    /// Headers of answers that a page may read.
+    /// Response headers that a page may read.
     pub exposed: Vec<String>,
-    /// For how long a page may rely on it, in seconds.
+    /// How long a browser may cache the answer to a preflight request, in seconds.
     pub max_age_seconds: Option<i64>,
-    /// Whether cookies and logins may be sent.
+    /// Whether requests may have cookies and credentials.
     pub credentials: bool,
 }
 
 impl Cors {
-    /// Whether a request only asks what it may do.
+    /// Whether a request is a preflight request: it asks what is allowed.
     pub(super) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
         method == Method::OPTIONS
             && headers.contains_key("origin")
             && headers.contains_key("access-control-request-method")
     }
 
-    /// The headers of the answer to a request from `origin`; none if it may not read it.
+    /// The headers of the answer to a request from `origin`; none if the origin is not allowed.
     pub(super) fn headers(&self, origin: Option<&str>, is_preflight: bool) -> HeaderMap {
         let mut answer = HeaderMap::new();
-        let Some(origin) = origin.filter(|origin| self.origins.iter().any(|allowed| suits(allowed, origin))) else {
+        let Some(origin) = origin.filter(|origin| self.origins.iter().any(|allowed| matches_origin(allowed, origin)))
+        else {
             return answer;
         };
         let mut add = |name: &'static str, value: String| {
@@ -40,8 +41,8 @@ impl Cors {
                 answer.insert(HeaderName::from_static(name), value);
             }
         };
-        let everybody = self.origins.iter().any(|allowed| allowed == "*") && !self.credentials;
-        add("access-control-allow-origin", if everybody { "*".to_owned() } else { origin.to_owned() });
+        let any_origin = self.origins.iter().any(|allowed| allowed == "*") && !self.credentials;
+        add("access-control-allow-origin", if any_origin { "*".to_owned() } else { origin.to_owned() });
         if self.credentials {
             add("access-control-allow-credentials", "true".to_owned());
         }
@@ -58,8 +59,8 @@ impl Cors {
     }
 }
 
-/// `*` stands for anything, alone or behind a scheme.
-fn suits(allowed: &str, origin: &str) -> bool {
+/// `*` matches any origin, and `https://*` any origin with that scheme.
+fn matches_origin(allowed: &str, origin: &str) -> bool {
     allowed.strip_suffix('*').map_or(allowed == origin, |scheme| origin.starts_with(scheme))
 }
 
@@ -72,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn only_origins_that_are_allowed_are_told_what_they_may() {
+    fn only_allowed_origins_get_headers() {
         let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
         let cors = Cors {
             origins: texts(&["https://a.example", "http://*"]),

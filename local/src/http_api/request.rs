@@ -1,4 +1,4 @@
-//! A request as a function gets it: payload format 2.0.
+//! The event that a function gets for a request: payload format 2.0.
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>
 
 use crate::account::ACCOUNT;
@@ -10,20 +10,20 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-/// A request that came in, and what is known of it.
+/// A request, without its body.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
     pub(super) id: String,
     pub(super) api_id: String,
     pub(super) method: String,
-    /// The path as it came, percent signs and all.
+    /// The path as received, with percent-encoding.
     pub(super) path: String,
-    /// The query behind `?`, as it came.
+    /// The query as received, without `?`.
     pub(super) query: String,
     pub(super) protocol: String,
     pub(super) headers: HeaderMap,
     pub(super) source_ip: String,
-    /// When it came, in milliseconds since the epoch.
+    /// When the request arrived, in milliseconds since the epoch.
     pub(super) at_ms: i64,
 }
 
@@ -35,7 +35,7 @@ impl Request {
         (!values.is_empty()).then(|| values.join(","))
     }
 
-    /// When it came, as the access log and events write it: `12/Mar/2020:19:03:58 +0000`.
+    /// When the request arrived, in the form of the access log and events: `12/Mar/2020:19:03:58 +0000`.
     pub(super) fn time(&self) -> String {
         let at = Timestamp::from_millisecond(self.at_ms).unwrap_or_default().to_zoned(TimeZone::UTC);
         at.strftime("%d/%b/%Y:%H:%M:%S +0000").to_string()
@@ -89,7 +89,7 @@ impl Request {
             event["cookies"] = json!(cookies);
         }
         if !self.query.is_empty() {
-            event["queryStringParameters"] = json!(joined(form_urlencoded::parse(self.query.as_bytes())));
+            event["queryStringParameters"] = json!(combine(form_urlencoded::parse(self.query.as_bytes())));
         }
         if !parameters.is_empty() {
             event["pathParameters"] = json!(parameters);
@@ -102,7 +102,7 @@ impl Request {
         event
     }
 
-    /// "Duplicate headers are combined with commas"; all names are in lower case, and cookies stand elsewhere.
+    /// "Duplicate headers are combined with commas"; all names are in lower case, and cookies are a field of their own.
     fn event_headers(&self) -> Map<String, Value> {
         let names = self.headers.keys().map(HeaderName::as_str).filter(|name| *name != "cookie");
         let mut headers: Map<String, Value> =
@@ -115,7 +115,7 @@ impl Request {
         headers
     }
 
-    /// Whether the body is handed on as a text; anything else is base64, as is anything encoded.
+    /// Whether the function gets the body as text. Other bodies, and those with a content encoding, are base64.
     fn is_text(&self) -> bool {
         let kind = self.header("content-type").unwrap_or_default().to_ascii_lowercase();
         let kind = kind.split(';').next().unwrap_or_default().trim();
@@ -128,15 +128,16 @@ impl Request {
     }
 }
 
-/// Values by name, those of the same name combined with commas.
-fn joined<'a>(
+/// Values by name. Values of the same name are combined with commas.
+fn combine<'a>(
     pairs: impl Iterator<Item = (std::borrow::Cow<'a, str>, std::borrow::Cow<'a, str>)>,
 ) -> BTreeMap<String, String> {
-    let mut all = BTreeMap::<String, String>::new();
+    let mut combined = BTreeMap::<String, String>::new();
     for (name, value) in pairs {
-        all.entry(name.into_owned())
+        combined
+            .entry(name.into_owned())
             .and_modify(|known| *known = format!("{known},{value}"))
             .or_insert_with(|| value.into_owned());
     }
-    all
+    combined
 }

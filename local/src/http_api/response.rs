@@ -1,4 +1,4 @@
-//! A function's answer as a response, structured or inferred.
+//! The response in a function's answer, structured or inferred.
 //!
 //! "If your Lambda function returns valid JSON and doesn't return a statusCode, API Gateway makes the following
 //! assumptions": the status is 200, the content type `application/json`, and the answer is the body.
@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// A response that a function wrote.
+/// A structured response.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Structured {
@@ -26,12 +26,12 @@ struct Structured {
     is_base64_encoded: bool,
 }
 
-/// An answer that is no response: API Gateway makes 500 of it.
+/// An answer without a valid response. API Gateway answers such a request with 500.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the function's answer is no response: {0}")]
+#[error("the function's answer is not a valid response: {0}")]
 pub(super) struct Malformed(String);
 
-/// The response that a function's answer is.
+/// The response in a function's answer.
 pub(super) fn response(answer: &[u8]) -> Result<Response<Body>, Malformed> {
     let value: Value = serde_json::from_slice(answer).map_err(|error| Malformed(error.to_string()))?;
     if value.get("statusCode").is_none() {
@@ -66,11 +66,11 @@ pub(super) fn response(answer: &[u8]) -> Result<Response<Body>, Malformed> {
 }
 
 fn header_name(name: &str) -> Result<HeaderName, Malformed> {
-    HeaderName::try_from(name).map_err(|_| Malformed(format!("{name:?} is no header")))
+    HeaderName::try_from(name).map_err(|_| Malformed(format!("{name:?} is not a header name")))
 }
 
 fn header_value(value: String) -> Result<HeaderValue, Malformed> {
-    HeaderValue::try_from(value).map_err(|_| Malformed("a header's value has control characters".to_owned()))
+    HeaderValue::try_from(value).map_err(|_| Malformed("the value of a header has control characters".to_owned()))
 }
 
 #[cfg(test)]
@@ -85,14 +85,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_without_a_status_is_the_body_of_a_response() {
+    async fn an_answer_without_a_status_becomes_the_body() {
         let json = || vec!["content-type: application/json".to_owned()];
         assert_eq!(parts(r#"{"message":"Hello"}"#).await, (200, json(), br#"{"message":"Hello"}"#.to_vec()));
         assert_eq!(parts(r#""Hello""#).await, (200, json(), b"Hello".to_vec()));
     }
 
     #[tokio::test]
-    async fn a_structured_answer_says_it_all() {
+    async fn a_structured_answer_has_status_headers_cookies_and_body() {
         let answer = r#"{"statusCode":207,"headers":{"Content-Type":"text/html","x-count":3},"cookies":["a=1","b=2"],
             "body":"/wA=","isBase64Encoded":true}"#;
         let (status, headers, body) = parts(answer).await;
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_response_is_told() {
+    fn an_invalid_response_is_an_error() {
         for answer in ["", "{", r#"{"statusCode":"x"}"#, r#"{"statusCode":99}"#, r#"{"statusCode":200,"body":{}}"#] {
             assert!(response(answer.as_bytes()).is_err(), "{answer}");
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Which requests a route takes.
+/// The requests that a route accepts: a method and a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteKey {
     text: String,
@@ -18,39 +18,41 @@ enum Segment {
     Literal(String),
     /// `{name}`: one segment.
     Variable(String),
-    /// `{name+}`: all that follow, at least one.
+    /// `{name+}`: all remaining segments, at least one.
     Greedy(String),
 }
 
-/// A text that is no route key.
+/// Why a text is not a route key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{key:?} is no route: {problem}")]
+#[error("{key:?} is not a route key: {problem}")]
 pub struct RouteKeyError {
     key: String,
     problem: &'static str,
 }
 
-/// A route's claim to a request: the more specific one has it.
-/// A full match comes first, then one with a greedy variable, and `$default` at last.
+/// How a route matches a request. The most specific route gets the request.
+/// A full match comes first, then a match with a greedy variable, and `$default` last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Match {
-    /// One number a segment, literals above variables above greedy ones; then whether the method is named.
+    /// One number for each segment: literals rank above variables, and those above greedy variables. The last number says
+    /// whether the key names the method.
     pub(super) rank: Vec<u8>,
     pub(super) parameters: BTreeMap<String, String>,
 }
 
 impl RouteKey {
-    /// Reads `METHOD /path` or `$default`.
+    /// Parses `METHOD /path` or `$default`.
     pub fn parse(key: &str) -> Result<Self, RouteKeyError> {
         let wrong = |problem| RouteKeyError { key: key.to_owned(), problem };
         if key == "$default" {
             return Ok(Self { text: key.to_owned(), method: None, path: None });
         }
-        let (method, path) = key.split_once(' ').ok_or_else(|| wrong("it must be a method and a path"))?;
-        let path = path.strip_prefix('/').ok_or_else(|| wrong("its path must begin with /"))?;
+        let (method, path) =
+            key.split_once(' ').ok_or_else(|| wrong("it must have a method and a path, or be $default"))?;
+        let path = path.strip_prefix('/').ok_or_else(|| wrong("the path must begin with /"))?;
         let method = method.to_ascii_uppercase();
         if !["ANY", "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"].contains(&method.as_str()) {
-            return Err(wrong("there is no such method"));
+            return Err(wrong("the method does not exist"));
         }
         let mut segments = Vec::new();
         let mut parts = path.split('/').peekable();
@@ -58,11 +60,13 @@ impl RouteKey {
             let variable = part.strip_prefix('{').and_then(|part| part.strip_suffix('}'));
             segments.push(match variable {
                 Some(name) => match name.strip_suffix('+') {
-                    Some(_) if parts.peek().is_some() => return Err(wrong("a greedy variable must be its last part")),
+                    Some(_) if parts.peek().is_some() => {
+                        return Err(wrong("a greedy variable must be the last segment"));
+                    }
                     Some(name) => Segment::Greedy(name.to_owned()),
                     None => Segment::Variable(name.to_owned()),
                 },
-                None if part.contains(['{', '}']) => return Err(wrong("a variable must be a part of its own")),
+                None if part.contains(['{', '}']) => return Err(wrong("a variable must be a whole segment")),
                 None => Segment::Literal(part.to_owned()),
             });
         }
@@ -70,9 +74,9 @@ impl RouteKey {
         Ok(Self { text, method: Some(method).filter(|method| method != "ANY"), path: Some(segments) })
     }
 
-    /// How well the route suits a request; none if it does not.
+    /// How the route matches a request; none if it does not.
     pub(super) fn matches(&self, method: &str, path: &str) -> Option<Match> {
-        if self.method.as_ref().is_some_and(|own| own != method) {
+        if self.method.as_ref().is_some_and(|required| required != method) {
             return None;
         }
         let mut found = Match { rank: Vec::new(), parameters: BTreeMap::new() };
@@ -80,8 +84,8 @@ impl RouteKey {
         let mut rest = path.strip_prefix('/')?;
         for (index, segment) in segments.iter().enumerate() {
             let is_last = index + 1 == segments.len();
-            let (part, behind) = match rest.split_once('/') {
-                Some((part, behind)) => (part, Some(behind)),
+            let (part, remaining) = match rest.split_once('/') {
+                Some((part, remaining)) => (part, Some(remaining)),
                 None => (rest, None),
             };
             match segment {
@@ -97,8 +101,8 @@ impl RouteKey {
                 }
                 _ => return None,
             }
-            match behind {
-                Some(behind) if !is_last => rest = behind,
+            match remaining {
+                Some(remaining) if !is_last => rest = remaining,
                 None if is_last => {}
                 _ => return None,
             }
@@ -118,35 +122,35 @@ impl fmt::Display for RouteKey {
 mod tests {
     use super::*;
 
-    /// The route of some that takes a request.
-    fn chosen<'a>(keys: &[&'a str], method: &str, path: &str) -> Option<&'a str> {
+    /// The key of the route that gets a request.
+    fn choose<'a>(keys: &[&'a str], method: &str, path: &str) -> Option<&'a str> {
         let matches =
             keys.iter().filter_map(|key| Some((RouteKey::parse(key).unwrap().matches(method, path)?.rank, *key)));
         matches.max().map(|(_, key)| key)
     }
 
     #[test]
-    fn the_most_specific_route_has_the_request() {
+    fn the_most_specific_route_gets_the_request() {
         let keys = ["$default", "GET /{proxy+}", "ANY /things/{id}", "GET /things/{id}", "GET /things/all", "POST /"];
-        assert_eq!(chosen(&keys, "GET", "/things/all"), Some("GET /things/all"));
-        assert_eq!(chosen(&keys, "GET", "/things/7"), Some("GET /things/{id}"));
-        assert_eq!(chosen(&keys, "PUT", "/things/7"), Some("ANY /things/{id}"));
-        assert_eq!(chosen(&keys, "GET", "/things/7/parts"), Some("GET /{proxy+}"));
-        assert_eq!(chosen(&keys, "PUT", "/other"), Some("$default"));
-        assert_eq!(chosen(&keys, "POST", "/"), Some("POST /"));
-        assert_eq!(chosen(&keys[3..], "POST", "/things/7"), None);
-        assert_eq!(chosen(&keys[3..], "GET", "/things/7/"), None);
+        assert_eq!(choose(&keys, "GET", "/things/all"), Some("GET /things/all"));
+        assert_eq!(choose(&keys, "GET", "/things/7"), Some("GET /things/{id}"));
+        assert_eq!(choose(&keys, "PUT", "/things/7"), Some("ANY /things/{id}"));
+        assert_eq!(choose(&keys, "GET", "/things/7/parts"), Some("GET /{proxy+}"));
+        assert_eq!(choose(&keys, "PUT", "/other"), Some("$default"));
+        assert_eq!(choose(&keys, "POST", "/"), Some("POST /"));
+        assert_eq!(choose(&keys[3..], "POST", "/things/7"), None);
+        assert_eq!(choose(&keys[3..], "GET", "/things/7/"), None);
     }
 
     #[test]
-    fn variables_are_told() {
+    fn variables_become_parameters() {
         let key = RouteKey::parse("GET /a/{one}/{rest+}").unwrap();
         let parameters = key.matches("GET", "/a/1/2/3").unwrap().parameters;
         assert_eq!((parameters["one"].as_str(), parameters["rest"].as_str()), ("1", "2/3"));
     }
 
     #[test]
-    fn what_is_no_route_is_told() {
+    fn an_invalid_route_key_is_an_error() {
         for wrong in ["GET", "GET things", "LOOK /", "GET /{all+}/x", "GET /a{b}"] {
             assert!(RouteKey::parse(wrong).is_err(), "{wrong}");
         }

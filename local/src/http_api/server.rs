@@ -1,11 +1,12 @@
-//! A request on its way: route, authorizer, throttling, function, response, log.
+//! The server of an API. A request passes its route, authorizer, throttling, function, response and log, in this order.
 
 use super::access_log::Context;
 use super::cors::Cors;
+use super::definition::{BODY_BYTES_MAX, Definition, Route};
 use super::request::Request;
+use super::response;
 use super::route::Match;
 use super::throttle::Bucket;
-use super::{BODY_BYTES_MAX, Definition, Route, response};
 use crate::function::InvokeError;
 use crate::servers::Server;
 use axum::Router;
@@ -20,13 +21,13 @@ use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// An API that is served; it ends when dropped.
+/// A running API. It ends when dropped.
 pub struct HttpApi {
     server: Server,
     routes: Vec<String>,
 }
 
-/// Serves an API on `port`, or on a free one for 0.
+/// Serves an API on `port` (0 for a free one).
 pub async fn start(port: u16, definition: Definition) -> anyhow::Result<HttpApi> {
     let now_ms = SystemClock.now_ms();
     let buckets = definition.routes.iter().map(|route| route.limits.map(|limits| Bucket::new(limits, now_ms)));
@@ -37,12 +38,12 @@ pub async fn start(port: u16, definition: Definition) -> anyhow::Result<HttpApi>
 }
 
 impl HttpApi {
-    /// Where it listens; it can be stopped and started again.
+    /// The server, to stop and restart.
     pub fn server(&self) -> &Server {
         &self.server
     }
 
-    /// Its routes' keys.
+    /// The keys of the routes.
     pub fn routes(&self) -> &[String] {
         &self.routes
     }
@@ -50,27 +51,27 @@ impl HttpApi {
 
 struct Api {
     definition: Definition,
-    /// One for each route that has limits.
+    /// The bucket of each route; none for a route without limits.
     buckets: Vec<Option<Bucket>>,
 }
 
-/// A response that API Gateway makes by itself.
+/// A response that API Gateway makes itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Refusal {
     status: StatusCode,
     message: &'static str,
     challenge: Option<String>,
-    /// For the log: what the authorizer or the integration said.
-    why: Option<(&'static str, String)>,
+    /// For the log: a variable, and the reason that the authorizer or the integration gave.
+    reason: Option<(&'static str, String)>,
 }
 
 impl Refusal {
     fn new(status: StatusCode, message: &'static str) -> Self {
-        Self { status, message, challenge: None, why: None }
+        Self { status, message, challenge: None, reason: None }
     }
 
-    fn because(self, variable: &'static str, why: &impl ToString) -> Self {
-        Self { why: Some((variable, why.to_string())), ..self }
+    fn because(self, variable: &'static str, reason: &impl ToString) -> Self {
+        Self { reason: Some((variable, reason.to_string())), ..self }
     }
 
     fn response(&self) -> Response<Body> {
@@ -113,13 +114,13 @@ async fn serve(
         at_ms: SystemClock.now_ms(),
     };
     let origin = request.header("origin");
-    let (route, mut response, why) = match &api.definition.cors {
+    let (route, mut response, refused) = match &api.definition.cors {
         Some(_) if Cors::is_preflight(&head.method, &request.headers) => {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::NO_CONTENT;
             (None, response, None)
         }
-        _ => match api.routed(&request) {
+        _ => match api.find_route(&request) {
             None => (None, refusal(NOT_FOUND).response(), Some(refusal(NOT_FOUND))),
             Some((index, found)) => match api.run(index, &found, &request, body).await {
                 Ok(response) => (Some(index), response, None),
@@ -128,28 +129,29 @@ async fn serve(
         },
     };
     if let Some(cors) = &api.definition.cors {
-        let own = cors.headers(origin.as_deref(), Cors::is_preflight(&head.method, &request.headers));
-        replace_cors(response.headers_mut(), own);
+        let headers = cors.headers(origin.as_deref(), Cors::is_preflight(&head.method, &request.headers));
+        replace_cors(response.headers_mut(), headers);
     }
     if let Ok(id) = HeaderValue::try_from(&request.id) {
         response.headers_mut().insert("apigw-requestid", id);
     }
-    api.note(&request, route, &response, why.as_ref());
+    api.log(&request, route, &response, refused.as_ref());
     response
 }
 
 /// "API Gateway ignores CORS headers returned from your backend integration."
-fn replace_cors(headers: &mut HeaderMap, own: HeaderMap) {
-    let theirs: Vec<_> = headers.keys().filter(|name| name.as_str().starts_with("access-control-")).cloned().collect();
-    for name in theirs {
+fn replace_cors(headers: &mut HeaderMap, cors: HeaderMap) {
+    let from_function: Vec<_> =
+        headers.keys().filter(|name| name.as_str().starts_with("access-control-")).cloned().collect();
+    for name in from_function {
         headers.remove(name);
     }
-    headers.extend(own);
+    headers.extend(cors);
 }
 
 impl Api {
-    /// The route that takes a request, by its index.
-    fn routed(&self, request: &Request) -> Option<(usize, Match)> {
+    /// The most specific route that accepts a request, by its index.
+    fn find_route(&self, request: &Request) -> Option<(usize, Match)> {
         let routes = self.definition.routes.iter().enumerate();
         let matches =
             routes.filter_map(|(index, route)| Some((index, route.key.matches(&request.method, &request.path)?)));
@@ -158,7 +160,7 @@ impl Api {
 
     async fn run(&self, index: usize, found: &Match, request: &Request, body: Body) -> Result<Response<Body>, Refusal> {
         let route = &self.definition.routes[index];
-        let authorizer = admitted(route, request)?;
+        let authorizer = authorize(route, request)?;
         if self.buckets[index].as_ref().is_some_and(|bucket| !bucket.take(request.at_ms)) {
             return Err(refusal(TOO_MANY));
         }
@@ -179,7 +181,7 @@ impl Api {
         response::response(&answer).map_err(|error| refusal(INTERNAL).because("integrationErrorMessage", &error))
     }
 
-    fn note(&self, request: &Request, route: Option<usize>, response: &Response<Body>, refused: Option<&Refusal>) {
+    fn log(&self, request: &Request, route: Option<usize>, response: &Response<Body>, refused: Option<&Refusal>) {
         let Some(log) = &self.definition.access_log else { return };
         let bytes = axum::body::HttpBody::size_hint(response.body()).exact().unwrap_or_default();
         let route = route.map(|index| self.definition.routes[index].key.to_string());
@@ -201,20 +203,20 @@ impl Api {
         ]);
         context.extend(route.map(|route| ("routeKey".to_owned(), route)));
         context.extend(request.header("user-agent").map(|agent| ("identity.userAgent".to_owned(), agent)));
-        if let Some(Refusal { message, why, .. }) = refused {
+        if let Some(Refusal { message, reason, .. }) = refused {
             context.insert("error.message".to_owned(), (*message).to_owned());
             context.insert("error.messageString".to_owned(), format!("\"{message}\""));
-            context.extend(why.as_ref().map(|(variable, why)| ((*variable).to_owned(), why.clone())));
+            context.extend(reason.as_ref().map(|(variable, reason)| ((*variable).to_owned(), reason.clone())));
         }
-        log.note(&context);
+        log.write(&context);
     }
 }
 
-/// What the function is told of who calls, if they may.
-fn admitted(route: &Route, request: &Request) -> Result<Option<Value>, Refusal> {
+/// Authorizes the caller, and returns what the function gets about them; none for an open route.
+fn authorize(route: &Route, request: &Request) -> Result<Option<Value>, Refusal> {
     let Some(authorizer) = &route.authorizer else { return Ok(None) };
     let token = request.header("authorization");
-    authorizer.admit(token.as_deref(), request.at_ms / 1_000).map(Some).map_err(|denied| {
+    authorizer.authorize(token.as_deref(), request.at_ms / 1_000).map(Some).map_err(|denied| {
         let answer = if denied.is_forbidden() {
             Refusal::new(StatusCode::FORBIDDEN, "Forbidden")
         } else {

@@ -1,4 +1,4 @@
-//! The event, and what API Gateway answers by itself. The function is a process that does as the body says.
+//! The event of a request, and the answers that API Gateway makes itself. The function is a process that obeys the body.
 
 use super::request::Request;
 use super::{AccessLog, Authorizer, BODY_BYTES_MAX, Cors, Definition, Limits, Route, RouteKey, start};
@@ -28,7 +28,7 @@ fn request(headers: &[(&'static str, &'static str)]) -> Request {
     }
 }
 
-/// The example of the documentation, with its values where they can be the same.
+/// The documentation's example, with its values where possible.
 #[test]
 fn a_function_gets_the_documented_event() {
     let headers = [("Header1", "value1"), ("Header2", "value1"), ("Header2", "value2"), ("Cookie", "cookie1; cookie2")];
@@ -104,7 +104,7 @@ fn a_function_gets_the_documented_event() {
 }
 
 #[test]
-fn bodies_that_are_no_text_or_encoded_are_base64() {
+fn bodies_that_are_not_text_or_are_encoded_are_base64() {
     let event = |headers: &[(&'static str, &'static str)], body: &[u8]| -> (Value, Value) {
         let event = request(headers).event("$default", &BTreeMap::new(), None, body);
         (event["isBase64Encoded"].clone(), event["body"].clone())
@@ -135,7 +135,7 @@ fn api(routes: Vec<Route>) -> Definition {
     Definition { id: "api".to_owned(), routes, cors: None, access_log: None }
 }
 
-/// Status, body, and a header.
+/// The status, the body, and one header.
 async fn answer(request: reqwest::RequestBuilder, header: &str) -> (u16, String, Option<String>) {
     let response = request.send().await.unwrap();
     let header = response.headers().get(header).map(|value| value.to_str().unwrap().to_owned());
@@ -147,7 +147,7 @@ fn refused(status: u16, message: &str, header: Option<&str>) -> (u16, String, Op
 }
 
 #[tokio::test]
-async fn a_request_reaches_its_function_and_the_answer_comes_back() {
+async fn a_request_gets_the_answer_of_its_function() {
     let fixture = function(|_| ());
     let api = start(0, api(vec![route("POST /things/{id}", &fixture)])).await.unwrap();
     let url = |path: &str| format!("{}{path}", api.server().endpoint());
@@ -165,7 +165,7 @@ async fn a_request_reaches_its_function_and_the_answer_comes_back() {
 }
 
 #[tokio::test]
-async fn what_goes_wrong_is_answered_as_api_gateway_does() {
+async fn errors_are_answered_as_api_gateway_answers_them() {
     let fixture = function(|_| ());
     let slow = Route { timeout: Duration::from_millis(200), ..route("POST /slow", &fixture) };
     let api = start(0, api(vec![route("POST /", &fixture), slow])).await.unwrap();
@@ -181,12 +181,12 @@ async fn what_goes_wrong_is_answered_as_api_gateway_does() {
     assert_eq!(post("/slow", command(json!({ "do": "hang" }))).await, refused(503, "Service Unavailable", None));
     let large = refused(413, "Request Entity Too Large", None);
     assert_eq!(post("/", vec![b' '; BODY_BYTES_MAX + 1]).await, large);
-    // It is within API Gateway's limit, and beyond Lambda's.
+    // This is within API Gateway's limit, and beyond Lambda's.
     assert_eq!(post("/", vec![b' '; 7 << 20]).await, large);
 }
 
 #[tokio::test]
-async fn a_route_takes_its_burst_and_refuses_what_comes_beyond() {
+async fn a_route_accepts_its_burst_and_refuses_further_requests() {
     let fixture = function(|_| ());
     let limits = Some(Limits { rate: 0.001, burst: 2.0 });
     let (narrow, wide) = (Route { limits, ..route("GET /narrow", &fixture) }, route("GET /wide", &fixture));
@@ -201,7 +201,7 @@ async fn a_route_takes_its_burst_and_refuses_what_comes_beyond() {
 }
 
 #[tokio::test]
-async fn a_closed_route_wants_a_token_and_the_log_says_who_was_refused_and_why() {
+async fn a_closed_route_requires_a_token_and_the_log_says_why_a_request_was_refused() {
     let fixture = function(|_| ());
     let directory = tempfile::tempdir().unwrap();
     let log = directory.path().join("access.log");
@@ -244,7 +244,7 @@ async fn a_closed_route_wants_a_token_and_the_log_says_who_was_refused_and_why()
 }
 
 #[tokio::test]
-async fn other_origins_pages_are_told_what_they_may() {
+async fn pages_of_allowed_origins_may_call_the_api() {
     let fixture = function(|_| ());
     let cors =
         Cors { origins: vec!["https://a.example".to_owned()], methods: vec!["POST".to_owned()], ..Cors::default() };
@@ -255,11 +255,11 @@ async fn other_origins_pages_are_told_what_they_may() {
     let preflight = preflight.header("access-control-request-method", "POST");
     let (status, _, methods) = answer(preflight, "access-control-allow-methods").await;
     assert_eq!((status, methods.as_deref()), (204, Some("POST")));
-    let theirs =
+    let from_function =
         json!({ "do": "answer", "answer": { "statusCode": 200, "headers": { "access-control-allow-origin": "*" } } });
     for (origin, allowed) in [("https://a.example", Some("https://a.example".to_owned())), ("https://b.example", None)]
     {
-        let post = http.post(api.server().endpoint()).header("origin", origin).body(theirs.to_string());
+        let post = http.post(api.server().endpoint()).header("origin", origin).body(from_function.to_string());
         assert_eq!(answer(post, "access-control-allow-origin").await.2, allowed);
     }
 }

@@ -1,8 +1,8 @@
-//! Throttling of a route by a token bucket: so many requests at once, and so many a second.
+//! Throttling of a route by a token bucket: a number of requests at once, and a number a second.
 
 use std::sync::{Mutex, PoisonError};
 
-/// How many requests a route takes.
+/// How many requests a route accepts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
     /// Requests a second, in the long run.
@@ -11,7 +11,7 @@ pub struct Limits {
     pub burst: f64,
 }
 
-/// A bucket that fills at the rate up to the burst, and that each request takes one from.
+/// A bucket of tokens. It fills at the rate, up to the burst, and each request takes one token.
 #[derive(Debug)]
 pub(super) struct Bucket {
     limits: Limits,
@@ -30,18 +30,18 @@ impl Bucket {
         Self { limits, state: Mutex::new(State { tokens: limits.burst, at_ms: now_ms }) }
     }
 
-    /// Takes one, if one is there.
+    /// Takes a token. False if the bucket has none.
     pub(super) fn take(&self, now_ms: i64) -> bool {
-        // Nothing in here stops half way.
+        // No critical section panics half way.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let passed_s = (now_ms - state.at_ms).max(0) as f64 / 1_000.0;
         state.tokens = self.limits.burst.min(state.tokens + passed_s * self.limits.rate);
         state.at_ms = state.at_ms.max(now_ms);
-        let is_there = state.tokens >= 1.0;
-        if is_there {
+        let has_token = state.tokens >= 1.0;
+        if has_token {
             state.tokens -= 1.0;
         }
-        is_there
+        has_token
     }
 }
 
@@ -56,7 +56,7 @@ mod tests {
         assert_eq!(taken(1_000, 5), 3);
         assert_eq!(taken(1_400, 5), 0);
         assert_eq!(taken(1_500, 5), 1);
-        // It never holds more than the burst, and a clock that goes back fills nothing.
+        // The bucket never has more than the burst, and a clock that goes back does not fill it.
         assert_eq!(taken(100_000, 5), 3);
         assert_eq!(taken(1_000, 5), 0);
     }
