@@ -1,4 +1,4 @@
-//! What a rule does with a record: Kinesis, Lambda, S3.
+//! A rule's actions on a record: Kinesis, Lambda, S3.
 
 use super::sql::{Event, Output, SqlFailure, Substitution};
 use crate::function::Function;
@@ -35,7 +35,8 @@ pub enum Action {
     },
 }
 
-/// What actions speak to. Its clients keep their connections: a new one for each message would cost more than the call.
+/// The targets of actions. The clients keep their connections: a new connection for each message would cost more than
+/// the call.
 #[derive(Clone, Debug)]
 pub struct Targets {
     config: SdkConfig,
@@ -44,25 +45,25 @@ pub struct Targets {
 }
 
 impl Action {
-    /// An action as the template has it: a map with one key.
+    /// The action in the template: a map with one key, the action's kind.
     pub(super) fn from_properties(action: &Value) -> anyhow::Result<Self> {
         let (kind, settings) =
-            action.as_object().and_then(|action| action.iter().next()).context("an action is empty")?;
+            action.as_object().and_then(|action| action.iter().next()).context("an action has no kind")?;
         let text = |name: &str| settings[name].as_str().with_context(|| format!("the action {kind} has no {name}"));
         Ok(match kind.as_str() {
-            // Without a key the service makes one up.
+            // Without a partition key, the service generates one.
             "Kinesis" => Self::Kinesis {
                 stream: text("StreamName")?.to_owned(),
                 partition_key: Substitution::parse(settings["PartitionKey"].as_str().unwrap_or("${newuuid()}"))?,
             },
             "Lambda" => Self::Lambda { arn: text("FunctionArn")?.to_owned() },
             "S3" => Self::S3 { bucket: text("BucketName")?.to_owned(), key: Substitution::parse(text("Key")?)? },
-            other => bail!("the action {other} does not run here, only Kinesis, Lambda and S3"),
+            other => bail!("the action {other} does not run on this machine; use Kinesis, Lambda or S3"),
         })
     }
 
-    /// What the error action calls this one: its kind and its target.
-    pub(super) fn names(&self) -> (&'static str, &str) {
+    /// The kind and target of this action in the message to the error action.
+    pub(super) fn kind_and_target(&self) -> (&'static str, &str) {
         match self {
             Self::Kinesis { stream, .. } => ("KinesisAction", stream),
             Self::Lambda { arn } => ("LambdaAction", arn),
@@ -85,12 +86,12 @@ pub(super) fn new_uuid() -> String {
 }
 
 impl Targets {
-    /// The servers of `config`, and functions by ARN.
+    /// Targets on the servers of `config`, and functions by ARN.
     pub fn new(config: SdkConfig, functions: BTreeMap<String, Function>) -> Self {
         Self { objects: aws_sdk_s3::Client::new(&config), config, functions }
     }
 
-    /// A stream, with a client of its own.
+    /// A stream with its own client.
     pub(super) fn stream(&self, name: &str) -> KinesisStream {
         KinesisStream::new(&self.config, name)
     }
@@ -101,10 +102,10 @@ impl Targets {
         Ok(())
     }
 
-    /// Hands an event to a function's queue. What becomes of it there is the function's affair: AWS IoT invokes
-    /// asynchronously, and runs the error action only if the invocation was refused.
+    /// Adds an event to a function's queue. AWS IoT invokes functions asynchronously, so only a refused event is an error;
+    /// a failed invocation is not.
     pub(super) fn invoke(&self, arn: &str, payload: Bytes) -> anyhow::Result<()> {
-        let function = self.functions.get(arn).with_context(|| format!("there is no function {arn}"))?;
+        let function = self.functions.get(arn).with_context(|| format!("the function {arn} does not exist"))?;
         function.invoke_async(payload)?;
         Ok(())
     }

@@ -1,8 +1,10 @@
-//! Messages through the rules: a message goes out at once, and those that come while all calls are busy go together.
+//! The engine: applies the rules to messages.
+//!
+//! A message is handled at once. Messages that arrive while all calls are busy are handled together, in one call.
 
-use super::action::{self, new_uuid};
+use super::action::{self, Action, Targets, new_uuid};
+use super::rule::Rule;
 use super::sql::{Event, Output};
-use super::{Action, Rule, Targets};
 use crate::servers::mqtt::PublishedMessage;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -19,25 +21,25 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
 
-/// Messages taken at a time: what one PutRecords call holds.
-const TOGETHER: usize = 500;
-/// Bytes of one PutRecords call.
+/// The most messages of a batch: what one PutRecords call takes.
+const BATCH_MESSAGES_MAX: usize = 500;
+/// The most bytes of one PutRecords call.
 const CALL_BYTES_MAX: usize = 5 << 20;
-/// Tries of a record before the error action gets its message.
-const TRIES: u32 = 6;
-/// Between tries; it doubles.
+/// Attempts to put a record before the error action gets its message.
+const ATTEMPTS: u32 = 6;
+/// The pause before the first retry; it doubles with each one.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Calls at the same time.
+/// Concurrent jobs.
 const JOBS_MAX: usize = 8;
-/// Error actions at the same time, of one failed call.
-const ERROR_ACTIONS: usize = 16;
-/// For what is under way when the stack stops.
-const FINISH: Duration = Duration::from_secs(5);
+/// Concurrent error actions of one failed call.
+const ERROR_ACTIONS_MAX: usize = 16;
+/// How long open jobs may take to finish when the stack stops.
+const FINISH_MAX: Duration = Duration::from_secs(5);
 
-/// The rules at work; it ends when dropped, with what is under way.
+/// The running rules. They end, with all open jobs, when this is dropped.
 pub struct Engine {
     task: JoinHandle<()>,
-    /// One for each job that may begin.
+    /// One permit for each job that may start.
     permits: Arc<Semaphore>,
 }
 
@@ -47,8 +49,8 @@ impl Drop for Engine {
     }
 }
 
-/// A message on its way into a stream, with what the error action needs if it does not get there.
-struct Pending {
+/// A record to put on a stream, with what the error action needs if the put fails.
+struct PendingRecord {
     message: usize,
     rule: usize,
     action: usize,
@@ -56,16 +58,16 @@ struct Pending {
     entry: Entry,
 }
 
-/// What is done about some messages at a time.
+/// One unit of work on a batch of messages.
 enum Job {
-    /// Puts their records on a stream.
-    Put(String, Vec<Pending>),
-    /// Runs an action for one of them, or the error action if the rule cannot even begin with it.
-    Run { message: usize, rule: usize, action: usize, output: Output, begun: Result<(), String> },
+    /// Puts records on a stream.
+    Put(String, Vec<PendingRecord>),
+    /// Runs an action for one message, or the error action if the action could not be prepared.
+    Run { message: usize, rule: usize, action: usize, output: Output, prepared: Result<(), String> },
 }
 
 impl Engine {
-    /// Rules on `messages` until there are no more.
+    /// Applies the rules to `messages` until there are no more.
     pub fn start(rules: Vec<Rule>, targets: Targets, mut messages: mpsc::Receiver<PublishedMessage>) -> Self {
         let streams = rules.iter().flat_map(|rule| rule.actions.iter().chain(&rule.error_action));
         let streams = streams.filter_map(|action| match action {
@@ -74,18 +76,18 @@ impl Engine {
         });
         let inner = Arc::new(Inner { streams: streams.collect(), rules, targets });
         let permits = Arc::new(Semaphore::new(JOBS_MAX));
-        let taken = Arc::clone(&permits);
+        let job_permits = Arc::clone(&permits);
         let task = tokio::spawn(async move {
             let mut jobs = JoinSet::new();
             loop {
                 let mut batch = Vec::new();
-                if messages.recv_many(&mut batch, TOGETHER).await == 0 {
+                if messages.recv_many(&mut batch, BATCH_MESSAGES_MAX).await == 0 {
                     break;
                 }
                 let batch = Arc::new(batch);
-                for job in inner.rule_on(&batch) {
-                    // While all are busy messages gather, and go out together.
-                    let Ok(permit) = Arc::clone(&taken).acquire_owned().await else { return };
+                for job in inner.jobs(&batch) {
+                    // While no permit is free, messages gather, and the next batch has all of them.
+                    let Ok(permit) = Arc::clone(&job_permits).acquire_owned().await else { return };
                     let (inner, batch) = (Arc::clone(&inner), Arc::clone(&batch));
                     jobs.spawn(async move {
                         inner.work(job, &batch).await;
@@ -99,15 +101,15 @@ impl Engine {
         Self { task, permits }
     }
 
-    /// Whether nothing is under way. What waits for its turn waits for what is.
+    /// Whether no job is under way. A message waits only while all jobs are busy.
     pub fn is_idle(&self) -> bool {
         self.permits.available_permits() == JOBS_MAX
     }
 
-    /// Waits, within bounds, until the messages that it has are ruled on. There must come no more.
+    /// Waits until all messages are handled, for a limited time. The sender of messages must have ended.
     pub async fn finish(mut self) {
-        if tokio::time::timeout(FINISH, &mut self.task).await.is_err() {
-            tracing::error!("messages were left in the rules when the stack stopped");
+        if tokio::time::timeout(FINISH_MAX, &mut self.task).await.is_err() {
+            tracing::error!("the stack stopped before the rules had handled all messages");
         }
     }
 }
@@ -119,30 +121,30 @@ struct Inner {
 }
 
 impl Inner {
-    /// What is to be done about messages: SQL only, no I/O.
-    fn rule_on(&self, messages: &[PublishedMessage]) -> Vec<Job> {
-        let mut streams: BTreeMap<&str, Vec<Pending>> = BTreeMap::new();
+    /// The jobs for a batch. This only evaluates SQL, without I/O.
+    fn jobs(&self, messages: &[PublishedMessage]) -> Vec<Job> {
+        let mut streams: BTreeMap<&str, Vec<PendingRecord>> = BTreeMap::new();
         let mut jobs = Vec::new();
         for (message, published) in messages.iter().enumerate() {
-            for (rule_index, rule) in self.rules.iter().enumerate() {
+            for (index, rule) in self.rules.iter().enumerate() {
                 let Some(topic) = rule.topic(&published.topic) else { continue };
                 let event = event(published, topic);
                 let output = match rule.statement.evaluate(&event, &mut new_uuid) {
                     Ok(Some(output)) => output,
                     Ok(None) => continue,
-                    // As on AWS, a failed statement is counted and its message dropped: no error action sees it.
+                    // As on AWS, the message of a failed statement is dropped, without an error action.
                     Err(error) => {
-                        tracing::error!(rule = rule.name, topic, error = %error, "the statement failed");
+                        tracing::error!(rule = rule.name, topic, error = %error, "a rule's statement failed on a message");
                         continue;
                     }
                 };
-                for (action, wanted) in rule.actions.iter().enumerate() {
+                for (action, definition) in rule.actions.iter().enumerate() {
                     let output = output.clone();
-                    let begun = match wanted {
+                    let prepared = match definition {
                         Action::Kinesis { stream, partition_key } => {
                             match action::entry(partition_key, &event, &output) {
                                 Ok(entry) => {
-                                    let pending = Pending { message, rule: rule_index, action, output, entry };
+                                    let pending = PendingRecord { message, rule: index, action, output, entry };
                                     streams.entry(stream).or_default().push(pending);
                                     continue;
                                 }
@@ -151,7 +153,7 @@ impl Inner {
                         }
                         Action::Lambda { .. } | Action::S3 { .. } => Ok(()),
                     };
-                    jobs.push(Job::Run { message, rule: rule_index, action, output, begun });
+                    jobs.push(Job::Run { message, rule: index, action, output, prepared });
                 }
             }
         }
@@ -164,27 +166,29 @@ impl Inner {
     async fn work(&self, job: Job, messages: &[PublishedMessage]) {
         match job {
             Job::Put(stream, pending) => self.put(&stream, pending, messages).await,
-            Job::Run { message, rule, action, output, begun } => {
+            Job::Run { message, rule, action, output, prepared } => {
                 let (rule, published) = (&self.rules[rule], &messages[message]);
-                let wanted = &rule.actions[action];
-                let ran = match begun {
+                let definition = &rule.actions[action];
+                let ran = match prepared {
                     Ok(()) => {
                         let record = output.record.to_string().into_bytes();
-                        self.run(rule, wanted, published, &output, record).await.map_err(|error| format!("{error:#}"))
+                        self.run(rule, definition, published, &output, record)
+                            .await
+                            .map_err(|error| format!("{error:#}"))
                     }
                     Err(problem) => Err(problem),
                 };
                 if let Err(problem) = ran {
-                    self.failed(rule, wanted, published, &output, &problem).await;
+                    self.run_error_action(rule, definition, published, &output, &problem).await;
                 }
             }
         }
     }
 
-    /// Puts records on a stream, each refused one again, and hands what is left to the error actions.
-    async fn put(&self, stream: &str, mut pending: Vec<Pending>, messages: &[PublishedMessage]) {
+    /// Puts records on a stream. Retries those that are refused, and gives what is left to the error actions.
+    async fn put(&self, stream: &str, mut pending: Vec<PendingRecord>, messages: &[PublishedMessage]) {
         let mut problem = String::new();
-        for attempt in 0..TRIES {
+        for attempt in 0..ATTEMPTS {
             if attempt > 0 {
                 tokio::time::sleep(PAUSE * 2_u32.pow(attempt - 1)).await;
             }
@@ -193,7 +197,7 @@ impl Inner {
                 Err(error) => problem = chain(&error),
                 Ok(outcomes) => {
                     let mut outcomes = outcomes.into_iter();
-                    // An outcome that is missing counts as refused: a message twice is better than none.
+                    // A missing outcome counts as refused: a duplicate message is better than a lost one.
                     pending.retain(|_| match outcomes.next() {
                         Some(PutOutcome::Put { .. }) => false,
                         Some(PutOutcome::Refused { code }) => {
@@ -209,30 +213,31 @@ impl Inner {
             }
         }
         let problem = problem.as_str();
-        let failures = futures::stream::iter(pending).for_each_concurrent(ERROR_ACTIONS, |pending| async move {
-            let rule = &self.rules[pending.rule];
-            let published = &messages[pending.message];
-            self.failed(rule, &rule.actions[pending.action], published, &pending.output, problem).await;
-        });
-        failures.await;
+        let error_actions =
+            futures::stream::iter(pending).for_each_concurrent(ERROR_ACTIONS_MAX, |pending| async move {
+                let rule = &self.rules[pending.rule];
+                let published = &messages[pending.message];
+                self.run_error_action(rule, &rule.actions[pending.action], published, &pending.output, problem).await;
+            });
+        error_actions.await;
     }
 
-    /// A stream of a rule: all of them have a client since the start.
+    /// The stream of an action. All streams have had a client since the start.
     fn stream(&self, name: &str) -> Cow<'_, KinesisStream> {
         self.streams.get(name).map_or_else(|| Cow::Owned(self.targets.stream(name)), Cow::Borrowed)
     }
 
-    /// Runs an action with `body` as its record.
+    /// Runs an action on `body`.
     async fn run(
         &self,
         rule: &Rule,
-        wanted: &Action,
+        definition: &Action,
         published: &PublishedMessage,
         output: &Output,
         body: Vec<u8>,
     ) -> anyhow::Result<()> {
         let event = event(published, rule.topic(&published.topic).unwrap_or(&published.topic));
-        match wanted {
+        match definition {
             Action::Lambda { arn } => self.targets.invoke(arn, Bytes::from(body)),
             Action::S3 { bucket, key } => {
                 let key = key.fill(&event, &output.variables, &mut new_uuid)?;
@@ -243,15 +248,22 @@ impl Inner {
                 match self.stream(stream).put_records(&[entry]).await?.pop() {
                     Some(PutOutcome::Put { .. }) => Ok(()),
                     Some(PutOutcome::Refused { code }) => Err(anyhow::anyhow!(code)),
-                    None => Err(anyhow::anyhow!("an empty answer")),
+                    None => Err(anyhow::anyhow!("the answer to PutRecords is empty")),
                 }
             }
         }
     }
 
-    /// Hands a message that an action failed on to the rule's error action, with the original payload.
-    async fn failed(&self, rule: &Rule, failed: &Action, published: &PublishedMessage, output: &Output, problem: &str) {
-        let (kind, resource) = failed.names();
+    /// Runs the rule's error action for a message that an action failed on, with the original payload.
+    async fn run_error_action(
+        &self,
+        rule: &Rule,
+        failed: &Action,
+        published: &PublishedMessage,
+        output: &Output,
+        problem: &str,
+    ) {
+        let (kind, resource) = failed.kind_and_target();
         tracing::error!(rule = rule.name, action = kind, resource, error = problem, "a rule's action failed");
         let Some(error_action) = &rule.error_action else { return };
         let body = json!({
@@ -265,7 +277,7 @@ impl Inner {
             tracing::error!(
                 rule = rule.name,
                 error = format!("{error:#}"),
-                "the error action failed: a message is lost"
+                "a rule's error action failed; the message is lost"
             );
         }
     }
@@ -275,14 +287,14 @@ fn event<'a>(published: &'a PublishedMessage, topic: &'a str) -> Event<'a> {
     Event { topic, client_id: &published.client_id, payload: &published.payload, received_at: published.received_at_ms }
 }
 
-/// Cuts records into calls within the limit on bytes.
-fn calls(pending: Vec<Pending>) -> Vec<Vec<Pending>> {
-    let mut calls: Vec<Vec<Pending>> = Vec::new();
+/// Divides records into calls within the limits on records and bytes.
+fn calls(pending: Vec<PendingRecord>) -> Vec<Vec<PendingRecord>> {
+    let mut calls: Vec<Vec<PendingRecord>> = Vec::new();
     let mut bytes = 0;
     for one in pending {
         let size = one.entry.data.len() + one.entry.partition_key.len();
         match calls.last_mut() {
-            Some(call) if call.len() < TOGETHER && bytes + size <= CALL_BYTES_MAX => {
+            Some(call) if call.len() < BATCH_MESSAGES_MAX && bytes + size <= CALL_BYTES_MAX => {
                 bytes += size;
                 call.push(one);
             }

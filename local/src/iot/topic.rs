@@ -1,29 +1,29 @@
-//! MQTT topics as AWS IoT's rules see them.
+//! MQTT topic filters, and the topics of Basic Ingest.
 
-/// What a device publishes to when it spares the broker: `$aws/rules/<rule>/<topic>`.
+/// The prefix of Basic Ingest, which skips the broker: `$aws/rules/<rule>/<topic>`.
 const BASIC_INGEST: &str = "$aws/rules/";
 
-/// A topic filter of MQTT: `+` stands for one level, a last `#` for any number of them.
+/// An MQTT topic filter: `+` matches one level, and a last `#` any number of levels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicFilter(Vec<String>);
 
-/// Why a text is no topic filter.
+/// Why a text is not a topic filter.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{filter:?} is no topic filter: {problem}")]
+#[error("{filter:?} is not a topic filter: {problem}")]
 pub struct TopicFilterError {
     filter: String,
     problem: &'static str,
 }
 
 impl TopicFilter {
-    /// Reads a filter.
+    /// Parses a filter.
     pub fn parse(filter: &str) -> Result<Self, TopicFilterError> {
         let levels: Vec<String> = filter.split('/').map(str::to_owned).collect();
         let last = levels.len() - 1;
         let problem = levels.iter().enumerate().find_map(|(index, level)| match level.as_str() {
-            "#" if index != last => Some("# must be its last level"),
+            "#" if index != last => Some("# must be the last level"),
             "#" | "+" => None,
-            level if level.contains(['#', '+']) => Some("a wildcard must be a level of its own"),
+            level if level.contains(['#', '+']) => Some("a wildcard must be a whole level"),
             _ => None,
         });
         match problem.or(filter.is_empty().then_some("it is empty")) {
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wildcards_stand_for_one_level_or_for_all_that_follow() {
+    fn wildcards_match_one_level_or_all_remaining_levels() {
         for (filter, topic, matches) in [
             ("dt/myaku/+/+/+", "dt/myaku/home-3/bed-17/vital", true),
             ("dt/myaku/+/+/+", "dt/myaku/home-3/bed-17", false),
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misplaced_wildcard_is_told() {
+    fn a_misplaced_wildcard_is_an_error() {
         for filter in ["", "a/#/b", "a/b+", "#a"] {
             assert!(TopicFilter::parse(filter).is_err(), "{filter}");
         }

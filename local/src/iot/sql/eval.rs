@@ -1,6 +1,6 @@
-//! A statement on a message.
+//! Evaluates a statement on a message.
 
-use super::{Comparison, Expression, Function, Part, Selected, Statement, Substitution};
+use super::syntax::{Comparison, Expression, Function, Part, Selected, Statement, Substitution};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
@@ -8,12 +8,12 @@ use std::cell::OnceCell;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-/// A message as a rule sees it.
+/// A message that a statement is evaluated on.
 #[derive(Clone, Copy, Debug)]
 pub struct Event<'a> {
     /// The topic, without the prefix of Basic Ingest.
     pub topic: &'a str,
-    /// Who published.
+    /// The publisher's client id.
     pub client_id: &'a str,
     /// The payload, byte for byte.
     pub payload: &'a [u8],
@@ -21,7 +21,7 @@ pub struct Event<'a> {
     pub received_at: i64,
 }
 
-/// What a statement makes of a message.
+/// The result of a statement on a message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Output {
     /// The record for the actions.
@@ -30,13 +30,13 @@ pub struct Output {
     pub variables: BTreeMap<String, Value>,
 }
 
-/// A statement that a message does not suit. Nothing reaches the actions, nor the error action, as on AWS.
+/// Why a statement failed on a message. As on AWS, neither the actions nor the error action run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("rule SQL: {0}")]
 pub struct SqlFailure(String);
 
 impl Statement {
-    /// Evaluates it, with an id from `new_uuid` for each `newuuid()`. None if the condition does not hold.
+    /// Evaluates the statement. `new_uuid` returns the value of each `newuuid()`. None if the condition does not hold.
     pub fn evaluate(
         &self,
         event: &Event<'_>,
@@ -57,9 +57,9 @@ impl Statement {
             match selected {
                 Selected::All => match scope.json().cloned() {
                     Some(Value::Object(fields)) => record.extend(fields),
-                    _ => return Err(SqlFailure("SELECT * needs a payload that is a JSON object".to_owned())),
+                    _ => return Err(SqlFailure("SELECT * needs a JSON object as the payload".to_owned())),
                 },
-                // A value that is undefined is left out.
+                // A field with an undefined value is left out.
                 Selected::Field { name, expression } => {
                     if let Some(value) = scope.value(expression)? {
                         record.insert(name.clone(), value);
@@ -72,7 +72,7 @@ impl Statement {
 }
 
 impl Substitution {
-    /// Fills it in for a message whose statement set `variables`.
+    /// The text for a message whose statement set `variables`.
     pub fn fill(
         &self,
         event: &Event<'_>,
@@ -100,7 +100,7 @@ struct Scope<'a, 'b> {
     event: &'a Event<'a>,
     new_uuid: &'b mut dyn FnMut() -> String,
     variables: BTreeMap<String, Value>,
-    /// The payload as JSON, parsed when first asked for: most rules never do.
+    /// The payload as JSON, parsed at first use: most rules do not use it.
     json: OnceCell<Option<Value>>,
 }
 
@@ -114,7 +114,7 @@ impl<'a, 'b> Scope<'a, 'b> {
         self.json.get_or_init(|| serde_json::from_slice(payload).ok()).as_ref()
     }
 
-    /// A value; none where it is undefined.
+    /// The value of an expression; none if it is undefined.
     fn value(&mut self, expression: &Expression) -> Result<Option<Value>, SqlFailure> {
         Ok(match expression {
             Expression::Literal(value) => Some(value.clone()),
@@ -155,14 +155,14 @@ impl<'a, 'b> Scope<'a, 'b> {
                 [index, ..] => {
                     let index = self.value(index)?.as_ref().and_then(Value::as_u64);
                     let index = index.filter(|index| *index > 0);
-                    let index = index.ok_or_else(|| SqlFailure("topic() takes a number from 1 on".to_owned()))?;
+                    let index = index.ok_or_else(|| SqlFailure("topic() needs a number of at least 1".to_owned()))?;
                     self.event.topic.split('/').nth(index as usize - 1).map(|level| Value::String(level.to_owned()))
                 }
             },
             Function::Encode => {
                 let [what, scheme] = arguments else { return Ok(None) };
                 if self.value(scheme)? != Some(Value::String("base64".to_owned())) {
-                    return Err(SqlFailure("encode() knows 'base64' only".to_owned()));
+                    return Err(SqlFailure("encode() supports only 'base64'".to_owned()));
                 }
                 let encoded = match what {
                     Expression::Payload => STANDARD.encode(self.event.payload),

@@ -1,50 +1,50 @@
-//! Tokens into a statement.
+//! Parses a statement from tokens.
 
+use super::syntax::{Comparison, Expression, Function, Part, Selected, SqlError, Statement, Substitution};
 use super::token::{Token, tokens};
-use super::{Comparison, Expression, Function, Part, Selected, SqlError, Statement, Substitution};
 use crate::iot::topic::TopicFilter;
 use serde_json::Value;
 
 impl Statement {
-    /// Reads a statement.
+    /// Parses a statement.
     pub fn parse(sql: &str) -> Result<Self, SqlError> {
         let mut parser = Parser::new(sql)?;
         let mut variables = Vec::new();
-        while parser.keyword("SET") {
-            let Some(Token::Variable(name)) = parser.next() else { return Err(parser.expected("@name behind SET")) };
-            parser.symbol("=")?;
+        while parser.accept_keyword("SET") {
+            let Some(Token::Variable(name)) = parser.next() else { return Err(parser.expected("@name after SET")) };
+            parser.expect_symbol("=")?;
             variables.push((name, parser.expression()?));
         }
-        parser.required("SELECT")?;
+        parser.expect_keyword("SELECT")?;
         let mut select = vec![parser.selected()?];
-        while parser.is_symbol(",") {
+        while parser.accept_symbol(",") {
             select.push(parser.selected()?);
         }
-        parser.required("FROM")?;
+        parser.expect_keyword("FROM")?;
         let at = parser.at();
         let Some(Token::Text(filter)) = parser.next() else { return Err(parser.expected("a topic filter in quotes")) };
         let from = TopicFilter::parse(&filter).map_err(|error| SqlError { at, problem: error.to_string() })?;
-        let condition = if parser.keyword("WHERE") { Some(parser.expression()?) } else { None };
-        parser.end()?;
+        let condition = if parser.accept_keyword("WHERE") { Some(parser.expression()?) } else { None };
+        parser.expect_end()?;
         Ok(Self { variables, select, from, condition })
     }
 }
 
 impl Substitution {
-    /// Reads a setting with `${…}` in it.
+    /// Parses a setting with `${…}` in it.
     pub fn parse(text: &str) -> Result<Self, SqlError> {
         let mut parts = Vec::new();
         let mut rest = text;
-        while let Some((before, behind)) = rest.split_once("${") {
-            let at = text.len() - behind.len() + 1;
+        while let Some((before, inside)) = rest.split_once("${") {
+            let at = text.len() - inside.len() + 1;
             let (expression, after) =
-                behind.split_once('}').ok_or_else(|| SqlError { at, problem: "${ has no }".to_owned() })?;
+                inside.split_once('}').ok_or_else(|| SqlError { at, problem: "} is missing after ${".to_owned() })?;
             let mut parser = Parser::new(expression)?;
             if !before.is_empty() {
                 parts.push(Part::Text(before.to_owned()));
             }
             parts.push(Part::Expression(parser.expression()?));
-            parser.end()?;
+            parser.expect_end()?;
             rest = after;
         }
         if !rest.is_empty() {
@@ -84,57 +84,57 @@ impl Parser {
         SqlError { at, problem: format!("expected {what}") }
     }
 
-    fn keyword(&mut self, word: &str) -> bool {
+    fn accept_keyword(&mut self, word: &str) -> bool {
         let found = matches!(self.peek(), Some(Token::Word(found)) if found.eq_ignore_ascii_case(word));
         self.next += usize::from(found);
         found
     }
 
-    fn required(&mut self, word: &str) -> Result<(), SqlError> {
+    fn expect_keyword(&mut self, word: &str) -> Result<(), SqlError> {
         let at = self.at();
-        if self.keyword(word) { Ok(()) } else { Err(SqlError { at, problem: format!("expected {word}") }) }
+        if self.accept_keyword(word) { Ok(()) } else { Err(SqlError { at, problem: format!("expected {word}") }) }
     }
 
-    fn is_symbol(&mut self, symbol: &str) -> bool {
+    fn accept_symbol(&mut self, symbol: &str) -> bool {
         let found = matches!(self.peek(), Some(Token::Symbol(found)) if *found == symbol);
         self.next += usize::from(found);
         found
     }
 
-    fn symbol(&mut self, symbol: &str) -> Result<(), SqlError> {
+    fn expect_symbol(&mut self, symbol: &str) -> Result<(), SqlError> {
         let at = self.at();
-        if self.is_symbol(symbol) { Ok(()) } else { Err(SqlError { at, problem: format!("expected {symbol}") }) }
+        if self.accept_symbol(symbol) { Ok(()) } else { Err(SqlError { at, problem: format!("expected {symbol}") }) }
     }
 
-    fn end(&self) -> Result<(), SqlError> {
+    fn expect_end(&self) -> Result<(), SqlError> {
         match self.peek() {
             None => Ok(()),
-            Some(token) => Err(SqlError { at: self.at(), problem: format!("{token:?} does not run here") }),
+            Some(token) => Err(SqlError { at: self.at(), problem: format!("{token} does not run on this machine") }),
         }
     }
 
     fn selected(&mut self) -> Result<Selected, SqlError> {
-        if self.is_symbol("*") {
+        if self.accept_symbol("*") {
             return Ok(Selected::All);
         }
         let at = self.at();
         let expression = self.expression()?;
-        let name = if self.keyword("AS") {
+        let name = if self.accept_keyword("AS") {
             match self.next() {
                 Some(Token::Word(name)) => name,
-                _ => return Err(self.expected("a name behind AS")),
+                _ => return Err(self.expected("a name after AS")),
             }
         } else if let Expression::Path(path) = &expression {
             path[path.len() - 1].clone()
         } else {
-            return Err(SqlError { at, problem: "it needs a name: AS …".to_owned() });
+            return Err(SqlError { at, problem: "this field needs a name: add AS …".to_owned() });
         };
         Ok(Selected::Field { name, expression })
     }
 
     fn expression(&mut self) -> Result<Expression, SqlError> {
         let mut left = self.conjunction()?;
-        while self.keyword("OR") {
+        while self.accept_keyword("OR") {
             left = Expression::Or(Box::new(left), Box::new(self.conjunction()?));
         }
         Ok(left)
@@ -142,14 +142,14 @@ impl Parser {
 
     fn conjunction(&mut self) -> Result<Expression, SqlError> {
         let mut left = self.negation()?;
-        while self.keyword("AND") {
+        while self.accept_keyword("AND") {
             left = Expression::And(Box::new(left), Box::new(self.negation()?));
         }
         Ok(left)
     }
 
     fn negation(&mut self) -> Result<Expression, SqlError> {
-        if self.keyword("NOT") {
+        if self.accept_keyword("NOT") {
             return Ok(Expression::Not(Box::new(self.negation()?)));
         }
         let left = self.primary()?;
@@ -174,7 +174,7 @@ impl Parser {
             Some(Token::Variable(name)) => Ok(Expression::Variable(name)),
             Some(Token::Symbol("(")) => {
                 let inner = self.expression()?;
-                self.symbol(")")?;
+                self.expect_symbol(")")?;
                 Ok(inner)
             }
             Some(Token::Word(word)) => self.word(word, at),
@@ -189,19 +189,19 @@ impl Parser {
             "null" => return Ok(Expression::Literal(Value::Null)),
             _ => {}
         }
-        if self.is_symbol("(") {
+        if self.accept_symbol("(") {
             let (function, arguments) = match word.to_ascii_lowercase().as_str() {
                 "clientid" => (Function::ClientId, 0),
                 "encode" => (Function::Encode, 2),
                 "newuuid" => (Function::NewUuid, 0),
                 "timestamp" => (Function::Timestamp, 0),
                 "topic" => (Function::Topic, 1),
-                _ => return Err(SqlError { at, problem: format!("the function {word} does not run here") }),
+                _ => return Err(SqlError { at, problem: format!("the function {word} does not run on this machine") }),
             };
             let found = self.arguments()?;
-            // `topic()` is the whole topic.
-            let missing_is_fine = function == Function::Topic && found.is_empty();
-            if found.len() != arguments && !missing_is_fine {
+            // `topic()` without an argument is the whole topic.
+            let is_whole_topic = function == Function::Topic && found.is_empty();
+            if found.len() != arguments && !is_whole_topic {
                 return Err(SqlError {
                     at,
                     problem: format!("{word} takes {arguments} arguments, not {}", found.len()),
@@ -210,10 +210,10 @@ impl Parser {
             return Ok(Expression::Call(function, found));
         }
         let mut path = vec![word];
-        while self.is_symbol(".") {
+        while self.accept_symbol(".") {
             match self.next() {
                 Some(Token::Word(field)) => path.push(field),
-                _ => return Err(self.expected("a field behind the dot")),
+                _ => return Err(self.expected("a field after the dot")),
             }
         }
         Ok(Expression::Path(path))
@@ -221,20 +221,20 @@ impl Parser {
 
     fn arguments(&mut self) -> Result<Vec<Expression>, SqlError> {
         let mut found = Vec::new();
-        if self.is_symbol(")") {
+        if self.accept_symbol(")") {
             return Ok(found);
         }
         loop {
-            found.push(if self.is_symbol("*") { Expression::Payload } else { self.expression()? });
-            if self.is_symbol(")") {
+            found.push(if self.accept_symbol("*") { Expression::Payload } else { self.expression()? });
+            if self.accept_symbol(")") {
                 return Ok(found);
             }
-            self.symbol(",")?;
+            self.expect_symbol(",")?;
         }
     }
 }
 
-/// A whole number stays one, as it was written.
+/// A number as JSON. A whole number stays a whole number.
 fn number_value(number: f64) -> Value {
     if number.fract() == 0.0 && number.abs() < 9e15 { Value::from(number as i64) } else { Value::from(number) }
 }

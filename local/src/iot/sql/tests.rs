@@ -19,7 +19,7 @@ const INGEST: &str = "SET @id = newuuid() SELECT @id AS deliveryId, topic(4) AS 
     FROM 'dt/myaku/+/+/+'";
 
 #[test]
-fn the_ingest_rule_makes_a_message_of_any_bytes() {
+fn the_ingest_rule_makes_a_record_of_any_bytes() {
     let output = evaluate(INGEST, &[0xff, 0x00, 0x01]).unwrap().unwrap();
     assert_eq!(
         output.record,
@@ -32,7 +32,7 @@ fn the_ingest_rule_makes_a_message_of_any_bytes() {
 }
 
 #[test]
-fn a_condition_on_the_payload_chooses_messages() {
+fn a_condition_on_the_payload_selects_messages() {
     let sql =
         "SELECT *, topic() AS topic FROM '#' WHERE state.level > 3 AND NOT (kind = 'test' OR topic(5) <> 'vital')";
     let output = evaluate(sql, br#"{"state":{"level":4}}"#).unwrap().unwrap();
@@ -43,21 +43,21 @@ fn a_condition_on_the_payload_chooses_messages() {
 }
 
 #[test]
-fn what_is_undefined_is_left_out() {
+fn an_undefined_field_is_left_out() {
     assert_eq!(evaluate("SELECT a.b AS x, topic(9) AS y FROM '#'", b"{}").unwrap().unwrap().record, json!({}));
     assert!(evaluate("SELECT * FROM '#'", b"[1]").is_err());
 }
 
 #[test]
-fn what_does_not_run_here_is_told_with_its_place() {
+fn an_error_has_the_position_of_what_does_not_run_on_this_machine() {
     for (sql, problem) in [
-        ("SELECT sourceip() AS x FROM '#'", "at character 8: the function sourceip does not run here"),
-        ("SELECT a FROM 'a/#/b'", "at character 15: \"a/#/b\" is no topic filter: # must be its last level"),
-        ("SELECT a FROM '#' GROUP BY b", "at character 19: Word(\"GROUP\") does not run here"),
-        ("SELECT topic(1) FROM '#'", "at character 8: it needs a name: AS …"),
+        ("SELECT sourceip() AS x FROM '#'", "at character 8: the function sourceip does not run on this machine"),
+        ("SELECT a FROM 'a/#/b'", "at character 15: \"a/#/b\" is not a topic filter: # must be the last level"),
+        ("SELECT a FROM '#' GROUP BY b", "at character 19: GROUP does not run on this machine"),
+        ("SELECT topic(1) FROM '#'", "at character 8: this field needs a name: add AS …"),
         ("SELECT encode(*) AS x FROM '#'", "at character 8: encode takes 2 arguments, not 1"),
         ("FROM '#'", "at character 1: expected SELECT"),
-        ("SELECT 'a FROM", "at character 8: a text has no end"),
+        ("SELECT 'a FROM", "at character 8: the closing quote of a text is missing"),
     ] {
         let error = Statement::parse(sql).unwrap_err().to_string();
         assert!(error.ends_with(problem), "{sql}: {error}");
