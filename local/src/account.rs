@@ -1,6 +1,6 @@
-//! The AWS account and the region that a stack on this machine belongs to.
+//! The AWS account and region of a stack on this machine.
 
-/// The account that every server and ARN pretends to belong to.
+/// The account in every server and ARN.
 pub(crate) const ACCOUNT: &str = "000000000000";
-/// The region that every server and ARN pretends to be in.
+/// The region in every server and ARN.
 pub(crate) const REGION: &str = "us-east-1";

@@ -1,16 +1,16 @@
-//! The port for time: what time it is, and waiting.
+//! The port for time: the current time, and waiting.
 
 use myaku::platform::clock::{Now, SystemClock};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// A clock that one can wait on.
+/// A clock that can also wait.
 pub trait Clock: Now {
-    /// Completes when `duration` has passed on this clock.
+    /// Completes after `duration` on this clock.
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send;
 }
 
-/// Tokio's time: real, or paused and turned by a test; at its own rate, or faster.
+/// Tokio's time, at its own rate or faster. A test can pause and advance it.
 #[derive(Clone, Copy, Debug)]
 pub struct TokioClock {
     origin: Instant,
@@ -19,7 +19,7 @@ pub struct TokioClock {
 }
 
 impl TokioClock {
-    /// A clock that starts at the machine's time and then goes with tokio's.
+    /// A clock that starts at the machine's time and then follows tokio's.
     pub fn start() -> Self {
         Self::starting_at(SystemClock.now_ms())
     }
@@ -29,7 +29,7 @@ impl TokioClock {
         Self { origin: Instant::now(), origin_ms, rate: 1.0 }
     }
 
-    /// The same clock from its start, `rate` times as fast: at 60, a minute is over in a second. A rate that is not above
+    /// The same clock, `rate` times as fast from its start: at 60, a minute takes a second. A rate that is not above
     /// zero counts as 1.
     #[must_use]
     pub fn at_rate(self, rate: f64) -> Self {
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_minute_is_over_in_a_second_at_sixty() {
+    async fn a_minute_takes_a_second_at_rate_60() {
         let clock = TokioClock::starting_at(1_000).at_rate(60.0);
         let began = Instant::now();
         clock.sleep(Duration::from_mins(1)).await;

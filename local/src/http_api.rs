@@ -1,5 +1,5 @@
-//! An HTTP API as API Gateway runs it: routes to functions, payload format 2.0, JWT authorizers, throttling, CORS, and an
-//! access log. <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api.html>
+//! An HTTP API as API Gateway runs it: routes to functions, payload format 2.0, JWT authorizers, throttling, CORS, and
+//! an access log. <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api.html>
 //!
 //! Answers that API Gateway makes itself have its status codes and bodies: 401, 403, 404, 413, 429, 500 and 503.
 

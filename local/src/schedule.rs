@@ -1,4 +1,4 @@
-//! Schedules of `EventBridge`: when they are due, and what a function is invoked with.
+//! `EventBridge`'s schedules: when they are due, and the event that a function gets.
 //! <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html>
 
 mod cron;
@@ -17,28 +17,28 @@ use uuid::Uuid;
 /// When a schedule is due.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expression {
-    /// `rate(5 minutes)`: every so often, the first time when that long has passed.
+    /// `rate(5 minutes)`: at each end of this period.
     Rate(Duration),
     /// `cron(0 12 * * ? *)`, in UTC.
     Cron(Cron),
 }
 
-/// A text that is no schedule.
+/// Why a text is not a schedule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExpressionError {
-    /// Neither a rate nor a cron expression.
-    #[error("{0:?} is no schedule that runs here, only rate(…) and cron(…)")]
+    /// It is neither a rate nor a cron expression.
+    #[error("{0:?} is not a schedule that runs on this machine; use rate(…) or cron(…)")]
     Kind(String),
-    /// A rate that is none.
-    #[error("{0:?} is no rate: it must be like rate(1 minute), rate(5 minutes), rate(2 hours) or rate(1 day)")]
+    /// The rate is invalid.
+    #[error("{0:?} is not a rate; write it like rate(1 minute), rate(5 minutes), rate(2 hours) or rate(1 day)")]
     Rate(String),
-    /// A cron expression that is none.
+    /// The cron expression is invalid.
     #[error(transparent)]
     Cron(#[from] CronError),
 }
 
 impl Expression {
-    /// Reads an expression.
+    /// Parses an expression.
     pub fn parse(text: &str) -> Result<Self, ExpressionError> {
         let within = |kind: &str| text.strip_prefix(kind)?.strip_prefix('(')?.strip_suffix(')');
         if let Some(rate) = within("rate") {
@@ -61,8 +61,8 @@ impl Expression {
         }
     }
 
-    /// The first time after `now_ms` at which a schedule that began at `began_ms` is due, in milliseconds since the epoch;
-    /// none if it never is again.
+    /// When a schedule that began at `began_ms` is next due after `now_ms`, in milliseconds since the epoch; none if it
+    /// is never due again.
     pub fn next(&self, began_ms: i64, now_ms: i64) -> Option<i64> {
         match self {
             Self::Rate(period) => {
@@ -74,7 +74,7 @@ impl Expression {
     }
 }
 
-/// Which service keeps a schedule: their events differ.
+/// The service that runs a schedule. Their events differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
     /// A scheduled rule of an event bus: SAM's `Schedule`.
@@ -86,20 +86,20 @@ pub enum Service {
 /// A schedule of a function.
 #[derive(Clone, Debug)]
 pub struct Schedule {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Who keeps it.
+    /// The service that runs it.
     pub service: Service,
     /// When it is due.
     pub expression: Expression,
-    /// What the function gets; the service's own event without it.
+    /// The event for the function; without it, the service's own event.
     pub input: Option<String>,
     /// The function.
     pub function: Function,
 }
 
 impl Schedule {
-    /// Invokes the function, asynchronously, whenever the schedule is due on this clock.
+    /// Invokes the function asynchronously each time the schedule is due on this clock.
     pub async fn run(self, clock: impl Clock) {
         let began_ms = clock.now_ms();
         let mut now_ms = began_ms;
@@ -107,15 +107,20 @@ impl Schedule {
             clock.sleep(Duration::from_millis((due_ms - clock.now_ms()).max(0) as u64)).await;
             let event = event(self.service, &self.name, self.input.as_deref(), due_ms, Uuid::new_v4());
             if let Err(error) = self.function.invoke_async(Bytes::from(event)) {
-                tracing::error!(schedule = self.name, function = self.function.name(), %error, "not invoked");
+                tracing::error!(
+                    schedule = self.name,
+                    function = self.function.name(),
+                    %error,
+                    "cannot invoke a scheduled function"
+                );
             }
-            // What was due while nobody looked is not made up for.
+            // Times that passed while the machine was busy are skipped, not made up for.
             now_ms = clock.now_ms().max(due_ms);
         }
     }
 }
 
-/// What a function is invoked with at `due_ms`.
+/// The event for a function at `due_ms`.
 fn event(service: Service, name: &str, input: Option<&str>, due_ms: i64, id: Uuid) -> String {
     let time = Timestamp::from_millisecond(due_ms).unwrap_or_default().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let arn = match service {
@@ -148,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rate_is_due_each_time_that_it_has_passed() {
+    fn a_rate_is_due_at_the_end_of_each_period() {
         let every = Expression::parse("rate(5 minutes)").unwrap();
         let began_ms = 7;
         assert_eq!(every.next(began_ms, began_ms), Some(300_007));
@@ -158,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_schedule_is_told() {
+    fn an_invalid_schedule_is_an_error() {
         for wrong in
             ["rate(0 minutes)", "rate(1 minutes)", "rate(2 minute)", "rate(x days)", "rate(5)", "rate(5 weeks)"]
         {

@@ -1,8 +1,8 @@
 //! The services that the template uses. Each speaks its own wire protocol, on the loopback address only.
 //!
-//! This process serves Kinesis, DynamoDB, S3, SNS, CloudWatch and MQTT; Redis is a child process. A server uses a free port
-//! unless a port is given. It can stop and restart on that port without losing its data, so that a test can take a service
-//! away and bring it back.
+//! This process serves Kinesis, DynamoDB, S3, SNS, CloudWatch and MQTT; Redis is a child process. A server uses a free
+//! port unless a port is given. It can stop and restart on that port without losing its data, so that a test can take a
+//! service away and bring it back.
 
 pub mod cloudwatch;
 pub mod dynamodb;

@@ -61,8 +61,8 @@ impl Denied {
 }
 
 impl Authorizer {
-    /// Checks the caller's token, and returns what the function gets: `requestContext.authorizer`. `now_s` is in seconds
-    /// since the epoch.
+    /// Checks the caller's token, and returns what the function gets: `requestContext.authorizer`. `now_s` is in
+    /// seconds since the epoch.
     pub(super) fn authorize(&self, authorization: Option<&str>, now_s: i64) -> Result<Value, Denied> {
         let header = authorization.map(str::trim).filter(|header| !header.is_empty()).ok_or(Denied::NoToken)?;
         // "Bearer " is optional.

@@ -1,5 +1,5 @@
-//! Cross-origin requests (CORS). If CORS is configured, API Gateway answers preflight requests and writes the CORS headers
-//! itself, and ignores those of the function.
+//! Cross-origin requests (CORS). If CORS is configured, API Gateway answers preflight requests and writes the CORS
+//! headers itself, and ignores those of the function.
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-cors.html>
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};

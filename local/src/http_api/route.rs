@@ -34,8 +34,8 @@ pub struct RouteKeyError {
 /// A full match comes first, then a match with a greedy variable, and `$default` last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Match {
-    /// One number for each segment: literals rank above variables, and those above greedy variables. The last number says
-    /// whether the key names the method.
+    /// One number for each segment: literals rank above variables, and those above greedy variables. The last number
+    /// says whether the key names the method.
     pub(super) rank: Vec<u8>,
     pub(super) parameters: BTreeMap<String, String>,
 }

@@ -1,4 +1,5 @@
-//! The event of a request, and the answers that API Gateway makes itself. The function is a process that obeys the body.
+//! The event of a request, and the answers that API Gateway makes itself. The function is a process that obeys the
+//! body.
 
 use super::request::Request;
 use super::{AccessLog, Authorizer, BODY_BYTES_MAX, Cors, Definition, Limits, Route, RouteKey, start};

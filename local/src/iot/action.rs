@@ -102,8 +102,8 @@ impl Targets {
         Ok(())
     }
 
-    /// Adds an event to a function's queue. AWS IoT invokes functions asynchronously, so only a refused event is an error;
-    /// a failed invocation is not.
+    /// Adds an event to a function's queue. AWS IoT invokes functions asynchronously, so only a refused event is an
+    /// error; a failed invocation is not.
     pub(super) fn invoke(&self, arn: &str, payload: Bytes) -> anyhow::Result<()> {
         let function = self.functions.get(arn).with_context(|| format!("the function {arn} does not exist"))?;
         function.invoke_async(payload)?;

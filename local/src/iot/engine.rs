@@ -134,7 +134,7 @@ impl Inner {
                     Ok(None) => continue,
                     // As on AWS, the message of a failed statement is dropped, without an error action.
                     Err(error) => {
-                        tracing::error!(rule = rule.name, topic, error = %error, "a rule's statement failed on a message");
+                        tracing::error!(rule = rule.name, topic, %error, "a rule's statement failed on a message");
                         continue;
                     }
                 };

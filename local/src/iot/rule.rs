@@ -40,8 +40,8 @@ impl Rule {
         }))
     }
 
-    /// The topic that this rule's statement sees, without the prefix of Basic Ingest; none if the message is not for this
-    /// rule.
+    /// The topic that this rule's statement sees, without the prefix of Basic Ingest; none if the message is not for
+    /// this rule.
     pub(super) fn topic<'a>(&self, topic: &'a str) -> Option<&'a str> {
         match topic::basic_ingest(topic) {
             Some((rule, seen)) => (rule == self.name && self.statement.from.matches(seen)).then_some(seen),

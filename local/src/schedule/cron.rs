@@ -1,16 +1,16 @@
-//! Cron expressions of `EventBridge`: minutes, hours, day of the month, month, day of the week, year. In UTC.
+//! `EventBridge`'s cron expressions, in UTC: minutes, hours, day of the month, month, day of the week, year.
 //!
-//! Numbers, names of months and days, lists, ranges and steps; `L`, `W` and `#` are told to be beyond.
+//! Fields can have numbers, names of months and days, lists, ranges and steps. `L`, `W` and `#` are errors here.
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 use std::collections::BTreeSet;
 
-/// The years that an expression can name.
+/// The first and last year that an expression can name.
 const YEARS: (u16, u16) = (1970, 2199);
-/// Days to look ahead for one that suits: a 29th of February can be eight years away, and be a given day of the week in
-/// forty.
+/// How many days ahead to search. The next 29th of February can be eight years away, and the next one on a given day of
+/// the week forty.
 const DAYS_AHEAD: usize = 366 * 40;
 const MONTHS: [&str; 12] = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
 const DAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
@@ -20,17 +20,17 @@ const DAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 pub struct Cron {
     minutes: BTreeSet<u16>,
     hours: BTreeSet<u16>,
-    /// None for `?`: the days of the week decide.
+    /// None for `?`: only the days of the week count.
     days: Option<BTreeSet<u16>>,
     months: BTreeSet<u16>,
-    /// From 1 for Sunday to 7. None for `?`.
+    /// From 1 for Sunday to 7 for Saturday. None for `?`: only the days of the month count.
     weekdays: Option<BTreeSet<u16>>,
     years: BTreeSet<u16>,
 }
 
-/// A text that is no cron expression, or beyond what runs here.
+/// Why a text is not a cron expression that runs on this machine.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field:?} is no {name} of a cron expression that runs here: {problem}")]
+#[error("{field:?} is not a valid {name} of a cron expression: {problem}")]
 pub struct CronError {
     name: &'static str,
     field: String,
@@ -38,39 +38,43 @@ pub struct CronError {
 }
 
 impl Cron {
-    /// Reads the six fields within `cron(…)`.
+    /// Parses the six fields inside `cron(…)`.
     pub fn parse(fields: &str) -> Result<Self, CronError> {
         let all: Vec<&str> = fields.split_whitespace().collect();
         let [minutes, hours, day, month, weekday, year] = all[..] else {
-            return Err(CronError { name: "list of fields", field: fields.to_owned(), problem: "there must be six" });
+            return Err(CronError {
+                name: "list of fields",
+                field: fields.to_owned(),
+                problem: "there must be six fields",
+            });
         };
         // "You can't use * in both the Day-of-month and Day-of-week fields. If you use it in one, you must use ? in the
         // other."
         if (day == "?") == (weekday == "?") {
-            let problem = "? must stand for one of day of month and day of week, and only for one";
+            let problem = "exactly one of day of month and day of week must be ?";
             return Err(CronError { name: "day", field: format!("{day} {weekday}"), problem });
         }
-        let unless_open = |field: &'static str, text: &str, bounds, names: &[&str]| {
+        let unless_question_mark = |field: &'static str, text: &str, bounds, names: &[&str]| {
             if text == "?" { Ok(None) } else { values(field, text, bounds, names).map(Some) }
         };
         Ok(Self {
             minutes: values("minute", minutes, (0, 59), &[])?,
             hours: values("hour", hours, (0, 23), &[])?,
-            days: unless_open("day of month", day, (1, 31), &[])?,
+            days: unless_question_mark("day of month", day, (1, 31), &[])?,
             months: values("month", month, (1, 12), &MONTHS)?,
-            weekdays: unless_open("day of week", weekday, (1, 7), &DAYS)?,
+            weekdays: unless_question_mark("day of week", weekday, (1, 7), &DAYS)?,
             years: values("year", year, YEARS, &[])?,
         })
     }
 
-    /// The first time after `now_ms` that it names, in milliseconds since the epoch; none if there is none for decades.
+    /// The first matching time after `now_ms`, in milliseconds since the epoch; none if there is none for decades.
     pub fn next(&self, now_ms: i64) -> Option<i64> {
         let now = Timestamp::from_millisecond(now_ms).ok()?.to_zoned(TimeZone::UTC).datetime();
         let days = now.date().series(1.day()).take(DAYS_AHEAD);
-        days.filter(|day| self.has(*day)).find_map(|day| self.first_on(day, now))
+        days.filter(|day| self.matches(*day)).find_map(|day| self.first_on(day, now))
     }
 
-    fn has(&self, day: Date) -> bool {
+    fn matches(&self, day: Date) -> bool {
         let weekday = day.weekday().to_sunday_one_offset() as u16;
         self.years.contains(&(day.year() as u16))
             && self.months.contains(&(day.month() as u16))
@@ -78,7 +82,7 @@ impl Cron {
             && self.weekdays.as_ref().is_none_or(|days| days.contains(&weekday))
     }
 
-    /// The first time on a day that is after `now`.
+    /// The first matching time on a day, after `now`.
     fn first_on(&self, day: Date, now: DateTime) -> Option<i64> {
         let times = self.hours.iter().flat_map(|hour| self.minutes.iter().map(move |minute| (*hour, *minute)));
         let mut times = times.map(|(hour, minute)| day.at(hour as i8, minute as i8, 0, 0));
@@ -87,7 +91,7 @@ impl Cron {
     }
 }
 
-/// The values that a field names: a list of numbers, ranges and steps.
+/// The values of a field: a list of numbers, ranges and steps.
 fn values(
     name: &'static str,
     field: &str,
@@ -97,8 +101,9 @@ fn values(
     let wrong = |problem| CronError { name, field: field.to_owned(), problem };
     let number = |text: &str| {
         let by_name = names.iter().position(|name| name.eq_ignore_ascii_case(text)).map(|index| index as u16 + 1);
-        let number =
-            by_name.or_else(|| text.parse().ok()).ok_or_else(|| wrong("L, W, # and others do not run here"))?;
+        let number = by_name
+            .or_else(|| text.parse().ok())
+            .ok_or_else(|| wrong("L, W, # and the like do not run on this machine"))?;
         if (least..=most).contains(&number) { Ok(number) } else { Err(wrong("a number is out of range")) }
     };
     let mut all = BTreeSet::new();
@@ -110,14 +115,14 @@ fn values(
         let (from, to) = match range.split_once('-') {
             _ if range == "*" => (least, most),
             Some((from, to)) => (number(from)?, number(to)?),
-            // `5/15` goes on to the end.
+            // `5/15` continues to the end.
             None if step.is_some() => (number(range)?, most),
             None => (number(range)?, number(range)?),
         };
         match step.unwrap_or(1) {
             0 => return Err(wrong("a step must be more than 0")),
             step if from <= to => all.extend((from..=to).step_by(step)),
-            _ => return Err(wrong("a range must not go back")),
+            _ => return Err(wrong("a range must not go backwards")),
         }
     }
     Ok(all)
@@ -127,7 +132,7 @@ fn values(
 mod tests {
     use super::*;
 
-    /// The times that follow one another from some time on.
+    /// The next times after `from`.
     fn times<const N: usize>(fields: &str, from: &str) -> [String; N] {
         let cron = Cron::parse(fields).unwrap();
         let mut now_ms = from.parse::<Timestamp>().unwrap().as_millisecond();
@@ -137,9 +142,9 @@ mod tests {
         })
     }
 
-    /// The examples of the user guide.
+    /// The user guide's examples.
     #[test]
-    fn expressions_name_the_times_that_the_guide_says() {
+    fn expressions_match_the_times_in_the_user_guide() {
         let from = "2026-11-21T12:00:00Z";
         assert_eq!(times("0 10 * * ? *", from), ["2026-11-22T10:00:00Z", "2026-11-23T10:00:00Z"]);
         assert_eq!(times("15 12 * * ? *", from), ["2026-11-21T12:15:00Z"]);
@@ -155,20 +160,20 @@ mod tests {
     }
 
     #[test]
-    fn a_year_that_is_over_never_comes_again() {
+    fn an_expression_for_a_past_year_is_never_due() {
         assert_eq!(Cron::parse("0 0 1 1 ? 2020").unwrap().next(1_795_218_892_020), None);
     }
 
     #[test]
-    fn what_does_not_run_is_told_with_its_field() {
+    fn an_error_names_the_field() {
         for (fields, problem) in [
-            ("0 12 * *", "\"0 12 * *\" is no list of fields of a cron expression that runs here: there must be six"),
-            ("0 12 * * * *", "\"* *\" is no day of a cron expression that runs here: ? must stand for one of"),
-            ("60 12 * * ? *", "\"60\" is no minute of a cron expression that runs here: a number is out of range"),
-            ("0 12 L * ? *", "\"L\" is no day of month of a cron expression that runs here: L, W, # and others"),
-            ("0 12 ? * 6#3 *", "\"6#3\" is no day of week of a cron expression that runs here: L, W, # and others"),
-            ("0/0 12 * * ? *", "\"0/0\" is no minute of a cron expression that runs here: a step must be more than 0"),
-            ("0 5-2 * * ? *", "\"5-2\" is no hour of a cron expression that runs here: a range must not go back"),
+            ("0 12 * *", "\"0 12 * *\" is not a valid list of fields of a cron expression: there must be six"),
+            ("0 12 * * * *", "\"* *\" is not a valid day of a cron expression: exactly one of day of month"),
+            ("60 12 * * ? *", "\"60\" is not a valid minute of a cron expression: a number is out of range"),
+            ("0 12 L * ? *", "\"L\" is not a valid day of month of a cron expression: L, W, # and the like"),
+            ("0 12 ? * 6#3 *", "\"6#3\" is not a valid day of week of a cron expression: L, W, # and the like"),
+            ("0/0 12 * * ? *", "\"0/0\" is not a valid minute of a cron expression: a step must be more than 0"),
+            ("0 5-2 * * ? *", "\"5-2\" is not a valid hour of a cron expression: a range must not go back"),
         ] {
             let error = Cron::parse(fields).unwrap_err().to_string();
             assert!(error.starts_with(problem), "{fields}: {error}");

@@ -1,8 +1,8 @@
 //! CloudWatch: metrics by the minute, and alarms that act when their state changes.
 //!
 //! The server speaks what AWS's SDKs speak: Smithy RPC v2 CBOR, with or without compression, and the same documents as
-//! JSON. It does not speak the older query protocol. It keeps metrics as statistic sets, so there are no percentiles. Its
-//! clock may run faster than the machine's.
+//! JSON. It does not speak the older query protocol. It keeps metrics as statistic sets, so there are no percentiles.
+//! Its clock may run faster than the machine's.
 
 mod alarm;
 mod monitoring;

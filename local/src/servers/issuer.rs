@@ -1,5 +1,5 @@
-//! An issuer of tokens (JWT, RS256): a new key at each start, the discovery document and key set of `OpenID` Connect, and
-//! tokens with any claims.
+//! An issuer of tokens (JWT, RS256): a new key at each start, the discovery document and key set of `OpenID` Connect,
+//! and tokens with any claims.
 //!
 //! It stands in for an identity provider, so that an API that is closed by default can be used unchanged. It signs for
 //! every program on this machine.

@@ -55,7 +55,8 @@ pub async fn start(port: u16) -> anyhow::Result<Mqtt> {
     let (lifecycle, events) = Lifecycle::new(tap.clone());
     let codec = Codec::new(tap.clone(), lifecycle.clone());
     let (stop, stopped) = oneshot::channel();
-    // The only way to stop the broker is to end its runtime, and with it every connection. This thread owns the runtime.
+    // The only way to stop the broker is to end its runtime, and with it every connection. This thread owns the
+    // runtime.
     let thread = std::thread::Builder::new().name("mqtt".into()).spawn(move || {
         let router = Router::new(0, router_config()).spawn();
         // The receiving end is kept too: the router ends a connection without one.

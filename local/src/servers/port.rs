@@ -7,11 +7,13 @@ use tokio::net::{TcpListener, TcpSocket};
 /// How many connections may wait to be accepted.
 const BACKLOG: u32 = 1024;
 
-/// A reserved port of the loopback address. No other program gets it until this is dropped, even while its server is down.
+/// A reserved port of the loopback address. No other program gets it until this is dropped, even while its server is
+/// down.
 ///
-/// The system may give a port without a socket to the next outgoing connection; then the server could not come back.
-/// So a socket is bound to the port and never listens. Connections are refused, and a server that sets `SO_REUSEADDR`, as
-/// these servers do, can listen beside it. Only Linux allows two such sockets; on other systems the port is not reserved.
+/// The system may give a port without a socket to the next outgoing connection; then the server could not come back. So
+/// a socket is bound to the port and never listens. Connections are refused, and a server that sets `SO_REUSEADDR`, as
+/// these servers do, can listen beside it. Only Linux allows two such sockets; on other systems the port is not
+/// reserved.
 pub(super) struct Port {
     address: SocketAddr,
     _reservation: Option<TcpSocket>,

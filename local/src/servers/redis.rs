@@ -49,8 +49,8 @@ impl RedisServer {
         format!("redis://{}", self.port.address())
     }
 
-    /// Kills the process at once, as the failure of a machine does: connections are refused, and all data is lost except
-    /// what the last [`save`](Self::save) wrote.
+    /// Kills the process at once, as the failure of a machine does: connections are refused, and all data is lost
+    /// except what the last [`save`](Self::save) wrote.
     pub async fn kill(&self) -> anyhow::Result<()> {
         if let Some(mut child) = self.child.lock().await.take() {
             child.kill().await?;
@@ -69,8 +69,8 @@ impl RedisServer {
         Ok(())
     }
 
-    /// Saves the current data. After a [`kill`](Self::kill) the server comes back with it, like a replica that lagged behind
-    /// its primary.
+    /// Saves the current data. After a [`kill`](Self::kill) the server comes back with it, like a replica that lagged
+    /// behind its primary.
     pub async fn save(&self) -> anyhow::Result<()> {
         let mut stream = TcpStream::connect(self.port.address()).await?;
         stream.write_all(b"SAVE\r\n").await?;

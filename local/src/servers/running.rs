@@ -1,4 +1,4 @@
-//! A task that serves connections until it is told to stop.
+//! A task that serves connections until it gets the stop signal.
 
 use futures::future::BoxFuture;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 /// How long open requests may take to end after the port is closed.
 const DRAIN: Duration = Duration::from_secs(1);
 
-/// A serving task. It ends when it is told to, or when this value is dropped.
+/// A serving task. It ends at the stop signal, or when this value is dropped.
 pub(super) struct Running {
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,

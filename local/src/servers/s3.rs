@@ -1,8 +1,8 @@
 //! S3: buckets as directories, whose files a person can read.
 //!
-//! One lock guards `If-None-Match`, `If-Match` and the object's metadata: the lake's promise rests on these conditions, so
-//! they must hold for concurrent writers too. The server does not check checksums of transfers (they use the loopback),
-//! and has neither bucket policies nor multipart uploads.
+//! One lock guards `If-None-Match`, `If-Match` and the object's metadata: the lake's promise rests on these conditions,
+//! so they must hold for concurrent writers too. The server does not check checksums of transfers (they use the
+//! loopback), and has neither bucket policies nor multipart uploads.
 
 mod service;
 mod store;
@@ -18,8 +18,8 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-/// Starts a server on `port` (0 for a free one). An object's bytes are the file `<directory>/<bucket>/<key>`. Its metadata
-/// is in memory, and survives a [`stop`](Server::stop).
+/// Starts a server on `port` (0 for a free one). An object's bytes are the file `<directory>/<bucket>/<key>`. Its
+/// metadata is in memory, and survives a [`stop`](Server::stop).
 pub async fn start(port: u16, directory: &Path) -> anyhow::Result<Server> {
     let store = store::Store::open(directory)
         .with_context(|| format!("cannot use {} as the directory for buckets", directory.display()))?;

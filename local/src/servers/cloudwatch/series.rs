@@ -76,8 +76,8 @@ impl Series {
         minutes.map(|(_, statistics)| *statistics).reduce(Statistics::and)
     }
 
-    /// One statistic of a metric over aligned periods of `period_ms` that begin within a time, by each period's start. A
-    /// period without data has no entry.
+    /// One statistic of a metric over aligned periods of `period_ms` that begin within a time, by each period's start.
+    /// A period without data has no entry.
     pub(super) fn periods(
         &self,
         metric: &MetricId,

@@ -1,7 +1,7 @@
 //! The issuer's key. It signs and verifies tokens with RS256, which API Gateway's JWT authorizers accept.
 //!
-//! aws-lc-rs, which the TLS stack already needs, makes the signature. The compact form around it (RFC 7515) is three texts
-//! in base64, for which a token library would bring a second set of cryptographic features.
+//! aws-lc-rs, which the TLS stack already needs, makes the signature. The compact form around it (RFC 7515) is three
+//! texts in base64, for which a token library would bring a second set of cryptographic features.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair, KeySize};

@@ -1,7 +1,7 @@
 //! Kinesis's metrics in CloudWatch, counted from requests and answers.
 //!
-//! As in AWS, a stream without writers has no `IncomingRecords` at all, not zero, while its readers still report the age
-//! of what they read. A time scale shortens minutes but does not change rates: at 60, each record counts 60 times.
+//! As in AWS, a stream without writers has no `IncomingRecords` at all, not zero, while its readers still report the
+//! age of what they read. A time scale shortens minutes but does not change rates: at 60, each record counts 60 times.
 
 use super::request::{BODY_BYTES_MAX, operation, stream_name};
 use crate::servers::cloudwatch::{Monitoring, Statistics};

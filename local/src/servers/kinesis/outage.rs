@@ -20,8 +20,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub enum Refusal {
     /// Every call fails with an error that is worth a retry.
     Fails,
-    /// Every second call is denied as a whole, and of the other calls every second record is throttled. A writer that is
-    /// throttled tries again at once, is denied, and gives up, with part of its records in the stream.
+    /// Every second call is denied as a whole, and of the other calls every second record is throttled. A writer that
+    /// is throttled tries again at once, is denied, and gives up, with part of its records in the stream.
     Denies,
 }
 

@@ -1,9 +1,9 @@
 //! `UpdateShardCount` as Kinesis does it: by splits and merges, so that every shard has its parents.
 //!
 //! The embedded server closes all shards and creates new ones without parents, so a consumer cannot know the order in
-//! which to read them. This layer calls the server's `SplitShard` and `MergeShards` instead, until the keyspace is even.
-//! Meanwhile clients see the stream as `UPDATING`. The limits are documented ones: ten calls in any 24 hours, each to at
-//! most double and at least half of the open shards.
+//! which to read them. This layer calls the server's `SplitShard` and `MergeShards` instead, until the keyspace is
+//! even. Meanwhile clients see the stream as `UPDATING`. The limits are documented ones: ten calls in any 24 hours,
+//! each to at most double and at least half of the open shards.
 
 use super::request::{operation, stream_name};
 use axum::Router;
@@ -33,7 +33,7 @@ const VERSION: &str = "Kinesis_20131202";
 
 /// The state of this layer.
 struct Resharding {
-    /// The server behind this layer.
+    /// The server that this layer stands in front of.
     server: TowerToHyperService<Router>,
     clock: ScaledClock,
     streams: Mutex<BTreeMap<String, StreamCalls>>,
@@ -178,7 +178,7 @@ impl Resharding {
     }
 }
 
-/// The server behind this layer, called with the headers of the client's request.
+/// The server that this layer stands in front of, called with the headers of the client's request.
 struct Server {
     resharding: Arc<Resharding>,
     headers: axum::http::HeaderMap,
@@ -218,7 +218,8 @@ impl Server {
         Ok(summary["StreamDescriptionSummary"]["StreamStatus"] == "ACTIVE")
     }
 
-    /// Refuses a split or merge of a closed shard. The server would split it again, into shards that overlap its children.
+    /// Refuses a split or merge of a closed shard. The server would split it again, into shards that overlap its
+    /// children.
     async fn check_open(&self, request: &Value) -> Result<(), Refusal> {
         let open = self.open_shards().await?;
         let named = ["ShardToSplit", "ShardToMerge", "AdjacentShardToMerge"];

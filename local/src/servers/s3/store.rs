@@ -204,8 +204,8 @@ impl Store {
         Ok(())
     }
 
-    /// Up to `limit` keys and common prefixes that begin with `prefix` and come after `after`, in the order of their bytes.
-    /// Keys that share the text up to the first `delimiter` after `prefix` appear as that text: a common prefix.
+    /// Up to `limit` keys and common prefixes that begin with `prefix` and come after `after`, in the order of their
+    /// bytes. Keys that share the text up to the first `delimiter` after `prefix` appear as that text: a common prefix.
     pub(super) fn list(
         &self,
         bucket: &str,

@@ -78,8 +78,8 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// A subscription to `topic_arn`. HTTP endpoints must confirm it. A mailbox need not: nobody can click on a link in
-    /// a log.
+    /// A subscription to `topic_arn`. HTTP endpoints must confirm it. A mailbox is confirmed at once: a mail
+    /// is a line in the log, where there is no link to click.
     pub(super) fn new(topic_arn: &str, endpoint: Endpoint) -> Self {
         let confirmation_token = matches!(endpoint, Endpoint::Http(_)).then(Uuid::new_v4);
         Self { arn: format!("{topic_arn}:{}", Uuid::new_v4()), endpoint, confirmation_token }
