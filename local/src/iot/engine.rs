@@ -132,7 +132,7 @@ impl Inner {
                 let output = match rule.statement.evaluate(&event, &mut new_uuid) {
                     Ok(Some(output)) => output,
                     Ok(None) => continue,
-                    // As on AWS, the message of a failed statement is dropped, without an error action.
+                    // As on AWS, the message of a failed statement is dropped without an error action. (AWS counts it.)
                     Err(error) => {
                         tracing::error!(rule = rule.name, topic, %error, "a rule's statement failed on a message");
                         continue;
