@@ -1,5 +1,14 @@
 //! `EventBridge`'s schedules: when they are due, and the event that a function gets.
 //! <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html>
+//!
+//! ```
+//! use myaku_local::schedule::Expression;
+//!
+//! let every_five_minutes = Expression::parse("rate(5 minutes)")?;
+//! let (began_ms, now_ms) = (0, 299_999);
+//! assert_eq!(every_five_minutes.next(began_ms, now_ms), Some(300_000));
+//! # Ok::<(), myaku_local::schedule::ExpressionError>(())
+//! ```
 
 mod cron;
 
@@ -17,7 +26,7 @@ use uuid::Uuid;
 /// When a schedule is due.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expression {
-    /// `rate(5 minutes)`: at each end of this period.
+    /// `rate(5 minutes)`: at the end of each period, counted from the schedule's start.
     Rate(Duration),
     /// `cron(0 12 * * ? *)`, in UTC.
     Cron(Cron),

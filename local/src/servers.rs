@@ -3,6 +3,24 @@
 //! This process serves Kinesis, DynamoDB, S3, SNS, CloudWatch and MQTT; Redis is a child process. A server uses a free
 //! port unless a port is given. It can stop and restart on that port without losing its data, so that a test can take a
 //! service away and bring it back.
+//!
+//! ```
+//! use myaku_local::servers::{AwsEndpoints, kinesis};
+//!
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! let server = kinesis::start(0).await?;
+//! let endpoints = AwsEndpoints::from([("kinesis", server.endpoint())]);
+//! let client = aws_sdk_kinesis::Client::new(&endpoints.sdk_config());
+//! client.create_stream().stream_name("readings").shard_count(1).send().await?;
+//!
+//! server.server().stop().await;
+//! assert!(client.list_streams().send().await.is_err());
+//! server.server().restart().await?;
+//! assert_eq!(client.list_streams().send().await?.stream_names(), ["readings"]);
+//! # Ok::<(), anyhow::Error>(())
+//! # })?;
+//! # Ok::<(), anyhow::Error>(())
+//! ```
 
 pub mod cloudwatch;
 pub mod dynamodb;

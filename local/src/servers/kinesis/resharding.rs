@@ -2,7 +2,7 @@
 //!
 //! The embedded server closes all shards and creates new ones without parents, so a consumer cannot know the order in
 //! which to read them. This layer calls the server's `SplitShard` and `MergeShards` instead, until the keyspace is
-//! even. Meanwhile clients see the stream as `UPDATING`. The limits are documented ones: ten calls in any 24 hours,
+//! even. Meanwhile clients see the stream as `UPDATING`. The limits are the documented ones: ten calls in any 24 hours,
 //! each to at most double and at least half of the open shards.
 
 use super::request::{operation, stream_name};
@@ -275,7 +275,7 @@ enum Step {
 
 /// The first hash key of each of `count` even shards, which is how Kinesis divides the keyspace of a new stream.
 fn even_starts(count: u64) -> BTreeSet<u128> {
-    // 2^128 / count. 2^128 itself does not fit the type by one.
+    // 2^128 / count, computed without 2^128, which is one more than the type holds.
     let count = u128::from(count.max(1));
     let width = (u128::MAX - (count - 1)) / count;
     (0..count).map(|index| index * width.saturating_add(1)).collect()
