@@ -95,7 +95,7 @@ mod tests {
         let store = MemoryCommands::default();
         let bad = Command { payload: "{".to_owned(), ..command("bed-17", "c-1") };
         let error = put(&store, &bad, &mut Vec::new()).await.unwrap_err().to_string();
-        assert!(error.starts_with("payload: it is no JSON"), "{error}");
+        assert!(error.starts_with("payload: it is not JSON"), "{error}");
         assert_eq!(store.pending("bed-17").await.unwrap(), None);
     }
 }

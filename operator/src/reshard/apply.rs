@@ -3,7 +3,7 @@
 use super::observe::{no_stream, observe};
 use anyhow::{Result, bail};
 use myaku::platform::clock::Now;
-use myaku::scaling::reshard::{AlarmStore, Autoscaler, Ledger, Metrics, TickOutcome, Planner, StreamControl};
+use myaku::scaling::reshard::{AlarmStore, Autoscaler, Ledger, Metrics, Planner, StreamControl, TickOutcome};
 use myaku::scaling::shards::{self, Observation};
 use std::io::Write;
 use std::time::Duration;
