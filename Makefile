@@ -80,17 +80,18 @@ chaos-mutants: ## Break the functions on purpose, and see plans of chaos find ea
 	scripts/mutants chaos tests/e2e/chaos/mutants/*.patch
 
 .PHONY: bench
-bench: ## The record path beside its limits, as ratios; writes BENCHMARKS.md (ARGS="archiver" measures a part, and writes nothing)
+bench: ## Measure the record path against its limits, and write BENCHMARKS.md (ARGS="archiver" measures a part, and writes nothing)
 	@scripts/need cargo cc redis
 	$(if $(strip $(ARGS)),cargo run --locked --release --package myaku-bench -- run $(ARGS),$(BENCH_ALL))
 
-# All of it needs the functions and `myaku` besides, which are measured end to end.
+# A run of all cases starts every function and `myaku`. They are built first, in one command. A run of selected cases builds the
+# programs that it starts itself.
 BENCH_ALL := cargo build --locked --release --workspace --bins --example nothing && target/release/myaku-bench run
 
 PEERS := target/bench/peers
 
 .PHONY: bench-peers
-bench-peers: $(PEERS)/.installed ## Python and Node doing the archiver's work, beside ours; adds them to BENCHMARKS.md
+bench-peers: $(PEERS)/.installed ## Measure Python and Node on the archiver's work, and add them to BENCHMARKS.md
 	@scripts/need cargo cc
 	cargo run --locked --release --package myaku-bench -- peers $(PEERS) $(ARGS)
 

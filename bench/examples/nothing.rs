@@ -1,4 +1,4 @@
-//! A function that does nothing: what a cold start of a Rust function is at least.
+//! A function that does nothing: the least time of a Rust function's cold start.
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use serde_json::Value;

@@ -1,7 +1,7 @@
 // The archiver's work in Node: `node archive.mjs plain|agg EVENT.json TIMES`.
 //
-// Prints JSON: the CPU seconds of each run, after some that warm up, and the SHA-256 of the lines. The runs are from the
-// bytes of an invocation to the bytes of an object, gzip 6; the start of Node is not in them.
+// Prints JSON: the CPU seconds of each run, after some warm-up runs, and the SHA-256 of the lines. A run is from the bytes
+// of an invocation to the bytes of an object, gzip 6. The start of Node is not included.
 
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -23,7 +23,7 @@ function line(sequence, sub, key, arrived, data) {
 
 const packed = (lines) => gzipSync(lines.join(""), { level: 6 });
 
-// The standard library alone, for events that are known to have no aggregates.
+// The standard library alone, for events without aggregates.
 function plain(body) {
   const lines = JSON.parse(body).Records.map(({ kinesis }) => {
     const data = Buffer.from(kinesis.data, "base64");

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The archiver's work in Python: `archive.py plain|powertools EVENT.json TIMES`.
 
-Prints JSON: the CPU seconds of each run, after one that warms up, and the SHA-256 of the lines. The runs are from the bytes
-of an invocation to the bytes of an object, gzip 6; the start of the interpreter is not in them.
+Prints JSON: the CPU seconds of each run, after a warm-up run, and the SHA-256 of the lines. A run is from the bytes of an
+invocation to the bytes of an object, gzip 6. The start of the interpreter is not included.
 """
 
 import base64
@@ -30,7 +30,7 @@ def packed(lines):
 
 
 def plain(body):
-    """The standard library; AWS's own package where there are aggregates."""
+    """The standard library, with AWS's own package for aggregates."""
     lines = []
     for record in iter_deaggregate_records(json.loads(body)["Records"]):
         kinesis = record["kinesis"]
@@ -47,7 +47,7 @@ def plain(body):
 
 
 def unaggregated(body):
-    """The standard library alone, for events that are known to have no aggregates."""
+    """The standard library alone, for events without aggregates."""
     lines = []
     for record in json.loads(body)["Records"]:
         kinesis = record["kinesis"]
@@ -58,7 +58,7 @@ def unaggregated(body):
 
 
 def powertools(body):
-    """The batch processor of Powertools for AWS Lambda, which knows no aggregates."""
+    """The batch processor of Powertools for AWS Lambda, which does not support aggregates."""
     from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
     lines = []

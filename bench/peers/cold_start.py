@@ -1,4 +1,4 @@
-"""The archiver's cold start in Python: an empty batch is answered; a client is made when it is first called, as ours are."""
+"""The archiver's cold start in Python. It answers an empty batch, and creates clients at their first call, as ours does."""
 
 import functools
 import http.client

@@ -1,16 +1,17 @@
-//! The moving average beside its limits: 10,000 readings of 1,000 devices, on a Redis server of its own.
+//! The moving average compared with its limits: 10,000 readings of 1,000 devices, on a Redis server of its own.
 //!
-//! [`cases`] is all there is to call. Each starts a server on a free port, fills the windows, and then runs in turn, so that
-//! what else the machine does falls on each:
+//! Each of the [`cases`] starts a server on a free port and fills the windows. Then it runs *ours* and *raw*
+//! alternately, so that other work on the machine affects both alike:
 //!
 //! - *ours*: the handler, from the event's bytes to the committed states. The event has KPL aggregates as *transform*
-//!   makes them; master data is in the registry's memory, as in a warm function. The table of results answers at once:
-//!   DynamoDB is another row's matter. Each round is another event.
-//! - *raw*: all states by one pipeline of `GET`, and written back by one of `SET … EX`, through the same client.
-//! - *naive*: from the same bytes, for each reading `GET`, JSON, `SET`.
+//!   makes them. Master data is in the registry's memory, as in a warm function. The table of results answers at once,
+//!   because DynamoDB is not measured. Each round has another event.
+//! - *raw*: reads all states by one pipeline of `GET`, and writes them back by one of `SET … EX`, through the same
+//!   client.
+//! - *naive*: `GET`, JSON and `SET` for each reading, from the same bytes.
 //!
-//! Redis is a process of its own, so that two clocks tell something: the wall's, and the processor time of both processes
-//! together, from `/proc/<pid>/schedstat`. Time is the wall's unless a name says otherwise.
+//! Redis is a separate process, so there are two clocks: time on the wall clock, and the CPU time of both processes
+//! from `/proc/<pid>/schedstat`. Times are wall-clock times unless a name says otherwise.
 
 use crate::row::{Bar, Case, Measured, Spread, Unit};
 use anyhow::Context as _;
@@ -49,37 +50,37 @@ const DEVICES: usize = 1_000;
 /// Readings of each device in one event.
 const READINGS: usize = 10;
 const WINDOW: usize = 20;
-/// Bytes of an aggregate, as *transform* makes them.
+/// The size of an aggregate, as *transform* makes it.
 const AGGREGATE_BYTES: usize = 100 * 1024;
 const FIRST_MS: i64 = 1_795_218_892_000;
-/// Between a device's readings, in milliseconds.
+/// The time between two readings of a device, in milliseconds.
 const STEP_MS: i64 = 10_000;
 const TTL: Duration = Duration::from_hours(24);
-/// Rounds that are measured, after [`WARM_UP`] that are not.
+/// Measured rounds, after [`WARM_UP`] rounds that do not count.
 const ROUNDS: usize = 41;
 const WARM_UP: usize = 5;
-/// Rounds of the naive way, which takes a hundred times as long.
+/// Rounds of the naive way, each of which takes a hundred times as long.
 const NAIVE_ROUNDS: usize = 5;
 
-const RAW_LIMIT: &str = "What is left is the function's own time, beside which the server's passes: groups of a hundred devices overlap; groups of 50 to 200 do as well, and all devices at once took 4.8. The function's part is what raw has none of: the event, checksums, ten readings of each device, their windows and rows, and each state's digest, checked and made. The server's part is twice raw's: the script, which looks at each state's head before it sets it, takes it 3.3 µs a state, 1.2 of them for the arguments alone; MGET in the script, SET with GET, and all versions in one argument came to the same within a tenth.";
-const NAIVE_LIMIT: &str = "On the loopback a round trip is cheap: 20,000 of them take 150 times what raw's pipelines take, so that 60 leaves 2.5 times raw's for everything, of which the server alone takes half. With half a millisecond for a round trip, as between Lambda and a cache, the naive way takes ten seconds more, and ours one millisecond.";
+const RAW_LIMIT: &str = "The function's own time is the limit. The server works at the same time, because groups of a hundred devices overlap; groups of 50 to 200 give the same ratio, and all devices at once gave 4.8. The function does work that raw does not: it reads the event, verifies checksums, adds ten readings of each device to their windows, makes rows, and computes and verifies the digest of each state. The server takes twice as long as for raw: the script, which reads the head of each state before it sets the state, takes 3.3 µs a state, 1.2 of them for the arguments alone. MGET in the script, SET with GET, and all versions in one argument gave the same within a tenth.";
+const NAIVE_LIMIT: &str = "On the loopback a round trip is cheap: 20,000 of them take 150 times as long as raw's pipelines. So a bar of 60 leaves 2.5 times raw's time for all the work, and the server alone takes half of that. With half a millisecond for a round trip, as between Lambda and a cache, the naive way takes ten seconds more, and ours one millisecond.";
 
-/// A ratio: how many times one way's figure is another's.
+/// The ratio of two ways' figures.
 #[derive(Clone, Debug)]
 struct Ratio {
-    /// What is measured, and beside what.
+    /// The two ways.
     name: &'static str,
     /// The lower quartile, the median and the upper quartile of the rounds.
     quartiles: [f64; 3],
-    /// The medians of the two, in milliseconds.
+    /// The medians of both, in milliseconds.
     medians_ms: [f64; 2],
 }
 
-/// Time that something took.
+/// The time that a piece of work took, in seconds.
 #[derive(Clone, Copy, Debug)]
 struct Spent {
     wall: f64,
-    /// Of this process and the server, if the system tells.
+    /// CPU time of this process and of the server, if the system reports it.
     cpu: Option<[f64; 2]>,
 }
 
@@ -96,18 +97,21 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// One ratio for the table, and the others beside it.
+/// The ratio `name` for the table, with the others in the detail.
 fn row(name: &str) -> anyhow::Result<Measured> {
     let ratios = measure().map_err(|error| anyhow::anyhow!("{error}"))?;
-    let ratio = ratios.iter().find(|ratio| ratio.name == name).with_context(|| format!("there is no ratio {name}"))?;
+    let ratio = ratios
+        .iter()
+        .find(|ratio| ratio.name == name)
+        .with_context(|| format!("the system does not report the ratio {name}"))?;
     let [low, median, high] = ratio.quartiles;
     let [this, that] = ratio.medians_ms;
     let others = ratios.iter().map(|ratio| format!("{} {:.2}", ratio.name, ratio.quartiles[1])).collect::<Vec<_>>();
-    let detail = format!("{this:.2} ms beside {that:.2} ms; in the same run: {}", others.join(", "));
+    let detail = format!("{this:.2} ms against {that:.2} ms; in the same run: {}", others.join("; "));
     Ok(Measured { value: Spread { low, median, high }, detail })
 }
 
-/// Measures everything; some ten seconds.
+/// Measures all ratios, which takes about ten seconds.
 fn measure() -> Result<Vec<Ratio>, Box<dyn Error>> {
     let server = Server::start()?;
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run(&server))
@@ -120,7 +124,7 @@ async fn run(server: &Server) -> Result<Vec<Ratio>, Box<dyn Error>> {
     let context = Context::<RealRedis> {
         settings: registry()?,
         states: RedisStates::new(connection, TTL),
-        results: Stored,
+        results: AcceptingTable,
         letters: MemoryDeadLetters::new(),
         clock: ManualClock::at(FIRST_MS),
         history_ttl: TTL,
@@ -136,14 +140,14 @@ async fn run(server: &Server) -> Result<Vec<Ratio>, Box<dyn Error>> {
         let spent = server.since(started);
         drop(batch);
         if answer != Answer::DONE || context.letters.puts() > 0 {
-            return Err("not all readings were taken in".into());
+            return Err("the handler rejected some readings".into());
         }
         let started = server.clock();
         get_and_set(&mut client).await?;
-        let beside = server.since(started);
+        let raw_spent = server.since(started);
         if round >= WARM_UP {
             ours.push(spent);
-            raw.push(beside);
+            raw.push(raw_spent);
         }
     }
     let mut naive = Vec::new();
@@ -157,15 +161,15 @@ async fn run(server: &Server) -> Result<Vec<Ratio>, Box<dyn Error>> {
     let wall = |spent: &Spent| Some(spent.wall);
     let ratios = [
         ratio(OVER_RAW, &ours, &raw, wall),
-        ratio("the same, processor time", &ours, &raw, |spent| spent.cpu.map(|cpu| cpu[0] + cpu[1])),
-        ratio("the same, the function's alone", &ours, &raw, cpu(0)),
-        ratio("the same, the server's alone", &ours, &raw, cpu(1)),
+        ratio("in CPU time", &ours, &raw, |spent| spent.cpu.map(|cpu| cpu[0] + cpu[1])),
+        ratio("in the function's CPU time", &ours, &raw, cpu(0)),
+        ratio("in the server's CPU time", &ours, &raw, cpu(1)),
         ratio(NAIVE_OVER, &naive, &ours, wall),
     ];
     Ok(ratios.into_iter().flatten().collect())
 }
 
-/// `ours` divided by `theirs`, round by round; `None` where the system does not tell.
+/// `ours` divided by `theirs`, round by round; `None` if the system does not report the time.
 fn ratio(name: &'static str, ours: &[Spent], theirs: &[Spent], of: impl Fn(&Spent) -> Option<f64>) -> Option<Ratio> {
     let pairs: Vec<(f64, f64)> = ours.iter().zip(theirs).filter_map(|(this, that)| of(this).zip(of(that))).collect();
     let medians = [quartiles(pairs.iter().map(|pair| pair.0)), quartiles(pairs.iter().map(|pair| pair.1))];
@@ -182,7 +186,7 @@ fn quartiles(values: impl Iterator<Item = f64>) -> [f64; 3] {
     [1, 2, 3].map(|part| values.get(values.len().saturating_sub(1) * part / 4).copied().unwrap_or(f64::NAN))
 }
 
-/// The floor: all states read and written back, pipelined.
+/// *Raw*, the floor: reads and writes back all states, pipelined.
 async fn get_and_set(client: &mut MultiplexedConnection) -> redis::RedisResult<()> {
     let mut get = redis::Pipeline::with_capacity(DEVICES);
     let keys: Vec<String> = (0..DEVICES).map(|device| RedisStates::<DeviceState>::key(&name(device))).collect();
@@ -197,7 +201,8 @@ async fn get_and_set(client: &mut MultiplexedConnection) -> redis::RedisResult<(
     set.query_async(client).await
 }
 
-/// As it is often shown: the window is a JSON array under the device's key, read and written for each reading.
+/// *Naive*, as examples often show it: reads and writes the window, a JSON array under the device's key, for each
+/// reading.
 async fn one_by_one(client: &mut MultiplexedConnection, batch: &Batch) -> Result<(), Box<dyn Error>> {
     for record in batch.user_records() {
         let reading = Reading::parse(record.data)?;
@@ -234,8 +239,8 @@ fn registry() -> Result<Registry<MemoryMasterData, ManualClock>, Box<dyn Error>>
     Ok(Registry::new(data, ManualClock::at(FIRST_MS), Duration::from_secs(30)))
 }
 
-/// A table that takes every row.
-struct Stored;
+/// A table that accepts every row.
+struct AcceptingTable;
 
 /// The ports that are measured: real Redis, and a table of results that answers at once.
 struct RealRedis;
@@ -244,18 +249,18 @@ impl Ports for RealRedis {
     type Rule = MovingAverage;
     type Settings = Registry<MemoryMasterData, ManualClock>;
     type States = RedisStates<DeviceState>;
-    type Results = Stored;
+    type Results = AcceptingTable;
     type Letters = MemoryDeadLetters;
     type Clock = ManualClock;
 }
 
-impl Results for Stored {
+impl Results for AcceptingTable {
     async fn write(&self, writes: &[Write]) -> Result<Vec<Written>, RemoteError> {
         Ok(vec![Written::Stored; writes.len()])
     }
 }
 
-/// Events from a seed, each going on where the one before ended.
+/// Events from a seed; each continues where the one before ended.
 struct Source {
     random: StdRng,
     devices: Vec<usize>,
@@ -320,7 +325,7 @@ fn record(sequence: u64, data: &[u8]) -> serde_json::Value {
     })
 }
 
-/// A server of our own, which ends with its owner.
+/// A Redis server of this program, which ends when it is dropped.
 struct Server {
     process: Child,
     port: u16,
@@ -338,7 +343,8 @@ impl Server {
                 .stdout(Stdio::null())
                 .spawn()
         };
-        let process = spawn("redis-server").or_else(|_| spawn("valkey-server"))?;
+        let process = spawn("redis-server").or_else(|_| spawn("valkey-server"));
+        let process = process.context("cannot start redis-server or valkey-server; install one of them")?;
         Ok(Self { process, port, directory })
     }
 
@@ -346,7 +352,7 @@ impl Server {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// A connection of the plain client, as soon as the server answers.
+    /// Connects with the plain client, as soon as the server answers.
     async fn client(&self) -> Result<MultiplexedConnection, Box<dyn Error>> {
         let client = redis::Client::open(self.url())?;
         let deadline = Instant::now() + Duration::from_secs(20);
@@ -360,7 +366,7 @@ impl Server {
     }
 
     fn clock(&self) -> (Instant, Option<[f64; 2]>) {
-        let cpu = busy("self").zip(busy(&self.process.id().to_string()));
+        let cpu = cpu_seconds("self").zip(cpu_seconds(&self.process.id().to_string()));
         (Instant::now(), cpu.map(|(own, servers)| [own, servers]))
     }
 
@@ -379,8 +385,8 @@ impl Drop for Server {
     }
 }
 
-/// Seconds that a process's first thread, where all of its work is done, has been on a processor.
-fn busy(process: &str) -> Option<f64> {
+/// The CPU time of a process's first thread, which does all of its work, in seconds.
+fn cpu_seconds(process: &str) -> Option<f64> {
     let text = std::fs::read_to_string(format!("/proc/{process}/schedstat")).ok()?;
     let nanoseconds: f64 = text.split(' ').next()?.parse().ok()?;
     Some(nanoseconds / 1e9)

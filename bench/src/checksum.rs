@@ -1,8 +1,8 @@
-//! The checksums of a batch's aggregates, beside the crate that computes one after the other.
+//! The checksums of a batch's aggregates, compared with a crate that computes one after the other.
 
 use crate::clock::spent;
 use crate::largest::Event;
-use crate::pair::beside;
+use crate::pair::compare;
 use crate::row::{Bar, Case, Measured, Unit};
 use md5::{Digest as _, Md5};
 use myaku::stream::batch::Batch;
@@ -11,14 +11,14 @@ use std::hint::black_box;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Aggregates taken apart and checked, in the time that checking alone takes with the crate.
+/// Compares our verification and deaggregation with verification alone by the crate.
 pub(crate) fn cases(aggregated: &Rc<Event>) -> Vec<Case> {
     let event = Rc::clone(aggregated);
     let case = Case::new(
         "checksum/aggregated",
-        ("MD5 of a batch's aggregates, and their records found", "throughput ÷ that of the md-5 crate's MD5 alone"),
+        ("MD5 and deaggregation of a batch's aggregates", "throughput ÷ that of the md-5 crate's MD5 alone"),
         (Unit::Times, Bar::AtLeast(3.0)),
-        "One after the other, each step of MD5 waits for the one before it.",
+        "If one MD5 follows the other, each step waits for the one before it.",
         move |rounds| {
             let batch = Batch::from_event(event.body.clone())?;
             let records: Vec<&[u8]> = batch.records.iter().map(|record| &*record.data).collect();
@@ -28,10 +28,10 @@ pub(crate) fn cases(aggregated: &Rc<Event>) -> Vec<Case> {
                 }
             };
             let ours = || drop(black_box(kpl::decode_all(black_box(&records))));
-            let ratio = beside(rounds, || spent(plain), || spent(ours));
+            let ratio = compare(rounds, || spent(plain), || spent(ours));
             let bytes: usize = records.iter().map(|record| record.len()).sum();
             let speed = |time: Duration| bytes as f64 / 1e6 / time.as_secs_f64();
-            let detail = format!("{:.0} MB/s beside {:.0} MB/s", speed(ratio.other), speed(ratio.ours));
+            let detail = format!("{:.0} MB/s against {:.0} MB/s", speed(ratio.other), speed(ratio.ours));
             Ok(Measured { value: ratio.spread, detail })
         },
     );

@@ -1,21 +1,21 @@
-//! CPU time of this process, all its threads together: what Lambda's share of a core is spent on, and what other work on
-//! the machine does not add to.
+//! The CPU time of this process, over all its threads. Lambda gives a function a share of a core, and other work on the
+//! machine does not add to CPU time.
 
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use rustix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 
-/// CPU time since this process began, user's and system's.
+/// The CPU time since this process started, in user and kernel mode.
 pub(crate) fn now() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// What `work` spends.
+/// The CPU time that `work` takes.
 pub(crate) fn spent(work: impl FnOnce()) -> Duration {
-    let begun = now();
+    let start = now();
     work();
-    now().saturating_sub(begun)
+    now().saturating_sub(start)
 }
 
 /// The same clock for criterion, in nanoseconds.
@@ -29,8 +29,8 @@ impl Measurement for CpuTime {
         now()
     }
 
-    fn end(&self, begun: Duration) -> Duration {
-        now().saturating_sub(begun)
+    fn end(&self, start: Duration) -> Duration {
+        now().saturating_sub(start)
     }
 
     fn add(&self, one: &Duration, other: &Duration) -> Duration {
@@ -45,7 +45,7 @@ impl Measurement for CpuTime {
         value.as_nanos() as f64
     }
 
-    /// Nanoseconds read the same, whatever they are of.
+    /// The formatter of wall-clock time, which shows nanoseconds too.
     fn formatter(&self) -> &dyn ValueFormatter {
         static WALL: WallTime = WallTime;
         WALL.formatter()

@@ -1,5 +1,5 @@
-//! The codecs over the lake's lines, from which the default is chosen by cost: what they leave of the bytes, and the CPU
-//! time of writing and of reading, at each level.
+//! Measures the codecs on the lake's lines: the size of the object, and the CPU time of writing and reading, at each
+//! level. The default codec is chosen by the cost that follows from these figures.
 
 use crate::archiver::{Archive, lines};
 use crate::clock::spent;
@@ -22,11 +22,11 @@ const LEVELS: &[(Format, u32)] = &[
     (Format::Zstd, 9),
     (Format::Zstd, 19),
 ];
-/// The reference load's messages.
+/// The payload of the reference load's messages.
 const PAYLOAD_BYTES: usize = 1_000;
-/// The highest level takes seconds.
+/// The most rounds, since the highest level takes seconds.
 const ROUNDS_MAX: usize = 5;
-/// What fits into the largest event.
+/// As many records as fit into the largest event.
 const RECORDS: usize = 2_600;
 
 /// A codec at a level.
@@ -36,24 +36,24 @@ pub(crate) struct Codec {
     pub(crate) level: u32,
     /// Whether it is the archiver's default.
     pub(crate) is_default: bool,
-    /// Bytes of an object for each of the lines'.
+    /// The size of the object divided by the size of the lines.
     pub(crate) left: f64,
-    /// CPU time of the whole handler for a record, in nanoseconds.
+    /// CPU time of the whole handler per record, in nanoseconds.
     pub(crate) write_ns: f64,
-    /// CPU time of decompression for a record, in nanoseconds.
+    /// CPU time of decompression per record, in nanoseconds.
     pub(crate) read_ns: f64,
 }
 
-/// What was found, and of what.
+/// The results, and the size of the data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Codecs {
     pub(crate) payload_bytes: usize,
-    /// Bytes of a record's line.
+    /// The average size of a record's line.
     pub(crate) line_bytes: f64,
     pub(crate) levels: Vec<Codec>,
 }
 
-/// Measures all of them in turn.
+/// Measures all levels alternately.
 pub(crate) fn measure(rounds: usize) -> Result<Codecs> {
     let body = events::plain(RECORDS, PAYLOAD_BYTES, 1);
     let archives = LEVELS.iter().map(|&(format, level)| Archive::new(Compression::new(format, Some(level))?));
@@ -72,7 +72,7 @@ pub(crate) fn measure(rounds: usize) -> Result<Codecs> {
     let mut levels = Vec::new();
     for ((&(format, level), archive), (writes, reads)) in LEVELS.iter().zip(&archives).zip(times) {
         let object = archive.object(body.clone())?;
-        ensure!(lines(&object)? == all, "{format} {level} has other lines");
+        ensure!(lines(&object)? == all, "{format} {level} makes other lines than the first level");
         let each_ns = |times| Spread::of(times).median * 1e9 / RECORDS as f64;
         levels.push(Codec {
             name: format.name().to_owned(),

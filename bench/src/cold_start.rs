@@ -1,13 +1,14 @@
-//! Cold starts: from the start of a function's process to its first answer, beside a Rust function that does nothing, and
-//! the same in Python and Node.
+//! Cold starts: from the start of a function's process to its first answer, compared with a Rust function that does
+//! nothing and with the same function in Python and Node.
 //!
-//! A program is started with Lambda's Runtime API on a free port, is handed one event, and the time counts until its answer is
-//! in. The environment is that of Lambda, and the event one that is answered without a call to AWS, so that no network is
-//! measured. Clients are made at their first call: what that takes is not in it, here nor there.
+//! Each program runs with Lambda's Runtime API on a free port and receives one event. The time ends when its answer
+//! arrives. The environment is Lambda's. The event needs no call to AWS, so no network is measured. All programs create
+//! their clients at the first call, so that time is not included.
 //!
-//! Rust programs are started as copies, as what is deployed is one: what a linker leaves is in memory page by page, and takes
-//! the kernel a tenth longer to map.
+//! Rust programs are started from copies, because a deployed program is a copy too. The file that a linker has just
+//! written is in memory page by page, and the kernel takes a tenth longer to map it.
 
+use crate::programs::Program;
 use crate::row::{Bar, Case, Measured, Spread, Unit};
 use anyhow::{Context as _, Result, bail, ensure};
 use std::fs;
@@ -18,11 +19,12 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
-/// Starts of each in what is one round elsewhere: they take milliseconds, and the clock has what else the machine does.
+/// Starts of each program in a round. A start takes milliseconds on the wall clock, which includes other work of the
+/// machine.
 const STARTS: usize = 3;
-/// A start that takes longer has failed.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// What Lambda gives every function, and what the template gives some.
+/// The time limit of a start.
+const START_MAX: Duration = Duration::from_secs(30);
+/// The environment that Lambda gives to every function, and the template to some.
 const ENVIRONMENT: [(&str, &str); 26] = [
     ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
     ("AWS_SECRET_ACCESS_KEY", "secret"),
@@ -47,15 +49,17 @@ const ENVIRONMENT: [(&str, &str); 26] = [
     ("ALARM_PREFIX", "ingest"),
     ("PRESENCE_TABLE", "presence"),
     ("ALERT_TOPIC", "arn:aws:sns:eu-west-1:123456789012:alerts"),
-    // Nobody listens there, and nobody is to be asked.
+    // No server listens on this port, and no function connects to it before its first use.
     ("REDIS_URL", "redis://127.0.0.1:1"),
     ("PATH", "/usr/local/bin:/usr/bin:/bin"),
     ("HOME", "/nonexistent"),
 ];
 
+/// The function that Python and Node are compared with.
+const ARCHIVER: Program = Program::Function("archiver");
 /// A batch without records, for the functions that Kinesis invokes.
 const NO_RECORDS: &str = r#"{"Records":[]}"#;
-/// Each function, with an event that it needs no service for, and how it answers that.
+/// Each function, with an event that needs no service, and how the function answers it.
 const FUNCTIONS: [(&str, &str, Answer); 7] = [
     ("archiver", NO_RECORDS, Answer::Response),
     ("transform", NO_RECORDS, Answer::Response),
@@ -71,15 +75,15 @@ const FUNCTIONS: [(&str, &str, Answer); 7] = [
         r#"{"rawPath":"/openapi.json","requestContext":{"stage":"$default","http":{"method":"GET"}}}"#,
         Answer::Response,
     ),
-    // Whatever it takes needs its table: this is no event of its.
+    // Every valid event needs the table, so this one is not valid.
     ("iot-presence", "{}", Answer::Error),
-    // A notification that tells of no alarm.
+    // A notification that does not name an alarm.
     ("reshard-autoscaler", r#"{"Records":[{"EventSource":"aws:sns","Sns":{"Message":"hello"}}]}"#, Answer::Response),
 ];
-/// What the functions do at a start that a function which does nothing does not.
-const LIMIT: &str = "Three quarters of what a start takes beyond nothing's are the kernel's: 160 page faults more, at 2 to 3 µs each on this machine. Ninety of them copy the pages of the SDKs' tables, in which the loader relocates 23,000 addresses, in 70 µs; the others map a program five times as large where it is touched. The functions' own code is a tenth. Linked to a fixed address, the same program took 1.2 times what nothing takes, and gave up that its addresses are random: it is not deployed so. Without the SDK's other sources of credentials than the environment it took 0.03 less, and nobody could run it with a profile. The engine for regular expressions in the runtime's logger took 0.1, and is gone. Clients are made when they are first called.";
-/// What the caches have to do with it.
-const PEER_LIMIT: &str = "In turn with a program as large as the peer, ours finds the processor's caches empty: 2.6 ms, where it takes 1.6 in turn with a Rust program. Python with boto3 took 157 to 260 ms on this machine, with the same versions in two installations; beside the slower one the bar is met.";
+/// Where a start spends more time than that of the empty function.
+const LIMIT: &str = "Three quarters of the time beyond that of the empty function are spent in the kernel: 160 more page faults, at 2 to 3 µs each on this machine. Ninety of them copy pages of the SDKs' tables, in which the loader relocates 23,000 addresses in 70 µs; the others map the used parts of a program that is five times as large. The functions' own code takes a tenth. Linked to a fixed address, the same program took 1.2 times as long as the empty function; it is not deployed so, because its addresses would no longer be random. Without the SDK's sources of credentials other than the environment it took 0.03 less, but then it could not run with a profile. The engine for regular expressions in the runtime's logger took 0.1, and was removed. Clients are created at their first call.";
+/// How the processor's caches affect the comparison with large programs.
+const PEER_LIMIT: &str = "When it runs alternately with a program as large as the peer, our function finds the processor's caches empty and takes 2.6 ms; alternately with a Rust program, it takes 1.6 ms. Python with boto3 took 157 to 260 ms on this machine, with the same versions in two installations; against the slower one the bar is met.";
 
 /// How an invocation ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,19 +93,20 @@ enum Answer {
 }
 
 /// A program and its arguments.
-type Program = Vec<PathBuf>;
+type CommandLine = Vec<PathBuf>;
 
-/// The functions beside one that does nothing and, where they are installed in `directory`, beside Python and Node.
+/// Compares the functions with one that does nothing and, if they are installed in `directory`, with Python and Node.
 pub(crate) fn cases(directory: &Path) -> Vec<Case> {
     let peers = directory.join("peers");
     let mut cases: Vec<_> = FUNCTIONS
         .map(|(name, event, answer)| {
             let directory = directory.to_owned();
             let programs = move || {
-                let nothing = (vec![copy_of("examples/nothing", &directory)?], Answer::Response);
-                Ok([(vec![copy_of(name, &directory)?], answer), nothing])
+                let nothing = (vec![copy_of(Program::Nothing, &directory)?], Answer::Response);
+                Ok([(vec![copy_of(Program::Function(name), &directory)?], answer), nothing])
             };
             case(name, (name, event), ("that of a Rust function that does nothing", 1.3, LIMIT), programs)
+                .starting([Program::Function(name), Program::Nothing])
         })
         .into();
     if peers.join(".installed").exists() {
@@ -113,10 +118,11 @@ pub(crate) fn cases(directory: &Path) -> Vec<Case> {
         ] {
             let directory = directory.to_owned();
             let programs = move || {
-                let programs = [vec![copy_of("archiver", &directory)?], program];
+                let programs = [vec![copy_of(ARCHIVER, &directory)?], program];
                 Ok(programs.map(|program| (program, Answer::Response)))
             };
-            cases.push(case(name, ("archiver", NO_RECORDS), (of, bar, PEER_LIMIT), programs));
+            let case = case(name, ("archiver", NO_RECORDS), (of, bar, PEER_LIMIT), programs);
+            cases.push(case.starting([ARCHIVER]));
         }
     }
     cases
@@ -125,45 +131,44 @@ pub(crate) fn cases(directory: &Path) -> Vec<Case> {
 fn case(
     name: &str,
     (function, event): (&str, &'static str),
-    (beside, bar, limit): (&str, f64, &'static str),
-    programs: impl FnOnce() -> Result<[(Program, Answer); 2]> + 'static,
+    (other, bar, limit): (&str, f64, &'static str),
+    programs: impl FnOnce() -> Result<[(CommandLine, Answer); 2]> + 'static,
 ) -> Case {
-    let words = (format!("cold start of {function}, exec to first response"), format!("time ÷ {beside}"));
+    let words = (format!("cold start of {function}, exec to first response"), format!("time ÷ {other}"));
     Case::new(format!("cold-start/{name}"), words, (Unit::Times, Bar::AtMost(bar)), limit, move |rounds| {
         let programs = programs()?;
         let both = || -> Result<[f64; 2]> {
             let [ours, other] = programs.each_ref().map(|(program, answer)| start(program, event, *answer));
             Ok([ours?, other?].map(|took| took.as_secs_f64() * 1e3))
         };
-        // What is on the disk is in memory from then on.
+        // The first starts read the files into the page cache.
         both()?;
         let pairs = (0..rounds * STARTS).map(|_| both()).collect::<Result<Vec<_>>>()?;
         let [ours, other] = [0, 1].map(|which| Spread::of(pairs.iter().map(|pair| pair[which]).collect()).median);
         let value = Spread::of(pairs.iter().map(|[ours, other]| ours / other).collect());
-        Ok(Measured { value, detail: format!("{ours:.1} ms beside {other:.1} ms on the clock") })
+        Ok(Measured { value, detail: format!("{ours:.1} ms against {other:.1} ms on the wall clock") })
     })
 }
 
-/// A copy in `directory` of a program that was built with this one.
-fn copy_of(name: &str, directory: &Path) -> Result<PathBuf> {
-    let program = std::env::current_exe()?.with_file_name(name);
-    let copy = directory.join("cold-start").join(name);
-    fs::create_dir_all(copy.parent().context("it has no directory")?)?;
-    fs::copy(&program, &copy).with_context(|| format!("there is no {}: `make bench` makes it", program.display()))?;
+/// Copies a program into `directory`.
+fn copy_of(program: Program, directory: &Path) -> Result<PathBuf> {
+    let copy = directory.join("cold-start").join(program.name());
+    fs::create_dir_all(copy.parent().context("the copy has no directory")?)?;
+    fs::copy(program.file()?, &copy)?;
     Ok(copy)
 }
 
-/// A process that ends with its owner.
-struct Started(Child);
+/// A process that ends when it is dropped.
+struct Process(Child);
 
-impl Drop for Started {
+impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// One start, to the first answer.
+/// Starts a program, and returns the time until its first answer.
 fn start(program: &[PathBuf], event: &'static str, expected: Answer) -> Result<Duration> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_addr()?;
@@ -174,22 +179,22 @@ fn start(program: &[PathBuf], event: &'static str, expected: Answer) -> Result<D
             std::thread::spawn(move || serve(&connection, event, &answers));
         }
     });
-    let (name, arguments) = program.split_first().context("a program without a command")?;
+    let (name, arguments) = program.split_first().context("the command line is empty")?;
     let mut command = Command::new(name);
     command.args(arguments).env_clear().envs(ENVIRONMENT).env("AWS_LAMBDA_RUNTIME_API", address.to_string());
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let started = Instant::now();
-    let _process = Started(command.spawn().with_context(|| format!("{} cannot be started", name.display()))?);
-    match answered.recv_timeout(PATIENCE) {
+    let _process = Process(command.spawn().with_context(|| format!("cannot start {}", name.display()))?);
+    match answered.recv_timeout(START_MAX) {
         Ok((answer, at)) => {
-            ensure!(answer == expected, "{} answers with its {answer:?}", name.display());
+            ensure!(answer == expected, "{} answers with {answer:?}, not {expected:?}", name.display());
             Ok(at - started)
         }
-        Err(_) => bail!("{} does not answer", name.display()),
+        Err(_) => bail!("{} does not answer within {START_MAX:?}", name.display()),
     }
 }
 
-/// Serves one connection of the runtime's: the first event is at hand, and there is no second one.
+/// Serves one connection of the runtime: it has the first event at once, and never a second one.
 fn serve(connection: &TcpStream, event: &str, answers: &Sender<(Answer, Instant)>) -> Option<()> {
     connection.set_nodelay(true).ok()?;
     let mut reader = BufReader::new(connection);

@@ -1,26 +1,27 @@
-//! All of it: `myaku local` under `myaku traffic`, up to the rate at which something is lost or left behind.
+//! The whole pipeline: `myaku local` under `myaku traffic`, up to the rate at which messages are lost or delayed.
 //!
-//! The traffic, the embedded servers that stand for AWS and the functions share the machine, so this is no measure of AWS:
-//! it says how far one machine carries the whole, and who takes its time. Both programs are those beside this one.
+//! The traffic, the embedded servers that replace AWS and the functions share the machine, so this does not measure
+//! AWS. It shows which rate one machine sustains, and which program takes its time.
 
+use crate::programs::Program;
 use crate::row::{Bar, Case, Measured, Spread, Unit};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Enough shards that no quota is the limit, and nobody who changes their number.
+/// Enough shards that no quota is the limit, and no autoscaler that changes their number.
 const PARAMETERS: &[&str] = &["IngestShards=16", "ReadingsShards=8", "ReshardMode=off"];
-/// The first rate, in messages a second, and the seconds of each step.
+/// The first rate, in messages per second, and the length of each step.
 const FIRST_RATE: &str = "400";
 const STEP_SECONDS: &str = "20";
-/// For the stack to come up.
-const START: Duration = Duration::from_mins(2);
+/// The time limit for the stack to start.
+const START_MAX: Duration = Duration::from_mins(2);
 const POLL: Duration = Duration::from_millis(200);
-/// Ticks of `/proc/<pid>/stat` in a second, which Linux has fixed for programs.
+/// Ticks of `/proc/<pid>/stat` per second, which Linux has fixed for programs.
 const TICKS: f64 = 100.0;
 
 /// The one case.
@@ -29,17 +30,17 @@ pub(crate) fn cases(directory: &Path) -> Vec<Case> {
     let case = Case::new(
         "end-to-end",
         (
-            "all of it: `myaku local` under `myaku traffic`",
+            "the whole pipeline: `myaku local` under `myaku traffic`",
             "messages/s that reach lake and averages, all processes on this machine",
         ),
         (Unit::PerSecond, Bar::Open),
         "",
         move |_| measure(&directory),
     );
-    vec![case]
+    vec![case.starting([Program::Stack])]
 }
 
-/// What `myaku traffic --find-limit --json` says.
+/// The output of `myaku traffic --find-limit --json`.
 #[derive(Deserialize)]
 struct Limit {
     sustained: Option<f64>,
@@ -53,8 +54,8 @@ struct Step {
 }
 
 fn measure(directory: &Path) -> Result<Measured> {
-    let myaku = program()?;
-    let stack = Stack::up(&myaku, directory)?;
+    let myaku = Program::Stack.file()?;
+    let stack = Stack::start(&myaku, directory)?;
     let before = seconds_by_program(stack.0.id())?;
     let output = Command::new(&myaku)
         .args(["traffic", "--find-limit", "--json", "--rate", FIRST_RATE, "--seconds", STEP_SECONDS, "--directory"])
@@ -62,34 +63,27 @@ fn measure(directory: &Path) -> Result<Measured> {
         .stderr(Stdio::null())
         .output()?;
     let spent = seconds_by_program(stack.0.id())?;
-    let limit: Limit = serde_json::from_slice(&output.stdout).context("the traffic ended without a result")?;
+    let limit: Limit =
+        serde_json::from_slice(&output.stdout).context("`myaku traffic` ended without a result in JSON")?;
     let sustained =
-        limit.sustained.with_context(|| format!("not even {FIRST_RATE} messages a second are sustained"))?;
+        limit.sustained.with_context(|| format!("not even {FIRST_RATE} messages per second are sustained"))?;
     let shares = shares(&spent, &before);
     let last = limit.steps.last().map_or_else(String::new, |step| {
-        let busy = step.busy.map_or_else(String::new, |busy| format!(", the machine {:.0} % busy", busy * 100.0));
-        format!("not sustained at {:.0}{busy}", step.rate)
+        let busy = step.busy.map_or_else(String::new, |busy| format!(", with the machine {:.0} % busy", busy * 100.0));
+        format!("not sustained at {:.0}/s{busy}", step.rate)
     });
     Ok(Measured {
         value: Spread::of(vec![sustained]),
-        detail: format!("{last}; CPU beside the traffic's own: {shares}"),
+        detail: format!("{last}; CPU without the traffic's own: {shares}"),
     })
 }
 
-/// `myaku`, beside this program.
-fn program() -> Result<PathBuf> {
-    let this = std::env::current_exe()?;
-    let myaku = this.with_file_name("myaku");
-    ensure!(myaku.exists(), "there is no {}: `cargo build --release --workspace --bins` makes it", myaku.display());
-    Ok(myaku)
-}
-
-/// A running `myaku local`, which is interrupted in the end, so that it stops what it has started.
+/// A running `myaku local`. It is interrupted when it is dropped, so that it stops the processes that it started.
 struct Stack(Child);
 
 impl Stack {
-    fn up(myaku: &Path, directory: &Path) -> Result<Self> {
-        // Of an earlier run: it would be taken for this one's.
+    fn start(myaku: &Path, directory: &Path) -> Result<Self> {
+        // Files of an earlier run would look like those of this one.
         if directory.exists() {
             fs::remove_dir_all(directory)?;
         }
@@ -106,12 +100,12 @@ impl Stack {
             .stderr(log)
             .spawn()?;
         let mut stack = Self(child);
-        let begun = Instant::now();
+        let started = Instant::now();
         while !directory.join("state.json").exists() {
             if let Some(status) = stack.0.try_wait()? {
                 bail!("`myaku local` ended with {status}; see {}", directory.with_extension("log").display());
             }
-            ensure!(begun.elapsed() < START, "`myaku local` is not up after {START:?}");
+            ensure!(started.elapsed() < START_MAX, "`myaku local` has not started after {START_MAX:?}");
             std::thread::sleep(POLL);
         }
         Ok(stack)
@@ -120,13 +114,13 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        // It may be gone already.
+        // The process may have ended already.
         let _ = Command::new("kill").args(["-INT", &self.0.id().to_string()]).status();
         let _ = self.0.wait();
     }
 }
 
-/// CPU seconds of a process and its children, by program.
+/// The CPU time of a process and its children, in seconds, by program.
 fn seconds_by_program(parent: u32) -> Result<BTreeMap<String, f64>> {
     let mut seconds = BTreeMap::new();
     for entry in fs::read_dir("/proc")? {
@@ -148,7 +142,7 @@ fn process(stat: &str) -> Option<([u32; 2], &str, f64)> {
     Some(([id.parse().ok()?, fields.get(1)?.parse().ok()?], program, ticks(11)? + ticks(12)?))
 }
 
-/// Each program's part of what was spent since `before`, the largest first.
+/// Each program's share of the CPU time since `before`, the largest first.
 fn shares(spent: &BTreeMap<String, f64>, before: &BTreeMap<String, f64>) -> String {
     let since = |(program, spent): (&String, &f64)| (program.clone(), spent - before.get(program).unwrap_or(&0.0));
     let mut parts: Vec<(String, f64)> = spent.iter().map(since).filter(|(_, seconds)| *seconds > 0.0).collect();
@@ -166,14 +160,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_is_read_whatever_it_is_called() {
+    fn a_process_with_any_name_is_parsed() {
         let stat = "42 (a ) b) S 7 42 42 0 -1 4194560 1 0 0 0 150 50 0 0 20 0";
         assert_eq!(process(stat), Some(([42, 7], "a ) b", 200.0)));
         assert_eq!(process("42 (short) S 7"), None);
     }
 
     #[test]
-    fn shares_are_of_what_was_spent_since() {
+    fn shares_are_of_the_time_since_the_first_reading() {
         let seconds =
             |myaku, archiver| BTreeMap::from([("myaku".to_owned(), myaku), ("archiver".to_owned(), archiver)]);
         assert_eq!(shares(&seconds(4.0, 2.0), &seconds(1.0, 1.0)), "servers and event sources 75 %, archiver 25 %");

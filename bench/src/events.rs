@@ -1,4 +1,4 @@
-//! Lambda's Kinesis events, as large as Lambda makes them, from a seed.
+//! Makes Lambda's Kinesis events from a seed, up to the largest that Lambda delivers.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,15 +9,15 @@ use std::fmt::Write as _;
 #[cfg(feature = "functions")]
 use std::ops::Range;
 
-/// An invocation's payload, at most: 6 MiB.
+/// The largest payload of an invocation: 6 MiB.
 const EVENT_BYTES: usize = 6_291_456;
-/// Bytes of one aggregate: what one put unit of Kinesis pays for.
+/// The size of one aggregate: one put unit of Kinesis.
 const AGGREGATE_BYTES: usize = 25_000;
-/// An instant of arrival, in milliseconds; the hour it is in lasts for five more minutes.
+/// The first arrival, in milliseconds since the epoch; its hour lasts for five more minutes.
 const ARRIVED_MS: i64 = 1_795_218_892_021;
-/// Devices that there are: `band-0000` and so on.
+/// The number of devices: `band-0000` and so on.
 pub(crate) const DEVICES: usize = 10_000;
-/// A payload of a wearable, in bytes.
+/// The size of a wearable's payload.
 const PAYLOAD_BYTES: usize = 70;
 
 /// Plain records, up to the largest event.
@@ -44,7 +44,7 @@ pub(crate) fn aggregated(seed: u64) -> Vec<u8> {
     })
 }
 
-/// So many plain records with payloads of so many bytes; it may be larger than Lambda's events.
+/// An event of `records` plain records with payloads of `payload_bytes`; it may be larger than Lambda's events.
 pub(crate) fn plain(records: usize, payload_bytes: usize, seed: u64) -> Vec<u8> {
     let mut random = StdRng::seed_from_u64(seed);
     let mut left = records;
@@ -54,8 +54,8 @@ pub(crate) fn plain(records: usize, payload_bytes: usize, seed: u64) -> Vec<u8> 
     })
 }
 
-/// Aggregated readings, one of each device in each round, a second apart; the record that a round begins with follows from
-/// the round, so that later rounds are later in the shard.
+/// An event of aggregated readings: one of each device in each round, rounds a second apart. Sequence numbers follow
+/// from the rounds, so that later rounds are later in the shard.
 #[cfg(feature = "functions")]
 pub(crate) fn readings(devices: usize, rounds: Range<usize>) -> Vec<u8> {
     let mut all = rounds.clone().flat_map(|round| (0..devices).map(move |device| reading(device, round))).peekable();
@@ -79,7 +79,7 @@ fn reading(device: usize, round: usize) -> (String, Vec<u8>) {
     (id, text.into_bytes())
 }
 
-/// A message as the rule makes it, with its delivery id, which is its partition key too.
+/// A message as the IoT rule makes it, after its delivery id, which is also its partition key.
 pub(crate) fn message(random: &mut StdRng, payload_bytes: usize) -> (String, Vec<u8>) {
     let id = delivery_id(random);
     let payload = STANDARD.encode(payload(random, payload_bytes));
@@ -91,13 +91,13 @@ pub(crate) fn message(random: &mut StdRng, payload_bytes: usize) -> (String, Vec
     (id, text.into_bytes())
 }
 
-/// What `newuuid()` gives.
+/// A delivery id in the form of `newuuid()`.
 fn delivery_id(random: &mut StdRng) -> String {
     let hex = format!("{:032x}", random.random::<u128>());
     format!("{}-{}-4{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..])
 }
 
-/// A wearable's vital signs; with room for more, a wave of its sensor besides.
+/// A wearable's vital signs and, if there is room, a waveform of its sensor.
 fn payload(random: &mut StdRng, bytes: usize) -> String {
     let (ts, hr, spo2) = (ARRIVED_MS / 1_000, random.random_range(45..120), random.random_range(90..100));
     if bytes < PAYLOAD_BYTES {
@@ -118,7 +118,8 @@ fn payload(random: &mut StdRng, bytes: usize) -> String {
     text
 }
 
-/// An event of the records that `next` gives, by the bytes that are left of the largest one. `first` places it in the shard.
+/// An event of the records that `next` returns, given the bytes that are left in the largest event. `first` is the
+/// index of its first record in the shard.
 fn event(first: usize, mut next: impl FnMut(usize) -> Option<(String, Vec<u8>)>) -> Vec<u8> {
     let mut text = String::from(r#"{"Records":["#);
     let mut index = 0;
@@ -133,11 +134,11 @@ fn event(first: usize, mut next: impl FnMut(usize) -> Option<(String, Vec<u8>)>)
     text.into_bytes()
 }
 
-/// With all three decimals of the arrival, and the last no zero: `aws_lambda_events` misreads other times, and what reads
-/// another time writes another line.
+/// Appends a record. Its arrival time has three decimals, and the last is not zero, because `aws_lambda_events`
+/// misreads other times and would make other lines.
 fn push_record(text: &mut String, index: usize, key: &str, data: &[u8]) {
     let sequence = format!("4954511524349098501828006771497314458218006259{:010}", 3_244_000_000 + index);
-    // All in one hour, however many there are.
+    // All records arrive in one hour.
     let arrived_ms = ARRIVED_MS + (index as i64 * 2) % 200_000;
     let arrived_ms = arrived_ms + i64::from(arrived_ms % 10 == 0);
     let (seconds, ms) = (arrived_ms / 1_000, arrived_ms % 1_000);
@@ -154,7 +155,7 @@ mod tests {
     use myaku::stream::batch::Batch;
 
     #[test]
-    fn an_event_is_nearly_as_large_as_lambdas_largest_and_reads_as_a_batch() {
+    fn a_largest_event_is_nearly_as_large_as_lambdas_and_parses_as_a_batch() {
         for (event, at_least) in [(single(1), 5_000), (aggregated(1), 12_000)] {
             let bytes = event.len();
             assert!((EVENT_BYTES - 100_000..=EVENT_BYTES).contains(&bytes), "{bytes} bytes");
@@ -164,13 +165,13 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_makes_the_same_event_again() {
+    fn the_same_seed_makes_the_same_event() {
         assert_eq!(plain(10, 200, 7), plain(10, 200, 7));
         assert_ne!(plain(10, 200, 7), plain(10, 200, 8));
     }
 
     #[test]
-    fn a_payload_is_about_as_long_as_asked_for() {
+    fn a_payload_has_about_the_requested_length() {
         let mut random = StdRng::seed_from_u64(1);
         for bytes in [50, 70, 1_000, 1_048_576] {
             let payload = payload(&mut random, bytes);

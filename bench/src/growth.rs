@@ -1,8 +1,9 @@
-//! How cost grows with its input: each curve by criterion, in CPU time, over sizes that lie a decade or less apart.
+//! Measures how cost grows with the input: each curve by criterion, in CPU time, over sizes that are a factor of ten or
+//! less apart.
 //!
-//! What is looked for is growth that is faster than the input's: the slope of the total cost over the size, both as
-//! logarithms. Work that is proportional has slope 1; fixed costs pull it below, at small sizes most. So the slope is fitted
-//! to the upper half of the sizes, where nothing hides behind fixed costs.
+//! The aim is to detect costs that grow faster than the input. The slope is that of the total cost by size, both as
+//! logarithms. Proportional work has slope 1; fixed costs lower it, most at small sizes. So the slope is fitted to the
+//! upper half of the sizes, where fixed costs hide nothing.
 
 mod archive;
 #[cfg(feature = "functions")]
@@ -22,36 +23,36 @@ use std::time::Duration;
 
 pub(crate) use plot::draw;
 
-/// A steeper curve grows faster than its input; a tenth is left to caches that larger inputs fall out of.
+/// A steeper curve grows faster than its input. The margin allows for larger inputs that do not fit into caches.
 pub(crate) const SLOPE_MAX: f64 = 1.15;
-/// Samples, each of which is as many calls as criterion finds fit.
+/// Samples, each with as many calls as criterion chooses.
 const SAMPLES: usize = 10;
 const WARM_UP: Duration = Duration::from_millis(200);
 const MEASUREMENT: Duration = Duration::from_millis(800);
 
-/// One function over one kind of size.
+/// The cost of one function by one kind of size.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Curve {
     pub(crate) function: String,
-    /// What the size is of.
+    /// The kind of size.
     pub(crate) size: String,
-    /// What the cost is divided by.
+    /// The thing that the cost is divided by.
     pub(crate) per: String,
     pub(crate) points: Vec<Point>,
 }
 
-/// What one size costs.
+/// The cost at one size.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Point {
     pub(crate) size: usize,
-    /// How many records, readings or devices the cost is of.
+    /// How many records, readings or devices the cost covers.
     pub(crate) count: usize,
     /// CPU time of all of them, in nanoseconds.
     pub(crate) total_ns: Spread,
 }
 
 impl Point {
-    /// Nanoseconds of each.
+    /// The CPU time of each, in nanoseconds.
     pub(crate) fn each_ns(&self) -> f64 {
         self.total_ns.median / self.count as f64
     }
@@ -63,16 +64,17 @@ impl Curve {
         &self.points[self.points.len() / 2..]
     }
 
-    /// The slope over the upper half of the sizes: of the cost of all where the size is how many there are, else of each.
+    /// The slope over the upper half of the sizes: of the total cost if the size is the number of things, otherwise of
+    /// the cost of each thing.
     pub(crate) fn slope(&self) -> f64 {
         let is_count = self.points.iter().all(|point| point.size == point.count);
         let cost = |point: &Point| if is_count { point.total_ns.median } else { point.each_ns() };
-        fitted(self.upper_half().iter().map(|point| ((point.size as f64).ln(), cost(point).ln())))
+        fit_slope(self.upper_half().iter().map(|point| ((point.size as f64).ln(), cost(point).ln())))
     }
 }
 
-/// The slope of the line through `points` by least squares; 0 where there is none.
-fn fitted(points: impl Iterator<Item = (f64, f64)> + Clone) -> f64 {
+/// The slope of the line through `points` by least squares; 0 without a line.
+fn fit_slope(points: impl Iterator<Item = (f64, f64)> + Clone) -> f64 {
     let count = points.clone().count() as f64;
     let (sum_x, sum_y) = points.clone().fold((0.0, 0.0), |(xs, ys), (x, y)| (xs + x, ys + y));
     let (mean_x, mean_y) = (sum_x / count, sum_y / count);
@@ -81,13 +83,13 @@ fn fitted(points: impl Iterator<Item = (f64, f64)> + Clone) -> f64 {
     if under > 0.0 { over / under } else { 0.0 }
 }
 
-/// Measures curves by criterion, whose files are in `directory`.
-pub(crate) struct Grower {
+/// Measures curves with criterion, whose files are in `directory`.
+pub(crate) struct CurveBench {
     criterion: Criterion<CpuTime>,
     directory: PathBuf,
 }
 
-impl Grower {
+impl CurveBench {
     fn new(directory: &Path) -> Self {
         let criterion = Criterion::default()
             .with_measurement(CpuTime)
@@ -99,7 +101,7 @@ impl Grower {
         Self { criterion, directory: directory.to_owned() }
     }
 
-    /// A curve over `sizes`: `prepare` makes the body for a size and what handles it, and says how many things are in it.
+    /// Measures a curve over `sizes`. For each size, `prepare` returns the number of things, the body, and the handler.
     fn curve<W: Fn(Vec<u8>) -> Result<()>>(
         &mut self,
         (function, size, per): (&str, &str, &str),
@@ -110,7 +112,7 @@ impl Grower {
         let mut points = Vec::new();
         for &size in sizes {
             let (count, body, handle) = prepare(size)?;
-            // So that nothing is measured that fails.
+            // Fail here, so that no failure is measured.
             handle(body.clone())?;
             let mut group = self.criterion.benchmark_group(&name);
             group.throughput(Throughput::Elements(count as u64));
@@ -123,12 +125,17 @@ impl Grower {
         Ok(Curve { function: function.to_owned(), size: size.to_owned(), per: per.to_owned(), points })
     }
 
-    /// Criterion's median, and the confidence interval around it.
+    /// Criterion's median, with its confidence interval.
     fn estimate(&self, name: &str, size: usize) -> Result<Spread> {
         let file = self.directory.join(name).join(size.to_string()).join("new/estimates.json");
-        let text = fs::read_to_string(&file).with_context(|| format!("criterion left no {}", file.display()))?;
+        let text = fs::read_to_string(&file).with_context(|| format!("criterion did not write {}", file.display()))?;
         let estimates: serde_json::Value = serde_json::from_str(&text)?;
-        let number = |path: &str| estimates.pointer(path).and_then(serde_json::Value::as_f64).context("no estimate");
+        let number = |path: &str| {
+            estimates
+                .pointer(path)
+                .and_then(serde_json::Value::as_f64)
+                .with_context(|| format!("criterion's estimates have no {path}"))
+        };
         Ok(Spread {
             low: number("/median/confidence_interval/lower_bound")?,
             median: number("/median/point_estimate")?,
@@ -139,10 +146,10 @@ impl Grower {
 
 /// All curves.
 pub(crate) fn curves(directory: &Path) -> Result<Vec<Curve>> {
-    let mut grower = Grower::new(directory);
-    let curves = archive::curves(&mut grower)?;
+    let mut bench = CurveBench::new(directory);
+    let curves = archive::curves(&mut bench)?;
     #[cfg(feature = "functions")]
-    let curves = [curves, transform::curves(&mut grower)?, average::curves(&mut grower)?].concat();
+    let curves = [curves, transform::curves(&mut bench)?, average::curves(&mut bench)?].concat();
     Ok(curves)
 }
 
@@ -158,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_proportional_has_slope_one_and_what_is_squared_two() {
+    fn proportional_cost_has_slope_one_and_quadratic_cost_slope_two() {
         assert!((curve(true, |size| size * 3.0).slope() - 1.0).abs() < 1e-9);
         assert!((curve(false, |size| size * size).slope() - 2.0).abs() < 1e-9);
     }

@@ -1,8 +1,8 @@
-//! The record path beside its limits.
+//! Measures the record path against its limits.
 //!
-//! Each case is a small module with a `cases` that gives rows of the table. A row is a pair of pieces of work that run in turn
-//! ([`pair`]), measured in CPU time ([`clock`]). What is measured is kept in `bench/results` and written to `BENCHMARKS.md`
-//! ([`report`]).
+//! Each module of cases has a function `cases` that returns rows of the table. Most rows compare two pieces of work
+//! that run alternately ([`pair`]), in CPU time ([`clock`]). Results are kept in `bench/results` ([`results`]) and
+//! written to `BENCHMARKS.md` ([`report`]). Some cases start other programs, which [`programs`] builds.
 
 mod archiver;
 #[cfg(feature = "functions")]
@@ -21,6 +21,7 @@ mod largest;
 mod machine;
 mod pair;
 mod peers;
+mod programs;
 mod report;
 mod results;
 mod row;
@@ -33,11 +34,11 @@ use machine::Provenance;
 use row::{Case, Row};
 use std::path::{Path, PathBuf};
 
-/// Where events and criterion's files go.
+/// The directory of events and of criterion's files.
 const FILES: &str = "target/bench";
 
 #[derive(Parser)]
-#[command(about = "The record path beside its limits, as ratios measured side by side.")]
+#[command(about = "Measures the record path against its limits, as ratios of work that runs alternately.")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -45,34 +46,34 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Measure, and write BENCHMARKS.md if nothing was selected.
+    /// Measure, and write BENCHMARKS.md if nothing is selected. Builds the programs that selected cases start.
     Run {
-        /// Parts of the names of cases; without any, all are measured.
+        /// Parts of the names of cases; without any, everything is measured.
         select: Vec<String>,
         /// Pairs of runs for each ratio.
         #[arg(long, default_value_t = 31)]
         rounds: usize,
-        /// Keep what was selected, in place of what was measured of it before.
+        /// Keep the results of the selected cases in place of earlier ones, and write BENCHMARKS.md.
         #[arg(long)]
         keep: bool,
     },
-    /// Measure Python and Node, which are installed in a directory, and add them to BENCHMARKS.md.
+    /// Measure Python and Node, installed in a directory, and add them to BENCHMARKS.md.
     Peers {
         directory: PathBuf,
-        /// Processes of each.
+        /// Processes of each peer.
         #[arg(long, default_value_t = 9)]
         rounds: usize,
     },
-    /// Write BENCHMARKS.md from what was measured before.
+    /// Write BENCHMARKS.md from the kept results.
     Report,
-    /// What is measured in a process of its own.
+    /// Measure something in a process of its own.
     #[command(hide = true, subcommand)]
     Child(Child),
 }
 
 #[derive(Subcommand)]
 enum Child {
-    /// Memory that archiving an event takes beyond its body.
+    /// The memory that archiving an event takes beyond its body.
     Memory { event: PathBuf },
 }
 
@@ -116,15 +117,27 @@ fn run(select: &[String], rounds: usize, keep: bool) -> Result<()> {
     let is_selected = |part: &str| select.is_empty() || select.iter().any(|selected| selected == part);
     let names = [order.as_slice(), &[report::GROWTH.to_owned(), report::CODECS.to_owned()]].concat();
     let missing = select.iter().find(|part| !names.iter().any(|name| name.contains(part.as_str())));
-    ensure!(missing.is_none(), "nothing is called {}; there are {}", select.join(", "), names.join(", "));
+    ensure!(
+        missing.is_none(),
+        "no case has a name with {}; the cases are {}",
+        missing.map_or("", String::as_str),
+        names.join(", ")
+    );
+    let selected: Vec<Case> = cases.into_iter().filter(|case| case.is_selected(select)).collect();
+    let programs: Vec<_> = selected.iter().flat_map(|case| &case.programs).copied().collect();
+    if select.is_empty() {
+        programs::check(&programs)?;
+    } else {
+        programs::build(&programs)?;
+    }
     let mut rows = Vec::new();
-    for case in cases.into_iter().filter(|case| case.is_selected(select)) {
+    for case in selected {
         let row = case.run(rounds)?;
         println!("{row}");
         rows.push(row);
     }
     if keep && !rows.is_empty() {
-        results::keep(report::ROWS, &on, merged(rows, &order)?)?;
+        results::keep(report::ROWS, &on, merge(rows, &order)?)?;
     }
     if is_selected(report::CODECS) {
         let codecs = codecs::measure(rounds)?;
@@ -143,9 +156,9 @@ fn run(select: &[String], rounds: usize, keep: bool) -> Result<()> {
     if keep { report::write() } else { Ok(()) }
 }
 
-/// The rows that were measured now among those that were kept, in the table's order.
-fn merged(rows: Vec<Row>, order: &[String]) -> Result<Vec<Row>> {
-    let kept = results::kept::<Vec<Row>>(report::ROWS)?.map_or_else(Vec::new, |kept| kept.found);
+/// Merges new rows into the kept ones, in the order of the table.
+fn merge(rows: Vec<Row>, order: &[String]) -> Result<Vec<Row>> {
+    let kept = results::load::<Vec<Row>>(report::ROWS)?.map_or_else(Vec::new, |kept| kept.found);
     let mut all: Vec<Row> = kept.into_iter().filter(|old| !rows.iter().any(|row| row.name == old.name)).collect();
     all.extend(rows);
     all.sort_by_key(|row| order.iter().position(|name| *name == row.name));

@@ -1,30 +1,30 @@
-//! Two pieces of work, side by side: what one costs in units of the other.
+//! Compares two pieces of work: the cost of one in units of the other.
 //!
-//! A ratio of two measurements that were taken one after the other says as much about the machine's mood as about the
-//! code, and criterion, which measures one thing at a time, has no way to take them together. So this does: in each round
-//! both run, whichever was second before first now, and the round gives one ratio. Whatever the machine does besides falls
-//! on both. The median of the rounds is reported with the quartiles around it.
+//! If two measurements follow each other, their ratio depends on the machine's other work as much as on the code, and
+//! criterion measures only one thing at a time. So here both run in each round, in alternating order, and each round
+//! gives one ratio. Other work on the machine affects both alike. The result is the median of the rounds with its
+//! quartiles.
 
 use crate::row::Spread;
 use std::time::Duration;
 
-/// A side runs as often in a round as fills this: far above what the clock can tell.
+/// Each side runs in a round as often as fills this time, which is far above the clock's resolution.
 const SLICE: Duration = Duration::from_millis(20);
 
-/// What came of it.
+/// The result of a comparison.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ratio {
-    /// The first's CPU time over the second's.
+    /// The first side's time divided by the second's.
     pub(crate) spread: Spread,
-    /// The first's CPU time, the median.
+    /// The median time of the first side.
     pub(crate) ours: Duration,
-    /// The second's.
+    /// The median time of the second side.
     pub(crate) other: Duration,
 }
 
-/// Runs `ours` and `other` in turn for `rounds` rounds. Each says itself what it spent, so that what it only prepares does
-/// not count.
-pub(crate) fn beside(rounds: usize, mut ours: impl FnMut() -> Duration, mut other: impl FnMut() -> Duration) -> Ratio {
+/// Runs `ours` and `other` alternately for `rounds` rounds. Each returns the time that counts, so that its preparation
+/// does not.
+pub(crate) fn compare(rounds: usize, mut ours: impl FnMut() -> Duration, mut other: impl FnMut() -> Duration) -> Ratio {
     let (our_calls, other_calls) = (calls(&mut ours), calls(&mut other));
     let (mut ratios, mut our_times, mut other_times) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..rounds.max(1) {
@@ -44,7 +44,7 @@ pub(crate) fn beside(rounds: usize, mut ours: impl FnMut() -> Duration, mut othe
     Ratio { spread: Spread::of(ratios), ours: median(our_times), other: median(other_times) }
 }
 
-/// How many calls fill a slice. It warms up as well.
+/// How many calls fill a slice. Finding that out also warms up.
 fn calls(work: &mut impl FnMut() -> Duration) -> u32 {
     let mut calls = 1;
     loop {
@@ -56,7 +56,7 @@ fn calls(work: &mut impl FnMut() -> Duration) -> u32 {
     }
 }
 
-/// Seconds of one call, of so many.
+/// The time of one call, in seconds, from `calls` calls.
 fn each(calls: u32, work: &mut impl FnMut() -> Duration) -> f64 {
     let took: Duration = (0..calls).map(|_| work()).sum();
     took.as_secs_f64() / f64::from(calls)
@@ -75,7 +75,7 @@ mod tests {
             times.set(times.get() + 1);
             std::hint::black_box((0..turns).fold(0_u32, |sum, turn| std::hint::black_box(sum ^ turn)));
         };
-        let ratio = beside(3, || spent(|| busy(&ours, 40_000)), || spent(|| busy(&other, 10_000)));
+        let ratio = compare(3, || spent(|| busy(&ours, 40_000)), || spent(|| busy(&other, 10_000)));
         assert!(ours.get() >= 3 && other.get() >= 3);
         assert!(ratio.spread.low <= ratio.spread.median && ratio.spread.median <= ratio.spread.high);
         assert!(ratio.spread.low > 0.0);

@@ -1,50 +1,51 @@
-//! `BENCHMARKS.md`, from what was kept.
+//! Writes `BENCHMARKS.md` from the kept results.
 
 use crate::codecs::Codecs;
 use crate::growth::{self, Curve, SLOPE_MAX};
 use crate::machine::Provenance;
 use crate::peers::Peers;
-use crate::results::{Kept, kept, repository};
+use crate::results::{ResultFile, load, repository};
 use crate::row::Row;
 use anyhow::{Context as _, Result};
 use std::fmt::Write as _;
 use std::fs;
 
-/// The part of the results that is the table.
+/// The part with the rows of the table.
 pub(crate) const ROWS: &str = "rows";
-/// The curves.
+/// The part with the curves.
 pub(crate) const GROWTH: &str = "growth";
-/// Python and Node.
+/// The part with Python and Node.
 pub(crate) const PEERS: &str = "peers";
-/// The codecs.
+/// The part with the codecs.
 pub(crate) const CODECS: &str = "codecs";
 
-/// What is known of the moving average where one of its curves is too steep.
-const STEEP: &str = "The moving average's instructions are the same for each device of a thousand and of ten thousand, as \
-    callgrind counts them: what grows is the time that memory takes, beyond the processor's caches.";
+/// Why a curve of the moving average can be too steep.
+const STEEP: &str = "By callgrind's count, the moving average executes the same number of instructions per device for \
+    a thousand and for ten thousand devices. The time grows because the data exceeds the processor's caches.";
 
 const PICTURE: &str = "docs/growth.svg";
 
 const HEAD: &str = "\
 # Benchmarks
 
-The record path beside its limits. `make bench` measures this and writes the page; `make bench-peers` adds Python and Node.
-What counts is CPU time of the whole process, in code that is compiled as it is deployed. A figure is a ratio of two pieces of work
-that ran in turn, in one run on one machine: the median, and the quartiles around it. Absolute times hold for that machine only.
+The record path compared with its limits. `make bench` measures this and writes the page; `make bench-peers` adds
+Python and Node. A figure is the ratio of two pieces of work that ran alternately, in one run on one machine: the
+median, with its quartiles. *CPU* is the CPU time of the whole process; *time* is the time on the wall clock. The code
+is compiled as it is deployed. Absolute times hold for that machine only.
 
 ";
 
 /// Writes the page.
 pub(crate) fn write() -> Result<()> {
     let mut page = HEAD.to_owned();
-    if let Some(rows) = kept::<Vec<Row>>(ROWS)? {
+    if let Some(rows) = load::<Vec<Row>>(ROWS)? {
         table(&mut page, &rows)?;
     }
-    if let Some(Kept { on, found }) = kept::<Peers>(PEERS)? {
+    if let Some(ResultFile { on, found }) = load::<Peers>(PEERS)? {
         page.push_str("## Peers\n\n");
         measured_on(&mut page, &on)?;
-        writeln!(page, "{}. Their lines are ours, byte for byte; starting them is not counted.\n", found.versions)?;
-        page.push_str("| who, event | CPU at gzip 6 ÷ ours at gzip 6 | quartiles | |\n|---|---:|---:|---|\n");
+        writeln!(page, "{}. Their lines equal ours, byte for byte. Their start is not counted.\n", found.versions)?;
+        page.push_str("| peer, event | CPU at gzip 6 ÷ ours at gzip 6 | quartiles | |\n|---|---:|---:|---|\n");
         for Row { path, unit, measured, .. } in &found.rows {
             let value = [measured.value.median, measured.value.low, measured.value.high].map(|value| unit.show(value));
             let [median, low, high] = value;
@@ -52,24 +53,24 @@ pub(crate) fn write() -> Result<()> {
         }
         page.push('\n');
     }
-    if let Some(Kept { on, found }) = kept::<Vec<Curve>>(GROWTH)? {
+    if let Some(ResultFile { on, found }) = load::<Vec<Curve>>(GROWTH)? {
         page.push_str("## How cost grows\n\n");
         measured_on(&mut page, &on)?;
-        writeln!(page, "![CPU time over sizes, both as logarithms]({PICTURE})\n")?;
+        writeln!(page, "![CPU time by size, on logarithmic scales]({PICTURE})\n")?;
         page.push_str(&growth(&found)?);
         page.push('\n');
         fs::write(repository().join(PICTURE), growth::draw(&found)?)?;
     }
-    if let Some(Kept { on, found }) = kept::<Codecs>(CODECS)? {
+    if let Some(ResultFile { on, found }) = load::<Codecs>(CODECS)? {
         page.push_str("## Codecs\n\n");
         measured_on(&mut page, &on)?;
         page.push_str(&codecs(&found)?);
     }
     let file = repository().join("BENCHMARKS.md");
-    fs::write(&file, page).with_context(|| format!("{} cannot be written", file.display()))
+    fs::write(&file, page).with_context(|| format!("cannot write {}", file.display()))
 }
 
-fn table(page: &mut String, Kept { on, found }: &Kept<Vec<Row>>) -> Result<()> {
+fn table(page: &mut String, ResultFile { on, found }: &ResultFile<Vec<Row>>) -> Result<()> {
     page.push_str("## Bars\n\n");
     measured_on(page, on)?;
     page.push_str("| path | measured as | median | quartiles | bar | met |\n|---|---|---:|---:|---:|---|\n");
@@ -79,26 +80,26 @@ fn table(page: &mut String, Kept { on, found }: &Kept<Vec<Row>>) -> Result<()> {
         let (median, low, high) = (unit.show(value.median), unit.show(value.low), unit.show(value.high));
         writeln!(page, "| {path} | {measured_as} | {median} | {low} to {high} | {} | {met} |", bar.show(*unit))?;
     }
-    page.push_str("\nThe times behind them, and where a bar is not met, why:\n\n");
-    let mut said: Vec<&str> = Vec::new();
+    page.push_str("\nThe times behind the ratios and, where a bar is not met, the reason:\n\n");
+    let mut explained: Vec<&str> = Vec::new();
     for Row { path, measured, limit, .. } in found {
-        // What limits several rows is said at the first.
+        // A limit of several rows is explained at the first of them.
         let why = match limit.as_str() {
             "" => String::new(),
-            again if said.contains(&again) => "; limited by the same".to_owned(),
+            again if explained.contains(&again) => "; the limit is the same".to_owned(),
             new => format!(". {new}"),
         };
-        said.push(limit);
+        explained.push(limit);
         writeln!(page, "- {path}: {}{why}", measured.detail)?;
     }
     page.push('\n');
     Ok(())
 }
 
-/// The curves in words, steepness included.
+/// The curves as a table, with their slopes.
 pub(crate) fn growth(curves: &[Curve]) -> Result<String> {
-    let mut text = "The slope is that of the whole cost over the size, as logarithms, in the upper half of the sizes: 1 is \
-        proportional.\n\n| function | over | from | to | CPU of each, at either end | slope | |\n|---|---|---:|---:|---:|---:|---|\n"
+    let mut text = "The slope is that of the total cost by size, both as logarithms, over the upper half of the sizes. Slope 1 is \
+        proportional.\n\n| function | size | from | to | CPU at both ends | slope | |\n|---|---|---:|---:|---:|---:|---|\n"
         .to_owned();
     for curve in curves {
         let (Some(first), Some(last)) = (curve.points.first(), curve.points.last()) else { continue };
@@ -111,7 +112,7 @@ pub(crate) fn growth(curves: &[Curve]) -> Result<String> {
             String::new()
         };
         let Curve { function, size, per, .. } = curve;
-        let ends = format!("{}, {} a {per}", us(first.each_ns()), us(last.each_ns()));
+        let ends = format!("{}, {} per {per}", us(first.each_ns()), us(last.each_ns()));
         writeln!(text, "| {function} | {size} | {} | {} | {ends} | {slope:.2} | {verdict} |", first.size, last.size)?;
     }
     if curves.iter().any(|curve| curve.function == "moving average" && curve.slope() > SLOPE_MAX) {
@@ -123,8 +124,8 @@ pub(crate) fn growth(curves: &[Curve]) -> Result<String> {
 /// The codecs as a table.
 pub(crate) fn codecs(Codecs { payload_bytes, line_bytes, levels }: &Codecs) -> Result<String> {
     let mut text = format!(
-        "Lines of {line_bytes:.0} bytes, from payloads of {payload_bytes}. Writing is the whole handler; reading is decompression alone.\n\n\
-         | codec | level | lines ÷ object | write, CPU a record | read, CPU a record |\n|---|---:|---:|---:|---:|\n"
+        "Lines have {line_bytes:.0} bytes, from payloads of {payload_bytes}. Writing is the whole handler; reading is decompression alone.\n\n\
+         | codec | level | lines ÷ object | write, CPU per record | read, CPU per record |\n|---|---:|---:|---:|---:|\n"
     );
     for codec in levels {
         let us = |ns: f64| format!("{:.1} µs", ns / 1e3);
@@ -134,7 +135,7 @@ pub(crate) fn codecs(Codecs { payload_bytes, line_bytes, levels }: &Codecs) -> R
     Ok(text)
 }
 
-/// The line that says where and when.
+/// Writes the line with the date, the machine and the versions.
 fn measured_on(page: &mut String, Provenance { date, machine, versions }: &Provenance) -> Result<()> {
     Ok(writeln!(page, "{date}, on {machine}; {versions}.\n")?)
 }

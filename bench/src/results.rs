@@ -1,5 +1,5 @@
-//! What was measured, kept beside the code: one file for each part, from which `BENCHMARKS.md` is written. So a part that
-//! is measured anew leaves the others as they are.
+//! Keeps results in files beside the code, one for each part of `BENCHMARKS.md`. So a part can be measured again
+//! without the others.
 
 use crate::machine::Provenance;
 use anyhow::{Context as _, Result};
@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The repository's directory.
+/// The directory of the repository.
 pub(crate) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Something measured, and where and when.
+/// A result, with the place and time of its measurement.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Kept<T> {
+pub(crate) struct ResultFile<T> {
     pub(crate) on: Provenance,
     pub(crate) found: T,
 }
@@ -27,17 +27,17 @@ fn file(part: &str) -> PathBuf {
 /// Keeps a part.
 pub(crate) fn keep<T: Serialize>(part: &str, on: &Provenance, found: T) -> Result<()> {
     let file = file(part);
-    let text = serde_json::to_string_pretty(&Kept { on: on.clone(), found })?;
-    fs::create_dir_all(file.parent().context("it has no directory")?)?;
-    fs::write(&file, text + "\n").with_context(|| format!("{} cannot be written", file.display()))
+    let text = serde_json::to_string_pretty(&ResultFile { on: on.clone(), found })?;
+    fs::create_dir_all(file.parent().context("the file has no directory")?)?;
+    fs::write(&file, text + "\n").with_context(|| format!("cannot write {}", file.display()))
 }
 
-/// A part that was kept, if it was.
-pub(crate) fn kept<T: DeserializeOwned>(part: &str) -> Result<Option<Kept<T>>> {
+/// Loads a kept part; `None` if it has never been kept.
+pub(crate) fn load<T: DeserializeOwned>(part: &str) -> Result<Option<ResultFile<T>>> {
     let file = file(part);
     if !file.exists() {
         return Ok(None);
     }
     let text = fs::read_to_string(&file)?;
-    serde_json::from_str(&text).map(Some).with_context(|| format!("{} is none of ours", file.display()))
+    serde_json::from_str(&text).map(Some).with_context(|| format!("cannot parse {}", file.display()))
 }

@@ -1,5 +1,6 @@
-//! One row of the table: what is measured, what was found, and the bar that it has to meet.
+//! A row of the table: the case that is measured, its result, and the bar that it must meet.
 
+use crate::programs::Program;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -13,7 +14,7 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
-    /// That of `values`; all zero for none.
+    /// The spread of `values`; all zero without values.
     pub(crate) fn of(mut values: Vec<f64>) -> Self {
         values.sort_unstable_by(f64::total_cmp);
         let at = |part: usize| values.get(values.len().saturating_sub(1) * part / 4).copied().unwrap_or_default();
@@ -21,14 +22,14 @@ impl Spread {
     }
 }
 
-/// What a value is of.
+/// The unit of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Unit {
     /// A ratio.
     Times,
     /// Millions of bytes.
     Megabytes,
-    /// A second.
+    /// A rate, per second.
     PerSecond,
 }
 
@@ -45,17 +46,17 @@ impl Unit {
     }
 }
 
-/// What a median has to keep to.
+/// The bar for a median.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Bar {
     AtMost(f64),
     AtLeast(f64),
-    /// As far as it goes.
+    /// No bar.
     Open,
 }
 
 impl Bar {
-    /// Whether `value` meets it; `None`: there is nothing to meet.
+    /// Whether `value` meets the bar; `None` without a bar.
     pub(crate) fn is_met(self, value: f64) -> Option<bool> {
         match self {
             Self::AtMost(most) => Some(value <= most),
@@ -74,7 +75,7 @@ impl Bar {
     }
 }
 
-/// What a case came to.
+/// The result of a case.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Measured {
     pub(crate) value: Spread,
@@ -82,26 +83,28 @@ pub(crate) struct Measured {
     pub(crate) detail: String,
 }
 
-/// A row of the table, to be measured.
+/// A row of the table before its measurement.
 pub(crate) struct Case {
-    /// By which it is selected: any part of it will do.
+    /// Its name. Any part of it selects the case.
     pub(crate) name: String,
     /// What is measured.
     pub(crate) path: String,
-    /// As what.
+    /// How it is measured.
     pub(crate) measured_as: String,
     pub(crate) unit: Unit,
     pub(crate) bar: Bar,
-    /// What the limit is, and what was tried: shown where the bar is not met.
+    /// What limits it, and what was tried. The page shows it if the bar is not met.
     pub(crate) limit: &'static str,
+    /// The programs that it starts.
+    pub(crate) programs: Vec<Program>,
     measure: Box<Measure>,
 }
 
-/// Measures in so many rounds.
+/// Measures in a number of rounds.
 type Measure = dyn FnOnce(usize) -> Result<Measured>;
 
 impl Case {
-    /// A case that is a ratio.
+    /// A case that starts no other program.
     pub(crate) fn new(
         name: impl Into<String>,
         (path, measured_as): (impl Into<String>, impl Into<String>),
@@ -110,15 +113,29 @@ impl Case {
         measure: impl FnOnce(usize) -> Result<Measured> + 'static,
     ) -> Self {
         let (path, measured_as) = (path.into(), measured_as.into());
-        Self { name: name.into(), path, measured_as, unit, bar, limit, measure: Box::new(measure) }
+        Self {
+            name: name.into(),
+            path,
+            measured_as,
+            unit,
+            bar,
+            limit,
+            programs: Vec::new(),
+            measure: Box::new(measure),
+        }
     }
 
-    /// Whether one of `selected` is part of its name; nothing selects everything.
+    /// The case, which starts `programs`.
+    pub(crate) fn starting(self, programs: impl IntoIterator<Item = Program>) -> Self {
+        Self { programs: programs.into_iter().collect(), ..self }
+    }
+
+    /// Whether one of `selected` is part of its name; an empty list selects everything.
     pub(crate) fn is_selected(&self, selected: &[String]) -> bool {
         selected.is_empty() || selected.iter().any(|part| self.name.contains(part.as_str()))
     }
 
-    /// Measures it.
+    /// Measures the case.
     pub(crate) fn run(self, rounds: usize) -> Result<Row> {
         let measured = (self.measure)(rounds)?;
         let Self { name, path, measured_as, unit, bar, .. } = self;
@@ -127,7 +144,7 @@ impl Case {
     }
 }
 
-/// A row that was measured.
+/// A row of the table after its measurement.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Row {
     pub(crate) name: String,
@@ -139,7 +156,7 @@ pub(crate) struct Row {
     pub(crate) measured: Measured,
 }
 
-/// A line for the terminal.
+/// Writes a line for the terminal.
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, unit, bar, measured: Measured { value, detail }, .. } = self;
@@ -158,13 +175,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_spread_is_the_median_and_its_quartiles() {
+    fn a_spread_is_the_median_with_its_quartiles() {
         let spread = Spread::of(vec![5.0, 1.0, 4.0, 2.0, 3.0]);
         assert_eq!(spread, Spread { low: 2.0, median: 3.0, high: 4.0 });
     }
 
     #[test]
-    fn a_bar_is_met_up_to_its_value_and_not_beyond() {
+    fn a_bar_is_met_up_to_and_including_its_value() {
         assert_eq!(Bar::AtMost(1.15).is_met(1.15), Some(true));
         assert_eq!(Bar::AtMost(1.15).is_met(1.16), Some(false));
         assert_eq!(Bar::AtLeast(3.0).is_met(2.9), Some(false));

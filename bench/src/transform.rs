@@ -1,20 +1,26 @@
-//! The transform beside a parser: all that it does to a message, and sonic-rs reading the same bytes.
+//! The transform compared with a parser: all that it does with a message, and sonic-rs parsing the same bytes.
 //!
-//! *Ours*, for each message: the record of `ingest` is read as the function reads it ([`Content::of`]: JSON, every field
-//! within its limits, the payload out of base64), its payload decoded by the profile `vital-band` (identity, time and clock,
-//! three values, one of them from °F to °C, each within its range), its readings written as JSON into one buffer, packed into
-//! aggregates for nine shards with their checksums ([`Producer::send`]), and each entry of PutRecords encoded in base64, with
-//! the crate that the SDK does it with. Not in it: Lambda's event, the look into the registry's cache, the network.
+//! *Ours*, for each message:
 //!
-//! *The yardstick*, for each message: sonic-rs reads the record, some 300 bytes, and its payload, 79 bytes of JSON, each into a
-//! struct that borrows from it and has just the fields that are wanted. The payload stands there decoded: base64 costs it
-//! nothing. It knows at compile time what the transform learns from a profile.
+//! - parses the record of `ingest` as the function does ([`Content::of`]: JSON, the limits of every field, the payload
+//!   from base64);
+//! - decodes the payload by the profile `vital-band` (identity, time and clock, and three values, each checked against
+//!   its range, one converted from °F to °C);
+//! - writes the readings as JSON into one buffer;
+//! - packs them into aggregates for nine shards, with checksums ([`Producer::send`]);
+//! - encodes each entry of PutRecords in base64, with the crate that the SDK uses.
 //!
-//! A message has three readings. The ratio is the CPU time for one reading beside the yardstick's for one message; that of a
-//! whole message is three times as much.
+//! Lambda's event, the lookup in the registry's cache and the network are not included.
+//!
+//! *The yardstick*, for each message: sonic-rs parses the record, some 300 bytes, and the payload, 79 bytes of JSON,
+//! each into a struct that borrows from it and has only the needed fields. The payload is decoded in advance, so base64
+//! costs it nothing. The yardstick knows at compile time what the transform reads from a profile.
+//!
+//! A message has three readings. The ratio compares the CPU time for one reading with the yardstick's for one message.
+//! The ratio for a whole message is three times as much.
 
 use crate::clock::spent;
-use crate::pair::beside;
+use crate::pair::compare;
 use crate::row::{Bar, Case, Measured, Spread, Unit};
 use anyhow::{Result, anyhow, bail};
 use myaku::device::decoding::Content;
@@ -35,16 +41,16 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 
 const PROFILE: &str = include_str!("../../events/profiles/vital-band.json");
-/// Messages that are taken together, as the function takes them.
+/// Messages that are transformed together, as in the function.
 const MESSAGES: usize = 2_000;
 /// Shards of the stream of readings at the reference load.
 const SHARDS: usize = 9;
 /// When the messages were received, in milliseconds since the epoch.
 const RECEIVED_MS: i64 = 1_795_218_892_020;
-/// Room for a reading as JSON.
+/// The buffer size for a reading as JSON.
 const READING_BYTES: usize = 256;
 
-/// One of a message's readings, and all of them.
+/// Two rows: one reading of a message, and a whole message.
 pub(crate) fn cases() -> Vec<Case> {
     vec![case("reading", Bar::AtMost(3.0), true), case("message", Bar::Open, false)]
 }
@@ -57,12 +63,12 @@ fn case(of: &str, bar: Bar, is_shared: bool) -> Case {
             format!("CPU per {of} ÷ sonic-rs parsing its record and payload alone"),
         ),
         (Unit::Times, bar),
-        "A reading is written, packed, digested and encoded: the more of them a message has, the less it matters how it is read.",
+        "Each reading is written, packed, hashed and encoded. So the more readings a message has, the less its parsing matters.",
         move |rounds| {
             let sample = Transform::new(1)?;
             let readings = sample.ours()? as f64 / sample.records.len() as f64;
             sample.yardstick()?;
-            let ratio = beside(
+            let ratio = compare(
                 rounds,
                 || spent(|| drop(black_box(sample.ours()))),
                 || spent(|| drop(black_box(sample.yardstick()))),
@@ -74,13 +80,13 @@ fn case(of: &str, bar: Bar, is_shared: bool) -> Case {
             let (ours, other) = (ns(ratio.ours) / by, ns(ratio.other));
             Ok(Measured {
                 value,
-                detail: format!("{ours:.0} ns beside {other:.0} ns, {readings:.0} readings a message"),
+                detail: format!("{ours:.0} ns against {other:.0} ns, {readings:.0} readings per message"),
             })
         },
     )
 }
 
-/// The messages of a batch, and what is needed to transform them.
+/// The messages of a batch, with the device and the producer for their transformation.
 struct Transform {
     records: Vec<Vec<u8>>,
     payloads: Vec<Vec<u8>>,
@@ -90,7 +96,7 @@ struct Transform {
 }
 
 impl Transform {
-    /// Messages from a seed.
+    /// Makes the messages from a seed.
     fn new(seed: u64) -> Result<Self> {
         let profile = Profile::parse(PROFILE.as_bytes()).map_err(|problems| anyhow!("{problems:?}"))?;
         let device = Device { device_id: "band-0".to_owned(), profile: profile.id().to_owned(), facility: None };
@@ -105,7 +111,7 @@ impl Transform {
         })
     }
 
-    /// Transforms them all. How many readings that gave.
+    /// Transforms all messages. Returns the number of readings.
     fn ours(&self) -> Result<usize> {
         let record = |data| UserRecord {
             record: 0,
@@ -135,7 +141,7 @@ impl Transform {
         Ok(items.len())
     }
 
-    /// Parses them all.
+    /// Parses all messages.
     fn yardstick(&self) -> Result<()> {
         for (record, payload) in self.records.iter().zip(&self.payloads) {
             black_box(sonic_rs::from_slice::<Record<'_>>(black_box(record))?);
@@ -170,7 +176,7 @@ fn message(random: &mut StdRng) -> Message {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[expect(dead_code, reason = "what counts is that they are read")]
+#[expect(dead_code, reason = "only the parsing of the fields is measured")]
 struct Record<'a> {
     delivery_id: &'a str,
     device_id: &'a str,
@@ -182,7 +188,7 @@ struct Record<'a> {
 }
 
 #[derive(Deserialize)]
-#[expect(dead_code, reason = "what counts is that they are read")]
+#[expect(dead_code, reason = "only the parsing of the fields is measured")]
 struct Payload<'a> {
     id: &'a str,
     ts: i64,
@@ -191,14 +197,14 @@ struct Payload<'a> {
 }
 
 #[derive(Deserialize)]
-#[expect(dead_code, reason = "what counts is that they are read")]
+#[expect(dead_code, reason = "only the parsing of the fields is measured")]
 struct Vital<'a> {
     hr: f64,
     spo2: &'a str,
     temp: f64,
 }
 
-/// A stream that has shards and keeps nothing.
+/// A stream that has shards and keeps no records.
 struct Sink(MemoryStream);
 
 impl PutRecords for Sink {

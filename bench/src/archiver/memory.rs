@@ -1,9 +1,9 @@
-//! How much memory a batch takes beyond its body: the peak of the resident set, which is what Lambda counts, in a process
-//! that handles nothing else.
+//! The memory that a batch takes beyond its body: the peak of the resident set, which Lambda counts, in a process that
+//! handles nothing else.
 //!
-//! A small event goes first, so that code, runtime and allocator are in memory as in a warm function; then the body is read,
-//! the peak is set back, and the event is handled. What the peak lies above the resident set before is what it took, with
-//! the object that it makes. The kernel counts in pages, so it misses nothing that was touched.
+//! The process handles a small event first, so that code, runtime and allocator are in memory as in a warm function.
+//! Then it reads the body, resets the peak, and handles the event. The result is the peak minus the resident set
+//! before, and includes the object. The kernel counts every touched page.
 
 use super::Archive;
 use crate::events;
@@ -15,31 +15,31 @@ use std::hint::black_box;
 use std::path::Path;
 use std::process::Command;
 
-/// Peaks of so many processes, each of which archives the event of `file`.
+/// The peaks of `processes` processes, each of which archives the event in `file`.
 pub(crate) fn peaks(file: &Path, processes: usize) -> Result<Measured> {
     let mut peaks = Vec::new();
     for _ in 0..processes {
         let child = Command::new(std::env::current_exe()?).args(["child", "memory"]).arg(file).output()?;
-        ensure!(child.status.success(), "the child failed: {}", String::from_utf8_lossy(&child.stderr));
+        ensure!(child.status.success(), "the child process failed: {}", String::from_utf8_lossy(&child.stderr));
         peaks.push(String::from_utf8(child.stdout)?.trim().parse::<f64>()? / 1e6);
     }
     let body = fs::metadata(file)?.len() as f64 / 1e6;
-    Ok(Measured { value: Spread::of(peaks), detail: format!("beside a body of {body:.1} MB") })
+    Ok(Measured { value: Spread::of(peaks), detail: format!("for a body of {body:.1} MB") })
 }
 
-/// In the child: bytes that archiving the event of `file` takes beyond its body.
+/// Runs in the child process: the bytes that archiving the event in `file` takes beyond its body.
 pub(crate) fn peak_beyond_body(file: &Path) -> Result<u64> {
     let archive = Archive::new(Compression::default())?;
     drop(black_box(archive.object(events::plain(100, 70, 2))?));
     let body = fs::read(file)?;
-    // 5 sets the peak back to what is resident now.
-    fs::write("/proc/self/clear_refs", "5").context("the peak cannot be set back")?;
+    // 5 resets the peak to the memory that is resident now.
+    fs::write("/proc/self/clear_refs", "5").context("cannot reset the peak in /proc/self/clear_refs")?;
     let before = status_bytes("VmRSS")?;
     drop(black_box(archive.object(black_box(body))?));
     Ok(status_bytes("VmHWM")?.saturating_sub(before))
 }
 
-/// A line of `/proc/self/status`, which has kibibytes.
+/// A value of `/proc/self/status`, in bytes; the file has kibibytes.
 fn status_bytes(name: &str) -> Result<u64> {
     let status = fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));

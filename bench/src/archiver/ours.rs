@@ -1,4 +1,4 @@
-//! The archiver as it is deployed, without a network: from an invocation's body to what it puts.
+//! The archiver as it is deployed, without a network: from an invocation's body to the object that it puts.
 
 use crate::clock::spent;
 use anyhow::{Context as _, Result, bail};
@@ -21,31 +21,32 @@ pub(crate) struct Archive {
 }
 
 impl Archive {
-    /// One that has met its stream before, as every invocation but the first finds it.
+    /// The archiver as every invocation after the first has it: its stream is known.
     pub(crate) fn new(compression: Compression) -> Result<Self> {
         let outbox = Outbox::default();
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
         Ok(Self { archiver: Archiver::new(outbox.clone(), NoHeads, compression), outbox, runtime })
     }
 
-    /// All that the function does with a body: read, taken apart, hashed, compressed, and put.
+    /// Does all that the function does with a body: parses, deaggregates, hashes, compresses and puts it.
     pub(crate) fn object(&self, body: Vec<u8>) -> Result<Stored> {
         let batch = Batch::from_event(body)?;
-        let done = self.runtime.block_on(self.archiver.archive(&batch));
-        if let Some(stopped) = done.stopped {
+        let archived = self.runtime.block_on(self.archiver.archive(&batch));
+        if let Some(stopped) = archived.stopped {
             return Err(stopped.error.into());
         }
-        self.outbox.take().context("nothing was put")
+        self.outbox.take().context("the archiver put no object")
     }
 
-    /// What that spends. The body is the runtime's, which has it in memory of its own: the copy here is not counted.
+    /// The CPU time of that. The copy of the body is not counted, because the runtime hands a body of its own to the
+    /// function.
     pub(crate) fn spent(&self, body: &[u8]) -> Duration {
         let body = black_box(body.to_vec());
         spent(|| drop(black_box(self.object(body))))
     }
 }
 
-/// A lake that is empty for each invocation, and keeps what was put last.
+/// A lake that is empty for each invocation, and keeps the last object.
 #[derive(Clone, Default)]
 struct Outbox(std::sync::Arc<Mutex<Option<Stored>>>);
 
@@ -86,7 +87,7 @@ impl Heads for NoHeads {
     }
 }
 
-/// The lines of an object, which says itself how it is compressed.
+/// The lines of an object, whose first bytes name its codec.
 pub(crate) fn lines(object: &Stored) -> Result<Vec<u8>> {
     let mut lines = Vec::new();
     match *object.body {
@@ -97,7 +98,7 @@ pub(crate) fn lines(object: &Stored) -> Result<Vec<u8>> {
     Ok(lines)
 }
 
-/// `lines` compressed by the codec that the archiver uses, all at once, and nothing else.
+/// Compresses `lines` at once with the archiver's codec, and does nothing else.
 pub(super) fn pack(lines: &[u8], format: Format, level: u32) -> Result<Stored> {
     let body = match format {
         Format::Gzip => {

@@ -1,8 +1,8 @@
-//! The archiver as a competent newcomer writes it, with the crates that come to hand: the event by `aws_lambda_events`,
-//! aggregates by prost, lines by serde, and gzip by `miniz_oxide` at 6, which is what flate2 does by default.
+//! The archiver as a competent newcomer writes it, with the usual crates: `aws_lambda_events` for the event, prost for
+//! aggregates, serde for lines, and `miniz_oxide` at level 6 for gzip, which is flate2's default.
 //!
-//! That crate is called by itself, since in one build flate2 has one backend. All lines are compressed at once, which
-//! spares it the calls for each line that flate2's writer would make.
+//! `miniz_oxide` is called directly, because flate2 has only one backend in a build. It compresses all lines at once,
+//! and so saves the calls for each line that flate2's writer would make.
 
 use anyhow::{Context as _, Result};
 use aws_lambda_events::kinesis::KinesisEvent;
@@ -51,7 +51,7 @@ struct Line<'a> {
     b64: Option<String>,
 }
 
-/// From an invocation's body to its object, as `lambda_runtime` and such a handler do it.
+/// Makes an object from an invocation's body, as `lambda_runtime` with such a handler does.
 pub(super) fn archive(body: &[u8]) -> Result<Stored> {
     let event: KinesisEvent = serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(body))?;
     let mut lines = Vec::new();
@@ -61,7 +61,14 @@ pub(super) fn archive(body: &[u8]) -> Result<Stored> {
         if let Some(aggregate) = aggregate(&kinesis.data) {
             for (sub, Record { partition_key_index, data, .. }) in aggregate.records.iter().enumerate() {
                 let key = aggregate.partition_key_table.get(*partition_key_index as usize);
-                write_line(&mut lines, seq, sub, key.context("no such key")?, arrived, data)?;
+                write_line(
+                    &mut lines,
+                    seq,
+                    sub,
+                    key.context("the aggregate has no partition key with this index")?,
+                    arrived,
+                    data,
+                )?;
             }
         } else {
             write_line(&mut lines, seq, 0, &kinesis.partition_key, arrived, &kinesis.data)?;
@@ -90,7 +97,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut out = GZIP_HEADER.to_vec();
     out.append(&mut miniz_oxide::deflate::compress_to_vec(bytes, LEVEL));
     out.extend(crc32fast::hash(bytes).to_le_bytes());
-    // The format has the length modulo 2³².
+    // The format stores the length modulo 2³².
     out.extend((bytes.len() as u32).to_le_bytes());
     out
 }

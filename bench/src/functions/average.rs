@@ -1,6 +1,6 @@
-//! The moving average: from a body of readings to rows and states, without the stores' own work.
+//! The moving average: from a body of readings to rows and states, without the work of the stores.
 
-use super::{DEADLINE_MS, NOW_MS, runtime, succeeded};
+use super::{DEADLINE_MS, NOW_MS, check_answer, runtime};
 use anyhow::Result;
 use myaku::device::profile::WindowSpec;
 use myaku::keyed::states::memory::MemoryStates;
@@ -22,27 +22,27 @@ use tokio::runtime::Runtime;
 struct Free;
 
 impl Ports for Free {
-    type Rule = MovingAverage<Every>;
-    type Settings = Every;
-    type States = Frozen;
-    type Results = Nowhere;
+    type Rule = MovingAverage<SameWindow>;
+    type Settings = SameWindow;
+    type States = FrozenStates;
+    type Results = NoTable;
     type Letters = MemoryDeadLetters;
     type Clock = ManualClock;
 }
 
-/// The function, warm, with the states that earlier batches have left.
+/// The warm function, with the states of earlier batches.
 pub(crate) struct Average {
     context: Context<Free>,
     runtime: Runtime,
 }
 
 impl Average {
-    /// With a window of the last so many readings, and what `before` leaves.
+    /// The function with windows of the last `window` readings, and the states after the body `before`.
     pub(crate) fn new(window: u32, before: Vec<u8>) -> Result<Self> {
         let context = Context {
-            settings: Every(WindowSpec::last(window)),
-            states: Frozen::default(),
-            results: Nowhere,
+            settings: SameWindow(WindowSpec::last(window)),
+            states: FrozenStates::default(),
+            results: NoTable,
             letters: MemoryDeadLetters::new(),
             clock: ManualClock::at(NOW_MS),
             history_ttl: Duration::from_hours(24),
@@ -54,24 +54,24 @@ impl Average {
         Ok(average)
     }
 
-    /// All that the function does with a body. The states stay as they are, so that the same body is new each time.
+    /// Does all that the function does with a body. The states do not change, so the same body is new each time.
     pub(crate) fn handle(&self, body: Vec<u8>) -> Result<()> {
         let batch = Batch::from_event(body)?;
-        succeeded(self.runtime.block_on(handle(&self.context, &batch, DEADLINE_MS)))
+        check_answer(self.runtime.block_on(handle(&self.context, &batch, DEADLINE_MS)))
     }
 }
 
 /// The same window for every metric of every device.
 #[derive(Clone)]
-struct Every(WindowSpec);
+struct SameWindow(WindowSpec);
 
-impl MetricWindows for Every {
+impl MetricWindows for SameWindow {
     fn window(&self, _: &str) -> Option<&WindowSpec> {
         Some(&self.0)
     }
 }
 
-impl SettingsSource for Every {
+impl SettingsSource for SameWindow {
     type Settings = Self;
 
     async fn resolve<'a>(&self, devices: &[&'a str]) -> Result<HashMap<&'a str, Result<Self, Problem>>, RemoteError> {
@@ -79,14 +79,14 @@ impl SettingsSource for Every {
     }
 }
 
-/// States that are read as a server's bytes, and written as such; but once they are frozen, what is written is gone.
+/// States that are decoded and encoded as those of a server. Once they are frozen, commits change nothing.
 #[derive(Default)]
-struct Frozen {
+struct FrozenStates {
     states: MemoryStates<DeviceState>,
     is_frozen: AtomicBool,
 }
 
-impl States for Frozen {
+impl States for FrozenStates {
     type State = DeviceState;
 
     async fn load(&self, devices: &[&str]) -> Result<Vec<Loaded<DeviceState>>, RemoteError> {
@@ -104,9 +104,10 @@ impl States for Frozen {
     }
 }
 
-struct Nowhere;
+/// A table that accepts every row and keeps none.
+struct NoTable;
 
-impl Results for Nowhere {
+impl Results for NoTable {
     async fn write(&self, writes: &[Write]) -> Result<Vec<Written>, RemoteError> {
         Ok(vec![Written::Stored; writes.len()])
     }

@@ -1,6 +1,6 @@
 //! The transform: from a body of messages to aggregates of readings.
 
-use super::{DEADLINE_MS, NOW_MS, runtime, succeeded};
+use super::{DEADLINE_MS, NOW_MS, check_answer, runtime};
 use crate::events::DEVICES;
 use anyhow::{Result, ensure};
 use myaku::device::presence::watch::{Expected, Hears};
@@ -19,7 +19,7 @@ use transform::{Context, Ports, handle};
 const PROFILE: &str = include_str!("../../../events/profiles/vital-band.json");
 /// Shards of the stream of readings at the reference load.
 const SHARDS: usize = 9;
-/// What was read of the registry stays good for longer than anything here takes.
+/// How long the registry's cache is valid: longer than any measurement takes.
 const TTL: Duration = Duration::from_hours(24);
 
 /// Ports that cost nothing.
@@ -29,11 +29,11 @@ impl Ports for Free {
     type MasterData = MemoryMasterData;
     type Stream = Sink;
     type Letters = MemoryDeadLetters;
-    type Watch = Deaf;
+    type Watch = NoWatch;
     type Clock = ManualClock;
 }
 
-/// The function, warm: it knows all devices.
+/// The warm function, which knows all devices.
 pub(crate) struct Transform {
     context: Context<Free>,
     runtime: Runtime,
@@ -52,22 +52,22 @@ impl Transform {
             registry: Registry::new(store, ManualClock::at(NOW_MS), TTL),
             readings: Producer::seeded(sink, Limits::default(), 1),
             letters: MemoryDeadLetters::new(),
-            watch: Deaf,
+            watch: NoWatch,
             clock: ManualClock::at(NOW_MS),
         };
         Ok(Self { context, runtime: runtime()? })
     }
 
-    /// All that the function does with a body.
+    /// Does all that the function does with a body.
     pub(crate) fn handle(&self, body: Vec<u8>) -> Result<()> {
         let batch = Batch::from_event(body)?;
-        succeeded(self.runtime.block_on(handle(&self.context, &batch, DEADLINE_MS)))?;
-        ensure!(self.context.letters.letters().is_empty(), "there are dead letters: the events do not fit the profile");
+        check_answer(self.runtime.block_on(handle(&self.context, &batch, DEADLINE_MS)))?;
+        ensure!(self.context.letters.letters().is_empty(), "the function wrote dead letters: the events do not fit the profile");
         Ok(())
     }
 }
 
-/// A stream that has shards and keeps nothing.
+/// A stream that has shards and keeps no records.
 struct Sink(MemoryStream);
 
 impl PutRecords for Sink {
@@ -80,9 +80,10 @@ impl PutRecords for Sink {
     }
 }
 
-struct Deaf;
+/// Ignores which devices were heard.
+struct NoWatch;
 
-impl Hears for Deaf {
+impl Hears for NoWatch {
     async fn heard(&self, _: &[Expected]) -> Result<(), RemoteError> {
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The curves as one picture, in logarithms of both size and cost.
+//! Draws the curves as one picture, with size and cost on logarithmic scales.
 
 use super::{Curve, Point};
 use anyhow::{Result, anyhow};
@@ -6,16 +6,16 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use std::collections::BTreeMap;
 
-/// Size of the picture, in pixels: two panels in a row.
+/// The size of the picture, in pixels, with two panels in a row.
 const WIDTH: u32 = 960;
 const PANEL_HEIGHT: u32 = 300;
-/// Legible on white and on black.
+/// A colour that is legible on white and on black.
 const TEXT: RGBColor = RGBColor(120, 128, 138);
 const COLOURS: [RGBColor; 3] = [RGBColor(47, 129, 247), RGBColor(219, 109, 40), RGBColor(63, 160, 90)];
 
 type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// The picture as an SVG document, whose background is the page's.
+/// The picture as an SVG document without a background.
 pub(crate) fn draw(curves: &[Curve]) -> Result<String> {
     let mut panels: BTreeMap<&str, Vec<&Curve>> = BTreeMap::new();
     for curve in curves {
@@ -26,7 +26,7 @@ pub(crate) fn draw(curves: &[Curve]) -> Result<String> {
         let rows = panels.len().div_ceil(2);
         let area = SVGBackend::with_string(&mut text, (WIDTH, PANEL_HEIGHT * rows as u32)).into_drawing_area();
         for ((size, curves), area) in panels.iter().zip(area.split_evenly((rows, 2))) {
-            panel(&area, size, curves).map_err(|error| anyhow!("the picture cannot be drawn: {error}"))?;
+            panel(&area, size, curves).map_err(|error| anyhow!("cannot draw the picture: {error}"))?;
         }
         area.present()?;
     }
@@ -35,8 +35,8 @@ pub(crate) fn draw(curves: &[Curve]) -> Result<String> {
 
 fn panel(area: &Canvas<'_>, size: &str, curves: &[&Curve]) -> Result<(), Box<dyn std::error::Error>> {
     let points = || curves.iter().flat_map(|curve| &curve.points);
-    let sizes = around(points().map(|point| point.size as f64));
-    let costs = around(points().map(Point::each_ns));
+    let sizes = decades_around(points().map(|point| point.size as f64));
+    let costs = decades_around(points().map(Point::each_ns));
     let label = |size: i32| ("sans-serif", size).into_font().color(&TEXT);
     let mut chart = ChartBuilder::on(area)
         .margin(12)
@@ -73,8 +73,8 @@ fn panel(area: &Canvas<'_>, size: &str, curves: &[&Curve]) -> Result<(), Box<dyn
     Ok(())
 }
 
-/// The decades around all of `values`.
-fn around(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
+/// The powers of ten around all of `values`.
+fn decades_around(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
     let least = values.clone().fold(f64::INFINITY, f64::min);
     let most = values.fold(0.0, f64::max);
     (10_f64.powf(least.log10().floor()), 10_f64.powf(most.log10().ceil()))
@@ -88,7 +88,7 @@ fn short(size: f64) -> String {
     }
 }
 
-/// A time that is given in nanoseconds.
+/// A time in nanoseconds, with its unit.
 fn time(ns: f64) -> String {
     match ns {
         ns if ns >= 1e6 => format!("{} ms", ns / 1e6),
@@ -103,7 +103,7 @@ mod tests {
     use crate::row::Spread;
 
     #[test]
-    fn each_kind_of_size_is_a_panel_and_each_function_a_line() {
+    fn each_kind_of_size_has_a_panel_and_each_function_a_line() {
         let total_ns = Spread { low: 1.0, median: 5_000.0, high: 9_000.0 };
         let curve = |function: &str, size: &str| Curve {
             function: function.to_owned(),
