@@ -1,7 +1,7 @@
 //! A burst that one shard cannot take, on a small stack of its own whose minutes pass in a second each: alarms tell the
 //! autoscaler, the stream grows under load, and the audit says what became of the records.
 
-use super::run::Progress;
+use super::progress::Progress;
 use super::steps::audit_lake;
 use anyhow::{Context as _, Result};
 use aws_sdk_kinesis::primitives::Blob;

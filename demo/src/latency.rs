@@ -6,8 +6,9 @@
 //! overwritten between two looks is not seen, which makes a latency longer, never shorter. The row's time is that of
 //! its computing: the write behind it, of some milliseconds, is not in it.
 
-use super::evidence::{Sent, results, stream::Record};
+use super::evidence::{results, stream::Record};
 use crate::traffic::At;
+use crate::traffic::SentMessage;
 use anyhow::Result;
 use aws_sdk_dynamodb::Client;
 use hdrhistogram::Histogram;
@@ -96,7 +97,7 @@ struct Written {
 }
 
 /// The latencies of the readings of `sent` whose results were seen.
-pub fn measure(sent: &[Sent], readings: &[Record], seen: &Seen) -> Result<Latency> {
+pub fn measure(sent: &[SentMessage], readings: &[Record], seen: &Seen) -> Result<Latency> {
     let mut histogram = Histogram::<u64>::new_with_bounds(1, LONGEST_MS, DIGITS)?;
     let published = published(sent, seen);
     for record in readings {
@@ -123,7 +124,7 @@ pub fn measure(sent: &[Sent], readings: &[Record], seen: &Seen) -> Result<Latenc
 type Name = (String, String);
 
 /// When each reading was published; `None` where two messages have readings of the same time.
-fn published(sent: &[Sent], seen: &Seen) -> HashMap<(Name, i64), Option<i64>> {
+fn published(sent: &[SentMessage], seen: &Seen) -> HashMap<(Name, i64), Option<i64>> {
     let mut published = HashMap::new();
     for sent in sent {
         for reading in &sent.planned.readings {
@@ -149,7 +150,7 @@ mod tests {
     use crate::traffic::{Expected, Planned, Route};
     use myaku::device::reading::Value;
 
-    fn sent(number: usize, at_ms: i64, published_ms: i64) -> Sent {
+    fn sent(number: usize, at_ms: i64, published_ms: i64) -> SentMessage {
         let reading = Expected { metric: "pulse", value: Value::Number(60.0), at: At::Device(at_ms), flagged: false };
         let planned = Planned {
             number,
@@ -164,7 +165,7 @@ mod tests {
             mishap: None,
             repeats: None,
         };
-        Sent::new(planned, published_ms)
+        SentMessage::new(planned, published_ms)
     }
 
     fn record(sequence: &str, at_ms: i64) -> Record {

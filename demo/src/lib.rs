@@ -12,11 +12,18 @@
 pub mod burst;
 pub mod disturb;
 pub mod evidence;
+pub mod fingerprint;
 pub mod latency;
+mod options;
 pub mod presence;
+mod progress;
 pub mod registry;
 pub mod report;
+pub mod routes;
 pub mod run;
 pub mod steps;
 pub mod traffic;
 pub mod verify;
+
+pub use options::Options;
+pub use progress::Progress;

@@ -4,8 +4,9 @@ use super::burst::Burst;
 use super::disturb::Disturbance;
 use super::latency::Latency;
 use super::presence::Presence;
+use super::routes::Traffic;
 use super::verify::Verdict;
-use crate::traffic::{Mishap, Route};
+use crate::traffic::Mishap;
 use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
 use myaku_operator::audit;
 use serde::Serialize;
@@ -41,49 +42,6 @@ pub struct Report {
     pub latency: Latency,
     /// Where to look next: what, and the command or place.
     pub where_next: Vec<(String, String)>,
-}
-
-/// What was sent.
-#[derive(Clone, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Traffic {
-    /// Over MQTT.
-    pub mqtt: usize,
-    /// Over HTTP.
-    pub http: usize,
-    /// Items that were sent again over HTTP, since an answer was lost or asked for it.
-    pub http_again: usize,
-    /// In gateways' batches, over MQTT.
-    pub gateways: usize,
-    /// Those batches.
-    pub batches: usize,
-    /// Batches that were published twice.
-    pub batches_again: usize,
-    /// In KPL aggregates.
-    pub aggregated: usize,
-    /// As plain records.
-    pub records: usize,
-    /// Acknowledged by the broker or the stream.
-    pub acknowledged: usize,
-    /// Given up by the producer.
-    pub given_up: usize,
-    /// Acknowledged by the broker and dropped, since the rules were too slow: AWS IoT throttles in the same way.
-    pub dropped: u64,
-    /// Messages by what befell them.
-    pub mishaps: BTreeMap<Mishap, usize>,
-}
-
-impl Traffic {
-    /// Counts one message.
-    pub const fn count(&mut self, route: Route) {
-        match route {
-            Route::Mqtt => self.mqtt += 1,
-            Route::Aggregate => self.aggregated += 1,
-            Route::Record => self.records += 1,
-            Route::Http => self.http += 1,
-            Route::Gateway => self.gateways += 1,
-        }
-    }
 }
 
 /// How fast it was.

@@ -6,34 +6,12 @@ use super::presence;
 use super::report::{Report, Throughput};
 use super::steps::{self, Sending};
 use super::verify::verify;
+use crate::options::Options;
+use crate::progress::Progress;
 use anyhow::{Context as _, Result};
 use myaku_local::stack::Stack;
-use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
-
-/// What a run is made of.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// Messages in a second.
-    pub rate: f64,
-    /// Devices.
-    pub devices: usize,
-    /// For how long messages are sent.
-    pub duration: Duration,
-    /// Decides the traffic.
-    pub seed: u64,
-}
-
-/// Who is told how it goes.
-pub trait Progress: Sync {
-    /// A new part begins.
-    fn stage(&self, what: &str);
-    /// So many of `total` messages are sent; `lag` records wait for some function.
-    fn sent(&self, sent: usize, total: usize, lag: u64);
-    /// Something happened.
-    fn event(&self, what: &str);
-}
 
 /// What is done to the pipeline, and when: parts of the sending time.
 const PLAN: [(f64, Action); 5] = [

@@ -1,10 +1,12 @@
 //! The steps of a run, for the demo and for whoever disturbs it in other ways.
 
-use super::evidence::{Evidence, Sent, letters, results, stream};
+use super::evidence::{Evidence, letters, results, stream};
+use super::options::Options;
+use super::progress::Progress;
 use super::registry;
-use super::report::Traffic;
-use super::run::{Options, Progress};
+use super::routes::Traffic;
 use super::verify::Windows;
+use crate::traffic::SentMessage;
 use crate::traffic::send::{Api, Sender};
 use crate::traffic::{Fleet, Settings};
 use anyhow::{Context as _, Result, bail};
@@ -77,7 +79,7 @@ pub async fn register(stack: &Stack, options: &Options) -> Result<(Fleet, Window
 #[derive(Debug)]
 pub struct Sending {
     /// What was sent, in the order of sending.
-    pub sent: Vec<Sent>,
+    pub sent: Vec<SentMessage>,
     /// How, and what became of it on its way in.
     pub traffic: Traffic,
     /// When it began, in milliseconds since the epoch.
@@ -115,7 +117,7 @@ pub async fn send(
             let message = fleet.next(now_ms);
             traffic.count(message.route);
             sender.send(&message).await.context("the traffic cannot be sent")?;
-            sent.push(Sent::new(message, now_ms));
+            sent.push(SentMessage::new(message, now_ms));
         }
         progress.sent(sent.len(), total, stack.mapping_status().iter().map(|mapping| mapping.lag).sum());
     }
@@ -173,7 +175,7 @@ pub async fn quiet(stack: &Stack) -> Result<f64> {
 }
 
 /// Reads back what came of what was `sent`, when nothing is left to do.
-pub async fn gather(stack: &Stack, sent: Vec<Sent>, started_ms: i64) -> Result<Evidence> {
+pub async fn gather(stack: &Stack, sent: Vec<SentMessage>, started_ms: i64) -> Result<Evidence> {
     let (config, names) = (stack.sdk_config(), Names::of(stack)?);
     let kinesis = aws_sdk_kinesis::Client::new(&config);
     let s3 = aws_sdk_s3::Client::new(&config);

@@ -10,12 +10,16 @@ mod fault;
 mod fleet;
 pub mod gateway;
 pub mod load;
+mod model;
 mod node;
 mod room;
 pub mod send;
+mod sent_message;
 mod thermistor;
 
-pub use fleet::{Family, Fleet, Registration, Settings};
+pub use fleet::{Fleet, Registration, Settings};
+pub use model::Family;
+pub use sent_message::SentMessage;
 
 use myaku::device::reading::Value;
 use serde_json::json;

@@ -10,7 +10,9 @@ pub use averages::{Averages, Windows};
 pub use letters::Letters;
 pub use readings::Readings;
 
-use super::evidence::{Evidence, Fingerprint, Sent, stream::Record};
+use super::evidence::{Evidence, stream::Record};
+use crate::fingerprint::Fingerprint;
+use crate::traffic::SentMessage;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -21,7 +23,7 @@ const EXAMPLES: usize = 5;
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Verdict {
-    /// Sent, on the stream, in the lake.
+    /// SentMessage, on the stream, in the lake.
     pub archive: Archive,
     /// What was decoded.
     pub readings: Readings,
@@ -37,7 +39,7 @@ pub struct Verdict {
 #[derive(Debug)]
 struct Group<'a> {
     /// Those that were sent; at least one.
-    sent: Vec<&'a Sent>,
+    sent: Vec<&'a SentMessage>,
     /// Their records on the stream.
     records: Vec<&'a Record>,
 }

@@ -1,7 +1,7 @@
 //! The whole template, with the functions' own binaries, under traffic and while its stores come and go.
 
 use anyhow::Context as _;
-use myaku_demo::run::{self, Options, Progress};
+use myaku_demo::{Options, Progress, run};
 use myaku_local::servers::kinesis::Refusal;
 use myaku_local::stack::{self, Stack};
 use std::collections::BTreeMap;

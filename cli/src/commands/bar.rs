@@ -2,7 +2,7 @@
 
 use super::progress::style;
 use indicatif::{ProgressBar, ProgressDrawTarget};
-use myaku_demo::run::Progress;
+use myaku_demo::Progress;
 use std::io::IsTerminal as _;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};

@@ -6,7 +6,7 @@ use super::{bar::Bar, interrupt::interrupted};
 use anyhow::{Result, anyhow, bail};
 use myaku_demo::burst::{self, Burst};
 use myaku_demo::report::Report;
-use myaku_demo::run::{self, Options, Progress as _};
+use myaku_demo::{Options, Progress as _, run};
 use myaku_local::stack::Stack;
 use std::process::ExitCode;
 use std::time::Duration;

@@ -2,8 +2,8 @@
 
 use super::running_stack::RunningStack;
 use anyhow::{Context as _, Result, bail};
+use myaku_demo::Progress;
 use myaku_demo::burst;
-use myaku_demo::run::Progress;
 use myaku_local::stack::{self, Ports, Stack};
 use std::collections::BTreeMap;
 use std::path::PathBuf;

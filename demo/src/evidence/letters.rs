@@ -1,7 +1,7 @@
 //! The dead letters, as they stand in their bucket.
 
-use super::Fingerprint;
 use super::objects::{keys, object};
+use crate::fingerprint::Fingerprint;
 use anyhow::{Context as _, Result, bail};
 use aws_sdk_s3::Client;
 use base64::Engine as _;

@@ -1,7 +1,7 @@
 //! Messages that are not what they should be, and records that are no messages.
 
 use super::Sent;
-use super::fleet::Model;
+use super::model::Model;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use md5::{Digest, Md5};

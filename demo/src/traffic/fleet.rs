@@ -1,6 +1,7 @@
 //! The fleet: its devices, who speaks next, and what befalls what is said.
 
-use super::{At, Mishap, Moment, Planned, Route, Sent, band, bed, fault, node, room};
+use super::model::{Family, Model};
+use super::{At, Mishap, Moment, Planned, Route, fault};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::BTreeMap;
@@ -34,94 +35,6 @@ pub struct Registration {
     pub facility: String,
     /// Whether nothing ever befalls its messages: its results' times say something of the pipeline alone.
     pub is_tidy: bool,
-}
-
-/// What a device is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Model {
-    BandFormat1,
-    BandFormat2,
-    BedFirmware1,
-    BedFirmware2,
-    Node,
-    Rooms,
-    AppLog,
-}
-
-impl Model {
-    /// The mix: of 20 devices, 5 wristbands of format 1, and so on.
-    fn of(index: usize) -> Self {
-        match index % 20 {
-            0..=4 => Self::BandFormat1,
-            5..=8 => Self::BandFormat2,
-            9..=10 => Self::BedFirmware1,
-            11..=13 => Self::BedFirmware2,
-            14..=16 => Self::Node,
-            17..=18 => Self::Rooms,
-            _ => Self::AppLog,
-        }
-    }
-
-    const fn profile(self) -> &'static str {
-        match self {
-            Self::BandFormat1 | Self::BandFormat2 => "vital-band",
-            Self::BedFirmware1 | Self::BedFirmware2 => "smart-bed",
-            Self::Node => "thermistor-node",
-            Self::Rooms => "facility-cbor",
-            Self::AppLog => "app-log",
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::BandFormat1 | Self::BandFormat2 => "band",
-            Self::BedFirmware1 | Self::BedFirmware2 => "bed",
-            Self::Node => "node",
-            Self::Rooms => "rooms",
-            Self::AppLog => "app",
-        }
-    }
-
-    const fn kind(self) -> &'static str {
-        match self {
-            Self::BandFormat1 | Self::BandFormat2 | Self::BedFirmware1 | Self::BedFirmware2 => "vital",
-            Self::Node | Self::Rooms => "environment",
-            Self::AppLog => "log",
-        }
-    }
-
-    fn speak(self, rng: &mut StdRng, sequence: u64, moment: Moment) -> Sent {
-        match self {
-            Self::BandFormat1 => band::format_1(rng, sequence, moment),
-            Self::BandFormat2 => band::format_2(rng, sequence, moment),
-            Self::BedFirmware1 => bed::firmware_1(rng, sequence, moment),
-            Self::BedFirmware2 => bed::firmware_2(rng, sequence, moment),
-            Self::Node => node::volts(rng, sequence, moment),
-            Self::Rooms => room::air(rng, sequence, moment),
-            Self::AppLog => room::log(rng, sequence, moment),
-        }
-    }
-}
-
-/// Devices by who sends for them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Family {
-    /// Apps of people.
-    App,
-    /// Sensors of vital signs.
-    Sensor,
-    /// Sensors of buildings.
-    Facility,
-}
-
-impl Model {
-    const fn family(self) -> Family {
-        match self {
-            Self::BandFormat1 | Self::BandFormat2 | Self::BedFirmware1 | Self::BedFirmware2 => Family::Sensor,
-            Self::Node | Self::Rooms => Family::Facility,
-            Self::AppLog => Family::App,
-        }
-    }
 }
 
 #[derive(Debug)]

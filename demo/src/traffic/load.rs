@@ -10,7 +10,8 @@ pub mod verify;
 
 use super::send::{Acknowledged, Http, Mqtt, Outcome, Request, Told};
 use super::{Family, Fleet, Planned, gateway};
-use crate::evidence::{Fingerprint, Sent};
+use crate::fingerprint::Fingerprint;
+use crate::traffic::SentMessage;
 use anyhow::{Context as _, Result};
 use hdrhistogram::Histogram;
 use myaku::platform::clock::{Now as _, SystemClock};
@@ -205,7 +206,7 @@ pub async fn run(fleet: &mut Fleet, ways: Ways, options: &Options, progress: imp
                 *done += 1;
                 let due = started + Duration::from_secs_f64(*done as f64 / rate);
                 let Some(message) = fleet.calm(*family, SystemClock.now_ms()) else { continue };
-                let fingerprint = Sent::new(message.clone(), message.made_at_ms).fingerprint;
+                let fingerprint = SentMessage::new(message.clone(), message.made_at_ms).fingerprint;
                 let (tally, taken) = match family {
                     Family::App => {
                         let Some((http, tally)) = &ways.apps else { continue };
@@ -250,7 +251,7 @@ pub async fn run(fleet: &mut Fleet, ways: Ways, options: &Options, progress: imp
             if gateways.try_send(publish).is_err() {
                 ways.gateways.1.lock().shed += messages.len();
                 for message in messages {
-                    sent.remove(&Sent::new(message.clone(), message.made_at_ms).fingerprint);
+                    sent.remove(&SentMessage::new(message.clone(), message.made_at_ms).fingerprint);
                 }
             }
         }

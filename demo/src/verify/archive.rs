@@ -2,8 +2,9 @@
 //! stream exactly once.
 
 use super::{Group, complain};
+use crate::evidence::Evidence;
 use crate::evidence::stream::Record;
-use crate::evidence::{Evidence, Fingerprint};
+use crate::fingerprint::Fingerprint;
 use serde::Serialize;
 use std::collections::BTreeMap;
 

@@ -1,7 +1,8 @@
 //! What cannot be processed is among the dead letters, with its bytes and its reason, and nothing else is.
 
 use super::{Group, complain};
-use crate::evidence::{Evidence, Fingerprint};
+use crate::evidence::Evidence;
+use crate::fingerprint::Fingerprint;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 

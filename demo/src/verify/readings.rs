@@ -1,8 +1,9 @@
 //! Every message's readings, no more and no fewer, with the values and times that are known beforehand.
 
 use super::{Group, complain};
+use crate::evidence::Evidence;
 use crate::evidence::stream::Record;
-use crate::evidence::{Evidence, Fingerprint};
+use crate::fingerprint::Fingerprint;
 use crate::traffic::{At, Expected};
 use md5::{Digest as _, Md5};
 use myaku::device::reading::Value;

@@ -19,7 +19,7 @@ fn kept() -> (Evidence, Windows) {
     for number in 0..600 {
         let planned = fleet.next(NOW + number * 20);
         let published_ms = planned.made_at_ms;
-        evidence.sent.push(Sent::new(planned, published_ms));
+        evidence.sent.push(SentMessage::new(planned, published_ms));
     }
     let mut ids = HashMap::new();
     for (number, sent) in evidence.sent.clone().iter().enumerate() {

@@ -1,6 +1,6 @@
 //! Whether all that was handed over is in the lake. Objects never change, so that each is read once, while they come.
 
-use crate::evidence::Fingerprint;
+use crate::fingerprint::Fingerprint;
 use anyhow::{Context as _, Result};
 use myaku::lake::archive::{Lake, ObjectKey, read_object};
 use std::collections::BTreeSet;

@@ -1,7 +1,8 @@
 //! Both ways of a message against real servers: what is acknowledged is there, byte for byte.
 
 use super::*;
-use crate::evidence::{Fingerprint, stream};
+use crate::evidence::stream;
+use crate::fingerprint::Fingerprint;
 use crate::traffic::{Fleet, Settings};
 use myaku_local::servers::{AwsEndpoints, kinesis, mqtt};
 use std::collections::BTreeMap;
