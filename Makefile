@@ -16,7 +16,10 @@ MINISTACK := $(VENV)/ministack
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" SAM_CLI_TELEMETRY=0
 # template.yaml with its loops expanded.
 EXPANDED := .aws-sam/expanded.yaml
-DEMO_BUILD := cargo build --locked --profile demo --workspace --bins
+# All but the benchmark, and always the same packages: so each dependency has the same features in each of these builds, and
+# is compiled once.
+PACKAGES := --locked --profile demo --workspace --exclude myaku-bench
+DEMO_BUILD := cargo build $(PACKAGES) --bins
 
 ##@ On one machine
 
@@ -36,7 +39,7 @@ local: ## Bring the template up on this machine and keep it running (ARGS=...)
 test: ## Run all tests, those against real servers included
 	@scripts/need cargo cc redis
 	$(DEMO_BUILD)
-	cargo test --locked --profile demo --workspace --exclude myaku-bench $(ARGS)
+	cargo test $(PACKAGES) $(ARGS)
 
 # What is tried: so many seeds from the first on, or one alone, with its trace.
 SEEDS ?= 300
@@ -46,7 +49,7 @@ SIMULATE := target/demo/examples/simulate
 .PHONY: simulate
 simulate: ## The functions under every fault, from seeds (SEEDS=1000; SEED=17 repeats one, with its trace)
 	@scripts/need cargo cc
-	cargo build --locked --profile demo --workspace --example simulate
+	cargo build $(PACKAGES) --example simulate
 	$(SIMULATE) $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) $(ARGS))
 
 .PHONY: simulate-mutants
@@ -71,7 +74,7 @@ chaos: ## Real processes and stores that die, freeze and lie, by plans of seeds 
 	@scripts/need cargo cc redis
 	$(DEMO_BUILD)
 	$(if $(SEED),MYAKU_CHAOS_SEED=$(SEED),MYAKU_CHAOS_SEEDS=$(CHAOS_SEEDS)) \
-	    cargo test --locked --profile demo --workspace --test e2e chaos:: -- --nocapture
+	    cargo test $(PACKAGES) --test e2e chaos:: -- --nocapture
 
 .PHONY: chaos-mutants
 chaos-mutants: ## Break the functions on purpose, and see plans of chaos find each break
@@ -87,6 +90,11 @@ bench: ## Measure the record path against its limits, and write BENCHMARKS.md (A
 # A run of all cases starts every function and `myaku`. They are built first, in one command. A run of selected cases builds the
 # programs that it starts itself.
 BENCH_ALL := cargo build --locked --release --workspace --bins --example nothing && target/release/myaku-bench run
+
+.PHONY: bench-test
+bench-test: ## The benchmark's own tests
+	@scripts/need cargo cc
+	cargo test --locked --profile demo --workspace --bin myaku-bench
 
 PEERS := target/bench/peers
 
@@ -107,7 +115,7 @@ $(PEERS)/.installed: $(wildcard bench/peers/*)
 ##@ Checks
 
 .PHONY: ci
-ci: fmt-check tidy lint no-sdk no-emulator deny template openapi test simulate watch-test interop demo-short ## All that continuous integration runs
+ci: fmt-check tidy lint no-sdk no-emulator deny template openapi test bench-test simulate watch-test interop demo-short ## All that continuous integration runs
 
 .PHONY: fmt
 fmt: ## Format the code
@@ -168,7 +176,7 @@ openapi: $(VENV)/.installed ## Check the HTTP API's description
 .PHONY: interop
 interop: $(VENV)/.installed ## Aggregated records, to and from AWS's own Python package
 	@scripts/need cargo cc
-	cargo build --locked --profile demo --workspace --example kpl
+	cargo build $(PACKAGES) --example kpl
 	$(VENV)/bin/python scripts/kpl_interop.py target/demo/examples/kpl
 
 .PHONY: watch-test
