@@ -25,7 +25,7 @@ from expand_template import expand
 REGION = "us-east-1"
 STACK = "myaku-local"
 START_SECONDS_MAX = 60
-# A server that nobody asks: ministack doesn't make serverless caches, so that the stack is told of one.
+# An unused server: ministack does not make serverless caches, so the stack gets the address of one.
 PARAMETERS = {"RedisUrl": "redis://127.0.0.1:6379"}
 # What ministack doesn't keep: these settings of a mapping, and the encryption of a stream.
 NOT_KEPT_BY_MINISTACK = {"MetricsConfig"}

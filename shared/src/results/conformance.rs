@@ -92,7 +92,7 @@ async fn many_and_odd(port: &(impl Results + ResultsReader), device: &str) {
     let written = port.write(&writes).await.expect("write");
     for (n, written) in written.iter().enumerate() {
         let expected = if n == 64 { Written::Kept(StoredRow::from(&taken)) } else { Written::Stored };
-        assert_eq!(*written, expected, "{n}: answers come in the order of the writes, one's fate is no other's");
+        assert_eq!(*written, expected, "{n}: answers come in the order of the writes, and one does not affect another");
     }
     assert_eq!(port.latest(device).await.expect("latest").len(), 130);
 
@@ -124,7 +124,7 @@ async fn history(port: &(impl Results + ResultsReader), device: &str) {
     assert_eq!(read(60_000, 180_000).await, rows[1..3], "from included, to excluded");
     assert_eq!(read(60_001, 60_001).await, []);
     assert_eq!(read(i64::MIN, 0).await, []);
-    assert_eq!(port.history("nobody", "m", 0, i64::MAX).await.expect("history"), []);
+    assert_eq!(port.history("stranger", "m", 0, i64::MAX).await.expect("history"), []);
 
     let mut paged = Vec::new();
     let mut from = Some(0);

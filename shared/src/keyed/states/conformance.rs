@@ -74,7 +74,7 @@ pub async fn suite(port: &impl States<State = Counted>, prefix: &str) {
         .map(|(device_id, loaded)| Commit { device_id, replaces: &loaded.version, state: &first })
         .collect();
     assert_eq!(port.commit(&commits).await.expect("commit"), [Committed::Done; 3]);
-    let loaded = port.load(&[devices[2], "nobody", devices[0]]).await.expect("load");
+    let loaded = port.load(&[devices[2], "stranger", devices[0]]).await.expect("load");
     assert_eq!(loaded[0].state.as_ref(), Some(&first), "answers come in the order of the question");
     assert_eq!(loaded[1], Loaded::default());
     assert_eq!(loaded[2].state.as_ref(), Some(&first));

@@ -23,7 +23,7 @@ pub async fn suite(watch: &impl Watch, prefix: &str) {
 
     let all = [expected(a, NOW_MS), expected(b, NOW_MS + 1), expected(c, NOW_MS + 2)];
     watch.heard(&all).await.expect("heard");
-    let times = watch.expected(&[c, "nobody", a]).await.expect("expected");
+    let times = watch.expected(&[c, "stranger", a]).await.expect("expected");
     assert_eq!(times, [Some(NOW_MS + 2), None, Some(NOW_MS)], "the times are in the order of the devices in the call");
 
     watch.heard(&[expected(a, NOW_MS - 5), expected(b, NOW_MS + 9)]).await.expect("heard");
