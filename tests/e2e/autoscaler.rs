@@ -99,7 +99,7 @@ async fn load_up_and_down_moves_the_shards_and_the_alarms_and_no_record_is_lost_
 
     stack.caught_up(SystemClock.now_ms()).await;
     let log = said(directory.path());
-    ensure!(log.contains("an alarm tells"), "the function was never told by an alarm:\n{log}");
+    ensure!(log.contains("received an alarm"), "no alarm reached the function:\n{log}");
     every_record_once_and_in_order(&stack, &stream, producer.next()).await?;
     stack.down().await;
     Ok(())

@@ -10,7 +10,7 @@ pub struct Config {
     pub lake_bucket: String,
     /// `HEADS_TABLE`: the table of heads.
     pub heads_table: String,
-    /// `COMPRESSION` and `COMPRESSION_LEVEL`: how the objects of streams that are new to the lake are compressed.
+    /// `COMPRESSION` and `COMPRESSION_LEVEL`: the compression of streams that are new to the lake.
     pub compression: Compression,
 }
 
@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn zstd_is_the_default_and_each_format_has_a_level_of_its_own() {
+    fn zstd_is_the_default_and_each_format_has_its_own_default_level() {
         assert_eq!(config(&[]).unwrap().compression, Compression::new(Format::Zstd, Some(3)).unwrap());
         let gzip = config(&[("COMPRESSION", "gzip"), ("COMPRESSION_LEVEL", "")]).unwrap();
         assert_eq!(gzip.compression, Compression::new(Format::Gzip, Some(6)).unwrap());
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_wrong_is_named() {
+    fn an_error_names_the_variable_and_what_is_wrong_with_it() {
         for (extra, message) in [
             (
                 ("LAKE_BUCKET", ""),

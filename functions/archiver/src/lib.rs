@@ -1,8 +1,8 @@
-//! Every record of a stream into the lake, exactly once (promise 1).
+//! Writes every record of a stream to the lake, exactly once (promise 1).
 //!
-//! The rules are in [`myaku::lake::archive`]; this answers Lambda. A record is acknowledged when it is in the lake. What could
-//! not be archived is answered as "retry from this record": however the batch is then cut, what is in the lake already is
-//! found there.
+//! The rules are in [`myaku::lake::archive`]; this crate answers Lambda. A record is acknowledged when it is in the
+//! lake. If a record could not be archived, the answer is "retry from this record". However the batch is cut then, the
+//! archiver finds the records that are already in the lake.
 
 mod config;
 
@@ -17,7 +17,7 @@ use myaku::stream::batch::Batch;
 /// The archiver of the deployed function.
 pub type Deployed = Archiver<S3Lake, DynamoDbHeads>;
 
-/// Connects to what `config` names. Nothing is asked yet: a service that is down fails batches, not the start.
+/// Connects to what `config` names. Nothing is requested yet: a service that is down fails batches, not the start.
 pub async fn connect(config: &Config) -> Deployed {
     let sdk = aws::config().await;
     Archiver::new(
@@ -27,7 +27,7 @@ pub async fn connect(config: &Config) -> Deployed {
     )
 }
 
-/// Archives one batch, and answers from which record on it must be delivered again, if it must.
+/// Archives one batch. The answer says whether, and from which record, it must be delivered again.
 pub async fn handle<L: Lake, H: Heads>(archiver: &Archiver<L, H>, batch: &Batch) -> Answer {
     let done = archiver.archive(batch).await;
     count(Metric::Records, done.records);

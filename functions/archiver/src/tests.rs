@@ -15,7 +15,7 @@ async fn answer<L: Lake, H: Heads>(lake: L, heads: H, batch: &Batch) -> serde_js
     serde_json::to_value(response).unwrap()
 }
 
-/// Objects' keys, behind the stream, with the data of their records.
+/// The keys of a stream's objects, with the data of their records.
 async fn contents(lake: &MemoryLake, stream: &str) -> Vec<(ObjectKey, Vec<Vec<u8>>)> {
     let mut contents = Vec::new();
     for key in list(lake, stream).await.unwrap() {
@@ -26,7 +26,7 @@ async fn contents(lake: &MemoryLake, stream: &str) -> Vec<(ObjectKey, Vec<Vec<u8
 }
 
 #[tokio::test]
-async fn the_records_of_a_batch_are_archived_by_their_hours_with_the_bytes_they_were_sent_with() {
+async fn the_records_of_a_batch_are_archived_by_hour_with_the_bytes_that_were_sent() {
     let (lake, heads) = (MemoryLake::default(), MemoryHeads::default());
     let batch = batch(PLAIN);
     assert_eq!(answer(&lake, &heads, &batch).await, serde_json::json!({ "batchItemFailures": [] }));
@@ -69,7 +69,7 @@ async fn records_of_log_agents_and_kpl_producers_are_archived_as_they_were_sent(
 }
 
 #[tokio::test]
-async fn a_batch_that_comes_again_adds_nothing() {
+async fn a_batch_that_is_delivered_again_adds_nothing() {
     let (lake, heads) = (MemoryLake::default(), MemoryHeads::default());
     for event in [PLAIN, AGGREGATED] {
         let batch = batch(event);
@@ -82,7 +82,7 @@ async fn a_batch_that_comes_again_adds_nothing() {
 }
 
 #[tokio::test]
-async fn while_the_lake_is_down_the_answer_is_the_first_record() {
+async fn while_the_lake_is_down_the_answer_is_to_retry_from_the_first_record() {
     let lake = MemoryLake::default();
     let down = Faulty::new(&lake, |_: &str, _: &str| Fault::Refused);
     let batch = batch(PLAIN);
@@ -95,9 +95,9 @@ async fn while_the_lake_is_down_the_answer_is_the_first_record() {
 }
 
 #[tokio::test]
-async fn when_the_lake_fails_in_the_middle_the_answer_is_the_first_record_not_archived_and_the_rest_follows() {
+async fn when_the_lake_fails_in_the_middle_the_retry_starts_at_the_first_record_that_is_not_archived() {
     let lake = MemoryLake::default();
-    // The second hour's put alone is refused.
+    // Only the put of the second hour is refused.
     let failing = |call: &str, key: &str| {
         if call == "put_if_absent" && key.contains("hh=00") { Fault::Refused } else { Fault::None }
     };
@@ -108,7 +108,7 @@ async fn when_the_lake_fails_in_the_middle_the_answer_is_the_first_record_not_ar
         serde_json::json!({ "batchItemFailures": [{ "itemIdentifier": fourth }] })
     );
     assert_eq!(contents(&lake, &batch.stream).await.len(), 1);
-    // Lambda delivers again from there on.
+    // Lambda delivers again from there.
     let stream = batch.stream.clone();
     batch.records.drain(..3);
     answer(&lake, MemoryHeads::default(), &batch).await;
@@ -117,7 +117,7 @@ async fn when_the_lake_fails_in_the_middle_the_answer_is_the_first_record_not_ar
 }
 
 #[tokio::test]
-async fn heads_that_cannot_be_read_or_written_fail_nothing() {
+async fn heads_that_cannot_be_read_or_written_do_not_fail_a_batch() {
     let lake = MemoryLake::default();
     let down = Faulty::new(MemoryHeads::default(), |_: &str, _: &str| Fault::Refused);
     assert_eq!(answer(&lake, &down, &batch(PLAIN)).await, serde_json::json!({ "batchItemFailures": [] }));
@@ -127,7 +127,7 @@ async fn heads_that_cannot_be_read_or_written_fail_nothing() {
 }
 
 #[tokio::test]
-async fn an_object_of_somebody_else_in_a_slot_stops_the_batch_and_stays_as_it_is() {
+async fn another_writers_object_in_a_slot_stops_the_batch_and_stays_unchanged() {
     let lake = MemoryLake::default();
     let batch = batch(AGGREGATED);
     answer(&lake, MemoryHeads::default(), &batch).await;

@@ -1,7 +1,7 @@
-//! Whether a caller may speak for the devices of a request.
+//! Checks whether a caller may send for the devices of a request.
 //!
-//! An app's token names facilities; an item names its device and, if it is not clear, its facility. What counts in the
-//! end is where the registry says that the device stands, so that naming another facility opens no door.
+//! An app's token names facilities. An item names its device and, if the token names several facilities, its facility.
+//! The registry decides: a caller cannot send for a device of another facility by naming one of its own.
 
 use crate::answer::{Answer, Status};
 use crate::caller::{Caller, Facilities};
@@ -10,26 +10,26 @@ use myaku::ingest::submission::{Item, RefusedItem};
 use myaku::platform::clock::Now;
 use myaku::platform::errors::chain;
 
-/// A device and where it stands, for an item.
+/// The device of an item, and its facility.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct ItemDevice {
     pub(crate) device_id: String,
     pub(crate) facility: String,
 }
 
-/// The place of each item, in their order.
+/// Returns the device of each item, in the order of the items, if the caller may send for all of them.
 ///
 /// # Errors
-/// The answer that says which items are not the caller's to send.
-pub(crate) async fn places<M: MasterData, N: Now>(
+/// The answer that names the items that the caller may not send.
+pub(crate) async fn admit<M: MasterData, N: Now>(
     caller: &Caller,
     items: &[Item],
     registry: &Registry<M, N>,
-) -> Result<Vec<Place>, Answer> {
-    let (mut places, mut refused) = (Vec::with_capacity(items.len()), Vec::new());
+) -> Result<Vec<ItemDevice>, Answer> {
+    let (mut devices, mut refused) = (Vec::with_capacity(items.len()), Vec::new());
     for item in items {
-        match place(caller, item) {
-            Ok(place) => places.push(place),
+        match item_device(caller, item) {
+            Ok(device) => devices.push(device),
             Err(problem) => refused.push(problem),
         }
     }
@@ -40,13 +40,13 @@ pub(crate) async fn places<M: MasterData, N: Now>(
         return Err(Answer::refused(status, &refused));
     }
     if let Caller::App(facilities @ Facilities::Some(_)) = caller {
-        stand_there(facilities, items, &places, registry).await?;
+        check_registered(facilities, items, &devices, registry).await?;
     }
-    Ok(places)
+    Ok(devices)
 }
 
-/// Where an item belongs, by what it says and who sends it. Pure.
-fn place(caller: &Caller, item: &Item) -> Result<Place, (Status, RefusedItem)> {
+/// The device and facility of an item, from its fields and its caller. Pure.
+fn item_device(caller: &Caller, item: &Item) -> Result<ItemDevice, (Status, RefusedItem)> {
     let wrong = |status, field: &str, problem: &str| (status, RefusedItem::field(item.index, field, problem));
     let missing = |field| wrong(Status::BadRequest, field, "it is missing");
     let forbidden = |field, problem| wrong(Status::Forbidden, field, problem);
@@ -58,33 +58,33 @@ fn place(caller: &Caller, item: &Item) -> Result<Place, (Status, RefusedItem)> {
             if item.facility.as_ref().is_some_and(|named| named != facility) {
                 return Err(forbidden("facility", "it is not the facility of the token"));
             }
-            Ok(Place { device_id: device_id.clone(), facility: facility.clone() })
+            Ok(ItemDevice { device_id: device_id.clone(), facility: facility.clone() })
         }
         Caller::App(facilities) => {
             let device_id = item.device_id.clone().ok_or_else(|| missing("deviceId"))?;
             let facility = item.facility.as_deref().or(facilities.only()).ok_or_else(|| missing("facility"))?;
             if !facilities.contain(facility) {
-                return Err(forbidden("facility", "it is none of the caller's"));
+                return Err(forbidden("facility", "the caller may not send for it"));
             }
-            Ok(Place { device_id, facility: facility.to_owned() })
+            Ok(ItemDevice { device_id, facility: facility.to_owned() })
         }
     }
 }
 
-/// Checks registered devices against the registry. A device that it does not know goes on, and to the dead letters
-/// of those who decode.
-async fn stand_there<M: MasterData, N: Now>(
+/// Checks that the registered devices are in the caller's facilities. A device that is not registered is accepted, and
+/// becomes a dead letter when its message is decoded.
+async fn check_registered<M: MasterData, N: Now>(
     facilities: &Facilities,
     items: &[Item],
-    places: &[Place],
+    devices: &[ItemDevice],
     registry: &Registry<M, N>,
 ) -> Result<(), Answer> {
-    let devices: Vec<&str> = places.iter().map(|place| place.device_id.as_str()).collect();
-    let resolved = registry.resolve(&devices).await.map_err(|error| {
-        tracing::error!(error = chain(&error), "where devices stand cannot be read");
-        Answer::error(Status::ServiceUnavailable, "the register of devices does not answer: send it again later")
+    let ids: Vec<&str> = devices.iter().map(|device| device.device_id.as_str()).collect();
+    let resolved = registry.resolve(&ids).await.map_err(|error| {
+        tracing::error!(error = chain(&error), "cannot read the facilities of devices");
+        Answer::error(Status::ServiceUnavailable, "the registry of devices does not answer: send it again later")
     })?;
-    let elsewhere = |device: &str| match resolved.get(device) {
+    let is_elsewhere = |device: &str| match resolved.get(device) {
         Some(Resolved::Known(device, _)) => {
             device.facility.as_deref().is_some_and(|facility| !facilities.contain(facility))
         }
@@ -92,9 +92,9 @@ async fn stand_there<M: MasterData, N: Now>(
     };
     let refused: Vec<_> = items
         .iter()
-        .zip(places)
-        .filter(|(_, place)| elsewhere(&place.device_id))
-        .map(|(item, _)| RefusedItem::field(item.index, "deviceId", "the device stands in no facility of the caller's"))
+        .zip(devices)
+        .filter(|(_, device)| is_elsewhere(&device.device_id))
+        .map(|(item, _)| RefusedItem::field(item.index, "deviceId", "the device is not in a facility of the caller"))
         .collect();
     if refused.is_empty() { Ok(()) } else { Err(Answer::refused(Status::Forbidden, &refused)) }
 }

@@ -1,4 +1,4 @@
-//! What a request is answered with.
+//! The answer to a request: its status, and its body as JSON.
 
 use crate::event::Response;
 use myaku::ingest::command::Command;
@@ -7,14 +7,14 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
-/// The description of the API (OpenAPI 3.0), as it is served.
+/// The description of the API (OpenAPI 3.0), as the function serves it.
 pub const DOCUMENT: &str = include_str!("../openapi.json");
-/// When to try again, in seconds: a shard's limit is one of each second, and a client adds a jitter of its own.
+/// After how many seconds to try again: a shard's limit applies to each second, and a client adds its own jitter.
 const RETRY_AFTER_SECONDS: u32 = 2;
-/// Problems that an answer names.
-const NAMED: usize = 100;
+/// How many problems an answer names at most.
+const PROBLEMS_MAX: usize = 100;
 
-/// The statuses of HTTP that there are.
+/// The HTTP statuses that the function answers with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {
     /// The API's description.
@@ -23,28 +23,28 @@ pub enum Status {
     Accepted = 202,
     /// Some of the messages are on the stream.
     MultiStatus = 207,
-    /// The request, or an item of it, is not what it must be.
+    /// The request, or one of its items, is wrong.
     BadRequest = 400,
-    /// Nobody vouches for the caller.
+    /// No authorizer identified the caller.
     Unauthorized = 401,
-    /// The caller may not speak for an item's device.
+    /// The caller may not send for an item's device.
     Forbidden = 403,
     /// There is nothing at that path.
     NotFound = 404,
     /// The body is too large, or has too many items.
     ContentTooLarge = 413,
-    /// The body is in no form that is known.
+    /// The content type or encoding of the body is not supported.
     UnsupportedMediaType = 415,
-    /// The stream takes no more at the moment.
+    /// The stream is at its limit.
     TooManyRequests = 429,
     /// A setting or a permission of the function is wrong.
     InternalServerError = 500,
-    /// Something that the function needs does not answer.
+    /// A service that the function needs does not answer.
     ServiceUnavailable = 503,
 }
 
 impl Status {
-    /// Those of `POST /v1/messages`.
+    /// The statuses of `POST /v1/messages`.
     pub const OF_MESSAGES: [Self; 10] = [
         Self::Accepted,
         Self::MultiStatus,
@@ -58,17 +58,17 @@ impl Status {
         Self::ServiceUnavailable,
     ];
 
-    /// Whether the same request later may well succeed.
+    /// Whether the same request can succeed later.
     pub const fn is_worth_a_retry(self) -> bool {
         matches!(self, Self::TooManyRequests | Self::ServiceUnavailable)
     }
 
-    /// Why an item, or all of them, are not known to be on the stream.
-    pub const fn told(self) -> &'static str {
+    /// Why an item, or all of them, may not be on the stream.
+    pub const fn problem(self) -> &'static str {
         match self {
-            Self::TooManyRequests => "the stream takes no more at the moment: send it again later",
-            Self::InternalServerError => "the stream refuses it: the operators must see to that",
-            _ => "it is not known to be on the stream: send it again, and it counts once",
+            Self::TooManyRequests => "the stream is at its limit: send it again later",
+            Self::InternalServerError => "the stream refused it: the operators must correct a setting or a permission",
+            _ => "it may not be on the stream: send it again, and it counts once",
         }
     }
 }
@@ -88,7 +88,7 @@ enum Content {
     Error(Problems),
 }
 
-/// The body of a success, or of half of one.
+/// The body of a success, also of a partial one.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Success {
@@ -103,11 +103,11 @@ struct Success {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ItemResult {
-    /// Its place in the request, from 0.
+    /// Its index in the request, from 0.
     pub index: usize,
-    /// 202, or what this item alone would be answered with.
+    /// 202, or the status of a request with only this item.
     pub status: u16,
-    /// What a retry of this item alone must name, so that it is the same message.
+    /// The id that a retry of only this item must have, so that it is the same message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
     /// Why it is not accepted.
@@ -154,29 +154,29 @@ impl Answer {
     }
 
     /// Some of the messages are on the stream.
-    pub fn partly(results: Vec<ItemResult>) -> Self {
+    pub fn partial(results: Vec<ItemResult>) -> Self {
         let accepted = results.iter().filter(|result| result.status == Status::Accepted as u16).count();
         let success = Success { accepted, results, pending_command: None };
         Self { status: Status::MultiStatus, content: Content::Success(success) }
     }
 
-    /// A failure as a whole.
+    /// A failure of the whole request.
     pub fn error(status: Status, error: impl Into<String>) -> Self {
         Self { status, content: Content::Error(Problems { error: error.into(), problems: Vec::new() }) }
     }
 
-    /// A failure because of `refused` items: nothing of the request is accepted.
+    /// A failure because of `refused` items. No item of the request is accepted.
     pub fn refused(status: Status, refused: &[RefusedItem]) -> Self {
-        let problems = refused.iter().take(NAMED).map(|refused| ItemProblem {
+        let problems = refused.iter().take(PROBLEMS_MAX).map(|refused| ItemProblem {
             index: refused.index,
             field: refused.field.clone(),
             problem: refused.problem.clone(),
         });
-        let error = format!("{} of the items cannot be accepted, and so none is", refused.len());
+        let error = format!("{} of the items cannot be accepted, so none is accepted", refused.len());
         Self { status, content: Content::Error(Problems { error, problems: problems.collect() }) }
     }
 
-    /// The same with the command that waits for the device.
+    /// The same answer with the command that waits for the device.
     #[must_use]
     pub fn with_pending(mut self, command: Command) -> Self {
         if let Content::Success(success) = &mut self.content {
@@ -191,14 +191,14 @@ impl Answer {
         self
     }
 
-    /// The response as the API takes it.
+    /// The response in the format of the API.
     pub fn response(&self) -> Response {
         let mut headers = BTreeMap::from([("content-type", "application/json".to_owned())]);
         headers.insert("cache-control", "no-store".to_owned());
         if self.status.is_worth_a_retry() {
             headers.insert("retry-after", RETRY_AFTER_SECONDS.to_string());
         }
-        // Texts, numbers, and JSON that was checked: there is nothing in it that JSON cannot say.
+        // Serializing cannot fail: the body has only texts, numbers, and JSON that was checked.
         let body = match &self.content {
             Content::Document => DOCUMENT.to_owned(),
             Content::Success(success) => serde_json::to_string(success).unwrap_or_default(),
@@ -215,7 +215,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn the_document_names_the_statuses_that_there_are_and_no_others() {
+    fn the_document_lists_exactly_the_statuses_of_the_code() {
         let document: Value = serde_json::from_str(DOCUMENT).unwrap();
         let described: BTreeSet<String> =
             document["paths"]["/v1/messages"]["post"]["responses"].as_object().unwrap().keys().cloned().collect();
@@ -224,18 +224,18 @@ mod tests {
         assert_eq!(described, answered);
         for status in Status::OF_MESSAGES {
             let response = &document["paths"]["/v1/messages"]["post"]["responses"][(status as u16).to_string()];
-            let waits = response["headers"]["Retry-After"].is_object();
-            assert_eq!(waits, status.is_worth_a_retry(), "{status:?}: Retry-After");
+            let has_retry_after = response["headers"]["Retry-After"].is_object();
+            assert_eq!(has_retry_after, status.is_worth_a_retry(), "{status:?}: Retry-After");
         }
     }
 
     #[test]
-    fn the_documents_limits_are_those_of_the_code() {
+    fn the_limits_in_the_document_are_those_of_the_code() {
         let document: Value = serde_json::from_str(DOCUMENT).unwrap();
         let post = &document["paths"]["/v1/messages"]["post"];
         let json = &post["requestBody"]["content"]["application/json"]["schema"]["oneOf"][1];
         assert_eq!(json["maxItems"], crate::LIMITS.items);
-        assert_eq!(post["parameters"][0]["schema"]["maxLength"], crate::intake::MAX_KEY);
+        assert_eq!(post["parameters"][0]["schema"]["maxLength"], crate::body::MAX_KEY);
         let item = &document["components"]["schemas"]["Item"]["properties"];
         assert_eq!(item["messageId"]["oneOf"][0]["maxLength"], myaku::ingest::message::MAX_MESSAGE_ID);
         assert_eq!(item["deviceId"]["maxLength"], myaku::ingest::message::MAX_ID);
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_with_a_command_shows_its_payload_as_it_was_put() {
+    fn an_answer_contains_the_payload_of_a_command_unchanged() {
         let answer = Answer::accepted(2).with_pending(myaku::ingest::command::conformance::command("bed-17", "c-1"));
         insta::assert_snapshot!(answer.response().body, @r#"{"accepted":2,"pendingCommand":{"id":"c-1","request":"set-interval","payload":{"seconds": 30, "note": "naïve"},"createdAt":1795218892020,"expiresAt":1795219792020}}"#);
     }

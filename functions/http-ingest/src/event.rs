@@ -1,5 +1,5 @@
-//! The event of an HTTP API, payload format 2.0, as far as the function needs it. A type of our own, because a claim that
-//! is no text, or a header that is odd, must become an answer and not a failed invocation.
+//! The event of an HTTP API, payload format 2.0, as far as the function needs it. The type is our own, so that a claim
+//! that is not text, or an unusual header, becomes an answer and not a failed invocation.
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>
 
 use base64::Engine as _;
@@ -13,19 +13,19 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Request {
-    /// The path, with the stage's name in front where the stage is not `$default`.
+    /// The path, after the stage's name if the stage is not `$default`.
     #[serde(default)]
     pub raw_path: String,
-    /// Header fields; the API has their names in lower case, and joins what stands twice with commas.
+    /// Header fields. The API writes their names in lower case, and joins repeated fields with commas.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// The body; in base64 where it is not text.
+    /// The body, in base64 if it is not text.
     #[serde(default)]
     pub body: Option<String>,
     /// Whether the body is in base64.
     #[serde(default)]
     pub is_base64_encoded: bool,
-    /// What the API knows about it.
+    /// What the API knows about the request.
     #[serde(default)]
     pub request_context: RequestContext,
 }
@@ -34,7 +34,7 @@ pub struct Request {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RequestContext {
-    /// Names the stage.
+    /// The stage's name.
     #[serde(default)]
     pub stage: String,
     /// When the API received it, in milliseconds since the epoch.
@@ -43,7 +43,7 @@ pub struct RequestContext {
     /// The request line.
     #[serde(default)]
     pub http: Http,
-    /// What the API's authorizer found.
+    /// The result of the API's authorizer.
     #[serde(default)]
     pub authorizer: Option<Authorizer>,
 }
@@ -56,13 +56,13 @@ pub struct Http {
     pub method: String,
 }
 
-/// What an authorizer found: a token's claims, or the IAM identity that signed the request.
+/// The result of an authorizer: a token's claims, or the IAM identity that signed the request.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Authorizer {
-    /// Of a JWT authorizer.
+    /// The result of a JWT authorizer.
     #[serde(default)]
     pub jwt: Option<Jwt>,
-    /// Of IAM.
+    /// The result of IAM.
     #[serde(default)]
     pub iam: Option<Value>,
 }
@@ -76,24 +76,24 @@ pub struct Jwt {
 }
 
 impl Request {
-    /// The path behind the stage's name.
+    /// The path after the stage's name.
     pub fn path(&self) -> &str {
         let stage = self.request_context.stage.as_str();
-        let behind = self.raw_path.strip_prefix('/').and_then(|path| path.strip_prefix(stage));
-        behind.filter(|path| stage != "$default" && path.starts_with('/')).unwrap_or(&self.raw_path)
+        let after_stage = self.raw_path.strip_prefix('/').and_then(|path| path.strip_prefix(stage));
+        after_stage.filter(|path| stage != "$default" && path.starts_with('/')).unwrap_or(&self.raw_path)
     }
 
-    /// A header field, whose name is given in lower case.
+    /// The header field `name`, which is in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let exact = self.headers.get(name);
-        // An API that is called directly, in a test or by another tool, may have other letters.
+        // A test or another tool that invokes the function directly may write the name in other letters.
         let found = exact.or_else(|| {
             self.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
         });
         found.map(|value| value.trim())
     }
 
-    /// The body's bytes; `None` where it is said to be base64 and is not.
+    /// The body's bytes; `None` if the event says that it is base64 and it is not.
     pub fn body(&self) -> Option<Cow<'_, [u8]>> {
         let body = self.body.as_deref().unwrap_or_default();
         if self.is_base64_encoded {
@@ -104,7 +104,7 @@ impl Request {
     }
 }
 
-/// What the function hands back to the API.
+/// The function's response to the API.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Response {
@@ -114,6 +114,6 @@ pub struct Response {
     pub headers: BTreeMap<&'static str, String>,
     /// The body: JSON.
     pub body: String,
-    /// Never: the body is text.
+    /// Always `false`: the body is text.
     pub is_base64_encoded: bool,
 }

@@ -1,26 +1,28 @@
-//! From HTTP to messages: apps and devices send one message or many, and are told what is durable.
+//! Accepts messages over HTTP: apps and devices send one message or many, and the answer says which messages are
+//! durable.
 //!
-//! Promise 3: 202 means that the stream has them all. Whatever is not known to be there is told, item by item, and is
-//! safe to send again: an item's `messageId`, or the request's `Idempotency-Key` and the item's index, makes it the same
-//! message, which results count once.
+//! Promise 3: 202 means that all messages are on the stream. Otherwise the answer names each item that may not be
+//! there, and the client can safely send it again: an item's `messageId`, or the request's `Idempotency-Key` and the
+//! item's index, identifies the message, and results count it once.
 
 mod admission;
 mod answer;
+mod body;
 mod caller;
 mod config;
 mod event;
-mod intake;
 
 pub use answer::{Answer, DOCUMENT, Status};
+pub use body::LIMITS;
 pub use caller::{Caller, Claims, Facilities};
 pub use config::Config;
 pub use event::{Request, Response};
-pub use intake::LIMITS;
 
-use admission::Place;
+use admission::ItemDevice;
 use answer::ItemResult;
+use caller::CallerError;
 use myaku::device::registry::{DynamoDb, MasterData, Registry};
-use myaku::ingest::command::{Commands, DynamoDbCommands};
+use myaku::ingest::command::{Command, Commands, DynamoDbCommands};
 use myaku::ingest::delivery;
 use myaku::ingest::message::Message;
 use myaku::ingest::submission::Item;
@@ -33,7 +35,7 @@ use myaku::stream::producer::kinesis::KinesisStream;
 use myaku::stream::producer::{self, Producer, PutRecords, SendError};
 use std::time::Duration;
 
-/// For how long a refused record is tried again: a client waits, and can try again itself.
+/// How long a refused record is tried again. A client waits for the answer, and can try again itself.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// The longest wait for a pending command: the messages are accepted, and should not wait for it.
 const COMMAND_PATIENCE: Duration = Duration::from_secs(1);
@@ -54,11 +56,11 @@ pub trait Ports: Send + Sync {
 pub struct Context<P: Ports> {
     /// The stream of messages.
     pub messages: Producer<P::Stream>,
-    /// Devices, and where they stand.
+    /// Devices, and their facilities.
     pub registry: Registry<P::MasterData, P::Clock>,
-    /// Commands that wait for devices. If `None`, answers carry no commands.
+    /// Commands that wait for devices. If `None`, answers contain no commands.
     pub commands: Option<P::Commands>,
-    /// Which claims of a token tell callers apart.
+    /// Which claims of a token identify a caller.
     pub claims: Claims,
     /// The wall clock.
     pub clock: P::Clock,
@@ -74,14 +76,14 @@ impl Ports for Deployed {
     type Clock = SystemClock;
 }
 
-/// Connects to what `config` names. Nothing is asked yet: a service that is down fails requests, not the start.
+/// Connects to what `config` names. Nothing is requested yet: a service that is down fails requests, not the start.
 pub async fn connect(config: Config) -> Context<Deployed> {
     let sdk = aws::config().await;
     let limits = producer::Limits { patience: PATIENCE, ..producer::Limits::default() };
-    let master_data = DynamoDb::new(&sdk, &config.registry_table);
+    let master_data = DynamoDb::new(&sdk, &config.registry.table);
     Context {
         messages: Producer::new(KinesisStream::new(&sdk, &config.ingest_stream), limits),
-        registry: Registry::new(master_data, SystemClock, config.registry_ttl),
+        registry: Registry::new(master_data, SystemClock, config.registry.ttl),
         commands: config.commands_table.map(|table| DynamoDbCommands::new(&sdk, table)),
         claims: config.claims,
         clock: SystemClock,
@@ -91,18 +93,18 @@ pub async fn connect(config: Config) -> Context<Deployed> {
 /// One invocation.
 #[derive(Clone, Copy, Debug)]
 pub struct Invocation<'a> {
-    /// Names it: the delivery ids of its messages begin with it.
+    /// Its id. The delivery ids of its messages begin with it.
     pub id: &'a str,
-    /// When it is ended, in milliseconds since the epoch.
+    /// When Lambda ends it, in milliseconds since the epoch.
     pub deadline_ms: i64,
 }
 
 /// Answers one request.
 pub async fn handle<P: Ports>(context: &Context<P>, request: &Request, invocation: Invocation<'_>) -> Response {
     let answer = match (request.request_context.http.method.as_str(), request.path()) {
-        ("POST", "/v1/messages") => messages(context, request, invocation).await.unwrap_or_else(|answer| answer),
+        ("POST", "/v1/messages") => accept_messages(context, request, invocation).await.unwrap_or_else(|answer| answer),
         ("GET", "/openapi.json") => Answer::document(),
-        _ => Answer::error(Status::NotFound, "there are POST /v1/messages and GET /openapi.json"),
+        _ => Answer::error(Status::NotFound, "not found: the API has POST /v1/messages and GET /openapi.json"),
     };
     if (400..500).contains(&(answer.status as u16)) && !answer.status.is_worth_a_retry() {
         count(Metric::Rejected, 1);
@@ -110,34 +112,36 @@ pub async fn handle<P: Ports>(context: &Context<P>, request: &Request, invocatio
     answer.response()
 }
 
-async fn messages<P: Ports>(
+/// Puts the messages of a request on the stream. An error is an answer as well: nothing was accepted, or it is unknown
+/// what was.
+async fn accept_messages<P: Ports>(
     context: &Context<P>,
     request: &Request,
     invocation: Invocation<'_>,
 ) -> Result<Answer, Answer> {
-    let caller = context.claims.caller(request.request_context.authorizer.as_ref()).map_err(|unknown| {
-        let status = match unknown {
-            caller::Unknown::Nobody => Status::Unauthorized,
-            caller::Unknown::NoClaim(_) | caller::Unknown::NoFacility(_) => Status::Forbidden,
+    let caller = context.claims.caller(request.request_context.authorizer.as_ref()).map_err(|error| {
+        let status = match error {
+            CallerError::Unauthenticated => Status::Unauthorized,
+            CallerError::NoClaim(_) | CallerError::NoFacility(_) => Status::Forbidden,
         };
-        Answer::error(status, unknown.to_string())
+        Answer::error(status, error.to_string())
     })?;
-    let items = intake::items(request)?;
+    let items = body::parse_items(request)?;
     let now_ms = context.clock.now_ms();
     let put = async {
-        let places = admission::places(&caller, &items, &context.registry).await?;
+        let devices = admission::admit(&caller, &items, &context.registry).await?;
         let received = request.request_context.time_epoch.filter(|ms| (0..=MAX_MS).contains(ms)).unwrap_or(now_ms);
-        let messages = assemble(items, places, received, invocation.id);
-        Ok(put(&context.messages, &messages).await)
+        let messages = assemble(items, devices, received, invocation.id);
+        Ok(put_messages(&context.messages, &messages).await)
     };
     let answer = Deadline::at(invocation.deadline_ms).limit(&context.clock, put).await.unwrap_or_else(|| {
         count(Metric::Unavailable, 1);
-        Err(Answer::error(Status::ServiceUnavailable, Status::ServiceUnavailable.told()))
+        Err(Answer::error(Status::ServiceUnavailable, Status::ServiceUnavailable.problem()))
     })?;
     Ok(match (&caller, &context.commands) {
         (Caller::Device { device_id, .. }, Some(commands)) => {
             let acknowledged = request.header("acknowledge-command");
-            let pending = pending(commands, device_id, acknowledged, context.clock.now_ms());
+            let pending = pending_command(commands, device_id, acknowledged, context.clock.now_ms());
             match tokio::time::timeout(COMMAND_PATIENCE, pending).await.ok().flatten() {
                 Some(command) => answer.with_pending(command),
                 None => answer,
@@ -147,22 +151,22 @@ async fn messages<P: Ports>(
     })
 }
 
-/// The messages of a request. Pure.
-fn assemble(items: Vec<Item>, places: Vec<Place>, received_at: i64, invocation: &str) -> Vec<Message> {
-    let message = |(item, place): (Item, Place)| Message {
+/// Makes the messages of a request from its items and their devices. Pure.
+fn assemble(items: Vec<Item>, devices: Vec<ItemDevice>, received_at: i64, invocation: &str) -> Vec<Message> {
+    let message = |(item, device): (Item, ItemDevice)| Message {
         delivery_id: format!("{invocation}-{}", item.index),
-        device_id: place.device_id,
-        facility: place.facility,
+        device_id: device.device_id,
+        facility: device.facility,
         kind: item.kind,
         client_id: None,
         received_at,
         payload: item.payload,
         message_id: item.message_id,
     };
-    items.into_iter().zip(places).map(message).collect()
+    items.into_iter().zip(devices).map(message).collect()
 }
 
-async fn put<P: PutRecords>(stream: &Producer<P>, messages: &[Message]) -> Answer {
+async fn put_messages<P: PutRecords>(stream: &Producer<P>, messages: &[Message]) -> Answer {
     let sent = stream.send(&delivery::items(messages)).await;
     let failed = sent.as_ref().err().map_or(&[][..], |error| error.failed.as_slice());
     count(Metric::Records, messages.len() - failed.len());
@@ -170,21 +174,21 @@ async fn put<P: PutRecords>(stream: &Producer<P>, messages: &[Message]) -> Answe
     count(Metric::Bytes, put.map(|index| messages[index].payload.len()).sum());
     match sent {
         Ok(()) => Answer::accepted(messages.len()),
-        Err(error) => refused(messages, &error),
+        Err(error) => send_failure(messages, &error),
     }
 }
 
-/// The answer where not all messages are known to be on the stream.
-fn refused(messages: &[Message], error: &SendError) -> Answer {
+/// The answer if some messages may not be on the stream.
+fn send_failure(messages: &[Message], error: &SendError) -> Answer {
     let (status, metric) = match error.source.remedy {
         Remedy::SlowDown => (Status::TooManyRequests, Metric::Throttled),
         Remedy::Retry => (Status::ServiceUnavailable, Metric::Unavailable),
         Remedy::GiveUp => (Status::InternalServerError, Metric::Unavailable),
     };
     count(metric, error.failed.len());
-    tracing::error!(error = chain(error), messages = messages.len(), "messages are not on the stream");
+    tracing::error!(error = chain(error), messages = messages.len(), "cannot put all messages on the stream");
     if error.failed.len() == messages.len() {
-        return Answer::error(status, status.told());
+        return Answer::error(status, status.problem());
     }
     let result = |(index, message): (usize, &Message)| {
         let failed = error.failed.binary_search(&index).is_ok();
@@ -192,20 +196,20 @@ fn refused(messages: &[Message], error: &SendError) -> Answer {
             index,
             status: if failed { status as u16 } else { Status::Accepted as u16 },
             message_id: message.message_id.clone(),
-            error: failed.then(|| status.told()),
+            error: failed.then(|| status.problem()),
         }
     };
-    Answer::partly(messages.iter().enumerate().map(result).collect())
+    Answer::partial(messages.iter().enumerate().map(result).collect())
 }
 
-/// What waits for a device, behind its acknowledgement of what it was shown before. That it cannot be read fails no
-/// answer: the messages are on the stream, and the next answer shows it.
-async fn pending<C: Commands>(
+/// Reads the command that waits for a device, after removing the one that the device acknowledges. A failure does not
+/// change the status: the messages are on the stream, and the next answer can contain the command.
+async fn pending_command<C: Commands>(
     commands: &C,
     device_id: &str,
     acknowledged: Option<&str>,
     now_ms: i64,
-) -> Option<myaku::ingest::command::Command> {
+) -> Option<Command> {
     let pending = async {
         if let Some(id) = acknowledged.filter(|id| !id.is_empty()) {
             commands.remove(device_id, id).await?;
@@ -215,7 +219,10 @@ async fn pending<C: Commands>(
     match pending.await {
         Ok(command) => command.filter(|command| command.waits(now_ms)),
         Err(error) => {
-            tracing::warn!(error = chain(&error), "the pending command cannot be read");
+            tracing::warn!(
+                error = chain(&error),
+                "cannot read or remove the pending command; the next answer can contain it"
+            );
             None
         }
     }

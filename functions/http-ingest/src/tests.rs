@@ -36,7 +36,7 @@ impl<S: PutRecords> Ports for InMemory<S> {
 
 type Fixture = Context<InMemory>;
 
-/// Beds of two homes.
+/// Beds in two homes.
 fn master_data() -> MemoryMasterData {
     let store = MemoryMasterData::new();
     for (id, facility) in [("bed-17", "home-3"), ("bed-18", "home-3"), ("bed-99", "home-9")] {
@@ -61,8 +61,8 @@ fn fixture_with(limits: Limits) -> Fixture {
     }
 }
 
-/// No patience, and records of one message each.
-fn impatient() -> Fixture {
+/// A context without retries, and with one message in each record.
+fn without_retries() -> Fixture {
     fixture_with(Limits { aggregate_bytes_max: 300, patience: Duration::ZERO, ..Limits::default() })
 }
 
@@ -91,8 +91,8 @@ async fn respond(context: &Fixture, request: &Value, invocation: &str) -> Respon
     handle(context, &request, Invocation { id: invocation, deadline_ms: NOW_MS + 29_000 }).await
 }
 
-/// What is on the stream, each record of it a message.
-fn put(context: &Fixture) -> Vec<Message> {
+/// The messages on the stream.
+fn stored_messages(context: &Fixture) -> Vec<Message> {
     let parse = |data: &[u8]| Message::parse(data).unwrap();
     let records = context.messages.port().records();
     records
@@ -105,7 +105,7 @@ fn put(context: &Fixture) -> Vec<Message> {
 }
 
 fn message_ids(context: &Fixture) -> BTreeSet<Option<String>> {
-    put(context).into_iter().map(|message| message.message_id).collect()
+    stored_messages(context).into_iter().map(|message| message.message_id).collect()
 }
 
 #[tokio::test]
@@ -120,7 +120,7 @@ async fn the_sample_requests_are_accepted() {
     ] {
         let context = fixture();
         assert_eq!(send(&context, &event(sample)).await, (202, json!({"accepted": expected})), "{name}");
-        let messages = put(&context);
+        let messages = stored_messages(&context);
         assert_eq!((messages.len(), context.messages.port().records().len()), (expected, 1), "{name}");
         for message in messages {
             assert_eq!((message.facility.as_str(), message.received_at), ("home-3", 1_795_218_892_020), "{name}");
@@ -130,12 +130,12 @@ async fn the_sample_requests_are_accepted() {
 }
 
 #[tokio::test]
-async fn a_message_is_what_the_item_says_byte_for_byte() {
+async fn a_message_has_the_fields_and_payload_bytes_of_its_item() {
     let context = fixture();
     let body = r#"[{"deviceId":"bed-17","facility":"home-3","kind":"vital","messageId":"m-1","payload":{"hr": 61.0}},
                    {"deviceId":"bed-18","facility":"home-3","kind":"raw","payloadBase64":"AP8="}]"#;
     assert_eq!(send(&context, &request(body)).await.0, 202);
-    let records: Vec<_> = put(&context).iter().map(Message::to_json).collect();
+    let records: Vec<_> = stored_messages(&context).iter().map(Message::to_json).collect();
     insta::assert_snapshot!(records.join("\n"), @r#"
     {"deliveryId":"7d0c-0","deviceId":"bed-17","facility":"home-3","kind":"vital","receivedAt":1795218892020,"payload":"eyJociI6IDYxLjB9","messageId":"m-1"}
     {"deliveryId":"7d0c-1","deviceId":"bed-18","facility":"home-3","kind":"raw","receivedAt":1795218892020,"payload":"AP8="}
@@ -143,7 +143,7 @@ async fn a_message_is_what_the_item_says_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn the_document_is_served_and_nothing_else_is_there() {
+async fn the_document_is_served_and_other_paths_are_not_found() {
     let context = fixture();
     let served = respond(&context, &event(include_str!("../../../events/http-document.json")), "i").await;
     assert_eq!((served.status_code, served.body.as_str()), (200, DOCUMENT));
@@ -160,22 +160,22 @@ async fn the_document_is_served_and_nothing_else_is_there() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_lost_is_repaired_by_a_retry_with_the_same_ids() {
+async fn a_retry_after_a_lost_answer_puts_the_same_message_ids() {
     let context = fixture();
     let mut request = request(json!([item(1), item(2)]).to_string());
     request["headers"]["idempotency-key"] = json!("k-1");
-    // The first answer went lost behind the function, so that the client sends again.
+    // The client did not get the first answer, and sends the request again.
     for invocation in ["first", "second"] {
         assert_eq!(respond(&context, &request, invocation).await.status_code, 202);
     }
-    assert_eq!(put(&context).len(), 4, "the lake has both");
+    assert_eq!(stored_messages(&context).len(), 4, "the lake has both");
     assert_eq!(message_ids(&context), BTreeSet::from([Some("k-1:0".to_owned()), Some("k-1:1".to_owned())]));
-    let deliveries: BTreeSet<_> = put(&context).into_iter().map(|message| message.delivery_id).collect();
-    assert_eq!(deliveries.len(), 4, "each delivery has an id of its own");
+    let deliveries: BTreeSet<_> = stored_messages(&context).into_iter().map(|message| message.delivery_id).collect();
+    assert_eq!(deliveries.len(), 4, "each delivery has its own id");
 }
 
 #[tokio::test]
-async fn a_message_id_of_its_own_counts_more_than_the_requests_key() {
+async fn an_items_message_id_takes_precedence_over_the_requests_key() {
     let context = fixture();
     let mut named = item(1);
     named["messageId"] = json!(4711);
@@ -186,10 +186,10 @@ async fn a_message_id_of_its_own_counts_more_than_the_requests_key() {
 }
 
 #[tokio::test]
-async fn half_a_call_that_is_throttled_is_told_item_by_item_and_a_retry_completes_it() {
-    let context = impatient();
+async fn after_a_partly_throttled_call_each_item_has_a_status_and_a_retry_puts_the_rest() {
+    let context = without_retries();
     context.messages.port().inject([Fault::ThrottleHalf]);
-    // More than stays together in one record.
+    // More than fits in one record.
     let mut large = item(1);
     large["payload"]["note"] = json!("x".repeat(1_000));
     let mut request = request(Value::from(vec![large; 100]).to_string());
@@ -198,34 +198,34 @@ async fn half_a_call_that_is_throttled_is_told_item_by_item_and_a_retry_complete
     assert_eq!(status, 207);
     let results = body["results"].as_array().unwrap();
     assert_eq!(results.len(), 100);
-    let there = message_ids(&context);
-    assert_eq!(body["accepted"], there.len());
-    assert!(!there.is_empty() && there.len() < 100);
+    let on_stream = message_ids(&context);
+    assert_eq!(body["accepted"], on_stream.len());
+    assert!(!on_stream.is_empty() && on_stream.len() < 100);
     for (index, result) in results.iter().enumerate() {
         let id = format!("k-1:{index}");
         assert_eq!((&result["index"], &result["messageId"]), (&json!(index), &json!(id)));
-        let expected = if there.contains(&Some(id)) { 202 } else { 429 };
+        let expected = if on_stream.contains(&Some(id)) { 202 } else { 429 };
         assert_eq!(result["status"], expected, "{result}");
         assert_eq!(result["error"].is_string(), expected == 429);
     }
 
     assert_eq!(send(&context, &request).await, (202, json!({"accepted": 100})));
-    assert_eq!(message_ids(&context).len(), 100, "what was put twice has the same ids");
+    assert_eq!(message_ids(&context).len(), 100, "a message that was put twice has the same id");
 }
 
 #[tokio::test]
-async fn a_stream_that_takes_nothing_is_told_by_what_the_client_should_do() {
-    for (fault, status, waits) in [
+async fn the_status_of_a_failure_tells_the_client_what_to_do() {
+    for (fault, status, has_retry_after) in [
         (Fault::ThrottleHalf, 429, true),
         (Fault::Unavailable, 503, true),
         (Fault::AnswerLost, 503, true),
         (Fault::Denied, 500, false),
     ] {
-        let context = impatient();
+        let context = without_retries();
         context.messages.port().inject([fault]);
         let response = respond(&context, &request(item(1).to_string()), "i").await;
         assert_eq!(response.status_code, status, "{fault:?}");
-        assert_eq!(response.headers.contains_key("retry-after"), waits, "{fault:?}");
+        assert_eq!(response.headers.contains_key("retry-after"), has_retry_after, "{fault:?}");
         assert!(event(&response.body)["error"].is_string());
     }
 }
@@ -247,7 +247,7 @@ impl PutRecords for Hanging {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_hangs_is_left_before_the_api_gives_up() {
+async fn a_stream_that_hangs_is_answered_before_the_api_gives_up() {
     let Fixture { registry, commands, claims, clock, .. } = fixture();
     let messages = Producer::new(Hanging, Limits::default());
     let context = Context::<InMemory<Hanging>> { messages, registry, commands, claims, clock };
@@ -258,7 +258,7 @@ async fn a_stream_that_hangs_is_left_before_the_api_gives_up() {
 }
 
 #[tokio::test]
-async fn a_device_speaks_for_itself_and_for_nobody_else() {
+async fn a_device_sends_only_for_itself() {
     let sample = event(include_str!("../../../events/http-device.json"));
     for (item, status, field) in [
         (json!({"kind": "vital", "payload": 1}), 202, None),
@@ -271,30 +271,34 @@ async fn a_device_speaks_for_itself_and_for_nobody_else() {
         request["body"] = json!(item.to_string());
         let (found, body) = send(&context, &request).await;
         assert_eq!((found, body["problems"][0]["field"].as_str()), (status, field), "{item}");
-        assert!(put(&context).iter().all(|message| message.device_id == "bed-17" && message.facility == "home-3"));
-        assert_eq!(put(&context).is_empty(), status != 202, "{item}");
+        assert!(
+            stored_messages(&context)
+                .iter()
+                .all(|message| message.device_id == "bed-17" && message.facility == "home-3")
+        );
+        assert_eq!(stored_messages(&context).is_empty(), status != 202, "{item}");
     }
 }
 
 #[tokio::test]
-async fn an_app_speaks_for_the_devices_of_its_facilities_wherever_it_says_that_they_stand() {
+async fn an_app_sends_for_the_registered_devices_of_its_facilities_whatever_the_item_says() {
     let send_as = async |facilities: &str, item: Value| {
         let context = fixture();
         let mut request = request(item.to_string());
         request["requestContext"]["authorizer"]["jwt"]["claims"] = json!({"facilities": facilities});
         let (status, body) = send(&context, &request).await;
-        assert_eq!(put(&context).is_empty(), status != 202);
+        assert_eq!(stored_messages(&context).is_empty(), status != 202);
         (status, body["problems"][0]["field"].as_str().map(str::to_owned))
     };
     let item = |device: &str, facility: Option<&str>| json!({"deviceId": device, "facility": facility, "kind": "vital", "payload": 1});
     let field = |name: &str| Some(name.to_owned());
-    assert_eq!(send_as("home-3", item("bed-17", None)).await, (202, None), "there is just one it can be");
+    assert_eq!(send_as("home-3", item("bed-17", None)).await, (202, None), "the token names one facility");
     assert_eq!(send_as("[home-3 home-4]", item("bed-17", None)).await, (400, field("facility")));
     assert_eq!(send_as("home-3", item("bed-17", Some("home-9"))).await, (403, field("facility")));
     assert_eq!(
         send_as("home-3", item("bed-99", Some("home-3"))).await,
         (403, field("deviceId")),
-        "it stands elsewhere"
+        "it is in another facility"
     );
     assert_eq!(send_as("home-3", item("bed-new", Some("home-3"))).await, (202, None), "it is not registered yet");
     assert_eq!(send_as("*", item("bed-17", Some("home-3"))).await, (403, field("facility")));
@@ -302,7 +306,7 @@ async fn an_app_speaks_for_the_devices_of_its_facilities_wherever_it_says_that_t
 }
 
 #[tokio::test]
-async fn who_is_nobody_in_particular_sends_nothing() {
+async fn an_unidentified_caller_sends_nothing() {
     for (authorizer, status) in [
         (Value::Null, 401),
         (json!({"iam": null}), 401),
@@ -318,18 +322,18 @@ async fn who_is_nobody_in_particular_sends_nothing() {
 }
 
 #[tokio::test]
-async fn while_the_register_is_down_nobody_gets_in_who_might_not_belong() {
+async fn while_the_registry_is_down_devices_that_cannot_be_checked_are_not_accepted() {
     let context = fixture();
     context.registry.store().fail(Remedy::Retry);
     let response = respond(&context, &request(item(1).to_string()), "i").await;
     assert_eq!((response.status_code, response.headers["retry-after"].as_str()), (503, "2"));
     assert_eq!(context.messages.port().calls(), 0);
-    // A device's own token says all that is to be known.
+    // A device's own token needs no lookup.
     assert_eq!(send(&context, &event(include_str!("../../../events/http-device.json"))).await.0, 202);
 }
 
 #[tokio::test]
-async fn a_device_is_shown_what_waits_until_it_acknowledges_it() {
+async fn answers_contain_the_pending_command_until_the_device_acknowledges_it() {
     let context = fixture();
     context.clock.set(1_795_218_900_000);
     let commands = context.commands.as_ref().unwrap();
@@ -347,15 +351,15 @@ async fn a_device_is_shown_what_waits_until_it_acknowledges_it() {
 
     commands.put(&command("bed-17", "c-2")).await.unwrap();
     context.clock.set(command("bed-17", "c-2").expires_ms);
-    assert_eq!(send(&context, &request).await, (202, json!({"accepted": 1})), "it is over");
+    assert_eq!(send(&context, &request).await, (202, json!({"accepted": 1})), "it has expired");
 }
 
 #[tokio::test]
-async fn commands_are_shown_to_devices_alone_and_fail_no_answer() {
+async fn only_devices_get_commands_and_a_failure_does_not_change_the_status() {
     let context = fixture();
     let commands = context.commands.as_ref().unwrap();
     commands.put(&command("bed-17", "c-1")).await.unwrap();
-    assert_eq!(send(&context, &request(item(1).to_string())).await.1, json!({"accepted": 1}), "an app is no device");
+    assert_eq!(send(&context, &request(item(1).to_string())).await.1, json!({"accepted": 1}), "an app is not a device");
     commands.fail();
     let device = event(include_str!("../../../events/http-device.json"));
     assert_eq!(send(&context, &device).await, (202, json!({"accepted": 1})));

@@ -5,7 +5,7 @@ use myaku::platform::env::{Env, EnvError};
 /// The settings, read once at the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// `INGEST_STREAM`: the stream that messages are put on.
+    /// `INGEST_STREAM`: the stream for messages.
     pub ingest_stream: String,
     /// `DEAD_LETTER_BUCKET`: the bucket of dead letters.
     pub dead_letter_bucket: String,
@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn an_error_names_the_variable_that_is_missing() {
         let set = |names: &'static [&'static str]| {
             let lookup = move |name: &str| names.contains(&name).then(|| name.to_lowercase());
             Config::from_env(&Env::new(lookup))

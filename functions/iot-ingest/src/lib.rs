@@ -1,9 +1,9 @@
-//! From gateways' batches to messages: takes a batch apart and puts its messages on the stream, and what cannot be
-//! taken apart into the dead letters.
+//! Splits gateways' batches into messages: puts the messages on the stream, and writes a dead letter for what it cannot
+//! split.
 //!
-//! It is invoked asynchronously, by a topic rule. `Ok` means that all of the batch is durable. Anything else fails the
-//! invocation, so that Lambda tries it again and in the end keeps its event in the on-failure destination; the batch's
-//! messages have the same ids each time, which makes the repetition harmless.
+//! A topic rule invokes the function asynchronously. `Ok` means that all of the batch is durable. Otherwise the
+//! invocation fails, and Lambda tries it again. After the last try, Lambda puts the event in the on-failure
+//! destination. A retry is harmless, because the batch's messages have the same ids each time.
 
 mod config;
 
@@ -27,7 +27,7 @@ use serde_json::Value;
 pub trait Ports: Send + Sync {
     /// The stream of messages.
     type Stream: PutRecords;
-    /// Where the dead letters go.
+    /// The store of dead letters.
     type Letters: DeadLetterStore;
     /// The wall clock.
     type Clock: Now;
@@ -37,7 +37,7 @@ pub trait Ports: Send + Sync {
 pub struct Context<P: Ports> {
     /// The stream of messages.
     pub messages: Producer<P::Stream>,
-    /// Where the dead letters go.
+    /// The store of dead letters.
     pub letters: P::Letters,
     /// The wall clock.
     pub clock: P::Clock,
@@ -52,7 +52,7 @@ impl Ports for Deployed {
     type Clock = SystemClock;
 }
 
-/// Connects to what `config` names. Nothing is asked yet.
+/// Connects to what `config` names. Nothing is requested yet.
 pub async fn connect(config: &Config) -> Context<Deployed> {
     let sdk = aws::config().await;
     Context {
@@ -62,49 +62,54 @@ pub async fn connect(config: &Config) -> Context<Deployed> {
     }
 }
 
-/// What became of a batch. Nobody reads the answer of an asynchronous invocation; a person who tries it does.
+/// What became of a batch. Lambda drops the answer of an asynchronous invocation; it is for a person who tries the
+/// function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Done {
+pub struct IngestReport {
     /// Messages that are on the stream.
     pub messages: usize,
-    /// Dead letters that were written: one, if anything of the batch could not become a message.
+    /// Dead letters that were written: one, if any part of the batch could not become a message.
     pub dead_letters: usize,
 }
 
 /// Why an invocation fails.
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
-    /// Not all messages are known to be on the stream.
-    #[error("the batch is not all on the stream")]
+    /// Some messages may not be on the stream.
+    #[error("cannot put all messages of the batch on the stream")]
     NotPut(#[from] SendError),
     /// The dead letter could not be written.
-    #[error("the batch's dead letter could not be written")]
+    #[error("cannot write the batch's dead letter")]
     NotWritten(#[from] RemoteError),
     /// The invocation's time is nearly over.
     #[error("the invocation's time is nearly over")]
     OutOfTime,
 }
 
-/// Takes in one event of the rule. `deadline_ms` is the invocation's, in milliseconds since the epoch.
+/// Handles one event of the rule. `deadline_ms` is when Lambda ends the invocation, in milliseconds since the epoch.
 ///
 /// # Errors
-/// Something of the batch is not durable; the same invocation again is safe.
-pub async fn handle<P: Ports>(context: &Context<P>, event: &Value, deadline_ms: i64) -> Result<Done, IngestError> {
+/// Part of the batch may not be durable. It is safe to handle the same event again.
+pub async fn handle<P: Ports>(
+    context: &Context<P>,
+    event: &Value,
+    deadline_ms: i64,
+) -> Result<IngestReport, IngestError> {
     let now_ms = context.clock.now_ms();
-    let done = Deadline::at(deadline_ms).limit(&context.clock, ingest(context, event, now_ms));
-    let done = done.await.unwrap_or(Err(IngestError::OutOfTime));
-    if let Err(error) = &done {
-        tracing::error!(error = chain(error), "the invocation fails, and is to be tried again");
+    let ingested = Deadline::at(deadline_ms).limit(&context.clock, ingest(context, event, now_ms)).await;
+    let result = ingested.unwrap_or(Err(IngestError::OutOfTime));
+    if let Err(error) = &result {
+        tracing::error!(error = chain(error), "the invocation failed; Lambda tries it again");
         count(Metric::Retries, 1);
     }
-    done
+    result
 }
 
-async fn ingest<P: Ports>(context: &Context<P>, event: &Value, now_ms: i64) -> Result<Done, IngestError> {
-    let Work { messages, letter } = work(event, now_ms);
+async fn ingest<P: Ports>(context: &Context<P>, event: &Value, now_ms: i64) -> Result<IngestReport, IngestError> {
+    let Output { messages, letter } = split_event(event, now_ms);
     if let Some(letter) = &letter {
-        tracing::warn!(gateway = letter.shard, reason = %letter.reason, detail = letter.detail, "a batch has a dead letter");
+        tracing::warn!(gateway = letter.shard, reason = %letter.reason, detail = letter.detail, "part of a batch is rejected");
     }
     let put = async { context.messages.send(&delivery::items(&messages)).await.map_err(IngestError::from) };
     let write = async {
@@ -113,41 +118,41 @@ async fn ingest<P: Ports>(context: &Context<P>, event: &Value, now_ms: i64) -> R
             None => Ok(()),
         }
     };
-    // Side by side: a letter that cannot be written keeps no message from the stream.
+    // At the same time: a letter that cannot be written must not keep messages from the stream.
     let (put, written) = tokio::join!(put, write);
     put.and(written)?;
-    let done = Done { messages: messages.len(), dead_letters: usize::from(letter.is_some()) };
-    count(Metric::Records, done.messages);
+    let report = IngestReport { messages: messages.len(), dead_letters: usize::from(letter.is_some()) };
+    count(Metric::Records, report.messages);
     count(Metric::Bytes, messages.iter().map(|message| message.payload.len()).sum());
-    count(Metric::DeadLetters, done.dead_letters);
-    Ok(done)
+    count(Metric::DeadLetters, report.dead_letters);
+    Ok(report)
 }
 
-/// What is to be made durable for an event.
-struct Work {
+/// What must be made durable for an event.
+struct Output {
     messages: Vec<Message>,
     letter: Option<DeadLetter>,
 }
 
-/// Pure.
-fn work(event: &Value, now_ms: i64) -> Work {
+/// Splits an event into messages, and a dead letter if a part of it cannot become a message. Pure.
+fn split_event(event: &Value, now_ms: i64) -> Output {
     let bytes = || event.to_string().into_bytes();
-    let whole = |upload: Option<&Upload>, at_ms, reason, detail| Work {
+    let reject_all = |upload: Option<&Upload>, at_ms, reason, detail| Output {
         messages: Vec::new(),
         letter: Some(dead_letter(&bytes(), upload, at_ms, reason, detail)),
     };
     let upload = match Upload::parse(event) {
         Ok(upload) => upload,
-        Err(error) => return whole(None, now_ms, error.reason(), error.to_string()),
+        Err(error) => return reject_all(None, now_ms, error.reason(), error.to_string()),
     };
     let received_at = upload.received_at.unwrap_or(now_ms);
     match split(&upload, received_at) {
-        Err(error) => whole(Some(&upload), received_at, error.reason(), error.to_string()),
+        Err(error) => reject_all(Some(&upload), received_at, error.reason(), error.to_string()),
         Ok(split) => {
             let letter = split.refused.first().map(|first| {
                 dead_letter(&bytes(), Some(&upload), received_at, first.reason, gateway::summarize(&split.refused))
             });
-            Work { messages: split.messages, letter }
+            Output { messages: split.messages, letter }
         }
     }
 }

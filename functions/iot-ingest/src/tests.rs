@@ -16,7 +16,7 @@ use std::time::Duration;
 
 const NOW_MS: i64 = 1_795_218_893_000;
 const DEADLINE_MS: i64 = NOW_MS + 60_000;
-/// One batch in each form, as the rule hands it over.
+/// One batch in each form, as the rule sends it.
 const FORMS: [(&str, &str); 6] = [
     ("array", include_str!("../../../events/iot-gateway-array.json")),
     ("lines", include_str!("../../../events/iot-gateway-lines.json")),
@@ -59,12 +59,12 @@ fn batch(payload: &str) -> Value {
     json!({"gateway": "hub-3", "facility": "home-3", "receivedAt": NOW_MS - 980, "payload": event(payload)})
 }
 
-async fn run(context: &Fixture, event: &Value) -> Result<Done, IngestError> {
+async fn run(context: &Fixture, event: &Value) -> Result<IngestReport, IngestError> {
     handle(context, event, DEADLINE_MS).await
 }
 
-/// What is on the stream, each record of it a message.
-fn put(context: &Fixture) -> Vec<Message> {
+/// The messages on the stream.
+fn put_messages(context: &Fixture) -> Vec<Message> {
     let records = context.messages.port().records();
     let parse = |data: &[u8]| Message::parse(data).unwrap();
     records
@@ -84,18 +84,18 @@ fn delivery_ids(context: &Fixture) -> BTreeSet<String> {
 async fn a_batch_in_each_form_becomes_the_same_messages_in_one_record() {
     for (form, text) in FORMS {
         let context = fixture();
-        assert_eq!(run(&context, &event(text)).await.unwrap(), Done { messages: 3, dead_letters: 0 }, "{form}");
+        assert_eq!(run(&context, &event(text)).await.unwrap(), IngestReport { messages: 3, dead_letters: 0 }, "{form}");
         assert_eq!(context.messages.port().records().len(), 1, "{form}");
         assert_eq!(context.letters.puts(), 0, "{form}");
-        let messages = put(&context);
-        let told: Vec<_> = messages
+        let messages = put_messages(&context);
+        let fields: Vec<_> = messages
             .iter()
             .map(|message| (message.device_id.as_str(), message.kind.as_str(), message.message_id.as_deref()))
             .collect();
-        assert_eq!(told, [("bed-17", "vital", None), ("bed-18", "vital", Some("4711")), ("room-3", "room", None)]);
+        assert_eq!(fields, [("bed-17", "vital", None), ("bed-18", "vital", Some("4711")), ("room-3", "room", None)]);
         for message in &messages {
             assert_eq!((message.facility.as_str(), message.client_id.as_deref()), ("home-3", Some("hub-3")));
-            assert_eq!(message.received_at, 1_795_218_892_020, "the time of the rule, not of the function");
+            assert_eq!(message.received_at, 1_795_218_892_020, "the time is the rule's, not the function's");
         }
         assert_eq!(messages[2].payload, [1, 2, 3, 255]);
         if form.starts_with("cbor") {
@@ -108,7 +108,7 @@ async fn a_batch_in_each_form_becomes_the_same_messages_in_one_record() {
 }
 
 #[tokio::test]
-async fn a_retry_by_lambda_and_a_second_delivery_by_mqtt_make_the_same_ids() {
+async fn a_retry_by_lambda_and_a_second_delivery_by_mqtt_give_the_same_ids() {
     let context = fixture();
     let first = event(FORMS[0].1);
     run(&context, &first).await.unwrap();
@@ -120,19 +120,24 @@ async fn a_retry_by_lambda_and_a_second_delivery_by_mqtt_make_the_same_ids() {
     again["deliveryId"] = json!("another-run-of-the-rule");
     again["receivedAt"] = json!(1_795_218_899_999_i64);
     run(&context, &again).await.unwrap();
-    assert_eq!((put(&context).len(), delivery_ids(&context)), (9, ids));
+    assert_eq!((put_messages(&context).len(), delivery_ids(&context)), (9, ids));
 }
 
 #[tokio::test]
-async fn items_that_are_no_messages_are_told_in_one_letter_and_the_others_go_on() {
+async fn one_letter_names_the_wrong_items_and_the_others_become_messages() {
     let context = fixture();
     let event = event(BAD_ITEMS);
-    assert_eq!(run(&context, &event).await.unwrap(), Done { messages: 2, dead_letters: 1 });
-    let devices: Vec<_> = put(&context).into_iter().map(|message| (message.device_id, message.payload)).collect();
+    assert_eq!(run(&context, &event).await.unwrap(), IngestReport { messages: 2, dead_letters: 1 });
+    let devices: Vec<_> =
+        put_messages(&context).into_iter().map(|message| (message.device_id, message.payload)).collect();
     assert_eq!(devices, [("bed-17".to_owned(), br#"{"hr":1}"#.to_vec()), ("bed-18".to_owned(), b"\"last\"".to_vec())]);
     let letter = context.letters.letters().remove(0);
     assert_eq!(letter.reason, Reason::NotAMessage);
-    assert_eq!(serde_json::from_slice::<Value>(&letter.data).unwrap(), event, "it can be invoked with again");
+    assert_eq!(
+        serde_json::from_slice::<Value>(&letter.data).unwrap(),
+        event,
+        "the function can be invoked with it again"
+    );
     insta::assert_snapshot!(letter.detail.replace("; ", "\n"), @r"
     item 1, deviceId: it has a control character or one of `/`, `+` and `#`, which a topic level cannot have
     item 2, deviceId: it is missing
@@ -149,11 +154,11 @@ async fn items_that_are_no_messages_are_told_in_one_letter_and_the_others_go_on(
 }
 
 #[tokio::test]
-async fn what_cannot_be_taken_apart_goes_to_the_dead_letters_whole() {
+async fn an_event_that_cannot_be_split_becomes_a_dead_letter_as_a_whole() {
     let mut bomb = GzEncoder::new(Vec::new(), Compression::best());
     bomb.write_all(&vec![b' '; 9_000_000]).unwrap();
     let bomb = STANDARD.encode(bomb.finish().unwrap());
-    assert!(bomb.len() < 128 * 1024, "AWS IoT takes it");
+    assert!(bomb.len() < 128 * 1024, "AWS IoT accepts it");
     for (event, reason) in [
         (json!({"gateway": "hub-3", "facility": "home-3", "payload": ""}), Reason::Undecodable),
         (json!({"gateway": "hub-3", "facility": "home-3", "payload": "aGVsbG8="}), Reason::Undecodable),
@@ -165,39 +170,39 @@ async fn what_cannot_be_taken_apart_goes_to_the_dead_letters_whole() {
         (Value::Null, Reason::NotAMessage),
     ] {
         let context = fixture();
-        assert_eq!(run(&context, &event).await.unwrap(), Done { messages: 0, dead_letters: 1 });
+        assert_eq!(run(&context, &event).await.unwrap(), IngestReport { messages: 0, dead_letters: 1 });
         let letter = context.letters.letters().remove(0);
         assert_eq!(letter.reason, reason, "{event}");
         assert_eq!(letter.data, event.to_string().into_bytes());
-        assert_eq!(put(&context), []);
+        assert_eq!(put_messages(&context), []);
     }
 }
 
 #[tokio::test]
-async fn an_event_of_a_rule_with_older_sql_is_taken_in_with_the_time_of_now() {
+async fn an_event_of_a_rule_with_older_sql_gets_the_current_time() {
     let context = fixture();
     assert_eq!(run(&context, &event(OLDER_SQL)).await.unwrap().messages, 3);
-    assert!(put(&context).iter().all(|message| message.received_at == NOW_MS && message.client_id.is_none()));
+    assert!(put_messages(&context).iter().all(|message| message.received_at == NOW_MS && message.client_id.is_none()));
 }
 
 #[tokio::test]
 async fn an_empty_batch_is_done() {
     let context = fixture();
-    assert_eq!(run(&context, &batch("[]")).await.unwrap(), Done { messages: 0, dead_letters: 0 });
+    assert_eq!(run(&context, &batch("[]")).await.unwrap(), IngestReport { messages: 0, dead_letters: 0 });
     assert_eq!((context.messages.port().calls(), context.letters.puts()), (0, 0));
 }
 
 #[tokio::test]
-async fn an_answer_that_is_lost_is_repaired_within_the_invocation_with_the_same_ids() {
+async fn after_a_lost_answer_the_invocation_puts_the_same_ids_again() {
     let context = fixture();
     context.messages.port().inject([Fault::AnswerLost]);
     assert_eq!(run(&context, &event(FORMS[0].1)).await.unwrap().messages, 3);
-    assert_eq!((put(&context).len(), delivery_ids(&context).len()), (6, 3));
+    assert_eq!((put_messages(&context).len(), delivery_ids(&context).len()), (6, 3));
 }
 
 #[tokio::test]
-async fn what_the_stream_does_not_take_fails_the_invocation_and_the_next_try_completes_it() {
-    // No patience, and records of one message each: every second one of the first call is refused.
+async fn refused_messages_fail_the_invocation_and_a_retry_puts_the_rest() {
+    // No retries, and one message in each record: every second one of the first call is refused.
     let limits = Limits { aggregate_bytes_max: 300, patience: Duration::ZERO, ..Limits::default() };
     let context = fixture_with(limits);
     context.messages.port().inject([Fault::ThrottleHalf]);
@@ -206,26 +211,26 @@ async fn what_the_stream_does_not_take_fails_the_invocation_and_the_next_try_com
     let batch = batch(&Value::from(items).to_string());
     let error = run(&context, &batch).await.unwrap_err();
     assert!(matches!(&error, IngestError::NotPut(refused) if refused.source.remedy == Remedy::SlowDown), "{error}");
-    let before = put(&context).len();
+    let before = put_messages(&context).len();
     assert!(before > 0 && before < 400, "{before}");
 
     assert_eq!(run(&context, &batch).await.unwrap().messages, 400);
-    assert_eq!(delivery_ids(&context).len(), 400, "what was put twice has the same ids");
+    assert_eq!(delivery_ids(&context).len(), 400, "a message that was put twice has the same id");
 }
 
 #[tokio::test]
-async fn a_letter_that_cannot_be_written_fails_the_invocation_and_keeps_no_message_back() {
+async fn a_letter_that_cannot_be_written_fails_the_invocation_and_does_not_hold_back_messages() {
     let context = fixture();
     context.letters.refuse("", Remedy::Retry);
     assert!(matches!(run(&context, &event(BAD_ITEMS)).await, Err(IngestError::NotWritten(_))));
-    assert_eq!(put(&context).len(), 2);
+    assert_eq!(put_messages(&context).len(), 2);
     context.letters.recover();
     run(&context, &event(BAD_ITEMS)).await.unwrap();
     assert_eq!((context.letters.letters().len(), delivery_ids(&context).len()), (1, 2));
 }
 
 #[tokio::test]
-async fn an_invocation_ends_before_its_time_is_over() {
+async fn an_invocation_answers_before_its_time_is_over() {
     let context = fixture();
     context.letters.hang();
     let deadline_ms = NOW_MS + MARGIN.as_millis() as i64 + 20;

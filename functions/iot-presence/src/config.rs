@@ -1,6 +1,6 @@
 //! The function's settings.
 
-use myaku::device::registry::{DEFAULT_TTL, LONGEST_USE};
+use myaku::device::registry;
 use myaku::platform::env::{Env, EnvError};
 use myaku::platform::redis;
 use std::time::Duration;
@@ -14,30 +14,26 @@ pub struct Config {
     pub presence_table: String,
     /// `ALERT_TOPIC`: the ARN of the topic of alerts.
     pub alert_topic: String,
-    /// `REGISTRY_TABLE`: the table of master data.
-    pub registry_table: String,
-    /// `REGISTRY_TTL_SECONDS`: for how long master data is used without another look.
-    pub registry_ttl: Duration,
-    /// `REDIS_URL` and its kin: where the watch is.
+    /// `REGISTRY_TABLE` and `REGISTRY_TTL_SECONDS`: the registry of devices.
+    pub registry: registry::Settings,
+    /// `REDIS_URL` and the other settings of Redis, which stores the watch.
     pub redis: redis::Settings,
-    /// `DISCONNECT_GRACE_SECONDS`: how long after a disconnect a reconnect makes it none.
+    /// `DISCONNECT_GRACE_SECONDS`: a disconnect does not count if the client reconnects within this time.
     pub grace: Duration,
-    /// `PRESENCE_TTL_DAYS`: how long clients that are gone and incidents that are over are kept.
-    pub kept: Duration,
+    /// `PRESENCE_TTL_DAYS`: how long disconnected clients and incidents that are over are kept.
+    pub presence_ttl: Duration,
 }
 
 impl Config {
     /// Reads the settings; the error names the variable.
     pub fn from_env<F: Fn(&str) -> Option<String>>(env: &Env<F>) -> Result<Self, EnvError> {
-        let registry_ttl = env.within("REGISTRY_TTL_SECONDS", DEFAULT_TTL.as_secs(), 1, LONGEST_USE.as_secs())?;
         Ok(Self {
             presence_table: env.required("PRESENCE_TABLE", "the name of the table of connections and incidents")?,
             alert_topic: env.required("ALERT_TOPIC", "the ARN of the topic of alerts")?,
-            registry_table: env.required("REGISTRY_TABLE", "the name of the table of devices and profiles")?,
-            registry_ttl: Duration::from_secs(registry_ttl),
+            registry: registry::Settings::from_env(env)?,
             redis: redis::Settings::required(env)?,
             grace: Duration::from_secs(env.within("DISCONNECT_GRACE_SECONDS", 30, 0, 3_600)?),
-            kept: Duration::from_secs(env.within("PRESENCE_TTL_DAYS", 90, 1, 3_660)? * DAY_SECONDS),
+            presence_ttl: Duration::from_secs(env.within("PRESENCE_TTL_DAYS", 90, 1, 3_660)? * DAY_SECONDS),
         })
     }
 }
@@ -59,14 +55,14 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_need_three_names_and_a_server() {
+    fn three_names_and_a_redis_server_are_required() {
         let config = config(&[]).unwrap();
-        assert_eq!((config.grace, config.kept), (Duration::from_secs(30), Duration::from_hours(90 * 24)));
-        assert_eq!(config.registry_ttl, Duration::from_secs(30));
+        assert_eq!((config.grace, config.presence_ttl), (Duration::from_secs(30), Duration::from_hours(90 * 24)));
+        assert_eq!(config.registry.ttl, Duration::from_secs(30));
     }
 
     #[test]
-    fn what_is_missing_or_out_of_bounds_is_named() {
+    fn an_error_names_the_variable_that_is_missing_or_out_of_bounds() {
         for (name, _) in SET {
             let error = config(&[(name, "")]).unwrap_err().to_string();
             assert!(error.contains(&format!("{name} is not set")), "{error}");

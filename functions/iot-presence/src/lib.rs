@@ -1,15 +1,15 @@
-//! Keeps who is connected, and tells of devices that have fallen silent.
+//! Stores which clients are connected, and publishes an alert when a device falls silent.
 //!
-//! Two kinds of invocation: one for each lifecycle event of AWS IoT, and a sweep by schedule. The sweep is level-triggered:
-//! it does what is due by what is stored, whoever failed to do it before, so that no crash and no lost event leaves a
-//! disconnect unsettled, a silence untold, or an incident open.
+//! There are two kinds of invocation: one for each lifecycle event of AWS IoT, and a scheduled sweep. The sweep is
+//! level-triggered: it reads from the stores what is due. So a crash or a lost event never leaves a disconnect
+//! unsettled, a silence unreported, or an incident open.
 
 mod config;
 mod lifecycle;
 mod sweep;
 
 pub use config::Config;
-pub use sweep::{Failed, Sweep};
+pub use sweep::{SweepError, SweepReport};
 
 use myaku::alert::incidents::Incidents;
 use myaku::alert::incidents::dynamodb::DynamoDbIncidents;
@@ -27,7 +27,7 @@ use myaku::platform::telemetry::{Metric, count};
 use myaku::platform::{aws, redis};
 use std::time::Duration;
 
-/// What the schedule sends.
+/// The event of the schedule.
 const SWEEP: &str = r#"{"task":"sweep"}"#;
 
 /// The ports that the function works with. A type without values: it names the others.
@@ -79,39 +79,39 @@ impl Ports for Deployed {
 /// Why an invocation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum HandleError {
-    /// The event is none that this function knows. It fails again when it is tried again, and ends in the on-failure
-    /// destination.
-    #[error("the event is not known here")]
+    /// The event is neither a valid lifecycle event nor a sweep. Every retry fails as well, and then the event goes to
+    /// the on-failure destination.
+    #[error("the event is not valid")]
     Event(#[from] EventError),
-    /// A store could not be asked.
-    #[error("the event is not stored")]
+    /// A store failed.
+    #[error("cannot store the event")]
     Store(#[from] RemoteError),
-    /// Parts of a sweep.
+    /// A part of the sweep failed.
     #[error("the sweep is not complete")]
-    Sweep(#[from] Failed),
+    Sweep(#[from] SweepError),
 }
 
-/// Connects to what `config` names. Nothing is asked yet: a service that is down fails invocations, not the start.
+/// Connects to what `config` names. Nothing is requested yet: a service that is down fails invocations, not the start.
 pub async fn connect(config: &Config) -> Result<Context<Deployed>, RemoteError> {
     let sdk = aws::config().await;
     let redis = redis::Connection::connect(&config.redis, &sdk).await?;
     Ok(Context {
-        presences: DynamoDbPresences::new(&sdk, &config.presence_table, config.kept),
-        incidents: DynamoDbIncidents::new(&sdk, &config.presence_table, config.kept),
+        presences: DynamoDbPresences::new(&sdk, &config.presence_table, config.presence_ttl),
+        incidents: DynamoDbIncidents::new(&sdk, &config.presence_table, config.presence_ttl),
         topic: SnsTopic::new(&sdk, &config.alert_topic),
         watch: RedisWatch::new(redis.clone()),
-        registry: Registry::connect(&sdk, &config.registry_table, Some(redis), config.registry_ttl),
+        registry: Registry::connect(&sdk, &config.registry, Some(redis)),
         clock: SystemClock,
         grace: config.grace,
     })
 }
 
-/// Handles one invocation. `deadline_ms` is its own, in milliseconds since the epoch.
+/// Handles one invocation. `deadline_ms` is when Lambda ends it, in milliseconds since the epoch.
 pub async fn handle<P: Ports>(context: &Context<P>, event: &[u8], deadline_ms: i64) -> Result<(), HandleError> {
     let result = if is_sweep(event) {
         sweep::run(context, deadline_ms).await.map(drop).map_err(HandleError::from)
     } else {
-        lifecycle::take(context, event).await
+        lifecycle::handle(context, event).await
     };
     count(Metric::Retries, usize::from(result.is_err()));
     result

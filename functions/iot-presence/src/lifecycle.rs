@@ -1,4 +1,4 @@
-//! One lifecycle event, resolved into what is known of its client.
+//! Handles one lifecycle event: updates what is stored about its client.
 
 use crate::{Context, HandleError, Ports};
 use myaku::device::presence::store::{Presences, Written};
@@ -7,10 +7,11 @@ use myaku::platform::clock::Now;
 use myaku::platform::errors::{Remedy, RemoteError};
 use myaku::platform::telemetry::{Metric, count};
 
-/// Invocations for one client at the same time are few; each that loses has seen another win.
+/// How often the write is tried. Few invocations handle one client at the same time, and each failed write means that
+/// another one succeeded.
 const TRIES: usize = 8;
 
-pub(crate) async fn take<P: Ports>(context: &Context<P>, event: &[u8]) -> Result<(), HandleError> {
+pub(crate) async fn handle<P: Ports>(context: &Context<P>, event: &[u8]) -> Result<(), HandleError> {
     let now_ms = context.clock.now_ms();
     let event = Lifecycle::parse(event, now_ms)?;
     count(Metric::Records, 1);
@@ -26,6 +27,6 @@ pub(crate) async fn take<P: Ports>(context: &Context<P>, event: &[u8]) -> Result
             Written::Conflict => count(Metric::Conflicts, 1),
         }
     }
-    let lost = format!("somebody else wrote {TRIES} times in between");
-    Err(RemoteError::new("store a lifecycle event", Remedy::Retry, lost).into())
+    let conflict = format!("other invocations changed the same client {TRIES} times in between");
+    Err(RemoteError::new("store a lifecycle event", Remedy::Retry, conflict).into())
 }

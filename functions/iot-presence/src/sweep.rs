@@ -1,8 +1,9 @@
-//! The sweep: what is due by what is stored.
+//! The sweep: settles disconnects, clears and raises incidents, and walks over the registry.
 //!
-//! Each part goes on when another fails, takes so much in a run at most, and leaves the rest to the next run: what is done
-//! is out of the queue, and where a queue is only read, its place is kept. Parts that have several lanes begin with another
-//! one each minute, so that a lane that takes all the time starves no other for long.
+//! Each part runs even if another fails. Each does a limited amount of work in a run and leaves the rest to the next
+//! one: finished work leaves its queue, and for a queue that is only read, the cursor is stored. A part with several
+//! lanes starts with another lane each minute, so that a lane that takes all the time does not hold up the others for
+//! long.
 
 mod settle;
 mod silence;
@@ -13,28 +14,29 @@ use myaku::platform::clock::Now;
 use myaku::platform::errors::{RemoteError, chain};
 use myaku::platform::telemetry::{Metric, count};
 
-/// What is left of an invocation's time when no more work begins, in milliseconds: enough for what is under way.
+/// No new work starts when less than this is left of the invocation's time, in milliseconds. It is enough to finish the
+/// work in progress.
 const MARGIN_MS: i64 = 10_000;
-/// Calls of one kind under way at a time.
+/// How many calls of one kind are in progress at a time.
 const CONCURRENCY: usize = 16;
 
-/// What a run did.
+/// What a sweep did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sweep {
+pub struct SweepReport {
     /// Disconnects that count from now on.
     pub settled: usize,
-    /// Incidents that are over.
+    /// Incidents that ended.
     pub cleared: usize,
-    /// Incidents that begin.
+    /// Incidents that began.
     pub raised: usize,
-    /// Devices that nobody watched and that are expected from now on.
+    /// Devices that were not in the watch, and are expected from now on.
     pub expected: usize,
 }
 
-/// A part of a sweep that could not be completed. The next run does what is left.
+/// A part of a sweep failed. The next sweep does the rest.
 #[derive(Debug, thiserror::Error)]
-#[error("{part} could not be completed")]
-pub struct Failed {
+#[error("{part} failed; the next sweep does the rest")]
+pub struct SweepError {
     /// The part.
     pub part: &'static str,
     /// The first failure.
@@ -42,58 +44,63 @@ pub struct Failed {
     pub source: RemoteError,
 }
 
-/// How long a part may go on.
-struct Until<'a, N> {
+/// The time after which no new work starts.
+struct TimeLimit<'a, N> {
     clock: &'a N,
-    ms: i64,
+    ends_ms: i64,
 }
 
-impl<N: Now> Until<'_, N> {
+impl<N: Now> TimeLimit<'_, N> {
     fn is_over(&self) -> bool {
-        self.clock.now_ms() >= self.ms
+        self.clock.now_ms() >= self.ends_ms
     }
 }
 
-/// Does all parts; the error is the first of those that failed.
-pub(crate) async fn run<P: Ports>(context: &Context<P>, deadline_ms: i64) -> Result<Sweep, Failed> {
-    let until = &Until { clock: &context.clock, ms: deadline_ms.saturating_sub(MARGIN_MS) };
+/// Does all parts. If some fail, returns the error of the first.
+pub(crate) async fn run<P: Ports>(context: &Context<P>, deadline_ms: i64) -> Result<SweepReport, SweepError> {
+    let limit = &TimeLimit { clock: &context.clock, ends_ms: deadline_ms.saturating_sub(MARGIN_MS) };
     let mut failed = None;
     let mut part = |part: &'static str, (done, error): (usize, Option<RemoteError>)| {
         if let Some(source) = error {
-            tracing::error!(part, done, error = chain(&source), "a part of the sweep is left to the next run");
-            failed.get_or_insert(Failed { part, source });
+            tracing::error!(
+                part,
+                done,
+                error = chain(&source),
+                "a part of the sweep failed; the next sweep does the rest"
+            );
+            failed.get_or_insert(SweepError { part, source });
         }
         done
     };
-    let sweep = Sweep {
-        settled: part("settling disconnects", settle::run(context, until).await),
-        // First who is back, so that who goes silent again is told anew.
-        cleared: part("clearing incidents", silence::clear(context, until).await),
-        raised: part("raising incidents", silence::raise(context, until).await),
-        expected: part("walking the registry", walk::run(context, until).await),
+    let report = SweepReport {
+        settled: part("settling disconnects", settle::run(context, limit).await),
+        // Clear before raising, so that a device that is silent again gets a new incident.
+        cleared: part("clearing incidents", silence::clear(context, limit).await),
+        raised: part("raising incidents", silence::raise(context, limit).await),
+        expected: part("walking the registry", walk::run(context, limit).await),
     };
-    count(Metric::Settled, sweep.settled);
-    count(Metric::Cleared, sweep.cleared);
-    count(Metric::Raised, sweep.raised);
-    if sweep != Sweep::default() {
+    count(Metric::Settled, report.settled);
+    count(Metric::Cleared, report.cleared);
+    count(Metric::Raised, report.raised);
+    if report != SweepReport::default() {
         tracing::info!(
-            settled = sweep.settled,
-            cleared = sweep.cleared,
-            raised = sweep.raised,
-            expected = sweep.expected,
-            "swept"
+            settled = report.settled,
+            cleared = report.cleared,
+            raised = report.raised,
+            expected = report.expected,
+            "the sweep changed something"
         );
     }
-    failed.map_or(Ok(sweep), Err)
+    failed.map_or(Ok(report), Err)
 }
 
-/// All lanes, from another one on each minute.
+/// All lanes, starting with another one each minute.
 fn lanes(lanes: u8, now_ms: i64) -> impl Iterator<Item = u8> {
     let first = (now_ms.max(0) / 60_000 % i64::from(lanes)) as u8;
     (0..lanes).map(move |step| (first + step) % lanes)
 }
 
-/// A count of what was done, and the first failure.
+/// How much was done, and the first failure.
 #[derive(Default)]
 struct Tally {
     done: usize,
@@ -101,7 +108,7 @@ struct Tally {
 }
 
 impl Tally {
-    /// Counts a result, and says whether it was one.
+    /// Counts a result. Returns whether it is a success.
     fn add(&mut self, result: Result<bool, RemoteError>) -> bool {
         match result {
             Ok(is_new) => {
@@ -115,20 +122,20 @@ impl Tally {
         }
     }
 
-    fn end(self) -> (usize, Option<RemoteError>) {
+    fn finish(self) -> (usize, Option<RemoteError>) {
         (self.done, self.error)
     }
 
-    fn stopped(mut self, error: RemoteError) -> (usize, Option<RemoteError>) {
+    fn fail(mut self, error: RemoteError) -> (usize, Option<RemoteError>) {
         self.error.get_or_insert(error);
-        self.end()
+        self.finish()
     }
 }
 
 #[cfg(test)]
 mod tests {
     #[test]
-    fn every_lane_has_its_turn_first() {
+    fn each_minute_another_lane_is_first() {
         let first: Vec<u8> = (0..3).map(|minute| super::lanes(3, minute * 60_000).next().unwrap()).collect();
         assert_eq!(first, [0, 1, 2]);
         assert_eq!(super::lanes(3, 60_000).collect::<Vec<_>>(), [1, 2, 0]);

@@ -18,7 +18,7 @@ const PROFILES: [(&str, &str); 2] = [
     ("lines", r#"{"id":"lines","versions":[{"name":"1","format":"text"}]}"#),
 ];
 
-/// One clock for all.
+/// A clock that all parts of a test share.
 #[derive(Clone, Default)]
 struct Clock(Arc<ManualClock>);
 
@@ -41,7 +41,7 @@ impl Ports for InMemory {
 
 type Fixture = Context<InMemory>;
 
-/// Three beds that are expected every 30 seconds, and a source of lines that nobody waits for.
+/// Three beds that are expected every 30 seconds, and a source of lines that may be silent.
 fn fixture() -> Fixture {
     let store = MemoryMasterData::new();
     for (id, profile) in [("bed-17", "vital"), ("bed-18", "vital"), ("bed-19", "vital"), ("app-log", "lines")] {
@@ -69,11 +69,11 @@ impl Fixture {
         self.clock.0.set(self.clock.now_ms() + seconds * 1_000);
     }
 
-    async fn sweep(&self) -> Sweep {
+    async fn sweep(&self) -> SweepReport {
         sweep::run(self, self.clock.now_ms() + 60_000).await.unwrap()
     }
 
-    async fn take(&self, event: &str) -> Result<(), HandleError> {
+    async fn receive(&self, event: &str) -> Result<(), HandleError> {
         handle(self, event.as_bytes(), self.clock.now_ms() + 60_000).await
     }
 
@@ -82,8 +82,8 @@ impl Fixture {
         self.watch.heard(&[Expected { device_id: device_id.to_owned(), by_ms }]).await.unwrap();
     }
 
-    /// What was published: device and state.
-    fn told(&self) -> Vec<(String, State)> {
+    /// The published alerts: device and state.
+    fn published(&self) -> Vec<(String, State)> {
         self.topic.alerts().into_iter().map(|alert| (alert.device_id, alert.state)).collect()
     }
 
@@ -91,33 +91,33 @@ impl Fixture {
         self.presences.get(client_id).await.unwrap().unwrap().presence.connected
     }
 
-    /// With the first run behind it, which only begins the watch.
-    async fn watched() -> Self {
+    /// A fixture after its first sweep, which only starts the watch.
+    async fn after_first_sweep() -> Self {
         let fixture = fixture();
-        assert_eq!(fixture.sweep().await, Sweep { expected: 3, ..Sweep::default() });
+        assert_eq!(fixture.sweep().await, SweepReport { expected: 3, ..SweepReport::default() });
         fixture
     }
 }
 
 #[tokio::test]
-async fn a_disconnect_counts_when_the_sweep_finds_its_grace_over() {
+async fn a_disconnect_counts_when_a_sweep_runs_after_the_grace_period() {
     let fixture = fixture();
-    fixture.take(CONNECTED).await.unwrap();
-    fixture.take(DISCONNECTED).await.unwrap();
+    fixture.receive(CONNECTED).await.unwrap();
+    fixture.receive(DISCONNECTED).await.unwrap();
     fixture.pass(29);
     assert_eq!(fixture.sweep().await.settled, 0);
     assert!(fixture.is_connected("bed-17").await);
     fixture.pass(1);
     handle(&fixture, SWEEP_EVENT.as_bytes(), i64::MAX).await.unwrap();
     assert!(!fixture.is_connected("bed-17").await);
-    assert_eq!(fixture.sweep().await.settled, 0, "once");
+    assert_eq!(fixture.sweep().await.settled, 0, "it is settled once");
 }
 
 #[tokio::test]
 async fn events_out_of_order_and_repeated_end_in_the_same_status() {
     let fixture = fixture();
     for event in [DISCONNECTED, CONNECTED, DISCONNECTED, CONNECTED] {
-        fixture.take(event).await.unwrap();
+        fixture.receive(event).await.unwrap();
     }
     fixture.pass(30);
     assert_eq!(fixture.sweep().await.settled, 1);
@@ -128,13 +128,13 @@ async fn events_out_of_order_and_repeated_end_in_the_same_status() {
 #[tokio::test]
 async fn a_client_that_the_registry_does_not_know_is_kept_like_any_other() {
     let fixture = fixture();
-    fixture.take(&CONNECTED.replace("bed-17", "iotconsole-4b0d")).await.unwrap();
+    fixture.receive(&CONNECTED.replace("bed-17", "iotconsole-4b0d")).await.unwrap();
     assert!(fixture.is_connected("iotconsole-4b0d").await);
-    assert_eq!(fixture.told(), []);
+    assert_eq!(fixture.published(), []);
 }
 
 #[tokio::test]
-async fn an_event_that_is_none_fails_by_name_and_stores_nothing() {
+async fn an_invalid_event_fails_with_the_fields_name_and_stores_nothing() {
     let fixture = fixture();
     for (event, says) in [
         ("[1]".to_owned(), "not a lifecycle event"),
@@ -143,41 +143,41 @@ async fn an_event_that_is_none_fails_by_name_and_stores_nothing() {
         (CONNECTED.replace("1795218892020", "4070908800000"), "ms ahead"),
         (r#"{"task":"tidy"}"#.to_owned(), "clientId"),
     ] {
-        let error = fixture.take(&event).await.unwrap_err();
-        let told = myaku::platform::errors::chain(&error);
-        assert!(told.starts_with("the event is not known here: ") && told.contains(says), "{told}");
+        let error = fixture.receive(&event).await.unwrap_err();
+        let text = myaku::platform::errors::chain(&error);
+        assert!(text.starts_with("the event is not valid: ") && text.contains(says), "{text}");
     }
     assert_eq!(fixture.presences.get("bed-17").await.unwrap(), None);
 }
 
 #[tokio::test]
-async fn a_store_that_is_down_fails_the_event_so_that_it_comes_again() {
+async fn while_the_store_is_down_an_event_fails_so_that_it_is_tried_again() {
     let fixture = fixture();
     fixture.presences.set_down(true);
-    assert!(matches!(fixture.take(CONNECTED).await, Err(HandleError::Store(_))));
+    assert!(matches!(fixture.receive(CONNECTED).await, Err(HandleError::Store(_))));
     fixture.presences.set_down(false);
-    fixture.take(CONNECTED).await.unwrap();
+    fixture.receive(CONNECTED).await.unwrap();
     assert!(fixture.is_connected("bed-17").await);
 }
 
 #[tokio::test]
-async fn a_silent_device_is_told_of_once_and_once_when_it_is_back() {
-    let fixture = Fixture::watched().await;
+async fn a_silent_device_gets_one_alert_and_one_more_when_it_is_back() {
+    let fixture = Fixture::after_first_sweep().await;
     fixture.pass(20);
     for bed in ["bed-17", "bed-18"] {
         fixture.hear(bed).await;
     }
     fixture.pass(20);
     fixture.hear("bed-18").await;
-    // bed-19 was never heard, and was expected when the watch began.
+    // bed-19 was never heard, and is expected since the watch started.
     assert_eq!(fixture.sweep().await.raised, 1);
-    assert_eq!(fixture.told(), [("bed-19".to_owned(), State::Raised)]);
+    assert_eq!(fixture.published(), [("bed-19".to_owned(), State::Raised)]);
     fixture.pass(20);
     assert_eq!(fixture.sweep().await.raised, 1);
     for _ in 0..3 {
         fixture.hear("bed-18").await;
         fixture.pass(10);
-        assert_eq!(fixture.sweep().await, Sweep::default());
+        assert_eq!(fixture.sweep().await, SweepReport::default());
     }
     let alerts = fixture.topic.alerts();
     let alert = &alerts[1];
@@ -191,20 +191,20 @@ async fn a_silent_device_is_told_of_once_and_once_when_it_is_back() {
     assert_eq!((&back.id, back.state, &back.device_id), (&alert.id, State::Cleared, &alert.device_id));
 
     fixture.pass(31);
-    assert_eq!(fixture.sweep().await.raised, 2, "bed-17 and bed-18, each a new incident");
+    assert_eq!(fixture.sweep().await.raised, 2, "bed-17 and bed-18 have a new incident each");
     assert!(fixture.topic.alerts()[3..].iter().all(|again| again.id != alert.id));
 }
 
 #[tokio::test]
-async fn an_alert_goes_out_before_its_incident_is_kept_and_again_under_the_same_id() {
-    let fixture = Fixture::watched().await;
+async fn an_alert_is_published_before_its_incident_is_stored_and_again_with_the_same_id() {
+    let fixture = Fixture::after_first_sweep().await;
     fixture.pass(31);
     fixture.topic.set_down(true);
     let error = sweep::run(&fixture, i64::MAX).await.unwrap_err();
     assert_eq!(error.part, "raising incidents");
     assert_eq!(fixture.incidents.all(), []);
     fixture.topic.set_down(false);
-    // Between the two, as a crash would be.
+    // A crash after the alert and before the incident is stored.
     let overdue = myaku::device::presence::watch::Watch::overdue(&fixture.watch, 62, i64::MAX, 1).await.unwrap();
     assert_eq!(overdue[0].device_id, "bed-17");
     let incident =
@@ -217,8 +217,8 @@ async fn an_alert_goes_out_before_its_incident_is_kept_and_again_under_the_same_
 }
 
 #[tokio::test]
-async fn who_is_out_of_the_registry_is_no_longer_expected() {
-    let fixture = Fixture::watched().await;
+async fn a_device_that_is_removed_from_the_registry_is_not_expected_any_more() {
+    let fixture = Fixture::after_first_sweep().await;
     fixture.pass(31);
     assert_eq!(fixture.sweep().await.raised, 3);
     fixture.registry.store().remove(&Key::new(Kind::Device, "bed-18"));
@@ -230,31 +230,31 @@ async fn who_is_out_of_the_registry_is_no_longer_expected() {
 }
 
 #[tokio::test]
-async fn a_watch_that_lost_its_memory_tells_nothing_twice_and_misses_nobody() {
-    let fixture = Fixture::watched().await;
+async fn after_the_watch_lost_its_data_no_silence_is_reported_twice_or_missed() {
+    let fixture = Fixture::after_first_sweep().await;
     fixture.pass(20);
     fixture.hear("bed-18").await;
     fixture.pass(20);
     assert_eq!(fixture.sweep().await.raised, 2);
     fixture.watch.lose_memory();
-    // It begins anew; bed-18 is expected again, and falls silent just then.
-    assert_eq!(fixture.sweep().await, Sweep { expected: 1, ..Sweep::default() });
+    // The watch starts again: bed-18 is expected again, and falls silent at this moment.
+    assert_eq!(fixture.sweep().await, SweepReport { expected: 1, ..SweepReport::default() });
     fixture.pass(31);
     assert_eq!(fixture.sweep().await.raised, 1);
-    assert_eq!(fixture.told().len(), 3);
+    assert_eq!(fixture.published().len(), 3);
     fixture.hear("bed-17").await;
     assert_eq!(fixture.sweep().await.cleared, 1);
 }
 
 #[tokio::test]
-async fn silence_that_nobody_watched_is_not_told() {
-    let fixture = Fixture::watched().await;
+async fn a_silence_while_the_watch_is_down_is_not_reported() {
+    let fixture = Fixture::after_first_sweep().await;
     fixture.pass(31);
     fixture.watch.set_down(true);
     assert!(sweep::run(&fixture, i64::MAX).await.is_err());
-    assert_eq!(fixture.told(), []);
-    // The other parts do not depend on it.
-    fixture.take(DISCONNECTED).await.unwrap();
+    assert_eq!(fixture.published(), []);
+    // The other parts do not depend on the watch.
+    fixture.receive(DISCONNECTED).await.unwrap();
     fixture.pass(31);
     assert!(sweep::run(&fixture, i64::MAX).await.is_err());
     assert!(!fixture.is_connected("bed-17").await);
@@ -262,11 +262,11 @@ async fn silence_that_nobody_watched_is_not_told() {
 
 #[tokio::test]
 async fn a_run_whose_time_is_over_leaves_the_rest_to_the_next() {
-    let fixture = Fixture::watched().await;
-    fixture.take(DISCONNECTED).await.unwrap();
+    let fixture = Fixture::after_first_sweep().await;
+    fixture.receive(DISCONNECTED).await.unwrap();
     fixture.pass(31);
     let out_of_time = sweep::run(&fixture, fixture.clock.now_ms() + 9_999).await.unwrap();
-    assert_eq!(out_of_time, Sweep::default());
+    assert_eq!(out_of_time, SweepReport::default());
     let done = fixture.sweep().await;
     assert_eq!((done.settled, done.raised), (1, 3));
 }

@@ -1,6 +1,6 @@
 //! The function's settings.
 
-use myaku::device::registry::{DEFAULT_TTL, LONGEST_USE};
+use myaku::device::registry;
 use myaku::platform::env::{Env, EnvError};
 use myaku::platform::redis;
 use std::time::Duration;
@@ -12,13 +12,11 @@ const DAY_SECONDS: u64 = 86_400;
 pub struct Config {
     /// `RESULTS_TABLE`: the table of results.
     pub results_table: String,
-    /// `REGISTRY_TABLE`: the table of master data.
-    pub registry_table: String,
-    /// `REGISTRY_TTL_SECONDS`: for how long master data is used without another look.
-    pub registry_ttl: Duration,
+    /// `REGISTRY_TABLE` and `REGISTRY_TTL_SECONDS`: the registry of devices.
+    pub registry: registry::Settings,
     /// `DEAD_LETTER_BUCKET`: the bucket of dead letters.
     pub dead_letter_bucket: String,
-    /// `REDIS_URL` and its kin: where the state is.
+    /// `REDIS_URL` and the other settings of Redis, which stores the states.
     pub redis: redis::Settings,
     /// `STATE_TTL_SECONDS`: how long a device may be silent before its state is forgotten.
     pub state_ttl: Duration,
@@ -29,12 +27,10 @@ pub struct Config {
 impl Config {
     /// Reads the settings; the error names the variable.
     pub fn from_env<F: Fn(&str) -> Option<String>>(env: &Env<F>) -> Result<Self, EnvError> {
-        let registry_ttl = env.within("REGISTRY_TTL_SECONDS", DEFAULT_TTL.as_secs(), 1, LONGEST_USE.as_secs())?;
         let state_ttl = env.within("STATE_TTL_SECONDS", 7 * DAY_SECONDS, 60, 366 * DAY_SECONDS)?;
         Ok(Self {
             results_table: env.required("RESULTS_TABLE", "the name of the table of results")?,
-            registry_table: env.required("REGISTRY_TABLE", "the name of the table of devices and profiles")?,
-            registry_ttl: Duration::from_secs(registry_ttl),
+            registry: registry::Settings::from_env(env)?,
             dead_letter_bucket: env.required("DEAD_LETTER_BUCKET", "the name of the bucket of dead letters")?,
             redis: redis::Settings::required(env)?,
             state_ttl: Duration::from_secs(state_ttl),
@@ -60,15 +56,15 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_need_three_names_and_a_server() {
+    fn three_names_and_a_redis_server_are_required() {
         let config = config(&[]).unwrap();
         assert_eq!(config.state_ttl, Duration::from_hours(7 * 24));
         assert_eq!(config.history_ttl, Duration::from_hours(90 * 24));
-        assert_eq!(config.registry_ttl, Duration::from_secs(30));
+        assert_eq!(config.registry.ttl, Duration::from_secs(30));
     }
 
     #[test]
-    fn what_is_missing_or_out_of_bounds_is_named() {
+    fn an_error_names_the_variable_that_is_missing_or_out_of_bounds() {
         for (name, _) in SET {
             let error = config(&[(name, "")]).unwrap_err().to_string();
             assert!(error.contains(&format!("{name} is not set")), "{error}");

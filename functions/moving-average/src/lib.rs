@@ -1,7 +1,7 @@
 //! Keeps the moving average of each device's metrics.
 //!
-//! The rule is [`myaku::window::MovingAverage`], and [`myaku::keyed`] does what every stateful function does: effects before
-//! state. This crate connects the two to their stores.
+//! The rule is [`myaku::window::MovingAverage`], and [`myaku::keyed`] does what every stateful function does: effects
+//! before state. This crate connects the two to their stores.
 
 mod config;
 
@@ -34,7 +34,7 @@ pub async fn connect(config: &Config) -> Result<Context<Deployed>, RemoteError> 
     let sdk = aws::config().await;
     let redis = redis::Connection::connect(&config.redis, &sdk).await?;
     Ok(Context {
-        settings: registry::Deployed::connect(&sdk, &config.registry_table, Some(redis.clone()), config.registry_ttl),
+        settings: registry::Deployed::connect(&sdk, &config.registry, Some(redis.clone())),
         states: RedisStates::new(redis, config.state_ttl),
         results: DynamoDbResults::new(&sdk, &config.results_table),
         letters: S3DeadLetters::new(&sdk, &config.dead_letter_bucket),

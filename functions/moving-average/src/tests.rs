@@ -1,4 +1,4 @@
-//! The function on ports in memory, with each fault.
+//! Runs the function on ports in memory, with each fault.
 #![allow(clippy::float_cmp, reason = "means of small whole numbers are exact")]
 
 mod groups;
@@ -24,7 +24,7 @@ use std::time::Duration;
 const NOW_MS: i64 = 1_795_218_910_000;
 const DEADLINE_MS: i64 = NOW_MS + 60_000;
 
-/// The windows of every device but `stranger`.
+/// The same windows for every device except `stranger`, which is not registered.
 struct Fixed(Metrics);
 
 /// The windows of a device, by metric.
@@ -55,15 +55,15 @@ impl SettingsSource for Fixed {
 /// What a port does instead of its work.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fault {
-    /// Fails without doing it.
+    /// Fails before the call.
     Before(Remedy),
-    /// Does it, and the answer is lost.
+    /// Makes the call, and loses the answer.
     After,
     /// Never answers.
     Hangs,
 }
 
-/// A port with switches for faults: of its reads, and of its writes.
+/// A port with a switch for faults of its reads, and one for its writes.
 #[derive(Default)]
 struct Faulty<P> {
     port: P,
@@ -134,7 +134,7 @@ fn context() -> Test {
     }
 }
 
-/// A context with `states`, and nothing else that fails.
+/// A context with `states`, in which nothing else fails.
 fn with_states<S: States<State = DeviceState>>(states: S) -> Context<TestPorts<S, MemoryResults>> {
     let Context { settings, letters, clock, history_ttl, group, .. } = context();
     Context { settings, states, results: MemoryResults::default(), letters, clock, history_ttl, group }
@@ -162,7 +162,7 @@ fn batch(records: Vec<StreamRecord>) -> Batch {
     Batch { stream: "readings".to_owned(), shard: "shardId-000000000000".to_owned(), records }
 }
 
-/// One record each, whose sequence number is that of its reading.
+/// A batch with one record for each reading `n`, whose sequence number is also `n`.
 fn readings(device: &str, ns: impl IntoIterator<Item = u32>) -> Batch {
     batch(ns.into_iter().map(|n| record(n, device, json(device, n))).collect())
 }
@@ -190,7 +190,7 @@ async fn mean(context: &Test, device: &str) -> f64 {
 }
 
 #[tokio::test]
-async fn the_sample_event_gives_averages_and_the_next_one_goes_on_from_there() {
+async fn the_sample_event_gives_averages_and_the_next_batch_continues_them() {
     let context = context();
     let batch = Batch::from_event(include_str!("../../../events/kinesis-readings.json")).unwrap();
     done(&context, &batch).await;
@@ -199,7 +199,7 @@ async fn the_sample_event_gives_averages_and_the_next_one_goes_on_from_there() {
     assert_eq!((row.value, row.at, row.partial, row.revision), (65.0, 1_795_218_902_020, false, 3));
     assert_eq!((row.facility.as_str(), row.unit.as_str()), ("home-3", "1/min"));
     assert_eq!(mean(&context, "bed-18").await, 72.0);
-    assert!(context.letters.letters().is_empty(), "a text is no error");
+    assert!(context.letters.letters().is_empty(), "a text is not an error");
 
     let next = json("bed-17", 99).replace("\"value\":99", "\"value\":61");
     done(
@@ -215,7 +215,7 @@ async fn the_sample_event_gives_averages_and_the_next_one_goes_on_from_there() {
 }
 
 #[tokio::test]
-async fn a_response_is_what_lambda_reads() {
+async fn a_response_has_the_format_that_lambda_reads() {
     let context = context();
     let good = handle(&context, &readings("a", 1..3), DEADLINE_MS).await;
     insta::assert_snapshot!(serde_json::to_string(&good).unwrap(), @r#"{"batchItemFailures":[]}"#);
@@ -225,7 +225,7 @@ async fn a_response_is_what_lambda_reads() {
 }
 
 #[tokio::test]
-async fn a_bad_record_goes_to_the_dead_letters_and_takes_no_other_with_it() {
+async fn a_bad_record_becomes_a_dead_letter_and_does_not_affect_the_others() {
     let context = context();
     let text = json("a", 2).replace("\"value\":2", "\"value\":\"high\"");
     let aggregate = myaku::stream::kpl::encode([("a", json("a", 8).as_bytes()), ("a", b"{}".as_slice())]);
@@ -243,10 +243,10 @@ async fn a_bad_record_goes_to_the_dead_letters_and_takes_no_other_with_it() {
     done(&context, &batch(records)).await;
     assert_eq!((latest(&context, "a").await.average.count, mean(&context, "a").await), (3, 6.0));
     let letters = context.letters.letters();
-    let mut told: Vec<_> = letters.iter().map(|letter| (format!("{:?}", letter.position), letter.reason)).collect();
-    told.sort();
+    let mut reasons: Vec<_> = letters.iter().map(|letter| (format!("{:?}", letter.position), letter.reason)).collect();
+    reasons.sort();
     assert_eq!(
-        told,
+        reasons,
         [
             ("3.0".to_owned(), Reason::NotAMessage),
             ("4.0".to_owned(), Reason::NotAMessage),
@@ -260,7 +260,7 @@ async fn a_bad_record_goes_to_the_dead_letters_and_takes_no_other_with_it() {
 }
 
 #[tokio::test]
-async fn a_batch_without_a_number_touches_no_store() {
+async fn a_batch_without_a_number_calls_no_store() {
     let context = context();
     *context.states.load.lock().unwrap() = Some(Fault::Before(Remedy::Retry));
     *context.results.write.lock().unwrap() = Some(Fault::Before(Remedy::Retry));
@@ -271,7 +271,7 @@ async fn a_batch_without_a_number_touches_no_store() {
 }
 
 #[tokio::test]
-async fn whatever_is_down_or_silent_the_answer_is_to_come_again_and_then_all_is_there_once() {
+async fn with_any_fault_of_any_port_the_batch_is_retried_and_then_everything_counts_once() {
     let faults = [Fault::Before(Remedy::Retry), Fault::Before(Remedy::GiveUp), Fault::After, Fault::Hangs];
     for fault in faults {
         for port in 0..4 {
@@ -284,8 +284,8 @@ async fn whatever_is_down_or_silent_the_answer_is_to_come_again_and_then_all_is_
                 None => context.letters.refuse("", Remedy::SlowDown),
             }
             let mut batch = readings("a", 3..5);
-            batch.records.push(record(5, "a", "no reading"));
-            // A tenth of a second is left to wait for who never answers.
+            batch.records.push(record(5, "a", "not a reading"));
+            // A tenth of a second is left to wait for a port that never answers.
             let response = handle(&context, &batch, NOW_MS + 1_100).await;
             assert_eq!(retry_from(response).as_deref(), Some("3"), "{fault:?} at {port}");
             for switch in switch {
@@ -301,7 +301,7 @@ async fn whatever_is_down_or_silent_the_answer_is_to_come_again_and_then_all_is_
 }
 
 #[tokio::test]
-async fn a_crash_before_the_commit_repeats_the_same_effects_wherever_the_batch_is_cut_then() {
+async fn after_a_crash_before_the_commit_the_same_rows_are_written_wherever_the_batch_is_cut() {
     let untouched = context();
     done(&untouched, &readings("a", 1..80)).await;
     for cut in 41..80 {
@@ -329,7 +329,7 @@ async fn redelivered_and_repeated_readings_count_once() {
     assert_eq!(context.results.port.rows(), before);
     let again = batch(vec![record(50, "a", json("a", 4)), record(51, "a", json("a", 3))]);
     done(&context, &again).await;
-    assert_eq!(context.results.port.rows(), before, "a duplicate from upstream has a position of its own");
+    assert_eq!(context.results.port.rows(), before, "a duplicate from upstream has its own position");
 }
 
 #[tokio::test]
@@ -341,7 +341,8 @@ async fn a_zombie_neither_commits_nor_overwrites() {
     done(&context, &readings("a", 6..9)).await;
     let (rows, states) = (context.results.port.rows(), context.states.port.snapshot());
 
-    // It loaded before the others, and goes on now: its states are the old ones, its rows and commits meet the new.
+    // The zombie loaded its states before the others, and continues now: its states are old, and the stored rows and
+    // states are newer.
     zombie.states.port.restore(loaded);
     for row in rows.clone() {
         zombie.results.port.write(&[Write { row, over: None, revision: 0 }]).await.unwrap();
@@ -357,7 +358,7 @@ async fn a_zombie_neither_commits_nor_overwrites() {
     assert_eq!(context.states.port.snapshot(), states);
 }
 
-/// Loads from one store and commits to another: time that passed in between.
+/// Loads from one store and commits to another, as if time had passed in between.
 struct Overlaid<'a> {
     old: &'a MemoryStates<DeviceState>,
     new: &'a MemoryStates<DeviceState>,
@@ -376,7 +377,7 @@ impl States for Overlaid<'_> {
 }
 
 #[tokio::test]
-async fn a_conflict_is_answered_by_all_of_the_batch_again() {
+async fn after_a_conflict_the_whole_batch_is_retried() {
     let context = context();
     done(&context, &readings("a", 1..3)).await;
     let old = MemoryStates::default();
@@ -387,18 +388,19 @@ async fn a_conflict_is_answered_by_all_of_the_batch_again() {
 }
 
 #[tokio::test]
-async fn two_shards_that_race_for_a_device_lose_nothing_and_flag_nothing() {
+async fn two_shards_that_race_for_a_device_lose_nothing_and_mark_nothing_partial() {
     for first in [2, 9] {
         let context = context();
         done(&context, &readings("a", [1])).await;
-        // The one writes its rows and does not get to its commit; the other, after a reshard, goes on meanwhile.
-        let (mine, other) = (readings("a", [first]), readings("a", [5]));
+        // The first shard writes its rows and fails to commit. In the meantime the other one, after a reshard,
+        // advances.
+        let (uncommitted, other) = (readings("a", [first]), readings("a", [5]));
         let other = Batch { shard: "shardId-000000000007".to_owned(), ..other };
         *context.states.write.lock().unwrap() = Some(Fault::Before(Remedy::Retry));
-        assert!(invoke(&context, &mine).await.is_some());
+        assert!(invoke(&context, &uncommitted).await.is_some());
         *context.states.write.lock().unwrap() = None;
         done(&context, &other).await;
-        done(&context, &mine).await;
+        done(&context, &uncommitted).await;
         let row = latest(&context, "a").await;
         let expected = f64::from(1 + first + 5) / 3.0;
         assert_eq!((row.average.count, row.average.mean, row.partial), (3, expected, false), "{first}");
@@ -406,7 +408,7 @@ async fn two_shards_that_race_for_a_device_lose_nothing_and_flag_nothing() {
 }
 
 #[tokio::test]
-async fn a_lost_state_is_told_from_a_new_device_until_the_window_has_filled() {
+async fn results_after_a_lost_state_are_partial_until_the_window_has_filled_and_those_of_a_new_device_are_not() {
     let context = context();
     done(&context, &readings("a", 1..7)).await;
     context.states.port.lose_everything();
@@ -419,11 +421,11 @@ async fn a_lost_state_is_told_from_a_new_device_until_the_window_has_filled() {
     }
     assert_eq!(partial, [(1, true), (2, true), (3, false), (3, false)]);
     let row = latest(&context, "a").await;
-    assert_eq!((row.average.mean, row.revision), (9.0, 10), "revisions go on where they were");
+    assert_eq!((row.average.mean, row.revision), (9.0, 10), "revisions continue");
 }
 
 #[tokio::test]
-async fn a_state_that_lost_its_last_writes_is_told_by_its_rows() {
+async fn the_rows_show_that_a_state_lost_its_last_writes() {
     let context = context();
     done(&context, &readings("a", 1..4)).await;
     let old = context.states.port.snapshot();
@@ -438,7 +440,7 @@ async fn a_state_that_lost_its_last_writes_is_told_by_its_rows() {
 }
 
 #[tokio::test]
-async fn a_loss_during_a_redelivery_is_still_told() {
+async fn a_loss_during_a_redelivery_is_still_detected() {
     let context = context();
     done(&context, &readings("a", 1..4)).await;
     done(&context, &readings("a", 4..6)).await;
@@ -451,10 +453,10 @@ async fn a_loss_during_a_redelivery_is_still_told() {
 }
 
 #[tokio::test]
-async fn a_corrupted_state_counts_as_lost_and_the_batch_goes_on() {
+async fn a_corrupted_state_counts_as_lost_and_the_batch_is_done() {
     let context = context();
     done(&context, &readings("a", 1..7)).await;
-    context.states.port.put_raw("a", b"\xff\x00 no state, nor ever was one");
+    context.states.port.put_raw("a", b"\xff\x00 not a state, and never was");
     done(&context, &readings("a", 7..8)).await;
     assert!(latest(&context, "a").await.partial);
     done(&context, &readings("a", 8..10)).await;
@@ -480,7 +482,7 @@ async fn history_has_a_row_for_each_closed_interval_and_a_late_reading_corrects_
 }
 
 #[tokio::test]
-async fn an_invocation_without_time_left_answers_to_come_again() {
+async fn an_invocation_without_time_left_asks_for_a_retry() {
     let context = context();
     let response = handle(&context, &readings("a", 4..6), NOW_MS + 500).await;
     assert_eq!(retry_from(response).as_deref(), Some("4"));

@@ -9,27 +9,27 @@ use myaku::scaling::shards::{Policy, PolicyError};
 pub struct Config {
     /// `STREAM`: the stream that is sized.
     pub stream: String,
-    /// `LEDGER_TABLE`: the table of what is remembered between invocations.
+    /// `LEDGER_TABLE`: the table of the plan in progress and of the calls of a day.
     pub ledger_table: String,
-    /// `ALARM_TOPIC`: the ARN of the topic that the stream's alarms tell.
+    /// `ALARM_TOPIC`: the ARN of the topic that the stream's alarms notify.
     pub alarm_topic: String,
-    /// `ALARM_PREFIX`: what the names of its alarms begin with.
+    /// `ALARM_PREFIX`: the prefix of the names of the stream's alarms.
     pub alarm_prefix: String,
-    /// `READERS`: the functions that read the stream by polling, with commas between.
+    /// `READERS`: the functions that poll the stream, separated by commas.
     pub readers: Vec<String>,
-    /// `RESHARD_…`: how the stream is to be sized.
+    /// `RESHARD_…`: how to size the stream.
     pub policy: Policy,
     /// `MYAKU_CLOCK`: a clock that runs faster, for trying a policy.
     pub clock: ScaledClock,
 }
 
-/// Settings that cannot be used.
+/// A setting that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// One that is missing or wrong.
+    /// A variable is missing or wrong.
     #[error(transparent)]
     Env(#[from] EnvError),
-    /// A policy that contradicts itself.
+    /// The policy contradicts itself.
     #[error("environment variable {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Policy(Vec<PolicyError>),
 }
@@ -41,9 +41,9 @@ impl Config {
         let readers = readers.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned);
         Ok(Self {
             stream: env.required("STREAM", "the name of the stream that is sized")?,
-            ledger_table: env.required("LEDGER_TABLE", "the name of the table of what is remembered")?,
-            alarm_topic: env.required("ALARM_TOPIC", "the ARN of the topic that the stream's alarms tell")?,
-            alarm_prefix: env.required("ALARM_PREFIX", "what the names of the stream's alarms begin with")?,
+            ledger_table: env.required("LEDGER_TABLE", "the name of the table of plans and calls")?,
+            alarm_topic: env.required("ALARM_TOPIC", "the ARN of the topic that the stream's alarms notify")?,
+            alarm_prefix: env.required("ALARM_PREFIX", "the prefix of the names of the stream's alarms")?,
             readers: readers.collect(),
             policy: Policy::from_lookup(|name| env.lookup(name)).map_err(ConfigError::Policy)?,
             clock: env.parsed_or("MYAKU_CLOCK", ScaledClock::default())?,
@@ -69,20 +69,20 @@ mod tests {
     }
 
     #[test]
-    fn four_names_are_all_it_needs() {
+    fn four_names_are_required() {
         let config = config(&[]).unwrap();
         assert_eq!((config.policy, config.readers.len()), (Policy::default(), 0));
         assert_eq!(config.clock, ScaledClock::default());
     }
 
     #[test]
-    fn readers_are_told_with_commas_and_a_policy_by_its_variables() {
+    fn readers_are_separated_by_commas_and_each_setting_of_the_policy_has_a_variable() {
         let config = config(&[("READERS", "archiver, transform,"), ("RESHARD_MODE", "stream")]).unwrap();
         assert_eq!((config.readers, config.policy.mode), (vec!["archiver".into(), "transform".into()], Mode::Stream));
     }
 
     #[test]
-    fn what_is_missing_or_contradicts_itself_is_named() {
+    fn an_error_names_the_variable_that_is_missing_wrong_or_contradictory() {
         for (name, _) in SET {
             let error = config(&[(name, "")]).unwrap_err().to_string();
             assert!(error.contains(&format!("{name} is not set")), "{error}");

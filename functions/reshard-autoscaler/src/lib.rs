@@ -1,7 +1,9 @@
-//! Sizes a stream: woken by its alarms and by a schedule, it looks at the stream as it is and does the next thing.
+//! Keeps a stream at the size that its load needs: alarms and a schedule invoke it, and each invocation observes the
+//! stream and takes the next step.
 //!
-//! Promise 6: the stream grows before it throttles, and shrinks only when that is safe. What woke it decides nothing: a
-//! notification is a reason to look, whatever it says, and the schedule looks every minute, so that none is needed.
+//! Promise 6: the stream grows before it throttles, and shrinks only when that is safe. The content of the event
+//! decides nothing: a notification only makes the function observe the stream sooner than the schedule, which does so
+//! every minute.
 
 mod config;
 
@@ -21,7 +23,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::time::Duration;
 
-/// How long an invocation may act: longer than the function's time-out, so that nobody acts beside one that lives.
+/// How long an invocation may act: longer than the function's time-out, so that no other invocation acts while it runs.
 const LEASE: Duration = Duration::from_secs(90);
 
 /// The ports that the function works with. A type without values: it names the others.
@@ -32,7 +34,7 @@ pub trait Ports: Send + Sync {
     type Metrics: Metrics;
     /// The stream's alarms.
     type Alarms: AlarmStore;
-    /// What is in progress, and the calls of the last 24 hours.
+    /// The plan in progress, and the calls of the last 24 hours.
     type Ledger: Ledger;
     /// The clock of cool-downs, quotas and metrics.
     type Clock: Now;
@@ -40,7 +42,7 @@ pub trait Ports: Send + Sync {
 
 /// What the function works with, made once.
 pub struct Context<P: Ports> {
-    /// What looks and acts.
+    /// Observes the stream and takes the next step.
     pub autoscaler: Autoscaler<P::Control, P::Metrics, P::Alarms, P::Ledger>,
     /// The clock of cool-downs, quotas and metrics.
     pub clock: P::Clock,
@@ -57,7 +59,7 @@ impl Ports for Deployed {
     type Clock = ScaledClock;
 }
 
-/// Connects to what `config` names. Nothing is asked yet.
+/// Connects to what `config` names. Nothing is requested yet.
 pub async fn connect(config: &Config) -> Context<Deployed> {
     let sdk = aws::config().await;
     let autoscaler = Autoscaler {
@@ -80,7 +82,7 @@ pub async fn connect(config: &Config) -> Context<Deployed> {
 /// One invocation of the function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invocation {
-    /// Its id, which no other has.
+    /// Its id, which is unique.
     pub id: String,
     /// The account that the function runs in.
     pub account: Option<String>,
@@ -94,21 +96,24 @@ impl Invocation {
     }
 }
 
-/// What the function answers: for whoever invokes it by hand, and for the log.
+/// The answer of the function, for a person who invokes it by hand, and for the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Answer {
-    /// It looked.
-    Looked(Report),
-    /// The event was none to look for.
+    /// It observed the stream.
+    Observed(Report),
+    /// The event was not a reason to observe the stream.
     Ignored {
         /// Why, for each notification in it.
         ignored: Vec<String>,
     },
 }
 
-/// Looks at the stream if the event is a reason to: a schedule, an alarm of the stream through the topic or straight, or
-/// an empty event by hand.
+/// Observes the stream and takes the next step, if the event is a reason to: a schedule, an alarm of the stream
+/// (through the topic or directly), or an empty event by hand.
+///
+/// # Errors
+/// A call to AWS failed. The schedule tries again a minute later.
 pub async fn handle<P: Ports>(
     context: &Context<P>,
     invocation: &Invocation,
@@ -117,57 +122,60 @@ pub async fn handle<P: Ports>(
     let autoscaler = &context.autoscaler;
     let stream = autoscaler.control.name();
     let topic = autoscaler.alarms_of.as_ref().and_then(|alarms| alarms.actions.first());
-    if let Some(ignored) = ignored(event, invocation, stream, topic) {
+    if let Some(ignored) = reasons_to_ignore(event, invocation, stream, topic) {
         count(Metric::IgnoredNotifications, ignored.len());
         for why in &ignored {
-            tracing::warn!(stream, why, "a notification is ignored");
+            tracing::warn!(stream, why, "ignored a notification");
         }
         return Ok(Answer::Ignored { ignored });
     }
     let ticked = autoscaler.tick(&invocation.id, &context.clock).await;
     let report = ticked.inspect_err(|error| {
-        tracing::error!(stream, error = chain(error), "the stream could not be looked at; the next minute tries again");
+        tracing::error!(
+            stream,
+            error = chain(error),
+            "cannot size the stream; the next invocation tries again within a minute"
+        );
     })?;
-    tell(stream, &report, autoscaler.policy.max_shards);
-    Ok(Answer::Looked(report))
+    log_and_count(stream, &report, autoscaler.policy.max_shards);
+    Ok(Answer::Observed(report))
 }
 
-/// Why nothing in the event is a reason to look; none if something is.
-fn ignored(event: &Value, invocation: &Invocation, of: &str, topic: Option<&String>) -> Option<Vec<String>> {
-    if is_call(event) {
+/// Why the event is not a reason to observe the stream: one text for each notification in it. `None` if it is a reason.
+fn reasons_to_ignore(event: &Value, invocation: &Invocation, of: &str, topic: Option<&String>) -> Option<Vec<String>> {
+    if is_scheduled_or_by_hand(event) {
         return None;
     }
     let sender = Sender { topic: topic.cloned(), account: invocation.account.clone() };
     let mut reasons = Vec::new();
-    for told in notifications(event, &sender) {
-        match told {
+    for notification in notifications(event, &sender) {
+        match notification {
             Ok(Notification { alarm, stream: Some(stream), .. }) if stream != of => {
                 reasons.push(format!("the alarm {alarm} is about {stream}"));
             }
-            Ok(told) => {
-                let Notification { alarm, state, reason, .. } = told;
-                tracing::info!(alarm, ?state, reason, "an alarm tells");
+            Ok(Notification { alarm, state, reason, .. }) => {
+                tracing::info!(alarm, ?state, reason, "received an alarm");
                 return None;
             }
             Err(error) => reasons.push(chain(&error)),
         }
     }
-    // An event that brings none is a reason no less than one that brings a foreign one.
+    // Also if the event contains no notification.
     Some(reasons)
 }
 
-/// Whether the event is a schedule's, or a person's: nothing, or nothing but a source that is one.
-fn is_call(event: &Value) -> bool {
+/// Whether the event is from a schedule, or from a person: an empty event.
+fn is_scheduled_or_by_hand(event: &Value) -> bool {
     let is_empty = event.is_null() || event.as_object().is_some_and(serde_json::Map::is_empty);
     is_empty || event["source"] == "aws.events" || event["detail-type"] == "Scheduled Event"
 }
 
-fn tell(stream: &str, report: &Report, max_shards: u32) {
+fn log_and_count(stream: &str, report: &Report, max_shards: u32) {
     let Report { outcome, reason, open, wanted, begun, alarms_changed } = report;
     if *outcome == TickOutcome::Nothing && *alarms_changed == 0 {
         tracing::debug!(stream, reason, "nothing to do");
     } else {
-        tracing::info!(stream, ?outcome, reason, open, wanted, ?begun, alarms_changed, "looked");
+        tracing::info!(stream, ?outcome, reason, open, wanted, ?begun, alarms_changed, "observed the stream");
     }
     count(Metric::ReshardSteps, usize::from(begun.is_some()));
     count(Metric::AlarmsChanged, *alarms_changed);

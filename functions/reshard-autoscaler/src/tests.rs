@@ -1,4 +1,4 @@
-//! What wakes the function, and what doesn't, over a stream in memory.
+//! Tests of which events make the function observe the stream, over a stream in memory.
 
 use super::*;
 use myaku::platform::clock::ManualClock;
@@ -59,17 +59,17 @@ fn event(name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn every_kind_of_alarm_a_schedule_and_an_empty_event_make_it_look() {
+async fn every_kind_of_alarm_a_schedule_and_an_empty_event_make_it_observe_the_stream() {
     let named = EVENTS.iter().map(|(_, text)| serde_json::from_str(text).unwrap());
     for event in named.chain([json!({}), Value::Null]) {
         let context = context();
-        let Answer::Looked(report) = answer(&context, &event).await else { panic!("{event}") };
+        let Answer::Observed(report) = answer(&context, &event).await else { panic!("{event}") };
         assert_eq!((report.outcome, context.autoscaler.control.steps().len()), (TickOutcome::Begun, 1), "{event}");
     }
 }
 
 #[tokio::test]
-async fn another_stream_another_account_another_topic_and_nonsense_are_ignored_with_a_reason() {
+async fn notifications_of_another_stream_account_or_topic_and_other_events_are_ignored_with_a_reason() {
     let sns = event("reshard-alarm.json");
     let changed = |from: &str, to: &str| -> Value { serde_json::from_str(&sns.to_string().replace(from, to)).unwrap() };
     let cases = [
@@ -91,7 +91,7 @@ async fn another_stream_another_account_another_topic_and_nonsense_are_ignored_w
 }
 
 #[tokio::test]
-async fn a_notification_that_comes_twice_or_late_is_a_second_look_and_no_second_step() {
+async fn a_repeated_or_late_notification_does_not_repeat_a_step() {
     let context = context();
     let event = event("reshard-alarm.json");
     context.autoscaler.control.looks(9);
@@ -103,15 +103,15 @@ async fn a_notification_that_comes_twice_or_late_is_a_second_look_and_no_second_
 }
 
 #[tokio::test]
-async fn an_alarm_of_a_stream_that_was_deleted_meanwhile_is_no_failure() {
+async fn an_alarm_of_a_deleted_stream_is_not_a_failure() {
     let context = context();
     context.autoscaler.control.delete();
-    let Answer::Looked(report) = answer(&context, &event("reshard-alarm.json")).await else { panic!() };
+    let Answer::Observed(report) = answer(&context, &event("reshard-alarm.json")).await else { panic!() };
     assert_eq!(report.outcome, TickOutcome::Gone);
 }
 
 #[test]
-fn an_answer_reads_well() {
+fn the_json_of_an_answer_is_readable() {
     let report = Report {
         outcome: TickOutcome::Begun,
         reason: "over 80 % for 5 minutes".to_owned(),
@@ -120,5 +120,5 @@ fn an_answer_reads_well() {
         begun: Some(myaku::scaling::shards::Step::UpdateShardCount { target: 4 }),
         alarms_changed: 1,
     };
-    insta::assert_snapshot!(serde_json::to_string(&Answer::Looked(report)).unwrap(), @r#"{"outcome":"begun","reason":"over 80 % for 5 minutes","open":2,"wanted":4,"begun":{"call":"updateShardCount","target":4},"alarmsChanged":1}"#);
+    insta::assert_snapshot!(serde_json::to_string(&Answer::Observed(report)).unwrap(), @r#"{"outcome":"begun","reason":"over 80 % for 5 minutes","open":2,"wanted":4,"begun":{"call":"updateShardCount","target":4},"alarmsChanged":1}"#);
 }

@@ -1,4 +1,4 @@
-//! What is to be made durable for a stretch of records: pure, once the devices are known.
+//! Decodes a chunk of records into the readings and letters to make durable. Pure: the devices are already resolved.
 
 use crate::records::ParsedRecord;
 use myaku::device::profile::Decoded;
@@ -10,15 +10,15 @@ use myaku::stream::producer::Item;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
-/// Room for a reading as JSON.
+/// The usual size of a reading as JSON, for which memory is reserved.
 const READING_BYTES: usize = 256;
 
-/// Readings and letters, each with the index of the Kinesis record that it came from, ascending.
+/// Readings and letters, each with the index of the Kinesis record that it came from, in ascending order.
 #[derive(Default)]
 pub(crate) struct Work<'a> {
-    /// The readings as JSON, one after the other.
+    /// The readings as JSON, one after another.
     json: Vec<u8>,
-    /// For each reading its device, which is its partition key, and its place in `json`.
+    /// For each reading its device, which is its partition key, and its range in `json`.
     readings: Vec<(&'a str, Range<usize>)>,
     pub(crate) item_records: Vec<usize>,
     pub(crate) letters: Vec<DeadLetter>,
@@ -29,14 +29,14 @@ pub(crate) struct Work<'a> {
     lateness_ms: Vec<i64>,
 }
 
-/// Decodes the records of `stretch`, whose devices are all in `resolved`.
+/// Decodes the records of `chunk`. All their devices are in `resolved`.
 pub(crate) fn decode<'a>(
     batch: &Batch,
-    stretch: &'a [ParsedRecord<'_>],
+    chunk: &'a [ParsedRecord<'_>],
     resolved: &'a HashMap<&str, Resolved>,
 ) -> Work<'a> {
-    let mut work = Work { json: Vec::with_capacity(stretch.len() * READING_BYTES), ..Work::default() };
-    for parsed in stretch {
+    let mut work = Work { json: Vec::with_capacity(chunk.len() * READING_BYTES), ..Work::default() };
+    for parsed in chunk {
         work.sizes.push((parsed.record, parsed.source.data.len()));
         let resolved = parsed.content.device_id().and_then(|id| resolved.get(id));
         match parsed.content.decode(resolved, parsed.source.arrived_ms) {
@@ -48,9 +48,9 @@ pub(crate) fn decode<'a>(
 }
 
 impl<'a> Work<'a> {
-    /// What is to be put on the stream.
+    /// The items to put on the stream.
     pub(crate) fn items(&self) -> Vec<Item<&str, &[u8]>> {
-        self.readings.iter().map(|(key, place)| Item { key: *key, data: &self.json[place.clone()] }).collect()
+        self.readings.iter().map(|(key, range)| Item { key: *key, data: &self.json[range.clone()] }).collect()
     }
 
     fn add(&mut self, batch: &Batch, parsed: &ParsedRecord<'_>, decoded: Decoded<'a>) {
@@ -67,7 +67,8 @@ impl<'a> Work<'a> {
                     self.item_records.push(parsed.record);
                     self.readings.push((reading.device_id, begin..self.json.len()));
                 }
-                // A reading consists of texts and finite numbers, which JSON can express. If not, it is not lost either.
+                // JSON can express every reading: it has only texts and finite numbers. If not, the record becomes a
+                // letter.
                 Err(error) => {
                     self.json.truncate(begin);
                     let problem = Problem { reason: Reason::Undecodable, detail: error.to_string() };
@@ -89,7 +90,7 @@ impl<'a> Work<'a> {
         self.letters.push(DeadLetter::of_record(batch, &parsed.source, device_id, index, problem));
     }
 
-    /// One line in the log for all letters of the stretch, without what was in the records.
+    /// Logs one line for all letters of the chunk, without the contents of the records.
     pub(crate) fn report(&self, batch: &Batch) {
         let Some(first) = self.letters.first() else { return };
         let mut reasons = BTreeMap::<&str, usize>::new();
@@ -106,7 +107,7 @@ impl<'a> Work<'a> {
         );
     }
 
-    /// Counts what belongs to the Kinesis records before `end`: the others are delivered again.
+    /// Counts the Kinesis records before `end`, with their readings and letters. The others are delivered again.
     pub(crate) fn count(&self, end: usize) {
         let done = |records: &[usize]| records.partition_point(|&record| record < end);
         let sizes = &self.sizes[..self.sizes.partition_point(|&(record, _)| record < end)];

@@ -1,9 +1,9 @@
-//! From messages to readings: decodes each message by its device's profile, puts the readings on their stream, and
-//! writes a dead letter for whatever could not be processed.
+//! Turns messages into readings: decodes each message by its device's profile, puts the readings on their stream, and
+//! writes a dead letter for everything that it could not process.
 //!
-//! Promise 3: readings and letters of a record are durable before the record is acknowledged. What could not be made
-//! durable is answered as "retry from this record"; a redelivered record makes the same readings, with the same ids,
-//! and the same letters, at the same keys.
+//! Promise 3: readings and letters of a record are durable before the record is acknowledged. If they could not be made
+//! durable, the answer is "retry from this record". A redelivered record gives the same readings with the same ids, and
+//! the same letters at the same keys.
 //!
 //! It also reports to the watch which devices were heard. That helps to detect silent devices, and never fails a batch.
 
@@ -30,9 +30,9 @@ use myaku::stream::producer::{Limits, Producer, PutRecords};
 use records::ParsedRecords;
 use std::collections::{BTreeMap, HashMap};
 
-/// How many user records are decoded, put and written together. After each such stretch progress is certain, so that a
-/// large batch that runs out of time does not start from its beginning again. It also bounds memory.
-const STRETCH: usize = 2_000;
+/// About how many user records are decoded, put and written together. Each chunk that is done stays done, so a large
+/// batch that runs out of time does not start again from its beginning. It also bounds memory.
+const CHUNK: usize = 2_000;
 
 /// The ports that the function works with. A type without values: it names the others.
 pub trait Ports: Send + Sync {
@@ -40,9 +40,9 @@ pub trait Ports: Send + Sync {
     type MasterData: MasterData;
     /// The stream of readings.
     type Stream: PutRecords;
-    /// Where the dead letters go.
+    /// The store of dead letters.
     type Letters: DeadLetterStore;
-    /// What learns which devices were heard.
+    /// The watch, which stores by when each device is expected again.
     type Watch: Hears;
     /// The wall clock.
     type Clock: Now;
@@ -54,9 +54,9 @@ pub struct Context<P: Ports> {
     pub registry: Registry<P::MasterData, P::Clock>,
     /// The stream of readings.
     pub readings: Producer<P::Stream>,
-    /// Where the dead letters go.
+    /// The store of dead letters.
     pub letters: P::Letters,
-    /// What learns which devices were heard.
+    /// The watch, which stores by when each device is expected again.
     pub watch: P::Watch,
     /// The wall clock, for an invocation's deadline.
     pub clock: P::Clock,
@@ -82,7 +82,7 @@ pub async fn connect(config: &Config) -> Result<Context<Deployed>, RemoteError> 
     };
     Ok(Context {
         watch: redis.clone().map(PatientWatch::new),
-        registry: Registry::connect(&sdk, &config.registry_table, redis, config.registry_ttl),
+        registry: Registry::connect(&sdk, &config.registry, redis),
         readings: Producer::new(KinesisStream::new(&sdk, &config.readings_stream), Limits::default()),
         letters: S3DeadLetters::new(&sdk, &config.dead_letter_bucket),
         clock: SystemClock,
@@ -91,8 +91,8 @@ pub async fn connect(config: &Config) -> Result<Context<Deployed>, RemoteError> 
 
 /// Transforms one batch. The answer says whether, and from which record, it must be delivered again.
 ///
-/// `deadline_ms` is when Lambda ends the invocation, in milliseconds since the epoch. Shortly before it, the work stops with
-/// what is certain by then.
+/// `deadline_ms` is when Lambda ends the invocation, in milliseconds since the epoch. The work stops shortly before,
+/// and the answer covers what is durable by then.
 pub async fn handle<P: Ports>(context: &Context<P>, batch: &Batch, deadline_ms: i64) -> Answer {
     match transform(context, batch, Deadline::at(deadline_ms)).await {
         Ok(()) => Answer::DONE,
@@ -115,20 +115,20 @@ async fn transform<P: Ports>(context: &Context<P>, batch: &Batch, deadline: Dead
         Err(_) => return Err(Stop { record: 0, source: out_of_time("resolve devices") }),
     };
     report_heard(context, &records, &resolved).await;
-    for stretch in records.stretches(STRETCH) {
-        let begins = stretch[0].record;
+    for chunk in records.chunks(CHUNK) {
+        let first = chunk[0].record;
         if deadline.left(&context.clock).is_zero() {
-            return Err(Stop { record: begins, source: out_of_time("transform") });
+            return Err(Stop { record: first, source: out_of_time("transform") });
         }
-        let work = decode::decode(batch, stretch, &resolved);
+        let work = decode::decode(batch, chunk, &resolved);
         work.report(batch);
         make_durable(context, &work, deadline).await?;
     }
     Ok(())
 }
 
-/// Reports to the watch by when each device of the batch is expected again, whatever its messages contain, in one round
-/// trip.
+/// Reports to the watch by when each device of the batch is expected again, in one round trip. The payloads do not
+/// matter.
 async fn report_heard<P: Ports>(context: &Context<P>, records: &ParsedRecords<'_>, resolved: &HashMap<&str, Resolved>) {
     let now_ms = context.clock.now_ms();
     let mut expected = BTreeMap::new();
@@ -153,7 +153,7 @@ async fn report_heard<P: Ports>(context: &Context<P>, records: &ParsedRecords<'_
     }
 }
 
-/// Puts the readings and writes the letters of one stretch, at the same time.
+/// Puts the readings and writes the letters of one chunk, at the same time.
 async fn make_durable<P: Ports>(context: &Context<P>, work: &Work<'_>, deadline: Deadline) -> Result<(), Stop> {
     let left = deadline.left(&context.clock);
     let letters = put_all(&context.letters, &work.letters, tokio::time::sleep(left));
@@ -171,7 +171,7 @@ async fn make_durable<P: Ports>(context: &Context<P>, work: &Work<'_>, deadline:
             let record = error.failed.iter().map(|&index| work.item_records[index]).min();
             record.map(|record| Stop { record, source: error.source })
         }
-        // What was put by then is not known. It is put again, and recognised by its ids.
+        // It is unknown what was put by then. The next delivery puts it again, with the same ids.
         Err(_) => work.item_records.first().map(|&record| Stop { record, source: out_of_time("PutRecords") }),
     };
     let stop = [letters, readings].into_iter().flatten().min_by_key(|stop| stop.record);

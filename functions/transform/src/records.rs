@@ -1,4 +1,4 @@
-//! The user records of a batch, parsed as far as that is possible without knowing any device.
+//! Parses the user records of a batch, as far as possible before the devices are known.
 
 use myaku::device::decoding::Content;
 use myaku::stream::batch::{Batch, UserRecord};
@@ -26,7 +26,7 @@ impl<'a> ParsedRecords<'a> {
         Self(records.collect())
     }
 
-    /// The ids of the devices and sources that must be known.
+    /// The ids of the devices and sources to resolve.
     pub(crate) fn devices(&self) -> Vec<&str> {
         self.0.iter().filter_map(|parsed| parsed.content.device_id()).collect()
     }
@@ -36,14 +36,15 @@ impl<'a> ParsedRecords<'a> {
         self.0.iter().map(|parsed| &parsed.content)
     }
 
-    /// The records in stretches of some `size`. A Kinesis record is never cut, since an answer can only name a whole one.
-    pub(crate) fn stretches(&self, size: usize) -> impl Iterator<Item = &[ParsedRecord<'a>]> {
+    /// The records in chunks of at least `size`. A chunk never cuts a Kinesis record, because an answer can only name a
+    /// whole one.
+    pub(crate) fn chunks(&self, size: usize) -> impl Iterator<Item = &[ParsedRecord<'a>]> {
         let mut rest = self.0.as_slice();
         std::iter::from_fn(move || {
             let last = rest.get(..size.min(rest.len()))?.last()?.record;
-            let (stretch, after) = rest.split_at(rest.partition_point(|parsed| parsed.record <= last));
+            let (chunk, after) = rest.split_at(rest.partition_point(|parsed| parsed.record <= last));
             rest = after;
-            Some(stretch)
+            Some(chunk)
         })
     }
 }

@@ -34,7 +34,7 @@ impl<L: DeadLetterStore, W: Hears, N: Now> Ports for InMemory<L, W, N> {
 
 type Fixture = Context<InMemory>;
 
-/// Two known beds, a source of lines, and devices with each kind of trouble.
+/// Two known beds, a source of lines, and a device with each kind of problem.
 fn master_data() -> MemoryMasterData {
     let store = MemoryMasterData::new();
     let devices =
@@ -81,7 +81,7 @@ fn beat(device: &str, n: usize) -> Vec<u8> {
     message(device, &format!(r#"{{"seq":{n},"ts":{},"hr":{}}}"#, NOW_MS - 2_000, 60 + n % 100))
 }
 
-/// A batch of one shard, its sequence numbers from 100 on.
+/// A batch of one shard, with sequence numbers from 100.
 fn batch(records: impl IntoIterator<Item = Vec<u8>>) -> Batch {
     let record = |(n, data): (usize, Vec<u8>)| StreamRecord {
         sequence: (100 + n).to_string().parse().unwrap(),
@@ -125,7 +125,7 @@ fn reasons(context: &Fixture) -> Vec<(String, Reason)> {
 }
 
 #[tokio::test]
-async fn messages_become_readings_under_their_devices_id() {
+async fn readings_have_the_id_of_their_device_as_partition_key() {
     let context = fixture();
     let batch = batch([beat("bed-17", 1), beat("bed-18", 2), beat("bed-17", 3)]);
     assert_eq!(retry_from(&handle(&context, &batch, DEADLINE_MS).await), None);
@@ -138,11 +138,11 @@ async fn messages_become_readings_under_their_devices_id() {
 }
 
 #[tokio::test]
-async fn each_bad_record_is_a_letter_with_its_reason_and_bytes_and_the_good_ones_go_on() {
+async fn each_bad_record_becomes_a_letter_and_the_good_ones_become_readings() {
     let context = fixture();
     let records = [
         beat("bed-17", 1),
-        b"no message".to_vec(),
+        b"not a message".to_vec(),
         beat("bed-99", 2),
         beat("garbled", 3),
         beat("lost", 4),
@@ -177,7 +177,7 @@ async fn each_bad_record_is_a_letter_with_its_reason_and_bytes_and_the_good_ones
 }
 
 #[tokio::test]
-async fn a_source_of_other_records_can_be_registered_as_one_that_only_the_lake_wants() {
+async fn records_of_a_source_that_is_registered_as_text_make_no_letters() {
     let context = fixture();
     let mut batch = batch([b"GET /".to_vec(), b"GET /".to_vec()]);
     batch.records[0].partition_key = "app-log:1".into();
@@ -188,7 +188,7 @@ async fn a_source_of_other_records_can_be_registered_as_one_that_only_the_lake_w
 }
 
 #[tokio::test]
-async fn aggregates_are_taken_apart_and_a_letter_names_the_place_within() {
+async fn a_letter_names_the_position_of_its_record_in_an_aggregate() {
     let context = fixture();
     let (one, bad, two) = (beat("bed-17", 1), beat("bed-99", 2), beat("bed-18", 3));
     let aggregate = kpl::encode([("a", one.as_slice()), ("b", bad.as_slice()), ("c", two.as_slice())]);
@@ -200,14 +200,14 @@ async fn aggregates_are_taken_apart_and_a_letter_names_the_place_within() {
     assert_eq!((format!("{position:?}").as_str(), partition_key.as_str(), data), ("101.1", "b", &bad));
 }
 
-/// As the Fluentd plugin writes lines (one of its aggregates has a key of its own before the records'), Fluent Bit with
-/// its random keys, and the KPL with explicit hash keys, in an aggregate and alone.
+/// Lines as the Fluentd plugin writes them (one of its aggregates has another key before the records' keys), as Fluent
+/// Bit writes them with random keys, and records of the KPL with explicit hash keys, in an aggregate and alone.
 const LOG_AGENTS: &str = include_str!("../../../events/kinesis-log-agents.json");
 const METER: &str = r#"{"id":"meter","metrics":{"energy":{"unit":"kWh"}},"versions":[{"name":"1","format":"json",
     "time":{"from":"ts","unit":"ms"},"fields":[{"metric":"energy","from":"kwh"}]}]}"#;
 
 #[tokio::test]
-async fn records_of_log_agents_and_kpl_producers_are_read_or_left_to_the_lake_as_their_source_says() {
+async fn the_profile_of_a_source_decides_whether_its_records_become_readings() {
     let store = MemoryMasterData::new();
     for (id, profile) in [("nginx", "lines"), (myaku::ingest::message::UNNAMED_SOURCE, "lines"), ("meter", "meter")] {
         store.put_device(&Device { device_id: id.to_owned(), profile: profile.to_owned(), facility: None });
@@ -236,7 +236,7 @@ async fn records_of_log_agents_and_kpl_producers_are_read_or_left_to_the_lake_as
 }
 
 #[tokio::test]
-async fn a_device_stands_where_the_registry_says() {
+async fn the_registry_decides_the_facility_of_a_device() {
     let context = fixture();
     let store = MemoryMasterData::new();
     store.put_document(Key::new(Kind::Profile, "vital"), VITAL);
@@ -250,7 +250,7 @@ async fn a_device_stands_where_the_registry_says() {
 #[tokio::test]
 async fn a_registry_that_is_down_means_retry_from_the_first_record_with_nothing_done() {
     let context = fixture();
-    let batch = batch([b"no message".to_vec(), beat("bed-17", 1)]);
+    let batch = batch([b"not a message".to_vec(), beat("bed-17", 1)]);
     context.registry.store().fail(Remedy::SlowDown);
     assert_eq!(retry_from(&handle(&context, &batch, DEADLINE_MS).await).as_deref(), Some("100"));
     assert_eq!((put(&context).len(), context.letters.puts()), (0, 0));
@@ -261,7 +261,7 @@ async fn a_registry_that_is_down_means_retry_from_the_first_record_with_nothing_
 }
 
 #[tokio::test]
-async fn a_registry_that_hangs_is_left_before_the_deadline() {
+async fn a_registry_that_hangs_does_not_delay_the_answer_past_the_deadline() {
     let context = fixture();
     context.registry.store().hang();
     let deadline_ms = NOW_MS + MARGIN.as_millis() as i64 + 20;
@@ -277,7 +277,7 @@ async fn a_letter_that_cannot_be_written_means_retry_from_its_record() {
 
     context.letters.recover();
     assert_eq!(retry_from(&handle(&context, &batch, DEADLINE_MS).await), None);
-    assert_eq!(context.letters.letters().len(), 2, "the letter that was written before is written over");
+    assert_eq!(context.letters.letters().len(), 2, "the letter that was already written is overwritten");
 }
 
 #[tokio::test]
@@ -302,13 +302,13 @@ async fn a_throttled_stream_is_tried_again_within_the_invocation() {
 
 #[tokio::test]
 async fn readings_that_were_refused_for_good_mean_retry_from_the_lowest_of_their_records() {
-    // No patience, and small aggregates: every second record of the first call is refused.
+    // No retries, and small aggregates: every second record of the first call is refused.
     let context = fixture_with(Limits { aggregate_bytes_max: 300, patience: Duration::ZERO, ..Limits::default() });
     context.readings.port().inject([Fault::ThrottleHalf]);
     let batch = batch((0..20).map(|n| beat(["bed-17", "bed-18"][n % 2], n)));
     let response = handle(&context, &batch, DEADLINE_MS).await;
     let from: usize = retry_from(&response).unwrap().parse().unwrap();
-    // All before the record that is named is on the stream, and its own reading is not.
+    // All readings before the named record are on the stream, and its own reading is not.
     let values: Vec<_> = put(&context).into_iter().map(|(_, reading)| reading.value).collect();
     for n in 0..from - 100 {
         assert!(values.contains(&Value::Number(60.0 + n as f64)), "reading {n} is missing before {from}");
@@ -321,14 +321,14 @@ async fn readings_that_were_refused_for_good_mean_retry_from_the_lowest_of_their
 }
 
 #[tokio::test]
-async fn no_work_begins_when_the_time_is_over() {
+async fn no_work_starts_when_the_time_is_over() {
     let context = fixture();
     let batch = batch([beat("bed-17", 1), b"bad".to_vec()]);
     assert_eq!(retry_from(&handle(&context, &batch, NOW_MS + 500).await).as_deref(), Some("100"));
     assert_eq!((put(&context).len(), context.letters.puts()), (0, 0));
 }
 
-/// A store that is so slow that the first letter takes the invocation's whole time.
+/// A slow store: the first letter takes the invocation's whole time.
 struct Slow<'a>(&'a ManualClock, MemoryDeadLetters);
 
 impl DeadLetterStore for Slow<'_> {
@@ -347,24 +347,24 @@ impl Now for Shared<'_> {
 }
 
 #[tokio::test]
-async fn a_batch_that_runs_out_of_time_keeps_what_it_has_done() {
+async fn a_batch_that_runs_out_of_time_keeps_the_chunks_that_are_done() {
     let clock = ManualClock::at(NOW_MS);
     let registry = Registry::new(master_data(), Shared(&clock), DEFAULT_TTL);
     let readings = fixture().readings;
     let letters = Slow(&clock, MemoryDeadLetters::new());
     type Ports<'a> = InMemory<Slow<'a>, Option<MemoryWatch>, Shared<'a>>;
     let context = Context::<Ports<'_>> { registry, readings, letters, watch: None, clock: Shared(&clock) };
-    // An aggregate lies across the end of the first stretch: it is not cut.
+    // An aggregate crosses the end of the first chunk. It is not cut.
     let two = [b"bad".as_slice(); 2].map(|data| ("k", data));
-    let mut records = vec![b"bad".to_vec(); STRETCH + 500];
-    records[STRETCH - 1] = kpl::encode(two);
+    let mut records = vec![b"bad".to_vec(); CHUNK + 500];
+    records[CHUNK - 1] = kpl::encode(two);
     let response = handle(&context, &batch(records), DEADLINE_MS).await;
-    assert_eq!(retry_from(&response), Some((100 + STRETCH).to_string()));
-    assert_eq!(context.letters.1.letters().len(), STRETCH + 1);
+    assert_eq!(retry_from(&response), Some((100 + CHUNK).to_string()));
+    assert_eq!(context.letters.1.letters().len(), CHUNK + 1);
 }
 
 #[tokio::test]
-async fn the_watch_is_told_of_each_device_that_was_heard_and_is_expected_again() {
+async fn the_watch_learns_of_each_heard_device_with_an_expected_interval() {
     let context = fixture();
     let mut old = Message::parse(&message("app-log", "old")).unwrap();
     old.received_at = NOW_MS - 16 * 60_000;
@@ -373,14 +373,14 @@ async fn the_watch_is_told_of_each_device_that_was_heard_and_is_expected_again()
     let expected = context.watch.expected(&["app-log", "bed-17", "ghost"]).await.unwrap();
     assert_eq!(expected, [Some(NOW_MS + 60_000), None, None]);
 
-    // What is sent again from the lake says nothing about now.
+    // A message that is sent again from the lake does not show that its device is alive now.
     let context = fixture();
     handle(&context, &batch([old.to_json().into_bytes()]), DEADLINE_MS).await;
     assert_eq!(context.watch.expected(&["app-log"]).await.unwrap(), [None]);
 }
 
 #[tokio::test]
-async fn a_watch_that_is_down_fails_no_batch() {
+async fn a_watch_that_is_down_does_not_fail_the_batch() {
     let context = fixture();
     context.watch.set_down(true);
     assert_eq!(
@@ -420,7 +420,7 @@ async fn the_sample_event_is_transformed() {
 }
 
 #[tokio::test]
-async fn whatever_is_wrong_with_a_record_takes_no_other_with_it() {
+async fn a_bad_record_of_any_kind_does_not_affect_the_others() {
     let context = fixture();
     let batch = Batch::from_event(include_str!("../../../events/kinesis-transform-bad.json")).unwrap();
     assert_eq!(retry_from(&handle(&context, &batch, DEADLINE_MS).await), None);

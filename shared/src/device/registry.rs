@@ -34,6 +34,7 @@ mod dynamodb;
 mod memory;
 #[cfg(feature = "redis")]
 mod redis;
+mod settings;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
@@ -45,6 +46,7 @@ pub use dynamodb::DynamoDb;
 pub use memory::MemoryMasterData;
 #[cfg(feature = "redis")]
 pub use redis::Shared;
+pub use settings::Settings;
 
 use crate::device::profile::Profile;
 use crate::lake::dead_letter::{Problem, Reason};
@@ -172,14 +174,14 @@ pub type Deployed = Registry<Shared<DynamoDb>, crate::platform::clock::SystemClo
 
 #[cfg(all(feature = "dynamodb", feature = "redis"))]
 impl Deployed {
-    /// Creates the registry of the DynamoDB table `table`. Does not read anything yet.
+    /// Creates the registry of the DynamoDB table that `settings` name. Does not read anything yet.
     pub fn connect(
         config: &aws_config::SdkConfig,
-        table: impl Into<String>,
+        settings: &Settings,
         cache: Option<crate::platform::redis::Connection>,
-        ttl: Duration,
     ) -> Self {
-        Self::new(Shared::new(DynamoDb::new(config, table), cache, ttl), crate::platform::clock::SystemClock, ttl)
+        let store = Shared::new(DynamoDb::new(config, &settings.table), cache, settings.ttl);
+        Self::new(store, crate::platform::clock::SystemClock, settings.ttl)
     }
 }
 

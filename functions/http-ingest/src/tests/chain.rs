@@ -1,4 +1,4 @@
-//! From a request to a result: through the functions behind the stream, on ports in memory.
+//! Tests from a request to a result, through the functions that read the stream, on ports in memory.
 
 use super::*;
 use myaku::device::presence::watch::memory::MemoryWatch;
@@ -13,7 +13,7 @@ use myaku::window::{DeviceState, MovingAverage};
 use std::collections::BTreeMap;
 
 const DEADLINE_MS: i64 = NOW_MS + 60_000;
-/// Neither a time nor a number: what its messages are is the sender's to say.
+/// A profile without a time or a number: only the sender identifies its messages.
 const BARE: &str = r#"{"id":"bare","metrics":{"heart_rate":{"window":{"last":500}}},
     "versions":[{"name":"1","format":"json","fields":[{"metric":"heart_rate","from":"hr"}]}]}"#;
 
@@ -44,7 +44,7 @@ impl keyed::Ports for Consumers {
     type Clock = ManualClock;
 }
 
-/// What Lambda delivers of a stream: a batch for each shard.
+/// The batches that Lambda delivers from a stream: one for each shard.
 fn batches(stream: &MemoryStream) -> Vec<Batch> {
     let mut shards = BTreeMap::<String, Vec<StreamRecord>>::new();
     for (sequence, (shard, entry)) in (100_u32..).zip(stream.records()) {
@@ -58,8 +58,9 @@ fn batches(stream: &MemoryStream) -> Vec<Batch> {
     shards.into_iter().map(|(shard, records)| Batch { stream: "stream".to_owned(), shard, records }).collect()
 }
 
-/// How many readings the average of `bed-17` is over, and the dead letters, once all that `context` put is processed.
-async fn counted(context: &Fixture) -> (u32, Vec<Reason>) {
+/// Processes everything on the stream of `context`. Returns how many readings the average of `bed-17` has, and the
+/// reasons of the dead letters.
+async fn process_all(context: &Fixture) -> (u32, Vec<Reason>) {
     let transform = transform::Context::<Consumers> {
         registry: Registry::new(registered(), ManualClock::at(NOW_MS), DEFAULT_TTL),
         readings: Producer::seeded(MemoryStream::new(2), Limits::default(), 1),
@@ -94,34 +95,34 @@ fn bare(n: usize) -> Value {
 }
 
 #[tokio::test]
-async fn what_a_client_sends_again_after_a_lost_answer_is_in_the_lake_twice_and_in_the_average_once() {
+async fn a_request_that_is_sent_again_after_a_lost_answer_counts_once_in_the_average() {
     let context = fixture();
     let mut request = request(json!([bare(1), bare(1)]).to_string());
     request["headers"]["idempotency-key"] = json!("k-1");
     for invocation in ["first", "second"] {
         assert_eq!(respond(&context, &request, invocation).await.status_code, 202);
     }
-    assert_eq!((put(&context).len(), counted(&context).await.0), (4, 2));
+    assert_eq!((stored_messages(&context).len(), process_all(&context).await.0), (4, 2));
 
     request["headers"]["idempotency-key"] = json!("k-2");
     respond(&context, &request, "third").await;
-    assert_eq!(counted(&context).await.0, 4, "another key is another request");
+    assert_eq!(process_all(&context).await.0, 4, "another key is another request");
     request["headers"].as_object_mut().unwrap().remove("idempotency-key");
     respond(&context, &request, "fourth").await;
-    assert_eq!(counted(&context).await.0, 6, "without a key each is a message of its own");
+    assert_eq!(process_all(&context).await.0, 6, "without a key each is a different message");
 }
 
 #[tokio::test]
-async fn an_answer_that_kinesis_lost_is_put_again_and_counted_once() {
+async fn a_record_that_is_put_again_after_a_lost_answer_of_kinesis_counts_once() {
     let context = fixture();
     context.messages.port().inject([Fault::AnswerLost]);
     assert_eq!(send(&context, &request(bare(1).to_string())).await.0, 202);
-    assert_eq!((put(&context).len(), counted(&context).await.0), (2, 1));
+    assert_eq!((stored_messages(&context).len(), process_all(&context).await.0), (2, 1));
 }
 
 #[tokio::test]
-async fn the_items_of_a_207_that_failed_can_be_sent_alone_and_all_are_counted_once() {
-    let context = impatient();
+async fn the_failed_items_of_a_207_can_be_sent_alone_and_all_count_once() {
+    let context = without_retries();
     context.messages.port().inject([Fault::ThrottleHalf]);
     let items: Vec<_> = (0..100).map(bare).collect();
     let mut all = request(Value::from(items.clone()).to_string());
@@ -129,7 +130,7 @@ async fn the_items_of_a_207_that_failed_can_be_sent_alone_and_all_are_counted_on
     let (status, body) = send(&context, &all).await;
     assert_eq!(status, 207);
     let failed: Vec<_> = body["results"].as_array().unwrap().iter().filter(|result| result["status"] == 429).collect();
-    let (accepted, _) = counted(&context).await;
+    let (accepted, _) = process_all(&context).await;
     assert_eq!(accepted as usize, 100 - failed.len());
     assert!(!failed.is_empty() && accepted > 0);
 
@@ -139,10 +140,10 @@ async fn the_items_of_a_207_that_failed_can_be_sent_alone_and_all_are_counted_on
         item
     });
     assert_eq!(send(&context, &request(Value::from(again.collect::<Vec<_>>()).to_string())).await.0, 202);
-    assert_eq!((put(&context).len(), counted(&context).await.0), (100, 100));
-    // A client that is less careful sends the whole again.
+    assert_eq!((stored_messages(&context).len(), process_all(&context).await.0), (100, 100));
+    // A client may also send the whole request again.
     assert_eq!(send(&context, &all).await.0, 202);
-    assert_eq!((put(&context).len(), counted(&context).await.0), (200, 100));
+    assert_eq!((stored_messages(&context).len(), process_all(&context).await.0), (200, 100));
 }
 
 #[tokio::test]
@@ -152,5 +153,5 @@ async fn a_clock_in_the_year_2099_is_accepted_and_becomes_a_dead_letter_with_a_r
         |ts: i64| json!({"deviceId": "bed-18", "facility": "home-3", "kind": "vital", "payload": {"ts": ts, "hr": 61}});
     let body = json!([item(4_070_908_800_000), item(NOW_MS - 1_000)]).to_string();
     assert_eq!(send(&context, &request(body)).await.0, 202);
-    assert_eq!(counted(&context).await.1, [Reason::TimeBeyondBelief]);
+    assert_eq!(process_all(&context).await.1, [Reason::TimeBeyondBelief]);
 }

@@ -1,8 +1,8 @@
-//! Requests that are not what they must be: each has a clear answer, and nothing of it is on the stream.
+//! Tests of wrong requests: each gets a clear answer, and nothing of it is on the stream.
 
 use super::*;
 
-/// The answer to a request of which nothing may be on the stream.
+/// The answer to a wrong request, of which nothing may be on the stream.
 async fn refused(request: &Value) -> (u16, Value) {
     let context = fixture();
     let answer = send(&context, request).await;
@@ -26,9 +26,9 @@ fn gzip(body: &[u8]) -> Value {
 }
 
 #[tokio::test]
-async fn items_that_are_none_are_told_by_place_and_field() {
+async fn the_answer_names_index_and_field_of_each_wrong_item() {
     let (status, body) = refused(&event(include_str!("../../../../events/http-bad-items.json"))).await;
-    assert_eq!((status, body["error"].as_str()), (400, Some("8 of the items cannot be accepted, and so none is")));
+    assert_eq!((status, body["error"].as_str()), (400, Some("8 of the items cannot be accepted, so none is accepted")));
     let told = body["problems"].as_array().unwrap().iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
     insta::assert_snapshot!(told, @r#"
     {"field":"deviceId","index":1,"problem":"it has a control character or one of `/`, `+` and `#`, which a topic level cannot have"}
@@ -43,11 +43,11 @@ async fn items_that_are_none_are_told_by_place_and_field() {
 }
 
 #[test]
-fn whatever_stands_in_a_body_there_are_items_or_an_answer_that_blames_the_request() {
+fn any_body_gives_items_or_an_answer_with_a_4xx_status() {
     let bodies = myaku::fuzz::TARGETS.iter().find(|target| target.name == "submission").unwrap().seeds;
     let mut accepted = 0;
     for body in bodies() {
-        // Also cut off anywhere.
+        // Also cut short anywhere.
         for end in 0..=body.len() {
             for (kind, encoding) in [("json", ""), ("json", "gzip"), ("x-ndjson", ""), ("x-ndjson", "gzip")] {
                 let request = Request {
@@ -61,7 +61,7 @@ fn whatever_stands_in_a_body_there_are_items_or_an_answer_that_blames_the_reques
                     is_base64_encoded: true,
                     ..Request::default()
                 };
-                match crate::intake::items(&request) {
+                match crate::body::parse_items(&request) {
                     Ok(items) => {
                         accepted += 1;
                         assert!(!items.is_empty());
@@ -71,11 +71,11 @@ fn whatever_stands_in_a_body_there_are_items_or_an_answer_that_blames_the_reques
             }
         }
     }
-    assert!(accepted > 20, "only {accepted} bodies are taken");
+    assert!(accepted > 20, "only {accepted} bodies are accepted");
 }
 
 #[tokio::test]
-async fn a_body_that_is_not_what_its_type_says_is_told() {
+async fn a_body_that_does_not_match_its_content_type_is_refused() {
     for (body, words) in [
         ("", "the body: it is empty"),
         (" ", "the body: it is empty"),
@@ -95,12 +95,12 @@ async fn a_body_that_is_not_what_its_type_says_is_told() {
 }
 
 #[tokio::test]
-async fn invalid_utf_8_and_invalid_base64_are_told() {
+async fn invalid_utf_8_and_invalid_base64_are_refused() {
     let mut request = request(STANDARD.encode(b"{\"kind\":\"\xff\"}"));
     request["isBase64Encoded"] = json!(true);
     assert_eq!(refused(&request).await, (400, json!({"error": "the body: byte 9 is not UTF-8"})));
     request["body"] = json!("?");
-    assert_eq!(refused(&request).await, (400, json!({"error": "the body is said to be base64, and is not"})));
+    assert_eq!(refused(&request).await, (400, json!({"error": "the body is marked as base64, and is not base64"})));
 }
 
 #[tokio::test]
@@ -109,11 +109,11 @@ async fn a_body_in_base64_is_the_same_as_one_in_text() {
     let mut request = request(STANDARD.encode(item(1).to_string()));
     request["isBase64Encoded"] = json!(true);
     assert_eq!(send(&context, &request).await.0, 202);
-    assert_eq!(put(&context)[0].payload, item(1)["payload"].to_string().into_bytes());
+    assert_eq!(stored_messages(&context)[0].payload, item(1)["payload"].to_string().into_bytes());
 }
 
 #[tokio::test]
-async fn types_and_encodings_that_are_not_known_are_told() {
+async fn unknown_content_types_and_encodings_are_refused() {
     for (name, value) in [
         ("content-type", "text/plain"),
         ("content-type", ""),
@@ -134,7 +134,7 @@ async fn types_and_encodings_that_are_not_known_are_told() {
 }
 
 #[tokio::test]
-async fn gzip_that_is_none_or_a_bomb_is_told() {
+async fn invalid_gzip_and_gzip_bombs_are_refused() {
     let mut plain = gzip(b"");
     plain["body"] = json!(STANDARD.encode(item(1).to_string()));
     assert_eq!(refused(&plain).await, (400, json!({"error": "the body: it is not gzip, or it is cut short"})));
@@ -145,7 +145,7 @@ async fn gzip_that_is_none_or_a_bomb_is_told() {
 }
 
 #[tokio::test]
-async fn gzip_that_was_taken_for_text_is_told_and_what_was_inflated_on_the_way_is_taken() {
+async fn gzip_as_text_is_refused_and_a_body_that_a_proxy_decompressed_is_accepted() {
     let mut text = gzip(item(1).to_string().as_bytes());
     let bytes = STANDARD.decode(text["body"].as_str().unwrap()).unwrap();
     text["isBase64Encoded"] = json!(false);
@@ -158,7 +158,7 @@ async fn gzip_that_was_taken_for_text_is_told_and_what_was_inflated_on_the_way_i
 }
 
 #[tokio::test]
-async fn too_many_items_and_too_large_ones_are_told() {
+async fn too_many_items_and_items_that_are_too_large_are_refused() {
     let many = |count: usize| request(Value::from(vec![item(1); count]).to_string());
     assert_eq!(send(&fixture(), &many(1_000)).await, (202, json!({"accepted": 1_000})));
     for count in [1_001, 10_000] {
@@ -174,19 +174,19 @@ async fn too_many_items_and_too_large_ones_are_told() {
 }
 
 #[tokio::test]
-async fn an_idempotency_key_that_cannot_be_one_is_told() {
+async fn an_invalid_idempotency_key_is_refused() {
     assert_eq!(refused(&with_header("idempotency-key", " ")).await.0, 400);
     assert_eq!(refused(&with_header("idempotency-key", "a\u{7}b")).await.0, 400);
     let (status, answer) = refused(&with_header("idempotency-key", &"k".repeat(249))).await;
     assert_eq!(status, 400);
-    assert_eq!(answer["error"], "Idempotency-Key: it has 249 bytes, and may have 248");
+    assert_eq!(answer["error"], "Idempotency-Key: it has 249 bytes; the limit is 248");
     let context = fixture();
     assert_eq!(send(&context, &with_header("idempotency-key", &"k".repeat(248))).await.0, 202);
-    assert!(put(&context)[0].message_id.as_ref().is_some_and(|id| id.len() <= 256));
+    assert!(stored_messages(&context)[0].message_id.as_ref().is_some_and(|id| id.len() <= 256));
 }
 
 #[tokio::test]
-async fn a_request_with_little_in_it_is_answered_too() {
+async fn a_request_without_most_of_its_fields_is_answered_too() {
     for request in [json!({}), json!({"requestContext": {"http": {"method": "POST"}}, "rawPath": "/v1/messages"})] {
         let status = send(&fixture(), &request).await.0;
         assert!([401, 404].contains(&status), "{status}");

@@ -1,14 +1,14 @@
-//! Devices that advance in several groups.
+//! Tests of devices that advance in several groups.
 
 use super::*;
 
-/// Passes calls on, and keeps what was asked for; but whoever asks for the state of `broken` is told that it fails.
+/// Records which states are loaded, and fails each load that includes the device `broken`.
 #[derive(Default)]
 struct Grouped {
     port: MemoryStates<DeviceState>,
     broken: Mutex<Option<&'static str>>,
     loads: Mutex<Vec<Vec<String>>>,
-    /// The last byte of a device is its slot.
+    /// Whether the last byte of a device's name is its slot.
     has_slots: bool,
 }
 
@@ -37,14 +37,14 @@ fn in_groups_of(group: usize) -> Context<TestPorts<Grouped, MemoryResults>> {
     Context { group, ..with_states(Grouped::default()) }
 }
 
-/// The reading `n` of each of `devices`, in their order.
+/// The reading `n` of each of `devices`, in this order.
 fn of_each(devices: &[&str], n: u32) -> Batch {
     let sequences = n * 100..;
     batch(devices.iter().zip(sequences).map(|(device, sequence)| record(sequence, device, json(device, n))).collect())
 }
 
 #[tokio::test]
-async fn however_devices_are_grouped_the_rows_and_the_states_are_the_same() {
+async fn the_size_of_a_group_does_not_change_rows_or_states() {
     let devices = ["a", "b", "c", "d", "e"];
     let all = in_groups_of(devices.len());
     for n in 1..6 {
@@ -61,7 +61,7 @@ async fn however_devices_are_grouped_the_rows_and_the_states_are_the_same() {
 }
 
 #[tokio::test]
-async fn when_a_group_fails_all_of_the_batch_comes_again_and_counts_once() {
+async fn when_a_group_fails_the_whole_batch_is_retried_and_counts_once() {
     let devices = ["a", "b", "c", "d", "e"];
     for broken in devices {
         let (untouched, context) = (in_groups_of(2), in_groups_of(2));
@@ -81,10 +81,10 @@ async fn when_a_group_fails_all_of_the_batch_comes_again_and_counts_once() {
 }
 
 #[tokio::test]
-async fn a_conflict_in_one_group_lets_the_others_through() {
+async fn a_conflict_in_one_group_does_not_stop_the_others() {
     for lost in ["a", "b", "c"] {
         let (ours, theirs) = (MemoryStates::default(), in_groups_of(1));
-        // Somebody else has advanced one of the devices since its state was loaded.
+        // Another invocation has advanced one of the devices since its state was loaded.
         assert_eq!(handle(&theirs, &of_each(&[lost], 1), DEADLINE_MS).await, Answer::DONE);
         let overlaid = Overlaid { old: &ours, new: &theirs.states.port };
         let context = Context { group: 1, ..with_states(overlaid) };
@@ -95,7 +95,7 @@ async fn a_conflict_in_one_group_lets_the_others_through() {
 }
 
 #[tokio::test]
-async fn devices_of_one_slot_are_asked_for_together() {
+async fn devices_of_one_slot_are_loaded_together() {
     let mut context = in_groups_of(2);
     context.states.has_slots = true;
     let batch = of_each(&["a2", "b1", "c2", "d1", "e2"], 1);
