@@ -109,7 +109,7 @@ pub async fn handle<P: Ports>(
 async fn ingest<P: Ports>(context: &Context<P>, event: &Value, now_ms: i64) -> Result<IngestReport, IngestError> {
     let Output { messages, letter } = split_event(event, now_ms);
     if let Some(letter) = &letter {
-        tracing::warn!(gateway = letter.shard, reason = %letter.reason, detail = letter.detail, "part of a batch is rejected");
+        tracing::warn!(gateway = letter.shard, reason = %letter.reason, detail = letter.detail, "a batch or a part of it is rejected");
     }
     let put = async { context.messages.send(&delivery::items(&messages)).await.map_err(IngestError::from) };
     let write = async {

@@ -77,7 +77,7 @@ fn put_messages(context: &Fixture) -> Vec<Message> {
 }
 
 fn delivery_ids(context: &Fixture) -> BTreeSet<String> {
-    put(context).into_iter().map(|message| message.delivery_id).collect()
+    put_messages(context).into_iter().map(|message| message.delivery_id).collect()
 }
 
 #[tokio::test]
