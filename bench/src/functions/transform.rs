@@ -62,7 +62,10 @@ impl Transform {
     pub(crate) fn handle(&self, body: Vec<u8>) -> Result<()> {
         let batch = Batch::from_event(body)?;
         check_answer(self.runtime.block_on(handle(&self.context, &batch, DEADLINE_MS)))?;
-        ensure!(self.context.letters.letters().is_empty(), "the function wrote dead letters: the events do not fit the profile");
+        ensure!(
+            self.context.letters.letters().is_empty(),
+            "the function wrote dead letters: the events do not fit the profile"
+        );
         Ok(())
     }
 }

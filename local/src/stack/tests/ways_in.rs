@@ -215,7 +215,10 @@ async fn an_error_names_the_event_that_does_not_run_on_this_machine() {
          only HttpApi, Kinesis, SNS, Schedule, ScheduleV2"
     );
     let wrong = error("rate(1 minute)", "at(2026-11-21T00:00:00)", &[]).await;
-    assert!(wrong.starts_with("Worker/Sweep: \"at(2026-11-21T00:00:00)\" is not a schedule that runs on this machine"), "{wrong}");
+    assert!(
+        wrong.starts_with("Worker/Sweep: \"at(2026-11-21T00:00:00)\" is not a schedule that runs on this machine"),
+        "{wrong}"
+    );
     let wrong = error("MaximumRetryAttempts: 1", "MaximumRetryAttempts: 3", &[]).await;
     assert_eq!(wrong, "Worker: EventInvokeConfig: MaximumRetryAttempts is 3: it must be from 0 to 2");
     let wrong = error("Method: POST,", "Auth: { Authorizer: NONE }, Method: POST,", &[]).await;
