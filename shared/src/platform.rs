@@ -6,6 +6,7 @@
 //! - [`env`]: typed settings, read once through a lookup function.
 //! - [`logging`] and [`telemetry`]: a function's log and metrics, in the formats that Lambda and CloudWatch expect.
 //! - `aws` (with the feature of any adapter): the SDK's configuration, and the conversion of its errors.
+//! - `dynamodb` (feature `dynamodb`): attributes of items.
 //! - `redis` (feature `redis`): the connection to Redis or Valkey, to one node or a cluster.
 //! - `lambda` (feature `lambda`): the start of a function, and how it serves its invocations.
 //! - `lane`: how an index by time is spread over partitions.
@@ -24,6 +25,8 @@
 pub mod aws;
 pub mod clock;
 pub mod deadline;
+#[cfg(feature = "dynamodb")]
+pub(crate) mod dynamodb;
 pub mod env;
 pub mod errors;
 #[cfg(feature = "lambda")]

@@ -26,6 +26,10 @@ pub use average::Average;
 use crate::platform::errors::RemoteError;
 use crate::stream::batch::Position;
 
+/// The last time that keys of history can tell, in milliseconds since the epoch: thirteen digits, which reach to the year
+/// 2286.
+pub const LATEST_MS: i64 = 9_999_999_999_999;
+
 /// Which result of a device a row is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Item {
@@ -77,9 +81,9 @@ impl Item {
     }
 }
 
-/// Thirteen digits reach to the year 2286. Times before the epoch have no history.
+/// Times before the epoch have no history.
 fn history_key(metric: &str, from_ms: i64) -> String {
-    format!("history#{metric}#{:013}", from_ms.clamp(0, 9_999_999_999_999))
+    format!("history#{metric}#{:013}", from_ms.clamp(0, LATEST_MS))
 }
 
 /// One row.

@@ -4,12 +4,10 @@ use super::id_digest;
 use crate::device::reading::{BorrowedReading, Value};
 use crate::device::registry::MAX_ID;
 use crate::lake::dead_letter::{DeadLetter, Problem, Reason};
+use crate::results::LATEST_MS;
 use crate::stream::batch::{Batch, UserRecord};
 use std::borrow::Cow;
 use std::collections::HashMap;
-
-/// Thirteen digits of milliseconds, the year 2286: keys of history beyond it do not sort, and no clock is right.
-const LATEST_MS: i64 = 9_999_999_999_999;
 
 /// A number, and the record that it came in.
 pub(super) struct NumberRecord<'a> {

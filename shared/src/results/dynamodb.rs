@@ -2,8 +2,9 @@
 //!
 //! Each row is a conditional put of its own, since `BatchWriteItem` takes no conditions. Many are in progress at a time.
 
-use super::{Average, Item, Page, Results, ResultsReader, Row, StoredRow, Write, Written, history_key};
+use super::{Average, Item, LATEST_MS, Page, Results, ResultsReader, Row, StoredRow, Write, Written, history_key};
 use crate::platform::aws::{Lazy, incomplete, remote_error};
+use crate::platform::dynamodb::{Attributes, integer, integer_of, text, text_of};
 use crate::platform::errors::RemoteError;
 use crate::stream::batch::Position;
 use aws_config::SdkConfig;
@@ -12,7 +13,6 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -21,8 +21,6 @@ use tokio::sync::Semaphore;
 const CONCURRENCY: usize = 32;
 /// Text that sorts above every thirteen digits.
 const END: &str = ":";
-
-type Attributes = HashMap<String, AttributeValue>;
 
 /// Results in a DynamoDB table.
 #[derive(Clone, Debug)]
@@ -143,8 +141,7 @@ impl ResultsReader for DynamoDbResults {
         if from_ms >= to_ms || to_ms <= 0 {
             return Ok(Page::default());
         }
-        let to =
-            if to_ms > 9_999_999_999_999 { format!("history#{metric}#{END}") } else { history_key(metric, to_ms - 1) };
+        let to = if to_ms > LATEST_MS { format!("history#{metric}#{END}") } else { history_key(metric, to_ms - 1) };
         let (rows, more) = self.query(device_id, history_key(metric, from_ms), to, Some(limit), None).await?;
         let next_ms = match rows.last().map(|row| &row.item) {
             Some(Item::History { from_ms, .. }) if more.is_some() => Some(from_ms + 1),
@@ -152,14 +149,6 @@ impl ResultsReader for DynamoDbResults {
         };
         Ok(Page { rows, next_ms })
     }
-}
-
-fn text(value: &str) -> AttributeValue {
-    AttributeValue::S(value.to_owned())
-}
-
-fn integer(value: impl Into<i128>) -> AttributeValue {
-    AttributeValue::N(value.into().to_string())
 }
 
 /// A number; as text where it lies outside what DynamoDB's numbers hold, which are 38 digits between 1e-130 and
@@ -207,8 +196,8 @@ fn attributes(row: &Row) -> Attributes {
 
 /// The row of an item; `None` if an attribute is missing or of another type.
 fn parse(item: &Attributes) -> Option<Row> {
-    let text = |name: &str| item.get(name)?.as_s().ok();
-    let integer = |name: &str| item.get(name)?.as_n().ok()?.parse::<i64>().ok();
+    let text = |name: &str| text_of(item, name);
+    let integer = |name: &str| integer_of(item, name);
     let number = |name: &str| match item.get(name)? {
         AttributeValue::N(digits) | AttributeValue::S(digits) => digits.parse::<f64>().ok(),
         _ => None,

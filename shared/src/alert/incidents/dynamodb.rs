@@ -6,6 +6,7 @@
 
 use super::{Cursor, Incident, Incidents, LANES, Page, Written};
 use crate::platform::aws::{Lazy, incomplete, remote_error};
+use crate::platform::dynamodb::{Attributes, integer, integer_of, text, text_of};
 use crate::platform::errors::RemoteError;
 use crate::platform::lane::lane;
 use aws_config::SdkConfig;
@@ -13,7 +14,6 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use std::collections::HashMap;
 use std::time::Duration;
 
 /// The index of open and due items, by lane and time. Other stores in the same table use it too.
@@ -21,8 +21,6 @@ pub const INDEX: &str = "due";
 const ITEM: &str = "incident#device-silent";
 /// How many reads are in flight at the same time.
 const CONCURRENCY: usize = 32;
-
-type Attributes = HashMap<String, AttributeValue>;
 
 /// Incidents in a table.
 #[derive(Clone, Debug)]
@@ -157,18 +155,10 @@ impl Incidents for DynamoDbIncidents {
     }
 }
 
-fn text(value: &str) -> AttributeValue {
-    AttributeValue::S(value.to_owned())
-}
-
-fn integer(value: i64) -> AttributeValue {
-    AttributeValue::N(value.to_string())
-}
-
 /// The incident of an item; `None` if an attribute is missing or of another type.
 fn parse(item: &Attributes) -> Option<Incident> {
-    let text = |name: &str| item.get(name)?.as_s().ok().cloned();
-    let integer = |name: &str| item.get(name)?.as_n().ok()?.parse::<i64>().ok();
+    let text = |name: &str| text_of(item, name).cloned();
+    let integer = |name: &str| integer_of(item, name);
     Some(Incident {
         id: text("incident")?,
         device_id: text("deviceId")?,

@@ -2,14 +2,12 @@
 
 use super::{Command, Commands, CommandsWriter, Page};
 use crate::platform::aws::{Lazy, incomplete, remote_error};
+use crate::platform::dynamodb::{Attributes, text, text_of};
 use crate::platform::errors::RemoteError;
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::AttributeValue;
-use std::collections::HashMap;
-
-type Attributes = HashMap<String, AttributeValue>;
 
 /// A table of pending commands. A function needs the permissions `dynamodb:GetItem` and `DeleteItem`; an operator's
 /// tools need `PutItem` and `Scan` too.
@@ -71,10 +69,6 @@ impl CommandsWriter for DynamoDbCommands {
     }
 }
 
-fn text(value: &str) -> AttributeValue {
-    AttributeValue::S(value.to_owned())
-}
-
 fn attributes(command: &Command) -> Attributes {
     let number = |value: i64| AttributeValue::N(value.to_string());
     let attributes = [
@@ -92,7 +86,7 @@ fn attributes(command: &Command) -> Attributes {
 }
 
 fn parse(item: &Attributes) -> Option<Command> {
-    let text = |name: &str| item.get(name)?.as_s().ok().cloned();
+    let text = |name: &str| text_of(item, name).cloned();
     let number = |name: &str| item.get(name)?.as_n().ok()?.parse().ok();
     Some(Command {
         device_id: text("deviceId")?,

@@ -8,18 +8,16 @@ use super::super::{Change, Lifecycle, Presence};
 use super::{LANES, Presences, Stored, Written};
 use crate::alert::incidents::dynamodb::INDEX;
 use crate::platform::aws::{Lazy, incomplete, remote_error};
+use crate::platform::dynamodb::{Attributes, integer, integer_of, text, text_of};
 use crate::platform::errors::RemoteError;
 use crate::platform::lane::lane;
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
-use std::collections::HashMap;
 use std::time::Duration;
 
 const ITEM: &str = "connection";
-
-type Attributes = HashMap<String, AttributeValue>;
 
 /// A store of connections in a DynamoDB table.
 #[derive(Clone, Debug)]
@@ -136,18 +134,10 @@ impl Presences for DynamoDbPresences {
     }
 }
 
-fn text(value: &str) -> AttributeValue {
-    AttributeValue::S(value.to_owned())
-}
-
-fn integer(value: impl Into<i128>) -> AttributeValue {
-    AttributeValue::N(value.into().to_string())
-}
-
 /// Parses the connection of an item; `None` if an attribute is missing or has the wrong type.
 fn parse(item: &Attributes) -> Option<Stored> {
-    let text = |name: &str| item.get(name)?.as_s().ok().cloned();
-    let integer = |name: &str| item.get(name)?.as_n().ok()?.parse::<i64>().ok();
+    let text = |name: &str| text_of(item, name).cloned();
+    let integer = |name: &str| integer_of(item, name);
     let presence = Presence {
         newest: Lifecycle {
             client_id: text("deviceId")?,
