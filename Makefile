@@ -1,4 +1,4 @@
-# `make help` says what there is.
+# `make help` lists the commands.
 
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -euo pipefail -c
@@ -16,15 +16,15 @@ MINISTACK := $(VENV)/ministack
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" SAM_CLI_TELEMETRY=0
 # template.yaml with its loops expanded.
 EXPANDED := .aws-sam/expanded.yaml
-# All but the benchmark, and always the same packages: so each dependency has the same features in each of these builds, and
-# is compiled once.
+# Every build for the demo and the tests has the same packages. So each dependency has the same features in all of them, and is
+# compiled once. The benchmark is left out, because only `make bench` and `make bench-test` need it and its dependencies.
 PACKAGES := --locked --profile demo --workspace --exclude myaku-bench
 DEMO_BUILD := cargo build $(PACKAGES) --bins
 
 ##@ On one machine
 
 .PHONY: demo
-demo: ## Run the whole of it on this machine, under traffic, and check the promises (ARGS="--seconds 30 --stay")
+demo: ## Run everything on this machine, under traffic with faults, and check the promises (ARGS="--seconds 30 --stay")
 	@scripts/need cargo cc redis
 	$(DEMO_BUILD)
 	target/demo/myaku demo $(ARGS)
@@ -41,13 +41,13 @@ test: ## Run all tests, those against real servers included
 	$(DEMO_BUILD)
 	cargo test $(PACKAGES) $(ARGS)
 
-# What is tried: so many seeds from the first on, or one alone, with its trace.
+# SEEDS: how many seeds are tried, from the first on. SEED: try this seed alone, and print its trace.
 SEEDS ?= 300
 SEED ?=
 SIMULATE := target/demo/examples/simulate
 
 .PHONY: simulate
-simulate: ## The functions under every fault, from seeds (SEEDS=1000; SEED=17 repeats one, with its trace)
+simulate: ## Run the functions under every fault, from seeds (SEEDS=1000; SEED=17 repeats one, with its trace)
 	@scripts/need cargo cc
 	cargo build $(PACKAGES) --example simulate
 	$(SIMULATE) $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) $(ARGS))
@@ -57,20 +57,20 @@ simulate-mutants: ## Break the code on purpose, and see the simulation find each
 	@scripts/need cargo cc
 	scripts/mutants simulate tests/simulation/mutants/*.patch
 
-# How long each target runs, in seconds, and which one alone.
+# SECONDS: how long each target runs. TARGET: run this target alone.
 SECONDS ?= 60
 TARGET ?=
 
 .PHONY: fuzz
-fuzz: ## Any bytes into all that reads bytes from outside (SECONDS=600 for each; TARGET=message alone)
+fuzz: ## Feed random bytes to all code that reads bytes from outside (SECONDS=600 for each target; TARGET=message runs one)
 	@scripts/need cargo cc
 	SECONDS_EACH=$(SECONDS) scripts/fuzz $(TARGET)
 
-# Without a say, fewer than those of the simulation: each takes the better part of a minute.
+# By default fewer seeds than in the simulation: each takes most of a minute.
 CHAOS_SEEDS = $(if $(filter file,$(origin SEEDS)),10,$(SEEDS))
 
 .PHONY: chaos
-chaos: ## Real processes and stores that die, freeze and lie, by plans of seeds (SEEDS=20; SEED=7 repeats one)
+chaos: ## Kill, freeze and cut off real processes and stores, by plans from seeds (SEEDS=20; SEED=7 repeats one)
 	@scripts/need cargo cc redis
 	$(DEMO_BUILD)
 	$(if $(SEED),MYAKU_CHAOS_SEED=$(SEED),MYAKU_CHAOS_SEEDS=$(CHAOS_SEEDS)) \
@@ -92,7 +92,7 @@ bench: ## Measure the record path against its limits, and write BENCHMARKS.md (A
 BENCH_ALL := cargo build --locked --release --workspace --bins --example nothing && target/release/myaku-bench run
 
 .PHONY: bench-test
-bench-test: ## The benchmark's own tests
+bench-test: ## Run the benchmark's own tests
 	@scripts/need cargo cc
 	cargo test --locked --profile demo --workspace --bin myaku-bench
 
@@ -115,7 +115,7 @@ $(PEERS)/.installed: $(wildcard bench/peers/*)
 ##@ Checks
 
 .PHONY: ci
-ci: fmt-check tidy lint no-sdk no-emulator deny template openapi test bench-test simulate watch-test interop demo-short ## All that continuous integration runs
+ci: fmt-check tidy lint no-sdk no-emulator deny template openapi test bench-test simulate watch-test interop demo-short ## Run all checks of continuous integration
 
 .PHONY: fmt
 fmt: ## Format the code
@@ -128,18 +128,19 @@ fmt-check:
 	cargo fmt --all --check
 
 .PHONY: lint
-lint: ## Clippy and rustdoc, where a warning is an error
+lint: ## Run clippy and rustdoc, where a warning is an error
 	@scripts/need cargo cc cargo-component-clippy
 	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --all-features --document-private-items
-	@cargo metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null # which nothing else here builds
+	@# Nothing else here builds fuzz/, so this checks that its lock file is up to date.
+	@cargo metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null
 
 .PHONY: no-sdk
 no-sdk: ## Prove that the domain crate without features has no SDK in its tree
 	@scripts/need cargo
 	@tree=$$(cargo tree --locked -p myaku --no-default-features -e normal --prefix none); \
 	if grep -E '^(aws|redis|lambda|rustls|hyper|reqwest)' <<<"$$tree" | sort -u | grep . >&2; then \
-	    echo "the domain crate without features must not bring these" >&2; exit 1; \
+	    echo "the domain crate without features depends on these, and must not: put the dependency behind a feature of shared/Cargo.toml" >&2; exit 1; \
 	fi
 	@echo "no SDK in the domain crate's tree"
 
@@ -149,18 +150,18 @@ no-emulator: ## Prove that what an operator installs has no emulator in its tree
 	@tree=$$(cargo tree --locked -p myaku-operator -e normal --prefix none; \
 	    cargo tree --locked -p myaku-cli --no-default-features -e normal --prefix none); \
 	if grep -E '^(rumqttd|dynoxide-rs|ferrokinesis|s3s|axum) ' <<<"$$tree" | sort -u | grep . >&2; then \
-	    echo "the operator's tools must not bring these" >&2; exit 1; \
+	    echo "the operator's tools depend on these, and must not: move what needs them to local/, or behind the feature local of cli/" >&2; exit 1; \
 	fi
 	@echo "no emulator in the operator's tree"
 
 .PHONY: deny
-deny: ## Licences, sources, bans and advisories of the dependencies
+deny: ## Check licences, sources, bans and advisories of the dependencies
 	@scripts/need cargo cc cargo-deny
 	cargo deny --locked check bans licenses sources
 	@if cargo deny --locked fetch db >/dev/null 2>&1; then \
 	    cargo deny --locked check --disable-fetch advisories; \
 	else \
-	    echo "NOT CHECKED: advisories; their database cannot be reached from here" >&2; \
+	    echo "NOT CHECKED: advisories, because their database cannot be reached; run make deny again with access to the internet" >&2; \
 	fi
 
 .PHONY: template
@@ -174,19 +175,19 @@ openapi: $(VENV)/.installed ## Check the HTTP API's description
 	$(VENV)/bin/openapi-spec-validator functions/http-ingest/openapi.json
 
 .PHONY: interop
-interop: $(VENV)/.installed ## Aggregated records, to and from AWS's own Python package
+interop: $(VENV)/.installed ## Exchange aggregated records with AWS's own Python package, both ways
 	@scripts/need cargo cc
 	cargo build $(PACKAGES) --example kpl
 	$(VENV)/bin/python scripts/kpl_interop.py target/demo/examples/kpl
 
 .PHONY: watch-test
-watch-test: $(VENV)/.installed ## `cargo lambda watch` and `invoke` of one function, against the servers of `myaku local`
+watch-test: $(VENV)/.installed ## Run one function with `cargo lambda watch` and `invoke`, against the servers of `myaku local`
 	@scripts/need cargo cc redis
 	$(DEMO_BUILD)
 	$(IN_VENV) $(VENV)/bin/python scripts/watch_test.py
 
 .PHONY: tidy
-tidy: ## Files' sizes, links, arrows between parts, plain English, generated pages, stray marks
+tidy: ## Check files' sizes, links, imports between parts, plain English, generated pages, stray marks
 	@scripts/tidy
 
 .PHONY: demo-short
@@ -197,7 +198,8 @@ demo-short:
 
 ##@ AWS
 
-# Without it, the cryptography spends up to a second of a cold start on gathering entropy that the processor has.
+# Without this, the cryptography gathers entropy from timing jitter for up to a second of a cold start. The processor supplies entropy
+# itself.
 BUILD_ENV := AWS_LC_SYS_NO_JITTER_ENTROPY=1
 
 .PHONY: tools
@@ -226,7 +228,7 @@ PARAMETERS ?=
 
 .PHONY: deploy-local
 deploy-local: ARCH = $(subst aarch64,arm64,$(shell uname -m))
-deploy-local: build $(MINISTACK)/.installed ## Deploy this very template to an AWS on this machine, and read back what was made
+deploy-local: build $(MINISTACK)/.installed ## Deploy the same template to ministack (AWS on this machine), and read every setting back
 	$(IN_VENV) $(VENV)/bin/python scripts/deploy_local.py --architecture $(ARCH) --ministack $(MINISTACK)/bin/python
 
 $(VENV)/.installed: scripts/requirements.txt
@@ -241,6 +243,6 @@ $(MINISTACK)/.installed: scripts/requirements-ministack.txt $(VENV)/.installed
 	@touch $@
 
 .PHONY: help
-help: ## This list
+help: ## Print this list
 	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } \
-	    /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	    /^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -2,8 +2,7 @@
 """Deploys the built template to ministack, an AWS on this machine, and reads back what was made.
 
 Streams, functions, event source mappings, destinations, permissions, IoT rules, the HTTP API, roles, tables and buckets are
-compared with template.yaml, every setting of theirs, as CloudFormation should have resolved it. Exits with 1 where they
-differ.
+compared with template.yaml: every setting, as CloudFormation should have resolved it. The exit code is 1 if one differs.
 """
 
 import argparse
@@ -25,14 +24,14 @@ from expand_template import expand
 REGION = "us-east-1"
 STACK = "myaku-local"
 START_SECONDS_MAX = 60
-# An unused server: ministack does not make serverless caches, so the stack gets the address of one.
+# ministack does not make serverless caches, so the stack gets the address of a server. Nothing connects to it.
 PARAMETERS = {"RedisUrl": "redis://127.0.0.1:6379"}
-# What ministack doesn't keep: these settings of a mapping, and the encryption of a stream.
+# Settings of a mapping that ministack does not keep. It does not keep the encryption of a stream either.
 NOT_KEPT_BY_MINISTACK = {"MetricsConfig"}
 
 
 class Resolver:
-    """The template's intrinsic functions, with the physical ids of what was made."""
+    """Resolves the template's intrinsic functions, with the physical ids of what was made."""
 
     def __init__(self, template, parameters, account, ids):
         self.template = template
@@ -124,7 +123,7 @@ def canonical(value):
 
 
 class Check:
-    """Compares, counts and says."""
+    """Compares settings, counts them, and prints those that differ."""
 
     def __init__(self):
         self.done = 0
@@ -273,7 +272,7 @@ def wait_until_listening(port, server):
     deadline = time.monotonic() + START_SECONDS_MAX
     while time.monotonic() < deadline:
         if server.poll() is not None:
-            sys.exit(f"ministack ended at its start with {server.returncode}")
+            sys.exit(f"ministack ended with the exit code {server.returncode} while it started")
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
@@ -289,7 +288,7 @@ def main():
     options = arguments.parse_args()
 
     port = free_port()
-    # Keys that open nothing, no configuration of the user's, and no way to an AWS but the one here.
+    # The keys are invalid in AWS, the user's configuration is not read, and every request goes to the server on this machine.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")} | {
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
@@ -333,7 +332,7 @@ def main():
             )
             if deployed.returncode != 0:
                 print(log_path.read_text()[-4000:], file=sys.stderr)
-                sys.exit(f"sam deploy failed with {deployed.returncode}")
+                sys.exit(f"sam deploy failed with the exit code {deployed.returncode}; the end of ministack's log is above")
             os.environ.clear()
             os.environ.update(environment)
             session = boto3.Session(region_name=REGION)

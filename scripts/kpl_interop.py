@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Aggregated records, theirs read by us and ours read by them: `kpl_interop.py PATH_OF_THE_KPL_EXAMPLE`.
+"""Checks that this project and AWS's own package read each other's aggregated records.
 
-Theirs is aws-kinesis-agg, AWS's own package. Exits with 1 where a key, a hash key or a byte differs.
+    kpl_interop.py PATH_OF_THE_KPL_EXAMPLE
+
+"They" is aws-kinesis-agg, AWS's package; "we" is the example `kpl`. The exit code is 1 if a key, a hash key or a byte differs.
 """
 
 import base64
@@ -19,7 +21,7 @@ HASH_KEY_MAX = 2**128 - 1
 
 
 def records(rng):
-    """A few records: keys that repeat, keys beyond ASCII, data of any bytes, empty data."""
+    """Returns some records: keys that repeat, keys beyond ASCII, data of any bytes, empty data."""
     keys = [rng.choice(["bed", "脈", "a" * 256, "gw/3"]) + str(n) for n in range(rng.randint(1, 8))]
     hash_keys = [str(rng.randint(0, HASH_KEY_MAX)) for _ in range(3)]
     return [
@@ -50,7 +52,7 @@ def written_by_them(wanted):
     aggregate = AggRecord()
     for key, hash_key, data in wanted:
         if not aggregate.add_user_record(key, data, hash_key):
-            raise ValueError("more than one aggregate takes")
+            raise ValueError("the records do not fit into one aggregate; make fewer or smaller ones")
     return aggregate.get_contents()[2]
 
 
@@ -66,7 +68,7 @@ def read_by_them(aggregate):
     for index, found in enumerate(deaggregate_records([{"kinesis": record}])):
         kinesis = found["kinesis"]
         if kinesis["subSequenceNumber"] != index:
-            raise ValueError(f"sub-sequence number {kinesis['subSequenceNumber']} at {index}")
+            raise ValueError(f"the record at {index} has the sub-sequence number {kinesis['subSequenceNumber']}")
         out.append((kinesis["partitionKey"], kinesis.get("explicitHashKey"), base64.b64decode(kinesis["data"])))
     return out
 

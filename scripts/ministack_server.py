@@ -1,6 +1,6 @@
-"""Ministack, made to take two things that AWS takes and ministack 1.5 refuses at deployment.
+"""Starts ministack, changed to accept two things that AWS accepts and ministack 1.5 refuses at deployment.
 
-Nothing runs in it here: `make deploy-local` deploys, and reads back what was made.
+No function runs in it: `make deploy-local` deploys, and reads back what was made.
 """
 
 import re
@@ -9,16 +9,16 @@ from ministack.app import main
 from ministack.services import iot
 from ministack.services.cloudformation import provisioners
 
-# A rule whose SQL begins with SET. The check sees the SELECT alone; the rule is stored whole.
+# A rule whose SQL begins with SET. The check gets only the SELECT; the rule is stored whole.
 check_sql = iot._validate_rule_sql
 iot._validate_rule_sql = lambda sql: check_sql(re.sub(r"^\s*SET\s+@.*?(?=\bSELECT\b)", "", sql or "", flags=re.I | re.S))
 
-# An alarm on an expression. It is made with the expression's name in the metric's place.
+# An alarm on an expression. It is created with the expression's name in place of the metric's.
 alarm_record = provisioners._cw_metric_alarm_record
 
 
 def alarm_of_expression(name, properties):
-    """The record of an alarm, whichever it is."""
+    """Returns the record of an alarm, on a metric or on an expression."""
     expressions = [metric for metric in properties.get("Metrics") or [] if "Expression" in metric]
     if expressions:
         properties = {key: value for key, value in properties.items() if key != "Metrics"}

@@ -1,4 +1,8 @@
-"""Sets the policy that says what a deployment of the stack may change: `protect` (stack-policy.json) or `open`."""
+"""Sets the stack policy, which limits what a deployment may change.
+
+    scripts/stack_policy.py protect    set stack-policy.json
+    scripts/stack_policy.py open       allow every change
+"""
 
 import json
 import sys
@@ -13,7 +17,7 @@ EVERYTHING = {"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "Upd
 
 def main():
     if sys.argv[1:] not in (["protect"], ["open"]):
-        sys.exit("say protect or open")
+        sys.exit("scripts/stack_policy.py takes one argument: protect or open")
     policy = json.loads((ROOT / "stack-policy.json").read_text()) if sys.argv[1] == "protect" else EVERYTHING
     settings = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]["global"]["parameters"]
     cloudformation = boto3.client("cloudformation", region_name=settings["region"])

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Serves one function by `cargo lambda watch` against the servers of `myaku local`, and invokes it with a sample event.
 
-The answer must be the function's own, and the lake must have the event's records. Exits with 1 where it doesn't.
+The answer must be the function's own, and the lake must have the event's records. Otherwise the exit code is 1.
 """
 
 import contextlib
@@ -25,16 +25,16 @@ POLL_SECONDS = 0.2
 
 
 def until(what, look, process, log):
-    """Waits until `look` brings something; a process that ended meanwhile is an error."""
+    """Waits until `look` returns something. It is an error if the process ends before."""
     end = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < end:
         found = look()
         if found:
             return found
         if process.poll() is not None:
-            sys.exit(f"{what}: the process ended with {process.returncode}\n{log.read_text()}")
+            sys.exit(f"{what} ended with the exit code {process.returncode} before it was ready. Its log:\n{log.read_text()}")
         time.sleep(POLL_SECONDS)
-    sys.exit(f"{what}: not within {PATIENCE_SECONDS} s\n{log.read_text()}")
+    sys.exit(f"{what} was not ready within {PATIENCE_SECONDS} s. Its log:\n{log.read_text()}")
 
 
 @contextlib.contextmanager
@@ -73,7 +73,7 @@ def main():
     with tempfile.TemporaryDirectory() as directory:
         place = Path(directory)
         local_log, watch_log = place / "local.log", place / "watch.log"
-        # Python reads gzip by itself; zstd it does not.
+        # Python's standard library reads gzip, and not zstd.
         local = [MYAKU, "local", "--directory", directory, "--parameter", "Compression=gzip"]
         with running(local, local_log) as stack:
             until("myaku local", (place / "state.json").is_file, stack, local_log)
