@@ -1,5 +1,5 @@
-//! A burst that one shard cannot take, on a small stack of its own whose minutes pass in a second each: alarms tell the
-//! autoscaler, the stream grows under load, and the audit says what became of the records.
+//! Sends a burst that exceeds one shard, on a small stack of its own where a minute passes in one second. Alarms invoke
+//! the autoscaler, the stream grows under load, and the audit then checks that every record is in the lake.
 
 use super::progress::Progress;
 use super::steps::audit_lake;
@@ -15,33 +15,34 @@ use tokio::time::{Instant, timeout};
 /// Parameters of the stack.
 pub const PARAMETERS: [(&str, &str); 4] =
     [("ArchiveWindowSeconds", "1"), ("IngestShards", "1"), ("ReshardMode", "stream"), ("ReshardMaxShards", "4")];
-/// Minutes that pass in one.
+/// How many times as fast as the real clock the stack's time passes.
 pub const TIME_SCALE: f64 = 60.0;
-/// Until a size that is due is there, on a machine that compiles at the same time.
+/// How long a change of the shards may take, on a machine that compiles at the same time.
 pub const PATIENCE: Duration = Duration::from_mins(3);
-/// For which records are put behind a reshard, so that its consumers follow under load.
+/// How long records are still put after a reshard, so that its consumers follow under load.
 pub const A_WHILE: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(200);
-/// Partition keys; each is in one record of a call, so that its order is that of the calls.
+/// Partition keys. A call has one record of each key, so that a key's order is the order of the calls.
 const KEYS: usize = 20;
-/// Bytes of a record, and how often one of each key is put: half as much again as one shard takes, so that what is accepted
-/// is all that it takes, and about two thirds of what two take.
+/// The size of a record, and the interval at which one record of each key is put. Together they make one and a half
+/// times the load that one shard takes. So one shard is full all the time, and two have about a quarter to spare.
 const RECORD_BYTES: usize = 6_000;
 const EVERY: Duration = Duration::from_millis(80);
 
-/// What came of it.
+/// The result of a burst.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Burst {
-    /// Open shards at first.
+    /// Open shards before the burst.
     pub shards_before: i32,
-    /// Open shards in the end.
+    /// Open shards after it.
     pub shards_after: i32,
     /// From the first record until there were more shards, in milliseconds.
     pub grown_after_ms: u64,
-    /// What the autoscaler's topic was told first.
-    pub told: Option<String>,
-    /// Records that the stream took.
+    /// The subject of the first message that was published to the autoscaler's topic.
+    #[serde(rename = "told")]
+    pub first_notification: Option<String>,
+    /// Records that the stream accepted.
     pub put: u64,
     /// Records that are in the lake.
     pub archived: u64,
@@ -50,26 +51,27 @@ pub struct Burst {
 }
 
 impl Burst {
-    /// What should not be.
+    /// The promises that were broken, in words.
     pub fn broken(&self) -> Vec<String> {
         let mut broken = Vec::new();
         if self.archived != self.put || self.findings > 0 {
             broken.push(format!(
-                "burst: {} records were put and {} are in the lake, with {} findings of the audit",
+                "burst: {} records were put, but {} are in the lake; the audit has {} findings",
                 self.put, self.archived, self.findings
             ));
         }
         broken
     }
 
-    /// In a line.
+    /// One line for people.
     pub(super) fn to_text(&self) -> String {
         format!(
-            "Burst, on a stack whose minutes pass in a second: {} shard became {} within {:.1} s; {}. {} records put, {} in the lake. {}",
+            "Burst (on a stack where a minute passes in one second): {} shard became {} within {:.1} s. \
+             First notification: {}. {} records were put, {} are in the lake. {}",
             self.shards_before,
             self.shards_after,
             self.grown_after_ms as f64 / 1_000.0,
-            self.told.as_deref().unwrap_or("no alarm was needed"),
+            self.first_notification.as_deref().unwrap_or("none"),
             self.put,
             self.archived,
             if self.broken().is_empty() { "✓" } else { "✗" }
@@ -77,9 +79,9 @@ impl Burst {
     }
 }
 
-/// Sends the burst to `stack`, which is up with [`PARAMETERS`] at [`TIME_SCALE`], until it has grown.
+/// Sends the burst to `stack`, which runs with [`PARAMETERS`] at [`TIME_SCALE`], until its stream has grown.
 pub async fn run(stack: &Stack, progress: &impl Progress) -> Result<Burst> {
-    progress.stage("a burst that one shard cannot take");
+    progress.stage("sending a burst that exceeds one shard");
     let client = aws_sdk_kinesis::Client::new(&stack.sdk_config());
     let stream = stack.physical_id("IngestStream")?;
     let shards_before = open_shards(&client, &stream).await?.unwrap_or_default();
@@ -87,7 +89,7 @@ pub async fn run(stack: &Stack, progress: &impl Progress) -> Result<Burst> {
     let began = Instant::now();
     let mut producer = Producer::new(client.clone(), stream.clone());
     let grown = until_shards(&client, &stream, |open| open > shards_before);
-    let shards_after = Box::pin(producer.send_until(grown)).await.context("the stream does not grow")?;
+    let shards_after = Box::pin(producer.send_until(grown)).await.context("the stream did not grow under the burst")?;
     let grown_after_ms = began.elapsed().as_millis() as u64;
     progress.event(&format!("{shards_before} shard became {shards_after} under load"));
     producer.send_until(a_while()).await?;
@@ -98,7 +100,7 @@ pub async fn run(stack: &Stack, progress: &impl Progress) -> Result<Burst> {
         shards_before,
         shards_after,
         grown_after_ms,
-        told: messages.into_iter().find_map(|message| message.publication.subject.clone()),
+        first_notification: messages.into_iter().find_map(|message| message.publication.subject.clone()),
         put: producer.next().iter().sum(),
         archived: audit.records,
         findings: audit.findings.len(),
@@ -125,14 +127,15 @@ pub async fn until_shards(
     }
 }
 
-/// The open shards of a stream that is active.
+/// How many shards of a stream are open; `None` while it is not active.
 async fn open_shards(client: &aws_sdk_kinesis::Client, stream: &str) -> Result<Option<i32>> {
     let summary = client.describe_stream_summary().stream_name(stream).send().await?.stream_description_summary;
-    let summary = summary.context("no summary")?;
+    let summary = summary.context("DescribeStreamSummary returned no summary")?;
     Ok((summary.stream_status == StreamStatus::Active).then_some(summary.open_shard_count))
 }
 
-/// Puts record after record of each key, each once the one before it was taken. A record is its key and number, as text.
+/// Puts the records of each key one after another, each after the stream accepted the one before. A record holds its
+/// key and its number as text.
 pub struct Producer {
     client: aws_sdk_kinesis::Client,
     stream: String,
@@ -140,24 +143,24 @@ pub struct Producer {
 }
 
 impl Producer {
-    /// A producer to a stream, by its name.
+    /// A producer for the stream of this name.
     pub fn new(client: aws_sdk_kinesis::Client, stream: String) -> Self {
         Self { client, stream, next: vec![0; KEYS] }
     }
 
-    /// The number of each key's next record, which is how many of it the stream has taken.
+    /// The number of each key's next record, which is how many of its records the stream has accepted.
     pub fn next(&self) -> &[u64] {
         &self.next
     }
 
-    /// Sends at a steady rate, or as fast as the stream takes it, until `done` completes.
+    /// Sends at a steady rate, or as fast as the stream accepts it, until `done` completes.
     pub async fn send_until<T>(&mut self, done: impl Future<Output = Result<T>>) -> Result<T> {
         let done = timeout(PATIENCE, done);
         tokio::pin!(done);
         let mut ticks = tokio::time::interval(EVERY);
         loop {
             tokio::select! {
-                done = &mut done => return done.context("it takes too long")?,
+                done = &mut done => return done.with_context(|| format!("not done within {} s", PATIENCE.as_secs()))?,
                 _ = ticks.tick() => self.put_one_of_each_key().await?,
             }
         }
@@ -195,12 +198,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_that_is_not_in_the_lake_or_is_there_twice_breaks_the_promise() {
+    fn a_record_that_is_missing_from_the_lake_or_in_it_twice_breaks_the_promise() {
         let whole = Burst { shards_before: 1, shards_after: 2, put: 9, archived: 9, ..Burst::default() };
         assert_eq!(whole.broken(), Vec::<String>::new());
         for archived in [8, 10] {
             let broken = Burst { archived, ..whole.clone() }.broken();
-            assert!(broken[0].contains(&format!("9 records were put and {archived} are in the lake")), "{broken:?}");
+            assert!(broken[0].contains(&format!("9 records were put, but {archived} are in the lake")), "{broken:?}");
         }
         assert_eq!(Burst { findings: 1, ..whole }.broken().len(), 1);
     }

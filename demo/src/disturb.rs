@@ -1,4 +1,4 @@
-//! What is done to the pipeline while traffic runs: shards are split, and functions killed.
+//! Disturbs the pipeline while traffic runs: splits shards and kills functions.
 
 use anyhow::{Context as _, Result};
 use aws_sdk_kinesis::Client;
@@ -7,12 +7,12 @@ use myaku_local::function::Function;
 use serde::Serialize;
 use std::time::Duration;
 
-/// Between two questions whether a stream is active again.
+/// Between two checks whether a stream is active again.
 const POLL: Duration = Duration::from_millis(100);
 /// How long a split may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A disturbance that took place.
+/// A disturbance that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Disturbance {
@@ -22,7 +22,7 @@ pub struct Disturbance {
     pub what: String,
 }
 
-/// Splits the widest open shard of `stream` in the middle of its hash keys. What was done, in words.
+/// Splits the widest open shard of `stream` in the middle of its hash keys. Returns what was done, in words.
 pub async fn split(client: &Client, stream: &str) -> Result<String> {
     let shards = open_shards(client, stream).await?;
     let ranges = shards.iter().filter_map(|shard| Some((shard, range(shard)?)));
@@ -36,23 +36,23 @@ pub async fn split(client: &Client, stream: &str) -> Result<String> {
         .new_starting_hash_key(middle.to_string())
         .send()
         .await
-        .with_context(|| format!("{} of {stream} cannot be split", shard.shard_id()))?;
-    tokio::time::timeout(PATIENCE, active(client, stream))
+        .with_context(|| format!("cannot split {} of {stream}", shard.shard_id()))?;
+    tokio::time::timeout(PATIENCE, wait_until_active(client, stream))
         .await
-        .with_context(|| format!("{stream} did not become active again"))??;
+        .with_context(|| format!("{stream} was not active again within {} s after a split", PATIENCE.as_secs()))??;
     let now = open_shards(client, stream).await?.len();
     Ok(format!("split {} of {stream}: {} open shards became {now}", shard.shard_id(), shards.len()))
 }
 
-/// Kills one environment of `function`, as `kill -9` does. What was done, in words.
+/// Kills one environment of `function`, as `kill -9` does. Returns what was done, in words.
 pub fn kill(name: &str, function: &Function) -> String {
     match function.kill_one() {
         Some(pid) => format!("killed an environment of {name} (process {pid})"),
-        None => format!("no environment of {name} was there to kill"),
+        None => format!("killed nothing: {name} has no environment"),
     }
 }
 
-async fn active(client: &Client, stream: &str) -> Result<()> {
+async fn wait_until_active(client: &Client, stream: &str) -> Result<()> {
     loop {
         let summary = client.describe_stream_summary().stream_name(stream).send().await?;
         let status = summary.stream_description_summary().map(|description| description.stream_status().clone());

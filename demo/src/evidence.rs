@@ -1,5 +1,5 @@
-//! What a run leaves behind, read back with parsers of its own: the code under test is no witness. Of the lake it is the
-//! audit that tells, as it does in production.
+//! Reads back what a run left in every store. It has parsers of its own, so that the code under test does not check
+//! itself. The audit checks the lake, as it does in production.
 
 pub mod aggregate;
 pub mod letters;
@@ -16,9 +16,9 @@ use std::collections::BTreeMap;
 pub struct Evidence {
     /// What was sent, in the order of sending.
     pub sent: Vec<SentMessage>,
-    /// The user records of the stream of messages, aggregates taken apart.
+    /// The user records of the stream of messages, aggregates split.
     pub stream: Vec<stream::Record>,
-    /// What the audit says of the lake, held against the stream.
+    /// What the audit reports about the lake, which it compared with the stream.
     pub audit: audit::Report,
     /// The user records of the stream of readings.
     pub readings: Vec<stream::Record>,
@@ -28,6 +28,6 @@ pub struct Evidence {
     pub letters: Vec<letters::Letter>,
     /// The rows that hold the latest averages.
     pub results: Vec<results::Latest>,
-    /// Whether Redis lost something of its memory, and nobody has rebuilt it.
+    /// Whether Redis lost some of its memory, and no rebuild followed.
     pub memory_lost: bool,
 }

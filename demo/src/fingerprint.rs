@@ -1,11 +1,12 @@
-//! Recognises a message in the stream, the lake and the dead letters by what the device sent.
+//! Recognises a message on the stream, in the lake and among the dead letters by what the device sent.
 
 use base64::Engine as _;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-/// What a record is, whoever put it on the stream: of a message, its device, facility, kind and the very bytes that
-/// the device sent (its delivery id and time are made on the way); of anything else, all its bytes.
+/// Identifies a record, by whichever way it came to the stream. For a message it is a hash of the device, the facility,
+/// the kind and the bytes that the device sent, without the delivery id and the time, which are added on the way. For
+/// any other record it is a hash of all bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint([u8; 32]);
 
@@ -19,7 +20,7 @@ struct Envelope {
 }
 
 impl Fingerprint {
-    /// That of a record's bytes.
+    /// The fingerprint of a record's bytes.
     pub fn of_record(data: &[u8]) -> Self {
         let envelope = serde_json::from_slice::<Envelope>(data).ok();
         let message = envelope.and_then(|envelope| {
@@ -49,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_is_told_by_what_the_device_sent_and_not_by_what_was_added_on_the_way() {
+    fn a_fingerprint_covers_what_the_device_sent_and_nothing_that_was_added_on_the_way() {
         let message = |delivery: &str, payload: &str| {
             format!(
                 r#"{{"deliveryId":"{delivery}","deviceId":"a","facility":"f","kind":"vital","receivedAt":1,"payload":"{payload}"}}"#

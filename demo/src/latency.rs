@@ -1,10 +1,10 @@
-//! How long a reading takes from its publishing to the result that counts it.
+//! Measures how long a reading takes from its publishing to the first result that counts it.
 //!
-//! While traffic runs, the latest rows of some devices are read again and again. A row says which record of the stream
-//! of readings it was last computed for, and when. Afterwards, each of these devices' readings is looked up in the
-//! stream: the first row that was seen at or behind its record is the first result known to count it. A row that was
-//! overwritten between two looks is not seen, which makes a latency longer, never shorter. The row's time is that of
-//! its computing: the write behind it, of some milliseconds, is not in it.
+//! While traffic runs, a task polls the latest rows of some devices. A row says for which record of the stream of
+//! readings it was last computed, and when. Afterwards each reading of these devices is looked up in the stream. The
+//! first observed row whose position is at or after the reading's record is the first result known to count it. A row
+//! that is overwritten between two polls is not observed, which makes a latency longer, never shorter. A row's time is
+//! when it was computed; the write that follows takes some milliseconds more, which are not included.
 
 use super::evidence::{results, stream::Record};
 use crate::traffic::At;
@@ -17,18 +17,18 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Devices that are looked at.
+/// How many devices are polled.
 const DEVICES: usize = 12;
-/// Between two looks at all of them.
+/// Between two polls of all of them.
 const INTERVAL: Duration = Duration::from_millis(300);
 /// Digits of a sequence number and of a sub-sequence number in a position.
 const SEQUENCE_DIGITS: usize = 56;
 const SUB_DIGITS: usize = 10;
-/// Latencies up to an hour, to three digits.
+/// The histogram measures latencies up to an hour, to three digits.
 const LONGEST_MS: u64 = 3_600_000;
 const DIGITS: u8 = 3;
 
-/// The rows that were seen: by device and metric, the time of each by its position.
+/// The rows that were observed: by device and metric, the time of each by its position.
 #[derive(Debug, Default)]
 pub struct Seen(HashMap<(String, String), BTreeMap<String, i64>>);
 
@@ -36,7 +36,7 @@ pub struct Seen(HashMap<(String, String), BTreeMap<String, i64>>);
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Latency {
-    /// What was measured, in words.
+    /// The definition of this latency, in words.
     pub of: String,
     /// How many readings were measured.
     pub samples: u64,
@@ -55,7 +55,7 @@ pub struct Latency {
 }
 
 impl Seen {
-    /// Looks at some of `devices` until `stop` is true.
+    /// Polls some of `devices` until `stop` is true.
     pub async fn watch(
         client: Client,
         table: String,
@@ -72,7 +72,7 @@ impl Seen {
                 _ = stop.wait_for(|stop| *stop) => return seen,
             }
             for device in &devices {
-                // A look that fails is a look that is missed.
+                // A failed poll is a missed poll: the next one follows.
                 if let Ok(rows) = results::of_device(&client, &table, device).await {
                     for row in rows {
                         seen.note(row);
@@ -104,13 +104,13 @@ pub fn measure(sent: &[SentMessage], readings: &[Record], seen: &Seen) -> Result
         let Ok(reading) = serde_json::from_slice::<Written>(&record.data) else { continue };
         let name = (reading.device_id, reading.metric);
         let Some(Some(published_ms)) = published.get(&(name.clone(), reading.at)) else { continue };
-        let counted = seen.0.get(&name).and_then(|rows| rows.range(position(record)..).next());
-        if let Some((_, updated_ms)) = counted {
+        let first_result = seen.0.get(&name).and_then(|rows| rows.range(position(record)..).next());
+        if let Some((_, updated_ms)) = first_result {
             histogram.saturating_record(updated_ms.saturating_sub(*published_ms).max(1) as u64);
         }
     }
     Ok(Latency {
-        of: "from publishing to the computing of the first result seen to count the reading".to_owned(),
+        of: "from publishing a message to computing the first observed result that counts its reading".to_owned(),
         samples: histogram.len(),
         mean_ms: histogram.mean(),
         p50_ms: histogram.value_at_quantile(0.5),
@@ -192,13 +192,13 @@ mod tests {
     }
 
     #[test]
-    fn a_reading_is_counted_by_the_first_row_at_or_behind_its_record() {
+    fn a_reading_is_counted_by_the_first_row_at_or_after_its_record() {
         let mut seen = Seen::default();
         for row in [row("9", 1_500), row("10", 3_000), row("10", 9_000)] {
             seen.note(row);
         }
         let sent = [sent(0, 100, 1_000), sent(1, 200, 1_000), sent(2, 300, 1_000)];
-        // The last reading's result was never seen.
+        // The last reading's result was never observed.
         let readings = [record("9", 100), record("10", 200), record("11", 300)];
         let latency = measure(&sent, &readings, &seen).unwrap();
         assert_eq!((latency.samples, latency.p50_ms, latency.max_ms / 10), (2, 500, 200));

@@ -1,13 +1,13 @@
-//! The demo: real traffic through the whole template, and the promises checked against what came out.
+//! The demo: sends real traffic through the whole template, and checks the promises against the results.
 //!
 //! In reading order:
 //!
-//! - [`traffic`]: devices, and the messages that they send; also at a steady rate, for `myaku traffic`.
-//! - [`run`]: registry, traffic and disturbances, then quiet, then the evidence. It is made of [`steps`].
-//! - [`disturb`] and [`burst`]: what is done to the pipeline meanwhile.
-//! - [`evidence`]: what a run left behind, read back from every store.
-//! - [`verify`]: the verdict: each promise, computed independently of the pipeline's own code.
-//! - [`latency`], [`presence`], [`report`]: what else is measured, and how all of it is printed.
+//! - [`traffic`]: devices and their messages; also a load at a steady rate, for `myaku traffic`.
+//! - [`run`]: one run from the registry to the report. It consists of [`steps`].
+//! - [`disturb`] and [`burst`]: what is done to the pipeline during a run, and before it.
+//! - [`evidence`]: what a run left in every store, read back.
+//! - [`verify`]: the verdict on each promise, computed independently of the pipeline's own code.
+//! - [`latency`], [`presence`], [`report`]: what else is measured, and how everything is printed.
 
 pub mod burst;
 pub mod disturb;

@@ -1,16 +1,16 @@
-//! What a run is made of.
+//! The options of a run.
 
 use std::time::Duration;
 
-/// What a run is made of.
+/// The options of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Messages in a second.
     pub rate: f64,
-    /// Devices.
+    /// How many devices send.
     pub devices: usize,
     /// For how long messages are sent.
     pub duration: Duration,
-    /// Decides the traffic.
+    /// The seed that decides the traffic.
     pub seed: u64,
 }

@@ -1,4 +1,5 @@
-//! Devices that come and go, and one that is expected and says nothing: what the platform must say of them in the end.
+//! Runs devices that connect and disconnect, and one that stays silent. Then checks what the platform reports about
+//! them.
 
 use anyhow::{Context as _, Result};
 use myaku::device::presence::store::Presences as _;
@@ -13,41 +14,43 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-/// Comes and goes, and is there in the end.
-const STAYS: &str = "comes-and-goes";
-/// Comes and goes, and stays away.
-const LEAVES: &str = "leaves";
-/// Stays connected, and says nothing.
-const SILENT: &str = "says-nothing";
-/// How often each of the first two connects.
+/// Connects and disconnects, and is connected at the end.
+const RETURNING_DEVICE: &str = "comes-and-goes";
+/// Connects and disconnects, and is disconnected at the end.
+const LEAVING_DEVICE: &str = "leaves";
+/// Stays connected and never sends a message.
+const SILENT_DEVICE: &str = "says-nothing";
+/// How often each of the first two devices connects.
 const CONNECTIONS: u32 = 3;
-/// The silent device is expected so often.
+/// The silent device's profile, which expects a message every five seconds.
 const PROFILE: &str = r#"{"id":"restless","expectedIntervalSeconds":5,"versions":[{"name":"1","format":"text"}]}"#;
-/// For the broker to answer.
+/// How long the broker may take to answer.
 const CONNECT: Duration = Duration::from_secs(20);
-/// For the sweep to find all that it must.
+/// How long the sweep may take to find everything.
 const PATIENCE: Duration = Duration::from_mins(2);
-/// Between two sweeps; the schedule has its own, once a minute.
+/// Between two sweeps. The schedule has its own sweeps, once a minute.
 const INTERVAL: Duration = Duration::from_millis(500);
-/// What the schedule sends.
+/// The event that the schedule sends.
 const SWEEP: &str = include_str!("../../events/iot-presence-sweep.json");
 
-/// What was seen.
+/// The result of the check.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Presence {
     /// Connections that began.
     pub connections: usize,
-    /// Devices whose status is wrong in the end.
+    /// Devices whose last status is wrong, with that status.
     pub wrong: Vec<String>,
-    /// Alerts that said that the silent device is silent.
-    pub told_of_silence: usize,
-    /// Alerts of any device, by what tells them apart, that were published more than once.
-    pub told_again: Vec<String>,
+    /// Alerts about the silent device.
+    #[serde(rename = "toldOfSilence")]
+    pub silence_alerts: usize,
+    /// Alerts about any device (its id, the state and the alert's id) that were published more than once.
+    #[serde(rename = "toldAgain")]
+    pub repeated_alerts: Vec<String>,
 }
 
-/// Who is connected when the play is over. They stay so for as long as this lives.
-pub struct Cast {
+/// The devices that are connected when [`run_devices`] ends. They stay connected until this is dropped.
+pub struct ConnectedDevices {
     connections: usize,
     _connected: Vec<Connection>,
 }
@@ -74,59 +77,66 @@ async fn connect(stack: &Stack, client_id: &str) -> Result<Connection> {
             }
         }
     };
-    tokio::time::timeout(CONNECT, connected).await.with_context(|| format!("{client_id} cannot connect"))??;
+    tokio::time::timeout(CONNECT, connected)
+        .await
+        .with_context(|| format!("{client_id} cannot connect to the MQTT broker"))??;
     let events = tokio::spawn(async move { while events.poll().await.is_ok() {} });
     Ok(Connection { client, events })
 }
 
-/// Plays for as long as traffic is sent.
-pub async fn play(stack: &Stack, duration: Duration) -> Result<Cast> {
+/// Connects and disconnects the devices for `duration`.
+pub async fn run_devices(stack: &Stack, duration: Duration) -> Result<ConnectedDevices> {
     let registry = DynamoDb::new(&stack.sdk_config(), stack.physical_id("RegistryTable")?);
-    let device = Device { device_id: SILENT.into(), profile: "restless".into(), facility: Some("home-1".into()) };
+    let device =
+        Device { device_id: SILENT_DEVICE.into(), profile: "restless".into(), facility: Some("home-1".into()) };
     let device = device_document(&device).map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
     registry.put(&[(Key::new(Kind::Profile, "restless"), PROFILE.to_owned()), device]).await?;
     let started = Instant::now();
-    let silent = connect(stack, SILENT).await?;
+    let silent = connect(stack, SILENT_DEVICE).await?;
     let mut connections = 1;
     let mut last = None;
     for round in 0..CONNECTIONS {
-        let (stays, leaves) = (connect(stack, STAYS).await?, connect(stack, LEAVES).await?);
+        let (stays, leaves) = (connect(stack, RETURNING_DEVICE).await?, connect(stack, LEAVING_DEVICE).await?);
         connections += 2;
         tokio::time::sleep_until(started + duration.mul_f64(f64::from(round + 1) / f64::from(CONNECTIONS + 1))).await;
-        // Some go with a word, some without.
+        // Some disconnect, some only lose their connection.
         if round % 2 == 0 {
             leaves.client.disconnect().await?;
         }
         last = (round + 1 == CONNECTIONS).then_some(stays);
     }
     let connected = [Some(silent), last].into_iter().flatten().collect();
-    Ok(Cast { connections, _connected: connected })
+    Ok(ConnectedDevices { connections, _connected: connected })
 }
 
-/// Lets the sweep look until it has found what it must, and says what is wrong.
-pub async fn look(stack: &Stack, cast: &Cast) -> Result<Presence> {
-    let kept = Duration::from_hours(1);
-    let presences = DynamoDbPresences::new(&stack.sdk_config(), stack.physical_id("PresenceTable")?, kept);
+/// Runs the sweep until every status is right and the silent device is reported, or until time is up.
+pub async fn check(stack: &Stack, devices: &ConnectedDevices) -> Result<Presence> {
+    let ttl = Duration::from_hours(1);
+    let presences = DynamoDbPresences::new(&stack.sdk_config(), stack.physical_id("PresenceTable")?, ttl);
     let function = stack.function("IotPresenceFunction")?;
     let started = SystemClock.now_ms();
     loop {
         function.invoke(SWEEP.as_bytes().into()).await.context("the sweep failed")?;
         let mut wrong = Vec::new();
-        for (device, is_connected) in [(STAYS, true), (LEAVES, false), (SILENT, true)] {
+        for (device, is_connected) in [(RETURNING_DEVICE, true), (LEAVING_DEVICE, false), (SILENT_DEVICE, true)] {
             let known = presences.get(device).await?.map(|stored| stored.presence);
             if known.as_ref().map(|known| known.connected) != Some(is_connected) {
-                let told = known.map_or("unknown", |known| if known.connected { "connected" } else { "disconnected" });
-                wrong.push(format!("{device} is {told}"));
+                let status =
+                    known.map_or("unknown", |known| if known.connected { "connected" } else { "disconnected" });
+                wrong.push(format!("{device} is {status}"));
             }
         }
         let published = alerts(stack)?;
-        let told_of_silence =
-            published.iter().filter(|(key, _)| key.0 == SILENT && key.1 == "raised").map(|(_, count)| count).sum();
+        let silence_alerts = published
+            .iter()
+            .filter(|(key, _)| key.0 == SILENT_DEVICE && key.1 == "raised")
+            .map(|(_, count)| count)
+            .sum();
         let waited_ms = SystemClock.now_ms() - started;
-        if (wrong.is_empty() && told_of_silence > 0) || waited_ms > PATIENCE.as_millis() as i64 {
-            let again = published.iter().filter(|(_, count)| **count > 1);
-            let told_again = again.map(|((device, state, id), _)| format!("{device} {state} {id}")).collect();
-            return Ok(Presence { connections: cast.connections, wrong, told_of_silence, told_again });
+        if (wrong.is_empty() && silence_alerts > 0) || waited_ms > PATIENCE.as_millis() as i64 {
+            let repeated = published.iter().filter(|(_, count)| **count > 1);
+            let repeated_alerts = repeated.map(|((device, state, id), _)| format!("{device} {state} {id}")).collect();
+            return Ok(Presence { connections: devices.connections, wrong, silence_alerts, repeated_alerts });
         }
         tokio::time::sleep(INTERVAL).await;
     }
@@ -145,11 +155,13 @@ fn alerts(stack: &Stack) -> Result<BTreeMap<(String, String, String), usize>> {
 impl Presence {
     /// The promises that were broken, in words.
     pub fn broken(&self) -> Vec<String> {
-        let mut broken: Vec<String> = self.wrong.iter().map(|wrong| format!("a status is wrong: {wrong}")).collect();
-        if self.told_of_silence != 1 {
-            broken.push(format!("a silent device was told of {} times", self.told_of_silence));
+        let mut broken: Vec<String> =
+            self.wrong.iter().map(|wrong| format!("a device's last status is wrong: {wrong}")).collect();
+        if self.silence_alerts != 1 {
+            broken.push(format!("the silent device was reported {} times, not once", self.silence_alerts));
         }
-        broken.extend(self.told_again.iter().map(|alert| format!("an alert was published again: {alert}")));
+        broken
+            .extend(self.repeated_alerts.iter().map(|alert| format!("an alert was published more than once: {alert}")));
         broken
     }
 
@@ -157,9 +169,11 @@ impl Presence {
     pub fn to_text(&self) -> String {
         let verdict = if self.broken().is_empty() { "✓" } else { "✗ a promise is broken" };
         format!(
-            "Presence: {} connections of devices that come and go, every status right; one that said nothing was told of {}. {verdict}",
+            "Presence: {} connections; devices with a wrong last status: {}; the silent device was reported {}. \
+             {verdict}",
             self.connections,
-            if self.told_of_silence == 1 { "once".to_owned() } else { format!("{} times", self.told_of_silence) }
+            self.wrong.len(),
+            if self.silence_alerts == 1 { "once".to_owned() } else { format!("{} times", self.silence_alerts) }
         )
     }
 }

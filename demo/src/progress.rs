@@ -1,11 +1,11 @@
-//! The port to whoever follows a long run: a terminal, a log, a test.
+//! The port through which a run reports its progress, to a terminal, a log or a test.
 
-/// Follows a run.
+/// Receives the progress of a run.
 pub trait Progress: Sync {
-    /// A new part begins.
+    /// A new stage begins.
     fn stage(&self, what: &str);
-    /// So many of `total` messages are sent; `lag` records wait for some function.
+    /// `sent` of `total` messages are sent; `lag` records wait for a function.
     fn sent(&self, sent: usize, total: usize, lag: u64);
-    /// Something happened.
+    /// An event to show, in words.
     fn event(&self, what: &str);
 }

@@ -1,4 +1,4 @@
-//! Master data for the fleet: the sample profiles, and its devices.
+//! Fills the registry with the fleet's master data: the sample profiles and the devices.
 
 use crate::traffic::Registration;
 use anyhow::{Context as _, Result, anyhow};
@@ -21,7 +21,7 @@ pub const PROFILES: [&str; 5] = [
 pub async fn fill<'a>(config: &SdkConfig, table: &str, devices: impl Iterator<Item = &'a Registration>) -> Result<()> {
     let mut documents = Vec::new();
     for json in PROFILES {
-        documents.push(parse_profile(json).and_then(|profile| profile_document(&profile)).map_err(in_words)?);
+        documents.push(parse_profile(json).and_then(|profile| profile_document(&profile)).map_err(describe)?);
     }
     for registration in devices {
         let device = Device {
@@ -29,13 +29,13 @@ pub async fn fill<'a>(config: &SdkConfig, table: &str, devices: impl Iterator<It
             profile: registration.profile.to_owned(),
             facility: Some(registration.facility.clone()),
         };
-        documents.push(device_document(&device).map_err(in_words)?);
+        documents.push(device_document(&device).map_err(describe)?);
     }
-    DynamoDb::new(config, table).put(&documents).await.with_context(|| format!("the registry {table} cannot be filled"))
+    DynamoDb::new(config, table).put(&documents).await.with_context(|| format!("cannot write to the registry {table}"))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
-fn in_words(problems: Vec<Problem>) -> anyhow::Error {
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` passes it by value")]
+fn describe(problems: Vec<Problem>) -> anyhow::Error {
     let words = problems.iter().map(|problem| format!("{}: {}", problem.field, problem.message));
-    anyhow!("master data is wrong: {}", words.collect::<Vec<_>>().join("; "))
+    anyhow!("invalid master data: {}", words.collect::<Vec<_>>().join("; "))
 }

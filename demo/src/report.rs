@@ -1,4 +1,4 @@
-//! What a run came to: as JSON for machines, as tables for people.
+//! The report of a run: as JSON for machines, as tables for people.
 
 use super::burst::Burst;
 use super::disturb::Disturbance;
@@ -13,32 +13,32 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-/// A whole run.
+/// The report of a whole run.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     /// Whether every promise was kept.
     pub ok: bool,
-    /// What decided the traffic.
+    /// The seed that decided the traffic.
     pub seed: u64,
-    /// Devices that sent.
+    /// How many devices sent messages.
     pub devices: usize,
     /// What was sent, and how.
     pub traffic: Traffic,
-    /// What was done to the pipeline meanwhile.
+    /// What was done to the pipeline during the run.
     pub disturbances: Vec<Disturbance>,
     /// Whether the promises were kept.
     #[serde(flatten)]
     pub verdict: Verdict,
-    /// Who was connected, and who was silent.
+    /// Whether the platform knew which devices were connected, and which one was silent.
     pub presence: Presence,
-    /// How the stream grew under a burst, if there was one.
+    /// How the stream grew under a burst, if the run had one.
     pub burst: Option<Burst>,
-    /// What the audit says of the lake.
+    /// What the audit reports about the lake.
     pub audit: audit::Report,
     /// How fast it was.
     pub throughput: Throughput,
-    /// How long it took.
+    /// How long readings took to reach a result.
     pub latency: Latency,
     /// Where to look next: what, and the command or place.
     pub where_next: Vec<(String, String)>,
@@ -52,14 +52,14 @@ pub struct Throughput {
     pub sending_seconds: f64,
     /// Messages sent in a second.
     pub messages_per_second: f64,
-    /// Readings that came of these, in a second.
+    /// Correct readings in a second.
     pub readings_per_second: f64,
-    /// From the last message until every function had nothing left to do, in seconds.
+    /// From the last message until every function had finished, in seconds.
     pub drain_seconds: f64,
 }
 
 impl Report {
-    /// With a burst, on a stack of its own.
+    /// Adds the result of a burst, which ran on a stack of its own.
     #[must_use]
     pub fn with(mut self, burst: Burst) -> Self {
         self.verdict.broken.extend(burst.broken());
@@ -98,7 +98,7 @@ impl Report {
     fn flow(&self) -> String {
         let (archive, readings, averages) = (&self.verdict.archive, &self.verdict.readings, &self.verdict.averages);
         let traffic = &self.traffic;
-        let mut table = table(["", "count", ""]);
+        let mut table = table(["", "count", "details"]);
         let mut row = |name: &str, count: usize, note: String| {
             table.add_row([name.to_owned(), grouped(count), note]);
         };
@@ -111,14 +111,14 @@ impl Report {
             traffic.records
         );
         row("sent", archive.sent, ways);
-        row("sent again", traffic.http_again, "over HTTP, since an answer was lost".to_owned());
-        row("gateways' batches", traffic.batches, format!("in every form; {} delivered twice", traffic.batches_again));
+        row("sent again", traffic.http_again, "over HTTP, because an answer was lost".to_owned());
+        row("gateways' batches", traffic.batches, format!("in every encoding; {} sent twice", traffic.batches_again));
         row(
             "acknowledged",
             traffic.acknowledged,
             format!("{} given up by a producer, {} dropped by the rules", traffic.given_up, traffic.dropped),
         );
-        row("on the stream", archive.on_stream, format!("{} delivered again", archive.delivered_again));
+        row("on the stream", archive.on_stream, format!("{} of them are repeated deliveries", archive.delivered_again));
         let stored = format!(
             "{} objects, {} KiB",
             grouped(self.audit.objects as usize),
@@ -126,22 +126,22 @@ impl Report {
         );
         row("archived", archive.archived, stored);
         row("lost", archive.lost + archive.not_on_stream, verdict(archive.lost + archive.not_on_stream));
-        row("found by the audit", archive.findings.len(), verdict(archive.findings.len()));
+        row("audit findings", archive.findings.len(), verdict(archive.findings.len()));
         let repeated = format!(
-            "of {} expected; {} repeated, counted once; {} astray in a reshard",
+            "of {} expected; {} repeated, each counted once; {} in the wrong shard during a reshard",
             grouped(readings.expected),
             readings.repeated,
             readings.astray
         );
         row("readings", readings.right, repeated);
-        row("readings wrong", readings.missing + readings.unexpected, verdict(readings.missing + readings.unexpected));
+        row("wrong readings", readings.missing + readings.unexpected, verdict(readings.missing + readings.unexpected));
         row(
-            "averages right",
+            "correct averages",
             averages.right,
             format!("of {}, over {} readings", averages.expected, grouped(averages.readings)),
         );
         let off = averages.wrong + averages.missing + averages.unexpected;
-        row("averages wrong", off, verdict(off));
+        row("wrong averages", off, verdict(off));
         table.to_string()
     }
 
@@ -154,8 +154,8 @@ impl Report {
             let (found, expected) = (count(&letters.found, reason), count(&letters.expected, reason));
             table.add_row([reason.clone(), grouped(found), grouped(expected)]);
         }
-        let mishaps = self.traffic.mishaps.iter().map(|(mishap, count)| format!("{count} {}", words(*mishap)));
-        format!("{table}\nWhat befell the messages: {}.", mishaps.collect::<Vec<_>>().join(", "))
+        let mishaps = self.traffic.mishaps.iter().map(|(mishap, count)| format!("{count} {}", describe(*mishap)));
+        format!("{table}\nWhat happened to the messages: {}.", mishaps.collect::<Vec<_>>().join(", "))
     }
 
     fn times(&self) -> String {
@@ -176,7 +176,8 @@ impl Report {
             table.add_row([name.to_owned(), grouped(value as usize), String::new()]);
         }
         format!(
-            "{table}\nLatency is {}.\n{:.0} messages and {:.0} readings a second for {:.1} s; all was done {:.1} s after the last message.",
+            "{table}\nLatency: {}.\nThroughput: {:.0} messages and {:.0} readings a second for {:.1} s. \
+             Processing ended {:.1} s after the last message.",
             latency.of,
             throughput.messages_per_second,
             throughput.readings_per_second,
@@ -187,7 +188,7 @@ impl Report {
 
     fn disturbances(&self) -> String {
         let lines = self.disturbances.iter().map(|it| format!("  {:>5.1} s  {}", it.after_ms as f64 / 1000.0, it.what));
-        format!("Meanwhile:\n{}", lines.collect::<Vec<_>>().join("\n"))
+        format!("Disturbances during the run:\n{}", lines.collect::<Vec<_>>().join("\n"))
     }
 
     fn next(&self) -> String {
@@ -205,28 +206,28 @@ fn table(header: [&str; 3]) -> Table {
     table
 }
 
-/// A promise's mark beside its count of breaches.
+/// The mark beside the count of a promise's breaches.
 fn verdict(breaches: usize) -> String {
     if breaches == 0 { "✓".to_owned() } else { "✗ a promise is broken".to_owned() }
 }
 
-/// The name of a mishap, in words.
-fn words(mishap: Mishap) -> &'static str {
+/// A mishap as the summary describes it, after its count.
+fn describe(mishap: Mishap) -> &'static str {
     match mishap {
         Mishap::Repeated => "sent twice",
         Mishap::OutOfOrder => "out of order",
         Mishap::Late => "late",
         Mishap::TooLate => "too late for any window",
-        Mishap::WrongClock => "from wrong clocks",
-        Mishap::AbsurdTime => "with absurd times",
-        Mishap::OutOfRange => "out of range",
+        Mishap::WrongClock => "from devices with a wrong clock",
+        Mishap::AbsurdTime => "with an impossible time",
+        Mishap::OutOfRange => "with a value out of range",
         Mishap::Malformed => "malformed",
         Mishap::UnknownDevice => "from unknown devices",
-        Mishap::Foreign => "foreign",
+        Mishap::Foreign => "records that are not messages",
     }
 }
 
-/// A count with thin groups of three digits: `18 000`.
+/// A count with its digits in groups of three: `18 000`.
 fn grouped(count: usize) -> String {
     let digits = count.to_string();
     let mut text = String::new();
@@ -244,19 +245,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_are_grouped_by_three() {
+    fn digits_are_grouped_by_three() {
         assert_eq!([7, 1234, 1_234_567].map(grouped), ["7", "1 234", "1 234 567"]);
     }
 
     #[test]
-    fn a_broken_promise_stands_at_the_end_with_the_seed_that_broke_it() {
+    fn the_text_ends_with_the_broken_promises_and_the_seed() {
         let verdict = Verdict { broken: vec!["records are lost: 1 (x)".to_owned()], ..Verdict::default() };
         let text = Report { verdict, seed: 42, ..Report::default() }.to_text();
         assert!(text.ends_with("  ✗ records are lost: 1 (x)\nRun it again with --seed 42."), "{text}");
     }
 
     #[test]
-    fn machines_read_the_counts_at_the_top_of_the_json() {
+    fn the_counts_are_top_level_fields_of_the_json() {
         let json = serde_json::to_value(Report { ok: true, ..Report::default() }).unwrap();
         assert_eq!(json["archive"]["lost"], 0);
         assert_eq!(json["broken"], serde_json::json!([]));

@@ -1,10 +1,10 @@
-//! What was sent in a run, by the route that it took.
+//! Counts what a run sent, by route.
 
 use crate::traffic::{Mishap, Route};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// What was sent.
+/// The counts of messages.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Traffic {
@@ -12,11 +12,11 @@ pub struct Traffic {
     pub mqtt: usize,
     /// Over HTTP.
     pub http: usize,
-    /// Items that were sent again over HTTP, since an answer was lost or asked for it.
+    /// Items that were sent again over HTTP, because an answer was lost or asked for it.
     pub http_again: usize,
-    /// In gateways' batches, over MQTT.
+    /// In batches of gateways, over MQTT.
     pub gateways: usize,
-    /// Those batches.
+    /// Batches of gateways.
     pub batches: usize,
     /// Batches that were published twice.
     pub batches_again: usize,
@@ -28,9 +28,9 @@ pub struct Traffic {
     pub acknowledged: usize,
     /// Given up by the producer.
     pub given_up: usize,
-    /// Acknowledged by the broker and dropped, since the rules were too slow: AWS IoT throttles in the same way.
+    /// Acknowledged by the broker and then dropped, because the rules were too slow. AWS IoT throttles in the same way.
     pub dropped: u64,
-    /// Messages by what befell them.
+    /// Messages by what happened to them.
     pub mishaps: BTreeMap<Mishap, usize>,
 }
 

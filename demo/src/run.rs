@@ -1,4 +1,5 @@
-//! A run: registry, traffic and disturbances, then quiet, then the evidence.
+//! Runs the demo: registers devices, sends traffic under disturbances, waits until all of it is processed, and checks
+//! the result.
 
 use super::disturb::{self, Disturbance};
 use super::latency::{self, Seen};
@@ -13,7 +14,7 @@ use myaku_local::stack::Stack;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// What is done to the pipeline, and when: parts of the sending time.
+/// What is done to the pipeline, and when, as a fraction of the sending time.
 const PLAN: [(f64, Action); 5] = [
     (0.30, Action::Split("IngestStream")),
     (0.40, Action::Kill("TransformFunction")),
@@ -30,7 +31,7 @@ enum Action {
 
 /// Runs the demo on `stack`, which is up and empty.
 pub async fn run(stack: &Stack, options: &Options, progress: &impl Progress) -> Result<Report> {
-    progress.stage("putting profiles and devices into the registry");
+    progress.stage("registering profiles and devices");
     let (mut fleet, windows) = steps::register(stack, options).await?;
     let tidy = fleet.registrations().filter(|it| it.is_tidy && it.profile != "app-log").map(|it| it.device.clone());
     let (stop, stopped) = watch::channel(false);
@@ -38,28 +39,28 @@ pub async fn run(stack: &Stack, options: &Options, progress: &impl Progress) -> 
     let results = stack.physical_id("ResultsTable")?;
     let watching = tokio::spawn(Seen::watch(dynamodb, results, tidy.collect::<Vec<_>>(), stopped));
 
-    progress.stage("sending");
+    progress.stage("sending messages");
     let started = Instant::now();
-    let (sending, disturbances, cast) = tokio::join!(
+    let (sending, disturbances, devices) = tokio::join!(
         steps::send(stack, options, &mut fleet, progress, || true),
         disturbances(stack, options, started, progress),
-        presence::play(stack, options.duration)
+        presence::run_devices(stack, options.duration)
     );
     let Sending { sent, traffic, started_ms, seconds: sending_seconds } = sending?;
-    let (disturbances, cast) = (disturbances?, cast?);
-    progress.stage("waiting until nothing is left to do");
+    let (disturbances, devices) = (disturbances?, devices?);
+    progress.stage("waiting until every function has finished");
     let waiting = Instant::now();
     let quiet = steps::quiet(stack).await.inspect_err(|error| progress.event(&error.to_string()));
-    // If they don't come to rest, the evidence tells what is missing.
+    // If they do not finish, the evidence shows what is missing.
     let drain_seconds = quiet.unwrap_or_else(|_| waiting.elapsed().as_secs_f64());
     stop.send_replace(true);
-    let seen = watching.await.context("the watch over the results stopped")?;
+    let seen = watching.await.context("the task that watches the results stopped")?;
 
-    progress.stage("looking who is connected, and who is silent");
-    let presence = presence::look(stack, &cast).await?;
+    progress.stage("checking which devices are connected, and which one is silent");
+    let presence = presence::check(stack, &devices).await?;
     progress.stage("reading everything back");
     let evidence = Box::pin(steps::gather(stack, sent, started_ms)).await?;
-    progress.stage("comparing");
+    progress.stage("comparing the results with what was sent");
     let latency = latency::measure(&evidence.sent, &evidence.readings, &seen)?;
     let mut verdict = verify(&evidence, &windows);
     verdict.broken.extend(presence.broken());

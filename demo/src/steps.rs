@@ -1,4 +1,4 @@
-//! The steps of a run, for the demo and for whoever disturbs it in other ways.
+//! The steps of a run, for the demo and for tests that disturb a run in other ways.
 
 use super::evidence::{Evidence, letters, results, stream};
 use super::options::Options;
@@ -20,30 +20,30 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Real MQTT connections; the fleet's devices are spread over them.
+/// MQTT connections; the fleet's devices are spread over them.
 const CONNECTIONS: usize = 8;
 /// Items of a request over HTTP, at most.
 const HTTP_ITEMS: usize = 5;
-/// Of so many answers over HTTP, one is lost, and its request sent again.
+/// One of this many HTTP answers is lost, so that its request is sent again.
 const ANSWERS_PER_LOSS: usize = 10;
-/// Between two looks at what is due.
+/// How often messages that are due are sent.
 const TICK: Duration = Duration::from_millis(10);
-/// For what was sent to be acknowledged: a request that is sent again and again takes the better part of a minute by itself.
+/// How long acknowledgements may take: a request with all its retries takes most of a minute by itself.
 const SETTLE: Duration = Duration::from_mins(3);
-/// For every function to have nothing left to do.
+/// How long the functions may take to finish.
 const QUIET: Duration = Duration::from_mins(3);
-/// Looks in a row at which nothing is left to do, before that is believed: what one mapping has just finished is
-/// another's to read.
-const QUIET_LOOKS: u32 = 6;
+/// How many checks in a row must find nothing left to do: what one mapping has just finished, another one has still to
+/// read.
+const QUIET_CHECKS: u32 = 6;
 const QUIET_TICK: Duration = Duration::from_millis(500);
-/// The stream cuts its times to whole seconds: what is sent at the hour may have arrived before it.
+/// The stream truncates its times to whole seconds, so a message sent on the hour can have arrived before it.
 const CLOCK_MS: i64 = 2_000;
-/// Objects that the audit fetches at a time.
+/// Objects that the audit fetches in parallel.
 const AUDIT_CONCURRENCY: usize = 16;
-/// Where objects stand in their buckets.
+/// The prefix of dead letters in their bucket.
 const DEAD_LETTERS: &str = "dead-letters/";
 
-/// The physical names of what the template made.
+/// The physical names of the stack's resources.
 struct Names {
     ingest: String,
     readings: String,
@@ -66,7 +66,7 @@ impl Names {
     }
 }
 
-/// Puts the profiles and the devices of a fleet into the registry. The fleet, and the windows that it has.
+/// Puts the profiles and the devices of a new fleet into the registry. Returns the fleet and its windows.
 pub async fn register(stack: &Stack, options: &Options) -> Result<(Fleet, Windows)> {
     let fleet = Fleet::new(Settings { seed: options.seed, devices: options.devices });
     registry::fill(&stack.sdk_config(), &stack.physical_id("RegistryTable")?, fleet.registrations()).await?;
@@ -80,15 +80,15 @@ pub async fn register(stack: &Stack, options: &Options) -> Result<(Fleet, Window
 pub struct Sending {
     /// What was sent, in the order of sending.
     pub sent: Vec<SentMessage>,
-    /// How, and what became of it on its way in.
+    /// The counts by route, and what happened to the messages on their way in.
     pub traffic: Traffic,
-    /// When it began, in milliseconds since the epoch.
+    /// When sending began, in milliseconds since the epoch.
     pub started_ms: i64,
-    /// For how long it was sent.
+    /// How long sending took, in seconds.
     pub seconds: f64,
 }
 
-/// Sends at the rate and for the time that were asked for, and on until `is_over`; then waits until all of it is
+/// Sends at the rate and for the time of `options`, and continues until `is_over`. Then waits until every message is
 /// acknowledged or given up.
 pub async fn send(
     stack: &Stack,
@@ -116,7 +116,7 @@ pub async fn send(
             let now_ms = SystemClock.now_ms();
             let message = fleet.next(now_ms);
             traffic.count(message.route);
-            sender.send(&message).await.context("the traffic cannot be sent")?;
+            sender.send(&message).await.context("cannot send the traffic")?;
             sent.push(SentMessage::new(message, now_ms));
         }
         progress.sent(sent.len(), total, stack.mapping_status().iter().map(|mapping| mapping.lag).sum());
@@ -140,7 +140,7 @@ pub async fn send(
 /// The HTTP API with a token for all facilities of the fleet.
 fn api(stack: &Stack, fleet: &Fleet) -> Result<Api> {
     let base = stack.endpoints().http.context("the template has no HTTP API")?;
-    let issuer = stack.issuer().context("the template takes no tokens")?;
+    let issuer = stack.issuer().context("the template has no JWT authorizer, so no token can be issued")?;
     let facilities: BTreeSet<&str> = fleet.registrations().map(|it| it.facility.as_str()).collect();
     let claim = |name: &str, default: &str| stack.parameter(name).unwrap_or(default).to_owned();
     let claims = serde_json::Map::from_iter([
@@ -152,21 +152,21 @@ fn api(stack: &Stack, fleet: &Fleet) -> Result<Api> {
     Ok(Api { url: format!("{base}/v1/messages"), token, items: HTTP_ITEMS, lose_every: ANSWERS_PER_LOSS })
 }
 
-/// Waits until no rule and no function has anything left to do. How many seconds that took.
+/// Waits until every rule and every function has finished. Returns how many seconds that took.
 pub async fn quiet(stack: &Stack) -> Result<f64> {
     let started = Instant::now();
     let mut quiet_since = started;
-    let mut looks = 0;
-    while looks < QUIET_LOOKS {
+    let mut idle_checks = 0;
+    while idle_checks < QUIET_CHECKS {
         let status = stack.mapping_status();
         let is_done = stack.rules_are_idle() && stack.asynchronous_pending() == 0;
         if is_done && status.iter().all(|mapping| mapping.idle && mapping.lag == 0) {
-            looks += 1;
+            idle_checks += 1;
         } else {
-            looks = 0;
+            idle_checks = 0;
             quiet_since = Instant::now();
             if started.elapsed() > QUIET {
-                bail!("the functions do not come to rest: {status:?}");
+                bail!("the functions did not finish within {} s: {status:?}", QUIET.as_secs());
             }
         }
         tokio::time::sleep(QUIET_TICK).await;
@@ -174,7 +174,7 @@ pub async fn quiet(stack: &Stack) -> Result<f64> {
     Ok(quiet_since.duration_since(started).as_secs_f64())
 }
 
-/// Reads back what came of what was `sent`, when nothing is left to do.
+/// Reads back what the pipeline made of the messages `sent`, after every function has finished.
 pub async fn gather(stack: &Stack, sent: Vec<SentMessage>, started_ms: i64) -> Result<Evidence> {
     let (config, names) = (stack.sdk_config(), Names::of(stack)?);
     let kinesis = aws_sdk_kinesis::Client::new(&config);
@@ -199,7 +199,7 @@ pub async fn gather(stack: &Stack, sent: Vec<SentMessage>, started_ms: i64) -> R
     })
 }
 
-/// Audits the lake as `myaku archive audit` does. Nothing is left to do, so everything must be in it.
+/// Audits the lake as `myaku archive audit` does. Every function has finished, so every record must be in it.
 pub(super) async fn audit_lake(stack: &Stack, started_ms: i64) -> Result<audit::Report> {
     let (config, names) = (&stack.sdk_config(), Names::of(stack)?);
     let options = audit::Options {

@@ -1,8 +1,8 @@
-//! A fleet of devices and what the world does to their messages, for the demo and for tests.
+//! Generates the messages of a fleet of devices, and what goes wrong with them, for the demo and for tests.
 //!
-//! A pure generator: a seed and the time of each call decide every byte. It knows of each message what must come of
-//! it, by formulas of its own and not by the code under test: which readings, with which value and time, or which
-//! reason among the dead letters. The formats are those of the sample profiles in `events/profiles`.
+//! The generator is pure: a seed and the time of each call decide every byte. With each message it returns the expected
+//! result, computed with formulas of its own and not with the code under test: the readings with their values and
+//! times, or the reason of a dead letter. The formats are those of the sample profiles in `events/profiles`.
 
 mod band;
 mod bed;
@@ -24,30 +24,30 @@ pub use sent_message::SentMessage;
 use myaku::device::reading::Value;
 use serde_json::json;
 
-/// One message, and what must come of it.
+/// One message, and its expected result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Planned {
-    /// Its number in the order of making, from 0.
+    /// Its number in the order of generation, from 0.
     pub number: usize,
-    /// When it was made, in milliseconds since the epoch.
+    /// When it was generated, in milliseconds since the epoch.
     pub made_at_ms: i64,
-    /// Who sends it.
+    /// The device that sends it.
     pub device: String,
-    /// Where that device stands.
+    /// The facility of that device.
     pub facility: String,
     /// The last level of its topic.
     pub kind: &'static str,
-    /// How it travels.
+    /// How it travels to the stream.
     pub route: Route,
-    /// What the device sends; on [`Route::Record`] the record itself.
+    /// The bytes that the device sends; on [`Route::Record`] the record itself.
     pub payload: Vec<u8>,
-    /// The readings that must come of it, once, however often it is sent.
+    /// The readings that it must become, once, however often it is sent.
     pub readings: Vec<Expected>,
-    /// The reasons for which it, or values of it, must be among the dead letters; each once.
+    /// The reasons for which it, or values of it, must become dead letters; each once.
     pub dead_letters: Vec<&'static str>,
-    /// What the world did to it; `None` for an ordinary message.
+    /// What goes wrong with it; `None` for an ordinary message.
     pub mishap: Option<Mishap>,
-    /// The message of which this is the producer's repetition.
+    /// The number of the message that this one repeats, if its producer sends it again.
     pub repeats: Option<usize>,
 }
 
@@ -66,7 +66,7 @@ pub enum Route {
     Gateway,
 }
 
-/// A reading that must come of a message.
+/// A reading that a message must become.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expected {
     /// The metric, by its profile's name.
@@ -75,7 +75,7 @@ pub struct Expected {
     pub value: Value,
     /// When it was measured.
     pub at: At,
-    /// Whether it is kept in spite of being out of range.
+    /// Whether it is kept, and marked, although it is out of range.
     pub flagged: bool,
 }
 
@@ -84,31 +84,31 @@ pub struct Expected {
 pub enum At {
     /// The device's own time, in milliseconds since the epoch.
     Device(i64),
-    /// The record's arrival at the stream, since the device's clock is wrong.
+    /// The record's time of arrival at the stream, because the device's clock is wrong.
     Arrival,
 }
 
-/// What the world does to a message.
+/// What goes wrong with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mishap {
     /// The producer sends it again.
     Repeated,
-    /// Measured seconds before the one that was sent earlier.
+    /// Measured seconds before a message that was sent earlier.
     OutOfOrder,
     /// Measured up to minutes ago, within the allowed lateness.
     Late,
-    /// Measured so long ago that no window takes it.
+    /// Measured so long ago that no window accepts it.
     TooLate,
     /// From a device whose clock is days wrong.
     WrongClock,
-    /// With a time that no clock's error explains.
+    /// With an impossible time, which no error of a clock explains.
     AbsurdTime,
     /// With a value outside its range.
     OutOfRange,
-    /// Not what its profile says.
+    /// Not in the format of its profile.
     Malformed,
-    /// From a device that nobody registered.
+    /// From a device that is not registered.
     UnknownDevice,
     /// Not a message at all.
     Foreign,
@@ -120,7 +120,7 @@ impl Planned {
         format!("dt/myaku/{}/{}/{}", self.facility, self.device, self.kind)
     }
 
-    /// As an item of an HTTP request or a gateway's batch, with the very bytes that the device sends.
+    /// As an item of an HTTP request or a gateway's batch, with exactly the bytes that the device sends.
     pub fn item(&self) -> serde_json::Value {
         use base64::Engine as _;
         let payload = base64::engine::general_purpose::STANDARD.encode(&self.payload);
@@ -129,7 +129,8 @@ impl Planned {
 
     /// The delivery id of a message that its producer puts on the stream itself.
     pub fn delivery_id(&self) -> String {
-        // Spread over the keyspace by its first characters, like a random UUID, and the same for the same seed.
+        // Its first characters spread over the keyspace, like those of a random UUID, and are the same for the same
+        // seed.
         let spread = (self.number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         format!("{:08x}-0000-4000-8000-{:012x}", spread >> 32, self.number)
     }
@@ -150,7 +151,7 @@ impl Planned {
     }
 }
 
-/// What a device sends, and what must come of it.
+/// What a device sends, and the expected result.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Sent {
     payload: Vec<u8>,
@@ -159,7 +160,7 @@ struct Sent {
 }
 
 impl Sent {
-    /// A number in its range.
+    /// Expects a number in its range.
     fn number(&mut self, metric: &'static str, value: f64, at_ms: i64) {
         self.value(metric, Value::Number(value), at_ms);
     }
@@ -168,7 +169,7 @@ impl Sent {
         self.readings.push(Expected { metric, value, at: At::Device(at_ms), flagged: false });
     }
 
-    /// A number out of its range, in a profile that keeps such values.
+    /// Expects a number out of its range, in a profile that keeps such values.
     fn flagged(&mut self, metric: &'static str, value: f64, at_ms: i64) {
         self.readings.push(Expected { metric, value: Value::Number(value), at: At::Device(at_ms), flagged: true });
     }
@@ -180,21 +181,21 @@ impl Sent {
     }
 }
 
-/// What a device is about to report: its own time, and how far its values may go.
+/// The circumstances of a message: the device's own time, and whether a value is out of range.
 #[derive(Clone, Copy, Debug)]
 struct Moment {
     /// The device's time in milliseconds since the epoch.
     at_ms: i64,
-    /// Whether one of the values is to be out of its range.
+    /// Whether one of the values must be out of its range.
     out_of_range: bool,
 }
 
-/// °F as a sensor gives it and °C as it is kept.
+/// Converts °F, as a sensor sends it, to °C, as the reading holds it.
 fn celsius(fahrenheit: f64) -> f64 {
     (fahrenheit - 32.0) * 5.0 / 9.0
 }
 
-/// `value` with `digits` decimals, as a sensor sends it.
+/// Rounds `value` to `digits` decimals, as a sensor sends it.
 fn rounded(value: f64, digits: i32) -> f64 {
     let scale = 10_f64.powi(digits);
     (value * scale).round() / scale

@@ -1,4 +1,5 @@
-//! What was sent against what came of it. Pure: evidence in, a verdict out, so that each way to fail is a test.
+//! Compares what was sent with the evidence. It is a pure function from evidence to a verdict, so that every way to
+//! fail has a test.
 
 mod archive;
 mod averages;
@@ -16,35 +17,35 @@ use crate::traffic::SentMessage;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Examples of one kind of failure that are named.
+/// How many examples of one kind of failure are named.
 const EXAMPLES: usize = 5;
 
 /// Whether the promises were kept.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Verdict {
-    /// SentMessage, on the stream, in the lake.
+    /// Counts of what was sent, what is on the stream, and what is in the lake.
     pub archive: Archive,
-    /// What was decoded.
+    /// Counts of readings.
     pub readings: Readings,
-    /// What could not be.
+    /// Counts of dead letters.
     pub dead_letters: Letters,
-    /// What was computed.
+    /// Counts of averages.
     pub averages: Averages,
     /// Each promise that was broken, in words; empty when all were kept.
     pub broken: Vec<String>,
 }
 
-/// Messages that are the same to the stream: a producer's repetitions, and what MQTT delivered again.
+/// Messages that are equal on the stream: a producer's repetitions, and repeated deliveries over MQTT.
 #[derive(Debug)]
 struct Group<'a> {
-    /// Those that were sent; at least one.
+    /// The messages that were sent; at least one.
     sent: Vec<&'a SentMessage>,
     /// Their records on the stream.
     records: Vec<&'a Record>,
 }
 
-/// Compares everything.
+/// Checks every promise.
 pub fn verify(evidence: &Evidence, windows: &Windows) -> Verdict {
     let groups = groups(evidence);
     let mut broken = Vec::new();
@@ -69,8 +70,8 @@ fn groups(evidence: &Evidence) -> BTreeMap<Fingerprint, Group<'_>> {
     groups
 }
 
-/// Notes a broken promise with its first examples, if there are any.
-fn complain(broken: &mut Vec<String>, promise: &str, examples: &[String]) {
+/// Adds a broken promise with its first examples; adds nothing if there are no examples.
+fn report_broken(broken: &mut Vec<String>, promise: &str, examples: &[String]) {
     if examples.is_empty() {
         return;
     }

@@ -1,4 +1,4 @@
-//! A small reader of KPL aggregates, apart from the library's: for checking, not for speed.
+//! Reads KPL aggregates. It is independent of the library's reader, which it helps to check; it need not be fast.
 
 use md5::{Digest, Md5};
 
@@ -17,7 +17,7 @@ enum Field<'a> {
     Bytes(&'a [u8]),
 }
 
-/// The user records of an aggregate, each with its partition key; `None` if the bytes are none.
+/// The user records of an aggregate, each with its partition key; `None` if the bytes are not an aggregate.
 pub fn split(data: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
     let body = data.strip_prefix(&MAGIC)?;
     let (body, digest) = body.split_at_checked(body.len().checked_sub(DIGEST_BYTES)?)?;
@@ -42,7 +42,7 @@ fn user_record(record: &[u8], keys: &[String]) -> Option<(String, Vec<u8>)> {
     Some((keys.get(index?)?.clone(), data.to_vec()))
 }
 
-/// A field's bytes, if it is the one of this number.
+/// A field's bytes, if the field has this number.
 fn bytes<'a>(field: &(u64, Field<'a>), number: u64) -> Option<&'a [u8]> {
     match field {
         (found, Field::Bytes(bytes)) if *found == number => Some(bytes),
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn an_aggregate_is_taken_apart_in_order() {
+    fn an_aggregate_is_split_in_order() {
         assert_eq!(split(&two()), Some(vec![("k".to_owned(), b"a".to_vec()), ("k".to_owned(), b"bc".to_vec())]));
     }
 

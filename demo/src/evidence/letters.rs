@@ -1,4 +1,4 @@
-//! The dead letters, as they stand in their bucket.
+//! Reads the dead letters from their bucket.
 
 use super::objects::{keys, object};
 use crate::fingerprint::Fingerprint;
@@ -9,17 +9,17 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// Objects that are fetched at a time.
+/// Objects that are fetched in parallel.
 const CONCURRENT_READS: usize = 8;
 
-/// One letter.
+/// One dead letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Letter {
     /// Its key.
     pub key: String,
     /// Why it is there.
     pub reason: String,
-    /// What its record is.
+    /// Which message its record is.
     pub fingerprint: Fingerprint,
 }
 
@@ -29,7 +29,7 @@ pub async fn read(client: &Client, bucket: &str, prefix: &str) -> Result<Vec<Let
     stream::iter(keys)
         .map(|key| async move {
             let bytes = object(client, bucket, &key).await?;
-            letter(&key, &bytes).with_context(|| format!("{key} is no dead letter"))
+            letter(&key, &bytes).with_context(|| format!("cannot parse the dead letter {key}"))
         })
         .buffered(CONCURRENT_READS)
         .try_collect()
@@ -37,7 +37,7 @@ pub async fn read(client: &Client, bucket: &str, prefix: &str) -> Result<Vec<Let
 }
 
 #[derive(Deserialize)]
-struct Written<'a> {
+struct LetterObject<'a> {
     reason: String,
     #[serde(borrow)]
     json: Option<&'a RawValue>,
@@ -46,12 +46,12 @@ struct Written<'a> {
 }
 
 fn letter(key: &str, bytes: &[u8]) -> Result<Letter> {
-    let written: Written<'_> = serde_json::from_slice(bytes)?;
+    let written: LetterObject<'_> = serde_json::from_slice(bytes)?;
     let data = match (written.json, written.text, written.b64) {
         (Some(json), None, None) => json.get().as_bytes().to_vec(),
         (None, Some(text), None) => text.into_bytes(),
         (None, None, Some(b64)) => base64::engine::general_purpose::STANDARD.decode(b64)?,
-        _ => bail!("it has not exactly one of json, text and b64"),
+        _ => bail!("it must have exactly one of json, text and b64"),
     };
     Ok(Letter { key: key.to_owned(), reason: written.reason, fingerprint: Fingerprint::of_record(&data) })
 }
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_letter_gives_back_the_record_that_it_is_about() {
+    fn a_letter_holds_the_bytes_of_its_record() {
         let letter = letter("k", br#"{"reason":"not-a-message","detail":"x","text":"link up"}"#).unwrap();
         assert_eq!(letter.fingerprint, Fingerprint::of_record(b"link up"));
         assert_eq!(letter.reason, "not-a-message");

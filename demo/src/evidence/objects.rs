@@ -1,4 +1,4 @@
-//! Objects of a bucket.
+//! Lists and fetches objects of a bucket.
 
 use anyhow::{Context as _, Result};
 use aws_sdk_s3::Client;
@@ -15,7 +15,7 @@ pub(super) async fn keys(client: &Client, bucket: &str, prefix: &str) -> Result<
             .set_continuation_token(token)
             .send()
             .await
-            .with_context(|| format!("{bucket}/{prefix} cannot be listed"))?;
+            .with_context(|| format!("cannot list s3://{bucket}/{prefix}"))?;
         keys.extend(page.contents().iter().filter_map(|object| object.key()).map(str::to_owned));
         token = page.next_continuation_token().map(str::to_owned);
         if token.is_none() {
@@ -27,6 +27,10 @@ pub(super) async fn keys(client: &Client, bucket: &str, prefix: &str) -> Result<
 /// The bytes of one object.
 pub(super) async fn object(client: &Client, bucket: &str, key: &str) -> Result<Vec<u8>> {
     let answer = client.get_object().bucket(bucket).key(key).send().await;
-    let body = answer.with_context(|| format!("{bucket}/{key} cannot be fetched"))?.body;
-    Ok(body.collect().await.with_context(|| format!("{bucket}/{key} broke off"))?.to_vec())
+    let body = answer.with_context(|| format!("cannot fetch s3://{bucket}/{key}"))?.body;
+    Ok(body
+        .collect()
+        .await
+        .with_context(|| format!("the connection broke while fetching s3://{bucket}/{key}"))?
+        .to_vec())
 }

@@ -1,11 +1,11 @@
-//! The rows of the table of results that hold the latest averages.
+//! Reads the latest averages from the table of results.
 
 use anyhow::{Context as _, Result};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;
 
-/// Before the metric in a row's sort key.
+/// The prefix of a row's sort key; the metric follows.
 const LATEST: &str = "latest#";
 
 /// The latest average of a device's metric.
@@ -27,9 +27,9 @@ pub struct Latest {
     pub min: f64,
     /// The greatest of them.
     pub max: f64,
-    /// Whether readings may be missing in the window, as the row itself says.
+    /// Whether the row is marked partial: readings may be missing in the window.
     pub is_partial: bool,
-    /// The record of the stream of readings that the row was last computed for, as fixed-width text.
+    /// The position of the record of the stream of readings that the row was last computed for, as fixed-width text.
     pub position: String,
     /// When the row was computed, in milliseconds since the epoch.
     pub updated_ms: i64,
@@ -47,7 +47,7 @@ pub async fn scan(client: &Client, table: &str) -> Result<Vec<Latest>> {
             .set_exclusive_start_key(start)
             .send()
             .await
-            .with_context(|| format!("table {table} cannot be scanned"))?;
+            .with_context(|| format!("cannot scan table {table}"))?;
         for item in page.items() {
             rows.extend(latest(item)?);
         }
@@ -69,7 +69,7 @@ pub async fn of_device(client: &Client, table: &str, device: &str) -> Result<Vec
         .expression_attribute_values(":latest", AttributeValue::S(LATEST.to_owned()))
         .send()
         .await
-        .with_context(|| format!("table {table} cannot be queried"))?;
+        .with_context(|| format!("cannot query table {table}"))?;
     let mut rows = Vec::new();
     for item in answer.items() {
         rows.extend(latest(item)?);
@@ -77,7 +77,7 @@ pub async fn of_device(client: &Client, table: &str, device: &str) -> Result<Vec
     Ok(rows)
 }
 
-/// A row, if it is one of the latest averages.
+/// The latest average in a row; `None` for other rows.
 fn latest(item: &HashMap<String, AttributeValue>) -> Result<Option<Latest>> {
     let Some(metric) = text(item, "item")?.strip_prefix(LATEST) else { return Ok(None) };
     Ok(Some(Latest {

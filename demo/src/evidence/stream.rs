@@ -1,4 +1,4 @@
-//! Everything that a stream holds, shard by shard, parents and children alike.
+//! Reads everything that a stream holds, shard by shard, closed parents and their children.
 
 use super::aggregate;
 use anyhow::{Context as _, Result};
@@ -7,36 +7,36 @@ use aws_sdk_kinesis::types::ShardIteratorType;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Reads of a shard, a second: Kinesis allows five to all its readers together.
+/// The interval between reads of a shard: Kinesis allows five a second, for all readers together.
 const BETWEEN_READS: Duration = Duration::from_millis(220);
-/// An open shard has been read to its end when it answers so often with nothing.
+/// How many empty answers in a row show that an open shard has been read to its end.
 const EMPTY_ANSWERS: u32 = 3;
-/// Throttled reads in a row that are borne.
-const PATIENCE: u32 = 60;
+/// How many reads in a row may fail.
+const FAILURES_MAX: u32 = 60;
 
 /// One user record as the stream holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// Its shard.
     pub shard: String,
-    /// The sequence number of the record that it came in.
+    /// The sequence number of the stream record that contains it.
     pub sequence: String,
-    /// Its place in that record.
+    /// Its index in that record.
     pub sub: u64,
-    /// Its own partition key, which an aggregate has for each of its records.
+    /// Its own partition key: an aggregate has one for each of its records.
     pub key: String,
-    /// When that record arrived at the stream, in milliseconds since the epoch.
+    /// When the stream record arrived, in milliseconds since the epoch.
     pub arrived_ms: i64,
     /// Its bytes.
     pub data: Vec<u8>,
 }
 
-/// A stream, read from its beginning.
+/// The contents of a stream, from its beginning.
 #[derive(Debug, Default)]
 pub struct Contents {
     /// Its user records, in the order of each shard.
     pub records: Vec<Record>,
-    /// How many records, aggregates whole, it holds.
+    /// How many records it holds; an aggregate counts as one.
     pub stream_records: usize,
     /// The first and last hash key of each of its shards, closed ones included.
     pub ranges: BTreeMap<String, (u128, u128)>,
@@ -59,7 +59,7 @@ pub async fn read(client: &Client, stream: &str) -> Result<Contents> {
             }
             read_shard(client, stream, shard.shard_id(), &mut contents)
                 .await
-                .with_context(|| format!("shard {} of {stream} cannot be read", shard.shard_id()))?;
+                .with_context(|| format!("cannot read shard {} of {stream}", shard.shard_id()))?;
         }
         token = page.next_token().map(str::to_owned);
         if token.is_none() {
@@ -84,7 +84,7 @@ async fn read_shard(client: &Client, stream: &str, shard: &str, contents: &mut C
             Ok(answer) => answer,
             Err(error) => {
                 refused += 1;
-                if refused > PATIENCE {
+                if refused > FAILURES_MAX {
                     return Err(error).context("GetRecords failed");
                 }
                 tokio::time::sleep(BETWEEN_READS * 2).await;
@@ -104,7 +104,7 @@ async fn read_shard(client: &Client, stream: &str, shard: &str, contents: &mut C
                 record.data().as_ref(),
             ));
         }
-        // Behind the newest record, an open shard answers with nothing for ever.
+        // After the newest record, an open shard returns empty answers for ever.
         let at_end = answer.records().is_empty() && answer.millis_behind_latest().unwrap_or(0) == 0;
         empty = if at_end { empty + 1 } else { 0 };
         if empty >= EMPTY_ANSWERS {
@@ -116,7 +116,7 @@ async fn read_shard(client: &Client, stream: &str, shard: &str, contents: &mut C
     Ok(())
 }
 
-/// The user records of one record.
+/// The user records of one stream record.
 fn user_records(shard: &str, sequence: &str, key: &str, arrived_ms: i64, data: &[u8]) -> Vec<Record> {
     let parts = aggregate::split(data).unwrap_or_else(|| vec![(key.to_owned(), data.to_vec())]);
     let record = |(sub, (key, data))| Record {

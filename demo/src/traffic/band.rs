@@ -5,9 +5,9 @@ use myaku::device::reading::Value;
 use rand::{RngExt, rngs::StdRng};
 use serde_json::{Value as Json, json};
 
-/// Beyond what the profile believes of a heart.
+/// Above the profile's range for a heart rate.
 const IMPOSSIBLE_HEART_RATE: u32 = 999;
-/// Above the 43 °C up to which the profile believes a body; it keeps the value, flagged.
+/// Above the 43 °C at which the profile's range for body temperatures ends. The profile keeps the value, flagged.
 const FEVERISH_FAHRENHEIT: f64 = 118.4;
 
 /// Format 1: one set of values; the time in seconds with decimals, the saturation as text, the temperature in °F.
@@ -34,7 +34,7 @@ pub(super) fn format_1(rng: &mut StdRng, sequence: u64, moment: Moment) -> Sent 
     sent
 }
 
-/// Format 2: several samples with their own times, a state, and at times a position; saturation as a fraction.
+/// Format 2: several samples with their own times, a state, and sometimes a position; saturation as a fraction.
 pub(super) fn format_2(rng: &mut StdRng, sequence: u64, moment: Moment) -> Sent {
     let mut sent = Sent::default();
     let battery = rng.random_range(5..=100_u32);
@@ -59,7 +59,7 @@ pub(super) fn format_2(rng: &mut StdRng, sequence: u64, moment: Moment) -> Sent 
     sent
 }
 
-/// The sample of `ago` steps before the message.
+/// The sample from `ago` steps before the message.
 fn sample(rng: &mut StdRng, sent: &mut Sent, moment: Moment, ago: i64) -> Json {
     let at_ms = moment.at_ms - ago * 400;
     let heart = rounded(rng.random_range(52.0..118.0), 1);
@@ -81,7 +81,7 @@ fn sample(rng: &mut StdRng, sent: &mut Sent, moment: Moment, ago: i64) -> Json {
     sample
 }
 
-/// With milliseconds, in Japan's time.
+/// A time with milliseconds, in Japan's time zone.
 fn iso8601(at_ms: i64) -> String {
     let local = jiff::Timestamp::from_millisecond(at_ms.saturating_add(9 * 3_600_000)).unwrap_or_default();
     format!("{local:.3}").replace('Z', "+09:00")

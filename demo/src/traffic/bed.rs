@@ -12,7 +12,7 @@ pub(super) fn firmware_1(rng: &mut StdRng, sequence: u64, moment: Moment) -> Sen
     let seconds = moment.at_ms.div_euclid(1000) as u32;
     let at_ms = i64::from(seconds) * 1000;
     let heart = rng.random_range(48..110_u8);
-    // Quarters of a breath; 61.5 breaths are above the range, and kept.
+    // In quarters of a breath. 61.5 breaths are above the range; the profile keeps the value.
     let breaths = if moment.out_of_range { 246 } else { rng.random_range(40..88_u8) };
     let decagrams = rng.random_range(4_200..9_800_i16);
     let (occupied, posture) = (rng.random_bool(0.95), rng.random_range(0..POSTURES.len()));

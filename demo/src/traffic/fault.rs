@@ -1,4 +1,4 @@
-//! Messages that are not what they should be, and records that are no messages.
+//! Generates malformed messages, and records that are not messages.
 
 use super::Sent;
 use super::model::Model;
@@ -10,26 +10,26 @@ use serde_json::json;
 
 /// The first bytes of a KPL aggregate.
 const AGGREGATE_MAGIC: [u8; 4] = [0xf3, 0x89, 0x9a, 0xc2];
-/// No name is that long.
-const ENDLESS_NAME: usize = 10_000;
+/// Longer than any valid name.
+const LONG_NAME_BYTES: usize = 10_000;
 
-/// `sent`, spoilt: nothing of it is to be read, for one reason.
-pub(super) fn spoilt(rng: &mut StdRng, model: Model, mut sent: Sent) -> Sent {
+/// Makes `sent` malformed: it becomes no reading, and a dead letter for one reason.
+pub(super) fn malformed(rng: &mut StdRng, model: Model, mut sent: Sent) -> Sent {
     sent.readings.clear();
     sent.dead_letters = vec!["undecodable"];
     match model {
         Model::BandFormat1 => band(rng, &mut sent),
         Model::BandFormat2 | Model::Node => match rng.random_range(0..3) {
             0 => sent.payload.truncate(sent.payload.len() / 2),
-            // Latin-1: no UTF-8.
+            // Latin-1, which is not valid UTF-8.
             1 => sent.payload = b"{\"caf\xe9\": 1}".to_vec(),
             _ => sent.payload.clear(),
         },
-        // Neither 14 bytes nor 16: a firmware that nobody knows.
+        // Neither the 14 nor the 16 bytes of a known firmware.
         Model::BedFirmware1 | Model::BedFirmware2 => sent.payload = vec![7; 15],
-        // An array of two of which one is there.
+        // A CBOR array of two elements that has only one.
         Model::Rooms => sent.payload = vec![0x82, 0x01],
-        // Text cannot be spoilt.
+        // Every text is valid.
         Model::AppLog => sent.dead_letters.clear(),
     }
     sent
@@ -40,7 +40,7 @@ fn band(rng: &mut StdRng, sent: &mut Sent) {
     let vital = |heart| json!({ "hr": heart, "spo2": "97", "temp": 98.6 });
     let heart = match rng.random_range(0..4) {
         0 => {
-            // JSON has no such number.
+            // JSON has no NaN.
             sent.payload = br#"{"id":"x","ts":1.5,"vital":{"hr":NaN,"spo2":"97","temp":98.6}}"#.to_vec();
             return;
         }
@@ -54,12 +54,12 @@ fn band(rng: &mut StdRng, sent: &mut Sent) {
         }
         _ => "seventy",
     };
-    // The other values of this message would be read; a time that is absurd takes them along.
+    // The other values are valid, but the invalid time rejects them too.
     sent.dead_letters = vec!["not-a-number"];
     sent.payload = json!({ "id": "x", "ts": "noon", "vital": vital(heart) }).to_string().into_bytes();
 }
 
-/// A record that is no message. Each is another one, by its `number`.
+/// A record that is not a message. Each `number` makes a different one.
 pub(super) fn foreign(rng: &mut StdRng, number: usize) -> Sent {
     let mut sent = Sent { dead_letters: vec!["not-a-message"], ..Sent::default() };
     sent.payload = match rng.random_range(0..6) {
@@ -78,7 +78,7 @@ pub(super) fn foreign(rng: &mut StdRng, number: usize) -> Sent {
         }
         4 => {
             sent.dead_letters = vec!["too-large"];
-            message(&"x".repeat(ENDLESS_NAME), number)
+            message(&"x".repeat(LONG_NAME_BYTES), number)
         }
         _ => message("bed\u{7}\u{0}17", number),
     };
@@ -101,7 +101,7 @@ fn aggregate(number: usize) -> Vec<u8> {
     bytes
 }
 
-/// A message from a device with an impossible name.
+/// A message from a device with an invalid name.
 fn message(device: &str, number: usize) -> Vec<u8> {
     json!({
         "deliveryId": format!("foreign-{number}"), "deviceId": device, "facility": "home-1", "kind": "vital",

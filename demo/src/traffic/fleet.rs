@@ -1,4 +1,4 @@
-//! The fleet: its devices, who speaks next, and what befalls what is said.
+//! The fleet: decides which device sends next, and what goes wrong with its message.
 
 use super::model::{Family, Model};
 use super::{At, Mishap, Moment, Planned, Route, fault};
@@ -8,32 +8,33 @@ use std::collections::BTreeMap;
 
 const SECOND_MS: i64 = 1000;
 const DAY_MS: i64 = 86_400 * SECOND_MS;
-/// A reading that no window takes is sent only by a device whose windows are full, so that its fate is certain.
+/// Only a device whose windows are full sends a reading that is too late for every window, so that the result is
+/// certain.
 const MESSAGES_TO_FILL_WINDOWS: u64 = 40;
-/// One device in so many has a clock that is days wrong.
+/// One of this many devices has a clock that is days wrong.
 const EVERY_WRONG_CLOCK: usize = 17;
 /// Devices in one facility.
 const DEVICES_PER_FACILITY: usize = 40;
 
-/// What is fixed before the first message.
+/// The settings of a fleet.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Decides everything that time does not.
+    /// Decides everything that the times of calls do not decide.
     pub seed: u64,
-    /// How many devices there are; at least 20 for every model to be among them.
+    /// How many devices it has. With 20 or more, every model is among them.
     pub devices: usize,
 }
 
-/// A device as the registry must know it.
+/// A device as it must be registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registration {
     /// Its id.
     pub device: String,
-    /// The profile that reads its messages.
+    /// The profile that decodes its messages.
     pub profile: &'static str,
-    /// Where it stands.
+    /// Its facility.
     pub facility: String,
-    /// Whether nothing ever befalls its messages: its results' times say something of the pipeline alone.
+    /// Whether nothing goes wrong with its messages, so that the times of its results depend on the pipeline alone.
     pub is_tidy: bool,
 }
 
@@ -42,32 +43,32 @@ struct Device {
     registration: Registration,
     model: Model,
     route: Route,
-    /// Its clock's distance from the truth.
+    /// How far its clock is ahead of the real time.
     clock_offset_ms: i64,
-    /// Whether that is more than its profile allows.
+    /// Whether the offset is more than its profile allows.
     has_wrong_clock: bool,
     sequence: u64,
 }
 
-/// The fleet, speaking.
+/// A fleet of devices that sends messages.
 #[derive(Debug)]
 pub struct Fleet {
     rng: StdRng,
     devices: Vec<Device>,
     number: usize,
-    /// What producers will send again, by the time at which they do and the message's number.
+    /// The messages that producers will send again, by time and by the number of the message.
     repetitions: BTreeMap<(i64, usize), Planned>,
 }
 
 impl Fleet {
-    /// A fleet that has not spoken yet.
+    /// A fleet that has not sent a message yet.
     pub fn new(settings: Settings) -> Self {
         let mut rng = StdRng::seed_from_u64(settings.seed);
         let devices = (0..settings.devices).map(|index| Device::new(&mut rng, index)).collect();
         Self { rng, devices, number: 0, repetitions: BTreeMap::new() }
     }
 
-    /// The devices that the registry must know.
+    /// The devices that must be registered.
     pub fn registrations(&self) -> impl Iterator<Item = &Registration> {
         self.devices.iter().map(|device| &device.registration)
     }
@@ -92,7 +93,8 @@ impl Fleet {
         message
     }
 
-    /// A message of some device of a family, sent at `now_ms`, that nothing befalls; `None` where the family has none.
+    /// A message of some device of a family, sent at `now_ms`, with which nothing goes wrong. `None` if the family has
+    /// no device.
     pub fn calm(&mut self, family: Family, now_ms: i64) -> Option<Planned> {
         let of_family = |device: &Device| device.model.family() == family;
         let count = self.devices.iter().filter(|device| of_family(device)).count();
@@ -106,7 +108,7 @@ impl Fleet {
         Some(self.message(number, index, None, now_ms))
     }
 
-    /// What befalls the next message of a device: about one message in six.
+    /// Decides what goes wrong with the next message of a device: about one message in six has a mishap.
     fn mishap(&mut self, index: usize) -> Option<Mishap> {
         let device = &self.devices[index];
         let roll = self.rng.random_range(0..1000);
@@ -137,7 +139,7 @@ impl Fleet {
         let ago_ms = match mishap {
             Some(Mishap::OutOfOrder) => rng.random_range(SECOND_MS..8 * SECOND_MS),
             Some(Mishap::Late) => rng.random_range(10 * SECOND_MS..120 * SECOND_MS),
-            // Beyond every window and lateness, and within what every profile allows a reading to be kept back.
+            // Too late for every window and its allowed lateness, but within the delay that every profile allows.
             Some(Mishap::TooLate) => rng.random_range(3_000 * SECOND_MS..3_400 * SECOND_MS),
             _ => rng.random_range(0..50),
         };
@@ -148,7 +150,7 @@ impl Fleet {
         };
         device.sequence += 1;
         let out_of_range = mishap == Some(Mishap::OutOfRange);
-        let mut sent = device.model.speak(rng, device.sequence, Moment { at_ms, out_of_range });
+        let mut sent = device.model.message(rng, device.sequence, Moment { at_ms, out_of_range });
         let mut planned = Planned {
             number,
             made_at_ms: now_ms,
@@ -168,7 +170,7 @@ impl Fleet {
                 sent.readings.clear();
                 sent.dead_letters = vec!["time-beyond-belief"];
             }
-            Some(Mishap::Malformed) => sent = fault::spoilt(rng, device.model, sent),
+            Some(Mishap::Malformed) => sent = fault::malformed(rng, device.model, sent),
             Some(Mishap::UnknownDevice) => {
                 planned.device = format!("stranger-{number}");
                 sent.readings.clear();
@@ -191,18 +193,18 @@ impl Device {
         let is_tidy = index.is_multiple_of(3);
         let has_wrong_clock = !is_tidy && model != Model::AppLog && index % EVERY_WRONG_CLOCK == 1;
         let clock_offset_ms = if has_wrong_clock {
-            // At least two days behind, which is more than any profile allows, or days ahead.
+            // At least two days behind or ahead, which is more than any profile allows.
             let days = rng.random_range(2..20);
             if rng.random_bool(0.5) { -days * DAY_MS } else { days * DAY_MS }
         } else if !is_tidy && rng.random_bool(0.1) {
-            // Ahead, within what every profile allows.
+            // Ahead, but within what every profile allows.
             rng.random_range(20 * SECOND_MS..45 * SECOND_MS)
         } else {
             rng.random_range(-200..200)
         };
         let route = match model {
             Model::AppLog => Route::Http,
-            // A person's band that speaks through the phone.
+            // A wristband that sends through a phone.
             Model::BandFormat1 if index % 4 == 1 => Route::Http,
             Model::Rooms => Route::Gateway,
             Model::Node if index.is_multiple_of(2) => Route::Aggregate,

@@ -1,22 +1,22 @@
-//! Gateways: many devices' messages in one, in every form that is taken.
+//! Writes the batches of gateways: the messages of many devices in one, in every encoding that the platform accepts.
 
 use super::Planned;
 use ciborium::Value as Cbor;
 use flate2::{Compression, write::GzEncoder};
 use std::io::Write as _;
 
-/// How a batch is written.
+/// How a batch is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Form {
     /// A JSON array.
     Array,
     /// A JSON object on each line.
     Lines,
-    /// CBOR maps, one behind the other.
+    /// CBOR maps, one after another.
     Cbor,
 }
 
-/// All forms, plain and as gzip.
+/// All forms, each without and with gzip.
 pub const FORMS: [(Form, bool); 6] = [
     (Form::Array, false),
     (Form::Lines, false),
@@ -48,7 +48,7 @@ pub fn batch<'a>(messages: impl IntoIterator<Item = &'a Planned>, form: Form, is
         return bytes;
     }
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
-    // Writing to memory fails only when memory does.
+    // Writing to memory does not fail.
     let _ = gzip.write_all(&bytes);
     gzip.finish().unwrap_or_default()
 }

@@ -1,14 +1,14 @@
 //! The reference mix at a steady rate: apps over HTTPS, sensors over MQTT, buildings through gateways' batches.
 //!
-//! The load is open: messages are due by the clock, whatever became of those before. What a way cannot take in time waits
-//! in a queue of two seconds; what does not fit there is shed and counted, instead of slowing the clock. A latency counts
-//! from when the message was due, so that waiting is part of it.
+//! The load is open: messages are due by the clock, whatever happens to earlier ones. A message that its client cannot
+//! send in time waits in a queue of two seconds. A message that does not fit there is shed and counted; it does not
+//! slow the clock. A latency counts from when the message was due, so it includes the waiting.
 
 pub mod machine;
 pub mod report;
 pub mod verify;
 
-use super::send::{Acknowledged, Http, Mqtt, Outcome, Request, Told};
+use super::send::{Http, Mqtt, OnAcknowledged, OnOutcome, Request, RequestOutcome};
 use super::{Family, Fleet, Planned, gateway};
 use crate::fingerprint::Fingerprint;
 use crate::traffic::SentMessage;
@@ -23,19 +23,19 @@ use tokio::sync::mpsc::{Sender, channel};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-/// Between two looks at what is due.
+/// How often messages that are due are sent.
 const TICK: Duration = Duration::from_millis(5);
-/// What may wait for a way, in seconds of its rate.
+/// The length of a family's queue, in seconds of its rate.
 const QUEUE_SECONDS: f64 = 2.0;
 /// How long a message waits for its gateway's batch to fill.
 const LINGER: Duration = Duration::from_millis(500);
-/// For what was sent to be acknowledged.
+/// How long acknowledgements may take.
 const SETTLE: Duration = Duration::from_mins(1);
-/// Latencies up to an hour in microseconds, to three digits.
+/// The histogram measures latencies up to an hour, in microseconds, to three digits.
 const LONGEST_US: u64 = 3_600_000_000;
 const DIGITS: u8 = 3;
 
-/// How much of the load each family has.
+/// The shares of the families in the load.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Mix {
     /// Of apps, over HTTPS.
@@ -47,10 +47,10 @@ pub struct Mix {
 }
 
 impl Mix {
-    /// A care-home platform's fifth year, in messages a second.
+    /// The load of a care-home platform in its fifth year, in messages a second.
     pub const REFERENCE: Self = Self { apps: 3_000.0, sensors: 12_000.0, facility: 1_000.0 };
 
-    /// The part of a family, from 0 to 1.
+    /// The share of a family, from 0 to 1.
     fn part(&self, family: Family) -> f64 {
         let part = match family {
             Family::App => self.apps,
@@ -61,20 +61,20 @@ impl Mix {
     }
 }
 
-/// What is sent.
+/// The options of a load.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Messages in a second, of all families together.
     pub rate: f64,
-    /// Which family has how much.
+    /// The shares of the families.
     pub mix: Mix,
-    /// For how long.
+    /// For how long messages are due.
     pub duration: Duration,
-    /// Messages of a gateway's batch; 1 sends those of buildings as devices do.
+    /// Messages of a gateway's batch. With 1, sensors of buildings send for themselves, without batches.
     pub batch: usize,
 }
 
-/// What became of the messages of one family.
+/// The counts and latencies of one family.
 #[derive(Debug)]
 pub struct Tally {
     due: usize,
@@ -89,17 +89,17 @@ impl Tally {
     fn acknowledge(&mut self, messages: usize, due: Instant) {
         self.acknowledged += messages;
         let took_us = due.elapsed().as_micros().min(u128::from(LONGEST_US)) as u64;
-        // Within the bounds it was made with.
+        // The value is within the bounds of the histogram, so this does not fail.
         let _ = self.latency_us.record_n(took_us.max(1), messages as u64);
     }
 }
 
-/// A tally that the clients write to.
+/// A tally that the clients of a family share.
 #[derive(Clone, Debug)]
 pub struct Shared(Arc<Mutex<Tally>>);
 
 impl Shared {
-    /// A tally of nothing.
+    /// An empty tally.
     pub fn new() -> Result<Self> {
         let latency_us = Histogram::new_with_bounds(1, LONGEST_US, DIGITS)?;
         Ok(Self(Arc::new(Mutex::new(Tally {
@@ -116,24 +116,26 @@ impl Shared {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hears of what MQTT acknowledges.
-    pub fn of_mqtt(&self) -> Acknowledged {
+    /// The callback that counts acknowledgements over MQTT.
+    pub fn of_mqtt(&self) -> OnAcknowledged {
         let tally = self.clone();
         Arc::new(move |messages, due| tally.lock().acknowledge(messages, due))
     }
 
-    /// Hears of what HTTP answers.
-    pub fn of_http(&self) -> Told {
+    /// The callback that counts answers over HTTP.
+    pub fn of_http(&self) -> OnOutcome {
         let tally = self.clone();
         Arc::new(move |requests, outcome| {
             let mut tally = tally.lock();
             match outcome {
-                Outcome::Accepted => requests.iter().for_each(|request| tally.acknowledge(1, request.due)),
-                Outcome::Retried(why) => {
+                RequestOutcome::Accepted => requests.iter().for_each(|request| tally.acknowledge(1, request.due)),
+                RequestOutcome::Retried(why) => {
                     tally.retries += requests.len();
                     *tally.errors.entry(format!("{why}, sent again")).or_default() += requests.len();
                 }
-                Outcome::GivenUp(why) => *tally.errors.entry(format!("{why}, given up")).or_default() += requests.len(),
+                RequestOutcome::GivenUp(why) => {
+                    *tally.errors.entry(format!("{why}, given up")).or_default() += requests.len()
+                }
             }
         })
     }
@@ -141,25 +143,25 @@ impl Shared {
 
 /// The clients of the three families, and their tallies.
 pub struct Ways {
-    /// Of apps; none where no HTTP API is known.
+    /// Those of apps; `None` without an HTTP API.
     pub apps: Option<(Http, Shared)>,
-    /// Of sensors.
+    /// Those of sensors.
     pub sensors: (Mqtt, Shared),
-    /// Of gateways.
+    /// Those of gateways.
     pub gateways: (Mqtt, Shared),
 }
 
-/// What a run leaves: its numbers, and which messages were handed over.
+/// The result of a run.
 pub struct Run {
-    /// Of each family, in the order of the mix.
+    /// The numbers of each family, in the order of the mix.
     pub ways: Vec<Way>,
     /// For how many seconds messages were due.
     pub seconds: f64,
-    /// What the lake must have.
+    /// The messages that the lake must have.
     pub sent: BTreeSet<Fingerprint>,
 }
 
-/// A publish that waits for its client.
+/// A publish in the queue of its client.
 struct Publish {
     device: String,
     topic: String,
@@ -168,7 +170,7 @@ struct Publish {
     due: Instant,
 }
 
-/// Publishes what waits, one after the other.
+/// Starts a task that publishes from a queue of `waiting` entries, one after another.
 fn publisher(mqtt: Mqtt, waiting: usize) -> (Sender<Publish>, JoinHandle<Result<()>>) {
     let (queue, mut jobs) = channel::<Publish>(waiting.max(1));
     let task = tokio::spawn(async move {
@@ -180,20 +182,20 @@ fn publisher(mqtt: Mqtt, waiting: usize) -> (Sender<Publish>, JoinHandle<Result<
     (queue, task)
 }
 
-/// A gateway's batch that fills.
-struct Filling {
+/// A gateway's batch that is not full yet.
+struct OpenBatch {
     messages: Vec<Planned>,
     due: Instant,
 }
 
-/// Sends for as long as `options` say; `progress` is told of how many messages were due so far.
+/// Sends the load of `options`. Calls `progress` with the number of messages that were due so far.
 pub async fn run(fleet: &mut Fleet, ways: Ways, options: &Options, progress: impl Fn(usize)) -> Result<Run> {
     let waiting = |family| (options.rate * options.mix.part(family) * QUEUE_SECONDS).ceil() as usize;
     let (sensors, sensing) = publisher(ways.sensors.0, waiting(Family::Sensor));
     let (gateways, gating) = publisher(ways.gateways.0, waiting(Family::Facility));
     let mut sent = BTreeSet::new();
     let mut due_of = [(Family::App, 0_usize), (Family::Sensor, 0), (Family::Facility, 0)];
-    let mut filling = BTreeMap::<String, Filling>::new();
+    let mut filling = BTreeMap::<String, OpenBatch>::new();
     let mut batches = 0_usize;
     let started = Instant::now();
     let mut ticks = tokio::time::interval(TICK);
@@ -219,7 +221,7 @@ pub async fn run(fleet: &mut Fleet, ways: Ways, options: &Options, progress: imp
                     }
                     Family::Facility => {
                         let entry = filling.entry(message.facility.clone());
-                        entry.or_insert_with(|| Filling { messages: Vec::new(), due }).messages.push(message);
+                        entry.or_insert_with(|| OpenBatch { messages: Vec::new(), due }).messages.push(message);
                         (&ways.gateways.1, true)
                     }
                 };
@@ -238,7 +240,7 @@ pub async fn run(fleet: &mut Fleet, ways: Ways, options: &Options, progress: imp
             .map(|(facility, _)| facility.clone())
             .collect();
         for facility in full {
-            let Some(Filling { messages, due }) = filling.remove(&facility) else { continue };
+            let Some(OpenBatch { messages, due }) = filling.remove(&facility) else { continue };
             let (form, is_gzipped) = gateway::FORMS[batches % gateway::FORMS.len()];
             batches += 1;
             let publish = Publish {

@@ -1,4 +1,4 @@
-//! The models of devices, and what each of them sends.
+//! The device models of the fleet, and what each of them sends.
 
 use super::{Moment, Sent, band, bed, node, room};
 use rand::rngs::StdRng;
@@ -40,7 +40,7 @@ impl Model {
         }
     }
 
-    /// What its device ids begin with.
+    /// The prefix of its device ids.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::BandFormat1 | Self::BandFormat2 => "band",
@@ -60,7 +60,7 @@ impl Model {
         }
     }
 
-    /// Who sends for it.
+    /// The family that sends for it.
     pub(super) const fn family(self) -> Family {
         match self {
             Self::BandFormat1 | Self::BandFormat2 | Self::BedFirmware1 | Self::BedFirmware2 => Family::Sensor,
@@ -69,8 +69,8 @@ impl Model {
         }
     }
 
-    /// What it sends next.
-    pub(super) fn speak(self, rng: &mut StdRng, sequence: u64, moment: Moment) -> Sent {
+    /// Its next message.
+    pub(super) fn message(self, rng: &mut StdRng, sequence: u64, moment: Moment) -> Sent {
         match self {
             Self::BandFormat1 => band::format_1(rng, sequence, moment),
             Self::BandFormat2 => band::format_2(rng, sequence, moment),
@@ -83,10 +83,10 @@ impl Model {
     }
 }
 
-/// Devices, by who sends for them.
+/// Groups of devices, by what sends their messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Family {
-    /// Apps of people.
+    /// Apps on phones.
     App,
     /// Sensors of vital signs.
     Sensor,

@@ -5,13 +5,13 @@ use super::{Moment, Sent, rounded};
 use rand::{RngExt, rngs::StdRng};
 use serde_json::json;
 
-/// A message of the node's `sequence`.
+/// The node's message number `sequence`.
 pub(super) fn volts(rng: &mut StdRng, sequence: u64, moment: Moment) -> Sent {
     let mut sent = Sent::default();
     let room = rng.random_range(16.0..28.0);
-    // 100 °C is the water's upper end: 104 °C cannot be believed.
+    // The range of the water ends at 100 °C, so 104 °C is rejected.
     let water = if moment.out_of_range { 104.0 } else { rng.random_range(35.0..62.0) };
-    // The table of the profile, from its second point to its third: 0.2 V for 40 %.
+    // In the table of the profile, 0.2 V between the second and the third point are 40 %.
     let cell = rounded(rng.random_range(3.6..3.8), 3);
     sent.number("room_temperature", room, moment.at_ms);
     if moment.out_of_range {

@@ -24,7 +24,7 @@ pub(super) fn air(rng: &mut StdRng, sequence: u64, moment: Moment) -> Sent {
 }
 
 fn room(rng: &mut StdRng, sent: &mut Sent, moment: Moment, ago: i64) -> Cbor {
-    // Whole milliseconds, since seconds with decimals are what is sent.
+    // Whole milliseconds, because the time is sent as seconds with decimals.
     let at_ms = moment.at_ms - ago * 250;
     let raw = rounded(rng.random_range(17.0..29.0), 2);
     let humidity = if moment.out_of_range && ago == 0 { 104.5 } else { rounded(rng.random_range(30.0..70.0), 1) };
@@ -49,12 +49,12 @@ fn room(rng: &mut StdRng, sent: &mut Sent, moment: Moment, ago: i64) -> Cbor {
 
 fn encoded(value: &Cbor) -> Vec<u8> {
     let mut bytes = Vec::new();
-    // Writing to memory fails only when memory does.
+    // Writing to memory does not fail.
     let _ = ciborium::into_writer(value, &mut bytes);
     bytes
 }
 
-/// Some lines of the app's log, which the lake alone wants.
+/// Some lines of the app's log: they go to the lake and become no readings.
 pub(super) fn log(rng: &mut StdRng, sequence: u64, moment: Moment) -> Sent {
     let mut lines = String::new();
     for line in 0..rng.random_range(1..=3) {

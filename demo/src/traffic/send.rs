@@ -1,11 +1,12 @@
-//! Sending what the fleet says: over MQTT with real clients, and straight to Kinesis as a producer library does.
+//! Sends the fleet's messages: over MQTT and HTTP with real clients, and directly to Kinesis as a producer library
+//! does.
 
 mod direct;
 mod http;
 mod mqtt;
 
 pub use direct::Direct;
-pub use http::{Api, Http, Outcome, Request, Told};
+pub use http::{Api, Http, OnOutcome, Request, RequestOutcome};
 pub use mqtt::Mqtt;
 
 use super::{Planned, Route, gateway};
@@ -16,45 +17,45 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Who hears of messages that are acknowledged: how many, and since when they were due.
-pub type Acknowledged = Arc<dyn Fn(usize, Instant) + Send + Sync>;
+/// The callback for acknowledged messages: how many, and since when they were due.
+pub type OnAcknowledged = Arc<dyn Fn(usize, Instant) + Send + Sync>;
 
-/// Messages of a gateway's batch.
+/// How many messages a gateway's batch has.
 const BATCH: usize = 5;
-/// Of so many batches, one is published twice, as MQTT does where an acknowledgement is lost.
+/// One of this many batches is published twice, as MQTT does if an acknowledgement is lost.
 const BATCHES_PER_REPETITION: usize = 6;
-/// HTTP clients, and how many items wait for them.
+/// How many HTTP clients there are, and how many items can wait for them.
 const HTTP_CLIENTS: usize = 4;
 const HTTP_WAITING: usize = 1_000;
 
-/// All ways of a message, behind one call.
+/// Sends each message by its route.
 pub struct Sender {
     mqtt: Mqtt,
     direct: Direct,
     http: Option<Http>,
     settled: Arc<Mutex<Settled>>,
-    /// Batches that fill, by facility.
+    /// Batches that are not full yet, by facility.
     filling: Mutex<BTreeMap<String, Vec<Planned>>>,
 }
 
-/// What became of all that was handed over.
+/// The result of all messages that were passed to a sender.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settled {
     /// How many messages the broker, the stream or the API has acknowledged.
     pub acknowledged: usize,
-    /// The numbers of the messages that were given up; the stream may have them all the same.
+    /// The numbers of the messages that were given up. The stream may have them nevertheless.
     pub failed: Vec<usize>,
-    /// Items that were sent again over HTTP.
+    /// Items that were sent over HTTP again.
     pub http_again: usize,
     /// Batches of gateways.
     pub batches: usize,
-    /// Those of them that were published twice.
+    /// Batches that were published twice.
     pub batches_again: usize,
 }
 
 impl Sender {
-    /// Connects `connections` MQTT clients to `broker` (host and port), and opens a producer on `stream`; and clients of
-    /// `api`, without which there is no way over HTTP.
+    /// Connects `connections` MQTT clients to `broker` (host and port), opens a producer on `stream`, and opens clients
+    /// of `api`. Without an `api`, messages over HTTP cannot be sent.
     pub async fn connect(
         broker: (String, u16),
         connections: usize,
@@ -62,30 +63,30 @@ impl Sender {
         stream: &str,
         api: Option<&Api>,
     ) -> anyhow::Result<Self> {
-        let mqtt = Mqtt::connect(broker, connections).await.context("the MQTT clients cannot connect")?;
+        let mqtt = Mqtt::connect(broker, connections).await.context("cannot connect the MQTT clients")?;
         let settled = Arc::new(Mutex::new(Settled::default()));
-        let told: Told = {
+        let on_outcome: OnOutcome = {
             let settled = Arc::clone(&settled);
             Arc::new(move |requests, outcome| {
                 let mut settled = lock(&settled);
                 match outcome {
-                    Outcome::Accepted => settled.acknowledged += requests.len(),
-                    Outcome::Retried(_) => settled.http_again += requests.len(),
-                    Outcome::GivenUp(_) => settled.failed.extend(requests.iter().map(|request| request.number)),
+                    RequestOutcome::Accepted => settled.acknowledged += requests.len(),
+                    RequestOutcome::Retried(_) => settled.http_again += requests.len(),
+                    RequestOutcome::GivenUp(_) => settled.failed.extend(requests.iter().map(|request| request.number)),
                 }
             })
         };
-        let http = api.map(|api| Http::open(api, HTTP_CLIENTS, HTTP_WAITING, &told)).transpose()?;
+        let http = api.map(|api| Http::open(api, HTTP_CLIENTS, HTTP_WAITING, &on_outcome)).transpose()?;
         Ok(Self { mqtt, direct: Direct::open(config, stream), http, settled, filling: Mutex::default() })
     }
 
-    /// Hands a message over; it waits where the way is full.
+    /// Passes a message to its client; waits while the client's queue is full.
     pub async fn send(&self, message: &Planned) -> anyhow::Result<()> {
         match message.route {
             Route::Mqtt => self.mqtt.publish(message).await,
             Route::Aggregate | Route::Record => self.direct.put(message).await,
             Route::Http => {
-                let http = self.http.as_ref().context("there is no HTTP API")?;
+                let http = self.http.as_ref().context("no HTTP API is configured")?;
                 http.send(Request { number: message.number, item: message.item(), due: Instant::now() }).await
             }
             Route::Gateway => {
@@ -103,7 +104,7 @@ impl Sender {
         }
     }
 
-    /// Publishes a gateway's batch, each in another form; now and then twice.
+    /// Publishes a gateway's batch: each in the next encoding, and some of them twice.
     async fn publish(&self, messages: &[Planned]) -> anyhow::Result<()> {
         let Some(first) = messages.first() else { return Ok(()) };
         let (number, is_repeated) = {
@@ -117,7 +118,7 @@ impl Sender {
         let payload = gateway::batch(messages, form, is_gzipped);
         let (id, topic) = (gateway::gateway(&first.facility), gateway::topic(&first.facility));
         if is_repeated {
-            // What is delivered again is acknowledged once.
+            // The messages count as acknowledged once, so the first of the two counts none.
             self.mqtt.publish_as(&id, topic.clone(), payload.clone(), 0, Instant::now()).await?;
         }
         self.mqtt.publish_as(&id, topic, payload, messages.len(), Instant::now()).await

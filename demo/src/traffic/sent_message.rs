@@ -1,4 +1,4 @@
-//! A message that was handed to its client.
+//! A message that was passed to its client.
 
 use super::Planned;
 use crate::fingerprint::Fingerprint;
@@ -6,16 +6,16 @@ use crate::fingerprint::Fingerprint;
 /// A message that was sent.
 #[derive(Clone, Debug)]
 pub struct SentMessage {
-    /// The message, and what must come of it.
+    /// The message, and its expected result.
     pub planned: Planned,
-    /// When it was handed to its client, in milliseconds since the epoch.
+    /// When it was passed to its client, in milliseconds since the epoch.
     pub published_ms: i64,
-    /// Which record of the stream it is, by its bytes.
+    /// The fingerprint of its record on the stream.
     pub fingerprint: Fingerprint,
 }
 
 impl SentMessage {
-    /// `planned`, handed over at `published_ms`.
+    /// `planned`, passed to its client at `published_ms`.
     pub fn new(planned: Planned, published_ms: i64) -> Self {
         let fingerprint = Fingerprint::of_record(&planned.record(published_ms));
         Self { planned, published_ms, fingerprint }

@@ -1,4 +1,4 @@
-//! The generator against itself, and against the decoder: two ways to the same readings.
+//! Checks the generator against itself and against the decoder: both must get the same readings.
 
 use super::*;
 use crate::registry::PROFILES;
@@ -9,7 +9,7 @@ use myaku::ingest::message::Message;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 const NOW: i64 = 1_795_218_892_020;
-/// Between the making of a message and its record's arrival.
+/// Between the generation of a message and the arrival of its record.
 const TRAVEL_MS: i64 = 40;
 
 fn fleet(seed: u64) -> Fleet {
@@ -21,13 +21,13 @@ fn messages(fleet: &mut Fleet, count: i64) -> Vec<Planned> {
 }
 
 #[test]
-fn the_same_seed_at_the_same_times_says_the_same_and_another_seed_does_not() {
+fn the_same_seed_at_the_same_times_generates_the_same_messages_and_another_seed_does_not() {
     assert_eq!(messages(&mut fleet(1), 2000), messages(&mut fleet(1), 2000));
     assert_ne!(messages(&mut fleet(1), 50), messages(&mut fleet(2), 50));
 }
 
 #[test]
-fn every_mishap_befalls_some_message_and_none_a_tidy_device() {
+fn every_mishap_happens_to_some_message_and_none_to_a_tidy_device() {
     let mut fleet = fleet(3);
     let tidy = fleet.registrations().filter(|it| it.is_tidy).map(|it| it.device.clone()).collect::<BTreeSet<_>>();
     let messages = messages(&mut fleet, 20_000);
@@ -49,7 +49,7 @@ fn a_repetition_has_the_same_bytes_and_names_its_original() {
 }
 
 #[test]
-fn no_two_messages_are_the_same_but_for_repetitions() {
+fn no_two_messages_are_the_same_except_for_repetitions() {
     let messages = messages(&mut fleet(5), 20_000);
     let mut seen = HashMap::new();
     for message in messages.iter().filter(|message| message.repeats.is_none() && message.dead_letters.is_empty()) {
@@ -59,7 +59,7 @@ fn no_two_messages_are_the_same_but_for_repetitions() {
 }
 
 #[test]
-fn the_decoder_reads_what_the_generator_knows() {
+fn the_decoder_gets_the_readings_that_the_generator_expects() {
     let profiles = PROFILES.map(|json| Profile::compile(&parse_profile(json).unwrap()).unwrap());
     let profiles = profiles.iter().map(|profile| (profile.id(), profile)).collect::<HashMap<_, _>>();
     let mut fleet = fleet(6);
@@ -100,7 +100,7 @@ fn the_decoder_reads_what_the_generator_knows() {
     assert!(compared["thermistor-node"] > 1000 && compared["app-log"] == 0, "{compared:?}");
 }
 
-/// A value, to as many digits as two ways of computing it agree in.
+/// A value as text, with as many digits as two ways of computing it agree on.
 fn shown(value: &Value) -> String {
     match value {
         Value::Number(number) => format!("{:.6}", number + 0.0),

@@ -1,5 +1,6 @@
-//! From a temperature to the volts that a node reads: the calibrations of `events/profiles/thermistor-node.json`,
-//! inverted, so that the expected temperature is known before the code under test computes it.
+//! Converts a temperature to the volts that a node measures: the calibrations of
+//! `events/profiles/thermistor-node.json`, inverted, so that the expected temperature is known before the code under
+//! test computes it.
 
 /// 0 °C in kelvin.
 const ZERO_CELSIUS: f64 = 273.15;

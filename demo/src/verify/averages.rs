@@ -1,7 +1,7 @@
-//! The averages against a plain calculation over the readings that were sent: sort, take the last, add, divide.
+//! Checks the averages against a plain calculation over the readings that were sent: sort, take the last, add, divide.
 
-use super::complain;
-use super::readings::{Found, close};
+use super::readings::{FoundReading, is_close};
+use super::report_broken;
 use crate::evidence::Evidence;
 use crate::evidence::results::Latest;
 use myaku::device::reading::Value;
@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
-/// Readings of one time between which a window ends may be chosen in so many ways, at most, for a check.
-const WAYS: usize = 5_000;
+/// How many choices of readings are tried, where a window ends between readings of the same time.
+const CHOICES_MAX: usize = 5_000;
 
 /// The windows of all devices, as their profiles say.
 #[derive(Clone, Debug, Default)]
@@ -19,7 +19,7 @@ pub struct Windows {
     windows: HashMap<(String, String), Window>,
 }
 
-/// What a profile says about a window, as far as it decides a mean.
+/// The settings of a profile's window that decide a mean.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub(super) struct Window {
     last: Option<usize>,
@@ -39,7 +39,7 @@ struct Metric {
 }
 
 impl Windows {
-    /// The windows of `devices` (their ids and profiles) by the JSON of `profiles`.
+    /// The windows of `devices` (their ids and profiles), read from the JSON of `profiles`.
     pub fn new<'a>(
         profiles: impl IntoIterator<Item = &'a str>,
         devices: impl IntoIterator<Item = (String, String)>,
@@ -72,17 +72,17 @@ impl Windows {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Averages {
-    /// Those that there must be.
+    /// Averages that must exist.
     pub expected: usize,
-    /// Those that are right in every number.
+    /// Averages that are right in every number.
     pub right: usize,
-    /// Those that are there and wrong.
+    /// Averages that exist and are wrong.
     pub wrong: usize,
-    /// Those that are not there.
+    /// Averages that do not exist.
     pub missing: usize,
-    /// Rows that nothing was sent for.
+    /// Rows that no message was sent for.
     pub unexpected: usize,
-    /// Those that say of themselves that readings may be missing.
+    /// Averages that are marked partial: readings may be missing.
     pub partial: usize,
     /// Readings that all the windows hold together.
     pub readings: usize,
@@ -93,15 +93,15 @@ pub struct Averages {
 struct Expected {
     at_ms: i64,
     count: usize,
-    /// The readings that are surely in it.
+    /// The readings that must be in the window.
     certain: Vec<f64>,
-    /// Readings of one time of which `count - certain.len()` are in it: contracts leave open which.
+    /// Readings of the same time, of which `count - certain.len()` are in the window. The contract does not say which.
     open: Vec<f64>,
 }
 
-/// Each average is right. Where memory was lost it may say instead that readings are missing; nowhere else may it.
+/// Checks that each average is right. Only if memory was lost, it may be marked partial instead.
 pub(super) fn compare(
-    readings: &[Found],
+    readings: &[FoundReading],
     evidence: &Evidence,
     windows: &Windows,
     broken: &mut Vec<String>,
@@ -120,7 +120,7 @@ pub(super) fn compare(
     let (mut wrong, mut missing, mut flagged) = (Vec::new(), Vec::new(), Vec::new());
     for ((device, metric), mut series) in series {
         let Some(window) = windows.get(device, metric) else { continue };
-        let expected = expect(window, &mut series);
+        let expected = expected_row(window, &mut series);
         counts.readings += expected.count;
         let Some(row) = rows.remove(&(device, metric)) else {
             missing.push(format!("{metric} of {device}"));
@@ -137,15 +137,15 @@ pub(super) fn compare(
         }
     }
     let unexpected = rows.keys().map(|(device, metric)| format!("{metric} of {device}")).collect::<Vec<_>>();
-    complain(broken, "averages are missing", &missing);
-    complain(broken, "averages are wrong", &wrong);
-    complain(broken, "averages say that readings are missing, and no memory was lost", &flagged);
-    complain(broken, "there are averages of what was never measured", &unexpected);
+    report_broken(broken, "averages are missing", &missing);
+    report_broken(broken, "averages are wrong", &wrong);
+    report_broken(broken, "averages are marked partial, but no memory was lost", &flagged);
+    report_broken(broken, "averages are unexpected", &unexpected);
     Averages { wrong: wrong.len(), missing: missing.len(), unexpected: unexpected.len(), ..counts }
 }
 
-/// The window over all readings: a function of the set, whatever their order of arrival.
-fn expect(window: Window, series: &mut [(i64, f64)]) -> Expected {
+/// Computes the window over all readings. It depends on the set of readings, not on their order of arrival.
+fn expected_row(window: Window, series: &mut [(i64, f64)]) -> Expected {
     series.sort_by_key(|(at, _)| Reverse(*at));
     let newest = series.first().map_or(0, |(at, _)| *at);
     let in_time = series.iter().filter(|(at, _)| window.seconds.is_none_or(|seconds| *at > newest - seconds * 1000));
@@ -158,31 +158,31 @@ fn expect(window: Window, series: &mut [(i64, f64)]) -> Expected {
     Expected { at_ms: newest, count, certain, open }
 }
 
-/// What is wrong with a row, in words.
+/// Describes what is wrong with a row; `None` if it is right.
 fn problem(expected: &Expected, row: &Latest) -> Option<String> {
     if row.at_ms != expected.at_ms {
-        return Some(format!("the newest reading is of {}, and the row's of {}", expected.at_ms, row.at_ms));
+        return Some(format!("the newest reading is from {}, but the row's is from {}", expected.at_ms, row.at_ms));
     }
     if row.count != expected.count as u64 {
-        return Some(format!("{} readings are in the window, and {} in the row", expected.count, row.count));
+        return Some(format!("the window holds {} readings, but the row counts {}", expected.count, row.count));
     }
     let ways = choices(&expected.open, expected.count - expected.certain.len());
     let fits = |chosen: &Vec<f64>| {
         let all = expected.certain.iter().chain(chosen);
         let sum = all.clone().sum::<f64>();
-        close(sum / expected.count as f64, row.mean)
-            && close(all.clone().copied().fold(f64::INFINITY, f64::min), row.min)
-            && close(all.copied().fold(f64::NEG_INFINITY, f64::max), row.max)
+        is_close(sum / expected.count as f64, row.mean)
+            && is_close(all.clone().copied().fold(f64::INFINITY, f64::min), row.min)
+            && is_close(all.copied().fold(f64::NEG_INFINITY, f64::max), row.max)
     };
     if ways.iter().any(fits) {
         return None;
     }
     let all = expected.certain.iter().chain(ways.first()?);
     let mean = all.sum::<f64>() / expected.count as f64;
-    Some(format!("the mean is {mean}, and the row's {} from {} to {}", row.mean, row.min, row.max))
+    Some(format!("the mean is {mean}, but the row's is {} (from {} to {})", row.mean, row.min, row.max))
 }
 
-/// All ways to take `count` of `values`, up to a bound.
+/// All ways to take `count` of `values`, up to [`CHOICES_MAX`].
 fn choices(values: &[f64], count: usize) -> Vec<Vec<f64>> {
     let mut ways = vec![Vec::new()];
     for (index, value) in values.iter().enumerate() {
@@ -191,7 +191,7 @@ fn choices(values: &[f64], count: usize) -> Vec<Vec<f64>> {
         let longer = longer.collect::<Vec<_>>();
         ways.retain(|way| way.len() + left >= count);
         ways.extend(longer);
-        ways.truncate(WAYS);
+        ways.truncate(CHOICES_MAX);
     }
     ways.retain(|way| way.len() == count);
     ways
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_window_holds_the_last_readings_by_their_time_and_not_by_their_arrival() {
-        let expected = expect(window(Some(2), None), &mut [(3, 30.0), (1, 10.0), (2, 20.0)]);
+        let expected = expected_row(window(Some(2), None), &mut [(3, 30.0), (1, 10.0), (2, 20.0)]);
         assert_eq!(problem(&expected, &row(3, &[20.0, 30.0])), None);
         assert!(problem(&expected, &row(3, &[10.0, 30.0])).is_some());
     }
@@ -226,13 +226,13 @@ mod tests {
     #[test]
     fn a_window_by_time_excludes_its_limit_and_both_limits_hold_together() {
         let mut series = [(5_000, 5.0), (4_000, 4.0), (3_000, 3.0)];
-        assert_eq!(problem(&expect(window(None, Some(2)), &mut series), &row(5_000, &[4.0, 5.0])), None);
-        assert_eq!(problem(&expect(window(Some(1), Some(2)), &mut series), &row(5_000, &[5.0])), None);
+        assert_eq!(problem(&expected_row(window(None, Some(2)), &mut series), &row(5_000, &[4.0, 5.0])), None);
+        assert_eq!(problem(&expected_row(window(Some(1), Some(2)), &mut series), &row(5_000, &[5.0])), None);
     }
 
     #[test]
-    fn of_readings_of_one_time_at_the_edge_of_a_window_any_may_be_in_it() {
-        let expected = expect(window(Some(2), None), &mut [(2, 20.0), (1, 10.0), (1, 12.0)]);
+    fn any_of_the_readings_of_one_time_at_the_edge_of_a_window_may_be_in_it() {
+        let expected = expected_row(window(Some(2), None), &mut [(2, 20.0), (1, 10.0), (1, 12.0)]);
         assert_eq!(problem(&expected, &row(2, &[20.0, 10.0])), None);
         assert_eq!(problem(&expected, &row(2, &[20.0, 12.0])), None);
         assert!(problem(&expected, &row(2, &[10.0, 12.0])).is_some());

@@ -1,18 +1,19 @@
-//! What cannot be processed is among the dead letters, with its bytes and its reason, and nothing else is.
+//! Checks that each message that cannot be processed is a dead letter with its bytes and its reason, and that no other
+//! is.
 
-use super::{Group, complain};
+use super::{Group, report_broken};
 use crate::evidence::Evidence;
 use crate::fingerprint::Fingerprint;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Counts of dead letters by reason. A record counts once for each reason, however many of its values fail for it.
+/// Counts of dead letters by reason. A record counts once for each reason, even if several of its values fail for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Letters {
-    /// Those that must be there.
+    /// Dead letters that must exist.
     pub expected: BTreeMap<String, usize>,
-    /// Those that are.
+    /// Dead letters that exist.
     pub found: BTreeMap<String, usize>,
     /// Expected and not found.
     pub missing: usize,
@@ -42,8 +43,8 @@ pub(super) fn compare(
         .filter(|letter| !expected.contains(&(letter.fingerprint, letter.reason.clone())))
         .map(|letter| letter.key.clone())
         .collect::<Vec<_>>();
-    complain(broken, "dead letters are missing", &missing);
-    complain(broken, "dead letters were not to be", &unexpected);
+    report_broken(broken, "dead letters are missing", &missing);
+    report_broken(broken, "dead letters are unexpected", &unexpected);
     Letters {
         expected: by_reason(&expected),
         found: by_reason(&found),

@@ -1,6 +1,6 @@
-//! Every message's readings, no more and no fewer, with the values and times that are known beforehand.
+//! Checks that every message became exactly its readings, with the values and times that the generator computed.
 
-use super::{Group, complain};
+use super::{Group, report_broken};
 use crate::evidence::Evidence;
 use crate::evidence::stream::Record;
 use crate::fingerprint::Fingerprint;
@@ -10,33 +10,33 @@ use myaku::device::reading::Value;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
-/// The stream's time of arrival has milliseconds, of which a fraction of a second in floating point may lose one.
+/// Arrival times are fractions of a second in floating point, which can lose one millisecond.
 const ARRIVAL_TOLERANCE_MS: i64 = 1;
-/// What arithmetic in another order may differ by, in parts of the value.
+/// How much a value may differ, relative to itself, because of another order of arithmetic.
 const VALUE_TOLERANCE: f64 = 1e-6;
 
 /// Counts of readings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Readings {
-    /// Those that must come of what was sent, each once.
+    /// Readings that the sent messages must become, each counted once.
     pub expected: usize,
-    /// Those of them that were found.
+    /// Expected readings that were found.
     pub right: usize,
-    /// Those of them that were not.
+    /// Expected readings that were not found.
     pub missing: usize,
-    /// Readings that nothing was sent for.
+    /// Readings that no message was sent for.
     pub unexpected: usize,
-    /// Readings that stand on the stream again, by their id; consumers count them once.
+    /// Further records of a reading that is on the stream already, by its id; consumers count it once.
     pub repeated: usize,
-    /// Readings in a shard that is not their device's: an aggregate was put by a map of the shards that was old. Their
-    /// device has two consumers for a moment.
+    /// Readings in another shard than their device's: a producer with an outdated map of the shards put their
+    /// aggregate. Their device has two consumers for a moment.
     pub astray: usize,
 }
 
-/// A reading of the stream, and where it stands in time.
+/// A reading that is on the stream.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Found {
+pub(super) struct FoundReading {
     pub(super) device: String,
     pub(super) metric: String,
     pub(super) at_ms: i64,
@@ -46,7 +46,7 @@ pub(super) struct Found {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Written {
+struct WrittenReading {
     id: String,
     device_id: String,
     metric: String,
@@ -56,12 +56,12 @@ struct Written {
     quality: Option<String>,
 }
 
-/// The counts, and the readings that must be counted in averages.
+/// Returns the counts, and the readings that the averages must count.
 pub(super) fn compare(
     evidence: &Evidence,
     groups: &BTreeMap<Fingerprint, Group<'_>>,
     broken: &mut Vec<String>,
-) -> (Readings, Vec<Found>) {
+) -> (Readings, Vec<FoundReading>) {
     let (mut found, repeated, unreadable) = distinct(evidence);
     let mut places = HashMap::<(String, String, i64), Vec<usize>>::new();
     for (index, reading) in found.iter().enumerate() {
@@ -88,9 +88,9 @@ pub(super) fn compare(
     }
     let unexpected = found.iter().zip(&is_taken).filter(|(_, is_taken)| !**is_taken);
     let unexpected = unexpected.map(|(reading, _)| format!("{reading:?}")).collect::<Vec<_>>();
-    complain(broken, "readings are missing", &missing);
-    complain(broken, "readings were made up", &unexpected);
-    complain(broken, "records of the stream of readings are no readings", &unreadable);
+    report_broken(broken, "readings are missing", &missing);
+    report_broken(broken, "readings are unexpected", &unexpected);
+    report_broken(broken, "records of the stream of readings are not readings", &unreadable);
     let counts = Readings {
         expected,
         right: expected - missing.len(),
@@ -99,13 +99,13 @@ pub(super) fn compare(
         repeated,
         astray: astray(evidence),
     };
-    // A reading that was made up is complained of above; averages are of what was sent.
+    // Unexpected readings are reported above; averages are checked against what was sent.
     let mut is_taken = is_taken.into_iter();
     found.retain(|_| is_taken.next().unwrap_or(false));
     (counts, found)
 }
 
-/// How many readings are in a shard whose hash keys their device's is not among.
+/// Counts the readings that are in a shard whose range does not include their device's hash key.
 fn astray(evidence: &Evidence) -> usize {
     let is_astray = |record: &&Record| {
         let hash = u128::from_be_bytes(Md5::digest(&record.key).into());
@@ -114,16 +114,16 @@ fn astray(evidence: &Evidence) -> usize {
     evidence.readings.iter().filter(is_astray).count()
 }
 
-/// The readings of the stream, each id once, how many stood there again, and what was not readable.
-fn distinct(evidence: &Evidence) -> (Vec<Found>, usize, Vec<String>) {
-    let mut by_id = BTreeMap::<(String, String), Found>::new();
+/// Returns the readings of the stream, each id once; how many were repeated; and the records that are not readings.
+fn distinct(evidence: &Evidence) -> (Vec<FoundReading>, usize, Vec<String>) {
+    let mut by_id = BTreeMap::<(String, String), FoundReading>::new();
     let (mut repeated, mut unreadable) = (0, Vec::new());
     for record in &evidence.readings {
-        let Ok(written) = serde_json::from_slice::<Written>(&record.data) else {
+        let Ok(written) = serde_json::from_slice::<WrittenReading>(&record.data) else {
             unreadable.push(format!("{} {}.{}", record.shard, record.sequence, record.sub));
             continue;
         };
-        let reading = Found {
+        let reading = FoundReading {
             device: written.device_id,
             metric: written.metric,
             at_ms: written.at,
@@ -136,7 +136,7 @@ fn distinct(evidence: &Evidence) -> (Vec<Found>, usize, Vec<String>) {
             }
             Some(known) => {
                 repeated += 1;
-                // The same reading that arrived twice with a clock that is wrong counts from its first arrival.
+                // If the device's clock is wrong, a repeated reading has the time of its first arrival.
                 if reading.at_ms < known.at_ms {
                     *known = reading;
                 }
@@ -146,8 +146,8 @@ fn distinct(evidence: &Evidence) -> (Vec<Found>, usize, Vec<String>) {
     (by_id.into_values().collect(), repeated, unreadable)
 }
 
-/// The times that a reading may have: that of the first arrival alone, however often its message came. Else it could
-/// stand for another one, of the same value, that arrived when this one came again.
+/// The times that a reading may have. Of a message that arrived several times only the first arrival counts: otherwise
+/// the reading could be taken for another one of the same value, which arrived together with a repetition.
 fn times(reading: &Expected, group: &Group<'_>) -> Vec<i64> {
     match reading.at {
         At::Device(at_ms) => vec![at_ms],
@@ -158,19 +158,19 @@ fn times(reading: &Expected, group: &Group<'_>) -> Vec<i64> {
     }
 }
 
-fn agrees(expected: &Expected, found: &Found) -> bool {
+fn agrees(expected: &Expected, found: &FoundReading) -> bool {
     expected.flagged == found.is_flagged
         && match (&expected.value, &found.value) {
-            (Value::Number(expected), Value::Number(found)) => close(*expected, *found),
+            (Value::Number(expected), Value::Number(found)) => is_close(*expected, *found),
             (Value::Position(expected), Value::Position(found)) => {
-                close(expected[0], found[0]) && close(expected[1], found[1])
+                is_close(expected[0], found[0]) && is_close(expected[1], found[1])
             }
             (expected, found) => expected == found,
         }
 }
 
-/// Equal but for the order of arithmetic.
-pub(super) fn close(left: f64, right: f64) -> bool {
+/// Whether two values are equal except for the order of arithmetic.
+pub(super) fn is_close(left: f64, right: f64) -> bool {
     (left - right).abs() <= VALUE_TOLERANCE * left.abs().max(right.abs()).max(1.0)
 }
 
@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_that_came_again_counts_from_its_first_arrival() {
+    fn a_repeated_message_has_the_time_of_its_first_arrival() {
         let record = |shard: &str, arrived_ms: i64| Record {
             shard: shard.to_owned(),
             sequence: String::new(),

@@ -1,4 +1,4 @@
-//! Each promise, broken on purpose: the verdict must say which.
+//! Breaks each promise on purpose; the verdict must name it.
 
 use super::*;
 use crate::evidence::letters::Letter;
@@ -11,8 +11,8 @@ use std::collections::HashMap;
 
 const NOW: i64 = 1_795_218_892_020;
 
-/// What a pipeline that keeps every promise leaves behind of some hundred messages.
-fn kept() -> (Evidence, Windows) {
+/// The evidence of a pipeline that keeps every promise, for some hundred messages.
+fn flawless() -> (Evidence, Windows) {
     let mut fleet = Fleet::new(Settings { seed: 7, devices: 20 });
     let windows = Windows::new(PROFILES, fleet.registrations().map(|it| (it.device.clone(), it.profile.to_owned())));
     let mut evidence = Evidence::default();
@@ -72,8 +72,8 @@ fn readings(planned: &Planned, original: usize, arrived_ms: i64) -> Vec<Record> 
     planned.readings.iter().enumerate().map(record).collect()
 }
 
-/// The rows of the results, found by trying: a window's statistics that the check itself accepts would prove nothing,
-/// so they are written down here from the whole series, for windows that hold all of it.
+/// The rows of the results. They are computed here from the whole series, and not with the functions that the check
+/// uses, because those would prove nothing.
 fn rows(evidence: &Evidence, windows: &Windows) -> Vec<Latest> {
     let mut series = BTreeMap::<(String, String), BTreeMap<String, (i64, f64)>>::new();
     for record in &evidence.readings {
@@ -110,9 +110,9 @@ fn rows(evidence: &Evidence, windows: &Windows) -> Vec<Latest> {
     series.into_iter().map(row).collect()
 }
 
-/// The verdict's complaints after `spoil`, which must be the only thing that is wrong.
-fn complaints(spoil: impl FnOnce(&mut Evidence)) -> Vec<String> {
-    let (mut evidence, windows) = kept();
+/// The broken promises after `spoil`, which must be the only thing that is wrong.
+fn broken_after(spoil: impl FnOnce(&mut Evidence)) -> Vec<String> {
+    let (mut evidence, windows) = flawless();
     spoil(&mut evidence);
     verify(&evidence, &windows).broken
 }
@@ -122,8 +122,8 @@ fn assert_names(broken: &[String], promise: &str) {
 }
 
 #[test]
-fn nothing_is_said_of_a_run_that_kept_every_promise() {
-    let (evidence, windows) = kept();
+fn a_run_without_a_fault_breaks_no_promise() {
+    let (evidence, windows) = flawless();
     let verdict = verify(&evidence, &windows);
     assert_eq!(verdict.broken, Vec::<String>::new());
     assert_eq!(verdict.archive.archived, 600);
@@ -133,65 +133,68 @@ fn nothing_is_said_of_a_run_that_kept_every_promise() {
 }
 
 #[test]
-fn what_the_audit_finds_or_has_not_seen_breaks_the_first_promise() {
+fn a_finding_or_a_record_that_the_audit_did_not_compare_breaks_the_first_promise() {
     let finding = Finding::new(Kind::Missing, "raw/stream=ingest/x", "no object is in this slot");
     let find = |evidence: &mut Evidence| evidence.audit.findings.push(finding.clone());
-    assert_names(&complaints(find), "the audit finds the lake not whole: 1 (missing raw/stream=ingest/x: no object");
-    assert_names(&complaints(|evidence| evidence.audit.records -= 1), "the audit has not seen every record");
-    assert_names(&complaints(|evidence| evidence.audit.stream_compared = None), "the audit has not seen every record");
+    assert_names(&broken_after(find), "the audit reports findings: 1 (missing raw/stream=ingest/x: no object");
+    assert_names(&broken_after(|evidence| evidence.audit.records -= 1), "the audit did not compare every record");
+    assert_names(
+        &broken_after(|evidence| evidence.audit.stream_compared = None),
+        "the audit did not compare every record",
+    );
 }
 
 #[test]
-fn a_message_that_never_came_to_the_stream_is_named() {
+fn a_message_that_is_missing_on_the_stream_is_named() {
     let swallow = |evidence: &mut Evidence| {
-        // One without consequences: a log's lines.
+        // A message that becomes no reading: lines of a log.
         let index = evidence.sent.iter().position(|sent| sent.planned.kind == "log").unwrap();
         evidence.stream.remove(index);
         evidence.audit.records -= 1;
         evidence.audit.stream_compared.as_mut().unwrap().records -= 1;
     };
-    assert_names(&complaints(swallow), "messages that were sent are not on the stream");
+    assert_names(&broken_after(swallow), "messages that were sent are not on the stream");
 }
 
 #[test]
-fn a_reading_that_is_missing_wrong_or_made_up_is_named() {
-    // One that has no average, so that nothing else is wrong.
+fn a_reading_that_is_missing_or_wrong_is_named() {
+    // A reading that no average counts, so that nothing else is wrong.
     let position = |evidence: &Evidence| {
-        let is_battery = |record: &Record| String::from_utf8_lossy(&record.data).contains("\"weight\"");
-        evidence.readings.iter().position(is_battery).unwrap()
+        let is_weight = |record: &Record| String::from_utf8_lossy(&record.data).contains("\"weight\"");
+        evidence.readings.iter().position(is_weight).unwrap()
     };
     let remove = |evidence: &mut Evidence| drop(evidence.readings.remove(position(evidence)));
-    assert_names(&complaints(remove), "readings are missing");
+    assert_names(&broken_after(remove), "readings are missing");
     let alter = |evidence: &mut Evidence| {
         let index = position(evidence);
         let mut reading: serde_json::Value = serde_json::from_slice(&evidence.readings[index].data).unwrap();
         reading["value"] = json!(12.5);
         evidence.readings[index].data = reading.to_string().into_bytes();
     };
-    let broken = complaints(alter);
-    assert!(broken[0].starts_with("readings are missing") && broken[1].starts_with("readings were made up"));
+    let broken = broken_after(alter);
+    assert!(broken[0].starts_with("readings are missing") && broken[1].starts_with("readings are unexpected"));
 }
 
 #[test]
 fn a_dead_letter_that_is_missing_or_has_another_reason_is_named() {
-    assert_names(&complaints(|evidence| drop(evidence.letters.pop())), "dead letters are missing");
+    assert_names(&broken_after(|evidence| drop(evidence.letters.pop())), "dead letters are missing");
     let rename = |evidence: &mut Evidence| evidence.letters[0].reason = "too-large".to_owned();
-    let broken = complaints(rename);
-    assert!(broken[0].starts_with("dead letters are missing") && broken[1].starts_with("dead letters were not to be"));
+    let broken = broken_after(rename);
+    assert!(broken[0].starts_with("dead letters are missing") && broken[1].starts_with("dead letters are unexpected"));
 }
 
 #[test]
-fn an_average_that_is_off_or_absent_is_named() {
-    assert_names(&complaints(|evidence| evidence.results[3].mean += 0.01), "averages are wrong");
-    assert_names(&complaints(|evidence| evidence.results[3].count += 1), "averages are wrong");
-    assert_names(&complaints(|evidence| evidence.results[3].at_ms += 1), "averages are wrong");
-    assert_names(&complaints(|evidence| drop(evidence.results.pop())), "averages are missing");
+fn an_average_that_is_wrong_or_missing_is_named() {
+    assert_names(&broken_after(|evidence| evidence.results[3].mean += 0.01), "averages are wrong");
+    assert_names(&broken_after(|evidence| evidence.results[3].count += 1), "averages are wrong");
+    assert_names(&broken_after(|evidence| evidence.results[3].at_ms += 1), "averages are wrong");
+    assert_names(&broken_after(|evidence| drop(evidence.results.pop())), "averages are missing");
 }
 
 #[test]
-fn an_average_may_lack_readings_only_where_memory_was_lost_and_only_if_it_says_so() {
+fn an_average_may_lack_readings_only_after_a_loss_of_memory_and_only_if_it_is_marked_partial() {
     let spoiled = |memory_lost: bool, is_partial: bool| {
-        complaints(|evidence| {
+        broken_after(|evidence| {
             evidence.memory_lost = memory_lost;
             evidence.results[3].count += 1;
             evidence.results[3].is_partial = is_partial;
@@ -200,13 +203,13 @@ fn an_average_may_lack_readings_only_where_memory_was_lost_and_only_if_it_says_s
     assert_eq!(spoiled(true, true), Vec::<String>::new());
     assert_names(&spoiled(true, false), "averages are wrong");
     assert_eq!(spoiled(false, true).len(), 2);
-    let flagged = complaints(|evidence| evidence.results[3].is_partial = true);
-    assert_names(&flagged, "averages say that readings are missing, and no memory was lost");
+    let flagged = broken_after(|evidence| evidence.results[3].is_partial = true);
+    assert_names(&flagged, "averages are marked partial, but no memory was lost");
 }
 
 #[test]
-fn a_reading_with_a_wrong_clock_must_have_the_arrivals_time() {
-    let (evidence, windows) = kept();
+fn a_reading_from_a_wrong_clock_must_have_its_time_of_arrival() {
+    let (evidence, windows) = flawless();
     let shifted = |evidence: &mut Evidence| {
         evidence.stream.iter_mut().for_each(|record| record.arrived_ms += 1000);
     };
@@ -217,8 +220,8 @@ fn a_reading_with_a_wrong_clock_must_have_the_arrivals_time() {
 }
 
 #[test]
-fn a_reading_in_a_shard_that_is_not_its_devices_is_counted() {
-    let (mut evidence, windows) = kept();
+fn a_reading_in_another_shard_than_its_devices_is_counted() {
+    let (mut evidence, windows) = flawless();
     evidence.readings_ranges.insert("shardId-0".to_owned(), (0, u128::MAX));
     assert_eq!(verify(&evidence, &windows).readings.astray, 0);
     evidence.readings_ranges.insert("shardId-0".to_owned(), (0, u128::MAX / 2));

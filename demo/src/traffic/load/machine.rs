@@ -1,6 +1,6 @@
-//! How busy this machine is, from `/proc/stat`.
+//! Measures how busy this machine is, from `/proc/stat`.
 
-/// Times of all processors since the machine started, in ticks.
+/// The times of all processors since the machine started, in ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticks {
     busy: u64,
@@ -8,12 +8,12 @@ pub struct Ticks {
 }
 
 impl Ticks {
-    /// The times now; `None` where the system does not tell.
+    /// The times now; `None` on a system without `/proc/stat`.
     pub fn now() -> Option<Self> {
         Self::parse(&std::fs::read_to_string("/proc/stat").ok()?)
     }
 
-    /// `cpu user nice system idle iowait irq softirq steal …`
+    /// Parses `cpu user nice system idle iowait irq softirq steal …`
     fn parse(stat: &str) -> Option<Self> {
         let line = stat.lines().next()?.strip_prefix("cpu ")?;
         let times: Vec<u64> = line.split_whitespace().take(8).map(str::parse).collect::<Result<_, _>>().ok()?;
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn idle_and_waiting_times_are_not_busy() {
+    fn idle_and_waiting_time_is_not_busy() {
         let earlier = Ticks::parse("cpu  10 0 10 70 10 0 0 0 0 0\ncpu0 1 2\n").unwrap();
         let later = Ticks::parse("cpu  40 0 20 120 20 0 0 0 0 0\n").unwrap();
         assert!((later.busy_since(earlier) - 0.4).abs() < 1e-9);

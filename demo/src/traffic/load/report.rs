@@ -1,30 +1,30 @@
-//! The numbers of a load, for people and for machines.
+//! The report of a load, for people and for machines.
 
-use super::{Tally, verify::Found};
+use super::{Tally, verify::LakeCheck};
 use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// What became of the messages of one way in.
+/// The numbers of one way in.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Way {
-    /// Who sends, and how.
+    /// Which family sends, and how.
     pub name: String,
     /// Messages that were due.
     pub due: usize,
-    /// Those of them that were acknowledged.
+    /// Messages that were acknowledged.
     pub acknowledged: usize,
     /// Acknowledged messages in a second.
     pub per_second: f64,
-    /// Messages that found the queue full.
+    /// Messages that were dropped because the queue was full.
     pub shed: usize,
     /// Messages that were sent again.
     pub retries: usize,
-    /// What went wrong, and for how many messages.
+    /// The number of messages for each error.
     pub errors: BTreeMap<String, usize>,
-    /// From when a message was due to its acknowledgement: the median, in milliseconds.
+    /// The median latency, from when a message was due to its acknowledgement, in milliseconds.
     pub p50_ms: f64,
     /// 95 of 100 were not longer.
     pub p95_ms: f64,
@@ -37,7 +37,7 @@ pub struct Way {
 }
 
 impl Way {
-    /// The numbers of a tally over `duration`. `problem` is why its clients did not settle.
+    /// The numbers of a tally over `duration`. `problem` is the reason if its clients did not settle.
     pub fn of(name: &str, tally: &Tally, duration: Duration, problem: Option<anyhow::Error>) -> Self {
         let mut errors = tally.errors.clone();
         let unanswered = (tally.due - tally.shed).saturating_sub(tally.acknowledged);
@@ -61,48 +61,48 @@ impl Way {
         }
     }
 
-    /// Whether every message that was due was taken and acknowledged.
+    /// Whether every message that was due was sent and acknowledged.
     pub fn is_complete(&self) -> bool {
         self.acknowledged == self.due
     }
 }
 
-/// One run.
+/// The report of one run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// Messages in a second that were asked for.
+    /// The requested rate, in messages a second.
     pub rate: f64,
     /// For how long, in seconds.
     pub seconds: f64,
     /// The ways in.
     pub ways: Vec<Way>,
-    /// What the lake has of it; none where it cannot be read from here.
-    pub lake: Option<Found>,
-    /// The busy part of this machine's time, from 0 to 1; none where that says nothing of the target.
+    /// What the lake has of the messages; `None` if the lake cannot be read from here.
+    pub lake: Option<LakeCheck>,
+    /// The busy part of this machine's time, from 0 to 1; `None` if the target runs elsewhere.
     pub busy: Option<f64>,
     /// Whether everything that was due was acknowledged, and is in the lake.
     pub ok: bool,
 }
 
-/// The longest that the lake may take behind the last message where a rate counts as sustained: what it lags behind
-/// by more than its own window grows with time.
+/// How long after the last message the lake may be complete for a rate to count as sustained. A longer lag than the
+/// archiver's own window would grow with time.
 const DRAIN_SECONDS_MAX: f64 = 20.0;
 
 impl Report {
-    /// With its verdict.
+    /// Adds the verdict.
     #[must_use]
     pub fn concluded(self) -> Self {
         let lost = self.lake.as_ref().is_some_and(|lake| lake.lost > 0);
         Self { ok: !lost && self.ways.iter().all(Way::is_complete), ..self }
     }
 
-    /// Whether the target could go on like this for ever.
+    /// Whether the target can sustain this rate for any time.
     pub fn is_sustained(&self) -> bool {
         self.ok && self.lake.as_ref().is_none_or(|lake| lake.seconds <= DRAIN_SECONDS_MAX)
     }
 
-    /// A table, and what it comes to.
+    /// A table and the totals, as text.
     pub fn to_text(&self) -> String {
         let mut table = Table::new();
         let header =
@@ -124,7 +124,8 @@ impl Report {
         }
         if let Some(lake) = &self.lake {
             lines.push(format!(
-                "The lake has {} of {} messages, {} lost; {} lines are repetitions. The last came {:.0} s after the end.",
+                "The lake has {} of {} messages, {} lost; {} lines are repetitions. \
+                 The last message was found {:.0} s after the end.",
                 lake.wanted - lake.lost,
                 lake.wanted,
                 lake.lost,
@@ -133,11 +134,11 @@ impl Report {
             ));
         }
         let all: f64 = self.ways.iter().map(|way| way.per_second).sum();
-        lines.push(format!("{all:.0} messages a second of {:.0} asked for, for {:.0} s.", self.rate, self.seconds));
+        lines.push(format!("{all:.0} of the requested {:.0} messages a second, for {:.0} s.", self.rate, self.seconds));
         if let Some(busy) = self.busy.filter(|busy| *busy > 0.0) {
             lines.push(format!(
-                "This machine was {:.0} % busy, with all that runs on it; in proportion it would sustain some {:.0} messages a \
-                 second. --find-limit measures it.",
+                "This machine was {:.0} % busy with everything that runs on it. In proportion, \
+                 it would sustain some {:.0} messages a second; --find-limit measures it.",
                 busy * 100.0,
                 all / busy
             ));
@@ -146,11 +147,11 @@ impl Report {
     }
 }
 
-/// What was found by going up step by step.
+/// The result of raising the rate step by step.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Limit {
-    /// The highest rate that was sustained, in messages a second; none where the first was not.
+    /// The highest rate that was sustained, in messages a second; `None` if the first was not.
     pub sustained: Option<f64>,
     /// The steps.
     pub steps: Vec<Report>,
@@ -167,7 +168,7 @@ impl Limit {
         }
         lines.push(match self.sustained {
             Some(rate) => format!("Sustained: {rate:.0} messages a second."),
-            None => "Not even the first step was sustained: begin with a lower --rate.".to_owned(),
+            None => "The first step was not sustained: start with a lower --rate.".to_owned(),
         });
         lines.join("\n")
     }
@@ -177,16 +178,16 @@ impl Limit {
 mod tests {
     use super::*;
 
-    fn report(acknowledged: usize, lake: Option<Found>) -> Report {
+    fn report(acknowledged: usize, lake: Option<LakeCheck>) -> Report {
         let way = Way { name: "sensors".into(), due: 10, acknowledged, ..Way::default() };
         Report { rate: 10.0, seconds: 1.0, ways: vec![way], lake, ..Report::default() }.concluded()
     }
 
     #[test]
-    fn a_run_is_fine_when_all_is_acknowledged_and_nothing_is_lost() {
+    fn a_run_is_ok_if_everything_is_acknowledged_and_nothing_is_lost() {
         assert!(report(10, None).ok);
         assert!(!report(9, None).ok);
-        let found = |lost, seconds| Some(Found { wanted: 10, lost, repeated: 3, seconds });
+        let found = |lost, seconds| Some(LakeCheck { wanted: 10, lost, repeated: 3, seconds });
         assert!(report(10, found(0, 5.0)).is_sustained());
         assert!(!report(10, found(1, 5.0)).ok);
         let slow = report(10, found(0, 60.0));
@@ -194,8 +195,8 @@ mod tests {
     }
 
     #[test]
-    fn the_text_says_what_went_wrong_and_for_how_many() {
-        let mut report = report(7, Some(Found { wanted: 10, lost: 3, repeated: 0, seconds: 4.0 }));
+    fn the_text_has_each_error_and_its_number_of_messages() {
+        let mut report = report(7, Some(LakeCheck { wanted: 10, lost: 3, repeated: 0, seconds: 4.0 }));
         report.ways[0].errors.insert("HTTP 403, given up".into(), 3);
         report.busy = Some(0.5);
         report.ways[0].per_second = 7.0;

@@ -1,4 +1,4 @@
-//! Whether all that was handed over is in the lake. Objects never change, so that each is read once, while they come.
+//! Checks that every message that was sent is in the lake. Objects never change, so each is read once, as it appears.
 
 use crate::fingerprint::Fingerprint;
 use anyhow::{Context as _, Result};
@@ -7,37 +7,37 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Between two looks at which objects there are.
+/// Between two listings of the objects.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// Where the lake's objects stand.
+/// The prefix of the lake's objects.
 const RAW: &str = "raw/";
 
-/// What was found.
+/// What the lake has of the messages.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Found {
+pub struct LakeCheck {
     /// Messages that must be in the lake.
     pub wanted: usize,
-    /// Those of them that are not.
+    /// Messages that are not in the lake.
     pub lost: usize,
-    /// Lines of the lake beyond the first of each message: sent again, or delivered again.
+    /// Further lines of a message in the lake: it was sent again or delivered again.
     pub repeated: usize,
-    /// Until the last of them was found, in seconds from the end of sending.
+    /// How long after the end of sending the last message was found, in seconds.
     pub seconds: f64,
 }
 
-/// Looks until everything of `wanted` is in `lake`, or until no new object came for `patience`.
+/// Reads `lake` until it has every message of `wanted`, or until no new object appeared for `patience`.
 pub async fn lake(
     lake: &impl Lake,
     mut seen: BTreeSet<String>,
     wanted: &BTreeSet<Fingerprint>,
     patience: Duration,
-) -> Result<Found> {
+) -> Result<LakeCheck> {
     let started = Instant::now();
     let (mut found, mut repeated, mut last_new) = (BTreeSet::new(), 0, started);
     loop {
-        for name in lake.list(RAW).await.context("the lake cannot be listed")? {
-            // What is no object of records is a note of the archiver's.
+        for name in lake.list(RAW).await.context("cannot list the objects of the lake")? {
+            // Keys that do not parse are notes of the archiver, not objects of records.
             let Ok(key) = name.parse::<ObjectKey>() else { continue };
             if !seen.insert(name) {
                 continue;
@@ -53,13 +53,13 @@ pub async fn lake(
         if found.len() == wanted.len() || last_new.elapsed() > patience {
             let lost = wanted.len() - found.len();
             let seconds = last_new.duration_since(started).as_secs_f64();
-            return Ok(Found { wanted: wanted.len(), lost, repeated, seconds });
+            return Ok(LakeCheck { wanted: wanted.len(), lost, repeated, seconds });
         }
         tokio::time::sleep(INTERVAL).await;
     }
 }
 
-/// The objects that are there before anything is sent.
+/// The objects that the lake has before anything is sent.
 pub async fn before(lake: &impl Lake) -> Result<BTreeSet<String>> {
-    Ok(lake.list(RAW).await.context("the lake cannot be listed")?.into_iter().collect())
+    Ok(lake.list(RAW).await.context("cannot list the objects of the lake")?.into_iter().collect())
 }

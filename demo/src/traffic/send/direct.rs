@@ -1,5 +1,5 @@
-//! A producer that puts on the stream itself: messages aggregated as the Kinesis Producer Library does, and plain
-//! records beside them. What the stream refuses is put again; an answer is read item by item.
+//! A producer that puts records directly on the stream: messages in aggregates, as the Kinesis Producer Library does,
+//! and plain records. It reads each answer item by item, and puts refused items again.
 
 use super::Settled;
 use crate::traffic::{Planned, Route};
@@ -15,13 +15,13 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-/// How long a message waits for company, as with the producer library's default.
+/// How long a message waits for others, to be aggregated with them; the default of the producer library.
 const LINGER: Duration = Duration::from_millis(100);
-/// An aggregate's size; the producer library's default is as large as 50 KiB.
+/// The size of an aggregate: 50 KiB, the default of the producer library.
 const AGGREGATE_BYTES: usize = 50 * 1024;
-/// Messages that wait for the stream before `put` does.
+/// How many messages can wait for the stream before `put` waits.
 const QUEUE: usize = 1024;
-/// A call's items, at most.
+/// The most items of a call.
 const CALL_ITEMS: usize = 400;
 const ATTEMPTS: u32 = 12;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -57,7 +57,7 @@ impl Direct {
         Self { queue, task: tokio::spawn(run(Client::new(config), stream.to_owned(), waiting)) }
     }
 
-    /// Hands a message over.
+    /// Adds a message to the queue.
     pub async fn put(&self, message: &Planned) -> anyhow::Result<()> {
         let queued = Queued {
             number: message.number,
@@ -68,12 +68,12 @@ impl Direct {
         self.queue.send(queued).await.ok().context("the producer has stopped")
     }
 
-    /// Puts what waits, and says what became of everything.
+    /// Puts the messages that wait, and returns the result of all messages.
     pub async fn settle(self, patience: Duration) -> anyhow::Result<Settled> {
         drop(self.queue);
         tokio::time::timeout(patience, self.task)
             .await
-            .context("the producer's last records were not taken")?
+            .context("the stream did not accept the producer's last records in time")?
             .context("the producer stopped")
     }
 }
@@ -93,7 +93,7 @@ async fn run(client: Client, stream: String, mut waiting: Receiver<Queued>) -> S
     settled
 }
 
-/// Aggregates of the messages, and the plain records as they are.
+/// Aggregates the messages; leaves plain records as they are.
 fn items(messages: Vec<Queued>) -> Vec<Item> {
     let mut items = Vec::new();
     let mut open = Builder::new();
@@ -120,7 +120,7 @@ fn items(messages: Vec<Queued>) -> Vec<Item> {
     items
 }
 
-/// Puts all items, and those that were refused again, until none is left or patience is.
+/// Puts all items, and refused ones again, until none is left or all attempts are used.
 async fn put(client: &Client, stream: &str, mut items: Vec<Item>, settled: &mut Settled) {
     let mut pause = FIRST_PAUSE;
     for _ in 0..ATTEMPTS {
@@ -134,7 +134,7 @@ async fn put(client: &Client, stream: &str, mut items: Vec<Item>, settled: &mut 
     settled.failed.extend(items.into_iter().flat_map(|item| item.numbers));
 }
 
-/// One call; the items that are not in the stream.
+/// Makes one call. Returns the items that the stream did not accept.
 async fn put_once(client: &Client, stream: &str, items: Vec<Item>, settled: &mut Settled) -> Vec<Item> {
     let entries = items.iter().filter_map(|item| {
         PutRecordsRequestEntry::builder().partition_key(&item.key).data(Blob::new(item.data.clone())).build().ok()

@@ -1,4 +1,5 @@
-//! Clients that send over HTTPS, at least once: what is not answered with 202 is sent again, whole and under the same key.
+//! Clients that send over HTTPS at least once: a request whose answer is not 202 is sent again, whole and under the
+//! same key.
 
 use anyhow::Context as _;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
@@ -12,9 +13,9 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-/// For one answer; the API itself answers within 30 seconds.
+/// How long one answer may take; the API itself answers within 30 seconds.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
-/// Tries of one request, the first included.
+/// The most attempts of one request, the first included.
 const ATTEMPTS: u32 = 8;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -24,16 +25,16 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub struct Request {
     /// Which message it is.
     pub number: usize,
-    /// The item, as the API takes it.
+    /// The item, as the API accepts it.
     pub item: Value,
     /// Since when it is due.
     pub due: Instant,
 }
 
-/// What became of a request.
+/// The outcome of one attempt to send a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// All of it is accepted.
+pub enum RequestOutcome {
+    /// The API accepted all of it.
     Accepted,
     /// It is sent again, for this reason.
     Retried(String),
@@ -41,35 +42,36 @@ pub enum Outcome {
     GivenUp(String),
 }
 
-/// Who hears what became of messages.
-pub type Told = Arc<dyn Fn(&[Request], &Outcome) + Send + Sync>;
+/// The callback for the outcome of requests.
+pub type OnOutcome = Arc<dyn Fn(&[Request], &RequestOutcome) + Send + Sync>;
 
-/// Some clients of the API.
+/// A pool of clients of the API.
 pub struct Http {
     queue: Sender<Request>,
     workers: Vec<JoinHandle<()>>,
 }
 
-/// Where the API is, and how it is spoken to.
+/// Where the API is, and how requests are sent to it.
 #[derive(Clone)]
 pub struct Api {
     /// The URL of `POST /v1/messages`.
     pub url: String,
     /// A bearer token.
     pub token: Option<String>,
-    /// Items of a request, at most: those that wait go together.
+    /// The most items of a request: items that wait are sent together.
     pub items: usize,
-    /// Of so many answers, one is lost on its way back: the client knows nothing of it and sends again. 0 for none.
+    /// One of this many answers is discarded, as if it were lost on its way back, so that the client sends again. 0:
+    /// none.
     pub lose_every: usize,
 }
 
 impl Http {
-    /// So many `clients` of `api`, for whom `waiting` items wait at most.
-    pub fn open(api: &Api, clients: usize, waiting: usize, told: &Told) -> anyhow::Result<Self> {
-        // A server on this machine is not behind the proxy that the environment may name.
+    /// Opens `clients` clients of `api`. At most `waiting` items can wait for them.
+    pub fn open(api: &Api, clients: usize, waiting: usize, on_outcome: &OnOutcome) -> anyhow::Result<Self> {
+        // A server on this machine is reached directly, even if the environment names a proxy.
         let client = Client::builder().timeout(ANSWER_TIMEOUT).pool_max_idle_per_host(clients);
         let client = if api.url.starts_with("http://127.0.0.1") { client.no_proxy() } else { client };
-        let client = client.build().context("no HTTP client can be made")?;
+        let client = client.build().context("cannot create an HTTP client")?;
         let (queue, items) = channel(waiting.max(1));
         let items = Arc::new(tokio::sync::Mutex::new(items));
         let answers = Arc::new(Mutex::new(0));
@@ -77,7 +79,7 @@ impl Http {
             let worker = Worker {
                 client: client.clone(),
                 api: api.clone(),
-                told: Arc::clone(told),
+                on_outcome: Arc::clone(on_outcome),
                 answers: Arc::clone(&answers),
             };
             tokio::spawn(worker.run(Arc::clone(&items)))
@@ -85,12 +87,12 @@ impl Http {
         Ok(Self { queue, workers: workers.collect() })
     }
 
-    /// Hands an item over; it comes back where no more can wait.
+    /// Adds an item to the queue; returns it if the queue is full.
     pub fn try_send(&self, request: Request) -> Result<(), Request> {
         self.queue.try_send(request).map_err(TrySendError::into_inner)
     }
 
-    /// Hands an item over, when there is room.
+    /// Adds an item to the queue; waits while the queue is full.
     pub async fn send(&self, request: Request) -> anyhow::Result<()> {
         self.queue.send(request).await.ok().context("the HTTP clients have stopped")
     }
@@ -99,7 +101,8 @@ impl Http {
     pub async fn settle(self, patience: Duration) -> anyhow::Result<()> {
         drop(self.queue);
         let all = futures::future::join_all(self.workers);
-        let ended = tokio::time::timeout(patience, all).await.context("requests are not answered")?;
+        let ended =
+            tokio::time::timeout(patience, all).await.context("the HTTP API did not answer all requests in time")?;
         ended.into_iter().collect::<Result<(), _>>().context("an HTTP client stopped")
     }
 }
@@ -107,8 +110,8 @@ impl Http {
 struct Worker {
     client: Client,
     api: Api,
-    told: Told,
-    /// Answers of all workers.
+    on_outcome: OnOutcome,
+    /// The number of answers that all workers have received.
     answers: Arc<Mutex<usize>>,
 }
 
@@ -136,13 +139,13 @@ impl Worker {
         let body = serde_json::to_vec(&body).unwrap_or_default();
         let mut pause = FIRST_PAUSE;
         for attempt in 1..=ATTEMPTS {
-            let (outcome, wait) = self.once(&key, body.clone()).await;
+            let (outcome, wait) = self.send_once(&key, body.clone()).await;
             let outcome = match outcome {
-                Outcome::Retried(why) if attempt == ATTEMPTS => Outcome::GivenUp(why),
+                RequestOutcome::Retried(why) if attempt == ATTEMPTS => RequestOutcome::GivenUp(why),
                 outcome => outcome,
             };
-            (self.told)(requests, &outcome);
-            if !matches!(outcome, Outcome::Retried(_)) {
+            (self.on_outcome)(requests, &outcome);
+            if !matches!(outcome, RequestOutcome::Retried(_)) {
                 return;
             }
             tokio::time::sleep(wait.unwrap_or(pause)).await;
@@ -150,7 +153,7 @@ impl Worker {
         }
     }
 
-    async fn once(&self, key: &str, body: Vec<u8>) -> (Outcome, Option<Duration>) {
+    async fn send_once(&self, key: &str, body: Vec<u8>) -> (RequestOutcome, Option<Duration>) {
         let mut request = self.client.post(&self.api.url).header("Idempotency-Key", key).body(body);
         request = request.header(CONTENT_TYPE, "application/json");
         if let Some(token) = &self.api.token {
@@ -158,16 +161,20 @@ impl Worker {
         }
         let answer = match request.send().await {
             Ok(answer) => answer,
-            Err(error) if error.is_timeout() => return (Outcome::Retried("no answer in time".to_owned()), None),
-            Err(_) => return (Outcome::Retried("no connection".to_owned()), None),
+            Err(error) if error.is_timeout() => return (RequestOutcome::Retried("no answer in time".to_owned()), None),
+            Err(_) => return (RequestOutcome::Retried("no connection".to_owned()), None),
         };
-        let (outcome, wait) = read(&answer);
-        // The whole answer, so that the connection can be used again.
+        let (outcome, wait) = interpret(&answer);
+        // Read the whole answer, so that the connection can be used again.
         let _ = answer.bytes().await;
-        if self.is_lost() { (Outcome::Retried("answer lost on purpose".to_owned()), None) } else { (outcome, wait) }
+        if self.is_lost() {
+            (RequestOutcome::Retried("answer lost on purpose".to_owned()), None)
+        } else {
+            (outcome, wait)
+        }
     }
 
-    /// Whether this answer is one of those that are lost.
+    /// Whether to discard this answer.
     fn is_lost(&self) -> bool {
         if self.api.lose_every == 0 {
             return false;
@@ -178,17 +185,17 @@ impl Worker {
     }
 }
 
-/// What an answer says, and how long it asks to wait.
-fn read(answer: &Response) -> (Outcome, Option<Duration>) {
+/// The outcome that an answer means, and how long it asks to wait.
+fn interpret(answer: &Response) -> (RequestOutcome, Option<Duration>) {
     let status = answer.status();
     let why = format!("HTTP {}", status.as_u16());
     let after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     let outcome = match status {
-        StatusCode::ACCEPTED => Outcome::Accepted,
-        // Some of it is not on the stream: the whole again, under the same key, is right.
-        StatusCode::MULTI_STATUS | StatusCode::TOO_MANY_REQUESTS => Outcome::Retried(why),
-        status if status.is_server_error() => Outcome::Retried(why),
-        _ => Outcome::GivenUp(why),
+        StatusCode::ACCEPTED => RequestOutcome::Accepted,
+        // Some items are not on the stream. Sending all of them again under the same key is safe.
+        StatusCode::MULTI_STATUS | StatusCode::TOO_MANY_REQUESTS => RequestOutcome::Retried(why),
+        status if status.is_server_error() => RequestOutcome::Retried(why),
+        _ => RequestOutcome::GivenUp(why),
     };
     (outcome, after.map(Duration::from_secs))
 }

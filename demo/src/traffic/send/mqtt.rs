@@ -1,6 +1,6 @@
-//! A pool of MQTT clients. A device keeps to one of them, so that its messages arrive in the order of sending.
+//! A pool of MQTT clients. A device always uses the same one, so that its messages arrive in the order of sending.
 
-use super::Acknowledged;
+use super::OnAcknowledged;
 use crate::traffic::Planned;
 use anyhow::Context as _;
 use rumqttc::{AsyncClient, Event, EventLoop, Incoming, MqttOptions, Outgoing, QoS};
@@ -14,11 +14,11 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-/// Messages that wait for the connection before `publish` does.
+/// How many messages can wait for the connection before `publish` waits.
 const QUEUE: usize = 256;
 /// Between a broken connection and the next attempt.
 const RECONNECT_AFTER: Duration = Duration::from_millis(250);
-/// For the first connection of each client.
+/// How long the first connection of each client may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const PACKET_BYTES: usize = 256 * 1024;
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
@@ -27,14 +27,14 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Mqtt {
     clients: Vec<Client>,
-    /// The client of a device that has one of its own.
+    /// The index of the client of each device that has one of its own.
     own: HashMap<String, usize>,
     loops: Vec<JoinHandle<()>>,
     published: AtomicUsize,
-    seen: Arc<Seen>,
+    seen: Arc<Acknowledgements>,
 }
 
-/// One client, and what it has published and not yet sent: its event loop sends in the same order.
+/// One client, and the publishes that its event loop has not sent yet; it sends them in this order.
 #[derive(Debug)]
 struct Client {
     sender: AsyncClient,
@@ -48,17 +48,17 @@ struct Ticket {
     due: Instant,
 }
 
-/// What the broker has said, over all connections.
+/// What the broker has acknowledged, over all connections.
 #[derive(Default)]
-struct Seen {
+struct Acknowledgements {
     connections: AtomicUsize,
     acknowledged: AtomicUsize,
     changed: Notify,
-    told: Option<Acknowledged>,
+    on_acknowledged: Option<OnAcknowledged>,
 }
 
 impl Mqtt {
-    /// Connects `connections` clients to `broker` and waits until all are in.
+    /// Connects `connections` clients to `broker` and waits until all are connected.
     pub async fn connect(broker: (String, u16), connections: usize) -> anyhow::Result<Self> {
         Self::connect_within(broker, connections, CONNECT_TIMEOUT).await
     }
@@ -72,21 +72,21 @@ impl Mqtt {
         Self::connect_as(options, patience, None).await
     }
 
-    /// What a client of this pool connects with, under the id `client_id`.
+    /// The options of a client of this pool, with the id `client_id`.
     pub fn options(client_id: impl Into<String>, broker: &(String, u16)) -> MqttOptions {
         let mut options = MqttOptions::new(client_id, broker.0.clone(), broker.1);
         options.set_keep_alive(KEEP_ALIVE).set_max_packet_size(PACKET_BYTES, PACKET_BYTES);
         options
     }
 
-    /// Connects a client with each of `options` and waits until all are in. A device whose id is a client's uses that one.
-    /// `told` hears of what is acknowledged.
+    /// Connects a client with each of `options` and waits until all are connected. A device whose id is a client's id
+    /// uses that client. `on_acknowledged` is called for acknowledged messages.
     pub async fn connect_as(
         options: Vec<MqttOptions>,
         patience: Duration,
-        told: Option<Acknowledged>,
+        on_acknowledged: Option<OnAcknowledged>,
     ) -> anyhow::Result<Self> {
-        let seen = Arc::new(Seen { told, ..Seen::default() });
+        let seen = Arc::new(Acknowledgements { on_acknowledged, ..Acknowledgements::default() });
         let mut pool = Self {
             clients: Vec::new(),
             own: HashMap::new(),
@@ -95,7 +95,7 @@ impl Mqtt {
             seen: Arc::clone(&seen),
         };
         let wanted = options.len();
-        let broker = options.first().map(MqttOptions::broker_address).context("no client is asked for")?;
+        let broker = options.first().map(MqttOptions::broker_address).context("no MQTT client was requested")?;
         for options in options {
             pool.own.insert(options.client_id(), pool.clients.len());
             let (sender, events) = AsyncClient::new(options, QUEUE);
@@ -105,7 +105,7 @@ impl Mqtt {
         }
         seen.wait(patience, |seen| seen.connections.load(Ordering::SeqCst) >= wanted)
             .await
-            .with_context(|| format!("no answer from {}:{}", broker.0, broker.1))?;
+            .with_context(|| format!("no answer from the MQTT broker at {}:{}", broker.0, broker.1))?;
         Ok(pool)
     }
 
@@ -135,13 +135,13 @@ impl Mqtt {
         Ok(())
     }
 
-    /// Waits until the broker has acknowledged everything, and disconnects. How many messages it was.
+    /// Waits until the broker has acknowledged everything, and disconnects. Returns how many messages it was.
     pub async fn settle(self, patience: Duration) -> anyhow::Result<usize> {
         let published = self.published.load(Ordering::SeqCst);
         let settled = self.seen.wait(patience, |seen| seen.acknowledged.load(Ordering::SeqCst) >= published).await;
         let acknowledged = self.seen.acknowledged.load(Ordering::SeqCst);
         for client in &self.clients {
-            // The connection goes with the process anyway.
+            // If this fails, the connection ends with the process.
             let _ = client.sender.disconnect().await;
         }
         for task in &self.loops {
@@ -152,17 +152,17 @@ impl Mqtt {
     }
 }
 
-impl fmt::Debug for Seen {
+impl fmt::Debug for Acknowledgements {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { connections, acknowledged, .. } = self;
-        f.debug_struct("Seen")
+        f.debug_struct("Acknowledgements")
             .field("connections", connections)
             .field("acknowledged", acknowledged)
             .finish_non_exhaustive()
     }
 }
 
-impl Seen {
+impl Acknowledgements {
     async fn wait(&self, patience: Duration, done: impl Fn(&Self) -> bool) -> anyhow::Result<()> {
         tokio::time::timeout(patience, async {
             loop {
@@ -184,25 +184,25 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Drives one connection, and connects again where it breaks; what was not acknowledged is sent again then.
-async fn run(mut events: EventLoop, waiting: Arc<Mutex<VecDeque<Ticket>>>, seen: Arc<Seen>) {
-    // By the packet's id, under which it is sent again too.
-    let mut flying = HashMap::<u16, Ticket>::new();
+/// Drives one connection, and connects again if it breaks. Packets without an acknowledgement are then sent again.
+async fn run(mut events: EventLoop, waiting: Arc<Mutex<VecDeque<Ticket>>>, seen: Arc<Acknowledgements>) {
+    // By the id of the packet, which stays the same if the packet is sent again.
+    let mut in_flight = HashMap::<u16, Ticket>::new();
     loop {
         match events.poll().await {
             Ok(Event::Outgoing(Outgoing::Publish(packet))) => {
-                if !flying.contains_key(&packet)
+                if !in_flight.contains_key(&packet)
                     && let Some(ticket) = lock(&waiting).pop_front()
                 {
-                    flying.insert(packet, ticket);
+                    in_flight.insert(packet, ticket);
                 }
                 continue;
             }
             Ok(Event::Incoming(Incoming::PubAck(ack))) => {
-                if let Some(Ticket { messages, due }) = flying.remove(&ack.pkid) {
+                if let Some(Ticket { messages, due }) = in_flight.remove(&ack.pkid) {
                     seen.acknowledged.fetch_add(messages, Ordering::SeqCst);
-                    if let Some(told) = &seen.told {
-                        told(messages, due);
+                    if let Some(on_acknowledged) = &seen.on_acknowledged {
+                        on_acknowledged(messages, due);
                     }
                 }
             }

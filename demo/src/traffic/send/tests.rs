@@ -1,4 +1,4 @@
-//! Both ways of a message against real servers: what is acknowledged is there, byte for byte.
+//! Sends messages over MQTT and to Kinesis, with real servers: every acknowledged message arrives, byte for byte.
 
 use super::*;
 use crate::evidence::stream;
@@ -20,13 +20,13 @@ fn counted(fingerprints: impl Iterator<Item = Fingerprint>) -> BTreeMap<Fingerpr
 }
 
 #[tokio::test]
-async fn what_the_fleet_says_arrives_at_the_broker_and_on_the_stream() {
+async fn the_fleets_messages_arrive_at_the_broker_and_on_the_stream() {
     let (broker, kinesis) = (mqtt::start(0).await.unwrap(), kinesis::start(0).await.unwrap());
     let mut tap = broker.tap().unwrap();
     let config = AwsEndpoints::from([("kinesis", kinesis.endpoint())]).sdk_config();
     let client = aws_sdk_kinesis::Client::new(&config);
     client.create_stream().stream_name(STREAM).shard_count(2).send().await.unwrap();
-    // The producer repeats what is refused while the stream is being made.
+    // The producer repeats records that are refused while the stream is being created.
     let sender = Sender::connect(("127.0.0.1".to_owned(), broker.port()), 3, &config, STREAM, None).await.unwrap();
     let mut fleet = Fleet::new(Settings { seed: 8, devices: 40 });
     let messages = (0..).map(|number| fleet.next(NOW + number));
@@ -42,7 +42,7 @@ async fn what_the_fleet_says_arrives_at_the_broker_and_on_the_stream() {
     let mut published = Vec::new();
     while published.len() < over_mqtt.len() {
         let message = tokio::time::timeout(PATIENCE, tap.recv()).await.unwrap().unwrap();
-        // The broker tells of its clients as well.
+        // The broker publishes lifecycle events of its clients as well.
         if !message.topic.starts_with("$aws/events/") {
             published.push((message.topic, message.payload.to_vec()));
         }
@@ -60,7 +60,7 @@ async fn what_the_fleet_says_arrives_at_the_broker_and_on_the_stream() {
 }
 
 #[tokio::test]
-async fn a_broker_that_is_not_there_is_named() {
+async fn the_error_names_a_broker_that_does_not_answer() {
     let error = Mqtt::connect_within(("127.0.0.1".to_owned(), 1), 1, Duration::from_millis(50)).await.unwrap_err();
     assert!(error.to_string().contains("127.0.0.1:1"), "{error}");
 }
