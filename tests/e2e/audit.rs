@@ -1,4 +1,5 @@
-//! The audit over the wire: a lake in S3, heads in DynamoDB, a stream in Kinesis that was split; and each way to damage it.
+//! The audit over the wire: a lake in S3, heads in DynamoDB, a split stream in Kinesis, and every way to damage the
+//! lake.
 
 use anyhow::Context as _;
 use aws_sdk_kinesis::primitives::Blob;
@@ -22,10 +23,10 @@ use std::time::Duration;
 const STREAM: &str = "ingest";
 const BUCKET: &str = "lake";
 const TABLE: &str = "heads";
-/// The stream cuts its times to whole seconds.
+/// The stream truncates its times to whole seconds.
 const CLOCK_MS: i64 = 2_000;
 
-/// A stream that was split half-way, and its lake.
+/// A stream whose shard was split between two parts of its records, and the lake of that stream.
 struct World {
     _servers: (Kinesis, Server, Server),
     _directory: tempfile::TempDir,
@@ -62,18 +63,18 @@ impl World {
             began_ms,
         };
         world.kinesis.create_stream().stream_name(STREAM).shard_count(1).send().await?;
-        world.active().await?;
+        world.wait_until_active().await?;
         world.put(0..8).await?;
         let middle = (u128::MAX / 2 + 1).to_string();
         let split = world.kinesis.split_shard().stream_name(STREAM).shard_to_split("shardId-000000000000");
         split.new_starting_hash_key(middle).send().await?;
-        world.active().await?;
+        world.wait_until_active().await?;
         world.put(8..24).await?;
         world.archive().await?;
         Ok(world)
     }
 
-    async fn active(&self) -> anyhow::Result<()> {
+    async fn wait_until_active(&self) -> anyhow::Result<()> {
         loop {
             let summary = self.kinesis.describe_stream_summary().stream_name(STREAM).send().await?;
             let status = summary.stream_description_summary().map(|summary| summary.stream_status().clone());
@@ -93,7 +94,7 @@ impl World {
         Ok(())
     }
 
-    /// Everything that the stream has, three records at a time.
+    /// Archives everything that the stream has, three records at a time.
     async fn archive(&self) -> anyhow::Result<()> {
         let archiver = Archiver::new(self.lake.clone(), self.heads.clone(), Compression::default());
         for shard in self.source.shards().await? {
@@ -127,7 +128,7 @@ impl World {
         audit(&self.lake, &self.heads, source, &options, &ProgressBar::hidden()).await
     }
 
-    /// The objects of the shard that was split: at least three, each behind the one before it.
+    /// The objects of the shard that was split: at least three, in order.
     async fn parents(&self) -> anyhow::Result<Vec<ObjectKey>> {
         let mut keys = archive::list(&self.lake, STREAM).await?;
         keys.retain(|key| key.of.shard == "shardId-000000000000");
@@ -135,10 +136,10 @@ impl World {
     }
 
     async fn get(&self, key: &ObjectKey) -> anyhow::Result<Stored> {
-        self.lake.get(&key.to_string()).await?.context("no such object")
+        self.lake.get(&key.to_string()).await?.with_context(|| format!("the lake has no object {key}"))
     }
 
-    /// Puts an object as somebody would who has no regard for anything.
+    /// Replaces an object without any condition.
     async fn overwrite(&self, key: impl ToString, stored: &Stored) -> anyhow::Result<()> {
         let put = self.s3.put_object().bucket(BUCKET).key(key.to_string()).body(ByteStream::from(stored.body.clone()));
         put.set_metadata(Some(stored.metadata.clone().into_iter().collect())).send().await?;
@@ -146,53 +147,53 @@ impl World {
     }
 }
 
-/// Whether a finding of this kind names this key.
-fn tells(report: &Report, kind: Kind, key: &impl ToString) -> bool {
+/// Whether the report has a finding of this kind with this key.
+fn has_finding(report: &Report, kind: Kind, key: &impl ToString) -> bool {
     report.findings.iter().any(|finding| finding.kind == kind && finding.key == key.to_string())
 }
 
 #[tokio::test]
-async fn a_lake_that_nobody_touched_is_clean() -> anyhow::Result<()> {
+async fn an_undamaged_lake_is_clean() -> anyhow::Result<()> {
     let world = World::up().await?;
     let report = world.audit(true).await?;
     assert_eq!(report.findings, []);
-    let compared = report.stream_compared.context("the stream was not asked")?;
+    let compared = report.stream_compared.context("the report compared no stream")?;
     assert_eq!((report.records, compared.records, compared.shards), (24, 24, 3));
     assert_eq!(compared.objects, report.objects);
     Ok(())
 }
 
 #[tokio::test]
-async fn an_object_that_was_deleted_is_told_by_its_key() -> anyhow::Result<()> {
+async fn a_deleted_object_is_reported_by_its_key() -> anyhow::Result<()> {
     let world = World::up().await?;
     let parents = world.parents().await?;
-    // One that others follow, and the last one of a shard that has ended, which only its head and the stream tell of.
+    // An object that others follow, and the last object of a closed shard, which only its head and the stream know.
     for key in [&parents[1], &parents[parents.len() - 1]] {
         let stored = world.get(key).await?;
         world.s3.delete_object().bucket(BUCKET).key(key.to_string()).send().await?;
         let report = world.audit(true).await?;
-        assert!(tells(&report, Kind::Missing, key), "{key}: {:?}", report.findings);
+        assert!(has_finding(&report, Kind::Missing, key), "{key}: {:?}", report.findings);
         assert!(!world.audit(false).await?.clean);
         world.overwrite(key, &stored).await?;
     }
-    assert!(world.audit(true).await?.clean, "it is whole again");
+    assert!(world.audit(true).await?.clean, "the lake is complete again");
     Ok(())
 }
 
 #[tokio::test]
-async fn an_object_that_was_truncated_is_told_by_its_key() -> anyhow::Result<()> {
+async fn a_truncated_object_is_reported_by_its_key() -> anyhow::Result<()> {
     let world = World::up().await?;
     let key = world.parents().await?.remove(1);
     let stored = world.get(&key).await?;
     world.overwrite(&key, &Stored { body: stored.body.slice(..stored.body.len() - 9), ..stored }).await?;
     let report = world.audit(false).await?;
-    assert!(tells(&report, Kind::Damaged, &key), "{:?}", report.findings);
+    assert!(has_finding(&report, Kind::Damaged, &key), "{:?}", report.findings);
     assert_eq!(report.findings.len(), 1, "{:?}", report.findings);
     Ok(())
 }
 
 #[tokio::test]
-async fn two_objects_that_were_swapped_are_told_by_their_keys() -> anyhow::Result<()> {
+async fn two_swapped_objects_are_reported_by_their_keys() -> anyhow::Result<()> {
     let world = World::up().await?;
     let parents = world.parents().await?;
     let (a, b) = (world.get(&parents[0]).await?, world.get(&parents[1]).await?);
@@ -200,46 +201,50 @@ async fn two_objects_that_were_swapped_are_told_by_their_keys() -> anyhow::Resul
     world.overwrite(&parents[1], &a).await?;
     for with_stream in [false, true] {
         let report = world.audit(with_stream).await?;
-        assert!(tells(&report, Kind::Damaged, &parents[1]), "{:?}", report.findings);
+        assert!(has_finding(&report, Kind::Damaged, &parents[1]), "{:?}", report.findings);
     }
     Ok(())
 }
 
 #[tokio::test]
-async fn an_object_that_was_added_is_told_by_its_key() -> anyhow::Result<()> {
+async fn an_added_object_is_reported_by_its_key() -> anyhow::Result<()> {
     let world = World::up().await?;
     let original = world.parents().await?.remove(1);
     let copy =
         ObjectKey { slot: archive::Slot::beyond(Position { sub: 7, ..original.slot.after }), ..original.clone() };
-    let strangers = [format!("{original}.bak"), original.to_string().replace(".zst", ".gz")];
+    let foreign_keys = [format!("{original}.bak"), original.to_string().replace(".zst", ".gz")];
     let stored = world.get(&original).await?;
     world.overwrite(&copy, &stored).await?;
-    for stranger in &strangers {
-        world.overwrite(stranger, &stored).await?;
+    for foreign_key in &foreign_keys {
+        world.overwrite(foreign_key, &stored).await?;
     }
     let report = world.audit(false).await?;
-    assert!(tells(&report, Kind::Overlapping, &copy), "{:?}", report.findings);
-    assert!(strangers.iter().all(|stranger| tells(&report, Kind::Foreign, stranger)), "{:?}", report.findings);
+    assert!(has_finding(&report, Kind::Overlapping, &copy), "{:?}", report.findings);
+    assert!(
+        foreign_keys.iter().all(|foreign_key| has_finding(&report, Kind::Foreign, foreign_key)),
+        "{:?}",
+        report.findings
+    );
     Ok(())
 }
 
 #[tokio::test]
-async fn a_head_that_is_no_objects_end_is_told_by_its_shard() -> anyhow::Result<()> {
+async fn a_head_that_is_not_the_end_of_an_object_is_reported_by_its_shard() -> anyhow::Result<()> {
     let world = World::up().await?;
-    let (shard, head) = world.heads.all(STREAM).await?.pop().context("there is no head")?;
+    let (shard, head) = world.heads.all(STREAM).await?.pop().context("the table has no head")?;
     let wrong = Head { last: Position { sub: head.last.sub + 1, ..head.last }, ..head };
     world.heads.advance(STREAM, &shard, wrong).await?;
     let report = world.audit(false).await?;
-    assert!(tells(&report, Kind::Head, &format!("head {shard}")), "{:?}", report.findings);
+    assert!(has_finding(&report, Kind::Head, &format!("head {shard}")), "{:?}", report.findings);
     assert_eq!(report.findings.len(), 1, "{:?}", report.findings);
     Ok(())
 }
 
 #[tokio::test]
-async fn a_lake_that_cannot_be_looked_at_is_an_error_and_no_verdict() -> anyhow::Result<()> {
+async fn an_audit_of_a_lake_that_cannot_be_read_fails_without_a_verdict() -> anyhow::Result<()> {
     let world = World::up().await?;
     world.s3.delete_object().bucket(BUCKET).key("raw/stream=ingest/_format").send().await?;
-    assert!(world.audit(false).await?.clean, "without its note the format is that of the keys");
+    assert!(world.audit(false).await?.clean, "without its note, the lake has the format that the keys show");
     let nowhere = S3Lake::new(&AwsEndpoints::from([("s3", "http://127.0.0.1:9".to_owned())]).sdk_config(), BUCKET);
     let now = Hour::of(SystemClock.now_ms());
     let options = Options { stream: STREAM.into(), hours: now..=now, archived_ms: 0, held_since_ms: 0, concurrency: 1 };

@@ -1,4 +1,4 @@
-//! What an operator does after a failure, against the whole template: replays, and windows rebuilt from the lake.
+//! The operator's commands after a failure, against the whole template: replays, and windows rebuilt from the lake.
 
 use crate::pipeline::{Sending, options, up_with};
 use anyhow::Context as _;
@@ -27,20 +27,20 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_mins(2);
-/// A device that is registered is known within a second.
+/// With these, the functions know a new device within a second.
 const PARAMETERS: [(&str, &str); 1] = [("RegistryTtlSeconds", "1")];
 /// How far ahead a device's clock is trusted.
 const AHEAD_MS: i64 = 300_000;
-/// The stream cuts its times to whole seconds.
+/// The stream truncates its times to whole seconds.
 const CLOCK_MS: i64 = 2_000;
 
-/// Everything that was archived: no test takes an hour.
+/// Selects everything that was archived: no test takes an hour.
 fn everything(stream: &str) -> Selection {
     let now_ms = SystemClock.now_ms();
     Selection { stream: stream.to_owned(), arrived_ms: now_ms - 3_600_000..now_ms + 1, shard: None, device: None }
 }
 
-/// Sends parcels back to where they were, as fast as the stream takes them, and waits until all is done.
+/// Sends parcels back to their streams at a high rate, and waits until every function has finished.
 async fn send(stack: &Stack, parcels: &impl Parcels) -> anyhow::Result<Report> {
     let config = stack.sdk_config();
     let open = |name: &str| KinesisStream::new(&config, name);
@@ -51,7 +51,7 @@ async fn send(stack: &Stack, parcels: &impl Parcels) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// What the latest rows say, but for when they were written.
+/// The latest rows, without the time at which they were written.
 async fn averages(stack: &Stack) -> anyhow::Result<BTreeMap<(String, String), (i64, u64, [u64; 4])>> {
     let client = aws_sdk_dynamodb::Client::new(&stack.sdk_config());
     let rows = results::scan(&client, &stack.physical_id("ResultsTable")?).await?;
@@ -63,7 +63,7 @@ async fn averages(stack: &Stack) -> anyhow::Result<BTreeMap<(String, String), (i
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replay_of_everything_changes_no_average_and_a_letter_becomes_readings_when_its_cause_is_gone()
+async fn a_replay_changes_no_average_and_a_dead_letter_becomes_readings_after_its_cause_is_removed()
 -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let stack = up_with(directory.path(), &PARAMETERS).await?;
@@ -84,12 +84,12 @@ async fn a_replay_of_everything_changes_no_average_and_a_letter_becomes_readings
     let lake = S3Lake::new(&config, stack.physical_id("LakeBucket")?);
     let again = Box::pin(send(&stack, &Stretch { lake, selection: everything(&ingest) })).await?;
     assert_eq!(again.records.values().sum::<u64>(), report.audit.records);
-    assert_eq!(averages(&stack).await?, before, "what was counted before counts no second time");
+    assert_eq!(averages(&stack).await?, before, "a replayed reading must not count again");
     let again = Box::pin(send(&stack, &letters(&[], 0)?)).await?;
     assert!(again.records.values().sum::<u64>() > 0);
     assert_eq!(averages(&stack).await?, before);
 
-    // A device that nobody has registered sends a message; somebody registers it.
+    // An unregistered device sends a message. Then it is registered.
     let now_ms = SystemClock.now_ms();
     let message = Message {
         delivery_id: "7d0c-newcomer".to_owned(),
@@ -111,7 +111,7 @@ async fn a_replay_of_everything_changes_no_average_and_a_letter_becomes_readings
     let document = device_document(&device).map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
     DynamoDb::new(&config, stack.physical_id("RegistryTable")?).put(&[document]).await?;
     let found = tokio::time::timeout(PATIENCE, async {
-        // That there is no such device is believed for a while: then the message is a letter once more.
+        // The absence of a device is cached for a while. Until it expires, the message becomes a dead letter again.
         loop {
             Box::pin(send(&stack, &letters(&[Reason::UnknownDevice], now_ms - CLOCK_MS)?)).await?;
             let found = rows.latest("newcomer").await?;
@@ -120,15 +120,15 @@ async fn a_replay_of_everything_changes_no_average_and_a_letter_becomes_readings
             }
         }
     });
-    let found = found.await.context("the letter did not become readings")??;
+    let found = found.await.context("the dead letter did not become readings")??;
     let heart_rate = found.iter().find(|row| row.item.metric() == "heart_rate").context("no heart rate")?;
     assert_eq!((heart_rate.average.count, heart_rate.average.mean.to_bits()), (1, 61_f64.to_bits()));
     stack.down().await;
     Ok(())
 }
 
-/// The rows of all devices, and their states.
-async fn of(devices: &[String], rows: &DynamoDbResults) -> anyhow::Result<Vec<Row>> {
+/// The latest rows of all devices.
+async fn latest_rows(devices: &[String], rows: &DynamoDbResults) -> anyhow::Result<Vec<Row>> {
     let mut all = Vec::new();
     for device in devices {
         all.extend(rows.latest(device).await?);
@@ -141,10 +141,10 @@ async fn states(stack: &Stack) -> anyhow::Result<RedisStates<DeviceState>> {
     Ok(RedisStates::new(redis, Duration::from_hours(1)))
 }
 
-/// Rebuilds the windows from the whole lake, while nothing is under way.
+/// Rebuilds the windows from the whole lake, while no function runs.
 pub(crate) async fn rebuild_everything(stack: &Stack) -> anyhow::Result<rebuild::Report> {
     let config = stack.sdk_config();
-    // Some devices' clocks are ahead.
+    // The clocks of some devices are ahead.
     let settled_ms = SystemClock.now_ms() + AHEAD_MS;
     let selection = everything(&stack.physical_id("IngestStream")?);
     let options = rebuild::Options { selection, is_everything: true, settled_ms };
@@ -156,7 +156,7 @@ pub(crate) async fn rebuild_everything(stack: &Stack) -> anyhow::Result<rebuild:
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn windows_that_redis_lost_are_rebuilt_from_the_lake_as_they_were() -> anyhow::Result<()> {
+async fn windows_that_redis_lost_are_rebuilt_from_the_lake_unchanged() -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let stack = up_with(directory.path(), &PARAMETERS).await?;
     let report = Box::pin(run::run(&stack, &options(6), &Sending::default())).await?;
@@ -167,12 +167,12 @@ async fn windows_that_redis_lost_are_rebuilt_from_the_lake_as_they_were() -> any
     let names: Vec<&str> = devices.iter().map(String::as_str).collect();
     let before = states(&stack).await?.load(&names).await?;
     let rows = DynamoDbResults::new(&config, stack.physical_id("ResultsTable")?);
-    let rows_before = of(&devices, &rows).await?;
+    let rows_before = latest_rows(&devices, &rows).await?;
 
     stack.servers().redis.kill().await?;
     stack.servers().redis.restart().await?;
     let lost = states(&stack).await?.load(&names).await?;
-    assert!(lost.iter().all(|loaded| loaded.state.is_none()), "Redis has lost its memory");
+    assert!(lost.iter().all(|loaded| loaded.state.is_none()), "Redis must have lost its memory");
 
     let report = rebuild_everything(&stack).await?;
     assert_eq!((report.partial, report.busy, report.overtaken), (0, 0, 0), "{report:?}");
@@ -193,15 +193,15 @@ async fn windows_that_redis_lost_are_rebuilt_from_the_lake_as_they_were() -> any
         assert!(after.position(&rows_before[0].stream).is_some(), "{device}");
     }
     assert_eq!(windows, rows_before.len());
-    assert_eq!(of(&devices, &rows).await?, rows_before, "the rows were right");
+    assert_eq!(latest_rows(&devices, &rows).await?, rows_before, "the rows were right before");
     let again = rebuild_everything(&stack).await?;
-    assert_eq!(again.rebuilt, 0, "a second time changes nothing");
+    assert_eq!(again.rebuilt, 0, "a second rebuild changes nothing");
 
-    // Traffic goes on: no result is partial, and none is of a window that begins anew.
+    // Traffic continues: no result is partial, and no window starts empty.
     let lake = S3Lake::new(&config, stack.physical_id("LakeBucket")?);
     let ingest = stack.physical_id("IngestStream")?;
     Box::pin(send(&stack, &Stretch { lake, selection: everything(&ingest) })).await?;
-    let rows_after = of(&devices, &rows).await?;
+    let rows_after = latest_rows(&devices, &rows).await?;
     assert!(rows_after.iter().all(|row| !row.partial));
     assert_eq!(rows_after.len(), rows_before.len());
     for (after, before) in rows_after.iter().zip(&rows_before) {

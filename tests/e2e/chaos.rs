@@ -1,8 +1,9 @@
-//! What can befall processes and stores befalls the real ones, under traffic, by a plan that a seed decides: functions are
-//! killed, stand still beyond their time-outs and go on when nobody counts on them any more; Redis is killed and forgets;
-//! stores refuse, lose their answers and are late. Then the lake is whole and each average right, or says that it is not.
+//! Causes faults in real processes and stores, under traffic, by a plan that a seed decides. Functions are killed,
+//! pause for longer than their time-outs, and continue after another invocation has taken over. Redis is killed and
+//! loses its memory. Stores refuse calls, lose answers and answer late. In the end the lake must be complete, and each
+//! average right or marked partial.
 //!
-//! `make chaos SEEDS=20` tries more plans, and `make chaos SEED=7` one of them again.
+//! `make chaos SEEDS=20` tries more plans, and `make chaos SEED=7` repeats one of them.
 
 mod fault;
 mod plan;
@@ -20,13 +21,14 @@ use std::cell::{Cell, RefCell};
 use std::path::Path;
 use std::time::Duration;
 
-/// Plans of one run of the tests: one in which Redis forgets, and one that changes the shards of both streams instead.
+/// How many plans a run of the tests tries: one in which Redis loses its memory, and one that splits both streams
+/// instead.
 const SEEDS: u64 = 2;
-/// For how long messages are sent, at least: a plan takes about as long, and longer on a machine that is busy.
+/// For how long messages are sent at least. A plan takes about as long, and longer on a busy machine.
 const TRAFFIC: Duration = Duration::from_secs(20);
-/// The most that an invocation may take. The template allows a minute, which is longer than anybody wants to wait.
+/// The most that an invocation may take. The template allows a minute, which is too long for a test.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// What is tried again after a minute (an asynchronous invocation), is tried again after six seconds.
+/// A retry after a minute (of an asynchronous invocation) follows after six seconds.
 const TIME_SCALE: f64 = 10.0;
 
 async fn up(directory: &Path) -> anyhow::Result<Stack> {
@@ -34,7 +36,7 @@ async fn up(directory: &Path) -> anyhow::Result<Stack> {
     Stack::up(stack::Options { time_scale: TIME_SCALE, timeout_max: Some(TIMEOUT), ..options }).await
 }
 
-/// Sends traffic while `plan` is carried out on `stack`, and holds the promises against what is left.
+/// Sends traffic while `plan` is carried out on `stack`, and then checks the promises.
 async fn survive(stack: &Stack, plan: &Plan, done: &RefCell<Vec<Disturbance>>) -> anyhow::Result<()> {
     let options = Options { rate: 150.0, devices: 40, duration: TRAFFIC, seed: plan.seed };
     let (mut fleet, windows) = steps::register(stack, &options).await?;
@@ -43,7 +45,7 @@ async fn survive(stack: &Stack, plan: &Plan, done: &RefCell<Vec<Disturbance>>) -
     let (sending, disturbed) =
         tokio::join!(Box::pin(steps::send(stack, &options, &mut fleet, &progress, || is_over.get())), async {
             let disturbed = plan.carry_out(stack, progress.first(), done, &is_over).await;
-            // Also where a fault could not be caused.
+            // Also if a fault could not be caused.
             is_over.set(true);
             disturbed
         });
@@ -56,7 +58,10 @@ async fn survive(stack: &Stack, plan: &Plan, done: &RefCell<Vec<Disturbance>>) -
     ensure!(verdict.broken.is_empty(), "{:#?}", verdict.broken);
     eprintln!("seed {}: {:?} {:?}", plan.seed, verdict.readings, verdict.averages);
     ensure!(stack.messages_dropped() == 0, "the rules were too slow");
-    ensure!(verdict.averages.expected > 0 && verdict.archive.archived > 0, "nothing was put to the test");
+    ensure!(
+        verdict.averages.expected > 0 && verdict.archive.archived > 0,
+        "nothing was tested: no average is expected, or no record is archived"
+    );
     if !plan.loses_memory {
         return Ok(());
     }
@@ -70,10 +75,10 @@ async fn survive(stack: &Stack, plan: &Plan, done: &RefCell<Vec<Disturbance>>) -
     Ok(())
 }
 
-async fn seed(seed: u64) -> anyhow::Result<()> {
+async fn try_seed(seed: u64) -> anyhow::Result<()> {
     let plan = Plan::draw(seed);
     eprintln!("{plan}");
-    // What is kept of a seed that fails is replaced when it is tried again.
+    // The directory of a failed seed is kept, and replaced when the seed is tried again.
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("chaos-{seed}"));
     let stack = up(&directory).await?;
     let done = RefCell::default();
@@ -81,8 +86,8 @@ async fn seed(seed: u64) -> anyhow::Result<()> {
     stack.down().await;
     survived.with_context(|| {
         let done = done.into_inner().into_iter().map(|it| format!("  {:>6} ms  {}\n", it.after_ms, it.what));
-        let (done, kept) = (done.collect::<Vec<_>>().concat(), directory.display());
-        format!("{plan}What was done:\n{done}Logs and buckets are in {kept}.\nmake chaos SEED={seed}")
+        let (done, directory) = (done.collect::<Vec<_>>().concat(), directory.display());
+        format!("{plan}What was done:\n{done}Logs and buckets are in {directory}.\nmake chaos SEED={seed}")
     })?;
     Ok(std::fs::remove_dir_all(&directory)?)
 }
@@ -90,18 +95,18 @@ async fn seed(seed: u64) -> anyhow::Result<()> {
 fn number(variable: &str) -> anyhow::Result<Option<u64>> {
     std::env::var(variable)
         .ok()
-        .map(|value| value.parse().with_context(|| format!("{variable} is {value}")))
+        .map(|value| value.parse().with_context(|| format!("{variable} must be a number, but is {value}")))
         .transpose()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_lost_or_counted_twice_whatever_befalls_processes_and_stores() -> anyhow::Result<()> {
+async fn nothing_is_lost_or_counted_twice_when_processes_and_stores_fail() -> anyhow::Result<()> {
     let seeds = match number("MYAKU_CHAOS_SEED")? {
         Some(seed) => seed..=seed,
         None => 1..=number("MYAKU_CHAOS_SEEDS")?.unwrap_or(SEEDS),
     };
     for one in seeds {
-        Box::pin(seed(one)).await?;
+        Box::pin(try_seed(one)).await?;
     }
     Ok(())
 }

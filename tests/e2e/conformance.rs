@@ -1,4 +1,4 @@
-//! The suites of the ports to streams, states and results, against the servers that their adapters are for.
+//! Runs the conformance suites of the ports to streams, states and results against real servers.
 
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum};
 use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
@@ -22,7 +22,7 @@ use std::time::Duration;
 /// The beginning of an hour.
 const HOUR_MS: i64 = 1_795_219_200_000;
 
-/// A table whose keys are texts.
+/// Creates a table whose keys are strings.
 pub(crate) async fn table(client: &aws_sdk_dynamodb::Client, name: &str, keys: &[&str]) -> anyhow::Result<()> {
     let mut call = client.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
     for (key, kind) in keys.iter().copied().zip([KeyType::Hash, KeyType::Range]) {
@@ -54,7 +54,7 @@ async fn dynamodb_holds_pending_commands() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn redis_holds_the_windows_state() -> anyhow::Result<()> {
+async fn redis_holds_the_state_of_windows() -> anyhow::Result<()> {
     let server = servers::redis::start(0).await?;
     let connection =
         Connection::connect(&Settings::node(&server.endpoint())?, &AwsEndpoints::default().sdk_config()).await?;
@@ -88,7 +88,7 @@ async fn kinesis_is_a_stream_whose_shards_change() -> anyhow::Result<()> {
     }
     control::conformance::suite(&KinesisControl::new(&config, "ingest")).await;
 
-    // Whoever reads the stream comes from parents to children: each shard but the first two has its parent.
+    // A reader follows parents to their children: every shard except the first two has a parent.
     let shards = client.list_shards().stream_name("ingest").send().await?.shards.unwrap_or_default();
     let orphans = shards.iter().filter(|shard| shard.parent_shard_id().is_none()).count();
     assert_eq!(orphans, 2, "{shards:?}");
@@ -96,7 +96,7 @@ async fn kinesis_is_a_stream_whose_shards_change() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn kinesis_takes_ten_calls_of_update_shard_count_a_day() -> anyhow::Result<()> {
+async fn kinesis_accepts_ten_calls_of_update_shard_count_a_day() -> anyhow::Result<()> {
     let server = servers::kinesis::start(0).await?;
     let config = AwsEndpoints::from([("kinesis", server.endpoint())]).sdk_config();
     aws_sdk_kinesis::Client::new(&config).create_stream().stream_name("ingest").shard_count(1).send().await?;
@@ -136,7 +136,7 @@ async fn cloudwatch_keeps_alarms() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn cloudwatch_tells_of_metrics_as_every_source() -> anyhow::Result<()> {
+async fn cloudwatch_returns_metrics_as_every_source_does() -> anyhow::Result<()> {
     let server = servers::cloudwatch::start(0, std::sync::Arc::default()).await?;
     let config = AwsEndpoints::from([("cloudwatch", server.endpoint())]).sdk_config();
     let client = aws_sdk_cloudwatch::Client::new(&config);
@@ -146,15 +146,15 @@ async fn cloudwatch_tells_of_metrics_as_every_source() -> anyhow::Result<()> {
         let time = aws_sdk_cloudwatch::primitives::DateTime::from_millis(begin_ms);
         let datum = MetricDatum::builder().metric_name(name).value(value).timestamp(time);
         let datum = datum.set_dimensions(Some(dimensions.iter().map(dimension).collect())).build();
-        client.put_metric_data().namespace(namespace).metric_data(datum).send().await.expect("it is put");
+        client.put_metric_data().namespace(namespace).metric_data(datum).send().await.expect("PutMetricData succeeds");
     };
     metrics::conformance::suite(&CloudWatchMetrics::new(&config), HOUR_MS, put).await;
     Ok(())
 }
 
 #[tokio::test]
-async fn cloudwatch_tells_by_the_minute_what_was_put_also_in_a_request_so_large_that_it_is_compressed()
--> anyhow::Result<()> {
+async fn cloudwatch_returns_sums_by_the_minute_also_of_a_request_so_large_that_it_is_compressed() -> anyhow::Result<()>
+{
     let server = servers::cloudwatch::start(0, std::sync::Arc::default()).await?;
     let config = AwsEndpoints::from([("cloudwatch", server.endpoint())]).sdk_config();
     let client = aws_sdk_cloudwatch::Client::new(&config);

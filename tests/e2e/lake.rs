@@ -1,4 +1,4 @@
-//! The lake over the wire: S3 and its `If-None-Match`, the heads in DynamoDB.
+//! The lake over the wire: S3 with `If-None-Match`, and the heads in DynamoDB.
 
 use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
 use myaku::lake::archive::{
@@ -35,7 +35,7 @@ async fn heads(server: &Server) -> anyhow::Result<DynamoDbHeads> {
 }
 
 #[tokio::test]
-async fn s3_is_a_lake_as_every_lake_is() -> anyhow::Result<()> {
+async fn s3_holds_the_lake_as_every_store_does() -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let (_server, lake) = lake(directory.path()).await?;
     archive::conformance::lake(lake).await;
@@ -43,21 +43,21 @@ async fn s3_is_a_lake_as_every_lake_is() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn dynamodb_keeps_heads_as_every_store_does() -> anyhow::Result<()> {
+async fn dynamodb_holds_heads_as_every_store_does() -> anyhow::Result<()> {
     let server = servers::dynamodb::start(0).await?;
     archive::conformance::heads(heads(&server).await?).await;
     Ok(())
 }
 
 #[tokio::test]
-async fn a_batch_that_comes_again_over_the_wire_is_in_the_lake_once() -> anyhow::Result<()> {
+async fn a_repeated_batch_is_in_the_lake_once() -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let (_server, lake) = lake(directory.path()).await?;
     let dynamodb = servers::dynamodb::start(0).await?;
     let heads = heads(&dynamodb).await?;
     let batch = Batch::from_event(EVENT)?;
     let zstd = Compression::new(Format::Zstd, None)?;
-    // Again with its head, again by another function that has lost it.
+    // Twice with its head, then by another archiver that does not have the head.
     let archiver = Archiver::new(lake.clone(), heads, zstd);
     for known in [0, batch.records.len()] {
         let done = Box::pin(archiver.archive(&batch)).await;

@@ -1,4 +1,4 @@
-//! Master data and dead letters over the wire: DynamoDB, S3, and Redis in front of the former.
+//! Master data and dead letters over the wire: DynamoDB, S3, and Redis as a cache in front of DynamoDB.
 
 use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
 use myaku::device::registry::{self, Device, DynamoDb, Key, Kind, MasterData as _, MemoryMasterData, Shared};
@@ -45,26 +45,26 @@ async fn master_data_read_through_redis_is_the_same() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn what_one_function_has_read_costs_the_next_one_nothing_until_it_is_due() -> anyhow::Result<()> {
+async fn what_one_function_has_read_is_cached_for_the_next_one_until_it_expires() -> anyhow::Result<()> {
     let valkey = servers::redis::start(0).await?;
     let (one, other) = (MemoryMasterData::new(), MemoryMasterData::new());
-    let (bed, nobody) = (Key::new(Kind::Device, "bed-1"), Key::new(Kind::Device, "bed-2"));
+    let (bed, unregistered) = (Key::new(Kind::Device, "bed-1"), Key::new(Kind::Device, "bed-2"));
     one.put_device(&Device { device_id: bed.id.clone(), profile: "vital".to_owned(), facility: None });
-    let keys = [bed.clone(), nobody.clone()];
+    let keys = [bed.clone(), unregistered.clone()];
     let read = Shared::new(&one, Some(redis(&valkey).await?), TTL).read(&keys, NOW_MS).await?;
 
     let next = Shared::new(&other, Some(redis(&valkey).await?), TTL);
-    // Absence is believed for ten seconds, presence for thirty, both from the first reading on.
+    // Absence is cached for ten seconds, presence for thirty, both from the first read on.
     assert_eq!(next.read(&keys, NOW_MS + 9_999).await?, read);
     assert!(other.reads().is_empty());
     next.read(&keys, NOW_MS + 10_000).await?;
-    assert_eq!(other.reads(), [vec![nobody]]);
+    assert_eq!(other.reads(), [vec![unregistered]]);
     assert_eq!(next.read(std::slice::from_ref(&bed), NOW_MS + 30_000).await?[&bed].document, None);
     Ok(())
 }
 
 #[tokio::test]
-async fn redis_being_down_costs_a_read_of_the_store_and_no_answer() -> anyhow::Result<()> {
+async fn when_redis_is_down_the_store_is_read_and_the_answer_is_the_same() -> anyhow::Result<()> {
     let valkey = servers::redis::start(0).await?;
     let store = MemoryMasterData::new();
     let shared = Shared::new(&store, Some(redis(&valkey).await?), TTL);

@@ -1,4 +1,4 @@
-//! The whole template, with the functions' own binaries, under traffic and while its stores come and go.
+//! The whole template, with the functions' own binaries, under traffic and while its stores go down and come back.
 
 use anyhow::Context as _;
 use myaku_demo::{Options, Progress, run};
@@ -12,15 +12,15 @@ use tokio::sync::watch;
 /// Seeds of one run of the tests. `MYAKU_E2E_SEEDS=100` tries more.
 const SEEDS: u64 = 2;
 
-/// How long a store is away.
+/// How long a store is down.
 const OUTAGE: Duration = Duration::from_secs(1);
 
-/// Tells when the first messages were sent.
+/// Reports when the first messages were sent.
 #[derive(Default)]
 pub(crate) struct Sending(watch::Sender<bool>);
 
 impl Sending {
-    /// Turns to true with the first message.
+    /// Becomes true with the first message.
     pub(crate) fn first(&self) -> watch::Receiver<bool> {
         self.0.subscribe()
     }
@@ -39,22 +39,22 @@ impl Progress for Sending {
 /// The directory of the binaries: this test is in `deps` below it.
 pub(crate) fn binaries() -> anyhow::Result<PathBuf> {
     let test = std::env::current_exe()?;
-    let profile = test.parent().and_then(Path::parent).context("the test has no place")?;
+    let profile = test.parent().and_then(Path::parent).context("the path of the test has no directory above `deps`")?;
     anyhow::ensure!(profile.join("archiver").is_file(), "build the functions first: `make test` does");
     Ok(profile.to_owned())
 }
 
-/// The whole stack.
+/// Starts the whole template.
 pub(crate) async fn up(directory: &Path) -> anyhow::Result<Stack> {
     up_with(directory, &[]).await
 }
 
-/// The template with further parameters.
+/// Starts the whole template with further parameters.
 pub(crate) async fn up_with(directory: &Path, parameters: &[(&str, &str)]) -> anyhow::Result<Stack> {
     Stack::up(stack_options(directory, parameters)?).await
 }
 
-/// What it takes to bring it up.
+/// The options of that stack.
 pub(crate) fn stack_options(directory: &Path, parameters: &[(&str, &str)]) -> anyhow::Result<stack::Options> {
     let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
     let parameters = [("ArchiveWindowSeconds", "1"), ("DisconnectGraceSeconds", "2")].iter().chain(parameters);
@@ -76,7 +76,7 @@ pub(crate) fn options(seed: u64) -> Options {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_promise_is_broken_by_splits_kills_and_what_devices_do() -> anyhow::Result<()> {
+async fn splits_kills_and_misbehaving_devices_break_no_promise() -> anyhow::Result<()> {
     let seeds = std::env::var("MYAKU_E2E_SEEDS").ok().map_or(Ok(SEEDS), |seeds| seeds.parse())?;
     for seed in 1..=seeds {
         let directory = tempfile::tempdir()?;
@@ -85,7 +85,8 @@ async fn no_promise_is_broken_by_splits_kills_and_what_devices_do() -> anyhow::R
         assert_eq!(stack.messages_dropped(), 0);
         stack.down().await;
         assert!(report.ok, "seed {seed}: {:?}", report.verdict.broken);
-        // Answers were lost behind the put and batches came twice: the lake has more than was sent, the averages have not.
+        // Answers were lost after the put, and batches came twice. So the lake has repetitions, which the averages do
+        // not count.
         assert!(report.traffic.http_again > 0 && report.traffic.batches_again > 0, "{:?}", report.traffic);
         assert!(report.verdict.archive.delivered_again > 0);
         assert!(report.verdict.averages.right > 0);
@@ -93,8 +94,8 @@ async fn no_promise_is_broken_by_splits_kills_and_what_devices_do() -> anyhow::R
     Ok(())
 }
 
-/// Takes each store, and the second stream, away for a while in turn, once messages are sent.
-async fn outages(stack: &Stack, mut sending: watch::Receiver<bool>) -> anyhow::Result<()> {
+/// Stops each store, and the second stream, for a while in turn, as soon as messages are sent.
+async fn cause_outages(stack: &Stack, mut sending: watch::Receiver<bool>) -> anyhow::Result<()> {
     let servers = stack.servers();
     let pause = || tokio::time::sleep(OUTAGE);
     sending.wait_for(|sending| *sending).await?;
@@ -118,7 +119,7 @@ async fn stores_and_streams_that_go_down_and_come_back_lose_nothing() -> anyhow:
     let directory = tempfile::tempdir()?;
     let stack = up(directory.path()).await?;
     let sending = Sending::default();
-    let outages = outages(&stack, sending.first());
+    let outages = cause_outages(&stack, sending.first());
     let options = options(77);
     let (report, outages) = tokio::join!(Box::pin(run::run(&stack, &options, &sending)), outages);
     outages?;

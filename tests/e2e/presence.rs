@@ -1,4 +1,4 @@
-//! Devices that come, go and fall silent, through the broker, the rules, the functions and their stores.
+//! Devices that connect, disconnect and fall silent, through the broker, the rules, the functions and their stores.
 
 use crate::pipeline::up;
 use anyhow::Context as _;
@@ -11,11 +11,11 @@ use serde_json::Value;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
-/// For anything awaited.
+/// How long anything may take.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// A device of this profile is expected every five seconds.
 const PROFILE: &str = r#"{"id":"restless","expectedIntervalSeconds":5,"versions":[{"name":"1","format":"text"}]}"#;
-/// What the schedule sends.
+/// The event that the schedule sends.
 const SWEEP: &str = include_str!("../../events/iot-presence-sweep.json");
 
 /// A device with a connection of its own.
@@ -25,13 +25,13 @@ struct Connection {
 }
 
 impl Connection {
-    /// Connects under `client_id`, and waits until the broker has it.
+    /// Connects under `client_id`, and waits until the broker acknowledges the connection.
     async fn open(stack: &Stack, client_id: &str) -> anyhow::Result<Self> {
         let broker = stack.endpoints().mqtt;
         let (client, mut events) =
             AsyncClient::new(MqttOptions::new(client_id, broker.ip().to_string(), broker.port()), 10);
         loop {
-            let event = tokio::time::timeout(PATIENCE, events.poll()).await.context("the broker is silent")??;
+            let event = tokio::time::timeout(PATIENCE, events.poll()).await.context("the broker does not answer")??;
             if matches!(event, Event::Incoming(Incoming::ConnAck(_))) {
                 break;
             }
@@ -44,13 +44,13 @@ impl Connection {
         Ok(self.client.publish(format!("dt/myaku/home-1/{client_id}/log"), QoS::AtLeastOnce, false, text).await?)
     }
 
-    /// Goes without a word, as a device that lost its power.
+    /// Ends without a disconnect, as a device that lost its power does.
     fn drop_dead(self) {
         self.events.abort();
     }
 }
 
-/// Asks until something is there.
+/// Asks until there is an answer.
 async fn until<T, F: Future<Output = anyhow::Result<Option<T>>>>(what: &str, ask: impl Fn() -> F) -> anyhow::Result<T> {
     let asked = async {
         loop {
@@ -84,7 +84,7 @@ fn alerts(stack: &Stack) -> anyhow::Result<Vec<(String, String)>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_device_that_reconnects_was_never_gone_and_one_that_stays_away_is() -> anyhow::Result<()> {
+async fn a_device_that_reconnects_stays_connected_and_one_that_does_not_is_disconnected() -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let stack = up(directory.path()).await?;
     let presences = &presences(&stack)?;
@@ -96,7 +96,7 @@ async fn a_device_that_reconnects_was_never_gone_and_one_that_stays_away_is() ->
     first.drop_dead();
     let pending = until("the disconnect", || async { Ok(known().await?.filter(|known| known.settle_at_ms.is_some())) });
     let pending = pending.await?;
-    assert!(pending.connected, "it does not count yet");
+    assert!(pending.connected, "the disconnect does not count yet");
 
     let second = Connection::open(&stack, "bed-17").await?;
     let again = until("the reconnect", || async {
@@ -118,7 +118,7 @@ async fn a_device_that_reconnects_was_never_gone_and_one_that_stays_away_is() ->
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_silent_device_is_told_of_once_and_once_more_when_it_is_back() -> anyhow::Result<()> {
+async fn a_silent_device_is_reported_once_and_its_return_once() -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let stack = up(directory.path()).await?;
     let registry = DynamoDb::new(&stack.sdk_config(), stack.physical_id("RegistryTable")?);
@@ -137,7 +137,7 @@ async fn a_silent_device_is_told_of_once_and_once_more_when_it_is_back() -> anyh
         sweep(&stack).await?;
     }
     let raised = ("bed-18".to_owned(), "raised".to_owned());
-    assert_eq!(alerts(&stack)?, std::slice::from_ref(&raised), "once, however often it is looked for");
+    assert_eq!(alerts(&stack)?, std::slice::from_ref(&raised), "one alert, however many sweeps follow");
 
     until("the return", || async {
         connection.say("bed-18", "back").await?;

@@ -1,5 +1,5 @@
-//! Every way in to a function of the repository, through the local runner. The archiver takes Kinesis batches and nothing
-//! else, so that it fails on all of these events: each must end in its on-failure destination, whole.
+//! Every way to invoke a function, through the local runner. The archiver accepts only Kinesis batches, so it fails on
+//! all of these events: each must end in its on-failure destination, unchanged.
 
 use super::pipeline::binaries;
 use anyhow::Context as _;
@@ -26,7 +26,7 @@ Resources:
       Environment: { Variables: { LAKE_BUCKET: lake, HEADS_TABLE: heads } }
       EventInvokeConfig: { DestinationConfig: { OnFailure: { Type: S3Bucket, Destination: !GetAtt Letters.Arn } } }
       Events:
-        Told: { Type: SNS, Properties: { Topic: !Ref Topic } }
+        Published: { Type: SNS, Properties: { Topic: !Ref Topic } }
         Due: { Type: Schedule, Properties: { Schedule: rate(1 minute) } }
         Asked: { Type: HttpApi, Properties: { ApiId: !Ref Api, Method: POST, Path: /messages } }
   Rule:
@@ -37,9 +37,9 @@ Resources:
         Sql: SELECT * FROM '$aws/events/presence/connected/+'
         Actions: [{ Lambda: { FunctionArn: !GetAtt Archiver.Arn } }]
 "#;
-/// A minute takes half a second, and what an event may wait, three minutes: more than the slowest machine needs for it.
+/// A minute takes half a second. The longest wait of an event takes three minutes: more than the slowest machine needs.
 const TIME_SCALE: f64 = 120.0;
-/// For anything awaited, on a machine that is busy.
+/// How long anything may take on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 async fn up(directory: &Path) -> anyhow::Result<Stack> {
@@ -57,8 +57,8 @@ async fn up(directory: &Path) -> anyhow::Result<Stack> {
     .await
 }
 
-/// The first record in the bucket with whose event `is_it` is content.
-async fn kept(stack: &Stack, is_it: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
+/// The first record in the bucket whose event is the one that `is_it` accepts.
+async fn failure_record(stack: &Stack, is_it: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
     let client = aws_sdk_s3::Client::new(&stack.sdk_config());
     let bucket = stack.physical_id("Letters")?;
     let prefix = format!("aws/lambda/async/{}/", stack.physical_id("Archiver")?);
@@ -75,30 +75,30 @@ async fn kept(stack: &Stack, is_it: impl Fn(&Value) -> bool) -> anyhow::Result<V
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, look).await.context("the event is not in the bucket")?
+    tokio::time::timeout(PATIENCE, look).await.context("the event did not arrive in the bucket")?
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_function_fails_on_is_tried_three_times_and_kept_whole_whichever_way_it_came() -> anyhow::Result<()> {
+async fn a_failed_event_is_tried_three_times_and_stored_unchanged_for_every_way_in() -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let stack = up(directory.path()).await?;
 
     stack.servers().sns.topics().publish(&stack.physical_id("Topic")?, Publication::new("hello"))?;
-    let told = kept(&stack, |event| event["Records"][0]["Sns"]["Message"] == "hello").await?;
-    assert_eq!(told["requestContext"]["approximateInvokeCount"], 3);
-    assert_eq!(told["requestContext"]["condition"], "RetriesExhausted");
-    assert_eq!(told["responseContext"]["functionError"], "Unhandled");
+    let published = failure_record(&stack, |event| event["Records"][0]["Sns"]["Message"] == "hello").await?;
+    assert_eq!(published["requestContext"]["approximateInvokeCount"], 3);
+    assert_eq!(published["requestContext"]["condition"], "RetriesExhausted");
+    assert_eq!(published["responseContext"]["functionError"], "Unhandled");
 
-    kept(&stack, |event| event["detail-type"] == "Scheduled Event").await?;
+    failure_record(&stack, |event| event["detail-type"] == "Scheduled Event").await?;
 
     let broker = stack.endpoints().mqtt;
     let (_client, mut events) =
         AsyncClient::new(MqttOptions::new("bed-17", broker.ip().to_string(), broker.port()), 10);
     let connection = tokio::spawn(async move { while events.poll().await.is_ok() {} });
-    kept(&stack, |event| event["eventType"] == "connected" && event["clientId"] == "bed-17").await?;
+    failure_record(&stack, |event| event["eventType"] == "connected" && event["clientId"] == "bed-17").await?;
     connection.abort();
 
-    // A request is answered at once, and nothing of it is kept.
+    // A request is answered at once, and is not stored.
     let api = stack.endpoints().http.context("there is no API")?;
     let answer = reqwest::Client::new().post(format!("{api}/messages")).body("{}").send().await?;
     assert_eq!(answer.status().as_u16(), 500);

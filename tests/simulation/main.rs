@@ -1,7 +1,7 @@
 //! The functions' own handlers on a simulated platform where everything goes wrong that may, from seeds.
 //!
-//! `make simulate SEEDS=1000` tries so many seeds; `SEED=17 make simulate` repeats one and prints its trace. A seed that
-//! breaks an invariant is made shorter, and what is left of it is printed.
+//! `make simulate SEEDS=1000` tries so many seeds; `SEED=17 make simulate` repeats one and prints its trace. A seed
+//! that breaks an invariant is made shorter, and what is left of it is printed.
 
 mod driver;
 mod faults;
@@ -137,10 +137,11 @@ mod tests {
 
     #[test]
     fn some_seeds_hold() {
-        // In the last ones a batch of readings is given up whose rows were written, a row of history tells of a loss that
-        // reaches beyond it, a row that a try has flagged gives way to a whole one, the rows of records that come again tell
-        // of a loss (two), a letter comes late when its record was given up, a late reading would hide a loss (two), one belongs
-        // to an interval of which the state has nothing any more, and what came astray comes again behind more of the other shard.
+        // In the last ones a batch of readings is given up whose rows were written, a row of history tells of a loss
+        // that reaches beyond it, a row that a try has flagged gives way to a whole one, the rows of records that come
+        // again tell of a loss (two), a letter comes late when its record was given up, a late reading would hide a
+        // loss (two), one belongs to an interval of which the state has nothing any more, and what came astray comes
+        // again behind more of the other shard.
         let mended = [4_332, 7_638, 11_428, 13_381, 30_413, 22_233, 59_386, 68_041, 54_549, 26_325];
         for seed in (0..40).chain(mended) {
             assert_eq!(driver::run(&Plan::new(seed), None, false).violation, None, "seed {seed}");

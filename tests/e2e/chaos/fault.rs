@@ -1,4 +1,4 @@
-//! One thing that goes wrong, and comes right again.
+//! Causes one fault in the stack, and ends it again.
 
 use anyhow::Context as _;
 use myaku_demo::disturb;
@@ -9,34 +9,34 @@ use std::fmt;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
-/// For an invocation to be under way: there is traffic, and what it waits for is ill for a while.
+/// How long it may take until an invocation runs: traffic is sent, but a store that it waits for may be failing.
 const PATIENCE: Duration = Duration::from_mins(2);
-/// For a zombie to end: its calls have time-outs of their own.
+/// How long a zombie may take to end: its calls have time-outs of their own.
 const ZOMBIE: Duration = Duration::from_mins(2);
 const POLL: Duration = Duration::from_millis(1);
 
-/// What goes wrong.
+/// A fault.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Fault {
     /// An environment of a function is killed, in the middle of an invocation.
     Kill(&'static str),
-    /// An environment stands still for so long, whatever it is doing. Beyond its time-out it is killed.
+    /// An environment is paused for this long, whatever it does. If its time-out passes, it is killed.
     Pause(&'static str, Duration),
-    /// An invocation times out, is tried again, and goes on so much later.
+    /// An invocation times out and is tried again; the first one continues after this long.
     Zombie(&'static str, Duration),
-    /// A store is ill for so long.
+    /// A store fails for this long.
     Store(Store, Illness, Duration),
-    /// A stream refuses its writers for so long.
+    /// A stream refuses its writers for this long.
     Closed(&'static str, Refusal, Duration),
     /// A shard of a stream is split.
     Split(&'static str),
-    /// Redis is away for so long, and comes back with all that it held.
+    /// Redis is down for this long, and comes back with all its data.
     RedisRestarts(Duration),
-    /// Redis stands still for so long, and then does all that it was asked.
+    /// Redis is paused for this long, and then processes all waiting commands.
     RedisPauses(Duration),
-    /// Redis is killed, is away for so long, and comes back empty.
+    /// Redis is killed, is down for this long, and comes back empty.
     RedisForgets(Duration),
-    /// Redis is killed so long after it has saved, is away for so long, and comes back with what it had saved.
+    /// Redis is killed this long after a save, is down for this long, and comes back with what it had saved.
     RedisForgetsTheLast(Duration, Duration),
 }
 
@@ -64,21 +64,21 @@ impl Store {
     }
 }
 
-/// Tries until there is something to take hold of.
+/// Tries until `attempt` returns something.
 async fn until<T>(attempt: impl AsyncFn() -> Option<T>) -> anyhow::Result<T> {
     let attempts = async {
         loop {
             match attempt().await {
-                Some(held) => return held,
+                Some(found) => return found,
                 None => sleep(POLL).await,
             }
         }
     };
-    timeout(PATIENCE, attempts).await.context("the function is never at work")
+    timeout(PATIENCE, attempts).await.context("no invocation of the function ran")
 }
 
 impl Fault {
-    /// Lets it happen, and waits until it is over. What came of it, in words.
+    /// Causes the fault and waits until it is over. Returns what happened, in words.
     pub(super) async fn cause(&self, stack: &Stack) -> anyhow::Result<String> {
         let servers = stack.servers();
         match *self {
@@ -92,15 +92,15 @@ impl Fault {
                 let paused = until(async || function.pause_one().await).await?;
                 let pid = paused.pid();
                 sleep(pause).await;
-                let fate = if paused.resume().await { "goes on" } else { "was killed at its time-out" };
-                return Ok(format!("process {pid} {fate}"));
+                let result = if paused.resume().await { "continued" } else { "was killed at its time-out" };
+                return Ok(format!("process {pid} {result}"));
             }
             Self::Zombie(name, pause) => {
                 let function = stack.function(name)?;
                 let zombie = until(async || function.outlive_one().await).await?;
                 let pid = zombie.pid();
                 sleep(pause).await;
-                let answer = timeout(ZOMBIE, zombie.finish()).await.context("the zombie does not end")?;
+                let answer = timeout(ZOMBIE, zombie.finish()).await.context("the zombie did not end")?;
                 let answer = answer.map(|answer| String::from_utf8_lossy(&answer).into_owned());
                 return Ok(format!("process {pid} ended with {answer:?}"));
             }
@@ -130,9 +130,9 @@ impl Fault {
                 servers.redis.restart().await?;
             }
             Self::RedisPauses(pause) => {
-                servers.redis.pause().await.context("Redis is not there")?;
+                servers.redis.pause().await.context("cannot pause Redis")?;
                 sleep(pause).await;
-                servers.redis.resume().await.context("Redis is gone")?;
+                servers.redis.resume().await.context("cannot resume Redis")?;
             }
             Self::RedisForgets(away) => {
                 servers.redis.kill().await?;
@@ -155,16 +155,16 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Kill(function) => write!(f, "{function} is killed"),
-            Self::Pause(function, pause) => write!(f, "{function} stands still for {pause:?}"),
-            Self::Zombie(function, pause) => write!(f, "{function} goes on {pause:?} behind its time-out"),
+            Self::Pause(function, pause) => write!(f, "{function} is paused for {pause:?}"),
+            Self::Zombie(function, pause) => write!(f, "{function} continues {pause:?} after its time-out"),
             Self::Store(store, Illness::Away, length) => write!(f, "{store:?} refuses connections for {length:?}"),
             Self::Store(store, Illness::Trouble(trouble), length) => {
-                write!(f, "{store:?} is in trouble for {length:?}: {trouble:?}")
+                write!(f, "{store:?} fails for {length:?}: {trouble:?}")
             }
             Self::Closed(stream, refusal, length) => write!(f, "{stream} {refusal:?} its writers for {length:?}"),
             Self::Split(stream) => write!(f, "{stream} is split"),
-            Self::RedisRestarts(away) => write!(f, "Redis is away for {away:?}"),
-            Self::RedisPauses(pause) => write!(f, "Redis stands still for {pause:?}"),
+            Self::RedisRestarts(away) => write!(f, "Redis is down for {away:?}"),
+            Self::RedisPauses(pause) => write!(f, "Redis is paused for {pause:?}"),
             Self::RedisForgets(away) => write!(f, "Redis is killed, and is back empty after {away:?}"),
             Self::RedisForgetsTheLast(held, away) => {
                 write!(f, "Redis is killed, and is back after {away:?} with what it held {held:?} before")

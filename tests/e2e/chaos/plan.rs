@@ -1,4 +1,4 @@
-//! What is done to a stack, and when: drawn from a seed, so that it can be done again.
+//! The plan of a run: which faults happen, and when. A seed decides it, so that it can be repeated.
 
 use super::TIMEOUT;
 use super::fault::{Fault, Illness, Store};
@@ -16,35 +16,35 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-/// Those behind the streams.
+/// The functions that read the streams.
 const CONSUMERS: [&str; 3] = ["ArchiverFunction", "TransformFunction", "MovingAverageFunction"];
-/// Those before them.
+/// The functions that write to them.
 const WAYS_IN: [&str; 2] = ["IotIngestFunction", "HttpIngestFunction"];
 
-/// For how long messages are sent into the last fault.
+/// For how long messages are still sent during the last fault.
 const LAST_MESSAGES: Duration = Duration::from_millis(500);
 
-/// Faults, in lanes that run side by side; those of a lane come one after another.
+/// Faults, in lanes that run at the same time. The faults of a lane happen one after another.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) seed: u64,
-    /// Whether Redis loses what it held. After a reshard of the stream of readings, a loss may be taken for a race of two
-    /// shards for a quarter of an hour: so the one or the other.
+    /// Whether Redis loses data. For a quarter of an hour after a reshard of the stream of readings, a loss can be
+    /// taken for a race between two shards, so a plan has one or the other.
     pub(super) loses_memory: bool,
     lanes: Vec<Vec<Step>>,
-    /// While the last messages are on their way: what it disturbs, no later message mends.
+    /// The fault while the last messages are on their way. No later message can repair what it disturbs.
     last: Fault,
 }
 
 #[derive(Debug)]
 struct Step {
-    /// Since the fault before.
+    /// The time since the fault before.
     after: Duration,
     fault: Fault,
 }
 
 impl Plan {
-    /// The plan of a seed. Each has all kinds of faults, in an order and at lengths of its own.
+    /// Draws the plan of a seed. Each plan has all kinds of faults, in its own order and with its own lengths.
     pub(super) fn draw(seed: u64) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
         let loses_memory = !seed.is_multiple_of(2);
@@ -60,7 +60,7 @@ impl Plan {
         Self { seed, loses_memory, lanes, last }
     }
 
-    /// Carries it out once messages are `sending`, and notes in `done` what was done.
+    /// Carries the plan out as soon as messages are `sending`, and adds what was done to `done`.
     pub(super) async fn carry_out(
         &self,
         stack: &Stack,
@@ -99,7 +99,7 @@ fn functions(random: &mut StdRng) -> Vec<Fault> {
     order.shuffle(random);
     let pauses = [
         Fault::Pause(order[0], between(random, 500, 3_000)),
-        // It may be idle: its time begins with the next batch.
+        // It may be idle: then the time-out begins with the next batch.
         Fault::Pause(order[1], TIMEOUT + Duration::from_millis(2_500)),
     ];
     kills.chain(zombies).chain(pauses).collect()
@@ -110,7 +110,7 @@ fn stores(random: &mut StdRng) -> Vec<Fault> {
     for store in [Store::S3, Store::DynamoDb] {
         let ill = [Illness::Away, Illness::Trouble(Trouble::Unavailable), Illness::Trouble(Trouble::AnswersLost)];
         faults.extend(ill.map(|illness| Fault::Store(store, illness, between(random, 500, 2_500))));
-        // Beyond what an invocation waits for: the effect meets that of its retry.
+        // Later than an invocation waits, so that the effect collides with that of its retry.
         let late = Illness::Trouble(Trouble::Late(TIMEOUT + between(random, 200, 2_000)));
         faults.push(Fault::Store(store, late, between(random, 1_500, 2_500)));
     }
@@ -121,15 +121,15 @@ fn memory_and_streams(random: &mut StdRng, loses_memory: bool) -> Vec<Fault> {
     let mut away = || between(random, 300, 1_500);
     let mut faults = vec![
         Fault::RedisRestarts(away()),
-        // For longer than an invocation puts again what is refused: it is answered by the end of its time.
+        // For longer than an invocation retries refused records: its time runs out.
         Fault::Closed("ReadingsStream", Refusal::Fails, TIMEOUT + away()),
-        // And this by those who put: nobody tries again what is denied.
+        // The producer itself answers this one: it does not retry a denied call.
         Fault::Closed("ReadingsStream", Refusal::Denies, Duration::from_secs(1) + away()),
-        // For no longer than the rules try, and an invocation of those before the stream.
+        // No longer than the rules, and the functions that write to the stream, retry.
         Fault::Closed("IngestStream", Refusal::Fails, away()),
         Fault::Split("IngestStream"),
     ];
-    // In this lane, since nothing can be split that does not answer.
+    // In this lane, because a stream that does not answer cannot be split.
     let ill = [Illness::Away, Illness::Trouble(Trouble::Unavailable), Illness::Trouble(Trouble::AnswersLost)];
     faults.extend(ill.map(|illness| Fault::Store(Store::Kinesis, illness, away())));
     if loses_memory {
@@ -137,7 +137,7 @@ fn memory_and_streams(random: &mut StdRng, loses_memory: bool) -> Vec<Fault> {
     } else {
         faults.extend([Fault::Split("ReadingsStream"), Fault::RedisRestarts(away())]);
     }
-    // Beyond what its clients wait for.
+    // For longer than its clients wait.
     faults.push(Fault::RedisPauses(between(random, 3_500, 5_000)));
     faults
 }
@@ -154,7 +154,7 @@ impl fmt::Display for Plan {
                 writeln!(f, "  {}: after {} ms, {fault}", number + 1, after.as_millis())?;
             }
         }
-        writeln!(f, "  in the end: {}", self.last)
+        writeln!(f, "  at the end: {}", self.last)
     }
 }
 

@@ -1,5 +1,5 @@
-//! What the averages must be. The reading of a device's message `n` has the value 2ⁿ: so the sum behind an average names
-//! the readings that were counted, and shows one that was counted twice.
+//! What the averages must be. The reading of a device's message `n` has the value 2ⁿ: so the sum behind an average
+//! names the readings that were counted, and shows one that was counted twice.
 
 use super::Checked;
 use super::readings::Name;
@@ -74,8 +74,8 @@ pub(crate) struct Averages {
     lost: bool,
     /// When states were lost last, in milliseconds since the epoch.
     states_lost_at: Option<i64>,
-    /// For a moment after a reshard two shards hold one device. Which of them comes first is open, and a row can lack what
-    /// the other one brought: the latest until its window moves on, one of history for good.
+    /// For a moment after a reshard two shards hold one device. Which of them comes first is open, and a row can lack
+    /// what the other one brought: the latest until its window moves on, one of history for good.
     pub(crate) resharded: bool,
 }
 
@@ -91,8 +91,8 @@ impl Averages {
         self.states_lost_at = Some(now_ms);
     }
 
-    /// Whether a row of history is older than the last loss of states. A late reading reaches it only where the state still
-    /// has a reading of its interval.
+    /// Whether a row of history is older than the last loss of states. A late reading reaches it only where the state
+    /// still has a reading of its interval.
     fn is_out_of_reach(&self, interval: Option<i64>, row: &Row) -> bool {
         interval.is_some() && Some(row.updated_at) <= self.states_lost_at
     }
@@ -111,7 +111,8 @@ impl Averages {
         self.discarded.extend(records.map(|record| record.sequence));
     }
 
-    /// A batch was acknowledged. What was given up before is behind its shard's windows, and counts when it is put again.
+    /// A batch was acknowledged. What was given up before is behind its shard's windows, and counts when it is put
+    /// again.
     pub(crate) fn acknowledged(&mut self, batch: &Batch) -> Checked {
         for record in batch.user_records() {
             if self.discarded.contains(record.sequence) {
@@ -209,7 +210,8 @@ impl Averages {
             let Some(series) = commit.state.series(metric_name(metric)) else { continue };
             let row = self.rows.get(&((device, metric), None));
             let revision = series.revision();
-            // By its revision a state is told that has lost something. Behind a loss, a row that has all of it can stay.
+            // By its revision a state is told that has lost something. Behind a loss, a row that has all of it can
+            // stay.
             let behind = |row: &Row| row.revision < revision && Some(row.position) <= position;
             if row.is_some_and(behind) && !self.resharded && !self.lost {
                 let what = format!("the state of {} is at revision {revision}, and its row {row:?}", commit.device_id);
@@ -218,7 +220,8 @@ impl Averages {
             // What a state has lost, a row that is there may still have.
             let Some((average, false)) = series.average(&window(metric)) else { continue };
             let ahead = |row: &Row| Some(row.position) > position || (self.lost && row.revision > revision);
-            // A batch that was given up may have written its rows, which have what no state will have until it is put again.
+            // A batch that was given up may have written its rows, which have what no state will have until it is put
+            // again.
             let given_up = |row: &Row| self.discarded.contains(&row.position.sequence);
             if !row.is_some_and(|row| row.average == average || ahead(row) || given_up(row) || self.resharded) {
                 let what = format!("the state of {} is {average:?}, and its row {row:?}", commit.device_id);
