@@ -1,4 +1,4 @@
-//! One run: carries out the plan, lets everything come to rest, and compares what is there with what must be.
+//! One run: carries out the plan, waits until everything is processed, and compares the stores with the models.
 
 use crate::faults::{Faults, Site};
 use crate::function::Deployed;
@@ -21,22 +21,22 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// How long everything may take to come to rest, in simulated time.
+/// How long processing everything may take, in simulated time.
 const PATIENCE: Duration = Duration::from_hours(6);
 
-/// A record of `readings` that is none.
-const NO_READING: &[u8] = b"no reading";
+/// A record of `readings` that is not a reading.
+const NOT_A_READING: &[u8] = b"no reading";
 
-/// What came of a run.
+/// The outcome of a run.
 pub(crate) struct Outcome {
     pub(crate) violation: Option<Violation>,
     pub(crate) trace: String,
     pub(crate) events: u64,
-    /// Where something went wrong that was not the plan's.
+    /// Where faults happened that are not steps of the plan.
     pub(crate) fired: BTreeSet<Site>,
 }
 
-/// Runs a plan: with all the faults that its seed has, or only the `allowed` ones.
+/// Runs a plan with all faults of its seed, or only with the `allowed` ones.
 pub(crate) fn run(plan: &Plan, allowed: Option<Arc<BTreeSet<Site>>>, traced: bool) -> Outcome {
     let faults = Faults::new(plan, allowed);
     let ran = catch_unwind(AssertUnwindSafe(|| {
@@ -54,7 +54,7 @@ pub(crate) fn run(plan: &Plan, allowed: Option<Arc<BTreeSet<Site>>>, traced: boo
         Ok(Err(error)) => (violation(format!("{error:#}")), String::new(), 0),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-            (violation(text.unwrap_or("a panic without words").to_owned()), String::new(), 0)
+            (violation(text.unwrap_or("a panic without a message").to_owned()), String::new(), 0)
         }
     };
     Outcome { violation, trace, events, fired: faults.fired() }
@@ -138,9 +138,9 @@ impl<'a> Driver<'a> {
             Step::Put { contents, clock_off_ms } => self.put(contents, *clock_off_ms),
             Step::PutNoReading => {
                 let now_ms = world.clock.now_ms();
-                let (shard, sequence) = world.stream(Stream::Readings).put("device-0", NO_READING, now_ms);
+                let (shard, sequence) = world.stream(Stream::Readings).put("device-0", NOT_A_READING, now_ms);
                 world.note(format_args!("   at {sequence} of {shard}"));
-                world.models().readings.no_reading(Position { sequence, sub: 0 });
+                world.models().readings.invalid_put(Position { sequence, sub: 0 });
             }
             Step::Wait(ms) => tokio::time::sleep(Duration::from_millis(*ms)).await,
             Step::Split(stream, which) => {
@@ -170,7 +170,7 @@ impl<'a> Driver<'a> {
             Step::LoseHeads => world.heads.clear(),
             Step::Outage(service, ms) => world.faults.outage(*service, world.clock.now_ms() + *ms as i64),
             Step::SecondMapping(function, starting) => {
-                // A window counts a record once its shard has come that far: it must be delivered in order.
+                // A window counts a record only after its shard's earlier ones, so they must be delivered in order.
                 let in_order = *function != Function::MovingAverage || *starting == StartingPosition::TrimHorizon;
                 if in_order && self.mappings.iter().filter(|mapping| mapping.function == *function).count() < 2 {
                     self.start(*function, *starting, None)?;
@@ -229,7 +229,7 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// After a loss, or a race between shards, the windows fill again.
+    /// Fills the windows again, after a loss or a race between shards.
     fn refill(&mut self) {
         for number in NUMBERS..NUMBERS + REFILL {
             for device in 0..DEVICES {
@@ -238,7 +238,7 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// Waits until everything is processed and nobody runs any more.
+    /// Waits until everything is processed and no invocation runs.
     async fn settle(&mut self) -> bool {
         let until = tokio::time::Instant::now() + PATIENCE;
         loop {
@@ -260,7 +260,7 @@ impl<'a> Driver<'a> {
                 return false;
             }
             if tokio::time::Instant::now() >= until {
-                self.world.does_not_settle("somebody runs for ever");
+                self.world.does_not_settle("an invocation runs for ever");
                 return false;
             }
             let running = self.world.running.load(Ordering::Relaxed);
@@ -286,8 +286,8 @@ impl<'a> Driver<'a> {
     }
 }
 
-/// Sends a discarded batch again: to its function, whole, as it was delivered; readings onto their stream, since their
-/// windows count a record only where its shard has come that far.
+/// Sends a discarded batch again. It goes to its function as it was delivered. Readings go onto their stream instead,
+/// because a shard's windows do not count records from before the shard's position.
 async fn replay(world: &World, deployed: &[Deployed; 3], destination: &Destination, batch: (Function, Discarded)) {
     let function = batch.0;
     let event: serde_json::Value = serde_json::from_slice(&batch.1.body).unwrap_or_default();
@@ -298,7 +298,7 @@ async fn replay(world: &World, deployed: &[Deployed; 3], destination: &Destinati
         for record in records {
             let now_ms = world.clock.now_ms();
             let (_, sequence) = world.stream(Stream::Readings).put(&record.partition_key, &record.data, now_ms);
-            if record.data == NO_READING {
+            if record.data == NOT_A_READING {
                 let at = |sequence| Position { sequence, sub: 0 };
                 world.models().readings.moved(at(record.sequence), at(sequence));
             }
@@ -315,7 +315,7 @@ async fn replay(world: &World, deployed: &[Deployed; 3], destination: &Destinati
     }
 }
 
-/// A record of `ingest`: its partition key and its bytes.
+/// Builds a record of `ingest`: its partition key and its bytes.
 fn record(content: Content, delivery: u32, now_ms: i64) -> (String, Vec<u8>) {
     let message = |device: String, payload: String| {
         let message = Message {

@@ -1,6 +1,6 @@
-//! What goes wrong, and where: decided for each call by the seed and the call's own place, and by nothing else.
+//! Decides what goes wrong, and where: for each call only by the seed and the call's own site.
 //!
-//! So a fault that is taken away moves no other one, and a schedule of faults can be made shorter.
+//! So leaving out a fault moves no other one, and a schedule of faults can be shrunk.
 
 use crate::plan::{Function, Plan, Service};
 use myaku::platform::errors::Remedy;
@@ -26,17 +26,17 @@ pub(crate) enum Site {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     None,
-    /// It takes so many milliseconds.
+    /// It takes this many milliseconds.
     Slow(u64),
     /// It has no effect.
     Refused(Remedy),
     /// It has its effect, and its answer is lost.
     AnswerLost,
-    /// It fails, and has its effect so many milliseconds later.
+    /// It fails, and has its effect this many milliseconds later.
     Late(u64),
-    /// It takes so many milliseconds to fail, and has its effect all the same.
+    /// It takes this many milliseconds to fail, and has its effect nevertheless.
     TimedOut(u64),
-    /// Some of its items have their effect, by these bits.
+    /// Only the items whose bits are set have their effect.
     Partial(u64),
     CrashBefore,
     CrashAfter,
@@ -44,15 +44,15 @@ pub(crate) enum Fault {
 
 /// What goes wrong with one invocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(clippy::struct_excessive_bools, reason = "each can happen beside the others")]
+#[allow(clippy::struct_excessive_bools, reason = "they can happen together")]
 pub(crate) struct Fate {
     /// It is refused before it begins.
     pub(crate) throttled: bool,
-    /// It runs on if it times out.
+    /// It continues after its time-out.
     pub(crate) zombie: bool,
     /// It answers, and the answer is lost.
     pub(crate) answer_lost: bool,
-    /// An environment of its own, though others are idle.
+    /// It gets a new environment, although others are idle.
     pub(crate) cold: bool,
 }
 
@@ -62,7 +62,7 @@ pub(crate) struct Faults {
     seed: u64,
     trouble: u32,
     zombies: u32,
-    /// If there is a list, only what is in it.
+    /// If this is set, only faults at these sites happen.
     allowed: Option<Arc<BTreeSet<Site>>>,
     state: Arc<Mutex<State>>,
 }
@@ -91,7 +91,7 @@ impl Faults {
         self.state().outages.insert(service, until_ms);
     }
 
-    /// Where something went wrong so far.
+    /// The sites where something went wrong so far.
     pub(crate) fn fired(&self) -> BTreeSet<Site> {
         self.state().fired.clone()
     }
@@ -124,13 +124,13 @@ impl Faults {
             let roll: u32 = rng.random_range(0..3);
             (fate.throttled, fate.answer_lost, fate.cold) = (roll == 0, roll == 1, roll == 2);
         }
-        // No fault by itself: it tells what a time-out does.
+        // Not a fault by itself: it decides what happens after a time-out.
         fate.zombie = self.rng(site).random_ratio(self.zombies, 100);
         fate
     }
 
-    /// How long a call takes where nothing is wrong: most are over before anything else happens. A zombie's environment
-    /// was frozen, and goes on at some time.
+    /// How long a call takes without a fault: most end before anything else happens. A zombie's environment was frozen,
+    /// and continues at some later time.
     pub(crate) fn latency_ms(&self, site: Site, zombie: bool) -> u64 {
         let random = self.mixed(site).rotate_left(32);
         match random % 4 {
@@ -145,12 +145,12 @@ impl Faults {
         self.strikes(site).is_some()
     }
 
-    /// How many records a read brings at most.
+    /// The most records that a read returns.
     pub(crate) fn read_limit(&self, site: Site) -> usize {
         self.rng(site).random_range(1..30)
     }
 
-    /// Whether something goes wrong here; with the randomness for what it is.
+    /// Whether something goes wrong at a site; returns the randomness that decides what.
     fn strikes(&self, site: Site) -> Option<StdRng> {
         if self.trouble == 0 {
             return None;
@@ -167,7 +167,7 @@ impl Faults {
         Some(rng)
     }
 
-    /// Randomness that is the site's own.
+    /// The site's own source of randomness.
     fn rng(&self, site: Site) -> StdRng {
         StdRng::seed_from_u64(self.mixed(site))
     }
@@ -187,7 +187,7 @@ impl Faults {
     }
 }
 
-/// Spreads neighbouring numbers: the mix of `SplitMix`. <https://doi.org/10.1145/2714064.2660195>
+/// Spreads neighbouring numbers, with the mix of `SplitMix`. <https://doi.org/10.1145/2714064.2660195>
 fn mix(number: u64) -> u64 {
     let number = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

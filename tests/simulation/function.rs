@@ -1,4 +1,4 @@
-//! Lambda as the functions see it: environments that are used again, crashes, time-outs, zombies and lost answers.
+//! Lambda as the functions see it: reused environments, crashes, time-outs, zombies and lost answers.
 
 use crate::faults::Site;
 use crate::invariants::{Invariant, Violation};
@@ -26,7 +26,7 @@ use transform::handle as transform;
 
 /// How long an invocation may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// The least bytes of an aggregate: small, so that a batch makes several of them.
+/// The largest size of an aggregate: small, so that a batch becomes several of them.
 const AGGREGATE_BYTES_MAX: usize = 600;
 
 /// An environment: what one process of a function keeps between invocations.
@@ -42,7 +42,7 @@ impl transform::Ports for Simulated {
     type MasterData = Ports;
     type Stream = Ports;
     type Letters = Ports;
-    // Who is silent is not among the promises of results.
+    // The promises about results do not include silent devices.
     type Watch = Option<MemoryWatch>;
     type Clock = TokioClock;
 }
@@ -102,7 +102,7 @@ impl Environment {
     }
 }
 
-/// A deployed function. Clones are the same.
+/// A deployed function. Clones share its environments.
 #[derive(Clone)]
 pub(crate) struct Deployed {
     world: Arc<World>,
@@ -158,8 +158,8 @@ impl Invoker for Deployed {
         tokio::select! {
             biased;
             response = &mut answered => {
-                // An environment that crashed takes the sender with it.
-                let response = response.map_err(|_| InvokeError::Crashed("the seed says so".to_owned()))?;
+                // A crashed environment drops the sender.
+                let response = response.map_err(|_| InvokeError::Crashed("a fault of the seed".to_owned()))?;
                 self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(environment);
                 if fate.answer_lost {
                     return Err(InvokeError::Crashed("the answer is lost".to_owned()));
@@ -169,7 +169,7 @@ impl Invoker for Deployed {
             }
             () = tokio::time::sleep(TIMEOUT) => {
                 world.note(format_args!("{:?} {number}: timed out", self.function));
-                environment.ports.is_zombie();
+                environment.ports.becomes_zombie();
                 if !fate.zombie {
                     world.simulation.abort(task);
                 }
@@ -179,7 +179,7 @@ impl Invoker for Deployed {
     }
 }
 
-/// An invocation answered: what it acknowledges must be durable by now.
+/// Checks that everything which an invocation acknowledges is durable.
 fn acknowledged(running: &Running, function: Function, number: u32, batch: &Batch, answer: Answer) {
     let world = running.world();
     let failed = answer.retry_from().map(|named| batch.records.iter().position(|record| record.sequence == named));
@@ -188,7 +188,7 @@ fn acknowledged(running: &Running, function: Function, number: u32, batch: &Batc
         None => batch.records.len(),
         Some(Some(records)) => records,
         Some(None) => {
-            let what = format!("the answer names no record of the batch: {answer:?}");
+            let what = format!("the answer names a record that is not in the batch: {answer:?}");
             return world.check(Err(Violation::new(Invariant::DurableBeforeAcknowledged, what)));
         }
     };
@@ -197,7 +197,7 @@ fn acknowledged(running: &Running, function: Function, number: u32, batch: &Batc
         Function::Archiver => models.lake.acknowledged(batch, records),
         Function::Transform => models.readings.transformed(batch, records),
         Function::MovingAverage if failed.is_none() => {
-            models.readings.taken_in(batch).and_then(|()| models.averages.acknowledged(batch))
+            models.readings.acknowledged(batch).and_then(|()| models.averages.acknowledged(batch))
         }
         Function::MovingAverage => Ok(()),
     };
@@ -205,7 +205,7 @@ fn acknowledged(running: &Running, function: Function, number: u32, batch: &Batc
     world.check(checked);
 }
 
-/// A batch in a few words.
+/// The first and the last sequence number of a batch, as text.
 fn stretch(batch: &Batch) -> String {
     let ends = batch.records.first().zip(batch.records.last());
     ends.map_or_else(String::new, |(first, last)| format!("{}..={}", first.sequence, last.sequence))

@@ -1,4 +1,4 @@
-//! What always holds, by name: `ARCHITECTURE.md` states the same ones in the same words.
+//! The invariants that always hold, by name. `docs/testing.md` lists the same ones.
 
 use std::fmt;
 
@@ -11,31 +11,31 @@ pub(crate) enum Invariant {
     AnObjectIsContiguous,
     /// A head is the last record of an object in an open-ended slot.
     AHeadIsAnOpenEnd,
-    /// A record is acknowledged when it is in the lake.
+    /// A record is acknowledged only after it is in the lake.
     ArchivedBeforeAcknowledged,
-    /// In the end each record is in the lake once, byte for byte.
+    /// In the end, each record is in the lake once, byte for byte.
     OnceInTheLake,
     /// A partition key is in one record of a call.
     OneRecordAKeyACall,
-    /// What one invocation puts of a device is in the order in which it came.
+    /// One invocation puts the readings of a device in the order in which they came.
     OrderOfAKey,
-    /// What is made of a record again is what was made of it before.
+    /// A record that is processed again has the same results.
     SameAgain,
     /// Readings and dead letters are durable before their record is acknowledged.
     DurableBeforeAcknowledged,
-    /// In the end there is each reading and each dead letter that there must be, and no other.
+    /// In the end, exactly the expected readings and dead letters exist.
     NothingFromNowhere,
     /// An average counts each reading once.
     CountedOnce,
-    /// What is acknowledged and missing from a result makes the result partial.
+    /// A result that lacks an acknowledged reading is partial.
     MissingOnlyWhileFlagged,
     /// A result is partial only after a loss.
     FlaggedOnlyAfterALoss,
     /// A row is replaced by a later one only, and its revisions grow.
     RowsNeverGoBack,
-    /// The results of a state are there before the state is.
+    /// The results of a state are written before the state is committed.
     EffectsBeforeState,
-    /// In the end each average is that of the set of its readings.
+    /// In the end, each average is that of the set of its readings.
     RightInTheEnd,
     /// When faults end, everything is processed.
     Settles,
@@ -63,7 +63,7 @@ impl fmt::Display for Invariant {
     }
 }
 
-/// What was seen that must never be.
+/// A broken invariant, and what was observed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Violation {
     pub(crate) invariant: Invariant,

@@ -1,7 +1,7 @@
-//! Reference models: small, and obviously right because they keep everything and compute it anew.
+//! Reference models: small, and obviously right because they keep everything and compute each result from all of it.
 //!
-//! They see what is put on the streams and what takes effect in the stores, in the order in which it does, and say what
-//! must never be.
+//! They observe every put on the streams and every effect in the stores, in order, and return a violation for whatever
+//! must never happen.
 
 mod averages;
 mod lake;
@@ -13,5 +13,5 @@ pub(crate) use readings::{Name, Readings, name};
 
 use crate::invariants::Violation;
 
-/// What a model says to what happened.
+/// A model's verdict on an event.
 pub(crate) type Checked = Result<(), Violation>;

@@ -1,4 +1,4 @@
-//! Event source mappings of the run, with what can go wrong around them.
+//! The event source mappings of a run, and the faults around them.
 
 use crate::faults::Site;
 use crate::function::Deployed;
@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// A stream as a mapping reads it: a few records at a time, and sometimes none.
+/// A stream as a mapping reads it: a few records at a time, and sometimes with a failure.
 struct Reads {
     world: Arc<World>,
     stream: MemoryStream,
@@ -30,7 +30,7 @@ impl Reads {
     fn fails<T>(&self, site: Site, name: &str) -> Result<Option<T>, RemoteError> {
         if self.world.faults.fails(site) {
             self.world.note(format_args!("mapping {}: {name} fails", self.mapping));
-            return Err(RemoteError::new(name, Remedy::Retry, "the seed says so"));
+            return Err(RemoteError::new(name, Remedy::Retry, "a fault of the seed"));
         }
         Ok(None)
     }
@@ -56,7 +56,7 @@ impl Source for Reads {
     }
 }
 
-/// The on-failure destination of all mappings: the batches in it, with whose they are.
+/// The on-failure destination of all mappings: the discarded batches, with their functions.
 #[derive(Clone)]
 pub(crate) struct Destination {
     world: Arc<World>,
@@ -69,7 +69,7 @@ impl Destination {
         Self { world: Arc::clone(world), puts: Arc::default(), kept: Arc::default() }
     }
 
-    /// Takes the first batch that is there.
+    /// Removes and returns the first batch.
     pub(crate) fn take(&self) -> Option<(Function, Discarded)> {
         let mut kept = self.kept();
         (!kept.is_empty()).then(|| kept.remove(0))
@@ -88,19 +88,20 @@ impl Destination {
     }
 }
 
-/// One mapping's way to the destination.
+/// One mapping's sender to the destination.
 struct Discards(Destination, Function);
 
 impl OnFailure for Discards {
     async fn send(&self, discarded: &Discarded) -> Result<(), RemoteError> {
         let Self(destination, function) = self;
         let world = &destination.world;
-        // Lambda drops what its destination does not take: that would be a loss, and is not what is tried here.
+        // Lambda drops a batch that its destination does not accept. That is a real loss, which this simulation does
+        // not cover.
         let put = destination.puts.fetch_add(1, Ordering::Relaxed);
         let fails = put % 2 == 0 && world.faults.fails(Site::Destination(put));
         world.note(format_args!("{function:?}: {} records are discarded, {}", discarded.records, !fails));
         if fails {
-            return Err(RemoteError::new("PutObject", Remedy::Retry, "the seed says so"));
+            return Err(RemoteError::new("PutObject", Remedy::Retry, "a fault of the seed"));
         }
         if *function == Function::MovingAverage {
             world.models().averages.discarded(discarded);
@@ -110,7 +111,7 @@ impl OnFailure for Discards {
     }
 }
 
-/// A mapping that runs.
+/// A running mapping.
 pub(crate) struct Running {
     pub(crate) function: Function,
     pub(crate) handle: Handle,
@@ -119,7 +120,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Starts a mapping of `deployed`, where another one was if there is `progress`.
+    /// Starts a mapping of `deployed`, at `progress` if it replaces another one.
     pub(crate) fn start(
         world: &Arc<World>,
         plan: &Plan,
@@ -161,7 +162,7 @@ impl Running {
         Ok(Self { function, handle, task, starting })
     }
 
-    /// From where it was to begin.
+    /// The position where it was configured to start.
     pub(crate) const fn starting(&self) -> StartingPosition {
         self.starting
     }

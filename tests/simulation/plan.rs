@@ -1,6 +1,7 @@
-//! What a seed decides beforehand: the workload, what happens to the platform meanwhile, and how much goes wrong.
+//! The plan that a seed decides before a run: the workload, what happens to the platform meanwhile, and how often calls
+//! fail.
 //!
-//! A plan is a list, so that it can be made shorter while it still fails.
+//! A plan is a list of steps, so that it can be shrunk while it still fails.
 
 use myaku_local::event_source::StartingPosition;
 use rand::rngs::StdRng;
@@ -51,27 +52,27 @@ pub(crate) enum Service {
 /// What is put on `ingest`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Content {
-    /// The device's message with this number; the same again is a device that sends again.
+    /// The device's message with this number. A repeated number is a device that sends again.
     Message { device: u8, number: u8 },
-    /// A message of a device that nobody knows.
+    /// A message of an unknown device.
     Stranger,
     /// A message whose payload is in no format of its profile.
     Undecodable { device: u8 },
-    /// No message.
+    /// A record that is not a message.
     Garbage,
-    /// A line of a source of which only the lake wants records.
+    /// A line of a source whose records go to the lake only.
     Line,
 }
 
-/// One thing that happens.
+/// One step of a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Puts a record on `ingest`, an aggregate where there are several contents. The stream's clock is off by so much.
+    /// Puts a record on `ingest`, an aggregate if it has several contents. The stream's clock is off by `clock_off_ms`.
     Put {
         contents: Vec<Content>,
         clock_off_ms: i64,
     },
-    /// Puts what is no reading on `readings`.
+    /// Puts a record that is not a reading on `readings`.
     PutNoReading,
     Wait(u64),
     Split(Stream, u8),
@@ -82,17 +83,18 @@ pub(crate) enum Step {
     LoseLastStates,
     SaveStates,
     LoseHeads,
-    /// A service refuses every call for so many milliseconds.
+    /// A service refuses every call for this many milliseconds.
     Outage(Service, u64),
     /// A second mapping of a function begins.
     SecondMapping(Function, StartingPosition),
-    /// The poller of a function dies, and another one goes on where it was or, `back`, from a copy of its progress.
+    /// The poller of a function dies. Another one continues at the same position or, if `back`, from an older copy of
+    /// its progress.
     CrashPoller {
         function: Function,
         back: bool,
     },
     SaveProgress(Function),
-    /// A batch in the on-failure destination is sent again, while everything goes on.
+    /// A batch in the on-failure destination is sent again, while everything else continues.
     Replay,
 }
 
@@ -102,7 +104,7 @@ impl fmt::Display for Step {
     }
 }
 
-/// How one mapping is set.
+/// The settings of one mapping.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MappingSettings {
     pub(crate) batch_size: usize,
@@ -111,25 +113,25 @@ pub(crate) struct MappingSettings {
     pub(crate) max_retries: Option<u32>,
 }
 
-/// All that a seed decides beforehand.
+/// Everything that a seed decides before a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
-    /// Of a thousand calls, in how many something goes wrong.
+    /// How many of a thousand calls go wrong.
     pub(crate) trouble: u32,
-    /// Of a hundred invocations that time out, how many run on.
+    /// How many of a hundred timed-out invocations continue as zombies.
     pub(crate) zombies: u32,
     pub(crate) gzip: bool,
     pub(crate) shards: [usize; 2],
     pub(crate) mappings: [MappingSettings; 3],
-    /// How many devices the moving average advances together.
+    /// How many devices the moving average processes together.
     pub(crate) group: usize,
     pub(crate) steps: Vec<Step>,
 }
 
-/// Devices that are known; each has two metrics with different windows.
+/// How many devices are registered; each has two metrics with different windows.
 pub(crate) const DEVICES: u8 = 3;
-/// Messages of one device, at most: each has its own power of two as its value, and doubles are exact up to 53 of them.
+/// The most messages of one device. Each has its own power of two as its value, and a double is exact up to 53 of them.
 pub(crate) const NUMBERS: u8 = 40;
 /// Messages of each device beyond these, with which windows are filled again after a loss.
 pub(crate) const REFILL: u8 = 8;
@@ -139,7 +141,7 @@ impl Plan {
         let mut rng = StdRng::seed_from_u64(seed);
         let trouble = *[0, 10, 40, 80, 150].choose(&mut rng).unwrap_or(&0);
         let discards = rng.random_ratio(1, 3);
-        // What is given up is lost to the windows: one kind of loss in a run is enough.
+        // Readings that are given up are lost to the windows: one kind of loss in a run is enough.
         let losses = rng.random_ratio(1, 3);
         let averages_discard = discards && !losses && rng.random_ratio(1, 3);
         let mapping = |rng: &mut StdRng, discards: bool| MappingSettings {
@@ -168,7 +170,7 @@ impl Plan {
     }
 }
 
-/// All devices together, but for every fifth seed, so that seeds which are kept go on meaning what they did.
+/// All devices together, except for every fifth seed, so that the recorded seeds keep their meaning.
 fn group(seed: u64) -> usize {
     match seed % 10 {
         0 => 1,
@@ -182,7 +184,7 @@ fn group(seed: u64) -> usize {
 struct Sent([u8; DEVICES as usize]);
 
 fn step(rng: &mut StdRng, sent: &mut Sent, reshards: bool, losses: bool) -> Step {
-    // For a quarter of an hour after a reshard, what another shard wrote counts as a race and not as a loss.
+    // For a quarter of an hour after a reshard, a row from another shard counts as a race and not as a loss.
     let stream = if losses || rng.random() { Stream::Ingest } else { Stream::Readings };
     let function = *Function::ALL.choose(rng).unwrap_or(&Function::Archiver);
     match rng.random_range(0..100) {
@@ -219,7 +221,7 @@ fn put(rng: &mut StdRng, sent: &mut Sent) -> Step {
         _ => 1,
     };
     let contents = (0..contents).map(|_| content(rng, sent)).collect();
-    // The stream's clock goes back now and then, also over the change of the hour.
+    // The stream's clock sometimes goes back, also across the change of the hour.
     let clock_off_ms = if rng.random_ratio(1, 4) { rng.random_range(-20_000..20_000) } else { 0 };
     Step::Put { contents, clock_off_ms: clock_off_ms + if rng.random_ratio(1, 3) { 590_000 } else { 0 } }
 }
@@ -246,14 +248,14 @@ pub(crate) const fn is_out_of_range(number: u8) -> bool {
     number % 9 == 7
 }
 
-/// The device's own time of a message, in milliseconds since the epoch: it repeats for no other number, and goes back.
+/// The device's own time of a message, in milliseconds since the epoch. It is unique for each number, and can go back.
 pub(crate) fn device_time_ms(device: u8, number: u8) -> i64 {
     let refills = number >= NUMBERS;
     let number = i64::from(number);
     if refills {
         return START_MS + number * 10_000;
     }
-    // 7 seconds apart, shuffled over a minute, and each at a millisecond of its own.
+    // 7 seconds apart, shuffled over a minute, and each with its own millisecond.
     let shuffled = (number * 37 + i64::from(device) * 11) % 61;
     START_MS - 600_000 + number * 7_000 + shuffled * 1_000 + number
 }

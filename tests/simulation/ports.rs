@@ -1,4 +1,4 @@
-//! The functions' ports onto the platform, where faults strike: at every call, before and after its effect.
+//! The functions' ports to the simulated platform. Faults happen here, at every call, before or after its effect.
 
 use crate::faults::{Fault, Site};
 use crate::invariants::{Invariant, Violation};
@@ -28,7 +28,7 @@ use std::time::Duration;
 /// All items of a call.
 const ALL: u64 = u64::MAX;
 
-/// All ports of one environment. Clones are of the same environment.
+/// All ports of one environment. Clones belong to the same environment.
 #[derive(Clone)]
 pub(crate) struct Ports {
     world: Arc<World>,
@@ -46,7 +46,7 @@ struct Current {
     zombie: bool,
 }
 
-/// Counts what runs for as long as it is there.
+/// Counts as one running task until it is dropped.
 pub(crate) struct Running(Arc<World>);
 
 impl Running {
@@ -71,7 +71,7 @@ impl Ports {
         Self { world: Arc::clone(world), function, current: Arc::default() }
     }
 
-    /// The environment serves this invocation from now on.
+    /// Starts an invocation in this environment.
     pub(crate) fn begin(&self, invocation: u32, batch: &Arc<Batch>) {
         *self.current() = Current { invocation, batch: Some(Arc::clone(batch)), ..Current::default() };
     }
@@ -81,8 +81,8 @@ impl Ports {
         self.current().task = Some(task);
     }
 
-    /// The invocation has timed out and runs on.
-    pub(crate) fn is_zombie(&self) {
+    /// The invocation has timed out and continues.
+    pub(crate) fn becomes_zombie(&self) {
         self.current().zombie = true;
     }
 
@@ -90,7 +90,7 @@ impl Ports {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A call that answers for all of its items.
+    /// Makes a call that has one answer for all of its items.
     async fn call<T: Send + 'static>(
         &self,
         service: Service,
@@ -98,14 +98,14 @@ impl Ports {
         about: &str,
         effect: impl FnOnce(&World, u64) -> Result<T, RemoteError> + Send + 'static,
     ) -> Result<T, RemoteError> {
-        match self.struck(service, name, about, effect).await {
+        match self.call_with_fault(service, name, about, effect).await {
             (answer, Fault::Partial(_)) => answer.and(self.failed(name, about, Remedy::Retry)),
             (answer, _) => answer,
         }
     }
 
-    /// A call, whose effect is on those items whose bits are set; with what went wrong.
-    async fn struck<T: Send + 'static>(
+    /// Makes a call whose effect covers the items whose bits are set. Also returns what went wrong.
+    async fn call_with_fault<T: Send + 'static>(
         &self,
         service: Service,
         name: &str,
@@ -135,12 +135,12 @@ impl Ports {
                 return (self.failed(name, about, remedy), fault);
             }
             Fault::Late(ms) => {
-                note("fails and comes late");
+                note("fails and takes effect later");
                 let (late, running) = (Arc::clone(world), Running::new(world));
                 world.simulation.spawn(async move {
                     wait(ms).await;
-                    late.note(format_args!("invocation {invocation}: call {call} comes late"));
-                    // Nobody is there any more to hear the answer.
+                    late.note(format_args!("invocation {invocation}: call {call} takes effect late"));
+                    // The caller has already got an error.
                     let _ = effect(&late, ALL);
                     drop(running);
                 });
@@ -162,10 +162,10 @@ impl Ports {
     }
 
     fn failed<T>(&self, name: &str, about: &str, remedy: Remedy) -> Result<T, RemoteError> {
-        Err(RemoteError::new(format!("{name} {about} of {:?}", self.function), remedy, "the seed says so"))
+        Err(RemoteError::new(format!("{name} {about} of {:?}", self.function), remedy, "a fault of the seed"))
     }
 
-    /// The environment is gone, with the invocation in it.
+    /// Ends the environment, and the invocation in it.
     async fn crash(&self) {
         if let Some(task) = self.current().task {
             self.world.simulation.abort(task);
@@ -174,14 +174,14 @@ impl Ports {
     }
 }
 
-/// Waits so many milliseconds; without any, gives way to others once.
+/// Waits `ms` milliseconds; 0 yields to other tasks once.
 async fn wait(ms: u64) {
     if ms > 0 {
         return tokio::time::sleep(Duration::from_millis(ms)).await;
     }
-    let mut given = false;
+    let mut has_yielded = false;
     poll_fn(|context| {
-        if std::mem::replace(&mut given, true) {
+        if std::mem::replace(&mut has_yielded, true) {
             return Poll::Ready(());
         }
         context.waker().wake_by_ref();
@@ -190,14 +190,14 @@ async fn wait(ms: u64) {
     .await;
 }
 
-/// What a store in memory answers, which is at once.
+/// The answer of a store in memory, which is ready at once.
 fn at_once<T>(answer: impl Future<Output = Result<T, RemoteError>>) -> Result<T, RemoteError> {
-    let late = || Err(RemoteError::new("a store in memory", Remedy::GiveUp, "it let somebody wait"));
+    let late = || Err(RemoteError::new("a store in memory", Remedy::GiveUp, "it did not answer at once"));
     answer.now_or_never().unwrap_or_else(late)
 }
 
-/// Whether the item `index` is among those of the bits.
-const fn among(bits: u64, index: usize) -> bool {
+/// Whether the bit of the item `index` is set.
+const fn has_bit(bits: u64, index: usize) -> bool {
     bits >> (index % 64) & 1 == 1
 }
 
@@ -234,10 +234,10 @@ impl Heads for Ports {
     async fn get(&self, stream: &str, shard: &str) -> Result<Option<Head>, RemoteError> {
         let (stream, of) = (stream.to_owned(), shard.to_owned());
         let effect = move |world: &World, bits| {
-            // An old copy answers now and then.
+            // A partial failure is a stale read: it returns an old head.
             if bits == ALL { at_once(world.heads.get(&stream, &of)) } else { Ok(world.old_head(&of, bits)) }
         };
-        self.struck(Service::DynamoDb, "head", shard, effect).await.0
+        self.call_with_fault(Service::DynamoDb, "head", shard, effect).await.0
     }
 
     async fn advance(&self, stream: &str, shard: &str, head: Head) -> Result<(), RemoteError> {
@@ -282,7 +282,7 @@ impl PutRecords for Ports {
         let effect = move |world: &World, bits| {
             let mut keys = BTreeSet::new();
             let put = |(index, entry): (usize, &Entry)| {
-                let names = put_entry(world, entry, among(bits, index), &mut keys);
+                let names = put_entry(world, entry, has_bit(bits, index), &mut keys);
                 if let (PutOutcome::Put { .. }, Some(batch)) = (&names.0, &batch) {
                     world.check(world.models().readings.in_order(invocation, batch, &names.1));
                 }
@@ -290,7 +290,7 @@ impl PutRecords for Ports {
             };
             Ok(entries.iter().enumerate().map(put).collect())
         };
-        self.struck(Service::Kinesis, "put records", &about, effect).await.0
+        self.call_with_fault(Service::Kinesis, "put records", &about, effect).await.0
     }
 
     async fn open_shards(&self) -> Result<Vec<HashKeyRange>, RemoteError> {
@@ -299,8 +299,9 @@ impl PutRecords for Ports {
     }
 }
 
-/// Puts one entry if it is `taken`, and gives the names of the readings in it. `keys` are those of the entries before.
-fn put_entry(world: &World, entry: &Entry, taken: bool, keys: &mut BTreeSet<String>) -> (PutOutcome, Vec<Name>) {
+/// Puts one entry if it is `accepted`, and returns the names of its readings. `keys` are the keys of the entries before
+/// it.
+fn put_entry(world: &World, entry: &Entry, accepted: bool, keys: &mut BTreeSet<String>) -> (PutOutcome, Vec<Name>) {
     let hash = entry.explicit_hash_key.unwrap_or_else(|| hash_key(&entry.partition_key));
     let arrived_ms = world.clock.now_ms();
     let stream = world.stream(Stream::Readings);
@@ -310,7 +311,7 @@ fn put_entry(world: &World, entry: &Entry, taken: bool, keys: &mut BTreeSet<Stri
         arrived_ms,
         data: entry.data.clone().into(),
     };
-    let (mut batch, outcome) = if taken {
+    let (mut batch, outcome) = if accepted {
         let (shard, sequence) = stream.put_at(hash, &entry.partition_key, &entry.data, arrived_ms);
         let batch = Batch { stream: String::new(), shard: shard.clone(), records: vec![record(sequence)] };
         (batch, PutOutcome::Put { shard })
@@ -327,9 +328,11 @@ fn put_entry(world: &World, entry: &Entry, taken: bool, keys: &mut BTreeSet<Stri
     }
     keys.extend(of_entry);
     let mut names = Vec::new();
-    for record in batch.user_records().filter(|_| taken) {
+    for record in batch.user_records().filter(|_| accepted) {
         let parsed = serde_json::from_slice(record.data);
-        let unread = |error| Violation::new(Invariant::NothingFromNowhere, format!("no reading is put: {error}"));
+        let unread = |error| {
+            Violation::new(Invariant::NothingFromNowhere, format!("a record was put that is not a reading: {error}"))
+        };
         let mut models = world.models();
         let put = parsed.map_err(unread).and_then(|reading| models.readings.put(&reading));
         if let Ok(name) = &put {
@@ -363,7 +366,7 @@ impl States for Ports {
         let effect = move |world: &World, bits| {
             let mut answers = Vec::new();
             for (index, (device, replaces, state)) in owned.iter().enumerate() {
-                if !among(bits, index) {
+                if !has_bit(bits, index) {
                     answers.push(Committed::Conflict);
                     continue;
                 }
@@ -387,7 +390,7 @@ impl Results for Ports {
         let writes = writes.to_vec();
         let effect = move |world: &World, bits| {
             let mut answers = Vec::new();
-            for (_, write) in writes.iter().enumerate().filter(|(index, _)| among(bits, *index)) {
+            for (_, write) in writes.iter().enumerate().filter(|(index, _)| has_bit(bits, *index)) {
                 let answer = at_once(world.results.write(std::slice::from_ref(write)))?;
                 let row = &write.row;
                 world.note(format_args!(

@@ -1,4 +1,4 @@
-//! A failing run made shorter: steps and faults are left out for as long as the same invariant breaks.
+//! Shrinks a failing run: leaves out steps and faults for as long as the same invariant breaks.
 
 use crate::driver::{self, Outcome};
 use crate::faults::Site;
@@ -7,17 +7,17 @@ use crate::plan::{Plan, Step};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Runs that shrinking may take.
+/// The most runs for shrinking.
 const RUNS_MAX: usize = 1_500;
 
-/// A failing run, as short as it was made.
+/// A failing run after shrinking.
 pub(crate) struct Shrunk {
     pub(crate) plan: Plan,
     pub(crate) faults: BTreeSet<Site>,
 }
 
 impl Shrunk {
-    /// Makes `plan` shorter, which breaks `invariant` with the faults of `outcome`.
+    /// Shrinks `plan`, which breaks `invariant` with the faults of `outcome`.
     pub(crate) fn of(plan: &Plan, outcome: &Outcome, invariant: Invariant) -> Self {
         let mut runs = 0;
         let mut shrunk = Self { plan: plan.clone(), faults: outcome.fired.clone() };
@@ -50,7 +50,7 @@ fn breaks(plan: &Plan, faults: &BTreeSet<Site>, invariant: Invariant, runs: &mut
     *runs <= RUNS_MAX && outcome().violation.is_some_and(|violation| violation.invariant == invariant)
 }
 
-/// `all` without whatever can be left out, in ever smaller pieces.
+/// Leaves out of `all` whatever `still` does not need, in smaller and smaller pieces.
 fn smaller<T: Clone>(all: &[T], mut still: impl FnMut(&[T]) -> bool) -> Vec<T> {
     let mut kept = all.to_vec();
     let mut piece = kept.len().div_ceil(2);
@@ -70,7 +70,7 @@ fn smaller<T: Clone>(all: &[T], mut still: impl FnMut(&[T]) -> bool) -> Vec<T> {
     kept
 }
 
-/// What happens in a plan, step by step.
+/// The steps of a plan, one a line.
 pub(crate) fn steps(plan: &Plan) -> String {
     plan.steps.iter().map(Step::to_string).collect::<Vec<_>>().join("\n")
 }
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_needed_is_left_out() {
+    fn items_that_are_not_needed_are_left_out() {
         let all: Vec<u32> = (0..50).collect();
         assert_eq!(smaller(&all, |some| some.contains(&7) && some.contains(&41)), [7, 41]);
         assert_eq!(smaller(&all, |_| true), Vec::<u32>::new());

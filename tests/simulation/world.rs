@@ -32,12 +32,12 @@ pub(crate) struct World {
     pub(crate) results: MemoryResults,
     pub(crate) letters: MemoryDeadLetters,
     pub(crate) master_data: MemoryMasterData,
-    /// Every head that there ever was, for old copies to answer with.
+    /// Every head that was ever written, so that a stale read can return an old one.
     old_heads: Mutex<Vec<(String, Head)>>,
     models: Mutex<Models>,
     journal: Mutex<Journal>,
     invocations: AtomicU32,
-    /// Invocations that run, zombies included, and effects that are on their way.
+    /// Running invocations, zombies included, and effects that come later.
     pub(crate) running: AtomicU32,
 }
 
@@ -49,13 +49,13 @@ pub(crate) struct Models {
     pub(crate) averages: Averages,
 }
 
-/// What happened.
+/// The events of a run.
 #[derive(Default)]
 struct Journal {
-    /// Line by line, if somebody wants to read it.
+    /// The trace, line by line, if it was requested.
     trace: Option<String>,
     events: u64,
-    /// The first one; what comes behind may follow from it.
+    /// The first violation; later ones may follow from it.
     violation: Option<Violation>,
 }
 
@@ -102,7 +102,7 @@ impl World {
         self.old_heads.lock().unwrap_or_else(PoisonError::into_inner).push((shard.to_owned(), head));
     }
 
-    /// A head that the shard had once, or none.
+    /// An earlier head of the shard, or none.
     pub(crate) fn old_head(&self, shard: &str, choice: u64) -> Option<Head> {
         let heads = self.old_heads.lock().unwrap_or_else(PoisonError::into_inner);
         let of_shard: Vec<_> = heads.iter().filter(|(of, _)| of == shard).map(|(_, head)| *head).collect();
@@ -116,7 +116,7 @@ impl World {
         let mut journal = self.journal();
         journal.events += 1;
         if let Some(trace) = &mut journal.trace {
-            // Writing to a text does not fail.
+            // Writing to a string does not fail.
             let _ = writeln!(trace, "{:>9.3} {line}", (now_ms - START_MS) as f64 / 1_000.0);
         }
     }
@@ -129,7 +129,7 @@ impl World {
         }
     }
 
-    /// Notes that the platform does not come to rest.
+    /// Notes that the platform does not finish its work.
     pub(crate) fn does_not_settle(&self, what: &str) {
         self.check(Err(Violation::new(Invariant::Settles, what)));
     }

@@ -1,5 +1,5 @@
-//! What the averages must be. The reading of a device's message `n` has the value 2ⁿ: so the sum behind an average
-//! names the readings that were counted, and shows one that was counted twice.
+//! The model of the averages. The reading of a device's message `n` has the value 2ⁿ. So the sum of an average shows
+//! which readings were counted, and whether one was counted twice.
 
 use super::Checked;
 use super::readings::Name;
@@ -49,7 +49,7 @@ fn numbers(set: Numbers) -> impl Iterator<Item = u8> {
     (0..NUMBERS + REFILL).filter(move |number| set >> number & 1 == 1)
 }
 
-/// The readings that an average is over; `None` if it counts one twice, or what was never sent.
+/// The readings that an average counts; `None` if it counts one twice, or one that was never sent.
 fn counted(average: &Average) -> Option<Numbers> {
     let sum = (average.mean * f64::from(average.count)).round() as u64;
     let ends = number_of(average.min).zip(number_of(average.max))?;
@@ -68,19 +68,19 @@ pub(crate) struct Averages {
     counted: BTreeMap<Series, Numbers>,
     discarded: BTreeSet<SequenceNumber>,
     rows: BTreeMap<(Series, Option<i64>), Row>,
-    /// Invocations fail and die.
+    /// Whether invocations fail and crash.
     pub(crate) troubled: bool,
-    /// States were lost, or batches were given up.
+    /// Whether states were lost, or batches were given up.
     lost: bool,
     /// When states were lost last, in milliseconds since the epoch.
     states_lost_at: Option<i64>,
-    /// For a moment after a reshard two shards hold one device. Which of them comes first is open, and a row can lack
-    /// what the other one brought: the latest until its window moves on, one of history for good.
+    /// For a moment after a reshard, two shards hold one device, and their order is not defined. A row can lack what
+    /// the other shard brought: the latest row until its window moves on, a row of history for ever.
     pub(crate) resharded: bool,
 }
 
 impl Averages {
-    /// Whether results are only right when their windows have filled again.
+    /// Whether results are right only after their windows have filled again.
     pub(crate) const fn must_fill_again(&self) -> bool {
         self.lost || self.resharded
     }
@@ -91,7 +91,7 @@ impl Averages {
         self.states_lost_at = Some(now_ms);
     }
 
-    /// Whether a row of history is older than the last loss of states. A late reading reaches it only where the state
+    /// Whether a row of history is older than the last loss of states. A late reading reaches it only if the state
     /// still has a reading of its interval.
     fn is_out_of_reach(&self, interval: Option<i64>, row: &Row) -> bool {
         interval.is_some() && Some(row.updated_at) <= self.states_lost_at
@@ -102,7 +102,7 @@ impl Averages {
         *self.put.entry((name.device, name.metric)).or_default() |= 1 << name.number;
     }
 
-    /// A batch was given up: to the windows, what was in it is lost until it is put again.
+    /// A batch was given up: the windows lack its readings until it is put again.
     pub(crate) fn discarded(&mut self, discarded: &Discarded) {
         self.lost = true;
         let event: serde_json::Value = serde_json::from_slice(&discarded.body).unwrap_or_default();
@@ -111,8 +111,8 @@ impl Averages {
         self.discarded.extend(records.map(|record| record.sequence));
     }
 
-    /// A batch was acknowledged. What was given up before is behind its shard's windows, and counts when it is put
-    /// again.
+    /// A batch was acknowledged. Its shard's windows are already past the records that were given up before, so those
+    /// count only when they are put again.
     pub(crate) fn acknowledged(&mut self, batch: &Batch) -> Checked {
         for record in batch.user_records() {
             if self.discarded.contains(record.sequence) {
@@ -130,11 +130,11 @@ impl Averages {
         let series = (name.device, name.metric);
         *self.counted.entry(series).or_default() |= 1 << name.number;
         if !self.rows.contains_key(&(series, None)) {
-            let what = format!("{name:?} is acknowledged and there is no result");
+            let what = format!("{name:?} is acknowledged, but has no result");
             return Err(Violation::new(Invariant::MissingOnlyWhileFlagged, what));
         }
         for ((_, interval), row) in self.rows.iter().filter(|((of, _), _)| *of == series) {
-            // A row of history that was put in the moment in which a loss was found stays if the invocation died in it.
+            // A row of history that was put just when a loss was found stays if the invocation crashed at that moment.
             let died = interval.is_some() && self.troubled;
             if self.lost && (row.position > position || died || self.is_out_of_reach(*interval, row)) {
                 continue;
@@ -148,33 +148,33 @@ impl Averages {
     pub(crate) fn written(&mut self, row: &Row) -> Checked {
         let wrong = |invariant, what: String| Err(Violation::new(invariant, what));
         let Some((series, interval)) = place(row) else {
-            return wrong(Invariant::CountedOnce, format!("a row of nothing: {row:?}"));
+            return wrong(Invariant::CountedOnce, format!("a row of no known device or metric: {row:?}"));
         };
         let Some(counted) = counted(&row.average) else {
             return wrong(Invariant::CountedOnce, format!("a reading counts twice: {row:?}"));
         };
         let put = self.put.get(&series).copied().unwrap_or_default();
         if counted & !put != 0 {
-            return wrong(Invariant::CountedOnce, format!("nobody put what is in {row:?}"));
+            return wrong(Invariant::CountedOnce, format!("a reading counts that was never put: {row:?}"));
         }
         if row.partial && !self.lost {
             return wrong(Invariant::FlaggedOnlyAfterALoss, format!("nothing was lost: {row:?}"));
         }
         if let Some(before) = self.rows.get(&(series, interval)) {
-            // A try that found a loss, and whose commit did not come, gives way to one that lost nothing.
+            // A try that found a loss, and did not commit, is replaced by one that lost nothing.
             let whole = row.position == before.position && before.partial && !row.partial;
             let grows = row.revision > before.revision
                 || (row.revision == before.revision && (row.average == before.average || whole))
                 || self.resharded;
-            // A batch that finds a loss puts the flag on rows that it wrote before it knew.
+            // A batch that finds a loss sets the flag on rows that it wrote before.
             let flags = self.lost && row.partial;
             let later = row.position > before.position || (row.position == before.position && grows) || flags;
             if !later || !grows {
                 return wrong(Invariant::RowsNeverGoBack, format!("{row:?} replaces {before:?}"));
             }
         }
-        // A loss is told by the rows that are there: a new one can stand beside them unflagged until the same batch, or
-        // the same batch again, has written it anew. So it counts when the batch is acknowledged.
+        // A loss is detected by the existing rows. A new row can be unflagged until the same batch, or a retry of it,
+        // has written it again. So after a loss, this is checked when the batch is acknowledged.
         if !self.lost {
             self.lacks_nothing(series, interval, row)?;
         }
@@ -182,7 +182,7 @@ impl Averages {
         Ok(())
     }
 
-    /// Whether a row that is not flagged has all that was acknowledged and belongs to its window.
+    /// Checks that an unflagged row has every acknowledged reading that belongs to its window.
     fn lacks_nothing(&self, series: Series, interval: Option<i64>, row: &Row) -> Checked {
         if row.partial || self.resharded {
             return Ok(());
@@ -190,12 +190,12 @@ impl Averages {
         let acknowledged = self.counted.get(&series).copied().unwrap_or_default();
         let counted = counted(&row.average).unwrap_or_default();
         // The row may have counted more than what was acknowledged: then its window is that of both together.
-        let expected = right(series, acknowledged | counted, interval);
+        let expected = expected_window(series, acknowledged | counted, interval);
         if expected & acknowledged & !counted == 0 {
             return Ok(());
         }
         let what = format!(
-            "of {:?} the messages {:?} are acknowledged and missing from {row:?}",
+            "of {:?} the messages {:?} are acknowledged, but missing from {row:?}",
             series,
             numbers(expected & acknowledged & !counted).collect::<Vec<_>>()
         );
@@ -210,28 +210,29 @@ impl Averages {
             let Some(series) = commit.state.series(metric_name(metric)) else { continue };
             let row = self.rows.get(&((device, metric), None));
             let revision = series.revision();
-            // By its revision a state is told that has lost something. Behind a loss, a row that has all of it can
-            // stay.
-            let behind = |row: &Row| row.revision < revision && Some(row.position) <= position;
-            if row.is_some_and(behind) && !self.resharded && !self.lost {
-                let what = format!("the state of {} is at revision {revision}, and its row {row:?}", commit.device_id);
+            // A state that has lost something is recognised by its revision. After a loss, a row that has everything
+            // can stay.
+            let is_outdated = |row: &Row| row.revision < revision && Some(row.position) <= position;
+            if row.is_some_and(is_outdated) && !self.resharded && !self.lost {
+                let what =
+                    format!("the state of {} is at revision {revision}, but its row is {row:?}", commit.device_id);
                 return Err(Violation::new(Invariant::EffectsBeforeState, what));
             }
-            // What a state has lost, a row that is there may still have.
+            // An existing row may still have what the state has lost.
             let Some((average, false)) = series.average(&window(metric)) else { continue };
             let ahead = |row: &Row| Some(row.position) > position || (self.lost && row.revision > revision);
-            // A batch that was given up may have written its rows, which have what no state will have until it is put
+            // A batch that was given up may have written its rows. They have what no state has until the batch is put
             // again.
             let given_up = |row: &Row| self.discarded.contains(&row.position.sequence);
             if !row.is_some_and(|row| row.average == average || ahead(row) || given_up(row) || self.resharded) {
-                let what = format!("the state of {} is {average:?}, and its row {row:?}", commit.device_id);
+                let what = format!("the state of {} is {average:?}, but its row is {row:?}", commit.device_id);
                 return Err(Violation::new(Invariant::EffectsBeforeState, what));
             }
         }
         Ok(())
     }
 
-    /// In the end.
+    /// Checks the rows after everything is processed.
     pub(crate) fn settled(&self, rows: &[Row]) -> Checked {
         let wrong = |what: String| Err(Violation::new(Invariant::RightInTheEnd, what));
         let rows: BTreeMap<_, _> = rows.iter().filter_map(|row| Some((place(row)?, row))).collect();
@@ -246,36 +247,38 @@ impl Averages {
             intervals.extend((put != 0).then_some(None));
             for interval in &intervals {
                 let Some(row) = rows.get(&(series, *interval)) else {
-                    // What lost its state in the middle of an interval cannot tell that it is over.
+                    // A series that lost its state in the middle of an interval cannot know that the interval is over.
                     if self.lost && interval.is_some() {
                         continue;
                     }
                     return wrong(format!("{series:?} has no row for {interval:?}"));
                 };
-                let expected = right(series, put, *interval);
+                let expected = expected_window(series, put, *interval);
                 let died = self.lost && self.troubled;
                 let excused = interval.is_some() && (row.partial || self.resharded || died)
                     || self.is_out_of_reach(*interval, row);
                 if counted(&row.average) != Some(expected) && !excused {
                     let expected: Vec<_> = numbers(expected).collect();
-                    return wrong(format!("the messages {expected:?} of {series:?} make {row:?}"));
+                    return wrong(format!(
+                        "the messages {expected:?} of {series:?} must count, but the row is {row:?}"
+                    ));
                 }
                 if row.partial && (interval.is_none() || !self.lost) {
-                    return wrong(format!("nothing is missing from {row:?}"));
+                    return wrong(format!("a partial row that must not be partial: {row:?}"));
                 }
             }
             let of_series = rows.keys().filter(|(of, _)| *of == series);
             if let Some(foreign) = of_series.into_iter().find(|(_, interval)| !intervals.contains(interval)) {
-                return wrong(format!("there is a row for {foreign:?}"));
+                return wrong(format!("an unexpected row for {foreign:?}"));
             }
         }
         Ok(())
     }
 }
 
-/// The window over a set of messages: sorted by their time, those before the interval's end, the last so many, and of
-/// them those that lie close enough before the newest.
-fn right((device, metric): Series, set: Numbers, interval: Option<i64>) -> Numbers {
+/// Computes the window over a set of messages: sorts them by time, drops those after the interval's end, takes the last
+/// ones, and of these the ones that are close enough to the newest.
+fn expected_window((device, metric): Series, set: Numbers, interval: Option<i64>) -> Numbers {
     let window = window(metric);
     let mut times: Vec<_> = numbers(set).map(|number| (device_time_ms(device, number), number)).collect();
     times.retain(|(at, _)| interval.is_none_or(|start| *at < start + HISTORY_MS));
@@ -319,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn what_counts_twice_is_seen() {
+    fn a_reading_that_counts_twice_is_detected() {
         assert_eq!(counted(&of(&[3, 3])), None);
         assert_eq!(counted(&of(&[3, 4, 4])), None);
         assert_eq!(counted(&of(&[0, 1, 1])), None);

@@ -1,4 +1,4 @@
-//! What the lake must hold: every record of `ingest`, once.
+//! The model of the lake: it must hold every record of `ingest` once.
 
 use super::Checked;
 use crate::invariants::{Invariant, Violation};
@@ -18,7 +18,7 @@ fn of(stream: &str, shard: &str, hour: Hour) -> ShardHour {
 }
 
 impl LakeModel {
-    /// Takes in what was put on the stream.
+    /// A record was put on the stream.
     pub(crate) fn arrived(&mut self, stream: &str, shard: &str, record: &UserRecord<'_>) {
         let records = self.records.entry(of(stream, shard, Hour::of(record.arrived_ms))).or_default();
         records.push((record.position(), record.data.to_vec()));
@@ -26,12 +26,12 @@ impl LakeModel {
 
     /// An object was put.
     pub(crate) fn object(&mut self, key: &str, stored: &Stored) -> Checked {
-        // The note of the stream's format stands among them.
+        // The note of the stream's format is among the objects.
         let Ok(key) = key.parse::<ObjectKey>() else { return Ok(()) };
         let wrong = |invariant, what: &str| Err(Violation::new(invariant, format!("{what}: {key}")));
         let extent = match Extent::from_metadata(&stored.metadata, &key.slot) {
             Ok(extent) if key.slot.contains(extent.first) && key.slot.contains(extent.last) => extent,
-            Ok(_) => return wrong(Invariant::OneSlotOneObject, "an object lies outside its slot"),
+            Ok(_) => return wrong(Invariant::OneSlotOneObject, "an object is outside its slot"),
             Err(problem) => return wrong(Invariant::OneSlotOneObject, &problem),
         };
         let records = self
@@ -39,13 +39,13 @@ impl LakeModel {
             .get(&key.of)
             .map_or(0, |records| records.iter().filter(|(position, _)| extent.covers(*position)).count() as u64);
         if records != extent.count {
-            let what = format!("an object has {} records where the stream has {records}", extent.count);
+            let what = format!("an object has {} records, but the stream has {records}", extent.count);
             return wrong(Invariant::AnObjectIsContiguous, &what);
         }
         let objects = self.objects.entry(key.of.clone()).or_default();
         let other = objects.iter().find(|(_, other)| extent.first <= other.last && other.first <= extent.last);
         if let Some((slot, _)) = other {
-            return wrong(Invariant::OneSlotOneObject, &format!("an object overlaps that in {slot}"));
+            return wrong(Invariant::OneSlotOneObject, &format!("an object overlaps the object in {slot}"));
         }
         objects.push((key.slot, extent));
         Ok(())
@@ -73,7 +73,7 @@ impl LakeModel {
         Ok(())
     }
 
-    /// In the end.
+    /// Checks the lake after everything is processed.
     pub(crate) fn settled(&self, objects: &BTreeMap<String, Stored>) -> Checked {
         let wrong = |what: String| Err(Violation::new(Invariant::OnceInTheLake, what));
         let mut archived = BTreeMap::<ShardHour, Vec<(Position, Vec<u8>)>>::new();
@@ -92,9 +92,13 @@ impl LakeModel {
             if found != *expected {
                 let [found, expected] = [&found, expected].map(|list| list.iter().map(|(position, _)| *position));
                 let (found, expected): (Vec<_>, Vec<_>) = (found.collect(), expected.collect());
-                return wrong(format!("{of:?} holds {found:?} and was sent {expected:?}"));
+                return wrong(format!("{of:?} holds {found:?}, but {expected:?} were sent"));
             }
         }
-        if archived.is_empty() { Ok(()) } else { wrong(format!("nobody sent {:?}", archived.keys())) }
+        if archived.is_empty() {
+            Ok(())
+        } else {
+            wrong(format!("the lake has records that were never sent, in {:?}", archived.keys()))
+        }
     }
 }

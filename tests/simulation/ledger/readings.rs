@@ -1,4 +1,4 @@
-//! What must come of the records of `ingest`: readings, and dead letters for the rest.
+//! The model of the readings and dead letters that the records of `ingest` must become.
 
 use super::Checked;
 use super::averages::{METRICS, number_of};
@@ -17,7 +17,7 @@ pub(crate) struct Name {
     pub(crate) metric: u8,
 }
 
-/// What tells one letter from another.
+/// The identity of a dead letter.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Letter {
     stream: String,
@@ -33,7 +33,7 @@ impl Letter {
     }
 }
 
-/// What a record of `ingest` must come to.
+/// What a record of `ingest` must become.
 #[derive(Default)]
 struct Expected {
     readings: Vec<Name>,
@@ -45,14 +45,14 @@ struct Expected {
 pub(crate) struct Readings {
     /// By position, which no two shards share.
     expected: BTreeMap<Position, Expected>,
-    /// Records of `readings` that are none: their letters.
-    none: BTreeMap<Position, Letter>,
-    /// Letters of records that were given up: a write that was refused can still come late.
+    /// The letters of records of `readings` that are not readings.
+    invalid: BTreeMap<Position, Letter>,
+    /// Letters of records that were given up: a refused write can still take effect later.
     late: BTreeSet<Letter>,
     /// The readings on the stream, each with its id and time.
     put: BTreeMap<Name, (String, i64)>,
     letters: BTreeMap<Letter, Vec<u8>>,
-    /// Of each invocation and device, what it has put so far, each reading once.
+    /// What each invocation has put so far for each device, each reading once.
     order: BTreeMap<(u32, u8), Vec<Name>>,
 }
 
@@ -78,26 +78,27 @@ impl Readings {
         self.expected.insert(position, expected);
     }
 
-    /// What is no reading was given up and put again: its letter is written there, if it was not before.
+    /// A record that is not a reading was given up and put again: its letter is written at the new position, if it was
+    /// not written before.
     pub(crate) fn moved(&mut self, from: Position, to: Position) {
-        self.late.extend(self.none.remove(&from));
-        self.no_reading(to);
+        self.late.extend(self.invalid.remove(&from));
+        self.invalid_put(to);
     }
 
-    /// What is no reading was put on `readings`.
-    pub(crate) fn no_reading(&mut self, position: Position) {
+    /// A record that is not a reading was put on `readings`.
+    pub(crate) fn invalid_put(&mut self, position: Position) {
         let stream = Stream::Readings.name().to_owned();
-        self.none.insert(position, Letter { stream, position, index: None, reason: Reason::NotAMessage });
+        self.invalid.insert(position, Letter { stream, position, index: None, reason: Reason::NotAMessage });
     }
 
     /// A reading was put on `readings`.
     pub(crate) fn put(&mut self, reading: &Reading) -> Result<Name, Violation> {
         let name = name(reading)
-            .ok_or_else(|| Violation::new(Invariant::NothingFromNowhere, format!("nobody measured {reading:?}")))?;
+            .ok_or_else(|| Violation::new(Invariant::NothingFromNowhere, format!("no device measured {reading:?}")))?;
         let made = (reading.id.clone(), reading.at);
         match self.put.get(&name) {
             Some(before) if *before != made => {
-                let what = format!("{name:?} was {before:?} and is now {made:?}");
+                let what = format!("{name:?} was {before:?}, but is now {made:?}");
                 Err(Violation::new(Invariant::SameAgain, what))
             }
             _ => {
@@ -107,7 +108,7 @@ impl Readings {
         }
     }
 
-    /// What one call of an invocation put, in its order, was put.
+    /// One call of an invocation put these readings, in this order.
     pub(crate) fn in_order(&mut self, invocation: u32, batch: &Batch, names: &[Name]) -> Checked {
         for name in names {
             let done = self.order.entry((invocation, name.device)).or_default();
@@ -132,7 +133,7 @@ impl Readings {
         if let Some(before) = self.letters.insert(name, data.clone())
             && before != *data
         {
-            return Err(Violation::new(Invariant::SameAgain, format!("another letter is at {}", letter.key())));
+            return Err(Violation::new(Invariant::SameAgain, format!("a different letter was at {}", letter.key())));
         }
         Ok(())
     }
@@ -143,7 +144,7 @@ impl Readings {
         for record in batch.user_records().take_while(|record| (record.record as usize) < records) {
             let Some(expected) = self.expected.get(&record.position()) else { continue };
             if let Some(missing) = expected.readings.iter().find(|name| !self.put.contains_key(name)) {
-                return lacks(format!("{missing:?} of {:?} is on no stream", record.position()));
+                return lacks(format!("{missing:?} of {:?} is not on the stream", record.position()));
             }
             if let Some(missing) = expected.letter.iter().find(|letter| !self.letters.contains_key(letter)) {
                 return lacks(format!("{missing:?} is not written"));
@@ -153,8 +154,8 @@ impl Readings {
     }
 
     /// A batch of `readings` was acknowledged.
-    pub(crate) fn taken_in(&self, batch: &Batch) -> Checked {
-        let letters = batch.user_records().filter_map(|record| self.none.get(&record.position()));
+    pub(crate) fn acknowledged(&self, batch: &Batch) -> Checked {
+        let letters = batch.user_records().filter_map(|record| self.invalid.get(&record.position()));
         match letters.into_iter().find(|letter| !self.letters.contains_key(letter)) {
             Some(missing) => {
                 Err(Violation::new(Invariant::DurableBeforeAcknowledged, format!("{missing:?} is not written")))
@@ -163,7 +164,7 @@ impl Readings {
         }
     }
 
-    /// In the end.
+    /// Checks the readings and letters after everything is processed.
     pub(crate) fn settled(&self) -> Checked {
         let wrong = |what: String| Err(Violation::new(Invariant::NothingFromNowhere, what));
         let expected: BTreeSet<Name> =
@@ -172,15 +173,15 @@ impl Readings {
         if expected != put {
             let (missing, foreign): (Vec<_>, Vec<_>) =
                 (expected.difference(&put).collect(), put.difference(&expected).collect());
-            return wrong(format!("readings that are missing: {missing:?}, from nowhere: {foreign:?}"));
+            return wrong(format!("missing readings: {missing:?}, unexpected readings: {foreign:?}"));
         }
         let letters = self.expected.values().filter_map(|expected| expected.letter.as_ref());
-        let expected: BTreeSet<&Letter> = letters.chain(self.none.values()).collect();
+        let expected: BTreeSet<&Letter> = letters.chain(self.invalid.values()).collect();
         let written: BTreeSet<&Letter> = self.letters.keys().collect();
         let missing: Vec<_> = expected.difference(&written).collect();
         let foreign: Vec<_> = written.difference(&expected).filter(|letter| !self.late.contains(**letter)).collect();
         if !missing.is_empty() || !foreign.is_empty() {
-            return wrong(format!("letters that are missing: {missing:?}, from nowhere: {foreign:?}"));
+            return wrong(format!("missing letters: {missing:?}, unexpected letters: {foreign:?}"));
         }
         Ok(())
     }
