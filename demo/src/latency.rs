@@ -90,7 +90,7 @@ impl Seen {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Written {
+struct WrittenReading {
     device_id: String,
     metric: String,
     at: i64,
@@ -101,7 +101,7 @@ pub fn measure(sent: &[SentMessage], readings: &[Record], seen: &Seen) -> Result
     let mut histogram = Histogram::<u64>::new_with_bounds(1, LONGEST_MS, DIGITS)?;
     let published = published(sent, seen);
     for record in readings {
-        let Ok(reading) = serde_json::from_slice::<Written>(&record.data) else { continue };
+        let Ok(reading) = serde_json::from_slice::<WrittenReading>(&record.data) else { continue };
         let name = (reading.device_id, reading.metric);
         let Some(Some(published_ms)) = published.get(&(name.clone(), reading.at)) else { continue };
         let first_result = seen.0.get(&name).and_then(|rows| rows.range(position(record)..).next());

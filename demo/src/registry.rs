@@ -36,6 +36,6 @@ pub async fn fill<'a>(config: &SdkConfig, table: &str, devices: impl Iterator<It
 
 #[expect(clippy::needless_pass_by_value, reason = "`map_err` passes it by value")]
 fn describe(problems: Vec<Problem>) -> anyhow::Error {
-    let words = problems.iter().map(|problem| format!("{}: {}", problem.field, problem.message));
-    anyhow!("invalid master data: {}", words.collect::<Vec<_>>().join("; "))
+    let descriptions = problems.iter().map(|problem| format!("{}: {}", problem.field, problem.message));
+    anyhow!("invalid master data: {}", descriptions.collect::<Vec<_>>().join("; "))
 }

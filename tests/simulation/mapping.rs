@@ -61,30 +61,30 @@ impl Source for Reads {
 pub(crate) struct Destination {
     world: Arc<World>,
     puts: Arc<AtomicU32>,
-    kept: Arc<Mutex<Vec<(Function, Discarded)>>>,
+    batches: Arc<Mutex<Vec<(Function, Discarded)>>>,
 }
 
 impl Destination {
     pub(crate) fn new(world: &Arc<World>) -> Self {
-        Self { world: Arc::clone(world), puts: Arc::default(), kept: Arc::default() }
+        Self { world: Arc::clone(world), puts: Arc::default(), batches: Arc::default() }
     }
 
     /// Removes and returns the first batch.
     pub(crate) fn take(&self) -> Option<(Function, Discarded)> {
-        let mut kept = self.kept();
-        (!kept.is_empty()).then(|| kept.remove(0))
+        let mut batches = self.batches();
+        (!batches.is_empty()).then(|| batches.remove(0))
     }
 
     pub(crate) fn put_back(&self, batch: (Function, Discarded)) {
-        self.kept().push(batch);
+        self.batches().push(batch);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.kept().is_empty()
+        self.batches().is_empty()
     }
 
-    fn kept(&self) -> MutexGuard<'_, Vec<(Function, Discarded)>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn batches(&self) -> MutexGuard<'_, Vec<(Function, Discarded)>> {
+        self.batches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -106,7 +106,7 @@ impl OnFailure for Discards {
         if *function == Function::MovingAverage {
             world.models().averages.discarded(discarded);
         }
-        destination.kept().push((*function, discarded.clone()));
+        destination.batches().push((*function, discarded.clone()));
         Ok(())
     }
 }

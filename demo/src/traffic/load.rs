@@ -134,7 +134,7 @@ impl Shared {
                     *tally.errors.entry(format!("{why}, sent again")).or_default() += requests.len();
                 }
                 RequestOutcome::GivenUp(why) => {
-                    *tally.errors.entry(format!("{why}, given up")).or_default() += requests.len()
+                    *tally.errors.entry(format!("{why}, given up")).or_default() += requests.len();
                 }
             }
         })
