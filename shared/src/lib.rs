@@ -12,9 +12,9 @@
 //! | [`lake`] | the archive in S3 that holds each record exactly once, and the dead letters |
 //! | [`ingest`] | messages, and the ways by which they arrive |
 //! | [`device`] | devices, their profiles, the readings that a profile decodes, and which devices are connected |
+//! | [`results`] | the rows that readers query |
 //! | [`keyed`] | the state that a function keeps for each device, and the order of effects and commits |
 //! | [`window`] | moving averages, as pure functions of a set of readings |
-//! | [`results`] | the rows that readers query |
 //! | [`scaling`] | how many shards a stream should have, and how it gets there; uses `platform` and `stream` only |
 //!
 //! **Reading order for a newcomer**: [`ingest::message`], [`stream::batch`], [`lake::archive`], [`device::profile`],
@@ -29,21 +29,23 @@
 //! ```
 //! use myaku::device::profile::Profile;
 //! use myaku::device::reading::Value;
-//! use myaku::ingest::message::Message;
+//! use myaku::ingest::message::MessageRef;
 //!
-//! let profile = Profile::parse(
-//!     br#"{
-//!         "id": "lamp",
-//!         "clock": {"trust": "ingest"},
-//!         "versions": [{
-//!             "format": "json",
-//!             "fields": [{"metric": "brightness", "unit": "%", "path": "$.level"}]
-//!         }]
-//!     }"#,
-//! ).map_err(|problems| problems[0].to_string())?;
-//! let message = Message {
-//!     delivery_id: "7d0c", device_id: "lamp-1", facility: "home-3", kind: "state",
-//!     client_id: None, message_id: None, received_at: 1_795_218_892_020, payload: br#"{"level": 80}"#,
+//! let document = br#"{
+//!     "id": "lamp",
+//!     "metrics": {"brightness": {"unit": "%"}},
+//!     "versions": [{"name": "1", "format": "json", "fields": [{"metric": "brightness", "from": "level"}]}]
+//! }"#;
+//! let profile = Profile::parse(document).map_err(|problems| problems[0].to_string())?;
+//! let message = MessageRef {
+//!     delivery_id: "7d0c",
+//!     device_id: "lamp-1",
+//!     facility: "home-3",
+//!     kind: "state",
+//!     client_id: None,
+//!     received_at: 1_795_218_892_020,
+//!     payload: br#"{"level": 80}"#,
+//!     message_id: None,
 //! };
 //! let decoded = profile.decode(message, 1_795_218_892_120);
 //! assert_eq!(decoded.readings[0].value, Value::Number(80.0));
