@@ -427,8 +427,8 @@ async fn a_bad_record_of_any_kind_does_not_affect_the_others() {
     assert_eq!(put(&context).len(), 1, "the last record is good");
     let mut letters = context.letters.letters();
     letters.sort_by_key(|letter| letter.position);
-    let told: Vec<_> = letters.iter().map(|letter| format!("{}: {}", letter.reason, letter.detail)).collect();
-    insta::assert_snapshot!(told.join("\n"), @r"
+    let reported: Vec<_> = letters.iter().map(|letter| format!("{}: {}", letter.reason, letter.detail)).collect();
+    insta::assert_snapshot!(reported.join("\n"), @r"
     not-a-message: the record is not a message: it is not JSON: EOF while parsing a value at line 1 column 0
     not-a-message: the record is not a message: it is not JSON: EOF while parsing an object at line 1 column 1
     not-a-message: the record is not a message: it is not JSON: expected value at line 1 column 1

@@ -29,8 +29,8 @@ fn gzip(body: &[u8]) -> Value {
 async fn the_answer_names_index_and_field_of_each_wrong_item() {
     let (status, body) = refused(&event(include_str!("../../../../events/http-bad-items.json"))).await;
     assert_eq!((status, body["error"].as_str()), (400, Some("8 of the items cannot be accepted, so none is accepted")));
-    let told = body["problems"].as_array().unwrap().iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
-    insta::assert_snapshot!(told, @r#"
+    let reported = body["problems"].as_array().unwrap().iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
+    insta::assert_snapshot!(reported, @r#"
     {"field":"deviceId","index":1,"problem":"it has a control character or one of `/`, `+` and `#`, which a topic level cannot have"}
     {"field":"facility","index":3,"problem":"it has a control character or one of `/`, `+` and `#`, which a topic level cannot have"}
     {"field":"payload","index":4,"problem":"it is missing"}

@@ -124,8 +124,8 @@ impl<'v> Heat<'v> {
         steps
     }
 
-    /// The load of the busiest of `count` equal shards, divided by an even share: 1 if keys are spread evenly or there
-    /// is no sample.
+    /// The load of the busiest of `count` equal shards, divided by an even share: 1 if keys are spread evenly,
+    /// or without a sample.
     fn skew(&self, count: u32) -> f64 {
         if self.sample.is_empty() {
             return 1.0;
