@@ -18,7 +18,7 @@
 //! use myaku::scaling::shards::Policy;
 //!
 //! let wrong = Policy { min_shards: 8, max_shards: 4, ..Policy::default() };
-//! assert_eq!(wrong.checked().unwrap_err()[0].field, "max_shards");
+//! assert_eq!(wrong.checked().unwrap_err()[0].field, "min_shards");
 //! ```
 
 pub mod alarms;

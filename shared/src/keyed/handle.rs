@@ -72,8 +72,12 @@ type Update<'a, P> = DeviceUpdate<'a, <P as Ports>::Rule>;
 /// All of a batch is done or none of it counts as done: the states know what they have seen within it. `deadline_ms` is
 /// when Lambda ends the invocation, in milliseconds since the epoch.
 pub async fn handle<P: Ports>(context: &Context<P>, batch: &Batch, deadline_ms: i64) -> Answer {
-    // Cancellation is safe here: it looks like a crash.
-    let processed = Deadline::at(deadline_ms).limit(&context.clock, Box::pin(process(context, batch))).await;
+    let deadline = Deadline::at(deadline_ms);
+    // Cancellation is safe here: it looks like a crash. But no work begins without time for it.
+    let processed = match deadline.left(&context.clock) {
+        Duration::ZERO => None,
+        _ => deadline.limit(&context.clock, Box::pin(process(context, batch))).await,
+    };
     match processed.unwrap_or_else(|| Err(out_of_time("process the batch"))) {
         Ok(()) => Answer::DONE,
         Err(error) => Answer::retry_from_record(batch, 0, &error),

@@ -38,15 +38,12 @@ impl Deadline {
         Duration::from_millis(u64::try_from(left_ms).unwrap_or(0)).saturating_sub(MARGIN)
     }
 
-    /// Does `work` until the time is up; `None` if it was not done by then. Work is not begun without time for it.
+    /// Does `work` until the time is up; `None` if it was not done by then. Without any time left, only work that never
+    /// waits is done.
     ///
     /// Work that is stopped halfway looks like a crash, so it must be safe to cancel anywhere.
     pub async fn limit<T>(self, clock: &impl Now, work: impl Future<Output = T>) -> Option<T> {
-        let left = self.left(clock);
-        if left.is_zero() {
-            return None;
-        }
-        tokio::time::timeout(left, work).await.ok()
+        tokio::time::timeout(self.left(clock), work).await.ok()
     }
 }
 
