@@ -108,13 +108,13 @@ where
             }
             (Target::Lake(archiver), Content::Batch(batch)) => {
                 pace.admit(batch.records.len()).await;
-                let archived = Box::pin(archiver.archive(&batch)).await;
-                if let Some(stopped_at) = archived.stopped {
+                let outcome = Box::pin(archiver.archive(&batch)).await;
+                if let Some(stopped_at) = outcome.stopped {
                     return Err(stopped_at.error).with_context(stopped);
                 }
-                notes.sent(archived.records as u64);
-                report.known += archived.known as u64;
-                *report.records.entry(label(&parcel.label, "the lake")).or_default() += archived.records as u64;
+                notes.sent(outcome.records as u64);
+                report.known += outcome.known as u64;
+                *report.records.entry(label(&parcel.label, "the lake")).or_default() += outcome.records as u64;
             }
             (Target::Lake(_), Content::Records(_)) => {
                 bail!("{} is not a batch: only whole batches can go into the lake; replay it onto a stream", name.key)

@@ -9,5 +9,5 @@ use myaku::stream::lambda::serve;
 async fn main() -> Result<(), Error> {
     let function = Function::start("archiver")?;
     let context = connect(&Config::from_env(&function.env())?).await;
-    serve(function, async |batch, _| handle(&context, &batch).await).await
+    serve(function, async |batch, _| Box::pin(handle(&context, &batch)).await).await
 }

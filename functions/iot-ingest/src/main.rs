@@ -10,7 +10,7 @@ async fn main() -> Result<(), Error> {
     let function = Function::start("iot-ingest")?;
     let context = connect(&Config::from_env(&function.env())?).await;
     let handler = async |event: LambdaEvent<Value>| {
-        handle(&context, &event.payload, event.context.deadline as i64).await.map_err(Error::from)
+        Box::pin(handle(&context, &event.payload, event.context.deadline as i64)).await.map_err(Error::from)
     };
     function.serve(handler).await
 }

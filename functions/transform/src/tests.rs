@@ -22,7 +22,7 @@ const VITAL: &str = r#"{"id":"vital","metrics":{"heart_rate":{"unit":"1/min","ra
 const LINES: &str = r#"{"id":"lines","expectedIntervalSeconds":60,"versions":[{"name":"1","format":"text"}]}"#;
 
 /// The ports of a test, with `L` for letters, `W` for the watch and `N` for the clock.
-struct InMemory<L = MemoryDeadLetters, W = MemoryWatch, N = ManualClock>(PhantomData<fn() -> (L, W, N)>);
+struct InMemory<L = MemoryDeadLetters, W = MemoryWatch, N = ManualClock>(PhantomData<(L, W, N)>);
 
 impl<L: DeadLetterStore, W: Hears, N: Now> Ports for InMemory<L, W, N> {
     type MasterData = MemoryMasterData;
@@ -340,6 +340,8 @@ impl DeadLetterStore for Slow<'_> {
 
 struct Shared<'a>(&'a ManualClock);
 
+type SlowPorts<'a> = InMemory<Slow<'a>, Option<MemoryWatch>, Shared<'a>>;
+
 impl Now for Shared<'_> {
     fn now_ms(&self) -> i64 {
         self.0.now_ms()
@@ -352,8 +354,7 @@ async fn a_batch_that_runs_out_of_time_keeps_the_chunks_that_are_done() {
     let registry = Registry::new(master_data(), Shared(&clock), DEFAULT_TTL);
     let readings = fixture().readings;
     let letters = Slow(&clock, MemoryDeadLetters::new());
-    type Ports<'a> = InMemory<Slow<'a>, Option<MemoryWatch>, Shared<'a>>;
-    let context = Context::<Ports<'_>> { registry, readings, letters, watch: None, clock: Shared(&clock) };
+    let context = Context::<SlowPorts<'_>> { registry, readings, letters, watch: None, clock: Shared(&clock) };
     // An aggregate crosses the end of the first chunk. It is not cut.
     let two = [b"bad".as_slice(); 2].map(|data| ("k", data));
     let mut records = vec![b"bad".to_vec(); CHUNK + 500];

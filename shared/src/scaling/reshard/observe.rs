@@ -164,7 +164,7 @@ async fn learn<M: Metrics>(metrics: &M, stream: &str, capacity: &Capacity, entry
             }
         }
         Err(error) => {
-            tracing::warn!(stream, error = chain(&error), "cannot learn the load's habits; the next tick tries again")
+            tracing::warn!(stream, error = chain(&error), "cannot learn the load's habits; the next tick tries again");
         }
     }
 }
