@@ -6,7 +6,7 @@
 //! In reading order:
 //!
 //! - [`Rule`], [`State`] and [`Seen`]: what a function brings, and the positions that each state remembers.
-//! - [`handle`]: one batch, from its records to the commit, over a [`Context`] of [`Ports`].
+//! - [`handle()`]: one batch, from its records to the commit, over a [`Context`] of [`Ports`].
 //! - [`SettingsSource`]: which settings a device has; the registry is one.
 //! - [`states`]: the port to stored state, with adapters for Redis and memory. [`codec`] and [`bytes`]
 //!   are the format of what is stored.

@@ -3,7 +3,7 @@
 //! - [`clock`]: the port for the current time. No rule reads the wall clock itself.
 //! - [`errors`]: what a caller does next about a remote error, and how a chain of errors is written.
 //! - [`deadline`]: the time that an invocation has left.
-//! - [`env`]: typed settings, read once through a lookup function.
+//! - [`mod@env`]: typed settings, read once through a lookup function.
 //! - [`logging`] and [`telemetry`]: a function's log and metrics, in the formats that Lambda and CloudWatch expect.
 //! - `aws` (with the feature of any adapter): the SDK's configuration, and the conversion of its errors.
 //! - `dynamodb` (feature `dynamodb`): attributes of items.
