@@ -80,7 +80,7 @@ fn table(page: &mut String, ResultFile { on, found }: &ResultFile<Vec<Row>>) -> 
         let (median, low, high) = (unit.show(value.median), unit.show(value.low), unit.show(value.high));
         writeln!(page, "| {path} | {measured_as} | {median} | {low} to {high} | {} | {met} |", bar.show(*unit))?;
     }
-    page.push_str("\nThe times behind the ratios and, where a bar is not met, the reason:\n\n");
+    page.push_str("\nThe times from which the ratios are computed. Where a bar is not met, the reason follows:\n\n");
     let mut explained: Vec<&str> = Vec::new();
     for Row { path, measured, limit, .. } in found {
         // A limit of several rows is explained at the first of them.

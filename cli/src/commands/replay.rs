@@ -129,7 +129,7 @@ fn reason(text: &str) -> Result<Reason, String> {
     Reason::ALL
         .into_iter()
         .find(|reason| reason.name() == text)
-        .ok_or_else(|| format!("there is no such reason; the reasons are {}", known()))
+        .ok_or_else(|| format!("unknown reason; choose from {}", known()))
 }
 
 /// Runs the command.

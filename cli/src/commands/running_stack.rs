@@ -155,7 +155,7 @@ impl RunningStack {
         let found = self.functions.iter().find(|(id, function)| has_name(id, function));
         found.map(|(id, function)| (id.as_str(), function)).with_context(|| {
             let known = self.functions.keys().cloned().collect::<Vec<_>>().join(", ");
-            format!("there is no function {name:?}; choose from {known}")
+            format!("unknown function {name:?}; choose from {known}")
         })
     }
 }
@@ -229,7 +229,7 @@ pub(super) mod tests {
         assert_eq!(stack.function("transform").unwrap().0, "TransformFunction");
         assert_eq!(stack.function("TransformFunction").unwrap().0, "TransformFunction");
         let error = stack.function("transformer").unwrap_err();
-        assert_eq!(error.to_string(), "there is no function \"transformer\"; choose from TransformFunction");
+        assert_eq!(error.to_string(), "unknown function \"transformer\"; choose from TransformFunction");
     }
 
     #[test]

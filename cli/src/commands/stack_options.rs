@@ -61,7 +61,7 @@ fn port(text: &str) -> Result<(Server, u16), String> {
         "issuer" => |ports| &mut ports.issuer,
         other => {
             return Err(format!(
-                "there is no server {other:?}; \
+                "unknown server {other:?}; \
                  choose from kinesis, dynamodb, s3, sns, cloudwatch, mqtt, redis, http, issuer"
             ));
         }
@@ -96,7 +96,7 @@ impl StackOptions {
         };
         if !self.template.is_file() {
             bail!(
-                "there is no template {}; run this at the root of the repository, or pass --template",
+                "cannot find the template {}; run this at the root of the repository, or pass --template",
                 self.template.display()
             );
         }
@@ -125,7 +125,7 @@ impl StackOptions {
 
     /// Deletes the note, because the stack stops.
     pub(super) fn forget(&self) {
-        // It is not an error if there is no note.
+        // The note may be missing.
         let _ = std::fs::remove_file(RunningStack::file(&self.directory));
     }
 
@@ -179,7 +179,7 @@ mod tests {
     fn an_impossible_port_is_refused() {
         assert_eq!(port("mqtt=0").unwrap_err(), "the port must be 1 to 65535");
         assert_eq!(port("mqtt=70000").unwrap_err(), "the port must be 1 to 65535");
-        assert!(port("ftp=21").unwrap_err().contains("there is no server \"ftp\""));
+        assert!(port("ftp=21").unwrap_err().contains("unknown server \"ftp\""));
         assert!(port("1883").is_err());
     }
 }

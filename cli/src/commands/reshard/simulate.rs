@@ -85,7 +85,7 @@ fn contenders(args: &Args) -> anyhow::Result<Vec<Contender>> {
         "default" => Ok(Contender::default_policy()),
         name => Contender::peer(name).with_context(|| {
             let names: Vec<&str> = PEERS.iter().map(|(peer, _)| *peer).collect();
-            format!("--vs {name}: there is no such peer; choose from default, {}", names.join(", "))
+            format!("--vs {name}: unknown peer; choose from default, {}", names.join(", "))
         }),
     };
     let names: Vec<&str> = if args.vs.is_empty() {
@@ -170,7 +170,7 @@ mod tests {
         for (line, problem) in [
             (vec!["--trace", "dayly"], "neither a readable file nor a synthetic trace (constant"),
             (vec!["--trace", &bad], "line 2: \"x\" is not a number"),
-            (vec!["--vs", "someone"], "there is no such peer"),
+            (vec!["--vs", "someone"], "unknown peer"),
             (vec!["--policy", &unsound], "min_shards: 9 exceeds max_shards, 8"),
             (vec!["--policy", &misspelt], "minimum"),
             (vec!["--scale", "0"], "must be a number above zero"),
