@@ -9,6 +9,7 @@
 //! - `lambda` (feature `lambda`): serves a handler of batches in Lambda. It is here and not in
 //!   [`platform`](crate::platform), because it makes the [`Batch`](batch::Batch) from the event.
 //! - [`shard_map`]: which shard a partition key belongs to.
+//! - [`slot`]: fixed parts of the keyspace, which no reshard cuts.
 //! - [`producer`]: puts records, aggregated per shard, and keeps the order of each key.
 //! - [`source`]: reads a stream shard by shard, as an event source mapping and the operator's tools do.
 //!
@@ -40,4 +41,5 @@ pub mod kpl;
 pub mod lambda;
 pub mod producer;
 pub mod shard_map;
+pub mod slot;
 pub mod source;
