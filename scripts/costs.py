@@ -76,7 +76,9 @@ OTHERS_WAIT_SECONDS = 0.05
 # Of a request, and what it carries.
 REQUEST_SECONDS = 0.03
 MESSAGES_A_REQUEST = 1
-AGGREGATE_BYTES = 25_000
+# The slots of the keyspace: transform puts an aggregate for each slot that a batch has devices of.
+SLOTS = 256
+PUT_UNIT_BYTES = 25_000
 STATE_BYTES = 1_000
 # `historySeconds` of the profiles: a row of history for each metric in so many seconds.
 HISTORY_SECONDS = 60
@@ -135,6 +137,12 @@ def shards(records, record_bytes):
     return max(1, math.ceil(needed))
 
 
+def aggregates(messages, ingest):
+    """Those that are put on `readings` in a second, and the bytes of each. A batch a second comes from each shard of `ingest`."""
+    count = ingest * SLOTS * (1 - (1 - 1 / SLOTS) ** (messages / ingest))
+    return count, messages * READINGS_A_MESSAGE * READING_BYTES / count
+
+
 def tiered(count, tiers):
     """Dollars for so many, in tiers of (count, dollars a million)."""
     dollars = 0.0
@@ -150,8 +158,8 @@ def monthly(mqtt, http, interval_seconds, window_seconds):
     requests = http / MESSAGES_A_REQUEST
     readings = messages * READINGS_A_MESSAGE
     ingest = shards(messages, RECORD_BYTES)
-    aggregates = readings * READING_BYTES / AGGREGATE_BYTES
-    out = shards(aggregates, AGGREGATE_BYTES)
+    put, put_bytes = aggregates(messages, ingest)
+    out = shards(put, put_bytes)
     objects = max(ingest / ARCHIVE_WINDOW_SECONDS, messages * RECORD_BYTES / BATCH_RECORD_BYTES)
     invocations = ingest + out / window_seconds
     archiver, transform, average = cpu_seconds()
@@ -169,7 +177,7 @@ def monthly(mqtt, http, interval_seconds, window_seconds):
     lake = messages * lake_bytes * SECONDS / 1e9
     items = {
         "Kinesis, shards": (ingest + out) * SHARD_HOUR * HOURS,
-        "Kinesis, records": (messages + aggregates) * SECONDS / 1e6 * PUT_UNITS_MILLION,
+        "Kinesis, records": (messages + put * math.ceil(put_bytes / PUT_UNIT_BYTES)) * SECONDS / 1e6 * PUT_UNITS_MILLION,
         "Kinesis, a week's retention of `ingest`": ingest * SHARD_HOUR_RETENTION_OVER_24_H * HOURS,
         "IoT rule and action": mqtt * SECONDS / 1e6 * RULE_AND_ACTION_MILLION,
         "HTTP API": tiered(requests * SECONDS, HTTP_TIERS),
@@ -199,7 +207,7 @@ def per_million(rate):
     objects = max(million / rate * ingest / ARCHIVE_WINDOW_SECONDS, million * RECORD_BYTES / BATCH_RECORD_BYTES)
     seconds = million / rate
     readings = million * READINGS_A_MESSAGE
-    out = shards(readings / seconds * READING_BYTES / AGGREGATE_BYTES, AGGREGATE_BYTES)
+    out = shards(*aggregates(rate, ingest))
     gigabytes = million * RECORD_BYTES / 1e9
     shard_hours = ingest * hours
     functions = {
@@ -274,11 +282,12 @@ def codec_table():
 def page():
     """docs/costs.md. Each number of its text is computed here, as those of its tables are."""
     small, large = LOADS
-    (small_items, _, _, _), (large_items, large_shards, _, on_demand) = (
+    (small_items, small_shards, _, _), (large_items, large_shards, _, on_demand) = (
         monthly(*load, DEVICE_INTERVAL_SECONDS, RESULTS_WINDOW_SECONDS) for load in LOADS
     )
     window = 30
     (small_seldom, *_), (large_seldom, *_) = (monthly(*load, DEVICE_INTERVAL_SECONDS, window) for load in LOADS)
+    small_put, large_put = (aggregates(sum(load), shards["ingest"])[0] for load, shards in zip(LOADS, (small_shards, large_shards)))
     results = "DynamoDB, results"
     rate = sum(large)
     mebibytes = rate * RECORD_BYTES / SHARD_BYTES
@@ -302,6 +311,8 @@ The prices and assumptions are at the top of the script. Check them before you r
 - A message has {MESSAGE_BYTES / 1_000:.0f} KB, which makes a record of {RECORD_BYTES / 1_000:.1f} KB with base64 and its envelope.
 - A message gives {READINGS_A_MESSAGE} readings. A device sends every {DEVICE_INTERVAL_SECONDS} seconds.
 - Shards are filled to {UTILISATION:.0%}.
+- A batch of messages a second comes from each shard of `ingest`. It becomes a record on `readings` for each of the {SLOTS} slots that
+  it has devices of, and Kinesis bills each as {PUT_UNIT_BYTES // 1_000} KB at least: {small_put:,.0f} and {large_put:,.0f} records a second.
 - An HTTP request carries {MESSAGES_A_REQUEST} message.
 - Devices use Basic Ingest.
 - Kinesis prices are those of 2023; the others are as written there.

@@ -7,7 +7,7 @@
 //! - decodes the payload by the profile `vital-band` (identity, time and clock, and three values, each checked against
 //!   its range, one converted from °F to °C);
 //! - writes the readings as JSON into one buffer;
-//! - packs them into aggregates for nine shards, with checksums ([`Producer::send`]);
+//! - packs them into an aggregate for each slot, with checksums ([`Producer::send`]);
 //! - encodes each entry of PutRecords in base64, with the crate that the SDK uses.
 //!
 //! Lambda's event, the lookup in the registry's cache and the network are not included.
@@ -29,8 +29,7 @@ use myaku::device::registry::{Device, Resolved};
 use myaku::ingest::message::Message;
 use myaku::platform::errors::RemoteError;
 use myaku::stream::batch::{SequenceNumber, UserRecord};
-use myaku::stream::producer::memory::MemoryStream;
-use myaku::stream::producer::{Entry, Item, Limits, Producer, PutOutcome, PutRecords};
+use myaku::stream::producer::{Entry, Item, Limits, Placement, Producer, PutOutcome, PutRecords};
 use myaku::stream::shard_map::HashKeyRange;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -43,8 +42,6 @@ use tokio::runtime::Runtime;
 const PROFILE: &str = include_str!("../../events/profiles/vital-band.json");
 /// Messages that are transformed together, as in the function.
 const MESSAGES: usize = 2_000;
-/// Shards of the stream of readings at the reference load.
-const SHARDS: usize = 9;
 /// When the messages were received, in milliseconds since the epoch.
 const RECEIVED_MS: i64 = 1_795_218_892_020;
 /// The buffer size for a reading as JSON.
@@ -106,7 +103,7 @@ impl Transform {
             records: messages.iter().map(|message| message.to_json().into_bytes()).collect(),
             payloads: messages.into_iter().map(|message| message.payload).collect(),
             device: Resolved::Known(Arc::new(device), Arc::new(profile)),
-            producer: Producer::seeded(Sink(MemoryStream::new(SHARDS)), Limits::default(), seed),
+            producer: Producer::seeded(Sink, Placement::Slots, Limits::default(), seed),
             runtime: tokio::runtime::Builder::new_current_thread().enable_time().build()?,
         })
     }
@@ -204,8 +201,8 @@ struct Vital<'a> {
     temp: f64,
 }
 
-/// A stream that has shards and keeps no records.
-struct Sink(MemoryStream);
+/// A stream that keeps no records.
+struct Sink;
 
 impl PutRecords for Sink {
     async fn put_records(&self, entries: &[Entry]) -> Result<Vec<PutOutcome>, RemoteError> {
@@ -216,6 +213,6 @@ impl PutRecords for Sink {
     }
 
     async fn open_shards(&self) -> Result<Vec<HashKeyRange>, RemoteError> {
-        self.0.open_shards().await
+        unreachable!("a producer that puts per slot lists no shards")
     }
 }

@@ -22,18 +22,19 @@ pub struct Disturbance {
     pub what: String,
 }
 
-/// Splits the widest open shard of `stream` in the middle of its hash keys. Returns what was done, in words.
+/// Splits the widest open shard of `stream` at a third of its hash keys, which is within a slot. Returns what was done, in
+/// words.
 pub async fn split(client: &Client, stream: &str) -> Result<String> {
     let shards = open_shards(client, stream).await?;
     let ranges = shards.iter().filter_map(|shard| Some((shard, range(shard)?)));
     let (shard, (first, last)) =
         ranges.max_by_key(|(_, (first, last))| last - first).with_context(|| format!("{stream} has no open shard"))?;
-    let middle = first + (last - first) / 2 + 1;
+    let third = first + (last - first) / 3;
     client
         .split_shard()
         .stream_name(stream)
         .shard_to_split(shard.shard_id())
-        .new_starting_hash_key(middle.to_string())
+        .new_starting_hash_key(third.to_string())
         .send()
         .await
         .with_context(|| format!("cannot split {} of {stream}", shard.shard_id()))?;

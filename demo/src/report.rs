@@ -127,12 +127,8 @@ impl Report {
         row("archived", archive.archived, stored);
         row("lost", archive.lost + archive.not_on_stream, verdict(archive.lost + archive.not_on_stream));
         row("audit findings", archive.findings.len(), verdict(archive.findings.len()));
-        let repeated = format!(
-            "of {} expected; {} repeated, each counted once; {} in the wrong shard during a reshard",
-            grouped(readings.expected),
-            readings.repeated,
-            readings.astray
-        );
+        let repeated =
+            format!("of {} expected; {} repeated, each counted once", grouped(readings.expected), readings.repeated);
         row("readings", readings.right, repeated);
         row("wrong readings", readings.missing + readings.unexpected, verdict(readings.missing + readings.unexpected));
         row(

@@ -31,7 +31,7 @@ use indicatif::ProgressBar;
 use myaku::lake::archive::{Archiver, Heads, Lake};
 use myaku::platform::errors::{Remedy, chain};
 use myaku::stream::kpl::KEY_CHARS_MAX;
-use myaku::stream::producer::{Item, Limits, Producer, PutRecords};
+use myaku::stream::producer::{Item, Limits, Placement, Producer, PutRecords};
 use pace::Pace;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -121,8 +121,11 @@ where
             }
             (Target::Streams { to, open }, content) => {
                 let stream = to.as_ref().unwrap_or(&parcel.stream);
-                let producer =
-                    producers.entry(stream.clone()).or_insert_with(|| Producer::new(open(stream), Limits::default()));
+                // Readings must be put per slot, or a device could be in two shards. Messages may be: nothing depends on the
+                // shard that a message is in.
+                let producer = producers
+                    .entry(stream.clone())
+                    .or_insert_with(|| Producer::new(open(stream), Placement::Slots, Limits::default()));
                 let items = sendable(content, &mut report);
                 let begin = notes.checkpoint().items_of(&name.order).min(items.len());
                 let mut sent = begin;

@@ -10,7 +10,7 @@
 //!   [`platform`](crate::platform), because it makes the [`Batch`](batch::Batch) from the event.
 //! - [`shard_map`]: which shard a partition key belongs to.
 //! - [`slot`]: fixed parts of the keyspace, which no reshard cuts.
-//! - [`producer`]: puts records, aggregated per shard, and keeps the order of each key.
+//! - [`producer`]: puts records, aggregated per shard or per slot, and keeps the order of each key.
 //! - [`source`]: reads a stream shard by shard, as an event source mapping and the operator's tools do.
 //!
 //! A *stream record* has a sequence number of its own; a *user record* is what a producer put. An aggregate is one

@@ -15,7 +15,7 @@ use myaku::platform::redis::{Connection, Settings};
 use myaku::results::dynamodb::DynamoDbResults;
 use myaku::results::{ResultsReader as _, Row};
 use myaku::stream::producer::kinesis::KinesisStream;
-use myaku::stream::producer::{Item, Limits, Producer};
+use myaku::stream::producer::{Item, Limits, Placement, Producer};
 use myaku::window::DeviceState;
 use myaku_demo::evidence::results;
 use myaku_demo::{run, steps};
@@ -102,7 +102,7 @@ async fn a_replay_changes_no_average_and_a_dead_letter_becomes_readings_after_it
             .into_bytes(),
         message_id: None,
     };
-    let producer = Producer::new(KinesisStream::new(&config, &ingest), Limits::default());
+    let producer = Producer::new(KinesisStream::new(&config, &ingest), Placement::Shards, Limits::default());
     producer.send(&[Item { key: message.delivery_id.clone(), data: message.to_json().into_bytes() }]).await?;
     steps::quiet(&stack).await?;
     let rows = DynamoDbResults::new(&config, stack.physical_id("ResultsTable")?);

@@ -13,6 +13,7 @@ use myaku::ingest::message::Message;
 use myaku::platform::clock::Now as _;
 use myaku::stream::batch::{Batch, Position, StreamRecord};
 use myaku::stream::kpl;
+use myaku::stream::shard_map::hash_key;
 use myaku_local::event_source::{Discarded, Progress, StartingPosition};
 use myaku_local::function::Invoker as _;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -144,9 +145,15 @@ impl<'a> Driver<'a> {
             }
             Step::Wait(ms) => tokio::time::sleep(Duration::from_millis(*ms)).await,
             Step::Split(stream, which) => {
-                let open = world.stream(*stream).open_shards();
+                let open = world.stream(*stream).open_ranges();
                 if open.len() < 4 {
-                    world.stream(*stream).split(&open[usize::from(*which) % open.len()]);
+                    let range = &open[usize::from(*which) % open.len()];
+                    // A cut at a device's hash key parts it from the beginning of its slot.
+                    let cuts = (0..DEVICES).map(|device| hash_key(&format!("device-{device}")));
+                    match cuts.filter(|hash| range.start < *hash && *hash <= range.end).min() {
+                        Some(hash) => world.stream(*stream).split_at(&range.shard, hash),
+                        None => world.stream(*stream).split(&range.shard),
+                    }
                     world.models().averages.resharded |= *stream == Stream::Readings;
                 }
             }

@@ -14,7 +14,7 @@ use myaku::lake::archive::{Archiver, Compression, CompressionError, Format};
 use myaku::platform::clock::Now as _;
 use myaku::stream::answer::Answer;
 use myaku::stream::batch::Batch;
-use myaku::stream::producer::{Limits, Producer};
+use myaku::stream::producer::{Limits, Placement, Producer};
 use myaku::window::MovingAverage;
 use myaku_local::clock::TokioClock;
 use myaku_local::function::InvokeError;
@@ -73,6 +73,7 @@ impl Environment {
                 registry: registry(),
                 readings: Producer::seeded(
                     ports.clone(),
+                    Placement::Slots,
                     Limits { aggregate_bytes_max: AGGREGATE_BYTES_MAX, ..Limits::default() },
                     seed,
                 ),

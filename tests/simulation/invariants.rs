@@ -17,6 +17,8 @@ pub(crate) enum Invariant {
     OnceInTheLake,
     /// A partition key is in one record of a call.
     OneRecordAKeyACall,
+    /// A reading is in the shard that has the slot of its device, and its own hash key is within that shard.
+    OneShardADevice,
     /// One invocation puts the readings of a device in the order in which they came.
     OrderOfAKey,
     /// A record that is processed again has the same results.

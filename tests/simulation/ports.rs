@@ -14,8 +14,10 @@ use myaku::platform::clock::Now as _;
 use myaku::platform::errors::{Remedy, RemoteError};
 use myaku::results::{Results, Write, Written};
 use myaku::stream::batch::{Batch, StreamRecord};
+use myaku::stream::producer::conformance::hash_keys;
 use myaku::stream::producer::{Entry, PutOutcome, PutRecords};
-use myaku::stream::shard_map::{HashKeyRange, hash_key};
+use myaku::stream::shard_map::HashKeyRange;
+use myaku::stream::slot::Slot;
 use myaku::window::DeviceState;
 use myaku_local::event_source::TaskId;
 use std::collections::{BTreeSet, HashMap};
@@ -302,7 +304,6 @@ impl PutRecords for Ports {
 /// Puts one entry if it is `accepted`, and returns the names of its readings. `keys` are the keys of the entries before
 /// it.
 fn put_entry(world: &World, entry: &Entry, accepted: bool, keys: &mut BTreeSet<String>) -> (PutOutcome, Vec<Name>) {
-    let hash = entry.explicit_hash_key.unwrap_or_else(|| hash_key(&entry.partition_key));
     let arrived_ms = world.clock.now_ms();
     let stream = world.stream(Stream::Readings);
     let record = |sequence| StreamRecord {
@@ -312,7 +313,7 @@ fn put_entry(world: &World, entry: &Entry, accepted: bool, keys: &mut BTreeSet<S
         data: entry.data.clone().into(),
     };
     let (mut batch, outcome) = if accepted {
-        let (shard, sequence) = stream.put_at(hash, &entry.partition_key, &entry.data, arrived_ms);
+        let (shard, sequence) = stream.put_at(entry.hash_key(), &entry.partition_key, &entry.data, arrived_ms);
         let batch = Batch { stream: String::new(), shard: shard.clone(), records: vec![record(sequence)] };
         (batch, PutOutcome::Put { shard })
     } else {
@@ -321,6 +322,9 @@ fn put_entry(world: &World, entry: &Entry, accepted: bool, keys: &mut BTreeSet<S
         (Batch { stream: String::new(), shard: String::new(), records: vec![none] }, PutOutcome::Refused { code })
     };
     Stream::Readings.name().clone_into(&mut batch.stream);
+    if accepted {
+        world.check(one_shard_a_device(&stream.open_ranges(), &batch.shard, entry));
+    }
     let of_entry: BTreeSet<_> = batch.user_records().map(|record| record.partition_key.to_owned()).collect();
     if let Some(twice) = of_entry.iter().find(|key| keys.contains(*key)) {
         let what = format!("{twice} is in two records of one call");
@@ -343,6 +347,19 @@ fn put_entry(world: &World, entry: &Entry, accepted: bool, keys: &mut BTreeSet<S
         world.check(put.map(|_| ()));
     }
     (outcome, names)
+}
+
+/// Checks that the readings of an entry are in the shard of their devices' slots. The hash key of each must be within the
+/// shard: other consumers drop the records of an aggregate whose hash key is not.
+fn one_shard_a_device(open: &[HashKeyRange], shard: &str, entry: &Entry) -> Result<(), Violation> {
+    let is_within = |hash| open.iter().any(|range| range.shard == shard && (range.start..=range.end).contains(&hash));
+    for (key, hash) in hash_keys(entry) {
+        if !is_within(hash) || !is_within(Slot::of(&key).hash_key()) {
+            let what = format!("{key} was put in {shard} with the hash key {hash}, away from its slot");
+            return Err(Violation::new(Invariant::OneShardADevice, what));
+        }
+    }
+    Ok(())
 }
 
 impl States for Ports {

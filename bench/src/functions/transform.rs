@@ -9,16 +9,13 @@ use myaku::lake::dead_letter::MemoryDeadLetters;
 use myaku::platform::clock::ManualClock;
 use myaku::platform::errors::RemoteError;
 use myaku::stream::batch::Batch;
-use myaku::stream::producer::memory::MemoryStream;
-use myaku::stream::producer::{Entry, Limits, Producer, PutOutcome, PutRecords};
+use myaku::stream::producer::{Entry, Limits, Placement, Producer, PutOutcome, PutRecords};
 use myaku::stream::shard_map::HashKeyRange;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use transform::{Context, Ports, handle};
 
 const PROFILE: &str = include_str!("../../../events/profiles/vital-band.json");
-/// Shards of the stream of readings at the reference load.
-const SHARDS: usize = 9;
 /// How long the registry's cache is valid: longer than any measurement takes.
 const TTL: Duration = Duration::from_hours(24);
 
@@ -47,10 +44,9 @@ impl Transform {
             store.put_device(&Device { device_id, profile, facility: None });
         }
         store.put_document(Key::new(Kind::Profile, "vital-band"), PROFILE);
-        let sink = Sink(MemoryStream::new(SHARDS));
         let context = Context {
             registry: Registry::new(store, ManualClock::at(NOW_MS), TTL),
-            readings: Producer::seeded(sink, Limits::default(), 1),
+            readings: Producer::seeded(Sink, Placement::Slots, Limits::default(), 1),
             letters: MemoryDeadLetters::new(),
             watch: NoWatch,
             clock: ManualClock::at(NOW_MS),
@@ -70,8 +66,8 @@ impl Transform {
     }
 }
 
-/// A stream that has shards and keeps no records.
-struct Sink(MemoryStream);
+/// A stream that keeps no records.
+struct Sink;
 
 impl PutRecords for Sink {
     async fn put_records(&self, entries: &[Entry]) -> Result<Vec<PutOutcome>, RemoteError> {
@@ -79,7 +75,7 @@ impl PutRecords for Sink {
     }
 
     async fn open_shards(&self) -> Result<Vec<HashKeyRange>, RemoteError> {
-        self.0.open_shards().await
+        unreachable!("a producer that puts per slot lists no shards")
     }
 }
 

@@ -29,9 +29,6 @@ pub struct Readings {
     pub unexpected: usize,
     /// Further records of a reading that is on the stream already, by its id; consumers count it once.
     pub repeated: usize,
-    /// Readings in another shard than their device's: a producer with an outdated map of the shards put their
-    /// aggregate. Their device has two consumers for a moment.
-    pub astray: usize,
 }
 
 /// A reading that is on the stream.
@@ -91,13 +88,13 @@ pub(super) fn compare(
     report_broken(broken, "readings are missing", &missing);
     report_broken(broken, "readings are unexpected", &unexpected);
     report_broken(broken, "records of the stream of readings are not readings", &unreadable);
+    report_broken(broken, "readings are in another shard than the slot of their device", &astray(evidence));
     let counts = Readings {
         expected,
         right: expected - missing.len(),
         missing: missing.len(),
         unexpected: unexpected.len(),
         repeated,
-        astray: astray(evidence),
     };
     // Unexpected readings are reported above; averages are checked against what was sent.
     let mut is_taken = is_taken.into_iter();
@@ -105,13 +102,15 @@ pub(super) fn compare(
     (counts, found)
 }
 
-/// Counts the readings that are in a shard whose range does not include their device's hash key.
-fn astray(evidence: &Evidence) -> usize {
+/// Returns the readings in a shard whose range does not include the first hash key of their device's slot: its devices
+/// would have two consumers.
+fn astray(evidence: &Evidence) -> Vec<String> {
     let is_astray = |record: &&Record| {
-        let hash = u128::from_be_bytes(Md5::digest(&record.key).into());
-        evidence.readings_ranges.get(&record.shard).is_some_and(|(first, last)| hash < *first || hash > *last)
+        let slot = u128::from(Md5::digest(&record.key)[0]) << 120;
+        evidence.readings_ranges.get(&record.shard).is_some_and(|(first, last)| slot < *first || slot > *last)
     };
-    evidence.readings.iter().filter(is_astray).count()
+    let astray = evidence.readings.iter().filter(is_astray);
+    astray.map(|record| format!("{} in {} at {}.{}", record.key, record.shard, record.sequence, record.sub)).collect()
 }
 
 /// Returns the readings of the stream, each id once; how many were repeated; and the records that are not readings.

@@ -4,6 +4,7 @@ use super::*;
 use crate::evidence::letters::Letter;
 use crate::evidence::results::Latest;
 use crate::traffic::{At, Fleet, Planned, Settings};
+use md5::{Digest as _, Md5};
 use myaku::lake::archive::audit::{Finding, Kind};
 use myaku_operator::audit::{Report, StreamCompared};
 use serde_json::json;
@@ -220,11 +221,14 @@ fn a_reading_from_a_wrong_clock_must_have_its_time_of_arrival() {
 }
 
 #[test]
-fn a_reading_in_another_shard_than_its_devices_is_counted() {
-    let (mut evidence, windows) = flawless();
-    evidence.readings_ranges.insert("shardId-0".to_owned(), (0, u128::MAX));
-    assert_eq!(verify(&evidence, &windows).readings.astray, 0);
-    evidence.readings_ranges.insert("shardId-0".to_owned(), (0, u128::MAX / 2));
-    let astray = verify(&evidence, &windows).readings.astray;
-    assert!(astray > 0 && astray < evidence.readings.len(), "{astray}");
+fn a_reading_in_another_shard_than_its_slot_is_named_and_a_shard_may_end_within_a_slot() {
+    let slot = |record: &Record| u128::from(Md5::digest(&record.key)[0]) << 120;
+    let highest = flawless().0.readings.iter().map(slot).max().unwrap();
+    let broken_up_to = |last| {
+        broken_after(|evidence| {
+            evidence.readings_ranges.insert("shardId-0".to_owned(), (0, last));
+        })
+    };
+    assert_eq!(broken_up_to(highest), Vec::<String>::new());
+    assert_names(&broken_up_to(highest - 1), "readings are in another shard than the slot of their device: ");
 }

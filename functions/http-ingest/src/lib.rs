@@ -32,7 +32,7 @@ use myaku::platform::deadline::Deadline;
 use myaku::platform::errors::{Remedy, chain};
 use myaku::platform::telemetry::{Metric, count};
 use myaku::stream::producer::kinesis::KinesisStream;
-use myaku::stream::producer::{self, Producer, PutRecords, SendError};
+use myaku::stream::producer::{self, Placement, Producer, PutRecords, SendError};
 use std::time::Duration;
 
 /// How long a refused record is tried again. A client waits for the answer, and can try again itself.
@@ -82,7 +82,7 @@ pub async fn connect(config: Config) -> Context<Deployed> {
     let limits = producer::Limits { patience: PATIENCE, ..producer::Limits::default() };
     let master_data = DynamoDb::new(&sdk, &config.registry.table);
     Context {
-        messages: Producer::new(KinesisStream::new(&sdk, &config.ingest_stream), limits),
+        messages: Producer::new(KinesisStream::new(&sdk, &config.ingest_stream), Placement::Shards, limits),
         registry: Registry::new(master_data, SystemClock, config.registry.ttl),
         commands: config.commands_table.map(|table| DynamoDbCommands::new(&sdk, table)),
         claims: config.claims,

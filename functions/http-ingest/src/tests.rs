@@ -53,7 +53,7 @@ fn fixture() -> Fixture {
 
 fn fixture_with(limits: Limits) -> Fixture {
     Context {
-        messages: Producer::seeded(MemoryStream::new(4), limits, 1),
+        messages: Producer::seeded(MemoryStream::new(4), Placement::Shards, limits, 1),
         registry: Registry::new(master_data(), ManualClock::at(NOW_MS), DEFAULT_TTL),
         commands: Some(MemoryCommands::default()),
         claims: Claims { device: "device_id".to_owned(), facilities: "facilities".to_owned(), iam: Facilities::All },
@@ -249,7 +249,7 @@ impl PutRecords for Hanging {
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_hangs_is_answered_before_the_api_gives_up() {
     let Fixture { registry, commands, claims, clock, .. } = fixture();
-    let messages = Producer::new(Hanging, Limits::default());
+    let messages = Producer::new(Hanging, Placement::Shards, Limits::default());
     let context = Context::<InMemory<Hanging>> { messages, registry, commands, claims, clock };
     let request: Request = serde_json::from_value(request(item(1).to_string())).unwrap();
     let answered = handle(&context, &request, Invocation { id: "i", deadline_ms: NOW_MS + 29_000 });

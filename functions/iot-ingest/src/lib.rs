@@ -19,7 +19,7 @@ use myaku::platform::deadline::Deadline;
 use myaku::platform::errors::{RemoteError, chain};
 use myaku::platform::telemetry::{Metric, count};
 use myaku::stream::producer::kinesis::KinesisStream;
-use myaku::stream::producer::{Limits, Producer, PutRecords, SendError};
+use myaku::stream::producer::{Limits, Placement, Producer, PutRecords, SendError};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -56,7 +56,7 @@ impl Ports for Deployed {
 pub async fn connect(config: &Config) -> Context<Deployed> {
     let sdk = aws::config().await;
     Context {
-        messages: Producer::new(KinesisStream::new(&sdk, &config.ingest_stream), Limits::default()),
+        messages: Producer::new(KinesisStream::new(&sdk, &config.ingest_stream), Placement::Shards, Limits::default()),
         letters: S3DeadLetters::new(&sdk, &config.dead_letter_bucket),
         clock: SystemClock,
     }

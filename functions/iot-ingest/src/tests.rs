@@ -44,7 +44,7 @@ fn fixture() -> Fixture {
 
 fn fixture_with(limits: Limits) -> Fixture {
     Context {
-        messages: Producer::seeded(MemoryStream::new(4), limits, 1),
+        messages: Producer::seeded(MemoryStream::new(4), Placement::Shards, limits, 1),
         letters: MemoryDeadLetters::new(),
         clock: ManualClock::at(NOW_MS),
     }

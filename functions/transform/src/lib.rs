@@ -1,6 +1,8 @@
 //! Turns messages into readings: decodes each message by its device's profile, puts the readings on their stream, and
 //! writes a dead letter for everything that it could not process.
 //!
+//! Readings are put per slot ([`Placement::Slots`]), so a device is in one shard of their stream at any time.
+//!
 //! Promise 3: readings and letters of a record are durable before the record is acknowledged. If they could not be made
 //! durable, the answer is "retry from this record". A redelivered record gives the same readings with the same ids, and
 //! the same letters at the same keys.
@@ -26,7 +28,7 @@ use myaku::platform::{aws, redis};
 use myaku::stream::answer::Answer;
 use myaku::stream::batch::Batch;
 use myaku::stream::producer::kinesis::KinesisStream;
-use myaku::stream::producer::{Limits, Producer, PutRecords};
+use myaku::stream::producer::{Limits, Placement, Producer, PutRecords};
 use records::ParsedRecords;
 use std::collections::{BTreeMap, HashMap};
 
@@ -83,7 +85,7 @@ pub async fn connect(config: &Config) -> Result<Context<Deployed>, RemoteError> 
     Ok(Context {
         watch: redis.clone().map(PatientWatch::new),
         registry: Registry::connect(&sdk, &config.registry, redis),
-        readings: Producer::new(KinesisStream::new(&sdk, &config.readings_stream), Limits::default()),
+        readings: Producer::new(KinesisStream::new(&sdk, &config.readings_stream), Placement::Slots, Limits::default()),
         letters: S3DeadLetters::new(&sdk, &config.dead_letter_bucket),
         clock: SystemClock,
     })

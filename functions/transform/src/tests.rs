@@ -52,7 +52,7 @@ fn master_data() -> MemoryMasterData {
 fn fixture_with(limits: Limits) -> Fixture {
     Context {
         registry: Registry::new(master_data(), ManualClock::at(NOW_MS), DEFAULT_TTL),
-        readings: Producer::seeded(MemoryStream::new(2), limits, 1),
+        readings: Producer::seeded(MemoryStream::new(2), Placement::Slots, limits, 1),
         letters: MemoryDeadLetters::new(),
         watch: MemoryWatch::default(),
         clock: ManualClock::at(NOW_MS),

@@ -14,6 +14,7 @@ use myaku::stream::batch::{Batch, Position, StreamRecord};
 use myaku::stream::producer::memory::{Fault, MemoryStream};
 use myaku::stream::producer::{Entry, PutOutcome};
 use myaku::stream::shard_map::HashKeyRange;
+use myaku::stream::slot::Slot;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -196,6 +197,9 @@ async fn failed_batches_are_sent_whole_to_the_stream_that_they_were_on() {
     let streams = Streams::default();
     let report = run(&batches, &streams, None, &mut unnoted()).await.unwrap();
     assert_eq!(streams.records("ingest"), sent(1..=8));
+    for (_, entry) in streams.get("ingest").0.records() {
+        assert_eq!(entry.hash_key(), Slot::of(&entry.partition_key).hash_key(), "records are put per slot");
+    }
     assert_eq!(report.records, [("transform-1 → ingest".to_owned(), 8)].into());
     let skipped = [("a batch of another function", 1), ("not an invocation record of Lambda", 1)];
     assert_eq!(report.skipped, skipped.map(|(why, count)| (why.to_owned(), count)).into());

@@ -27,7 +27,7 @@ mod tests {
     use super::*;
     use crate::stream::kpl;
     use crate::stream::producer::memory::MemoryStream;
-    use crate::stream::producer::{Limits, Producer};
+    use crate::stream::producer::{Limits, Placement, Producer};
 
     fn message(n: usize, payload_bytes: usize) -> Message {
         Message {
@@ -45,7 +45,7 @@ mod tests {
     #[tokio::test]
     async fn few_messages_are_one_record_and_many_are_spread_over_shards() {
         let sent = async |messages: Vec<Message>| {
-            let producer = Producer::seeded(MemoryStream::new(8), Limits::default(), 1);
+            let producer = Producer::seeded(MemoryStream::new(8), Placement::Shards, Limits::default(), 1);
             producer.send(&items(&messages)).await.unwrap();
             assert_eq!(producer.port().calls(), 1, "one call puts all messages");
             producer.port().records()

@@ -1,7 +1,10 @@
-//! Puts records on a stream: aggregates them per shard, retries each record, and keeps the order of each key.
+//! Puts records on a stream: aggregates them per shard or per slot, retries each record, and keeps the order of each key.
 //!
 //! Promise 4: PutRecords promises no order within a call. So a key appears in one record per call only, and its next
 //! record is sent after that one is in the stream. Promise 3: an error names each item that could not be put.
+//!
+//! KCL and Flink drop an aggregate's items whose hash keys are outside the range of its shard. [`Placement`] says how a
+//! producer avoids that, and whether a key can be in two shards for a moment.
 
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
@@ -11,10 +14,8 @@ pub mod memory;
 mod pack;
 
 use crate::platform::errors::{Remedy, RemoteError};
-use crate::stream::shard_map::HashKeyRange;
-use crate::stream::shard_map::ShardMap;
-use crate::stream::shard_map::hash_key;
-use pack::Packet;
+use crate::stream::shard_map::{HashKeyRange, ShardMap, hash_key};
+use pack::{Packet, Places};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,10 +37,17 @@ pub struct Item<K = String, D = Vec<u8>> {
 pub struct Entry {
     /// The partition key, 1 to 256 characters.
     pub partition_key: String,
-    /// The hash key that places an aggregate in the shard of its items.
+    /// The hash key that places the record, instead of its partition key's.
     pub explicit_hash_key: Option<u128>,
     /// The bytes.
     pub data: Vec<u8>,
+}
+
+impl Entry {
+    /// The hash key that decides which shard the record is put in.
+    pub fn hash_key(&self) -> u128 {
+        self.explicit_hash_key.unwrap_or_else(|| hash_key(&self.partition_key))
+    }
 }
 
 /// The result for one entry.
@@ -64,6 +72,19 @@ pub trait PutRecords: Send + Sync {
 
     /// The open shards with their hash key ranges.
     fn open_shards(&self) -> impl Future<Output = Result<Vec<HashKeyRange>, RemoteError>> + Send;
+}
+
+/// Which items share an aggregate, and where it is put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// The items of a shard share an aggregate: the fewest and largest records. The producer caches the stream's shards,
+    /// and detects from the answers when they have changed. Until then it puts aggregates by the earlier shards, so some
+    /// of their items can be outside their keys' shard.
+    Shards,
+    /// The items of a [slot](super::slot) share an aggregate, and each has the slot's hash key. So a key is in one shard
+    /// at any time, and inside its range, whatever the shards are: the producer never lists them. A call has up to
+    /// [`Slot::COUNT`](super::slot::Slot::COUNT) aggregates.
+    Slots,
 }
 
 /// Limits on sizes, and how long a refused record is retried.
@@ -110,9 +131,10 @@ pub struct SendError {
     pub source: RemoteError,
 }
 
-/// Puts items on one stream. It caches the stream's shards, and detects from the answers when they have changed.
+/// Puts items on one stream.
 pub struct Producer<P> {
     port: P,
+    placement: Placement,
     limits: Limits,
     shards: RwLock<Option<Arc<ShardMap>>>,
     jitter: Mutex<StdRng>,
@@ -120,13 +142,14 @@ pub struct Producer<P> {
 
 impl<P: PutRecords> Producer<P> {
     /// A producer over `port`.
-    pub fn new(port: P, limits: Limits) -> Self {
-        Self::seeded(port, limits, rand::random())
+    pub fn new(port: P, placement: Placement, limits: Limits) -> Self {
+        Self::seeded(port, placement, limits, rand::random())
     }
 
     /// The same, with a seed for its random pauses.
-    pub fn seeded(port: P, limits: Limits, seed: u64) -> Self {
-        Self { port, limits, shards: RwLock::new(None), jitter: Mutex::new(StdRng::seed_from_u64(seed)) }
+    pub fn seeded(port: P, placement: Placement, limits: Limits, seed: u64) -> Self {
+        let jitter = Mutex::new(StdRng::seed_from_u64(seed));
+        Self { port, placement, limits, shards: RwLock::new(None), jitter }
     }
 
     /// The port, for a test that inspects it.
@@ -142,8 +165,8 @@ impl<P: PutRecords> Producer<P> {
         }
         let give_up_at = Instant::now() + self.limits.patience;
         let everything = 0..items.len();
-        let shards = self.shard_map().await.map_err(|source| SendError { failed: everything.collect(), source })?;
-        let (waves, too_large) = pack::pack(items, &shards, &self.limits);
+        let places = self.places().await.map_err(|source| SendError { failed: everything.collect(), source })?;
+        let (waves, too_large) = pack::pack(items, &places, &self.limits);
         let mut failed = too_large;
         let mut problem = failed.first().map(|_| {
             RemoteError::new(
@@ -230,20 +253,23 @@ impl<P: PutRecords> Producer<P> {
         longest.mul_f64(share)
     }
 
-    async fn shard_map(&self) -> Result<Arc<ShardMap>, RemoteError> {
+    async fn places(&self) -> Result<Places, RemoteError> {
+        if self.placement == Placement::Slots {
+            return Ok(Places::Slots);
+        }
         if let Some(known) = self.shards.read().await.clone() {
-            return Ok(known);
+            return Ok(Places::Shards(known));
         }
         let fresh = Arc::new(ShardMap::new(self.port.open_shards().await?));
         *self.shards.write().await = Some(fresh.clone());
-        Ok(fresh)
+        Ok(Places::Shards(fresh))
     }
 
     /// Forgets the shard map if a record is in another shard than the map says: the stream was resharded. The next
     /// `send` reads the map again.
     async fn forget_stale_map(&self, entry: &Entry, shard: &str) {
-        let hash = entry.explicit_hash_key.unwrap_or_else(|| hash_key(&entry.partition_key));
-        let stale = self.shards.read().await.as_ref().is_some_and(|map| map.shard_of(hash) != Some(shard));
+        let moved = |map: &Arc<ShardMap>| map.shard_of(entry.hash_key()) != Some(shard);
+        let stale = self.shards.read().await.as_ref().is_some_and(moved);
         if stale {
             *self.shards.write().await = None;
         }

@@ -63,7 +63,7 @@ fn batches(stream: &MemoryStream) -> Vec<Batch> {
 async fn process_all(context: &Fixture) -> (u32, Vec<Reason>) {
     let transform = transform::Context::<Consumers> {
         registry: Registry::new(registered(), ManualClock::at(NOW_MS), DEFAULT_TTL),
-        readings: Producer::seeded(MemoryStream::new(2), Limits::default(), 1),
+        readings: Producer::seeded(MemoryStream::new(2), Placement::Slots, Limits::default(), 1),
         letters: MemoryDeadLetters::new(),
         watch: MemoryWatch::default(),
         clock: ManualClock::at(NOW_MS),

@@ -62,30 +62,34 @@ impl Builder {
 
     /// The exact size of the aggregate with this record, in bytes.
     pub fn len_bytes_with(&self, key: &str, explicit_hash_key: Option<&str>, data: &[u8]) -> usize {
-        let (key_index, key_bytes) = self.partition_keys.place(key);
-        let (hash_index, hash_bytes) = explicit_hash_key.map_or((None, 0), |hash_key| {
-            let (index, bytes) = self.explicit_hash_keys.place(hash_key);
-            (Some(index), bytes)
-        });
-        self.len_bytes() + key_bytes + hash_bytes + bytes_field_len(record_len(key_index, hash_index, data))
+        self.places(key, explicit_hash_key, data).2
     }
 
     /// Appends a record.
     pub fn push(&mut self, key: &str, explicit_hash_key: Option<&str>, data: &[u8]) {
-        let key_index = self.partition_keys.index_or_add(key);
-        let hash_index = explicit_hash_key.map(|hash_key| self.explicit_hash_keys.index_or_add(hash_key));
-        self.put(key_index, hash_index, data);
+        self.push_within(key, explicit_hash_key, data, usize::MAX);
     }
 
-    /// Appends a record without an explicit hash key if it [`fits`](Self::fits). Returns whether it did.
-    pub fn push_within(&mut self, key: &str, data: &[u8], limit: usize) -> bool {
-        let (index, added) = self.partition_keys.place(key);
-        if self.len_bytes() + added + bytes_field_len(record_len(index, None, data)) > limit {
+    /// Appends a record if the aggregate has at most `limit` bytes with it. Returns whether it did.
+    pub fn push_within(&mut self, key: &str, explicit_hash_key: Option<&str>, data: &[u8], limit: usize) -> bool {
+        let (key_place, hash_place, len_bytes) = self.places(key, explicit_hash_key, data);
+        if len_bytes > limit {
             return false;
         }
-        self.partition_keys.add(key, index, added);
-        self.put(index, None, data);
+        self.partition_keys.add(key, key_place);
+        if let (Some(hash_key), Some(place)) = (explicit_hash_key, hash_place) {
+            self.explicit_hash_keys.add(hash_key, place);
+        }
+        self.put(key_place.index, hash_place.map(|place| place.index), data);
         true
+    }
+
+    /// The places of a record's keys, and the exact size of the aggregate with this record, in bytes.
+    fn places(&self, key: &str, explicit_hash_key: Option<&str>, data: &[u8]) -> (Place, Option<Place>, usize) {
+        let key = self.partition_keys.place(key);
+        let hash = explicit_hash_key.map(|hash_key| self.explicit_hash_keys.place(hash_key));
+        let record = bytes_field_len(record_len(key.index, hash.map(|place| place.index), data));
+        (key, hash, self.len_bytes() + key.added + hash.map_or(0, |place| place.added) + record)
     }
 
     fn put(&mut self, key_index: u64, hash_index: Option<u64>, data: &[u8]) {
@@ -131,6 +135,13 @@ impl Builder {
     }
 }
 
+/// The index that a key has or would get in a table, and the bytes that it would add.
+#[derive(Clone, Copy)]
+struct Place {
+    index: u64,
+    added: usize,
+}
+
 /// A table of keys, each once.
 #[derive(Clone, Debug, Default)]
 struct Table {
@@ -143,23 +154,18 @@ struct Table {
 }
 
 impl Table {
-    /// The index that `key` has or would get, and the bytes that it would add.
-    fn place(&self, key: &str) -> (u64, usize) {
+    fn place(&self, key: &str) -> Place {
         if self.keys.get(self.last as usize).is_some_and(|last| last == key) {
-            return (self.last, 0);
+            return Place { index: self.last, added: 0 };
         }
-        self.indices.get(key).map_or_else(|| (self.keys.len() as u64, bytes_field_len(key.len())), |&index| (index, 0))
+        match self.indices.get(key) {
+            Some(&index) => Place { index, added: 0 },
+            None => Place { index: self.keys.len() as u64, added: bytes_field_len(key.len()) },
+        }
     }
 
-    /// The index of `key`, which is added if it is new.
-    fn index_or_add(&mut self, key: &str) -> u64 {
-        let (index, added) = self.place(key);
-        self.add(key, index, added);
-        index
-    }
-
-    /// Stores `key` with the index and the bytes that [`place`](Self::place) returned for it.
-    fn add(&mut self, key: &str, index: u64, added: usize) {
+    /// Stores `key` at the place that [`place`](Self::place) returned for it.
+    fn add(&mut self, key: &str, Place { index, added }: Place) {
         self.last = index;
         if added > 0 {
             self.indices.insert(key.to_owned(), index);

@@ -122,13 +122,15 @@ proptest! {
         for (key, hash_key, data) in &records {
             builder.push(key, hash_key.as_deref(), data);
         }
-        let whole = builder.len_bytes_with("another key", None, &data);
-        prop_assert!(builder.fits("another key", &data, whole));
-        prop_assert!(!builder.fits("another key", &data, whole - 1));
+        let plain = builder.len_bytes_with("another key", None, &data);
+        prop_assert!(builder.fits("another key", &data, plain));
+        prop_assert!(!builder.fits("another key", &data, plain - 1));
+        let hash_key = Some("another hash key");
+        let whole = builder.len_bytes_with("another key", hash_key, &data);
         let before = builder.clone().finish();
-        prop_assert!(!builder.push_within("another key", &data, whole - 1));
+        prop_assert!(!builder.push_within("another key", hash_key, &data, whole - 1));
         prop_assert_eq!(builder.clone().finish(), before);
-        prop_assert!(builder.push_within("another key", &data, whole));
+        prop_assert!(builder.push_within("another key", hash_key, &data, whole));
         prop_assert_eq!(builder.len_bytes(), whole);
     }
 

@@ -1,8 +1,8 @@
 //! The conformance suite for the port [`PutRecords`].
 
 use super::{Entry, PutOutcome, PutRecords};
-use crate::stream::shard_map::ShardMap;
-use crate::stream::shard_map::hash_key;
+use crate::stream::kpl;
+use crate::stream::shard_map::{ShardMap, hash_key};
 
 /// Runs the suite against an empty stream of at least two open shards.
 ///
@@ -13,6 +13,21 @@ pub async fn suite(stream: &impl PutRecords) {
     let map = keyspace_is_whole(stream).await;
     lands_where_its_hash_key_says(stream, &map).await;
     answers_every_entry_of_a_full_call(stream).await;
+}
+
+/// The partition key and the hash key of each item in `entry`. Consumers drop an item of an aggregate whose hash key is
+/// outside of the range of its shard.
+///
+/// # Panics
+///
+/// If an explicit hash key is not a number.
+pub fn hash_keys(entry: &Entry) -> Vec<(String, u128)> {
+    let Some(aggregate) = kpl::decode(&entry.data) else {
+        return vec![(entry.partition_key.clone(), entry.hash_key())];
+    };
+    let hash =
+        |explicit: Option<&str>, key| explicit.map_or_else(|| hash_key(key), |hash| hash.parse().expect("a number"));
+    aggregate.records().map(|(key, explicit, _)| (key.to_owned(), hash(explicit, key))).collect()
 }
 
 async fn keyspace_is_whole(stream: &impl PutRecords) -> ShardMap {

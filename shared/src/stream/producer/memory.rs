@@ -3,8 +3,7 @@
 use super::{Entry, PutOutcome, PutRecords};
 use crate::platform::errors::{Remedy, RemoteError};
 use crate::stream::shard_map::HashKeyRange;
-use crate::stream::shard_map::ShardMap;
-use crate::stream::shard_map::hash_key;
+use crate::stream::source::memory as source;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -23,35 +22,27 @@ pub enum Fault {
 
 #[derive(Debug, Default)]
 struct Inner {
-    ranges: Vec<HashKeyRange>,
     records: Vec<(String, Entry)>,
     faults: VecDeque<Fault>,
     calls: usize,
 }
 
-/// A stream whose shards divide the keyspace evenly.
-#[derive(Debug, Default)]
-pub struct MemoryStream(Mutex<Inner>);
+/// A stream in memory for a producer. It keeps what was put, and fails when a test says so.
+#[derive(Debug)]
+pub struct MemoryStream {
+    stream: source::MemoryStream,
+    inner: Mutex<Inner>,
+}
 
 impl MemoryStream {
-    /// A stream of `shards` open shards, at least one.
+    /// A stream of `shards` open shards, at least one, that divide the keyspace evenly.
     pub fn new(shards: usize) -> Self {
-        let stream = Self::default();
-        stream.reshard("shardId", shards);
-        stream
+        Self::over(source::MemoryStream::new(shards.max(1)))
     }
 
-    /// Replaces the open shards by `shards` new ones of equal size. Their names begin with `prefix`.
-    pub fn reshard(&self, prefix: &str, shards: usize) {
-        let shards = shards.max(1) as u128;
-        let step = u128::MAX / shards;
-        self.inner().ranges = (0..shards)
-            .map(|index| HashKeyRange {
-                shard: format!("{prefix}-{index:012}"),
-                start: index * step,
-                end: if index + 1 == shards { u128::MAX } else { (index + 1) * step - 1 },
-            })
-            .collect();
+    /// The port to `stream`, whose clones read it and change its shards.
+    pub fn over(stream: source::MemoryStream) -> Self {
+        Self { stream, inner: Mutex::default() }
     }
 
     /// Makes the next calls fail with these faults, in order.
@@ -70,7 +61,7 @@ impl MemoryStream {
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -84,15 +75,13 @@ impl PutRecords for MemoryStream {
             Some(Fault::Denied) => return Err(RemoteError::new("PutRecords", Remedy::GiveUp, "AccessDeniedException")),
             _ => {}
         }
-        let map = ShardMap::new(inner.ranges.clone());
         let mut outcomes = Vec::with_capacity(entries.len());
         for (index, entry) in entries.iter().enumerate() {
             if fault == Some(Fault::ThrottleHalf) && index % 2 == 0 {
                 outcomes.push(PutOutcome::Refused { code: "ProvisionedThroughputExceededException".to_owned() });
                 continue;
             }
-            let hash = entry.explicit_hash_key.unwrap_or_else(|| hash_key(&entry.partition_key));
-            let shard = map.shard_of(hash).unwrap_or_default().to_owned();
+            let (shard, _) = self.stream.put_at(entry.hash_key(), &entry.partition_key, &entry.data, 0);
             inner.records.push((shard.clone(), entry.clone()));
             outcomes.push(PutOutcome::Put { shard });
         }
@@ -103,6 +92,6 @@ impl PutRecords for MemoryStream {
     }
 
     async fn open_shards(&self) -> Result<Vec<HashKeyRange>, RemoteError> {
-        Ok(self.inner().ranges.clone())
+        Ok(self.stream.open_ranges())
     }
 }

@@ -2,9 +2,34 @@
 
 use super::{Entry, Item, Limits};
 use crate::stream::kpl::Builder;
-use crate::stream::shard_map::ShardMap;
-use crate::stream::shard_map::hash_keys;
+use crate::stream::shard_map::{ShardMap, hash_keys};
+use crate::stream::slot::Slot;
 use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The places of the keyspace whose items share a record.
+pub(super) enum Places {
+    Shards(Arc<ShardMap>),
+    Slots,
+}
+
+impl Places {
+    /// The place of an item, by the hash key of its partition key.
+    fn of_hash(&self, hash: u128) -> Option<usize> {
+        match self {
+            Self::Shards(map) => map.index_of(hash),
+            Self::Slots => Some(Slot::of_hash(hash).0.into()),
+        }
+    }
+
+    /// The explicit hash key that each item has in its record. `None` leaves it where its partition key is.
+    fn explicit_hash_key(&self, hash: u128) -> Option<u128> {
+        match self {
+            Self::Shards(_) => None,
+            Self::Slots => Some(Slot::of_hash(hash).hash_key()),
+        }
+    }
+}
 
 /// A record to put, and the indices of the items that it carries.
 pub(super) struct Packet {
@@ -20,10 +45,11 @@ struct Keys<'a> {
     hashes: Vec<u128>,
 }
 
-/// A record that is being filled, for one shard.
+/// A record that is being filled, for one place.
 struct OpenRecord {
     builder: Builder,
-    hash: u128,
+    /// The explicit hash key of its items.
+    hash_key: Option<String>,
     items: Vec<usize>,
 }
 
@@ -31,20 +57,20 @@ struct OpenRecord {
 /// to wave. Also returns the indices of items that no record can hold.
 pub(super) fn pack<K: AsRef<str>, D: AsRef<[u8]>>(
     items: &[Item<K, D>],
-    shards: &ShardMap,
+    places: &Places,
     limits: &Limits,
 ) -> (Vec<Vec<Packet>>, Vec<usize>) {
     let keys = Keys::of(items);
-    let mut places: HashMap<Option<usize>, usize> = HashMap::new();
-    let places: Vec<usize> = keys
+    let mut numbers: HashMap<Option<usize>, usize> = HashMap::new();
+    let place_of_key: Vec<usize> = keys
         .hashes
         .iter()
         .map(|&hash| {
-            let next = places.len();
-            *places.entry(shards.index_of(hash)).or_insert(next)
+            let next = numbers.len();
+            *numbers.entry(places.of_hash(hash)).or_insert(next)
         })
         .collect();
-    let count = places.iter().map(|place| place + 1).max().unwrap_or(0);
+    let count = numbers.len();
     let mut open: Vec<Option<OpenRecord>> = Vec::new();
     open.resize_with(count, || None);
     let bytes: usize = items.iter().map(|item| item.data.as_ref().len()).sum();
@@ -58,22 +84,23 @@ pub(super) fn pack<K: AsRef<str>, D: AsRef<[u8]>>(
             too_large.push(index);
             continue;
         }
-        let place = &mut open[places[key]];
+        let place = &mut open[place_of_key[key]];
         if let Some(record) = place
-            && record.builder.push_within(name, data, limits.aggregate_bytes_max)
+            && record.builder.push_within(name, record.hash_key.as_deref(), data, limits.aggregate_bytes_max)
         {
             record.items.push(index);
             continue;
         }
         // A record takes its first item, whatever the size.
         let mut builder = Builder::with_capacity(room);
-        builder.push(name, None, data);
-        closed.extend(place.replace(OpenRecord { builder, hash: keys.hashes[key], items: vec![index] }));
+        let hash_key = places.explicit_hash_key(keys.hashes[key]).map(|hash_key| hash_key.to_string());
+        builder.push(name, hash_key.as_deref(), data);
+        closed.extend(place.replace(OpenRecord { builder, hash_key, items: vec![index] }));
     }
     let mut last: Vec<OpenRecord> = open.into_iter().flatten().collect();
     last.sort_unstable_by_key(|record| record.items[0]);
     closed.append(&mut last);
-    (into_waves(closed, items, &keys), too_large)
+    (into_waves(closed, items, &keys, places), too_large)
 }
 
 impl<'a> Keys<'a> {
@@ -103,6 +130,7 @@ fn into_waves<K, D: AsRef<[u8]>>(
     mut records: Vec<OpenRecord>,
     items: &[Item<K, D>],
     keys: &Keys<'_>,
+    places: &Places,
 ) -> Vec<Vec<Packet>> {
     let aggregates = records.iter_mut().filter(|record| record.items.len() > 1);
     let mut sealed = Builder::finish_all(aggregates.map(|record| std::mem::take(&mut record.builder))).into_iter();
@@ -115,11 +143,17 @@ fn into_waves<K, D: AsRef<[u8]>>(
         if waves.len() <= wave {
             waves.resize_with(wave + 1, Vec::new);
         }
-        let partition_key = keys.distinct[keys.of_items[record.items[0]]].to_owned();
+        let first = keys.of_items[record.items[0]];
+        let partition_key = keys.distinct[first].to_owned();
+        let explicit_hash_key = places.explicit_hash_key(keys.hashes[first]);
         let entry = match record.items[..] {
             // An aggregate of one item would cost bytes and a checksum for nothing.
-            [only] => Entry { partition_key, explicit_hash_key: None, data: items[only].data.as_ref().to_vec() },
-            _ => Entry { partition_key, explicit_hash_key: Some(record.hash), data: sealed.next().unwrap_or_default() },
+            [only] => Entry { partition_key, explicit_hash_key, data: items[only].data.as_ref().to_vec() },
+            _ => Entry {
+                partition_key,
+                explicit_hash_key: explicit_hash_key.or(Some(keys.hashes[first])),
+                data: sealed.next().unwrap_or_default(),
+            },
         };
         waves[wave].push(Packet { entry, items: record.items });
     }

@@ -75,11 +75,12 @@ impl MemoryStream {
 
     /// Splits an open shard in the middle.
     pub fn split(&self, id: &str) {
-        let mut state = self.state();
-        let (low, high) = state.close(id);
-        let middle = low + (high - low) / 2;
-        state.open(&[id], (low, middle));
-        state.open(&[id], (middle + 1, high));
+        self.state().split(id, |(low, high)| low + (high - low) / 2 + 1);
+    }
+
+    /// Splits an open shard at one of its hash keys, which becomes the first of the upper child.
+    pub fn split_at(&self, id: &str, hash: u128) {
+        self.state().split(id, |_| hash);
     }
 
     /// Merges two adjacent open shards.
@@ -116,6 +117,13 @@ impl State {
         let parents = parents.iter().map(|parent| (*parent).to_owned()).collect();
         let starting = Some(self.number());
         self.shards.push((Shard { id, parents, hash_keys, starting, ending: None }, Vec::new()));
+    }
+
+    fn split(&mut self, id: &str, upper: impl FnOnce((u128, u128)) -> u128) {
+        let (low, high) = self.close(id);
+        let upper = upper((low, high));
+        self.open(&[id], (low, upper - 1));
+        self.open(&[id], (upper, high));
     }
 
     fn close(&mut self, id: &str) -> (u128, u128) {
