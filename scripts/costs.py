@@ -49,6 +49,7 @@ FIREHOSE_RECORD_BYTES = 5 * 1_024
 # Athena, by what it reads of the objects as they are.
 ATHENA_SCANNED_TB = 5.00
 DYNAMODB_WRITES_MILLION = 0.625
+DYNAMODB_READS_MILLION = 0.125
 CACHE_GB_HOUR = 0.084
 CACHE_ECPU_MILLION = 0.0023
 ALARM = 0.10
@@ -80,8 +81,13 @@ MESSAGES_A_REQUEST = 1
 SLOTS = 256
 PUT_UNIT_BYTES = 25_000
 STATE_BYTES = 1_000
-# `historySeconds` of the profiles: a row of history for each metric in so many seconds.
+# `historySeconds` of the profiles: a row of history for each device in so many seconds. A row has all metrics of its device, and
+# fits into the kilobyte of one write.
 HISTORY_SECONDS = 60
+# Of the item of the function's progress: its key, and what is acknowledged of each shard. A write is rounded up to 1 KB, and a
+# read to 4 KB.
+PROGRESS_BYTES = 150
+PROGRESS_SHARD_BYTES = 125
 # Months in which an object is frequent, infrequent and rare in its first year.
 FIRST_YEAR_MONTHS = (2, 2, 8)
 
@@ -93,6 +99,8 @@ PAGE = ROOT / "docs/costs.md"
 LOADS = [(620, 140), (13_000, 3_000)]
 DEVICE_INTERVAL_SECONDS = 5
 RESULTS_WINDOW_SECONDS = 1
+RESULTS_SECONDS = 30
+DEFAULTS = (DEVICE_INTERVAL_SECONDS, RESULTS_WINDOW_SECONDS, RESULTS_SECONDS)
 
 
 def kept(part):
@@ -152,7 +160,7 @@ def tiered(count, tiers):
     return dollars
 
 
-def monthly(mqtt, http, interval_seconds, window_seconds):
+def monthly(mqtt, http, interval_seconds, window_seconds, results_seconds):
     """Dollars a month by item, and the streams' shards. A device sends every `interval_seconds`."""
     messages = mqtt + http
     requests = http / MESSAGES_A_REQUEST
@@ -169,10 +177,16 @@ def monthly(mqtt, http, interval_seconds, window_seconds):
         + lambda_dollars(messages * transform + readings * average, invocations, OTHERS_WAIT_SECONDS)
         + lambda_dollars(0, requests, REQUEST_SECONDS)
     )
-    # All readings of a device's metric that are in one batch share one write.
-    latest = readings / max(1, window_seconds / interval_seconds)
     devices = messages * interval_seconds
-    history = devices * READINGS_A_MESSAGE / HISTORY_SECONDS
+    # All readings of a device that are in one batch advance its state at once, and at most one row is due.
+    advanced = devices / max(interval_seconds, window_seconds)
+    latest = min(advanced, devices / max(1, results_seconds))
+    history = devices / HISTORY_SECONDS
+    batches = out / window_seconds
+    progress_bytes = PROGRESS_BYTES + out * PROGRESS_SHARD_BYTES
+    progress = (
+        math.ceil(progress_bytes / 1_024) * DYNAMODB_WRITES_MILLION + math.ceil(progress_bytes / 4_096) * DYNAMODB_READS_MILLION
+    )
     gigabytes = messages * RECORD_BYTES * SECONDS / 1e9
     lake = messages * lake_bytes * SECONDS / 1e9
     items = {
@@ -186,9 +200,10 @@ def monthly(mqtt, http, interval_seconds, window_seconds):
         "S3, each month's lake, for a month": lake * S3_GB,
         "DynamoDB, heads": objects * SECONDS / 1e6 * DYNAMODB_WRITES_MILLION,
         "DynamoDB, results": (latest + history) * SECONDS / 1e6 * DYNAMODB_WRITES_MILLION,
-        # A state is read and written once a device and batch, 1 ECPU for each kB.
+        "DynamoDB, progress": batches * SECONDS / 1e6 * progress,
+        # A state is read and written once a device and batch, 1 ECPU for each kB, and so are the fences of each slot.
         "Cache": max(0.1, devices * STATE_BYTES / 1e9) * HOURS * CACHE_GB_HOUR
-        + 2 * latest / READINGS_A_MESSAGE * SECONDS / 1e6 * CACHE_ECPU_MILLION,
+        + 2 * (advanced + SLOTS / window_seconds) * SECONDS / 1e6 * CACHE_ECPU_MILLION,
         # A line of metrics for each invocation, and one of the access log for each request.
         "Alarms and logs": ALARMS * ALARM + (objects + invocations + 1.5 * requests) * SECONDS * 700 / 1e9 * LOG_GB,
     }
@@ -234,9 +249,9 @@ def per_million(rate):
     return items, others
 
 
-def monthly_table(loads, interval_seconds, window_seconds):
+def monthly_table(loads, interval_seconds, window_seconds, results_seconds):
     """A column for each load."""
-    found = [monthly(mqtt, http, interval_seconds, window_seconds) for mqtt, http in loads]
+    found = [monthly(mqtt, http, interval_seconds, window_seconds, results_seconds) for mqtt, http in loads]
 
     def row(title, cells):
         return f"| {title} | {' | '.join(cells)} |\n"
@@ -283,10 +298,9 @@ def page():
     """docs/costs.md. Each number of its text is computed here, as those of its tables are."""
     small, large = LOADS
     (small_items, small_shards, _, _), (large_items, large_shards, _, on_demand) = (
-        monthly(*load, DEVICE_INTERVAL_SECONDS, RESULTS_WINDOW_SECONDS) for load in LOADS
+        monthly(*load, *DEFAULTS) for load in LOADS
     )
-    window = 30
-    (small_seldom, *_), (large_seldom, *_) = (monthly(*load, DEVICE_INTERVAL_SECONDS, window) for load in LOADS)
+    (small_each, *_), (large_each, *_) = (monthly(*load, *DEFAULTS[:2], 0) for load in LOADS)
     small_put, large_put = (aggregates(sum(load), shards["ingest"])[0] for load, shards in zip(LOADS, (small_shards, large_shards)))
     results = "DynamoDB, results"
     rate = sum(large)
@@ -315,18 +329,21 @@ The prices and assumptions are at the top of the script. Check them before you r
   it has devices of, and Kinesis bills each as {PUT_UNIT_BYTES // 1_000} KB at least: {small_put:,.0f} and {large_put:,.0f} records a second.
 - An HTTP request carries {MESSAGES_A_REQUEST} message.
 - Devices use Basic Ingest.
+- A device's latest row is written every {RESULTS_SECONDS} seconds, and a row of history every {HISTORY_SECONDS}. Each is one write of 1 KB.
+- Each shard of `readings` has a batch every {RESULTS_WINDOW_SECONDS} s, which costs a read and a write of the progress: one item for all shards.
 - Kinesis prices are those of 2023; the others are as written there.
 
-{monthly_table(LOADS, DEVICE_INTERVAL_SECONDS, RESULTS_WINDOW_SECONDS)}
+{monthly_table(LOADS, *DEFAULTS)}
 `scripts/costs.py --mqtt 2000 --http 500` prints the same table for another load.
 
 ## What costs most, and what to do about it
 
-- **Results.** Each reading changes a result, and a result is a write. `ResultsWindowSeconds={window}` makes
-  {small_seldom[results]:,.0f} and {large_seldom[results]:,.0f} dollars of them, and {sum(small_seldom.values()):,.0f} and \
-{sum(large_seldom.values()):,.0f} of the sums. A window that is longer
-  than the interval of a device saves as many writes as messages fall into it. At the reference load, provisioned capacity
-  is the other lever: DynamoDB's on-demand price is several times that of capacity that is used evenly.
+- **Results.** `ResultsSeconds=0` writes each change of a result: {small_each[results]:,.0f} and {large_each[results]:,.0f} \
+dollars instead of
+  {small_items[results]:,.0f} and {large_items[results]:,.0f}, and {sum(small_each.values()):,.0f} and \
+{sum(large_each.values()):,.0f} of the sums. A longer time than the default saves less and less, because rows of
+  history remain. At the reference load, provisioned capacity is the other lever: DynamoDB's on-demand price is several
+  times that of capacity that is used evenly.
 - **HTTP.** A request costs the API, an invocation and lines of logs. An app that sends ten messages in one request saves
   nine tenths of that.
 - **MQTT.** Basic Ingest (`$aws/rules/<rule>/…`) has no price of messaging: the last row but one is what it saves.
@@ -374,7 +391,7 @@ def check():
         sys.exit("docs/costs.md is out of date: run scripts/costs.py --page and commit the page")
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for load in LOADS:
-        items, *_ = monthly(*load, DEVICE_INTERVAL_SECONDS, RESULTS_WINDOW_SECONDS)
+        items, *_ = monthly(*load, *DEFAULTS)
         together = f"${sum(items.values()):,.0f}"
         if together not in readme:
             sys.exit(f"README.md does not say what {sum(load):,} messages a second cost: {together} a month")
@@ -386,6 +403,7 @@ def main():
     arguments.add_argument("--http", type=float, default=0, help="messages a second by HTTP")
     arguments.add_argument("--interval", type=float, default=DEVICE_INTERVAL_SECONDS, help="seconds between a device's messages")
     arguments.add_argument("--window", type=float, default=RESULTS_WINDOW_SECONDS, help="ResultsWindowSeconds")
+    arguments.add_argument("--results", type=float, default=RESULTS_SECONDS, help="ResultsSeconds")
     arguments.add_argument("--per-million", action="store_true", help="dollars for a million messages at the reference load")
     arguments.add_argument("--codecs", action="store_true", help="the lake's codecs and levels")
     arguments.add_argument("--page", action="store_true", help="write docs/costs.md")
@@ -401,7 +419,7 @@ def main():
         print(codec_table(), end="")
     else:
         loads = [(options.mqtt, options.http)] if options.mqtt is not None else LOADS
-        print(monthly_table(loads, options.interval, options.window), end="")
+        print(monthly_table(loads, options.interval, options.window, options.results), end="")
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@
 //! alternately, so that other work on the machine affects both alike:
 //!
 //! - *ours*: the handler, from the event's bytes to the committed states. The event has KPL aggregates as *transform*
-//!   makes them. Master data is in the registry's memory, as in a warm function. The table of results answers at once,
-//!   because DynamoDB is not measured. Each round has another event.
+//!   makes them. Master data is in the registry's memory, as in a warm function. The tables of results and
+//!   of progress answer at once, because DynamoDB is not measured. Each round has another event.
 //! - *raw*: reads all states by one pipeline of `GET`, and writes them back by one of `SET … EX`, through the same
 //!   client.
 //! - *naive*: `GET`, JSON and `SET` for each reading, from the same bytes.
@@ -13,6 +13,7 @@
 //! Redis is a separate process, so there are two clocks: time on the wall clock, and the CPU time of both processes
 //! from `/proc/<pid>/schedstat`. Times are wall-clock times unless a name says otherwise.
 
+use crate::functions::average::OneShard;
 use crate::row::{Bar, Case, Measured, Spread, Unit};
 use anyhow::Context as _;
 use base64::Engine as _;
@@ -21,13 +22,14 @@ use myaku::device::event_time::ClockSource;
 use myaku::device::profile::ProfileDocument;
 use myaku::device::reading::{Quality, Reading, Value};
 use myaku::device::registry::{Device, MemoryMasterData, Registry};
+use myaku::keyed::progress::memory::MemoryProgress;
 use myaku::keyed::states::redis::RedisStates;
-use myaku::keyed::{Context, GROUP, Ports, handle};
+use myaku::keyed::{Context, GROUP, Limits, Ports, Shards, handle};
 use myaku::lake::dead_letter::MemoryDeadLetters;
 use myaku::platform::clock::ManualClock;
 use myaku::platform::errors::RemoteError;
 use myaku::platform::redis::{Connection, Settings};
-use myaku::results::{Results, Write, Written};
+use myaku::results::{Results, Row};
 use myaku::stream::answer::Answer;
 use myaku::stream::batch::Batch;
 use myaku::stream::kpl::Builder;
@@ -52,6 +54,7 @@ const READINGS: usize = 10;
 const WINDOW: usize = 20;
 /// The size of an aggregate, as *transform* makes it.
 const AGGREGATE_BYTES: usize = 100 * 1024;
+const SHARD: &str = "shardId-000000000000";
 const FIRST_MS: i64 = 1_795_218_892_000;
 /// The time between two readings of a device, in milliseconds.
 const STEP_MS: i64 = 10_000;
@@ -123,12 +126,13 @@ async fn run(server: &Server) -> Result<Vec<Ratio>, Box<dyn Error>> {
     let connection = Connection::connect(&Settings::node(&server.url())?, &sdk).await?;
     let context = Context::<RealRedis> {
         settings: registry()?,
+        shards: Shards::new(OneShard(SHARD)),
+        progress: MemoryProgress::default(),
         states: RedisStates::new(connection, TTL),
         results: AcceptingTable,
         letters: MemoryDeadLetters::new(),
         clock: ManualClock::at(FIRST_MS),
-        history_ttl: TTL,
-        group: GROUP,
+        limits: Limits { results_interval: Duration::ZERO, history_ttl: TTL, state_ttl: TTL, group: GROUP },
     };
     let mut source = Source::new(7);
     let (mut ours, mut raw) = (Vec::new(), Vec::new());
@@ -248,6 +252,8 @@ struct RealRedis;
 impl Ports for RealRedis {
     type Rule = MovingAverage;
     type Settings = Registry<MemoryMasterData, ManualClock>;
+    type Shards = OneShard;
+    type Progress = MemoryProgress;
     type States = RedisStates<DeviceState>;
     type Results = AcceptingTable;
     type Letters = MemoryDeadLetters;
@@ -255,8 +261,9 @@ impl Ports for RealRedis {
 }
 
 impl Results for AcceptingTable {
-    async fn write(&self, writes: &[Write]) -> Result<Vec<Written>, RemoteError> {
-        Ok(vec![Written::Stored; writes.len()])
+    async fn write(&self, rows: &[Row]) -> Result<(), RemoteError> {
+        std::hint::black_box(rows);
+        Ok(())
     }
 }
 
@@ -319,7 +326,7 @@ fn record(sequence: u64, data: &[u8]) -> serde_json::Value {
             "kinesisSchemaVersion": "1.0", "partitionKey": "a", "sequenceNumber": sequence, "data": STANDARD.encode(data),
             "approximateArrivalTimestamp": FIRST_MS as f64 / 1e3,
         },
-        "eventSource": "aws:kinesis", "eventVersion": "1.0", "eventID": format!("shardId-000000000000:{sequence}"),
+        "eventSource": "aws:kinesis", "eventVersion": "1.0", "eventID": format!("{SHARD}:{sequence}"),
         "eventName": "aws:kinesis:record", "invokeIdentityArn": "arn:aws:iam::123456789012:role/myaku",
         "awsRegion": "eu-west-1", "eventSourceARN": "arn:aws:kinesis:eu-west-1:123456789012:stream/readings",
     })

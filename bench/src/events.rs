@@ -15,6 +15,8 @@ const EVENT_BYTES: usize = 6_291_456;
 const AGGREGATE_BYTES: usize = 25_000;
 /// The first arrival, in milliseconds since the epoch; its hour lasts for five more minutes.
 const ARRIVED_MS: i64 = 1_795_218_892_021;
+/// The shard of all records.
+pub(crate) const SHARD: &str = "shardId-000000000006";
 /// The number of devices: `band-0000` and so on.
 pub(crate) const DEVICES: usize = 10_000;
 /// The size of a wearable's payload.
@@ -139,13 +141,13 @@ fn event(first: usize, mut next: impl FnMut(usize) -> Option<(String, Vec<u8>)>)
 fn push_record(text: &mut String, index: usize, key: &str, data: &[u8]) {
     let sequence = format!("4954511524349098501828006771497314458218006259{:010}", 3_244_000_000 + index);
     // All records arrive in one hour.
-    let arrived_ms = ARRIVED_MS + (index as i64 * 2) % 200_000;
+    let arrived_ms = ARRIVED_MS + (index as i64 * 2).min(200_000);
     let arrived_ms = arrived_ms + i64::from(arrived_ms % 10 == 0);
     let (seconds, ms) = (arrived_ms / 1_000, arrived_ms % 1_000);
     let data = STANDARD.encode(data);
     let _ = write!(
         text,
-        r#"{{"kinesis":{{"kinesisSchemaVersion":"1.0","partitionKey":"{key}","sequenceNumber":"{sequence}","data":"{data}","approximateArrivalTimestamp":{seconds}.{ms:03}}},"eventSource":"aws:kinesis","eventVersion":"1.0","eventID":"shardId-000000000006:{sequence}","eventName":"aws:kinesis:record","invokeIdentityArn":"arn:aws:iam::123456789012:role/myaku-ArchiverRole-1ABCDEFGHIJKL","awsRegion":"eu-central-1","eventSourceARN":"arn:aws:kinesis:eu-central-1:123456789012:stream/myaku-IngestStream-1ABCDEFGHIJKL"}}"#
+        r#"{{"kinesis":{{"kinesisSchemaVersion":"1.0","partitionKey":"{key}","sequenceNumber":"{sequence}","data":"{data}","approximateArrivalTimestamp":{seconds}.{ms:03}}},"eventSource":"aws:kinesis","eventVersion":"1.0","eventID":"{SHARD}:{sequence}","eventName":"aws:kinesis:record","invokeIdentityArn":"arn:aws:iam::123456789012:role/myaku-ArchiverRole-1ABCDEFGHIJKL","awsRegion":"eu-central-1","eventSourceARN":"arn:aws:kinesis:eu-central-1:123456789012:stream/myaku-IngestStream-1ABCDEFGHIJKL"}}"#
     );
 }
 

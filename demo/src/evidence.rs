@@ -26,8 +26,10 @@ pub struct Evidence {
     pub readings_ranges: BTreeMap<String, (u128, u128)>,
     /// The dead letters.
     pub letters: Vec<letters::Letter>,
-    /// The rows that hold the latest averages.
+    /// The latest averages, from a row for each device.
     pub results: Vec<results::Latest>,
+    /// The most that a device's row may lag behind its readings, by their arrival, in milliseconds.
+    pub results_lag_ms: i64,
     /// Whether Redis lost some of its memory, and no rebuild followed.
     pub memory_lost: bool,
 }

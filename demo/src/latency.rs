@@ -21,9 +21,6 @@ use tokio::sync::watch;
 const DEVICES: usize = 12;
 /// Between two polls of all of them.
 const INTERVAL: Duration = Duration::from_millis(300);
-/// Digits of a sequence number and of a sub-sequence number in a position.
-const SEQUENCE_DIGITS: usize = 56;
-const SUB_DIGITS: usize = 10;
 /// The histogram measures latencies up to an hour, to three digits.
 const LONGEST_MS: u64 = 3_600_000;
 const DIGITS: u8 = 3;
@@ -104,7 +101,7 @@ pub fn measure(sent: &[SentMessage], readings: &[Record], seen: &Seen) -> Result
         let Ok(reading) = serde_json::from_slice::<WrittenReading>(&record.data) else { continue };
         let name = (reading.device_id, reading.metric);
         let Some(Some(published_ms)) = published.get(&(name.clone(), reading.at)) else { continue };
-        let first_result = seen.0.get(&name).and_then(|rows| rows.range(position(record)..).next());
+        let first_result = seen.0.get(&name).and_then(|rows| rows.range(record.position()..).next());
         if let Some((_, updated_ms)) = first_result {
             histogram.saturating_record(updated_ms.saturating_sub(*published_ms).max(1) as u64);
         }
@@ -137,11 +134,6 @@ fn published(sent: &[SentMessage], seen: &Seen) -> HashMap<(Name, i64), Option<i
         }
     }
     published
-}
-
-/// A record's position as results write it.
-fn position(record: &Record) -> String {
-    format!("{:0>SEQUENCE_DIGITS$}.{:0>SUB_DIGITS$}", record.sequence, record.sub)
 }
 
 #[cfg(test)]
@@ -181,7 +173,7 @@ mod tests {
     }
 
     fn row(sequence: &str, updated_ms: i64) -> results::Latest {
-        let position = position(&record(sequence, 0));
+        let position = record(sequence, 0).position();
         results::Latest {
             device: "bed".to_owned(),
             metric: "pulse".to_owned(),

@@ -195,8 +195,14 @@ pub async fn gather(stack: &Stack, sent: Vec<SentMessage>, started_ms: i64) -> R
         readings_ranges: readings.ranges,
         letters,
         results,
+        results_lag_ms: results_lag_ms(stack)?,
         memory_lost: false,
     })
+}
+
+fn results_lag_ms(stack: &Stack) -> Result<i64> {
+    let seconds: i64 = stack.parameter("ResultsSeconds").context("the template has no ResultsSeconds")?.parse()?;
+    Ok(seconds * 1_000)
 }
 
 /// Audits the lake as `myaku archive audit` does. Every function has finished, so every record must be in it.

@@ -2,35 +2,37 @@
 //!
 //! It reads the lake once, and decodes it as the function `transform` does, with the registry as it is now. For each
 //! device it keeps as many readings as the windows need, which takes some kilobytes. Then it restores what each device
-//! has lost, some devices at a time, as [`myaku::window::rebuild`] decides. It first writes the rows of the latest
-//! averages, conditional on the rows that it read, and then the state, by compare-and-set on the state that it loaded.
-//! So it never overwrites a moving average that runs at the same time: where that was faster, it does the device again.
+//! has lost, some slots at a time, as [`myaku::window::rebuild`] decides. It judges the fences of the slots as the moving
+//! average does, and commits the states by compare-and-set on what it loaded. So it never overwrites a moving average that
+//! runs at the same time: where that was faster, it does the devices again.
+
+mod restore;
 
 use crate::selection::{Selection, user_record};
 use anyhow::{Context as _, Result};
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::StreamExt as _;
 use indicatif::ProgressBar;
 use myaku::device::decoding::Content;
 use myaku::device::profile::Profile;
 use myaku::device::reading::{Reading, Value};
 use myaku::device::registry::{MasterData, Registry, Resolved};
-use myaku::keyed::states::{Commit, Committed, States};
+use myaku::keyed::progress::ProgressStore;
+use myaku::keyed::states::States;
 use myaku::lake::archive::{Lake, LakeRecord, ObjectKey};
 use myaku::platform::clock::Now;
-use myaku::results::{Item, Results, ResultsReader, Row, Write};
+use myaku::results::{Results, ResultsReader};
+use myaku::stream::slot::Slot;
 use myaku::window::DeviceState;
-use myaku::window::rebuild::{Known, Outcome, Rebuilt, Recovered, rebuild as rebuild_device};
+use myaku::window::rebuild::Recovered;
+use restore::{Devices, Work, groups};
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-/// How many devices' states are loaded and committed together.
-const GROUP: usize = 200;
-/// How many devices' rows are read at a time.
-const QUERIES: usize = 16;
-/// How often a device is tried if the moving average advances its state meanwhile.
+/// How often a device is tried if the moving average advances its slot meanwhile.
 const ROUNDS: usize = 5;
 
 /// What a rebuild covers.
@@ -40,9 +42,23 @@ pub struct Options {
     pub selection: Selection,
     /// Whether the selection is the whole lake, from its beginning.
     pub is_everything: bool,
-    /// Everything that arrived up to this time is in the lake, and every invocation that wrote a row before it has
-    /// ended; in milliseconds since the epoch.
+    /// Everything that arrived up to this time is in the lake, in milliseconds since the epoch.
     pub settled_ms: i64,
+    /// The stream of readings.
+    pub readings_stream: String,
+    /// How long the state of a silent device is kept.
+    pub state_ttl: Duration,
+}
+
+/// What the moving average keeps, and what it says of it.
+#[derive(Debug)]
+pub struct Stores<'a, S, P, R> {
+    /// The states of its devices.
+    pub states: &'a S,
+    /// How far it is.
+    pub progress: &'a P,
+    /// Its results.
+    pub results: &'a R,
 }
 
 /// The result of a rebuild.
@@ -62,7 +78,7 @@ pub struct Report {
     /// Metrics of the rebuilt devices whose windows reach further back than the selection: their results stay partial
     /// until the windows have filled again.
     pub partial: u64,
-    /// Devices that were left alone because an invocation may be at work on them: run the rebuild again later.
+    /// Devices that were left alone because their last readings may not be archived yet: run the rebuild again later.
     pub busy: u64,
     /// Devices that the moving average advanced faster than the rebuild: run it again.
     pub overtaken: u64,
@@ -78,8 +94,8 @@ struct Device {
 pub async fn rebuild<M: MasterData, N: Now>(
     lake: &impl Lake,
     registry: &Registry<M, N>,
-    states: &impl States<State = DeviceState>,
-    results: &(impl Results + ResultsReader),
+    stores: Stores<'_, impl States<State = DeviceState>, impl ProgressStore, impl Results + ResultsReader>,
+    clock: &impl Now,
     options: &Options,
     progress: &ProgressBar,
 ) -> Result<Report> {
@@ -95,21 +111,25 @@ pub async fn rebuild<M: MasterData, N: Now>(
         options.selection.objects(lake).await?
     };
     let devices = read(lake, registry, objects, options, &mut report, progress).await?;
-    let mut devices: Vec<_> = devices.into_iter().collect();
-    devices.sort_by(|(a, _), (b, _)| a.cmp(b));
     report.devices = devices.len() as u64;
     progress.set_position(0);
     progress.set_length(devices.len() as u64);
     progress.set_message("restoring windows");
-    for group in devices.chunks(GROUP) {
-        let mut remaining: Vec<_> = group.iter().collect();
+    let mut slots = BTreeMap::<Slot, Devices<'_>>::new();
+    for (id, device) in &devices {
+        slots.entry(Slot::of(id)).or_default().push((id, device));
+    }
+    let work = Work { stores, clock, options };
+    for group in groups(slots) {
+        let count: usize = group.values().map(Vec::len).sum();
+        let mut remaining = group;
         for _ in 0..ROUNDS {
             if !remaining.is_empty() {
-                remaining = restore(states, results, &remaining, options, &mut report).await?;
+                remaining = work.restore(&remaining, &mut report).await?;
             }
         }
-        report.overtaken += remaining.len() as u64;
-        progress.inc(group.len() as u64);
+        report.overtaken += remaining.values().map(Vec::len).sum::<usize>() as u64;
+        progress.inc(count as u64);
     }
     Ok(report)
 }
@@ -173,84 +193,6 @@ fn through_json(reading: &Reading<&str>) -> Option<Reading> {
     serde_json::from_slice(&serde_json::to_vec(reading).ok()?).ok()
 }
 
-/// Restores what these devices have lost. Returns those that the moving average advanced meanwhile, to be done again.
-async fn restore<'a>(
-    states: &impl States<State = DeviceState>,
-    results: &(impl Results + ResultsReader),
-    devices: &[&'a (String, Device)],
-    options: &Options,
-    report: &mut Report,
-) -> Result<Vec<&'a (String, Device)>> {
-    let ids: Vec<&str> = devices.iter().map(|(id, _)| id.as_str()).collect();
-    let loaded = states.load(&ids).await.context("cannot load the states from Redis")?;
-    let rows = stream::iter(devices.iter().map(|(id, device)| rows(results, id, &device.profile)));
-    let rows: Vec<Vec<Row>> = rows.buffered(QUERIES).try_collect().await?;
-    let (mut rebuilt, mut of, mut writes) = (Vec::<Box<Rebuilt>>::new(), Vec::new(), Vec::new());
-    for (index, (_, device)) in devices.iter().enumerate() {
-        // The profile allows a device's clock some skew, so a reading's time may be later than its arrival.
-        let skew_ms = device.profile.clock().allowed_skew_ms;
-        let since_ms = (!options.is_everything).then(|| options.selection.arrived_ms.start.saturating_add(skew_ms));
-        let known = Known { since_ms, settled_ms: options.settled_ms };
-        let spec = |metric: &str| device.profile.window(metric);
-        match rebuild_device(loaded[index].state.as_ref(), &rows[index], &device.recovered, spec, known) {
-            Outcome::Whole => {}
-            Outcome::Busy => report.busy += 1,
-            Outcome::Rebuilt(one) => {
-                writes.extend(one.rows.iter().map(|row| Write {
-                    row: row.clone(),
-                    over: Some(row.position),
-                    revision: row.revision,
-                }));
-                rebuilt.push(one);
-                of.push(index);
-            }
-        }
-    }
-    // A row that was written since it was read stays: it is newer.
-    results.write(&writes).await.context("cannot write the results")?;
-    let commits: Vec<_> = rebuilt
-        .iter()
-        .zip(&of)
-        .map(|(one, &index)| Commit { device_id: ids[index], replaces: &loaded[index].version, state: &one.state })
-        .collect();
-    let committed = states.commit(&commits).await.context("cannot commit the states to Redis")?;
-    let mut overtaken = Vec::new();
-    for ((one, index), committed) in rebuilt.iter().zip(of).zip(committed) {
-        match committed {
-            Committed::Conflict => overtaken.push(devices[index]),
-            Committed::Done => {
-                report.rebuilt += 1;
-                report.whole += one.whole as u64;
-                report.partial += one.partial as u64;
-            }
-        }
-    }
-    Ok(overtaken)
-}
-
-/// Reads the latest rows of a device, and the rows of history that a late reading may have corrected since.
-async fn rows(results: &impl ResultsReader, device_id: &str, profile: &Profile) -> Result<Vec<Row>> {
-    let mut rows =
-        results.latest(device_id).await.with_context(|| format!("cannot read the results of device {device_id}"))?;
-    let mut history = Vec::new();
-    for row in &rows {
-        let Item::Latest { metric } = &row.item else { continue };
-        let Some((seconds, spec)) = profile.window(metric).and_then(|spec| Some((spec.history_seconds?, spec))) else {
-            continue;
-        };
-        let back_ms = (i64::from(spec.allowed_lateness_seconds) + i64::from(seconds)) * 1_000;
-        let since_ms = row.at.saturating_sub(back_ms);
-        history.extend(
-            results
-                .history(device_id, metric, since_ms, i64::MAX)
-                .await
-                .with_context(|| format!("cannot read the history of device {device_id}"))?,
-        );
-    }
-    rows.extend(history);
-    Ok(rows)
-}
-
 impl Report {
     /// Returns the report as text.
     pub fn to_text(&self) -> String {
@@ -267,7 +209,7 @@ impl Report {
         if self.busy > 0 {
             let _ = write!(
                 text,
-                "\n{} devices were left alone because the function may be at work on them: \
+                "\n{} devices were left alone because their last readings may not be archived yet: \
                  run this again in 15 minutes.",
                 self.busy
             );
@@ -278,3 +220,6 @@ impl Report {
         text
     }
 }
+
+#[cfg(test)]
+mod tests;

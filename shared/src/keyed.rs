@@ -1,51 +1,68 @@
-//! What every stateful function has in common: the state of each device, and the order of effects and commits.
+//! What every stateful function has in common: the state of each device, and the order of commits and effects.
 //!
 //! A stateful function is a pure [`Rule`] (its settings per device, its state, and how readings advance it), its wiring
 //! and its README. Everything else is here, once.
 //!
 //! In reading order:
 //!
-//! - [`Rule`], [`State`] and [`Seen`]: what a function brings, and the positions that each state remembers.
-//! - [`handle()`]: one batch, from its records to the commit, over a [`Context`] of [`Ports`].
-//! - [`SettingsSource`]: which settings a device has; the registry is one.
-//! - [`states`]: the port to stored state, with adapters for Redis and memory. [`codec`] and [`bytes`]
-//!   are the format of what is stored.
+//! - [`Rule`] and [`State`]: what a function brings. [`Kept`] is a state with what every function has to know of a device.
+//! - [`handle()`]: one batch, from its records to the acknowledgement, over a [`Context`] of [`Ports`].
+//! - [`fence`]: finds out whether states were lost. [`progress`] is the port to what that is judged by.
+//! - [`states`]: the port to stored states, with adapters for Redis and memory. [`codec`] and [`bytes`] are the format of what
+//!   is stored.
+//! - [`SettingsSource`]: which settings a device has; the registry is one. [`Shards`]: which slots a shard has.
 //!
-//! **Effects before state.** For each batch: load the state of its devices, compute purely, write the result rows, and
-//! only then commit the new states, each by compare-and-set on the version that was loaded. A crash before the commit
-//! repeats the same rows. An invocation that should be dead (a zombie) fails to commit, and its rows replace nothing newer.
+//! **Slots.** A device belongs to a [slot](crate::stream::slot), and its readings are put per slot. So it is in one shard at
+//! any time, whose batches come in order, and the positions of its records grow.
 //!
-//! **Redelivery.** A state remembers the last position of each shard, so a record that is delivered again changes nothing.
-//! A reading that was sent twice has the same id, which the rule's state knows.
+//! **Each batch, in this order.** (1) Read the progress. (2) Load the fences of all slots of the shard, and the states of the
+//! batch's devices. (3) Judge the fences: declare a loss, or begin again. (4) Compute the devices, purely. (5) Commit each slot,
+//! whole or not at all; begin again with the slots where another invocation was faster. (6) Write the rows that are due. (7) Note
+//! in the progress what is acknowledged. (8) Acknowledge.
 //!
-//! **Loss.** Redis can lose its last writes, or everything. A row carries the position and the revision of the state that it
-//! was computed from. A row that is ahead of the loaded state shows that the state lost something: then the rows are
-//! computed again, and flagged as partial.
+//! **Redelivery.** A state remembers the last position of its device, so a record that is delivered again changes nothing. A
+//! reading that was sent twice has the same id, which the rule's state knows. A row that was due, and whose record is not yet
+//! acknowledged, is written again.
+//!
+//! **Loss.** Redis can lose its last writes, or everything. Each slot has a fence in Redis, and the progress is in DynamoDB. A
+//! fence that is behind the progress shows that the slot's states have lost something. Then the time of the newest reading
+//! that was acknowledged is noted in the progress, and in each state of the slot when it is next touched: readings up to that
+//! time may be missing, and results whose windows reach so far back are partial.
 //!
 //! ```
-//! use myaku::keyed::Seen;
+//! use myaku::keyed::fence::{Fence, Fences, Verdict, judge};
+//! use myaku::keyed::progress::Progress;
 //! use myaku::stream::batch::Position;
+//! use myaku::stream::slot::{Slot, Slots};
 //!
-//! let at = |sub| Position { sub, ..Position::ZERO };
-//! let mut seen = Seen::of_stream("readings");
-//! seen.advance("shardId-000000000000", at(7));
-//! assert!(seen.contains("shardId-000000000000", at(7)), "delivered again");
-//! assert!(!seen.contains("shardId-000000000000", at(8)));
+//! let (slot, position) = (Slot::of("bed-17"), Position { sub: 7, ..Position::ZERO });
+//! let slots: Slots = [slot].into_iter().collect();
+//! let progress = Progress::default().after("shardId-000000000000", position, 1_795_218_892_020, slots);
+//! let fence = Fence { position, lost_until: None };
+//! let complete = Fences::from([("shardId-000000000000".to_owned(), fence)]);
+//! assert_eq!(judge(slot, &complete, &progress, 0), Verdict::Complete);
+//! assert_eq!(judge(slot, &Fences::new(), &progress, 0), Verdict::Lost(1_795_218_892_020), "Redis has lost its memory");
 //! ```
 
 pub mod bytes;
 pub mod codec;
 mod device;
 mod digest;
+pub mod fence;
 mod handle;
 mod input;
+mod kept;
+pub mod progress;
 mod rule;
-mod seen;
 mod settings;
+mod shards;
 pub mod states;
+#[cfg(test)]
+mod sums;
 
 pub use digest::id_digest;
-pub use handle::{Context, GROUP, Ports, handle};
-pub use rule::{Advance, Change, Incoming, Loss, Origin, Rule, State};
-pub use seen::{MAX_SHARDS, Seen};
+pub use handle::{Context, GROUP, Limits, Ports, handle};
+pub use kept::{Kept, LastRow, Origin, PendingHistory};
+pub use rule::{Counts, Incoming, Rule, State, Step};
 pub use settings::{Found, SettingsSource};
+pub use shards::{ListShards, Shards};

@@ -1,9 +1,9 @@
-//! What readers ask for: the latest averages of a device, and their history.
+//! What readers ask for: the latest results of a device, and their history.
 //!
-//! A row carries the position of the record that it was last computed for, and nothing older overwrites it. So promise 2
-//! holds for readers even after the state that the rows were computed from is lost.
+//! A row has all metrics of a device. It carries the position of the record that it was last computed for, and nothing older
+//! overwrites it.
 //!
-//! - [`Row`] is one result, [`Item`] says which one, [`Average`] has its statistics.
+//! - [`Row`] is one row, [`Item`] says which one. A [`MetricResult`] has the [`Average`] of one of its metrics.
 //! - [`Results`] is the port for writing rows, each on a condition; [`ResultsReader`] is the port for reading them.
 //! - Adapters: DynamoDB and [`memory`].
 //!
@@ -25,63 +25,52 @@ pub use average::Average;
 
 use crate::platform::errors::RemoteError;
 use crate::stream::batch::Position;
+use std::collections::BTreeMap;
 
 /// The last time that keys of history can tell, in milliseconds since the epoch: thirteen digits, which reach to the year
 /// 2286.
 pub const LATEST_MS: i64 = 9_999_999_999_999;
 
-/// Which result of a device a row is.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Which row of a device a row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Item {
-    /// The latest average of a metric.
-    Latest {
-        /// The metric.
-        metric: String,
-    },
-    /// The average of a metric at the end of an interval, whose last reading is the newest of the window.
+    /// The latest results of all metrics.
+    Latest,
+    /// The results at the end of an interval: of each metric that had a reading in it, the window whose newest reading is
+    /// the last one of the interval.
     History {
-        /// The metric.
-        metric: String,
         /// The beginning of the interval, in milliseconds since the epoch.
         from_ms: i64,
     },
 }
 
 impl Item {
-    /// The sort key: `latest#<metric>` or `history#<metric>#<13 digits>`.
+    /// The sort key: `latest#` or `history##<13 digits>`. Times before the epoch have no history.
     ///
     /// ```
     /// use myaku::results::Item;
-    /// let item = Item::History { metric: "heart_rate".into(), from_ms: 60_000 };
-    /// assert_eq!(item.key(), "history#heart_rate#0000000060000");
-    /// assert_eq!(Item::parse(&item.key()), Some(item));
+    /// assert_eq!(Item::History { from_ms: 60_000 }.key(), "history##0000000060000");
     /// ```
-    pub fn key(&self) -> String {
+    pub fn key(self) -> String {
         match self {
-            Self::Latest { metric } => format!("latest#{metric}"),
-            Self::History { metric, from_ms } => history_key(metric, *from_ms),
+            Self::Latest => "latest#".to_owned(),
+            Self::History { from_ms } => history_key("", from_ms),
         }
     }
 
-    /// The item of a sort key; `None` if the key is not one of these.
+    /// The item of a sort key; `None` if the key is not one of these. Rows of one metric have its name in their key: they were
+    /// written until rows had all metrics of a device.
     pub fn parse(key: &str) -> Option<Self> {
-        if let Some(metric) = key.strip_prefix("latest#") {
-            return Some(Self::Latest { metric: metric.to_owned() });
+        if key.starts_with("latest#") {
+            return Some(Self::Latest);
         }
-        let (metric, digits) = key.strip_prefix("history#")?.rsplit_once('#')?;
+        let (_, digits) = key.strip_prefix("history#")?.rsplit_once('#')?;
         let from_ms = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())??;
-        Some(Self::History { metric: metric.to_owned(), from_ms })
-    }
-
-    /// The metric.
-    pub fn metric(&self) -> &str {
-        match self {
-            Self::Latest { metric } | Self::History { metric, .. } => metric,
-        }
+        Some(Self::History { from_ms })
     }
 }
 
-/// Times before the epoch have no history.
+/// The sort key of a row of history: of one metric, or of all if it is empty.
 fn history_key(metric: &str, from_ms: i64) -> String {
     format!("history#{metric}#{:013}", from_ms.clamp(0, LATEST_MS))
 }
@@ -91,10 +80,31 @@ fn history_key(metric: &str, from_ms: i64) -> String {
 pub struct Row {
     /// The device.
     pub device_id: String,
-    /// Which of its results.
+    /// Which of its rows.
     pub item: Item,
     /// Where the device stands.
     pub facility: String,
+    /// Its results, by metric.
+    pub metrics: BTreeMap<String, MetricResult>,
+    /// The stream that `position` belongs to.
+    pub stream: String,
+    /// The shard whose batch it was written for.
+    pub shard: String,
+    /// The last record of the device that the row was computed from.
+    pub position: Position,
+    /// How many readings of the device had been counted by then. Starts again at zero when the state is lost.
+    pub counted: u64,
+    /// When the device's newest message of that batch was received, in milliseconds since the epoch.
+    pub received_at: i64,
+    /// When the row was computed, in milliseconds since the epoch.
+    pub updated_at: i64,
+    /// When the row may be deleted, in seconds since the epoch; `None`: never.
+    pub expires_at: Option<i64>,
+}
+
+/// The result of one metric.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetricResult {
     /// The unit of the values; empty where there is none.
     pub unit: String,
     /// The value of the newest reading in the window.
@@ -106,85 +116,15 @@ pub struct Row {
     /// Whether readings that belong to the window may be missing, because the state was lost or the window is full to
     /// its limit.
     pub partial: bool,
-    /// Of a partial row: readings up to this time may be missing, in milliseconds since the epoch. If the state is lost
-    /// again, the time is taken from here.
-    pub lost_until: Option<i64>,
-    /// Grows whenever the row is written with different content.
-    pub revision: u64,
-    /// The stream that `position` belongs to.
-    pub stream: String,
-    /// The shard that its batch came from.
-    pub shard: String,
-    /// The record that the row was last computed for.
-    pub position: Position,
-    /// The position of the state that it was computed from, or a higher one of results that this state was behind. A
-    /// state that is behind this position has lost something.
-    pub base: Option<Position>,
-    /// When the message of that record was received, in milliseconds since the epoch.
-    pub received_at: i64,
-    /// When the row was computed, in milliseconds since the epoch.
-    pub updated_at: i64,
-    /// When the row may be deleted, in seconds since the epoch; `None`: never.
-    pub expires_at: Option<i64>,
-}
-
-/// What a stored row says about itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredRow {
-    /// The shard that its batch came from.
-    pub shard: String,
-    /// When it was computed, in milliseconds since the epoch.
-    pub updated_at: i64,
-    /// The record that it was last computed for.
-    pub position: Position,
-    /// The position of the state that it was computed from.
-    pub base: Option<Position>,
-    /// The time of its newest reading, in milliseconds since the epoch.
-    pub at: i64,
-    /// Its revision.
-    pub revision: u64,
-    /// Whether readings may be missing from it.
-    pub partial: bool,
-    /// Up to which time, in milliseconds since the epoch.
+    /// Of a partial result: readings up to this time may be missing, in milliseconds since the epoch.
     pub lost_until: Option<i64>,
 }
 
-impl From<&Row> for StoredRow {
-    fn from(row: &Row) -> Self {
-        Self {
-            shard: row.shard.clone(),
-            updated_at: row.updated_at,
-            position: row.position,
-            base: row.base,
-            at: row.at,
-            revision: row.revision,
-            partial: row.partial,
-            lost_until: row.lost_until,
-        }
+impl Row {
+    /// Whether a stored row gives way to this one: it is of another stream, or was not computed from more.
+    fn replaces(&self, stored: &Self) -> bool {
+        stored.stream != self.stream || (stored.position, stored.counted) <= (self.position, self.counted)
     }
-}
-
-/// A row to be written, and what it may replace.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Write {
-    /// The row.
-    pub row: Row,
-    /// The row is written if there is none, or one of another stream, or one whose position is not above this one and whose
-    /// revision is not above [`Self::revision`]. In the usual case this is what the writer's state has seen, and passes;
-    /// otherwise it is what the writer found in an earlier try.
-    pub over: Option<Position>,
-    /// The metric's revision in the writer's state. A stored row with a higher revision shows that the state lost what the
-    /// row was computed from, even if the device has advanced since by other metrics.
-    pub revision: u64,
-}
-
-/// What became of a write.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Written {
-    /// The row is stored.
-    Stored,
-    /// A row above `over` or `revision` is stored, and stays.
-    Kept(StoredRow),
 }
 
 /// Some rows of history, oldest first.
@@ -198,19 +138,22 @@ pub struct Page {
 
 /// The port for writing results.
 pub trait Results: Send + Sync {
-    /// Writes each row on its condition. The answers are in the order of `writes`, whose rows all differ. A stored row that
-    /// stays is not an error: a later invocation wrote it. After an error, any of the rows may have been written, and the
-    /// same call again is right.
-    fn write(&self, writes: &[Write]) -> impl Future<Output = Result<Vec<Written>, RemoteError>> + Send;
+    /// Writes each row, unless the stored row was computed from more: it has a higher position, or the same one and more
+    /// readings counted. Such a row stays, and is not an error: a later invocation wrote it. A row replaces the metrics
+    /// that it has, and leaves the others: the state may have lost them.
+    ///
+    /// After an error, any of the rows may have been written, and the same call again is right. No two of `rows` have the
+    /// same device and item.
+    fn write(&self, rows: &[Row]) -> impl Future<Output = Result<(), RemoteError>> + Send;
 }
 
 /// The port for reading results.
 pub trait ResultsReader: Send + Sync {
-    /// The latest averages of all metrics of a device, by metric.
-    fn latest(&self, device_id: &str) -> impl Future<Output = Result<Vec<Row>, RemoteError>> + Send;
+    /// The latest results of a device; `None` if there are none.
+    fn latest(&self, device_id: &str) -> impl Future<Output = Result<Option<Row>, RemoteError>> + Send;
 
-    /// At most `limit` rows of history of a metric, whose intervals begin at `from_ms` or later and before `to_ms`. Fewer
-    /// rows do not mean that there are no more: [`Page::next_ms`] says so.
+    /// At most `limit` rows of history that have results of a metric, whose intervals begin at `from_ms` or later and before
+    /// `to_ms`. Fewer rows do not mean that there are no more: [`Page::next_ms`] says so.
     fn history_page(
         &self,
         device_id: &str,
@@ -220,7 +163,8 @@ pub trait ResultsReader: Send + Sync {
         limit: usize,
     ) -> impl Future<Output = Result<Page, RemoteError>> + Send;
 
-    /// All rows of history whose intervals begin at `from_ms` or later and before `to_ms`, page by page.
+    /// All rows of history that have results of a metric, whose intervals begin at `from_ms` or later and before `to_ms`,
+    /// page by page.
     fn history(
         &self,
         device_id: &str,
@@ -249,14 +193,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_of_one_metric_sort_by_time() {
-        let key = |from_ms| Item::History { metric: "m".to_owned(), from_ms }.key();
+    fn keys_of_history_sort_by_time() {
+        let key = |from_ms| Item::History { from_ms }.key();
         assert!(key(999) < key(1_000) && key(1_000) < key(1_795_218_892_020));
-        assert_eq!(key(1_795_218_892_020), "history#m#1795218892020");
+        assert_eq!(key(1_795_218_892_020), "history##1795218892020");
     }
 
     #[test]
-    fn a_key_that_is_not_a_result_is_not_read_as_one() {
+    fn keys_of_one_metric_are_read_and_a_key_that_is_not_a_result_is_not() {
+        assert_eq!(Item::parse("latest#m"), Some(Item::Latest));
+        assert_eq!(Item::parse("history#m#0000000060000"), Some(Item::History { from_ms: 60_000 }));
         for key in ["", "latest", "status#m", "history#m", "history#m#", "history#m#12x"] {
             assert_eq!(Item::parse(key), None, "{key}");
         }

@@ -5,9 +5,9 @@ use anyhow::Context as _;
 use indicatif::ProgressBar;
 use myaku::device::registry::{Device, DynamoDb, LONGEST_USE, MasterDataWriter as _, Registry, device_document};
 use myaku::ingest::message::Message;
-use myaku::keyed::State as _;
-use myaku::keyed::states::States as _;
+use myaku::keyed::progress::dynamodb::DynamoDbProgress;
 use myaku::keyed::states::redis::RedisStates;
+use myaku::keyed::states::{Loaded, SlotDevices, States as _};
 use myaku::lake::archive::{MemoryHeads, S3Lake};
 use myaku::lake::dead_letter::Reason;
 use myaku::platform::clock::{Now as _, SystemClock};
@@ -16,6 +16,7 @@ use myaku::results::dynamodb::DynamoDbResults;
 use myaku::results::{ResultsReader as _, Row};
 use myaku::stream::producer::kinesis::KinesisStream;
 use myaku::stream::producer::{Item, Limits, Placement, Producer};
+use myaku::stream::slot::Slot;
 use myaku::window::DeviceState;
 use myaku_demo::evidence::results;
 use myaku_demo::{run, steps};
@@ -31,6 +32,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 const PARAMETERS: [(&str, &str); 1] = [("RegistryTtlSeconds", "1")];
 /// How far ahead a device's clock is trusted.
 const AHEAD_MS: i64 = 300_000;
+const STATE_TTL: Duration = Duration::from_hours(24);
 /// The stream truncates its times to whole seconds.
 const CLOCK_MS: i64 = 2_000;
 
@@ -106,7 +108,7 @@ async fn a_replay_changes_no_average_and_a_dead_letter_becomes_readings_after_it
     producer.send(&[Item { key: message.delivery_id.clone(), data: message.to_json().into_bytes() }]).await?;
     steps::quiet(&stack).await?;
     let rows = DynamoDbResults::new(&config, stack.physical_id("ResultsTable")?);
-    assert_eq!(rows.latest("newcomer").await?, []);
+    assert_eq!(rows.latest("newcomer").await?, None);
     let device = Device { device_id: "newcomer".to_owned(), profile: "vital-band".to_owned(), facility: None };
     let document = device_document(&device).map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
     DynamoDb::new(&config, stack.physical_id("RegistryTable")?).put(&[document]).await?;
@@ -114,14 +116,13 @@ async fn a_replay_changes_no_average_and_a_dead_letter_becomes_readings_after_it
         // The absence of a device is cached for a while. Until it expires, the message becomes a dead letter again.
         loop {
             Box::pin(send(&stack, &letters(&[Reason::UnknownDevice], now_ms - CLOCK_MS)?)).await?;
-            let found = rows.latest("newcomer").await?;
-            if !found.is_empty() {
+            if let Some(found) = rows.latest("newcomer").await? {
                 return anyhow::Ok(found);
             }
         }
     });
     let found = found.await.context("the dead letter did not become readings")??;
-    let heart_rate = found.iter().find(|row| row.item.metric() == "heart_rate").context("no heart rate")?;
+    let heart_rate = found.metrics.get("heart_rate").context("no heart rate")?;
     assert_eq!((heart_rate.average.count, heart_rate.average.mean.to_bits()), (1, 61_f64.to_bits()));
     stack.down().await;
     Ok(())
@@ -138,7 +139,15 @@ async fn latest_rows(devices: &[String], rows: &DynamoDbResults) -> anyhow::Resu
 
 async fn states(stack: &Stack) -> anyhow::Result<RedisStates<DeviceState>> {
     let redis = Connection::connect(&Settings::node(&stack.endpoints().redis)?, &stack.sdk_config()).await?;
-    Ok(RedisStates::new(redis, Duration::from_hours(1)))
+    Ok(RedisStates::new(redis, STATE_TTL))
+}
+
+/// What is stored of each device.
+async fn load(stack: &Stack, devices: &[String]) -> anyhow::Result<Vec<Loaded<DeviceState>>> {
+    let slots: Vec<_> =
+        devices.iter().map(|id| SlotDevices { slot: Slot::of(id), devices: vec![id.as_str()] }).collect();
+    let loaded = states(stack).await?.load(&stack.physical_id("ReadingsStream")?, &slots).await?;
+    Ok(loaded.into_iter().flat_map(|slot| slot.states).collect())
 }
 
 /// Rebuilds the windows from the whole lake, while no function runs.
@@ -147,12 +156,18 @@ pub(crate) async fn rebuild_everything(stack: &Stack) -> anyhow::Result<rebuild:
     // The clocks of some devices are ahead.
     let settled_ms = SystemClock.now_ms() + AHEAD_MS;
     let selection = everything(&stack.physical_id("IngestStream")?);
-    let options = rebuild::Options { selection, is_everything: true, settled_ms };
+    let readings_stream = stack.physical_id("ReadingsStream")?;
+    let options =
+        rebuild::Options { selection, is_everything: true, settled_ms, readings_stream, state_ttl: STATE_TTL };
     let lake = S3Lake::new(&config, stack.physical_id("LakeBucket")?);
     let registry = DynamoDb::new(&config, stack.physical_id("RegistryTable")?);
     let registry = Registry::new(registry, SystemClock, LONGEST_USE);
-    let rows = DynamoDbResults::new(&config, stack.physical_id("ResultsTable")?);
-    Box::pin(rebuild::rebuild(&lake, &registry, &states(stack).await?, &rows, &options, &ProgressBar::hidden())).await
+    let stores = rebuild::Stores {
+        states: &states(stack).await?,
+        progress: &DynamoDbProgress::new(&config, stack.physical_id("ProgressTable")?),
+        results: &DynamoDbResults::new(&config, stack.physical_id("ResultsTable")?),
+    };
+    Box::pin(rebuild::rebuild(&lake, &registry, stores, &SystemClock, &options, &ProgressBar::hidden())).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -164,35 +179,30 @@ async fn windows_that_redis_lost_are_rebuilt_from_the_lake_unchanged() -> anyhow
     let config = stack.sdk_config();
     let mut devices: Vec<String> = averages(&stack).await?.into_keys().map(|(device, _)| device).collect();
     devices.dedup();
-    let names: Vec<&str> = devices.iter().map(String::as_str).collect();
-    let before = states(&stack).await?.load(&names).await?;
+    let before = load(&stack, &devices).await?;
     let rows = DynamoDbResults::new(&config, stack.physical_id("ResultsTable")?);
     let rows_before = latest_rows(&devices, &rows).await?;
+    let averages_before = averages(&stack).await?;
 
     stack.servers().redis.kill().await?;
     stack.servers().redis.restart().await?;
-    let lost = states(&stack).await?.load(&names).await?;
-    assert!(lost.iter().all(|loaded| loaded.state.is_none()), "Redis must have lost its memory");
+    let lost = load(&stack, &devices).await?;
+    assert!(lost.iter().all(|loaded| loaded.kept.is_none()), "Redis must have lost its memory");
 
     let report = rebuild_everything(&stack).await?;
     assert_eq!((report.partial, report.busy, report.overtaken), (0, 0, 0), "{report:?}");
     assert_eq!(report.devices as usize, devices.len(), "{report:?}");
-    assert_eq!(report.whole as usize, rows_before.len(), "{report:?}");
-    let after = states(&stack).await?.load(&names).await?;
-    let mut windows = 0;
-    for (device, (before, after)) in names.iter().zip(before.iter().zip(&after)) {
+    assert_eq!(report.whole as usize, averages_before.len(), "{report:?}");
+    let after = load(&stack, &devices).await?;
+    for (device, (before, after)) in devices.iter().zip(before.iter().zip(&after)) {
         let (before, after) =
-            (before.state.as_ref().context("no state before")?, after.state.as_ref().context("no state after")?);
-        for row in rows_before.iter().filter(|row| row.device_id == *device) {
-            let metric = row.item.metric();
-            let entries =
-                |state: &myaku::window::DeviceState| state.series(metric).map(|series| series.entries().to_vec());
-            assert_eq!(entries(after), entries(before), "{device} {metric}");
-            windows += 1;
+            (before.kept.as_ref().context("no state before")?, after.kept.as_ref().context("no state after")?);
+        for (_, metric) in averages_before.keys().filter(|(of, _)| of == device) {
+            let entries = |state: &DeviceState| state.series(metric).map(|series| series.entries().to_vec());
+            assert_eq!(entries(&after.state), entries(&before.state), "{device} {metric}");
         }
-        assert!(after.position(&rows_before[0].stream).is_some(), "{device}");
+        assert!(after.lost_until.is_some(), "{device}: the loss is noted, so that it is not found again");
     }
-    assert_eq!(windows, rows_before.len());
     assert_eq!(latest_rows(&devices, &rows).await?, rows_before, "the rows were right before");
     let again = rebuild_everything(&stack).await?;
     assert_eq!(again.rebuilt, 0, "a second rebuild changes nothing");
@@ -202,10 +212,10 @@ async fn windows_that_redis_lost_are_rebuilt_from_the_lake_unchanged() -> anyhow
     let ingest = stack.physical_id("IngestStream")?;
     Box::pin(send(&stack, &Stretch { lake, selection: everything(&ingest) })).await?;
     let rows_after = latest_rows(&devices, &rows).await?;
-    assert!(rows_after.iter().all(|row| !row.partial));
     assert_eq!(rows_after.len(), rows_before.len());
     for (after, before) in rows_after.iter().zip(&rows_before) {
-        assert_eq!((after.average, after.at), (before.average, before.at), "{} {:?}", after.device_id, after.item);
+        assert!(after.position > before.position, "{}: a new state writes its row", after.device_id);
+        assert_eq!(after.metrics, before.metrics, "{}", after.device_id);
     }
     stack.down().await;
     Ok(())

@@ -1,9 +1,10 @@
-//! Runs the conformance suites of the ports to streams, states and results against real servers.
+//! Runs the conformance suites of the ports to streams, states, progress and results against real servers.
 
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum};
 use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
 use myaku::ingest::command;
 use myaku::ingest::command::DynamoDbCommands;
+use myaku::keyed::progress::dynamodb::DynamoDbProgress;
 use myaku::keyed::states::redis::RedisStates;
 use myaku::platform::redis::{Connection, Settings};
 use myaku::results::dynamodb::DynamoDbResults;
@@ -41,6 +42,15 @@ async fn dynamodb_holds_results() -> anyhow::Result<()> {
     let config = AwsEndpoints::from([("dynamodb", server.endpoint())]).sdk_config();
     table(&aws_sdk_dynamodb::Client::new(&config), "results", &["deviceId", "item"]).await?;
     results::conformance::suite(&DynamoDbResults::new(&config, "results"), "bed").await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn dynamodb_holds_progress() -> anyhow::Result<()> {
+    let server = servers::dynamodb::start(0).await?;
+    let config = AwsEndpoints::from([("dynamodb", server.endpoint())]).sdk_config();
+    table(&aws_sdk_dynamodb::Client::new(&config), "progress", &["function", "stream"]).await?;
+    keyed::progress::conformance::suite(&DynamoDbProgress::new(&config, "progress"), "test").await;
     Ok(())
 }
 

@@ -6,17 +6,20 @@ use crate::invariants::{Invariant, Violation};
 use crate::ledger::{METRICS, value_of};
 use crate::mapping::{Destination, Running};
 use crate::plan::{
-    Content, DEVICES, Function, NUMBERS, Plan, REFILL, START_MS, Step, Stream, device_time_ms, is_out_of_range,
+    Content, DEVICES, Function, NUMBERS, Plan, REFILL, START_MS, Step, Stream, device_id, device_time_ms,
+    is_out_of_range,
 };
 use crate::world::World;
 use myaku::ingest::message::Message;
+use myaku::keyed::states::memory::Snapshot;
 use myaku::platform::clock::Now as _;
 use myaku::stream::batch::{Batch, Position, StreamRecord};
 use myaku::stream::kpl;
 use myaku::stream::shard_map::hash_key;
+use myaku::stream::slot::Slot;
 use myaku_local::event_source::{Discarded, Progress, StartingPosition};
 use myaku_local::function::Invoker as _;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -69,7 +72,7 @@ struct Driver<'a> {
     mappings: Vec<Running>,
     started: u32,
     saved: BTreeMap<Function, Progress>,
-    states: HashMap<String, Vec<u8>>,
+    snapshot: Snapshot,
     puts: u32,
 }
 
@@ -88,10 +91,9 @@ impl<'a> Driver<'a> {
             mappings: Vec::new(),
             started: 0,
             saved: BTreeMap::new(),
-            states: HashMap::new(),
+            snapshot: Snapshot::new(),
             puts: 0,
         };
-        world.models().averages.troubled = plan.trouble > 0;
         for function in Function::ALL {
             driver.start(function, StartingPosition::TrimHorizon, None)?;
         }
@@ -109,6 +111,7 @@ impl<'a> Driver<'a> {
             self.step(step).await?;
         }
         self.world.faults.calm_down();
+        self.world.end_split_brain();
         self.world.note(format_args!("-- no more faults"));
         if self.settle().await && self.world.models().averages.must_fill_again() {
             self.refill();
@@ -139,7 +142,7 @@ impl<'a> Driver<'a> {
             Step::Put { contents, clock_off_ms } => self.put(contents, *clock_off_ms),
             Step::PutNoReading => {
                 let now_ms = world.clock.now_ms();
-                let (shard, sequence) = world.stream(Stream::Readings).put("device-0", NOT_A_READING, now_ms);
+                let (shard, sequence) = world.stream(Stream::Readings).put(device_id(0), NOT_A_READING, now_ms);
                 world.note(format_args!("   at {sequence} of {shard}"));
                 world.models().readings.invalid_put(Position { sequence, sub: 0 });
             }
@@ -149,12 +152,11 @@ impl<'a> Driver<'a> {
                 if open.len() < 4 {
                     let range = &open[usize::from(*which) % open.len()];
                     // A cut at a device's hash key parts it from the beginning of its slot.
-                    let cuts = (0..DEVICES).map(|device| hash_key(&format!("device-{device}")));
+                    let cuts = (0..DEVICES).map(|device| hash_key(device_id(device)));
                     match cuts.filter(|hash| range.start < *hash && *hash <= range.end).min() {
                         Some(hash) => world.stream(*stream).split_at(&range.shard, hash),
                         None => world.stream(*stream).split(&range.shard),
                     }
-                    world.models().averages.resharded |= *stream == Stream::Readings;
                 }
             }
             Step::Merge(stream, which) => {
@@ -162,18 +164,14 @@ impl<'a> Driver<'a> {
                 if open.len() > 1 {
                     let left = usize::from(*which) % (open.len() - 1);
                     world.stream(*stream).merge(&open[left], &open[left + 1]);
-                    world.models().averages.resharded |= *stream == Stream::Readings;
                 }
             }
-            Step::LoseStates => {
-                world.states.lose_everything();
-                world.models().averages.states_lost(world.clock.now_ms());
-            }
-            Step::SaveStates => self.states = world.states.snapshot(),
-            Step::LoseLastStates => {
-                world.states.restore(self.states.clone());
-                world.models().averages.states_lost(world.clock.now_ms());
-            }
+            Step::LoseStates => world.lose_since(&Snapshot::new(), None),
+            Step::SaveStates => self.snapshot = world.snapshot(),
+            Step::LoseLastStates => world.lose_since(&self.snapshot, None),
+            Step::LoseLastStatesOf(device) => world.lose_since(&self.snapshot, Some(*device)),
+            Step::SplitBrain => world.split_brain(&self.snapshot),
+            Step::EndSplitBrain => world.end_split_brain(),
             Step::LoseHeads => world.heads.clear(),
             Step::Outage(service, ms) => world.faults.outage(*service, world.clock.now_ms() + *ms as i64),
             Step::SecondMapping(function, starting) => {
@@ -236,7 +234,7 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// Fills the windows again, after a loss or a race between shards.
+    /// Fills the windows again, after a loss.
     fn refill(&mut self) {
         for number in NUMBERS..NUMBERS + REFILL {
             for device in 0..DEVICES {
@@ -281,15 +279,17 @@ impl<'a> Driver<'a> {
     fn compare(&self) {
         let world = self.world;
         let models = world.models();
-        let checks = [
-            models.lake.settled(&world.lake.objects()),
-            models.readings.settled(),
-            models.averages.settled(&world.results.rows()),
-        ];
+        let checks = [models.lake.settled(&world.lake.objects()), models.readings.settled()];
         drop(models);
         for checked in checks {
             world.check(checked);
         }
+        let rows = world.results.rows();
+        let interval_ms = self.plan.results_interval.as_millis() as i64;
+        world.check_kept(|models, device, kept, _| {
+            let of_device: Vec<_> = rows.iter().filter(|row| row.device_id == device_id(device)).cloned().collect();
+            models.averages.settled(device, kept, &of_device, interval_ms)
+        });
     }
 }
 
@@ -304,7 +304,17 @@ async fn replay(world: &World, deployed: &[Deployed; 3], destination: &Destinati
         let records = Batch::from_event(payload).map(|batch| batch.records).unwrap_or_default();
         for record in records {
             let now_ms = world.clock.now_ms();
-            let (_, sequence) = world.stream(Stream::Readings).put(&record.partition_key, &record.data, now_ms);
+            let hash = Slot::of(&record.partition_key).hash_key();
+            let (shard, sequence) =
+                world.stream(Stream::Readings).put_at(hash, &record.partition_key, &record.data, now_ms);
+            let put = StreamRecord { sequence, arrived_ms: now_ms, ..record.clone() };
+            let batch = Batch { stream: Stream::Readings.name().to_owned(), shard, records: vec![put] };
+            for record in batch.user_records() {
+                let reading = serde_json::from_slice(record.data).ok();
+                if let Some(name) = reading.and_then(|reading| crate::ledger::name(&reading)) {
+                    world.models().averages.put(name, record.position(), now_ms);
+                }
+            }
             if record.data == NOT_A_READING {
                 let at = |sequence| Position { sequence, sub: 0 };
                 world.models().readings.moved(at(record.sequence), at(sequence));
@@ -344,10 +354,10 @@ fn record(content: Content, delivery: u32, now_ms: i64) -> (String, Vec<u8>) {
                 let bad = metric > 0 && is_out_of_range(number);
                 payload[format!("v{metric}")] = serde_json::json!(if bad { -1.0 } else { value_of(number) });
             }
-            message(format!("device-{device}"), payload.to_string())
+            message(device_id(device).to_owned(), payload.to_string())
         }
         Content::Stranger => message("stranger".to_owned(), "{}".to_owned()),
-        Content::Undecodable { device } => message(format!("device-{device}"), "{".to_owned()),
+        Content::Undecodable { device } => message(device_id(device).to_owned(), "{".to_owned()),
         Content::Garbage => {
             (format!("key-{delivery}"), format!("garbage {delivery} at {}", now_ms - START_MS).into_bytes())
         }

@@ -145,6 +145,11 @@ impl Faults {
         self.strikes(site).is_some()
     }
 
+    /// Whether a call reaches the old primary while there are two.
+    pub(crate) fn reaches_old_primary(&self, site: Site) -> bool {
+        self.mixed(site) >> 17 & 1 == 1
+    }
+
     /// The most records that a read returns.
     pub(crate) fn read_limit(&self, site: Site) -> usize {
         self.rng(site).random_range(1..30)

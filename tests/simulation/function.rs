@@ -50,6 +50,8 @@ impl transform::Ports for Simulated {
 impl keyed::Ports for Simulated {
     type Rule = MovingAverage;
     type Settings = Registry<Ports, TokioClock>;
+    type Shards = Ports;
+    type Progress = Ports;
     type States = Ports;
     type Results = Ports;
     type Letters = Ports;
@@ -63,8 +65,8 @@ enum Context {
 }
 
 impl Environment {
-    fn new(Deployed { world, function, compression, group, .. }: &Deployed, seed: u64) -> Self {
-        let (function, compression, group) = (*function, *compression, *group);
+    fn new(Deployed { world, function, compression, limits, .. }: &Deployed, seed: u64) -> Self {
+        let (function, compression) = (*function, *compression);
         let ports = Ports::new(world, function);
         let registry = || Registry::new(ports.clone(), world.clock, DEFAULT_TTL);
         let context = match function {
@@ -83,12 +85,13 @@ impl Environment {
             })),
             Function::MovingAverage => Context::MovingAverage(Box::new(keyed::Context {
                 settings: registry(),
+                shards: keyed::Shards::new(ports.clone()),
+                progress: ports.clone(),
                 states: ports.clone(),
                 results: ports.clone(),
                 letters: ports.clone(),
                 clock: world.clock,
-                history_ttl: Duration::from_hours(24),
-                group,
+                limits: *limits,
             })),
         };
         Self { ports, context }
@@ -109,7 +112,7 @@ pub(crate) struct Deployed {
     world: Arc<World>,
     pub(crate) function: Function,
     compression: Compression,
-    group: usize,
+    limits: keyed::Limits,
     seed: u64,
     idle: Arc<Mutex<Vec<Arc<Environment>>>>,
 }
@@ -118,8 +121,13 @@ impl Deployed {
     pub(crate) fn new(world: &Arc<World>, plan: &Plan, function: Function) -> Result<Self, CompressionError> {
         let format = if plan.gzip { Format::Gzip } else { Format::Zstd };
         let compression = Compression::new(format, Some(1))?;
-        let Plan { seed, group, .. } = *plan;
-        Ok(Self { world: Arc::clone(world), function, compression, group, seed, idle: Arc::default() })
+        let limits = keyed::Limits {
+            results_interval: plan.results_interval,
+            history_ttl: Duration::from_hours(24),
+            state_ttl: Duration::from_hours(24),
+            group: plan.group,
+        };
+        Ok(Self { world: Arc::clone(world), function, compression, limits, seed: plan.seed, idle: Arc::default() })
     }
 
     fn environment(&self, number: u32, cold: bool) -> Arc<Environment> {
@@ -204,6 +212,9 @@ fn acknowledged(running: &Running, function: Function, number: u32, batch: &Batc
     };
     drop(models);
     world.check(checked);
+    if function == Function::MovingAverage && failed.is_none() {
+        world.check_kept(|models, device, kept, lost_until| models.averages.kept(device, kept, lost_until));
+    }
 }
 
 /// The first and the last sequence number of a batch, as text.

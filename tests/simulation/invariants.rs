@@ -33,10 +33,10 @@ pub(crate) enum Invariant {
     MissingOnlyWhileFlagged,
     /// A result is partial only after a loss.
     FlaggedOnlyAfterALoss,
-    /// A row is replaced by a later one only, and its revisions grow.
+    /// A row is replaced by a later one only, which has all readings of its window or is flagged.
     RowsNeverGoBack,
-    /// The results of a state are written before the state is committed.
-    EffectsBeforeState,
+    /// A row is that of a state that was committed.
+    StateBeforeRows,
     /// In the end, each average is that of the set of its readings.
     RightInTheEnd,
     /// When faults end, everything is processed.

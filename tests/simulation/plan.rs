@@ -8,6 +8,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use std::fmt;
+use std::time::Duration;
 
 /// 2026-11-21T03:50:00Z: ten minutes before the lake's next hour.
 pub(crate) const START_MS: i64 = 1_795_233_000_000;
@@ -81,7 +82,13 @@ pub(crate) enum Step {
     LoseStates,
     /// Redis loses what was written since the last [`Step::SaveStates`].
     LoseLastStates,
+    /// The same, but only in the slot of one device.
+    LoseLastStatesOf(u8),
     SaveStates,
+    /// Another server of Redis becomes the primary, with what was written until the last [`Step::SaveStates`]. The old one still
+    /// serves some calls.
+    SplitBrain,
+    EndSplitBrain,
     LoseHeads,
     /// A service refuses every call for this many milliseconds.
     Outage(Service, u64),
@@ -126,10 +133,14 @@ pub(crate) struct Plan {
     pub(crate) mappings: [MappingSettings; 3],
     /// How many devices the moving average processes together.
     pub(crate) group: usize,
+    /// How long a device's latest row waits for more readings.
+    pub(crate) results_interval: Duration,
     pub(crate) steps: Vec<Step>,
 }
 
-/// How many devices are registered; each has two metrics with different windows.
+/// The devices that are registered; each has two metrics with different windows. The first and the last are of one slot.
+const DEVICE_IDS: [&str; DEVICES as usize] = ["device-0", "device-1", "device-16"];
+/// How many they are.
 pub(crate) const DEVICES: u8 = 3;
 /// The most messages of one device. Each has its own power of two as its value, and a double is exact up to 53 of them.
 pub(crate) const NUMBERS: u8 = 40;
@@ -141,9 +152,8 @@ impl Plan {
         let mut rng = StdRng::seed_from_u64(seed);
         let trouble = *[0, 10, 40, 80, 150].choose(&mut rng).unwrap_or(&0);
         let discards = rng.random_ratio(1, 3);
-        // Readings that are given up are lost to the windows: one kind of loss in a run is enough.
-        let losses = rng.random_ratio(1, 3);
-        let averages_discard = discards && !losses && rng.random_ratio(1, 3);
+        let losses = rng.random_ratio(1, 2);
+        let averages_discard = discards && rng.random_ratio(1, 3);
         let mapping = |rng: &mut StdRng, discards: bool| MappingSettings {
             batch_size: rng.random_range(1..=12),
             window_s: rng.random_range(0..3),
@@ -158,6 +168,7 @@ impl Plan {
             shards: [rng.random_range(1..=2), rng.random_range(1..=2)],
             mappings: [mapping(&mut rng, discards), mapping(&mut rng, discards), mapping(&mut rng, averages_discard)],
             group: group(seed),
+            results_interval: Duration::from_secs(*[0, 0, 2, 30].choose(&mut rng).unwrap_or(&0)),
             steps: Vec::new(),
         };
         let reshards = rng.random_ratio(1, 3);
@@ -184,8 +195,7 @@ fn group(seed: u64) -> usize {
 struct Sent([u8; DEVICES as usize]);
 
 fn step(rng: &mut StdRng, sent: &mut Sent, reshards: bool, losses: bool) -> Step {
-    // For a quarter of an hour after a reshard, a row from another shard counts as a race and not as a loss.
-    let stream = if losses || rng.random() { Stream::Ingest } else { Stream::Readings };
+    let stream = if rng.random() { Stream::Ingest } else { Stream::Readings };
     let function = *Function::ALL.choose(rng).unwrap_or(&Function::Archiver);
     match rng.random_range(0..100) {
         0..2 => Step::PutNoReading,
@@ -194,7 +204,10 @@ fn step(rng: &mut StdRng, sent: &mut Sent, reshards: bool, losses: bool) -> Step
         33..35 if reshards => Step::Merge(stream, rng.random()),
         35 if losses => Step::LoseStates,
         36 if losses => Step::LoseLastStates,
-        37 if losses => Step::SaveStates,
+        37 | 48..50 if losses => Step::SaveStates,
+        45 if losses => Step::LoseLastStatesOf(rng.random_range(0..DEVICES)),
+        46 if losses => Step::SplitBrain,
+        47 if losses => Step::EndSplitBrain,
         38 => Step::LoseHeads,
         39 => {
             let service = [Service::S3, Service::DynamoDb, Service::Redis, Service::Kinesis];
@@ -241,6 +254,16 @@ fn content(rng: &mut StdRng, sent: &mut Sent) -> Content {
         }
         _ => Content::Garbage,
     }
+}
+
+/// The id of a device.
+pub(crate) const fn device_id(number: u8) -> &'static str {
+    DEVICE_IDS[number as usize]
+}
+
+/// The device with this id.
+pub(crate) fn device_number(id: &str) -> Option<u8> {
+    (0..DEVICES).find(|number| device_id(*number) == id)
 }
 
 /// Whether the second value of the messages with this number lies outside its range.

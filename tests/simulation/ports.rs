@@ -1,5 +1,7 @@
 //! The functions' ports to the simulated platform. Faults happen here, at every call, before or after its effect.
 
+mod keyed;
+
 use crate::faults::{Fault, Site};
 use crate::invariants::{Invariant, Violation};
 use crate::ledger::Name;
@@ -7,18 +9,15 @@ use crate::plan::{Function, Service, Stream};
 use crate::world::World;
 use futures::FutureExt as _;
 use myaku::device::registry::{Key, MasterData, Stored as Document};
-use myaku::keyed::states::{Commit, Committed, Loaded, States, Version};
 use myaku::lake::archive::{Head, Heads, Lake, Metadata, Put, Stored};
 use myaku::lake::dead_letter::{DeadLetter, DeadLetterStore};
 use myaku::platform::clock::Now as _;
 use myaku::platform::errors::{Remedy, RemoteError};
-use myaku::results::{Results, Write, Written};
 use myaku::stream::batch::{Batch, StreamRecord};
 use myaku::stream::producer::conformance::hash_keys;
 use myaku::stream::producer::{Entry, PutOutcome, PutRecords};
 use myaku::stream::shard_map::HashKeyRange;
 use myaku::stream::slot::Slot;
-use myaku::window::DeviceState;
 use myaku_local::event_source::TaskId;
 use std::collections::{BTreeSet, HashMap};
 use std::future::{pending, poll_fn};
@@ -161,6 +160,12 @@ impl Ports {
             Fault::AnswerLost | Fault::TimedOut(_) => (self.failed(name, about, Remedy::Retry), fault),
             _ => (answer, fault),
         }
+    }
+
+    /// The site of the next call.
+    fn next_site(&self) -> Site {
+        let current = self.current();
+        Site::Call(self.function, current.invocation, current.calls + 1)
     }
 
     fn failed<T>(&self, name: &str, about: &str, remedy: Remedy) -> Result<T, RemoteError> {
@@ -340,7 +345,7 @@ fn put_entry(world: &World, entry: &Entry, accepted: bool, keys: &mut BTreeSet<S
         let mut models = world.models();
         let put = parsed.map_err(unread).and_then(|reading| models.readings.put(&reading));
         if let Ok(name) = &put {
-            models.averages.put(*name);
+            models.averages.put(*name, record.position(), arrived_ms);
             names.push(*name);
         }
         drop(models);
@@ -360,73 +365,4 @@ fn one_shard_a_device(open: &[HashKeyRange], shard: &str, entry: &Entry) -> Resu
         }
     }
     Ok(())
-}
-
-impl States for Ports {
-    type State = DeviceState;
-
-    async fn load(&self, devices: &[&str]) -> Result<Vec<Loaded<DeviceState>>, RemoteError> {
-        let about = devices.join(" ");
-        let devices: Vec<String> = devices.iter().map(|device| (*device).to_owned()).collect();
-        let effect = move |world: &World, _| {
-            let devices: Vec<&str> = devices.iter().map(String::as_str).collect();
-            at_once(world.states.load(&devices))
-        };
-        self.call(Service::Redis, "load", &about, effect).await
-    }
-
-    async fn commit(&self, commits: &[Commit<'_, DeviceState>]) -> Result<Vec<Committed>, RemoteError> {
-        let about = commits.iter().map(|commit| commit.device_id).collect::<Vec<_>>().join(" ");
-        let owned =
-            commits.iter().map(|commit| (commit.device_id.to_owned(), commit.replaces.clone(), commit.state.clone()));
-        let owned: Vec<(String, Version, _)> = owned.collect();
-        let effect = move |world: &World, bits| {
-            let mut answers = Vec::new();
-            for (index, (device, replaces, state)) in owned.iter().enumerate() {
-                if !has_bit(bits, index) {
-                    answers.push(Committed::Conflict);
-                    continue;
-                }
-                let commit = Commit { device_id: device, replaces, state };
-                let answer = at_once(world.states.commit(std::slice::from_ref(&commit)))?;
-                world.note(format_args!("  commit of {device}: {answer:?}"));
-                if answer.contains(&Committed::Done) {
-                    world.check(world.models().averages.committed(&commit));
-                }
-                answers.extend(answer);
-            }
-            Ok(answers)
-        };
-        self.call(Service::Redis, "commit", &about, effect).await
-    }
-}
-
-impl Results for Ports {
-    async fn write(&self, writes: &[Write]) -> Result<Vec<Written>, RemoteError> {
-        let about = format!("{} rows", writes.len());
-        let writes = writes.to_vec();
-        let effect = move |world: &World, bits| {
-            let mut answers = Vec::new();
-            for (_, write) in writes.iter().enumerate().filter(|(index, _)| has_bit(bits, *index)) {
-                let answer = at_once(world.results.write(std::slice::from_ref(write)))?;
-                let row = &write.row;
-                world.note(format_args!(
-                    "  row {} {} at {:?} over {:?}, revision {}: {:?}{}, {answer:?}",
-                    row.device_id,
-                    row.item.key(),
-                    row.position,
-                    write.over,
-                    row.revision,
-                    row.average,
-                    if row.partial { " partial" } else { "" },
-                ));
-                if answer.contains(&Written::Stored) {
-                    world.check(world.models().averages.written(row));
-                }
-                answers.extend(answer);
-            }
-            Ok(answers)
-        };
-        self.call(Service::DynamoDb, "write", &about, effect).await
-    }
 }

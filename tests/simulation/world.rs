@@ -3,13 +3,20 @@
 use crate::faults::{Fault, Faults, Site};
 use crate::invariants::{Invariant, Violation};
 use crate::ledger::{Averages, Checked, LakeModel, METRICS, Readings, metric_name, window};
-use crate::plan::{DEVICES, Plan, START_MS, Service, Stream};
+use crate::plan::{DEVICES, Plan, START_MS, Service, Stream, device_id};
+use futures::FutureExt as _;
 use myaku::device::registry::{Device, Key, Kind, MemoryMasterData};
-use myaku::keyed::states::memory::MemoryStates;
+use myaku::keyed::fence::{Verdict, judge};
+use myaku::keyed::progress::ProgressStore as _;
+use myaku::keyed::progress::memory::MemoryProgress;
+use myaku::keyed::states::memory::{MemoryStates, Snapshot};
+use myaku::keyed::states::{SlotDevices, States as _};
+use myaku::keyed::{Kept, State as _};
 use myaku::lake::archive::{Head, MemoryHeads, MemoryLake};
 use myaku::lake::dead_letter::MemoryDeadLetters;
 use myaku::platform::clock::Now as _;
 use myaku::results::memory::MemoryResults;
+use myaku::stream::slot::Slot;
 use myaku::stream::source::memory::MemoryStream;
 use myaku::window::DeviceState;
 use myaku_local::clock::TokioClock;
@@ -28,7 +35,11 @@ pub(crate) struct World {
     streams: [MemoryStream; 2],
     pub(crate) lake: MemoryLake,
     pub(crate) heads: MemoryHeads,
-    pub(crate) states: MemoryStates<DeviceState>,
+    /// The states, in Redis.
+    states: Arc<MemoryStates<DeviceState>>,
+    /// While the servers of Redis do not agree which one is the primary: the old one.
+    old_states: Mutex<Option<Arc<MemoryStates<DeviceState>>>>,
+    pub(crate) progress: MemoryProgress,
     pub(crate) results: MemoryResults,
     pub(crate) letters: MemoryDeadLetters,
     pub(crate) master_data: MemoryMasterData,
@@ -68,7 +79,9 @@ impl World {
             streams: plan.shards.map(MemoryStream::new),
             lake: MemoryLake::default(),
             heads: MemoryHeads::default(),
-            states: MemoryStates::default(),
+            states: Arc::default(),
+            old_states: Mutex::default(),
+            progress: MemoryProgress::default(),
             results: MemoryResults::default(),
             letters: MemoryDeadLetters::new(),
             master_data: master_data(),
@@ -107,6 +120,68 @@ impl World {
         let heads = self.old_heads.lock().unwrap_or_else(PoisonError::into_inner);
         let of_shard: Vec<_> = heads.iter().filter(|(of, _)| of == shard).map(|(_, head)| *head).collect();
         of_shard.get(choice as usize % (of_shard.len() + 1)).copied()
+    }
+
+    /// The states that a call reaches: while there are two primaries, either of them.
+    pub(crate) fn states_at(&self, site: Site) -> Arc<MemoryStates<DeviceState>> {
+        let old = self.old_states.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = old.as_ref().filter(|_| self.faults.reaches_old_primary(site));
+        Arc::clone(old.unwrap_or(&self.states))
+    }
+
+    /// What Redis holds.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.states.snapshot()
+    }
+
+    /// Redis loses what it got since `snapshot`: in all slots, or in the slot of one device.
+    pub(crate) fn lose_since(&self, snapshot: &Snapshot, only: Option<u8>) {
+        let now = self.states.snapshot();
+        for slot in Slot::ALL.map(Slot) {
+            let is_lost = only.is_none_or(|device| Slot::of(device_id(device)) == slot);
+            if is_lost && now.get(&slot) != snapshot.get(&slot) {
+                self.states.restore_slot(slot, snapshot);
+                self.models().averages.slot_lost(slot);
+            }
+        }
+    }
+
+    /// Another server becomes the primary, with what it had at `snapshot`. The old one still serves some calls.
+    pub(crate) fn split_brain(&self, snapshot: &Snapshot) {
+        let old = MemoryStates::default();
+        old.restore(self.states.snapshot());
+        *self.old_states.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(old));
+        // What the old one gets from now on is lost as well.
+        for slot in Slot::ALL.map(Slot) {
+            self.models().averages.slot_lost(slot);
+        }
+        self.lose_since(snapshot, None);
+    }
+
+    /// The old primary is gone.
+    pub(crate) fn end_split_brain(&self) {
+        *self.old_states.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Calls `check` with each device, what is kept of it, and up to when its slot is known, or would be found, to have lost
+    /// readings.
+    pub(crate) fn check_kept(&self, check: impl Fn(&Models, u8, Option<&Kept<DeviceState>>, Option<i64>) -> Checked) {
+        let stream = Stream::Readings.name();
+        let progress = self.progress.read(DeviceState::NAME, stream).now_or_never().and_then(Result::ok);
+        let progress = progress.unwrap_or_default();
+        for device in 0..DEVICES {
+            let id = device_id(device);
+            let slot = Slot::of(id);
+            let wanted = [SlotDevices { slot, devices: vec![id] }];
+            let Some(Ok(loaded)) = self.states.load(stream, &wanted).now_or_never() else { continue };
+            let found = match judge(slot, &loaded[0].fences, &progress, 0) {
+                Verdict::Lost(until_ms) => Some(until_ms),
+                Verdict::Complete | Verdict::Outdated => None,
+            };
+            let lost_until = found.max(progress.lost_until.get(&slot).copied());
+            let checked = check(&self.models(), device, loaded[0].states[0].kept.as_ref(), lost_until);
+            self.check(checked);
+        }
     }
 
     /// Writes a line into the trace.
@@ -156,7 +231,7 @@ fn master_data() -> MemoryMasterData {
     let store = MemoryMasterData::new();
     let device = |id: String, profile: &str| Device { device_id: id, profile: profile.to_owned(), facility: None };
     for number in 0..DEVICES {
-        store.put_device(&device(format!("device-{number}"), "meter"));
+        store.put_device(&device(device_id(number).to_owned(), "meter"));
     }
     store.put_device(&device("log".to_owned(), "lines"));
     let metrics: BTreeMap<_, _> = (0..METRICS)

@@ -12,13 +12,15 @@ use std::time::Duration;
 
 /// The variables that commands read from the environment, named as in the functions, each with the resource that it
 /// names.
-const VARIABLES: [(&str, &str); 6] = [
+const VARIABLES: [(&str, &str); 8] = [
     ("INGEST_STREAM", "IngestStream"),
     ("LAKE_BUCKET", "LakeBucket"),
     ("HEADS_TABLE", "HeadsTable"),
     ("DEAD_LETTER_BUCKET", "DeadLetterBucket"),
     ("REGISTRY_TABLE", "RegistryTable"),
     ("RESULTS_TABLE", "ResultsTable"),
+    ("PROGRESS_TABLE", "ProgressTable"),
+    ("READINGS_STREAM", "ReadingsStream"),
 ];
 
 /// What is noted about a running stack.

@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Parameters with shorter times than in the template, in seconds, because on one machine a person waits for the
-/// result: for how long the archiver fills a batch, and for how long a disconnected device may reconnect.
-const SHORT_TIMES: [(&str, &str); 2] = [("ArchiveWindowSeconds", "5"), ("DisconnectGraceSeconds", "5")];
+/// result: for how long the archiver fills a batch, for how long a disconnected device may reconnect, and how often a
+/// device's row is written.
+const SHORT_TIMES: [(&str, &str); 3] =
+    [("ArchiveWindowSeconds", "5"), ("DisconnectGraceSeconds", "5"), ("ResultsSeconds", "0")];
 
 /// Arguments that `myaku demo` and `myaku local` share.
 #[derive(Clone, Debug, clap::Args)]

@@ -7,13 +7,14 @@ use anyhow::Result;
 use clap::Subcommand;
 use jiff::SignedDuration;
 use myaku::device::registry::{DynamoDb, LONGEST_USE, Registry};
+use myaku::keyed::progress::dynamodb::DynamoDbProgress;
 use myaku::keyed::states::redis::RedisStates;
 use myaku::lake::archive::S3Lake;
 use myaku::platform::clock::{Now as _, SystemClock};
 use myaku::platform::env::Env;
 use myaku::platform::redis;
 use myaku::results::dynamodb::DynamoDbResults;
-use myaku_operator::rebuild::{self, Options};
+use myaku_operator::rebuild::{self, Options, Stores};
 use myaku_operator::selection::Selection;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -49,6 +50,20 @@ pub(super) struct RebuildArgs {
         help = "The table of results (the stack's output ResultsTableName)"
     )]
     results: String,
+    #[arg(
+        long,
+        env = "PROGRESS_TABLE",
+        value_name = "NAME",
+        help = "The table of what stateful functions have acknowledged (the stack's output ProgressTableName)"
+    )]
+    progress: String,
+    #[arg(
+        long,
+        env = "READINGS_STREAM",
+        value_name = "NAME",
+        help = "The stream of readings (the stack's output ReadingsStreamName)"
+    )]
+    readings: String,
     /// Rebuild only this device.
     #[arg(long, value_name = "ID")]
     device: Option<String>,
@@ -57,8 +72,7 @@ pub(super) struct RebuildArgs {
     /// Read the whole lake, from its beginning.
     #[arg(long, conflicts_with_all = ["since", "until"])]
     everything: bool,
-    /// Leave devices alone whose results are younger than this. Messages after those results may not be archived yet,
-    /// and an invocation may be about to commit the device's state.
+    /// Leave devices alone that lost readings younger than this, which may not be archived yet.
     #[arg(long, default_value_t = 900, value_name = "SECONDS")]
     settled: u32,
     /// How long the state of a silent device is kept, as set in the stack.
@@ -81,13 +95,18 @@ pub(super) async fn run(command: Command) -> Result<ExitCode> {
         selection: Selection { stream: args.lake.stream, arrived_ms, shard: None, device: args.device },
         is_everything: args.everything,
         settled_ms: now_ms - i64::from(args.settled) * 1_000,
+        readings_stream: args.readings,
+        state_ttl: Duration::from_secs(args.ttl.into()),
     };
     let progress = counting("objects and devices");
     let lake = S3Lake::new(&sdk, args.lake.bucket);
     let registry = Registry::new(DynamoDb::new(&sdk, args.registry), SystemClock, LONGEST_USE);
-    let states = RedisStates::new(redis, Duration::from_secs(args.ttl.into()));
-    let results = DynamoDbResults::new(&sdk, args.results);
-    let report = Box::pin(rebuild::rebuild(&lake, &registry, &states, &results, &options, &progress)).await;
+    let stores = Stores {
+        states: &RedisStates::new(redis, options.state_ttl),
+        progress: &DynamoDbProgress::new(&sdk, args.progress),
+        results: &DynamoDbResults::new(&sdk, args.results),
+    };
+    let report = Box::pin(rebuild::rebuild(&lake, &registry, stores, &SystemClock, &options, &progress)).await;
     progress.finish_and_clear();
     let report = report?;
     if args.json {

@@ -1,12 +1,14 @@
 //! Reads the latest averages from the table of results.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;
 
-/// The prefix of a row's sort key; the metric follows.
+/// The sort key of a device's latest row.
 const LATEST: &str = "latest#";
+/// The prefix of the attributes that have the averages; the metric follows.
+const METRIC: &str = "metric:";
 
 /// The latest average of a device's metric.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,7 +31,7 @@ pub struct Latest {
     pub max: f64,
     /// Whether the row is marked partial: readings may be missing in the window.
     pub is_partial: bool,
-    /// The position of the record of the stream of readings that the row was last computed for, as fixed-width text.
+    /// The position of the device's last record that the row was computed from, as fixed-width text.
     pub position: String,
     /// When the row was computed, in milliseconds since the epoch.
     pub updated_ms: i64,
@@ -58,41 +60,43 @@ pub async fn scan(client: &Client, table: &str) -> Result<Vec<Latest>> {
     }
 }
 
-/// Reads the rows of one device.
+/// Reads the row of one device.
 pub async fn of_device(client: &Client, table: &str, device: &str) -> Result<Vec<Latest>> {
     let answer = client
-        .query()
+        .get_item()
         .table_name(table)
-        .key_condition_expression("deviceId = :device AND begins_with(#item, :latest)")
-        .expression_attribute_names("#item", "item")
-        .expression_attribute_values(":device", AttributeValue::S(device.to_owned()))
-        .expression_attribute_values(":latest", AttributeValue::S(LATEST.to_owned()))
+        .key("deviceId", AttributeValue::S(device.to_owned()))
+        .key("item", AttributeValue::S(LATEST.to_owned()))
         .send()
         .await
-        .with_context(|| format!("cannot query table {table}"))?;
-    let mut rows = Vec::new();
-    for item in answer.items() {
-        rows.extend(latest(item)?);
-    }
-    Ok(rows)
+        .with_context(|| format!("cannot read table {table}"))?;
+    answer.item().map_or_else(|| Ok(Vec::new()), latest)
 }
 
-/// The latest average in a row; `None` for other rows.
-fn latest(item: &HashMap<String, AttributeValue>) -> Result<Option<Latest>> {
-    let Some(metric) = text(item, "item")?.strip_prefix(LATEST) else { return Ok(None) };
-    Ok(Some(Latest {
-        device: text(item, "deviceId")?.to_owned(),
-        metric: metric.to_owned(),
-        at_ms: number(item, "at")?,
-        value: number(item, "value")?,
-        mean: number(item, "mean")?,
-        count: number(item, "count")?,
-        min: number(item, "min")?,
-        max: number(item, "max")?,
-        is_partial: item.get("partial").is_some_and(|partial| partial.as_bool() == Ok(&true)),
-        position: text(item, "position")?.to_owned(),
-        updated_ms: number(item, "updatedAt")?,
-    }))
+/// The averages in a device's latest row; none for other rows.
+fn latest(item: &HashMap<String, AttributeValue>) -> Result<Vec<Latest>> {
+    if text(item, "item")? != LATEST {
+        return Ok(Vec::new());
+    }
+    let mut averages = Vec::new();
+    for (name, value) in item {
+        let Some(metric) = name.strip_prefix(METRIC) else { continue };
+        let Ok(of) = value.as_m() else { bail!("attribute {name} is not a map") };
+        averages.push(Latest {
+            device: text(item, "deviceId")?.to_owned(),
+            metric: metric.to_owned(),
+            at_ms: number(of, "at")?,
+            value: number(of, "value")?,
+            mean: number(of, "mean")?,
+            count: number(of, "count")?,
+            min: number(of, "min")?,
+            max: number(of, "max")?,
+            is_partial: of.get("partial").is_some_and(|partial| partial.as_bool() == Ok(&true)),
+            position: text(item, "position")?.to_owned(),
+            updated_ms: number(item, "updatedAt")?,
+        });
+    }
+    Ok(averages)
 }
 
 fn text<'a>(item: &'a HashMap<String, AttributeValue>, name: &str) -> Result<&'a str> {

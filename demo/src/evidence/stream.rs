@@ -31,6 +31,17 @@ pub struct Record {
     pub data: Vec<u8>,
 }
 
+/// Digits of a sequence number and of a sub-sequence number in a position.
+const SEQUENCE_DIGITS: usize = 56;
+const SUB_DIGITS: usize = 10;
+
+impl Record {
+    /// Its position as results write it: positions of a device compare as text.
+    pub fn position(&self) -> String {
+        format!("{:0>SEQUENCE_DIGITS$}.{:0>SUB_DIGITS$}", self.sequence, self.sub)
+    }
+}
+
 /// The contents of a stream, from its beginning.
 #[derive(Debug, Default)]
 pub struct Contents {

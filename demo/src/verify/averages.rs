@@ -1,4 +1,7 @@
 //! Checks the averages against a plain calculation over the readings that were sent: sort, take the last, add, divide.
+//!
+//! A row says up to which record of its device it was computed. It must be right for the readings up to there, and must not
+//! lag behind by more than it may.
 
 use super::readings::{FoundReading, is_close};
 use super::report_broken;
@@ -82,6 +85,8 @@ pub struct Averages {
     pub missing: usize,
     /// Rows that no message was sent for.
     pub unexpected: usize,
+    /// Averages that lag behind their readings by more than they may.
+    pub behind: usize,
     /// Averages that are marked partial: readings may be missing.
     pub partial: usize,
     /// Readings that all the windows hold together.
@@ -106,24 +111,56 @@ pub(super) fn compare(
     windows: &Windows,
     broken: &mut Vec<String>,
 ) -> Averages {
-    let mut series = BTreeMap::<(&str, &str), Vec<(i64, f64)>>::new();
+    let mut series = BTreeMap::<(&str, &str), Vec<(&FoundReading, f64)>>::new();
     for reading in readings {
         if let Value::Number(value) = reading.value
             && windows.get(&reading.device, &reading.metric).is_some()
         {
-            series.entry((&reading.device, &reading.metric)).or_default().push((reading.at_ms, value));
+            series.entry((&reading.device, &reading.metric)).or_default().push((reading, value));
         }
     }
+    let positions: HashMap<&str, &str> =
+        evidence.results.iter().map(|row| (row.device.as_str(), row.position.as_str())).collect();
     let mut rows =
         evidence.results.iter().map(|row| ((row.device.as_str(), row.metric.as_str()), row)).collect::<HashMap<_, _>>();
-    let mut counts = Averages { expected: series.len(), ..Averages::default() };
-    let (mut wrong, mut missing, mut flagged) = (Vec::new(), Vec::new(), Vec::new());
-    for ((device, metric), mut series) in series {
+    let arrivals = arrivals(evidence);
+    let mut counts = Averages::default();
+    let (mut wrong, mut missing, mut behind, mut flagged) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for ((device, metric), all) in series {
         let Some(window) = windows.get(device, metric) else { continue };
-        let expected = expected_row(window, &mut series);
+        let Some(position) = positions.get(device) else {
+            counts.expected += 1;
+            missing.push(format!("{metric} of {device}"));
+            continue;
+        };
+        let Some(at_ms) = arrivals.get(&(device, (*position).to_owned())) else {
+            wrong.push(format!("{metric} of {device}: the device has no record at {position}"));
+            continue;
+        };
+        let due = at_ms.saturating_add(evidence.results_lag_ms);
+        let first = |reading: &FoundReading| reading.records.iter().map(|(position, _)| position.clone()).min();
+        let is_overdue = |(reading, _): &(&FoundReading, f64)| {
+            let record = first(reading).filter(|first| first.as_str() > *position);
+            record.and_then(|record| arrivals.get(&(device, record))).is_some_and(|arrived_ms| *arrived_ms >= due)
+        };
+        if all.iter().any(is_overdue) {
+            behind.push(format!("{metric} of {device}"));
+        }
+        let counted = all.iter().filter_map(|(reading, value)| Some((reading.at_ms_by(position)?, *value)));
+        let mut counted: Vec<_> = counted.collect();
+        if counted.is_empty() {
+            continue;
+        }
+        counts.expected += 1;
+        let expected = expected_row(window, &mut counted);
         counts.readings += expected.count;
         let Some(row) = rows.remove(&(device, metric)) else {
-            missing.push(format!("{metric} of {device}"));
+            // A row has what the state has, and the state may have lost a metric.
+            if evidence.memory_lost {
+                counts.partial += 1;
+            } else {
+                missing.push(format!("{metric} of {device}"));
+            }
             continue;
         };
         counts.partial += usize::from(row.is_partial);
@@ -139,12 +176,19 @@ pub(super) fn compare(
     let unexpected = rows.keys().map(|(device, metric)| format!("{metric} of {device}")).collect::<Vec<_>>();
     report_broken(broken, "averages are missing", &missing);
     report_broken(broken, "averages are wrong", &wrong);
+    report_broken(broken, "averages lag behind their readings", &behind);
     report_broken(broken, "averages are marked partial, but no memory was lost", &flagged);
     report_broken(broken, "averages are unexpected", &unexpected);
-    Averages { wrong: wrong.len(), missing: missing.len(), unexpected: unexpected.len(), ..counts }
+    let [wrong, missing, behind, unexpected] = [wrong, missing, behind, unexpected].map(|found| found.len());
+    Averages { wrong, missing, unexpected, behind, ..counts }
 }
 
-/// Computes the window over all readings. It depends on the set of readings, not on their order of arrival.
+/// When each record of the stream of readings arrived, by device and position.
+fn arrivals(evidence: &Evidence) -> HashMap<(&str, String), i64> {
+    evidence.readings.iter().map(|record| ((record.key.as_str(), record.position()), record.arrived_ms)).collect()
+}
+
+/// Computes the window over readings. It depends on the set of readings, not on their order of arrival.
 fn expected_row(window: Window, series: &mut [(i64, f64)]) -> Expected {
     series.sort_by_key(|(at, _)| Reverse(*at));
     let newest = series.first().map_or(0, |(at, _)| *at);

@@ -36,9 +36,19 @@ pub struct Readings {
 pub(super) struct FoundReading {
     pub(super) device: String,
     pub(super) metric: String,
+    /// The earliest of its times.
     pub(super) at_ms: i64,
     pub(super) value: Value,
     pub(super) is_flagged: bool,
+    /// Its records: the position of each, and the time in it.
+    pub(super) records: Vec<(String, i64)>,
+}
+
+impl FoundReading {
+    /// Its time by its records up to `position`; `None` if there are none.
+    pub(super) fn at_ms_by(&self, position: &str) -> Option<i64> {
+        self.records.iter().filter(|(of, _)| of.as_str() <= position).map(|(_, at_ms)| *at_ms).min()
+    }
 }
 
 #[derive(Deserialize)]
@@ -128,6 +138,7 @@ fn distinct(evidence: &Evidence) -> (Vec<FoundReading>, usize, Vec<String>) {
             at_ms: written.at,
             value: written.value,
             is_flagged: written.quality.is_some_and(|quality| quality != "good"),
+            records: vec![(record.position(), written.at)],
         };
         match by_id.get_mut(&(reading.device.clone(), written.id.clone())) {
             None => {
@@ -135,10 +146,13 @@ fn distinct(evidence: &Evidence) -> (Vec<FoundReading>, usize, Vec<String>) {
             }
             Some(known) => {
                 repeated += 1;
+                let mut records = std::mem::take(&mut known.records);
+                records.extend_from_slice(&reading.records);
                 // If the device's clock is wrong, a repeated reading has the time of its first arrival.
                 if reading.at_ms < known.at_ms {
                     *known = reading;
                 }
+                known.records = records;
             }
         }
     }

@@ -45,7 +45,7 @@ fn flawless() -> (Evidence, Windows) {
     let stream_compared = Some(StreamCompared { records, ..StreamCompared::default() });
     evidence.audit = Report { clean: true, records, stream_compared, ..Report::default() };
     let windows = windows.unwrap();
-    evidence.results = rows(&evidence, &windows);
+    evidence.results = rows(&evidence, &windows, usize::MAX);
     (evidence, windows)
 }
 
@@ -63,7 +63,7 @@ fn readings(planned: &Planned, original: usize, arrived_ms: i64) -> Vec<Record> 
         });
         Record {
             shard: "shardId-0".to_owned(),
-            sequence: format!("{}-{index}", planned.number),
+            sequence: (planned.number * 100 + index).to_string(),
             sub: 0,
             key: planned.device.clone(),
             arrived_ms,
@@ -73,15 +73,17 @@ fn readings(planned: &Planned, original: usize, arrived_ms: i64) -> Vec<Record> 
     planned.readings.iter().enumerate().map(record).collect()
 }
 
-/// The rows of the results. They are computed here from the whole series, and not with the functions that the check
-/// uses, because those would prove nothing.
-fn rows(evidence: &Evidence, windows: &Windows) -> Vec<Latest> {
+/// The rows of the results, of the first `count` readings. They are computed here from the whole series, and not with the
+/// functions that the check uses, because those would prove nothing.
+fn rows(evidence: &Evidence, windows: &Windows, count: usize) -> Vec<Latest> {
     let mut series = BTreeMap::<(String, String), BTreeMap<String, (i64, f64)>>::new();
-    for record in &evidence.readings {
+    let mut positions = BTreeMap::<String, String>::new();
+    for record in evidence.readings.iter().take(count) {
         let reading: serde_json::Value = serde_json::from_slice(&record.data).unwrap();
         let Some(value) = reading["value"].as_f64() else { continue };
         let name = |field: &str| reading[field].as_str().unwrap().to_owned();
         if windows.get(&name("deviceId"), &name("metric")).is_some() {
+            positions.insert(name("deviceId"), record.position());
             let entry = series.entry((name("deviceId"), name("metric"))).or_default();
             entry.entry(name("id")).or_insert((reading["at"].as_i64().unwrap(), value));
         }
@@ -95,6 +97,7 @@ fn rows(evidence: &Evidence, windows: &Windows) -> Vec<Latest> {
         readings.truncate(last.unwrap_or(usize::MAX));
         let values = || readings.iter().map(|(_, value)| *value);
         Latest {
+            position: positions[&device].clone(),
             device,
             metric,
             at_ms,
@@ -104,7 +107,6 @@ fn rows(evidence: &Evidence, windows: &Windows) -> Vec<Latest> {
             min: values().fold(f64::INFINITY, f64::min),
             max: values().fold(f64::NEG_INFINITY, f64::max),
             is_partial: false,
-            position: String::new(),
             updated_ms: NOW,
         }
     };
@@ -190,6 +192,22 @@ fn an_average_that_is_wrong_or_missing_is_named() {
     assert_names(&broken_after(|evidence| evidence.results[3].count += 1), "averages are wrong");
     assert_names(&broken_after(|evidence| evidence.results[3].at_ms += 1), "averages are wrong");
     assert_names(&broken_after(|evidence| drop(evidence.results.pop())), "averages are missing");
+}
+
+#[test]
+fn a_row_may_lag_behind_for_as_long_as_it_may_wait_and_must_be_right_up_to_its_position() {
+    let (mut evidence, windows) = flawless();
+    evidence.results = rows(&evidence, &windows, evidence.readings.len() - 300);
+    evidence.results_lag_ms = 60_000;
+    assert_eq!(verify(&evidence, &windows).broken, Vec::<String>::new());
+    evidence.results[3].count += 1;
+    assert_names(&verify(&evidence, &windows).broken, "averages are wrong");
+    evidence.results[3].count -= 1;
+    evidence.results_lag_ms = 1_000;
+    assert_names(&verify(&evidence, &windows).broken, "averages lag behind their readings");
+    evidence.results.iter_mut().for_each(|row| row.position = "1".to_owned());
+    let broken = verify(&evidence, &windows).broken;
+    assert!(broken[0].contains("has no record at 1"), "{broken:?}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The function's settings.
 
 use myaku::device::registry;
+use myaku::keyed::{GROUP, Limits};
 use myaku::platform::env::{Env, EnvError};
 use myaku::platform::redis;
 use std::time::Duration;
@@ -18,10 +19,13 @@ pub struct Config {
     pub dead_letter_bucket: String,
     /// `REDIS_URL` and the other settings of Redis, which stores the states.
     pub redis: redis::Settings,
-    /// `STATE_TTL_SECONDS`: how long a device may be silent before its state is forgotten.
-    pub state_ttl: Duration,
-    /// `HISTORY_TTL_DAYS`: how long rows of history are kept.
-    pub history_ttl: Duration,
+    /// `READINGS_STREAM`: the stream whose shards the function reads.
+    pub readings_stream: String,
+    /// `PROGRESS_TABLE`: the table of what stateful functions have acknowledged.
+    pub progress_table: String,
+    /// `RESULTS_SECONDS`, `HISTORY_TTL_DAYS`, `STATE_TTL_SECONDS`: how often a device's latest row is written, how long rows
+    /// of history are kept, and how long a device may be silent before its state is forgotten.
+    pub limits: Limits,
 }
 
 impl Config {
@@ -33,8 +37,14 @@ impl Config {
             registry: registry::Settings::from_env(env)?,
             dead_letter_bucket: env.required("DEAD_LETTER_BUCKET", "the name of the bucket of dead letters")?,
             redis: redis::Settings::required(env)?,
-            state_ttl: Duration::from_secs(state_ttl),
-            history_ttl: Duration::from_secs(env.within("HISTORY_TTL_DAYS", 90, 1, 3_660)? * DAY_SECONDS),
+            readings_stream: env.required("READINGS_STREAM", "the name of the stream of readings")?,
+            progress_table: env.required("PROGRESS_TABLE", "the name of the table of progress")?,
+            limits: Limits {
+                results_interval: Duration::from_secs(env.within("RESULTS_SECONDS", 30, 0, 3_600)?),
+                history_ttl: Duration::from_secs(env.within("HISTORY_TTL_DAYS", 90, 1, 3_660)? * DAY_SECONDS),
+                state_ttl: Duration::from_secs(state_ttl),
+                group: GROUP,
+            },
         })
     }
 }
@@ -44,7 +54,9 @@ mod tests {
     use super::*;
     use myaku::platform::env;
 
-    const SET: [(&str, &str); 4] = [
+    const SET: [(&str, &str); 6] = [
+        ("READINGS_STREAM", "readings"),
+        ("PROGRESS_TABLE", "progress"),
         ("RESULTS_TABLE", "results"),
         ("REGISTRY_TABLE", "registry"),
         ("DEAD_LETTER_BUCKET", "dead"),
@@ -56,10 +68,11 @@ mod tests {
     }
 
     #[test]
-    fn three_names_and_a_redis_server_are_required() {
+    fn the_names_and_a_redis_server_are_required() {
         let config = config(&[]).unwrap();
-        assert_eq!(config.state_ttl, Duration::from_hours(7 * 24));
-        assert_eq!(config.history_ttl, Duration::from_hours(90 * 24));
+        assert_eq!(config.limits.results_interval, Duration::from_secs(30));
+        assert_eq!(config.limits.state_ttl, Duration::from_hours(7 * 24));
+        assert_eq!(config.limits.history_ttl, Duration::from_hours(90 * 24));
         assert_eq!(config.registry.ttl, Duration::from_secs(30));
     }
 
@@ -69,7 +82,12 @@ mod tests {
             let error = config(&[(name, "")]).unwrap_err().to_string();
             assert!(error.contains(&format!("{name} is not set")), "{error}");
         }
-        for (name, value) in [("STATE_TTL_SECONDS", "59"), ("HISTORY_TTL_DAYS", "0"), ("REGISTRY_TTL_SECONDS", "61")] {
+        for (name, value) in [
+            ("STATE_TTL_SECONDS", "59"),
+            ("HISTORY_TTL_DAYS", "0"),
+            ("REGISTRY_TTL_SECONDS", "61"),
+            ("RESULTS_SECONDS", "3601"),
+        ] {
             assert!(config(&[(name, value)]).unwrap_err().to_string().contains(name));
         }
     }

@@ -1,20 +1,22 @@
 //! Keeps the moving average of each device's metrics.
 //!
-//! The rule is [`myaku::window::MovingAverage`], and [`myaku::keyed`] does what every stateful function does: effects
-//! before state. This crate connects the two to their stores.
+//! The rule is [`myaku::window::MovingAverage`], and [`myaku::keyed`] does what every stateful function does. This crate
+//! connects the two to their stores.
 
 mod config;
 
 pub use config::Config;
 
 use myaku::device::registry;
+use myaku::keyed::progress::dynamodb::DynamoDbProgress;
 use myaku::keyed::states::redis::RedisStates;
-use myaku::keyed::{Context, GROUP, Ports};
+use myaku::keyed::{Context, Ports, Shards};
 use myaku::lake::dead_letter::S3DeadLetters;
 use myaku::platform::clock::SystemClock;
 use myaku::platform::errors::RemoteError;
 use myaku::platform::{aws, redis};
 use myaku::results::dynamodb::DynamoDbResults;
+use myaku::stream::source::kinesis::KinesisSource;
 use myaku::window::{DeviceState, MovingAverage};
 
 /// The ports of the deployed function.
@@ -23,6 +25,8 @@ pub struct Deployed;
 impl Ports for Deployed {
     type Rule = MovingAverage;
     type Settings = registry::Deployed;
+    type Shards = KinesisSource;
+    type Progress = DynamoDbProgress;
     type States = RedisStates<DeviceState>;
     type Results = DynamoDbResults;
     type Letters = S3DeadLetters;
@@ -35,12 +39,13 @@ pub async fn connect(config: &Config) -> Result<Context<Deployed>, RemoteError> 
     let redis = redis::Connection::connect(&config.redis, &sdk).await?;
     Ok(Context {
         settings: registry::Deployed::connect(&sdk, &config.registry, Some(redis.clone())),
-        states: RedisStates::new(redis, config.state_ttl),
+        shards: Shards::new(KinesisSource::new(&sdk, &config.readings_stream)),
+        progress: DynamoDbProgress::new(&sdk, &config.progress_table),
+        states: RedisStates::new(redis, config.limits.state_ttl),
         results: DynamoDbResults::new(&sdk, &config.results_table),
         letters: S3DeadLetters::new(&sdk, &config.dead_letter_bucket),
         clock: SystemClock,
-        history_ttl: config.history_ttl,
-        group: GROUP,
+        limits: config.limits,
     })
 }
 

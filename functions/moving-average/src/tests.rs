@@ -1,154 +1,113 @@
 //! Runs the function on ports in memory, with each fault.
 #![allow(clippy::float_cmp, reason = "means of small whole numbers are exact")]
 
+mod faults;
 mod groups;
 mod loss;
+mod ports;
+mod reshard;
+mod upgrade;
+mod zombies;
 
 use myaku::device::profile::WindowSpec;
-use myaku::keyed::states::memory::MemoryStates;
-use myaku::keyed::states::{Commit, Committed, Loaded, States};
-use myaku::keyed::{Context, GROUP, Ports, SettingsSource, handle};
-use myaku::lake::dead_letter::{MemoryDeadLetters, Problem, Reason};
+use myaku::keyed::progress::{Acknowledged, Progress, ProgressStore as _};
+use myaku::keyed::{Context, GROUP, Limits, Shards, State as _, handle};
+use myaku::lake::dead_letter::{MemoryDeadLetters, Reason};
 use myaku::platform::clock::ManualClock;
-use myaku::platform::errors::{Remedy, RemoteError};
-use myaku::results::memory::MemoryResults;
-use myaku::results::{Item, Results, ResultsReader as _, Row, Write, Written};
+use myaku::platform::errors::Remedy;
+use myaku::results::{Item, MetricResult, ResultsReader as _, Row};
 use myaku::stream::answer::Answer;
-use myaku::stream::batch::{Batch, StreamRecord};
-use myaku::window::{DeviceState, MetricWindows, MovingAverage};
-use std::collections::HashMap;
-use std::marker::PhantomData;
-use std::sync::Mutex;
+use myaku::stream::batch::{Batch, Position, StreamRecord};
+use myaku::stream::slot::Slot;
+use myaku::window::DeviceState;
+use ports::{Fault, Faulty, Fixed, Metrics, Stores, Switch, TestPorts};
+use std::ops::Deref;
 use std::time::Duration;
 
 const NOW_MS: i64 = 1_795_218_910_000;
 const DEADLINE_MS: i64 = NOW_MS + 60_000;
+/// The time of second 0 of the readings: the beginning of a minute.
+const BEGIN_MS: i64 = 1_795_218_840_000;
+const SHARD: &str = "shardId-000000000000";
 
-/// The same windows for every device except `stranger`, which is not registered.
-struct Fixed(Metrics);
+/// One process, which handles one batch after another. Others have contexts of their own, on the same stores.
+struct Test {
+    context: Context<TestPorts>,
+    stores: Stores,
+}
 
-/// The windows of a device, by metric.
-#[derive(Clone)]
-struct Metrics(HashMap<String, WindowSpec>);
+impl Deref for Test {
+    type Target = Context<TestPorts>;
 
-impl MetricWindows for Metrics {
-    fn window(&self, metric: &str) -> Option<&WindowSpec> {
-        self.0.get(metric)
+    fn deref(&self) -> &Self::Target {
+        &self.context
     }
 }
 
-impl SettingsSource for Fixed {
-    type Settings = Metrics;
-
-    async fn resolve<'a>(
-        &self,
-        devices: &[&'a str],
-    ) -> Result<HashMap<&'a str, Result<Metrics, Problem>>, RemoteError> {
-        let found = |device: &str| match device {
-            "stranger" => Err(Problem { reason: Reason::UnknownDevice, detail: "unknown".to_owned() }),
-            _ => Ok(self.0.clone()),
+impl Test {
+    /// A process on these stores. Each change of a device writes its row.
+    fn on(stores: Stores) -> Self {
+        let heart_rate = WindowSpec { history_seconds: Some(60), ..WindowSpec::last(3) };
+        let metrics = [("heart_rate".to_owned(), heart_rate), ("spo2".to_owned(), WindowSpec::last(3))];
+        let context = Context {
+            settings: Fixed(Metrics(metrics.into())),
+            shards: Shards::new(stores.stream.clone()),
+            progress: Faulty::on(&stores.progress),
+            states: Faulty::on(&stores.states),
+            results: Faulty::on(&stores.results),
+            letters: MemoryDeadLetters::new(),
+            clock: ManualClock::at(NOW_MS),
+            limits: Limits {
+                results_interval: Duration::ZERO,
+                history_ttl: Duration::from_hours(24),
+                state_ttl: Duration::from_hours(48),
+                group: GROUP,
+            },
         };
-        Ok(devices.iter().map(|device| (*device, found(device))).collect())
+        Self { context, stores }
+    }
+
+    /// Another process on the same stores.
+    fn other(&self) -> Self {
+        let mut other = Self::on(self.stores.clone());
+        other.context.limits = self.limits;
+        other
+    }
+
+    /// The switches of the ports, in the order in which a batch calls them.
+    fn switches(&self) -> [&Switch; 5] {
+        let Context { progress, states, results, .. } = &self.context;
+        [&progress.read, &states.read, &states.write, &results.write, &progress.write]
     }
 }
 
-/// What a port does instead of its work.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Fault {
-    /// Fails before the call.
-    Before(Remedy),
-    /// Makes the call, and loses the answer.
-    After,
-    /// Never answers.
-    Hangs,
-}
-
-/// A port with a switch for faults of its reads, and one for its writes.
-#[derive(Default)]
-struct Faulty<P> {
-    port: P,
-    load: Mutex<Option<Fault>>,
-    write: Mutex<Option<Fault>>,
-}
-
-async fn with_fault<T>(
-    fault: &Mutex<Option<Fault>>,
-    call: impl Future<Output = Result<T, RemoteError>>,
-) -> Result<T, RemoteError> {
-    let fault = *fault.lock().unwrap();
-    match fault {
-        Some(Fault::Before(remedy)) => Err(RemoteError::new("call", remedy, "down")),
-        Some(Fault::Hangs) => std::future::pending().await,
-        Some(Fault::After) => {
-            call.await?;
-            Err(RemoteError::new("call", Remedy::Retry, "the answer was lost"))
-        }
-        None => call.await,
-    }
-}
-
-impl States for Faulty<MemoryStates<DeviceState>> {
-    type State = DeviceState;
-
-    async fn load(&self, devices: &[&str]) -> Result<Vec<Loaded<DeviceState>>, RemoteError> {
-        with_fault(&self.load, self.port.load(devices)).await
-    }
-
-    async fn commit(&self, commits: &[Commit<'_, DeviceState>]) -> Result<Vec<Committed>, RemoteError> {
-        with_fault(&self.write, self.port.commit(commits)).await
-    }
-}
-
-impl Results for Faulty<MemoryResults> {
-    async fn write(&self, writes: &[Write]) -> Result<Vec<Written>, RemoteError> {
-        with_fault(&self.write, self.port.write(writes)).await
-    }
-}
-
-/// The ports of a test, with `S` for states and `R` for results.
-struct TestPorts<S, R>(PhantomData<fn() -> (S, R)>);
-
-impl<S: States<State = DeviceState>, R: Results> Ports for TestPorts<S, R> {
-    type Rule = MovingAverage<Metrics>;
-    type Settings = Fixed;
-    type States = S;
-    type Results = R;
-    type Letters = MemoryDeadLetters;
-    type Clock = ManualClock;
-}
-
-type Test = Context<TestPorts<Faulty<MemoryStates<DeviceState>>, Faulty<MemoryResults>>>;
-
+/// A process on new stores. Each change of a device writes its row.
 fn context() -> Test {
-    let heart_rate = WindowSpec { history_seconds: Some(60), ..WindowSpec::last(3) };
-    Context {
-        settings: Fixed(Metrics(
-            [("heart_rate".to_owned(), heart_rate), ("spo2".to_owned(), WindowSpec::last(3))].into(),
-        )),
-        states: Faulty::default(),
-        results: Faulty::default(),
-        letters: MemoryDeadLetters::new(),
-        clock: ManualClock::at(NOW_MS),
-        history_ttl: Duration::from_hours(24),
-        group: GROUP,
-    }
+    Test::on(Stores::new(1))
 }
 
-/// A context with `states`, in which nothing else fails.
-fn with_states<S: States<State = DeviceState>>(states: S) -> Context<TestPorts<S, MemoryResults>> {
-    let Context { settings, letters, clock, history_ttl, group, .. } = context();
-    Context { settings, states, results: MemoryResults::default(), letters, clock, history_ttl, group }
+/// A process on new stores, where a row waits for half a minute.
+fn slow_context() -> Test {
+    let mut test = context();
+    test.context.limits.results_interval = Duration::from_secs(30);
+    test
 }
 
 /// The reading `n` of a device: at second `n`, with the value `n`.
 fn json(device: &str, n: u32) -> String {
     format!(
         r#"{{"id":"{device}-{n}","deviceId":"{device}","facility":"home-3","metric":"heart_rate","value":{n},"unit":"1/min","at":{},"clock":"device","receivedAt":{},"quality":"good"}}"#,
-        u64::from(n) * 1_000 + 1_795_218_840_000,
-        u64::from(n) * 1_000 + 1_795_218_840_100
+        at_ms(n),
+        at_ms(n) + 100
     )
 }
 
+/// The time of second `n`, in milliseconds since the epoch.
+fn at_ms(n: u32) -> i64 {
+    BEGIN_MS + i64::from(n) * 1_000
+}
+
+/// A record that arrives a second before now.
 fn record(sequence: u32, key: &str, data: impl Into<Vec<u8>>) -> StreamRecord {
     StreamRecord {
         sequence: sequence.to_string().parse().unwrap(),
@@ -158,13 +117,32 @@ fn record(sequence: u32, key: &str, data: impl Into<Vec<u8>>) -> StreamRecord {
     }
 }
 
+/// The record of the reading `n` of a device, whose sequence number is also `n`.
+fn reading(device: &str, n: u32) -> StreamRecord {
+    record(n, device, json(device, n))
+}
+
+/// The record of a reading of another metric.
+fn spo2(device: &str, n: u32) -> StreamRecord {
+    record(n, device, json(device, n).replace("heart_rate", "spo2"))
+}
+
 fn batch(records: Vec<StreamRecord>) -> Batch {
-    Batch { stream: "readings".to_owned(), shard: "shardId-000000000000".to_owned(), records }
+    Batch { stream: "readings".to_owned(), shard: SHARD.to_owned(), records }
 }
 
 /// A batch with one record for each reading `n`, whose sequence number is also `n`.
 fn readings(device: &str, ns: impl IntoIterator<Item = u32>) -> Batch {
-    batch(ns.into_iter().map(|n| record(n, device, json(device, n))).collect())
+    batch(ns.into_iter().map(|n| reading(device, n)).collect())
+}
+
+/// As [`readings`], where each record arrives at the time of its reading.
+fn punctual(device: &str, ns: impl IntoIterator<Item = u32>) -> Batch {
+    batch(ns.into_iter().map(|n| StreamRecord { arrived_ms: at_ms(n), ..reading(device, n) }).collect())
+}
+
+fn position(sequence: u32) -> Position {
+    Position { sequence: sequence.to_string().parse().unwrap(), sub: 0 }
 }
 
 /// The sequence number that an answer names.
@@ -173,54 +151,81 @@ fn retry_from(answer: Answer) -> Option<String> {
 }
 
 async fn invoke(context: &Test, batch: &Batch) -> Option<String> {
-    let response = handle(context, batch, DEADLINE_MS).await;
-    retry_from(response)
+    retry_from(handle(&context.context, batch, DEADLINE_MS).await)
 }
 
 async fn done(context: &Test, batch: &Batch) {
     assert_eq!(invoke(context, batch).await, None);
 }
 
-async fn latest(context: &Test, device: &str) -> Row {
-    context.results.port.latest(device).await.unwrap().remove(0)
+/// The batch fails, and the invocation ends there.
+async fn crash(context: &Test, batch: &Batch) {
+    assert!(invoke(context, batch).await.is_some());
 }
 
-async fn mean(context: &Test, device: &str) -> f64 {
-    latest(context, device).await.average.mean
+fn latest(context: &Test, device: &str) -> Row {
+    context.stores.results.row(device, Item::Latest).expect("the device has a row")
+}
+
+/// The latest result of the heart rate.
+fn result(context: &Test, device: &str) -> MetricResult {
+    latest(context, device).metrics["heart_rate"].clone()
+}
+
+/// How many readings the latest result has, their mean, and whether it is partial.
+fn outline(context: &Test, device: &str) -> (u32, f64, bool) {
+    let MetricResult { average, partial, .. } = result(context, device);
+    (average.count, average.mean, partial)
+}
+
+/// All rows, without when their messages were received: a row that is written again has that of its batch.
+fn rows(context: &Test) -> Vec<Row> {
+    context.stores.results.rows().into_iter().map(|row| Row { received_at: 0, ..row }).collect()
+}
+
+/// Other devices of the same slot.
+fn neighbours_of(device: &str) -> [String; 2] {
+    let names = (0..10_000).map(|n| format!("neighbour-{n}"));
+    let mut neighbours = names.filter(|name| Slot::of(name) == Slot::of(device));
+    [(); 2].map(|()| neighbours.next().expect("there are many names"))
+}
+
+async fn progress(context: &Test) -> Progress {
+    context.stores.progress.read(DeviceState::NAME, "readings").await.unwrap()
 }
 
 #[tokio::test]
 async fn the_sample_event_gives_averages_and_the_next_batch_continues_them() {
     let context = context();
-    let batch = Batch::from_event(include_str!("../../../events/kinesis-readings.json")).unwrap();
-    done(&context, &batch).await;
-    let row = latest(&context, "bed-17").await;
-    assert_eq!((row.average.count, row.average.mean, row.average.min, row.average.max), (3, 63.0, 61.0, 65.0));
-    assert_eq!((row.value, row.at, row.partial, row.revision), (65.0, 1_795_218_902_020, false, 3));
-    assert_eq!((row.facility.as_str(), row.unit.as_str()), ("home-3", "1/min"));
-    assert_eq!(mean(&context, "bed-18").await, 72.0);
+    let sample = Batch::from_event(include_str!("../../../events/kinesis-readings.json")).unwrap();
+    done(&context, &sample).await;
+    let row = latest(&context, "bed-17");
+    assert_eq!((row.facility.as_str(), row.counted, row.metrics.len()), ("home-3", 3, 1));
+    assert_eq!((row.received_at, row.updated_at, row.expires_at), (1_795_218_902_140, NOW_MS, None));
+    let result = result(&context, "bed-17");
+    let average = result.average;
+    assert_eq!((average.count, average.mean, average.min, average.max), (3, 63.0, 61.0, 65.0));
+    assert_eq!((result.value, result.at, result.partial), (65.0, 1_795_218_902_020, false));
+    assert_eq!(result.unit, "1/min");
+    assert_eq!(outline(&context, "bed-18"), (1, 72.0, false));
     assert!(context.letters.letters().is_empty(), "a text is not an error");
 
+    let last = sample.records[1].sequence;
+    assert_eq!(row.position, Position { sequence: last, sub: 0 });
     let next = json("bed-17", 99).replace("\"value\":99", "\"value\":61");
-    done(
-        &context,
-        &super::tests::batch(vec![StreamRecord {
-            sequence: batch.records[1].sequence.to_string().replace("921", "999").parse().unwrap(),
-            ..record(1, "bed-17", next)
-        }]),
-    )
-    .await;
-    assert_eq!(mean(&context, "bed-17").await, 63.0);
-    assert_eq!(latest(&context, "bed-17").await.average.min, 61.0);
+    let sequence = last.to_string().replace("922", "999").parse().unwrap();
+    done(&context, &batch(vec![StreamRecord { sequence, ..record(1, "bed-17", next) }])).await;
+    assert_eq!(outline(&context, "bed-17"), (3, 63.0, false));
+    assert_eq!(latest(&context, "bed-17").counted, 4);
 }
 
 #[tokio::test]
 async fn a_response_has_the_format_that_lambda_reads() {
     let context = context();
-    let good = handle(&context, &readings("a", 1..3), DEADLINE_MS).await;
+    let good = handle(&context.context, &readings("a", 1..3), DEADLINE_MS).await;
     insta::assert_snapshot!(serde_json::to_string(&good).unwrap(), @r#"{"batchItemFailures":[]}"#);
-    *context.states.load.lock().unwrap() = Some(Fault::Before(Remedy::Retry));
-    let bad = handle(&context, &readings("a", 3..5), DEADLINE_MS).await;
+    context.states.read.fails(Fault::Before(Remedy::Retry));
+    let bad = handle(&context.context, &readings("a", 3..5), DEADLINE_MS).await;
     insta::assert_snapshot!(serde_json::to_string(&bad).unwrap(), @r#"{"batchItemFailures":[{"itemIdentifier":"3"}]}"#);
 }
 
@@ -230,18 +235,18 @@ async fn a_bad_record_becomes_a_dead_letter_and_does_not_affect_the_others() {
     let text = json("a", 2).replace("\"value\":2", "\"value\":\"high\"");
     let aggregate = myaku::stream::kpl::encode([("a", json("a", 8).as_bytes()), ("a", b"{}".as_slice())]);
     let records = vec![
-        record(1, "a", json("a", 1)),
+        reading("a", 1),
         record(2, "a", text),
         record(3, "a", "not JSON \u{fffd}"),
         record(4, "b", json("a", 4)),
-        record(5, "stranger", json("stranger", 5)),
+        reading("stranger", 5),
         record(6, "a", json("a", 6).replace("\"at\":1795218846000", "\"at\":-1")),
         record(7, "a", Vec::new()),
         record(8, "a", aggregate),
-        record(9, "a", json("a", 9)),
+        reading("a", 9),
     ];
     done(&context, &batch(records)).await;
-    assert_eq!((latest(&context, "a").await.average.count, mean(&context, "a").await), (3, 6.0));
+    assert_eq!(outline(&context, "a"), (3, 6.0, false));
     let letters = context.letters.letters();
     let mut reasons: Vec<_> = letters.iter().map(|letter| (format!("{:?}", letter.position), letter.reason)).collect();
     reasons.sort();
@@ -262,8 +267,9 @@ async fn a_bad_record_becomes_a_dead_letter_and_does_not_affect_the_others() {
 #[tokio::test]
 async fn a_batch_without_a_number_calls_no_store() {
     let context = context();
-    *context.states.load.lock().unwrap() = Some(Fault::Before(Remedy::Retry));
-    *context.results.write.lock().unwrap() = Some(Fault::Before(Remedy::Retry));
+    for switch in context.switches() {
+        switch.fails(Fault::Before(Remedy::Retry));
+    }
     done(&context, &batch(Vec::new())).await;
     done(&context, &batch(vec![record(1, "a", "{}")])).await;
     let other = json("a", 2).replace("heart_rate", "no_window");
@@ -271,220 +277,88 @@ async fn a_batch_without_a_number_calls_no_store() {
 }
 
 #[tokio::test]
-async fn with_any_fault_of_any_port_the_batch_is_retried_and_then_everything_counts_once() {
-    let faults = [Fault::Before(Remedy::Retry), Fault::Before(Remedy::GiveUp), Fault::After, Fault::Hangs];
-    for fault in faults {
-        for port in 0..4 {
-            let context = context();
-            done(&context, &readings("a", 1..3)).await;
-            let switch = [&context.states.load, &context.results.write, &context.states.write];
-            match switch.get(port) {
-                Some(switch) => *switch.lock().unwrap() = Some(fault),
-                None if fault == Fault::Hangs => context.letters.hang(),
-                None => context.letters.refuse("", Remedy::SlowDown),
-            }
-            let mut batch = readings("a", 3..5);
-            batch.records.push(record(5, "a", "not a reading"));
-            // A tenth of a second is left to wait for a port that never answers.
-            let response = handle(&context, &batch, NOW_MS + 1_100).await;
-            assert_eq!(retry_from(response).as_deref(), Some("3"), "{fault:?} at {port}");
-            for switch in switch {
-                *switch.lock().unwrap() = None;
-            }
-            context.letters.recover();
-            done(&context, &batch).await;
-            let row = latest(&context, "a").await;
-            assert_eq!((row.average.mean, row.revision, row.partial), (3.0, 4, false), "{fault:?} at {port}");
-            assert_eq!(context.letters.letters().len(), 1);
-        }
-    }
-}
-
-#[tokio::test]
-async fn after_a_crash_before_the_commit_the_same_rows_are_written_wherever_the_batch_is_cut() {
-    let untouched = context();
-    done(&untouched, &readings("a", 1..80)).await;
-    for cut in 41..80 {
-        let context = context();
-        done(&context, &readings("a", 1..41)).await;
-        *context.states.write.lock().unwrap() = Some(Fault::Before(Remedy::Retry));
-        assert!(invoke(&context, &readings("a", 41..70)).await.is_some());
-        *context.states.write.lock().unwrap() = None;
-        done(&context, &readings("a", 41..cut)).await;
-        done(&context, &readings("a", cut..80)).await;
-        let rows = |context: &Test| -> Vec<Row> {
-            context.results.port.rows().into_iter().map(|row| Row { base: None, ..row }).collect()
-        };
-        assert_eq!(rows(&context), rows(&untouched), "cut at {cut}");
-    }
-}
-
-#[tokio::test]
 async fn redelivered_and_repeated_readings_count_once() {
     let context = context();
     done(&context, &readings("a", 1..5)).await;
-    let before = context.results.port.rows();
+    let before = rows(&context);
     done(&context, &readings("a", 1..5)).await;
     done(&context, &readings("a", 2..4)).await;
-    assert_eq!(context.results.port.rows(), before);
-    let again = batch(vec![record(50, "a", json("a", 4)), record(51, "a", json("a", 3))]);
-    done(&context, &again).await;
-    assert_eq!(context.results.port.rows(), before, "a duplicate from upstream has its own position");
+    assert_eq!(rows(&context), before);
+    done(&context, &batch(vec![record(50, "a", json("a", 4)), record(51, "a", json("a", 3))])).await;
+    assert_eq!(rows(&context), before, "a duplicate from upstream has its own position");
 }
 
 #[tokio::test]
-async fn a_zombie_neither_commits_nor_overwrites() {
-    let (context, zombie) = (context(), context());
-    done(&context, &readings("a", 1..3)).await;
-    let loaded = context.states.port.snapshot();
-    done(&context, &readings("a", 3..6)).await;
-    done(&context, &readings("a", 6..9)).await;
-    let (rows, states) = (context.results.port.rows(), context.states.port.snapshot());
-
-    // The zombie loaded its states before the others, and continues now: its states are old, and the stored rows and
-    // states are newer.
-    zombie.states.port.restore(loaded);
-    for row in rows.clone() {
-        zombie.results.port.write(&[Write { row, over: None, revision: 0 }]).await.unwrap();
-    }
-    let overlaid = Overlaid { old: &zombie.states.port, new: &context.states.port };
-    let late = with_states(overlaid);
-    for row in rows.clone() {
-        late.results.write(&[Write { row, over: None, revision: 0 }]).await.unwrap();
-    }
-    let response = handle(&late, &readings("a", 3..6), DEADLINE_MS).await;
-    assert_ne!(response, Answer::DONE, "its commit fails");
-    assert_eq!(late.results.rows(), rows);
-    assert_eq!(context.states.port.snapshot(), states);
-}
-
-/// Loads from one store and commits to another, as if time had passed in between.
-struct Overlaid<'a> {
-    old: &'a MemoryStates<DeviceState>,
-    new: &'a MemoryStates<DeviceState>,
-}
-
-impl States for Overlaid<'_> {
-    type State = DeviceState;
-
-    async fn load(&self, devices: &[&str]) -> Result<Vec<Loaded<DeviceState>>, RemoteError> {
-        self.old.load(devices).await
-    }
-
-    async fn commit(&self, commits: &[Commit<'_, DeviceState>]) -> Result<Vec<Committed>, RemoteError> {
-        self.new.commit(commits).await
-    }
-}
-
-#[tokio::test]
-async fn after_a_conflict_the_whole_batch_is_retried() {
+async fn what_is_acknowledged_is_noted_with_the_newest_time_of_the_shard() {
     let context = context();
-    done(&context, &readings("a", 1..3)).await;
-    let old = MemoryStates::default();
-    let late = with_states(Overlaid { old: &old, new: &context.states.port });
-    let mixed = batch(vec![record(1, "b", json("b", 1)), record(2, "a", json("a", 2))]);
-    let response = handle(&late, &mixed, DEADLINE_MS).await;
-    assert_eq!(retry_from(response).as_deref(), Some("1"));
-}
-
-#[tokio::test]
-async fn two_shards_that_race_for_a_device_lose_nothing_and_mark_nothing_partial() {
-    for first in [2, 9] {
-        let context = context();
-        done(&context, &readings("a", [1])).await;
-        // The first shard writes its rows and fails to commit. In the meantime the other one, after a reshard,
-        // advances.
-        let (uncommitted, other) = (readings("a", [first]), readings("a", [5]));
-        let other = Batch { shard: "shardId-000000000007".to_owned(), ..other };
-        *context.states.write.lock().unwrap() = Some(Fault::Before(Remedy::Retry));
-        assert!(invoke(&context, &uncommitted).await.is_some());
-        *context.states.write.lock().unwrap() = None;
-        done(&context, &other).await;
-        done(&context, &uncommitted).await;
-        let row = latest(&context, "a").await;
-        let expected = f64::from(1 + first + 5) / 3.0;
-        assert_eq!((row.average.count, row.average.mean, row.partial), (3, expected, false), "{first}");
-    }
-}
-
-#[tokio::test]
-async fn results_after_a_lost_state_are_partial_until_the_window_has_filled_and_those_of_a_new_device_are_not() {
-    let context = context();
-    done(&context, &readings("a", 1..7)).await;
-    context.states.port.lose_everything();
-    let mut partial = Vec::new();
-    for n in 7..11 {
-        done(&context, &batch(vec![record(n, "a", json("a", n)), record(n, "new", json("new", n))])).await;
-        let row = latest(&context, "a").await;
-        partial.push((row.average.count, row.partial));
-        assert!(!latest(&context, "new").await.partial, "a new device has lost nothing");
-    }
-    assert_eq!(partial, [(1, true), (2, true), (3, false), (3, false)]);
-    let row = latest(&context, "a").await;
-    assert_eq!((row.average.mean, row.revision), (9.0, 10), "revisions continue");
-}
-
-#[tokio::test]
-async fn the_rows_show_that_a_state_lost_its_last_writes() {
-    let context = context();
-    done(&context, &readings("a", 1..4)).await;
-    let old = context.states.port.snapshot();
-    done(&context, &readings("a", 4..6)).await;
-    context.states.port.restore(old);
-    done(&context, &readings("a", 6..7)).await;
-    let row = latest(&context, "a").await;
-    assert_eq!((row.average.count, row.average.mean, row.partial), (3, 11.0 / 3.0, true), "4 and 5 are missing");
-    done(&context, &readings("a", 7..9)).await;
-    let row = latest(&context, "a").await;
-    assert_eq!((row.average.mean, row.partial), (7.0, false));
-}
-
-#[tokio::test]
-async fn a_loss_during_a_redelivery_is_still_detected() {
-    let context = context();
-    done(&context, &readings("a", 1..4)).await;
-    done(&context, &readings("a", 4..6)).await;
-    context.states.port.lose_everything();
-    done(&context, &readings("a", 5..6)).await;
-    assert_eq!(mean(&context, "a").await, 4.0, "the row of the same record stays");
-    done(&context, &readings("a", 6..7)).await;
-    let row = latest(&context, "a").await;
-    assert_eq!((row.average.count, row.partial), (2, true));
-}
-
-#[tokio::test]
-async fn a_corrupted_state_counts_as_lost_and_the_batch_is_done() {
-    let context = context();
-    done(&context, &readings("a", 1..7)).await;
-    context.states.port.put_raw("a", b"\xff\x00 not a state, and never was");
-    done(&context, &readings("a", 7..8)).await;
-    assert!(latest(&context, "a").await.partial);
-    done(&context, &readings("a", 8..10)).await;
-    let row = latest(&context, "a").await;
-    assert_eq!((row.average.mean, row.partial), (8.0, false));
+    done(&context, &batch(vec![reading("a", 7), reading("b", 8), record(9, "a", json("a", 3))])).await;
+    done(&context, &batch(vec![record(10, "a", json("a", 5)), record(11, "a", "no reading")])).await;
+    let slots = Slot::ALL.map(Slot).collect();
+    let entry = Acknowledged { position: position(11), newest_ms: at_ms(8), slots };
+    let expected = Progress { acknowledged: [(SHARD.to_owned(), entry)].into(), ..Progress::default() };
+    assert_eq!(progress(&context).await, expected);
 }
 
 #[tokio::test]
 async fn history_has_a_row_for_each_closed_interval_and_a_late_reading_corrects_it() {
     let context = context();
     done(&context, &readings("a", [10, 20, 70])).await;
-    let history = || context.results.port.history("a", "heart_rate", 0, i64::MAX);
+    let history = || context.stores.results.history("a", "heart_rate", 0, i64::MAX);
     let rows = history().await.unwrap();
     assert_eq!(rows.len(), 1, "the second interval is still open");
-    assert_eq!((rows[0].average.mean, rows[0].revision, rows[0].value), (15.0, 3, 20.0));
-    let from_ms = 1_795_218_840_000;
-    assert_eq!(rows[0].item, Item::History { metric: "heart_rate".to_owned(), from_ms });
-    assert_eq!(rows[0].expires_at, Some(from_ms / 1_000 + 86_400));
+    let outline = |row: &Row| {
+        let result = &row.metrics["heart_rate"];
+        (result.average.mean, result.value, row.counted)
+    };
+    assert_eq!(outline(&rows[0]), (15.0, 20.0, 3));
+    assert_eq!(rows[0].item, Item::History { from_ms: BEGIN_MS });
+    assert_eq!(rows[0].expires_at, Some(BEGIN_MS / 1_000 + 86_400));
 
     done(&context, &batch(vec![record(90, "a", json("a", 30))])).await;
     let rows = history().await.unwrap();
-    assert_eq!((rows[0].average.mean, rows[0].revision, rows[0].value), (20.0, 4, 30.0));
+    assert_eq!(outline(&rows[0]), (20.0, 30.0, 4));
+}
+
+#[tokio::test]
+async fn a_row_has_all_metrics_of_its_device() {
+    let context = slow_context();
+    let batch = batch(vec![spo2("a", 1), reading("a", 2), spo2("a", 61), reading("a", 62)]);
+    done(&context, &batch).await;
+    let count = |row: &Row| -> Vec<_> {
+        row.metrics.iter().map(|(metric, result)| (metric.clone(), result.average.count)).collect()
+    };
+    let both = [("heart_rate".to_owned(), 2), ("spo2".to_owned(), 2)];
+    assert_eq!(count(&latest(&context, "a")), both);
+    assert_eq!(context.stores.results.rows().len(), 2, "and one of history, which only the heart rate has");
+}
+
+#[tokio::test]
+async fn a_row_waits_for_more_readings_and_time_passes_by_their_arrival() {
+    let context = slow_context();
+    let mut counted = Vec::new();
+    for n in [1, 2, 30, 31, 32, 60, 61] {
+        done(&context, &punctual("a", [n])).await;
+        counted.push(latest(&context, "a").counted);
+    }
+    assert_eq!(counted, [1, 1, 1, 4, 4, 4, 7], "written at 1, 31 and 61");
+    done(&context, &punctual("a", 62..100)).await;
+    assert_eq!(latest(&context, "a").counted, 45, "a batch writes one row at most");
+}
+
+#[tokio::test]
+async fn history_does_not_wait() {
+    let context = slow_context();
+    done(&context, &readings("a", [10])).await;
+    done(&context, &readings("a", [20, 70])).await;
+    assert_eq!(latest(&context, "a").counted, 1, "all arrived at the same time");
+    let row = context.stores.results.row("a", Item::History { from_ms: BEGIN_MS }).unwrap();
+    assert_eq!(row.metrics["heart_rate"].average.mean, 15.0);
 }
 
 #[tokio::test]
 async fn an_invocation_without_time_left_asks_for_a_retry() {
     let context = context();
-    let response = handle(&context, &readings("a", 4..6), NOW_MS + 500).await;
+    let response = handle(&context.context, &readings("a", 4..6), NOW_MS + 500).await;
     assert_eq!(retry_from(response).as_deref(), Some("4"));
-    assert!(context.states.port.snapshot().is_empty());
+    assert!(context.stores.states.snapshot().is_empty());
 }

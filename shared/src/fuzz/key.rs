@@ -26,7 +26,7 @@ pub fn key(bytes: &[u8]) {
         assert_eq!(key.to_string(), text);
     }
     if let Some(item) = Item::parse(text) {
-        assert_eq!(Item::parse(&item.key()).map(|again| again.key()), Some(item.key()));
+        assert_eq!(Item::parse(&item.key()).map(Item::key), Some(item.key()));
     }
     check_metadata(text);
 }

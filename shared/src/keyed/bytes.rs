@@ -19,6 +19,12 @@ pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
+/// Appends a text, behind its length in bytes.
+pub fn put_text(out: &mut Vec<u8>, text: &str) {
+    put_varint(out, text.len() as u64);
+    out.extend(text.as_bytes());
+}
+
 /// Appends a position.
 pub(super) fn put_position(out: &mut Vec<u8>, position: Position) {
     let digits = position.sequence.fixed_width().as_bytes();
@@ -60,6 +66,18 @@ impl<'a> Reader<'a> {
     /// Eight bytes, as a signed number.
     pub fn i64(&mut self) -> Result<i64, CorruptedState> {
         self.array().map(i64::from_le_bytes)
+    }
+
+    /// Eight bytes, as a number that is finite.
+    pub fn f64(&mut self) -> Result<f64, CorruptedState> {
+        let value = f64::from_le_bytes(self.array()?);
+        if value.is_finite() { Ok(value) } else { Err(CorruptedState("a value is not finite")) }
+    }
+
+    /// What [`put_text`] appended.
+    pub fn text(&mut self) -> Result<&'a str, CorruptedState> {
+        let length = self.count(1)?;
+        std::str::from_utf8(self.take(length)?).map_err(|_| CorruptedState("a text is not UTF-8"))
     }
 
     /// One byte, 0 or 1.

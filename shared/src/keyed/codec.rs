@@ -1,49 +1,53 @@
-//! The bytes of a stored state: a digest, the version of the format, and what the state itself writes.
+//! The bytes of what is kept of a device: a digest, the version of the format, and [`Kept`] itself.
 //!
 //! `digest[16] version[1] body`, where numbers are little-endian or LEB128. The digest detects damage, and it is the
 //! version for compare-and-set: the same state has the same bytes.
 
-use super::State;
 use super::bytes::{CorruptedState, Reader};
+use super::{Kept, State};
 use sha2::{Digest as _, Sha256};
 
 /// Bytes of the digest.
 pub(crate) const DIGEST: usize = 16;
-/// The bytes of `state`.
-pub fn encode<S: State>(state: &S) -> Vec<u8> {
-    let mut out = Vec::with_capacity(size_hint(state));
-    encode_into(&mut out, state);
+/// The version of the format.
+const VERSION: u8 = 2;
+
+/// The bytes of `kept`.
+pub fn encode<S: State>(kept: &Kept<S>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(size_hint(kept));
+    encode_into(&mut out, kept);
     out
 }
 
-/// Makes `out` the bytes of `state`, whatever it was before.
-pub(crate) fn encode_into<S: State>(out: &mut Vec<u8>, state: &S) {
+/// Makes `out` the bytes of `kept`, whatever it was before.
+pub(crate) fn encode_into<S: State>(out: &mut Vec<u8>, kept: &Kept<S>) {
     out.clear();
     out.resize(DIGEST, 0);
-    out.push(S::VERSION);
-    state.encode_into(out);
+    out.push(VERSION);
+    kept.encode_into(out);
     let digest = Sha256::digest(&out[DIGEST..]);
     out[..DIGEST].copy_from_slice(&digest[..DIGEST]);
 }
 
-/// About how many bytes [`encode`] makes of `state`.
-pub(crate) fn size_hint<S: State>(state: &S) -> usize {
-    DIGEST + 1 + state.size_hint()
+/// About how many bytes [`encode`] makes of `kept`.
+pub(crate) fn size_hint<S: State>(kept: &Kept<S>) -> usize {
+    DIGEST + 1 + kept.size_hint()
 }
 
-/// The state that `bytes` are. Decoding is strict, so that nothing half-right is counted on.
+/// What `bytes` are. Decoding is strict, so that nothing half-right is counted on.
 ///
 /// # Errors
 /// The bytes are damaged, of another version, or not the one way to write their state.
-pub fn decode<S: State>(bytes: &[u8]) -> Result<S, CorruptedState> {
+pub fn decode<S: State>(bytes: &[u8]) -> Result<Kept<S>, CorruptedState> {
     let (digest, body) = bytes.split_at_checked(DIGEST).ok_or(CorruptedState("it is too short"))?;
     if Sha256::digest(body)[..DIGEST] != *digest {
         return Err(CorruptedState("the digest does not match"));
     }
     let mut reader = Reader::new(body);
-    if reader.array::<1>()? != [S::VERSION] {
-        return Err(CorruptedState("its version is unknown"));
-    }
-    let state = S::decode(&mut reader)?;
-    if reader.is_at_end() { Ok(state) } else { Err(CorruptedState("bytes follow its end")) }
+    let kept = match reader.array()? {
+        [VERSION] => Kept::decode(&mut reader)?,
+        [1] => Kept::decode_first_format(&mut reader)?,
+        _ => return Err(CorruptedState("its version is unknown")),
+    };
+    if reader.is_at_end() { Ok(kept) } else { Err(CorruptedState("bytes follow its end")) }
 }

@@ -1,13 +1,17 @@
-//! One batch, from its records to the commit of its states.
+//! One batch, from its records to the acknowledgement.
 //!
-//! A device's update depends on no other device, so devices advance in groups: while the stores work on some groups,
-//! another is computed, and what a group needs in memory is close together.
+//! Slots depend on each other in nothing but the progress of the function. So they advance in groups: while the stores work
+//! on some groups, another is computed, and what a group needs in memory is close together.
 
-use super::device::DeviceUpdate;
+use super::device::{DeviceUpdate, SlotInput, Tally};
+use super::fence::{self, Declared, Fence, Fences, horizon_ms, judge_and_declare};
 use super::input::{NumberRecord, ParsedBatch};
-use super::rule::{Origin, Rule};
+use super::kept::Origin;
+use super::progress::{Acknowledgements, CHANGES_MAX, Progress, ProgressStore};
+use super::rule::Rule;
 use super::settings::SettingsSource;
-use super::states::{Commit, Committed, States, Version};
+use super::shards::{ListShards, Shards};
+use super::states::{Commit, Committed, LoadedSlot, SlotCommit, SlotDevices, States};
 use crate::lake::dead_letter::{DeadLetter, DeadLetterStore, put_all};
 use crate::platform::clock::Now;
 use crate::platform::deadline::{Deadline, out_of_time};
@@ -15,15 +19,16 @@ use crate::platform::errors::{Remedy, RemoteError};
 use crate::platform::telemetry::{Metric, count, observe};
 use crate::results::Results;
 use crate::stream::answer::Answer;
-use crate::stream::batch::Batch;
+use crate::stream::batch::{Batch, Position};
+use crate::stream::slot::{Slot, Slots};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
-/// How often the rows of a batch are written: once; once more where an earlier try left a row, or where a loss was found;
-/// and again if another invocation wrote in between each time. After that the batch is better delivered again.
-const ROUNDS: usize = 4;
+/// How often a batch is computed: once, and again for the slots where another invocation was faster. After that it is better
+/// delivered again.
+const ROUNDS: usize = 5;
 /// How many devices advance together when deployed: enough that a call's own cost matters little, and few enough that the
 /// first call goes out soon.
 pub const GROUP: usize = 100;
@@ -36,6 +41,10 @@ pub trait Ports: Send + Sync {
     type Rule: Rule;
     /// The settings of each device.
     type Settings: SettingsSource<Settings = <Self::Rule as Rule>::Settings>;
+    /// The shards of the stream.
+    type Shards: ListShards;
+    /// How far the function is.
+    type Progress: ProgressStore;
     /// The state of each device.
     type States: States<State = <Self::Rule as Rule>::State>;
     /// Where the results go.
@@ -50,6 +59,10 @@ pub trait Ports: Send + Sync {
 pub struct Context<P: Ports> {
     /// The settings of each device.
     pub settings: P::Settings,
+    /// The shards of the stream.
+    pub shards: Shards<P::Shards>,
+    /// How far the function is.
+    pub progress: P::Progress,
     /// The state of each device.
     pub states: P::States,
     /// Where the results go.
@@ -58,14 +71,24 @@ pub struct Context<P: Ports> {
     pub letters: P::Letters,
     /// The wall clock, for the invocation's deadline and for latencies; no result depends on it.
     pub clock: P::Clock,
+    /// The numbers.
+    pub limits: Limits,
+}
+
+/// The numbers that a stateful function works with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How long a device's latest row waits for more readings; zero: each change is written.
+    pub results_interval: Duration,
     /// How long rows of history are kept.
     pub history_ttl: Duration,
+    /// How long the state of a silent device is kept.
+    pub state_ttl: Duration,
     /// How many devices advance together, at least one: [`GROUP`] when deployed.
     pub group: usize,
 }
 
 type Settings<P> = <<P as Ports>::Rule as Rule>::Settings;
-type Update<'a, P> = DeviceUpdate<'a, <P as Ports>::Rule>;
 
 /// Processes one batch. The answer says whether it must be delivered again.
 ///
@@ -84,38 +107,58 @@ pub async fn handle<P: Ports>(context: &Context<P>, batch: &Batch, deadline_ms: 
     }
 }
 
+/// A device that is known, with its numbers and its settings.
+struct Known<'a, S> {
+    id: &'a str,
+    numbers: &'a [&'a NumberRecord<'a>],
+    settings: &'a S,
+}
+
 async fn process<P: Ports>(context: &Context<P>, batch: &Batch) -> Result<(), RemoteError> {
+    let shards = context.shards.slots_with(&batch.shard).await?;
+    let slots = shards.get(&batch.shard).copied().unwrap_or_default();
     let mut parsed = ParsedBatch::of(batch);
     let mut letters = std::mem::take(&mut parsed.letters);
     let mut skipped = parsed.skipped;
     let devices = parsed.devices();
-    let ids: Vec<&str> = devices.iter().map(|(device_id, _)| *device_id).collect();
+    let ids: Vec<&str> = devices.iter().map(|device| device.id).collect();
     let found = if ids.is_empty() { HashMap::new() } else { context.settings.resolve(&ids).await? };
 
-    let mut known = Vec::with_capacity(devices.len());
-    for (device_id, numbers) in &devices {
-        match found.get(device_id) {
-            Some(Ok(settings)) => {
+    let mut known: HashMap<Slot, Vec<Known<'_, Settings<P>>>> = HashMap::new();
+    for device in &devices {
+        let settings = match (device.problem(slots), found.get(device.id)) {
+            (Some(problem), _) => Err(problem),
+            (None, Some(settings)) => settings.as_ref().map_err(Clone::clone),
+            (None, None) => {
+                return Err(RemoteError::new("resolve devices", Remedy::Retry, "the answer lacks a device"));
+            }
+        };
+        match settings {
+            Ok(settings) => {
+                let numbers = device.numbers.as_slice();
                 let unwanted =
                     count_unwanted::<P::Rule>(settings, numbers.iter().map(|number| &*number.reading.metric));
                 skipped += unwanted;
                 if unwanted < numbers.len() {
-                    known.push((*device_id, numbers.as_slice(), settings));
+                    known.entry(device.slot).or_default().push(Known { id: device.id, numbers, settings });
                 }
             }
-            Some(Err(problem)) => letters.extend(
-                numbers
-                    .iter()
-                    .map(|number| DeadLetter::of_record(batch, &number.source, Some(device_id), None, problem.clone())),
-            ),
-            None => return Err(RemoteError::new("resolve devices", Remedy::Retry, "the answer lacks a device")),
+            Err(problem) => {
+                let numbers = device.numbers.iter();
+                letters.extend(numbers.map(|number| {
+                    DeadLetter::of_record(batch, &number.source, Some(device.id), None, problem.clone())
+                }));
+            }
         }
     }
     // What cannot be processed is stored before the batch is acknowledged.
     put_all(&context.letters, &letters, std::future::pending()).await.map_err(|unwritten| unwritten.source)?;
 
-    if !known.is_empty() {
-        advance(context, batch, &mut known).await?;
+    if let Some(last) = parsed.last.filter(|_| !known.is_empty()) {
+        let newest_ms = parsed.newest_ms().unwrap_or_default();
+        let horizon_ms = horizon_ms(context.clock.now_ms(), context.limits.state_ttl);
+        let work = Work { context, batch, shards: &shards, slots, last, newest_ms, horizon_ms, known: &known };
+        work.advance().await?;
     }
     count(Metric::Records, parsed.records);
     count(Metric::Bytes, parsed.bytes);
@@ -124,8 +167,9 @@ async fn process<P: Ports>(context: &Context<P>, batch: &Batch) -> Result<(), Re
     let now_ms = context.clock.now_ms();
     let since = |later_ms: i64, ms: i64| later_ms.saturating_sub(ms).max(0) as f64;
     let (late, end_to_end): (Vec<_>, Vec<_>) = known
-        .iter()
-        .flat_map(|(_, numbers, _)| numbers.iter())
+        .values()
+        .flatten()
+        .flat_map(|device| device.numbers)
         .map(|number| (since(number.source.arrived_ms, number.reading.at), since(now_ms, number.reading.received_at)))
         .unzip();
     observe(Metric::LatenessMs, late);
@@ -146,138 +190,213 @@ fn count_unwanted<'m, R: Rule>(settings: &R::Settings, metrics: impl Iterator<It
     metrics.filter(is_unwanted).count()
 }
 
-/// A known device, with its numbers and its settings.
-type Known<'a, S> = (&'a str, &'a [&'a NumberRecord<'a>], &'a S);
-
-/// Advances the known devices, in groups.
-async fn advance<P: Ports>(
-    context: &Context<P>,
-    batch: &Batch,
-    known: &mut [Known<'_, Settings<P>>],
-) -> Result<(), RemoteError> {
-    known.sort_by_cached_key(|(device_id, ..)| context.states.slot(device_id));
-    let turn = Mutex::new(());
-    let groups: Vec<_> =
-        known.chunks(context.group.max(1)).map(|group| advance_group(context, batch, group, &turn)).collect();
-    let mut advanced = stream::iter(groups).buffer_unordered(GROUPS);
-    let mut conflicts = 0;
-    while let Some(conflicting) = advanced.try_next().await? {
-        conflicts += conflicting;
-    }
-    if conflicts > 0 {
-        let what = format!("another invocation has advanced {conflicts} of {} devices", known.len());
-        return Err(RemoteError::new("commit states", Remedy::Retry, what));
-    }
-    Ok(())
+/// A batch whose devices are known.
+struct Work<'a, P: Ports> {
+    context: &'a Context<P>,
+    batch: &'a Batch,
+    /// The slots of all shards of the stream.
+    shards: &'a HashMap<String, Slots>,
+    /// The slots of the batch's shard.
+    slots: Slots,
+    /// The batch's last record.
+    last: Position,
+    /// The time of its newest reading, in milliseconds since the epoch.
+    newest_ms: i64,
+    /// Losses up to this time matter no more.
+    horizon_ms: i64,
+    known: &'a HashMap<Slot, Vec<Known<'a, Settings<P>>>>,
 }
 
-/// Advances a group of devices: effects before state. Returns how many of them another invocation has advanced meanwhile.
-async fn advance_group<P: Ports>(
-    context: &Context<P>,
-    batch: &Batch,
-    group: &[Known<'_, Settings<P>>],
-    turn: &Mutex<()>,
-) -> Result<usize, RemoteError> {
-    let ids: Vec<&str> = group.iter().map(|(device_id, ..)| *device_id).collect();
-    let loaded = context.states.load(&ids).await?;
-    let mut updates: Vec<Update<'_, P>> = {
-        // One group is computed at a time, after the requests of the others have gone out.
-        let _turn = turn.lock().await;
-        tokio::task::yield_now().await;
-        let origin = Origin { stream: &batch.stream, shard: &batch.shard };
-        let devices = group.iter().zip(&loaded);
-        devices
-            .map(|((device_id, numbers, settings), loaded)| {
-                DeviceUpdate::new(device_id, numbers, *settings, origin, loaded)
-            })
-            .collect()
-    };
-    write_results(context, &mut updates).await?;
-    let conflicts = commit(context, &updates).await?;
-    if conflicts == 0 {
-        report(batch, &updates);
-    }
-    Ok(conflicts)
+/// The progress as it was read before the states are loaded.
+struct Round {
+    progress: Progress,
+    acknowledged: Acknowledgements,
+    /// One group is computed at a time, after the requests of the others have gone out.
+    turn: Mutex<()>,
 }
 
-/// Writes the rows of all updates, until each is settled.
-async fn write_results<P: Ports>(context: &Context<P>, updates: &mut [Update<'_, P>]) -> Result<(), RemoteError> {
-    let history_ttl_ms = context.history_ttl.as_millis() as i64;
-    for _ in 0..ROUNDS {
-        let now_ms = context.clock.now_ms();
-        let mut writes = Vec::with_capacity(updates.len());
-        let mut ranges = Vec::with_capacity(updates.len());
-        for update in &*updates {
-            let begin = writes.len();
-            writes.extend(update.writes(now_ms, history_ttl_ms));
-            ranges.push(begin..writes.len());
+impl<P: Ports> Work<'_, P> {
+    const FUNCTION: &'static str = <<P::Rule as Rule>::State as super::State>::NAME;
+
+    /// Advances all slots of the shard, those without readings as well: their fences move. Then acknowledges.
+    async fn advance(&self) -> Result<(), RemoteError> {
+        let mut remaining: Vec<Slot> = self.slots.iter().collect();
+        for _ in 0..ROUNDS {
+            let round = self.round().await?;
+            let groups: Vec<_> =
+                self.groups(&remaining).into_iter().map(|group| self.advance_group(&round, group)).collect();
+            let refused: Vec<Vec<Slot>> = stream::iter(groups).buffer_unordered(GROUPS).try_collect().await?;
+            remaining = refused.concat();
+            if remaining.is_empty() {
+                return self.acknowledge(round.progress).await;
+            }
+            count(Metric::Conflicts, remaining.len());
         }
-        if writes.is_empty() {
-            return Ok(());
-        }
-        let written = context.results.write(&writes).await?;
-        let mut lossy = Vec::new();
-        for (update, range) in updates.iter_mut().zip(ranges) {
-            let (Some(writes), Some(written)) = (writes.get(range.clone()), written.get(range)) else {
-                return Err(RemoteError::new("write results", Remedy::Retry, "the answer lacks a row"));
-            };
-            if update.settle(writes, written) {
-                lossy.push((update.device_id(), &update.loaded().version));
+        let what =
+            format!("another invocation has advanced {} of {} slots", remaining.len(), self.slots.iter().count());
+        Err(RemoteError::new("commit states", Remedy::Retry, what))
+    }
+
+    /// Reads the progress. It must be read before the states: otherwise a fence that another invocation has moved since
+    /// would be taken for one that is behind.
+    async fn round(&self) -> Result<Round, RemoteError> {
+        let progress = self.context.progress.read(Self::FUNCTION, &self.batch.stream).await?;
+        let acknowledged = Acknowledgements::new(&progress, &self.batch.stream, &self.batch.shard, self.last);
+        Ok(Round { progress, acknowledged, turn: Mutex::new(()) })
+    }
+
+    fn devices(&self, slot: Slot) -> &[Known<'_, Settings<P>>] {
+        self.known.get(&slot).map_or(&[], Vec::as_slice)
+    }
+
+    /// Cuts slots into groups of some devices each.
+    fn groups<'s>(&self, slots: &'s [Slot]) -> Vec<&'s [Slot]> {
+        let mut devices = 0;
+        let mut groups = Vec::new();
+        let mut begin = 0;
+        for (index, slot) in slots.iter().enumerate() {
+            devices += self.devices(*slot).len();
+            if devices >= self.context.limits.group || index + 1 == slots.len() {
+                groups.push(&slots[begin..=index]);
+                (begin, devices) = (index + 1, 0);
             }
         }
-        check_still_stored(context, &lossy).await?;
+        groups
     }
-    Err(RemoteError::new("write results", Remedy::Retry, "another invocation writes the same rows"))
-}
 
-/// Fails unless the states that were loaded are still stored. A row that is ahead of its state shows a loss only then: the
-/// state of a zombie is not stored any more, and what it would flag as partial is whole.
-async fn check_still_stored<P: Ports>(context: &Context<P>, lossy: &[(&str, &Version)]) -> Result<(), RemoteError> {
-    if lossy.is_empty() {
-        return Ok(());
+    /// Advances a group of slots: commits their states, and then writes the rows that are due. Returns the slots where
+    /// another invocation was faster.
+    async fn advance_group(&self, round: &Round, slots: &[Slot]) -> Result<Vec<Slot>, RemoteError> {
+        let Self { context, batch, .. } = self;
+        let ids = |slot| self.devices(slot).iter().map(|device| device.id).collect();
+        let wanted: Vec<_> = slots.iter().map(|&slot| SlotDevices { slot, devices: ids(slot) }).collect();
+        let loaded = context.states.load(&batch.stream, &wanted).await?;
+        let (judged, mut refused) = self.judge(round, slots, &loaded).await?;
+        let updates: Vec<Vec<_>> = {
+            let _turn = round.turn.lock().await;
+            tokio::task::yield_now().await;
+            judged.iter().map(|slot| self.compute(round, slot)).collect()
+        };
+        let commits: Vec<_> =
+            judged.iter().zip(&updates).map(|(slot, updates)| self.commit(round, slot, updates)).collect();
+        let committed = context.states.commit(&batch.stream, &commits).await?;
+        let now_ms = context.clock.now_ms();
+        let mut rows = Vec::new();
+        let mut tally = Tally::default();
+        for ((slot, updates), committed) in judged.iter().zip(&updates).zip(committed) {
+            if committed == Committed::Conflict {
+                refused.push(slot.slot);
+                continue;
+            }
+            for update in updates {
+                rows.extend(update.rows(&batch.stream, &batch.shard, now_ms, context.limits.history_ttl));
+                tally.counted += update.tally.counted;
+                tally.duplicates += update.tally.duplicates;
+                tally.too_late += update.tally.too_late;
+            }
+        }
+        context.results.write(&rows).await?;
+        count(Metric::Readings, tally.counted);
+        count(Metric::Duplicates, tally.duplicates);
+        count(Metric::TooLate, tally.too_late);
+        Ok(refused)
     }
-    let devices: Vec<&str> = lossy.iter().map(|(device_id, _)| *device_id).collect();
-    let stored = context.states.load(&devices).await?;
-    if stored.iter().zip(lossy).all(|(stored, (_, loaded))| stored.version == **loaded) {
-        return Ok(());
-    }
-    count(Metric::Conflicts, lossy.len());
-    Err(RemoteError::new("write results", Remedy::Retry, "another invocation has advanced a device"))
-}
 
-/// Commits the states, and returns how many of them conflict. A device without a conflict is done, also when the commit of
-/// another one conflicts.
-async fn commit<P: Ports>(context: &Context<P>, updates: &[Update<'_, P>]) -> Result<usize, RemoteError> {
-    let commits: Vec<_> = updates
-        .iter()
-        .filter(|update| update.is_changed())
-        .map(|update| Commit {
+    /// Judges the fences of slots, and declares the losses that they show. Returns the slots that can go on, and those whose
+    /// progress must be read again.
+    async fn judge<'l>(
+        &self,
+        round: &Round,
+        slots: &[Slot],
+        loaded: &'l [LoadedSlot<<P::Rule as Rule>::State>],
+    ) -> Result<(Vec<Judged<'l, P>>, Vec<Slot>), RemoteError> {
+        let fences = slots.iter().zip(loaded).map(|(slot, loaded)| (*slot, &loaded.fences));
+        let of = (Self::FUNCTION, self.batch.stream.as_str());
+        let declared = judge_and_declare(&self.context.progress, of, &round.progress, self.horizon_ms, fences).await?;
+        let (mut judged, mut refused) = (Vec::with_capacity(slots.len()), Vec::new());
+        for ((&slot, loaded), declared) in slots.iter().zip(loaded).zip(declared) {
+            match declared {
+                Declared::Known(lost_until) => judged.push(Judged { slot, loaded, lost_until }),
+                Declared::Outdated => refused.push(slot),
+            }
+        }
+        Ok((judged, refused))
+    }
+
+    /// Computes the devices of a slot.
+    fn compute<'u>(&'u self, round: &Round, slot: &Judged<'u, P>) -> Vec<DeviceUpdate<'u, P::Rule>> {
+        let newest_ms = round.progress.of_slot(slot.slot).map(|(_, entry)| entry.newest_ms).max();
+        let input = SlotInput {
+            origin: Origin::new(&self.batch.stream, &self.batch.shard, Position::ZERO),
+            acknowledged: &round.acknowledged,
+            lost_until: slot.lost_until,
+            newest_ms,
+            results_interval: self.context.limits.results_interval,
+        };
+        let devices = self.devices(slot.slot).iter().zip(&slot.loaded.states);
+        devices
+            .map(|(device, loaded)| DeviceUpdate::new(device.id, device.numbers, device.settings, &input, loaded))
+            .collect()
+    }
+
+    fn commit<'c>(
+        &'c self,
+        round: &Round,
+        slot: &Judged<'c, P>,
+        updates: &'c [DeviceUpdate<'c, P::Rule>],
+    ) -> SlotCommit<'c, <P::Rule as Rule>::State> {
+        let fences = &slot.loaded.fences;
+        let own = fences.get(&self.batch.shard);
+        let states = updates.iter().map(|update| Commit {
             device_id: update.device_id(),
             replaces: &update.loaded().version,
-            state: &update.advance().state,
-        })
-        .collect();
-    let committed = context.states.commit(&commits).await?;
-    let conflicts = committed.iter().filter(|committed| **committed == Committed::Conflict).count();
-    count(Metric::Conflicts, conflicts);
-    Ok(conflicts)
-}
+            kept: update.changed(),
+        });
+        SlotCommit {
+            slot: slot.slot,
+            fences,
+            fence: Some((&self.batch.shard, fence::advance(own, self.last, slot.lost_until))),
+            forgotten: self.forgotten(round, fences),
+            states: states.collect(),
+        }
+    }
 
-/// Counts what a group came to, and logs a loss.
-fn report<R: Rule>(batch: &Batch, updates: &[DeviceUpdate<'_, R>]) {
-    let advances = || updates.iter().map(DeviceUpdate::advance);
-    count(Metric::Readings, advances().map(|advance| advance.counted).sum());
-    count(Metric::Duplicates, advances().map(|advance| advance.duplicates).sum());
-    count(Metric::TooLate, advances().map(|advance| advance.too_late).sum());
-    let metrics: usize = updates.iter().map(DeviceUpdate::losses).sum();
-    let corrupted = updates.iter().filter(|update| update.loaded().corrupted).count();
-    if metrics + corrupted > 0 {
-        tracing::warn!(
-            stream = batch.stream,
-            shard = batch.shard,
-            metrics,
-            corrupted,
-            "state was lost: results are partial until their windows have filled again"
-        );
+    /// The shards whose fences are not needed any more: they are older than the batch's, their slots were taken over, and
+    /// the stream has forgotten them.
+    fn forgotten<'c>(&self, round: &Round, fences: &'c Fences) -> Vec<&'c str> {
+        let is_forgotten = |(shard, fence): &(&String, &Fence)| {
+            let is_known = self.shards.contains_key(*shard) || round.progress.acknowledged.contains_key(*shard);
+            fence.position < self.last && !is_known
+        };
+        fences.iter().filter(is_forgotten).map(|(shard, _)| shard.as_str()).collect()
+    }
+
+    /// Notes that the batch is processed, with all of its effects.
+    async fn acknowledge(&self, mut progress: Progress) -> Result<(), RemoteError> {
+        let store = &self.context.progress;
+        for _ in 0..ROUNDS {
+            let mut after = progress.after(&self.batch.shard, self.last, self.newest_ms, self.slots);
+            let outdated = progress.lost_until.iter().filter(|(_, until_ms)| **until_ms <= self.horizon_ms);
+            for (slot, _) in outdated.take(CHANGES_MAX / 2) {
+                after.lost_until.remove(slot);
+            }
+            if store.change(Self::FUNCTION, &self.batch.stream, &progress, &after).await? {
+                return Ok(());
+            }
+            progress = store.read(Self::FUNCTION, &self.batch.stream).await?;
+        }
+        Err(RemoteError::new("acknowledge", Remedy::Retry, "other invocations change the same progress"))
     }
 }
+
+/// A slot whose states are complete, but for what is known to be lost.
+struct Judged<'l, P: Ports> {
+    slot: Slot,
+    loaded: &'l LoadedSlot<<P::Rule as Rule>::State>,
+    lost_until: Option<i64>,
+}
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;

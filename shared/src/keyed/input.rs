@@ -5,9 +5,15 @@ use crate::device::reading::{BorrowedReading, Value};
 use crate::device::registry::MAX_ID;
 use crate::lake::dead_letter::{DeadLetter, Problem, Reason};
 use crate::results::LATEST_MS;
-use crate::stream::batch::{Batch, UserRecord};
+use crate::stream::batch::{Batch, Position, UserRecord};
+use crate::stream::kpl::md5_all;
+use crate::stream::slot::{Slot, Slots};
 use std::borrow::Cow;
 use std::collections::HashMap;
+
+/// How far ahead of its arrival the time of a reading may be, in milliseconds: a year, the most skew that a profile allows a
+/// clock.
+const SKEW_MS_MAX: i64 = 366 * 24 * 60 * 60 * 1_000;
 
 /// A number, and the record that it came in.
 pub(super) struct NumberRecord<'a> {
@@ -23,9 +29,25 @@ pub(super) struct NumberRecord<'a> {
 pub(super) struct ReadingFields<'a> {
     pub(super) metric: Cow<'a, str>,
     pub(super) facility: Cow<'a, str>,
-    pub(super) unit: Cow<'a, str>,
     pub(super) at: i64,
     pub(super) received_at: i64,
+}
+
+/// A device's part of a batch.
+pub(super) struct DeviceNumbers<'a, 'p> {
+    pub(super) id: &'a str,
+    pub(super) slot: Slot,
+    pub(super) numbers: Vec<&'p NumberRecord<'a>>,
+}
+
+impl DeviceNumbers<'_, '_> {
+    /// The problem of a device whose slot is not one of its shard's: its records were not put per slot. Its state could be
+    /// advanced from two shards at the same time.
+    pub(super) fn problem(&self, slots: Slots) -> Option<Problem> {
+        let detail =
+            || format!("not put with the explicit hash key of slot {:02x}, to which its device belongs", self.slot.0);
+        (!slots.contains(self.slot)).then(|| Problem { reason: Reason::NotAMessage, detail: detail() })
+    }
 }
 
 /// A batch, parsed.
@@ -37,6 +59,8 @@ pub(super) struct ParsedBatch<'a> {
     devices: Vec<(&'a str, usize)>,
     /// Records that are not valid readings.
     pub(super) letters: Vec<DeadLetter>,
+    /// The last record.
+    pub(super) last: Option<Position>,
     /// How many user records.
     pub(super) records: usize,
     /// Their bytes.
@@ -53,6 +77,7 @@ impl<'a> ParsedBatch<'a> {
         let mut metric = "";
         for source in batch.user_records() {
             parsed.records += 1;
+            parsed.last = Some(source.position());
             parsed.bytes += source.data.len();
             match parse(&source) {
                 Ok(mut reading) => match reading.value {
@@ -65,8 +90,8 @@ impl<'a> ParsedBatch<'a> {
                             Cow::Owned(_) => {}
                         }
                         let id = id_digest(&reading.id);
-                        let BorrowedReading { metric, facility, unit, at, received_at, .. } = reading;
-                        let reading = ReadingFields { metric, facility, unit, at, received_at };
+                        let BorrowedReading { metric, facility, at, received_at, .. } = reading;
+                        let reading = ReadingFields { metric, facility, at, received_at };
                         // The partition key is the device.
                         let device = *known.entry(source.partition_key).or_insert_with(|| {
                             parsed.devices.push((source.partition_key, 0));
@@ -83,13 +108,23 @@ impl<'a> ParsedBatch<'a> {
         parsed
     }
 
-    /// Each device with its numbers, in the stream's order.
-    pub(super) fn devices(&self) -> Vec<(&'a str, Vec<&NumberRecord<'a>>)> {
-        let mut devices: Vec<_> = self.devices.iter().map(|(id, count)| (*id, Vec::with_capacity(*count))).collect();
+    /// Each device with its slot, and its numbers in the stream's order.
+    pub(super) fn devices(&self) -> Vec<DeviceNumbers<'a, '_>> {
+        let ids: Vec<&[u8]> = self.devices.iter().map(|(id, _)| id.as_bytes()).collect();
+        let slots = md5_all(&ids).into_iter().map(|digest| Slot(digest[0]));
+        let devices = self.devices.iter().zip(slots);
+        let mut devices: Vec<_> = devices
+            .map(|((id, count), slot)| DeviceNumbers { id, slot, numbers: Vec::with_capacity(*count) })
+            .collect();
         for (device, number) in &self.numbers {
-            devices[*device].1.push(number);
+            devices[*device].numbers.push(number);
         }
         devices
+    }
+
+    /// The time of the newest number, in milliseconds since the epoch; `None` if there are no numbers.
+    pub(super) fn newest_ms(&self) -> Option<i64> {
+        self.numbers.iter().map(|(_, number)| number.reading.at).max()
     }
 }
 
@@ -109,8 +144,11 @@ fn parse<'a>(source: &UserRecord<'a>) -> Result<BorrowedReading<'a>, Problem> {
             return Err(invalid(format!("{field} has {} bytes, from 1 to {} are allowed", text.len(), 2 * MAX_ID)));
         }
     }
-    if !(0..=LATEST_MS).contains(&reading.at) {
-        return Err(Problem { reason: Reason::TimeBeyondBelief, detail: format!("at is {}", reading.at) });
+    // After a loss, results are flagged up to the newest time that was acknowledged. So no time may be far ahead.
+    let latest_ms = LATEST_MS.min(source.arrived_ms.saturating_add(SKEW_MS_MAX));
+    if !(0..=latest_ms).contains(&reading.at) {
+        let detail = format!("at is {}, from 0 to {latest_ms} are allowed", reading.at);
+        return Err(Problem { reason: Reason::TimeBeyondBelief, detail });
     }
     match reading.value {
         Value::Number(value) if !value.is_finite() => {
@@ -124,3 +162,6 @@ fn parse<'a>(source: &UserRecord<'a>) -> Result<BorrowedReading<'a>, Problem> {
 fn place(error: &serde_json::Error) -> String {
     format!("{:?} error in JSON at line {}, column {}", error.classify(), error.line(), error.column())
 }
+
+#[cfg(test)]
+mod tests;

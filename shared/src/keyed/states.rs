@@ -1,7 +1,8 @@
-//! The state of each device between invocations.
+//! The state of each device between invocations, slot by slot.
 //!
-//! A whole batch loads its states in one round trip and commits them in another. Each device is committed by
-//! compare-and-set on the version that was loaded, so that an invocation that should be dead changes nothing.
+//! A batch loads the fences and the states of its slots in one round trip, and commits them in another. A slot is committed
+//! whole or not at all: by compare-and-set on its fences and on the version of each state that was loaded. So an invocation
+//! that should be dead changes nothing.
 
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
@@ -9,29 +10,64 @@ pub mod memory;
 #[cfg(feature = "redis")]
 pub mod redis;
 
-use super::{State, codec};
+use super::fence::{Fence, Fences};
+use super::{Kept, State, codec};
 use crate::platform::errors::RemoteError;
+use crate::stream::slot::Slot;
+
+/// Devices of one slot.
+#[derive(Clone, Debug)]
+pub struct SlotDevices<'a> {
+    /// The slot.
+    pub slot: Slot,
+    /// The devices; there may be none.
+    pub devices: Vec<&'a str>,
+}
+
+/// What is stored of a slot. All of it was read at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadedSlot<S> {
+    /// The slot's fences for the shards of the stream.
+    pub fences: Fences,
+    /// What is stored for each of the devices, in the order in which they were asked for.
+    pub states: Vec<Loaded<S>>,
+}
 
 /// What is stored for a device, and its version.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded<S> {
-    /// The state; `None` when there is none, or none that can be read.
-    pub state: Option<S>,
+    /// What is kept; `None` when there is nothing, or nothing that can be read.
+    pub kept: Option<Kept<S>>,
     /// What a commit names as the version that it replaces.
     pub version: Version,
-    /// Something is stored that is not a state: the state counts as lost.
+    /// Something is stored that cannot be read: the state counts as lost.
     pub corrupted: bool,
 }
 
 impl<S> Default for Loaded<S> {
     fn default() -> Self {
-        Self { state: None, version: Version::default(), corrupted: false }
+        Self { kept: None, version: Version::default(), corrupted: false }
     }
 }
 
 /// The head of the stored bytes: the digest of a state, or whatever is stored instead; empty for nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Version(pub(crate) Vec<u8>);
+
+/// A slot to be committed.
+#[derive(Debug)]
+pub struct SlotCommit<'a, S> {
+    /// The slot.
+    pub slot: Slot,
+    /// The fences that were loaded. None of them may be behind by now.
+    pub fences: &'a Fences,
+    /// The fence to set, and its shard; `None` where no batch is processed.
+    pub fence: Option<(&'a str, Fence)>,
+    /// The shards whose fences are not needed any more.
+    pub forgotten: Vec<&'a str>,
+    /// The states.
+    pub states: Vec<Commit<'a, S>>,
+}
 
 /// A state to be committed.
 #[derive(Debug)]
@@ -40,37 +76,38 @@ pub struct Commit<'a, S> {
     pub device_id: &'a str,
     /// The version that it was computed from.
     pub replaces: &'a Version,
-    /// The state.
-    pub state: &'a S,
+    /// What to keep; `None` if it has not changed.
+    pub kept: Option<&'a Kept<S>>,
 }
 
-/// What became of a commit.
+/// What became of the commit of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Committed {
-    /// The state is stored. Committing it again is not a conflict.
+    /// It is stored. Committing it again is not a conflict.
     Done,
-    /// Another invocation's state is stored: load and compute again.
+    /// Another invocation has been here, or the store has lost something: nothing of the slot is changed. Load and compute
+    /// again.
     Conflict,
 }
 
-/// The port to per-device state.
+/// The port to the states of a function.
 pub trait States: Send + Sync {
     /// The state of a device.
     type State: State;
 
-    /// The slot of a device's state. Devices of one slot are best loaded and committed together.
-    fn slot(&self, _device: &str) -> u8 {
-        0
-    }
+    /// What is stored of each slot, in the order of `slots`, in one round trip. `stream` names the fences.
+    fn load(
+        &self,
+        stream: &str,
+        slots: &[SlotDevices<'_>],
+    ) -> impl Future<Output = Result<Vec<LoadedSlot<Self::State>>, RemoteError>> + Send;
 
-    /// What is stored for each of `devices`, in their order, in one round trip.
-    fn load(&self, devices: &[&str]) -> impl Future<Output = Result<Vec<Loaded<Self::State>>, RemoteError>> + Send;
-
-    /// Commits each state if the version that it replaces is still stored, in one round trip. The answers are in the order
-    /// of `commits`. After an error, any of them may have happened.
+    /// Commits each slot, if each fence is at least what was loaded, and each state is what was loaded or what is to be
+    /// stored. The answers are in the order of `commits`, whose slots differ. After an error, any of them may have happened.
     fn commit(
         &self,
-        commits: &[Commit<'_, Self::State>],
+        stream: &str,
+        commits: &[SlotCommit<'_, Self::State>],
     ) -> impl Future<Output = Result<Vec<Committed>, RemoteError>> + Send;
 }
 
@@ -79,7 +116,7 @@ pub(crate) fn read<S: State>(stored: Option<&[u8]>) -> Loaded<S> {
     let Some(stored) = stored else { return Loaded::default() };
     let version = Version(stored[..stored.len().min(codec::DIGEST)].to_vec());
     match codec::decode(stored) {
-        Ok(state) => Loaded { state: Some(state), version, corrupted: false },
-        Err(_) => Loaded { state: None, version, corrupted: true },
+        Ok(kept) => Loaded { kept: Some(kept), version, corrupted: false },
+        Err(_) => Loaded { kept: None, version, corrupted: true },
     }
 }

@@ -1,5 +1,9 @@
 //! Attributes of DynamoDB items, as the stores of all rooms write and read them.
 
+use crate::platform::aws::remote_error;
+use crate::platform::errors::RemoteError;
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;
 
@@ -24,4 +28,19 @@ pub(crate) fn text_of<'a>(item: &'a Attributes, name: &str) -> Option<&'a String
 /// The whole number of an attribute; `None` if it is missing or of another type.
 pub(crate) fn integer_of(item: &Attributes, name: &str) -> Option<i64> {
     item.get(name)?.as_n().ok()?.parse().ok()
+}
+
+/// Whether a conditional write took effect: `false` if what is stored does not meet its condition.
+pub(crate) fn is_written<T, E>(
+    operation: String,
+    answer: Result<T, SdkError<E, HttpResponse>>,
+) -> Result<bool, RemoteError>
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    match answer {
+        Ok(_) => Ok(true),
+        Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(false),
+        Err(error) => Err(remote_error(operation, error)),
+    }
 }

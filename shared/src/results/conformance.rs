@@ -1,41 +1,44 @@
 //! What every adapter of the ports to results does.
 
-use super::{Average, Item, Results, ResultsReader, Row, StoredRow, Write, Written};
+use super::{Average, Item, MetricResult, Results, ResultsReader, Row};
 use crate::stream::batch::Position;
+use std::collections::BTreeMap;
 
 fn at(n: u32) -> Position {
     Position { sequence: "49541296383533603670305612607160966548683674396982771921".parse().expect("digits"), sub: n }
 }
 
-fn latest(metric: &str) -> Item {
-    Item::Latest { metric: metric.to_owned() }
+fn result(n: u32) -> MetricResult {
+    let value = f64::from(n);
+    MetricResult {
+        unit: "°C".to_owned(),
+        value,
+        at: 1_795_218_892_020,
+        average: Average { count: 3, mean: value / 3.0, min: -value, max: value, stddev: 0.1 },
+        partial: n % 2 == 1,
+        lost_until: (n % 2 == 1).then_some(1_795_218_892_019),
+    }
 }
 
-fn row(device: &str, item: Item, position: u32) -> Row {
-    let n = f64::from(position);
+/// A row of the metric `m`, at position `n`.
+fn row(device: &str, item: Item, n: u32) -> Row {
     Row {
         device_id: device.to_owned(),
         item,
         facility: "home-3".to_owned(),
-        unit: "°C".to_owned(),
-        value: n,
-        at: 1_795_218_892_020,
-        average: Average { count: 3, mean: n / 3.0, min: -n, max: n, stddev: 0.1 },
-        partial: position % 2 == 1,
-        lost_until: (position % 2 == 1).then_some(1_795_218_892_019),
-        revision: position.into(),
+        metrics: BTreeMap::from([("m".to_owned(), result(n))]),
         stream: "readings".to_owned(),
         shard: "shardId-000000000000".to_owned(),
-        position: at(position),
-        base: position.checked_sub(1).map(at),
+        position: at(n),
+        counted: 10,
         received_at: 1_795_218_892_021,
         updated_at: 1_795_218_892_999,
         expires_at: None,
     }
 }
 
-async fn write(port: &impl Results, row: &Row, over: Option<u32>) -> Written {
-    port.write(&[Write { row: row.clone(), over: over.map(at), revision: u64::MAX }]).await.expect("write").remove(0)
+async fn write(port: &impl Results, row: &Row) {
+    port.write(std::slice::from_ref(row)).await.expect("write");
 }
 
 /// Runs the whole suite against `port`, on devices whose names begin with `prefix` and that have no rows.
@@ -46,78 +49,80 @@ pub async fn suite(port: &(impl Results + ResultsReader), prefix: &str) {
     conditions(port, &format!("{prefix}-conditions")).await;
     many_and_odd(port, &format!("{prefix}-many")).await;
     history(port, &format!("{prefix}-history")).await;
+    metrics_of_one_interval(port, &format!("{prefix}-interval")).await;
 }
 
 async fn conditions(port: &(impl Results + ResultsReader), device: &str) {
-    assert_eq!(port.write(&[]).await.expect("write"), []);
-    assert_eq!(port.latest(device).await.expect("latest"), []);
-    let (first, third, fifth) = (row(device, latest("m"), 1), row(device, latest("m"), 3), row(device, latest("m"), 5));
-    assert_eq!(write(port, &first, None).await, Written::Stored, "nothing is there");
+    let latest = async || port.latest(device).await.expect("latest");
+    port.write(&[]).await.expect("write");
+    assert_eq!(latest().await, None);
+    let third = row(device, Item::Latest, 3);
+    write(port, &third).await;
+    assert_eq!(latest().await, Some(third.clone()), "a row reads as it was written");
+    write(port, &row(device, Item::Latest, 2)).await;
+    assert_eq!(latest().await, Some(third.clone()), "a zombie overwrites nothing");
+    write(port, &Row { counted: 9, updated_at: 0, ..third.clone() }).await;
     assert_eq!(
-        port.latest(device).await.expect("latest"),
-        std::slice::from_ref(&first),
-        "a row reads as it was written"
+        latest().await,
+        Some(third.clone()),
+        "at the same position, a row that has counted less does not either"
     );
-
-    assert_eq!(write(port, &third, None).await, Written::Kept(StoredRow::from(&first)), "it expected nothing there");
-    assert_eq!(write(port, &third, Some(0)).await, Written::Kept(StoredRow::from(&first)));
-    assert_eq!(write(port, &third, Some(1)).await, Written::Stored, "over what it expected");
-    assert_eq!(write(port, &fifth, Some(4)).await, Written::Stored, "or over less");
-    assert_eq!(
-        write(port, &third, Some(1)).await,
-        Written::Kept(StoredRow::from(&fifth)),
-        "a zombie overwrites nothing"
-    );
-    assert_eq!(port.latest(device).await.expect("latest"), std::slice::from_ref(&fifth));
-
-    let later = Write { row: row(device, latest("m"), 7), over: Some(at(6)), revision: 4 };
-    let kept = port.write(std::slice::from_ref(&later)).await.expect("write");
-    assert_eq!(kept, [Written::Kept(StoredRow::from(&fifth))], "a row of a higher revision than is known stays");
-    let known = Write { revision: 5, ..later.clone() };
-    assert_eq!(port.write(&[known]).await.expect("write"), [Written::Stored]);
-    assert_eq!(port.latest(device).await.expect("latest"), [later.row]);
-
-    let moved = Row { stream: "readings-2".to_owned(), ..first };
-    assert_eq!(write(port, &moved, None).await, Written::Stored, "positions of another stream do not compare");
-    assert_eq!(port.latest(device).await.expect("latest"), [moved]);
+    let again = Row { updated_at: 1_795_218_893_000, ..third.clone() };
+    write(port, &again).await;
+    assert_eq!(latest().await, Some(again), "the same row again is not refused");
+    let more = Row { counted: 11, ..third };
+    write(port, &more).await;
+    assert_eq!(latest().await, Some(more), "at the same position, a row that has counted more does");
+    let mut fifth = Row { counted: 1, ..row(device, Item::Latest, 5) };
+    fifth.metrics = BTreeMap::from([("other".to_owned(), result(5))]);
+    write(port, &fifth).await;
+    let metrics = BTreeMap::from([("m".to_owned(), result(3)), ("other".to_owned(), result(5))]);
+    let both = Row { metrics, ..fifth };
+    assert_eq!(latest().await, Some(both), "a later row replaces the metrics that it has, whatever it has counted");
+    let moved = Row { stream: "readings-2".to_owned(), ..row(device, Item::Latest, 1) };
+    write(port, &moved).await;
+    let metrics = BTreeMap::from([("m".to_owned(), result(1)), ("other".to_owned(), result(5))]);
+    assert_eq!(latest().await, Some(Row { metrics, ..moved }), "positions of another stream do not compare");
 }
 
 async fn many_and_odd(port: &(impl Results + ResultsReader), device: &str) {
-    let metrics: Vec<String> = (0..130).map(|n| format!("metric-{n:03}")).collect();
-    let taken = row(device, latest("metric-064"), 9);
-    assert_eq!(write(port, &taken, None).await, Written::Stored);
-    let rows: Vec<Row> = metrics.iter().map(|metric| row(device, latest(metric), 2)).collect();
-    let writes: Vec<Write> =
-        rows.iter().map(|row| Write { row: row.clone(), over: None, revision: u64::MAX }).collect();
-    let written = port.write(&writes).await.expect("write");
-    for (n, written) in written.iter().enumerate() {
-        let expected = if n == 64 { Written::Kept(StoredRow::from(&taken)) } else { Written::Stored };
-        assert_eq!(*written, expected, "{n}: answers come in the order of the writes, and one does not affect another");
+    let name = |n: u32| format!("{device}-{n}");
+    let taken = row(&name(64), Item::Latest, 9);
+    write(port, &taken).await;
+    let rows: Vec<Row> = (0..130).map(|n| row(&name(n), Item::Latest, 2)).collect();
+    port.write(&rows).await.expect("write");
+    for (n, row) in (0..).zip(rows) {
+        let expected = if n == 64 { taken.clone() } else { row };
+        assert_eq!(port.latest(&name(n)).await.expect("latest"), Some(expected), "{n}: one does not affect another");
     }
-    assert_eq!(port.latest(device).await.expect("latest").len(), 130);
-
-    let device = format!("{device}-odd");
-    let odd = Row {
-        facility: String::new(),
+    let metrics = (0..250).map(|n| (format!("metric-{n:03}"), result(n))).collect();
+    let large = Row { metrics, ..row(&name(130), Item::Latest, 2) };
+    write(port, &large).await;
+    assert_eq!(port.latest(&large.device_id).await.expect("latest"), Some(large), "a device can have many metrics");
+    let odd = MetricResult {
         unit: String::new(),
         value: f64::MAX,
         average: Average { count: 1, mean: -f64::MIN_POSITIVE, min: -0.0, max: 1e126, stddev: 5e-324 },
-        base: None,
-        expires_at: Some(1_900_000_000),
-        ..row(&device, latest("µ#\u{1}"), 2)
+        ..result(2)
     };
-    assert_eq!(write(port, &odd, None).await, Written::Stored);
-    assert_eq!(port.latest(&device).await.expect("latest"), [odd], "every finite number is kept as it is");
+    let odd = Row {
+        facility: String::new(),
+        metrics: BTreeMap::from([("µ#\u{1}".to_owned(), odd)]),
+        expires_at: Some(1_900_000_000),
+        ..row(device, Item::Latest, 2)
+    };
+    write(port, &odd).await;
+    assert_eq!(port.latest(device).await.expect("latest"), Some(odd), "every finite number is kept as it is");
 }
 
 async fn history(port: &(impl Results + ResultsReader), device: &str) {
-    let item = |metric: &str, from_ms: i64| Item::History { metric: metric.to_owned(), from_ms };
-    let rows: Vec<Row> = (0..7).map(|n| row(device, item("m", i64::from(n) * 60_000), n)).collect();
+    let item = |n: u32| Item::History { from_ms: i64::from(n) * 60_000 };
+    let rows: Vec<Row> = (0..7).map(|n| row(device, item(n), n)).collect();
     let mut all = rows.clone();
-    all.push(row(device, item("m2", 60_000), 1));
-    all.push(row(device, latest("m"), 7));
-    let writes: Vec<Write> = all.into_iter().map(|row| Write { row, over: None, revision: u64::MAX }).collect();
-    assert!(port.write(&writes).await.expect("write").iter().all(|written| *written == Written::Stored));
+    let of_other = BTreeMap::from([("m2".to_owned(), result(1))]);
+    all.push(Row { metrics: of_other, ..row(device, Item::History { from_ms: 90_000 }, 1) });
+    all.push(row(device, Item::Latest, 7));
+    port.write(&all).await.expect("write");
 
     let read = async |from_ms, to_ms| port.history(device, "m", from_ms, to_ms).await.expect("history");
     assert_eq!(read(0, i64::MAX).await, rows);
@@ -138,5 +143,16 @@ async fn history(port: &(impl Results + ResultsReader), device: &str) {
     }
     assert_eq!(paged, rows, "pages hold each row once");
     assert!(asked >= 3);
-    assert_eq!(port.latest(device).await.expect("latest").len(), 1, "history is not the latest");
+}
+
+async fn metrics_of_one_interval(port: &(impl Results + ResultsReader), device: &str) {
+    let item = Item::History { from_ms: 60_000 };
+    let of =
+        |metric: &str, n| Row { metrics: BTreeMap::from([(metric.to_owned(), result(n))]), ..row(device, item, n) };
+    for (metric, n) in [("a", 2), ("b", 4), ("a", 6), ("b", 5)] {
+        write(port, &of(metric, n)).await;
+    }
+    let rows = port.history(device, "a", 0, i64::MAX).await.expect("history");
+    let metrics = BTreeMap::from([("a".to_owned(), result(6)), ("b".to_owned(), result(4))]);
+    assert_eq!(rows, [Row { metrics, ..of("a", 6) }], "a row of history replaces the metrics that it has");
 }

@@ -1,76 +1,83 @@
 //! Results in a DynamoDB table: partition key `deviceId`, sort key `item`, time to live in `expiresAt`.
 //!
-//! Each row is a conditional put of its own, since `BatchWriteItem` takes no conditions. Many are in progress at a time.
+//! Each row is a conditional update of its own, since `BatchWriteItem` takes no conditions. Many are in progress at a time.
+//! The result of a metric is a map in the attribute `metric:<name>`.
+//!
+//! Rows of one metric, with its name in their sort keys, were written until rows had all metrics of a device. They are still
+//! read.
 
-use super::{Average, Item, LATEST_MS, Page, Results, ResultsReader, Row, StoredRow, Write, Written, history_key};
+use super::{Average, Item, LATEST_MS, MetricResult, Page, Results, ResultsReader, Row, history_key};
 use crate::platform::aws::{Lazy, incomplete, remote_error};
-use crate::platform::dynamodb::{Attributes, integer, integer_of, text, text_of};
+use crate::platform::dynamodb::{Attributes, integer, integer_of, is_written, text, text_of};
 use crate::platform::errors::RemoteError;
-use crate::stream::batch::Position;
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::AttributeValue;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-/// How many puts are in progress at a time, over all callers. A put takes some 5 ms, so one invocation makes some thousands
-/// a second.
+/// How many writes are in progress at a time, over all callers. A write takes some 5 ms, so one invocation makes some
+/// thousands a second.
 const CONCURRENCY: usize = 32;
 /// Text that sorts above every thirteen digits.
 const END: &str = ":";
+/// The prefix of the attributes that have the results of the metrics.
+const METRIC: &str = "metric:";
+/// What a stored row must be to give way: see [`Results::write`].
+const CONDITION: &str = "attribute_not_exists(deviceId) OR #stream <> :stream \
+                         OR #position < :position OR (#position = :position AND #counted <= :counted)";
+
+/// How many metrics one update sets: an expression has 4 KB at most. More take several updates.
+const METRICS_MAX: usize = 100;
 
 /// Results in a DynamoDB table.
 #[derive(Clone, Debug)]
 pub struct DynamoDbResults {
     client: Lazy<Client>,
     table: String,
-    puts: Arc<Semaphore>,
+    writes: Arc<Semaphore>,
 }
 
 impl DynamoDbResults {
     /// Results in `table`.
     pub fn new(config: &SdkConfig, table: impl Into<String>) -> Self {
-        let puts = Arc::new(Semaphore::new(CONCURRENCY));
-        Self { client: Lazy::new(config, Client::new), table: table.into(), puts }
+        let writes = Arc::new(Semaphore::new(CONCURRENCY));
+        Self { client: Lazy::new(config, Client::new), table: table.into(), writes }
     }
 
-    async fn put(&self, write: &Write) -> Result<Written, RemoteError> {
-        let mut put = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(attributes(&write.row)))
-            .expression_attribute_names("#stream", "stream")
-            .expression_attribute_values(":stream", text(&write.row.stream))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let mut condition = "attribute_not_exists(deviceId) OR #stream <> :stream".to_owned();
-        if let Some(over) = write.over {
-            condition.push_str(" OR (#position <= :over AND #revision <= :revision)");
-            put = put
-                .expression_attribute_names("#position", "position")
-                .expression_attribute_names("#revision", "revision")
-                .expression_attribute_values(":over", text(&over.to_string()))
-                .expression_attribute_values(":revision", AttributeValue::N(write.revision.to_string()));
+    async fn write_one(&self, row: &Row) -> Result<(), RemoteError> {
+        let metrics: Vec<_> = row.metrics.iter().collect();
+        for metrics in metrics.chunks(METRICS_MAX) {
+            self.update(row, metrics).await?;
         }
-        match put.condition_expression(condition).send().await {
-            Ok(_) => Ok(Written::Stored),
-            Err(SdkError::ServiceError(failed)) if failed.err().is_conditional_check_failed_exception() => {
-                let there = match failed.err() {
-                    PutItemError::ConditionalCheckFailedException(failure) => failure.item(),
-                    _ => None,
-                };
-                there
-                    .and_then(parse)
-                    .map(|row| Written::Kept(StoredRow::from(&row)))
-                    .ok_or_else(|| incomplete("PutItem", "stored row, or that row is not a result"))
-            }
-            Err(error) => Err(remote_error(format!("PutItem {}", self.table), error)),
-        }
+        Ok(())
     }
 
+    async fn update(&self, row: &Row, metrics: &[(&String, &MetricResult)]) -> Result<(), RemoteError> {
+        let names = ["stream", "position", "counted"].map(|name| (format!("#{name}"), name.to_owned()));
+        let values = [
+            (":stream", text(&row.stream)),
+            (":position", text(&row.position.to_string())),
+            (":counted", integer(row.counted)),
+        ];
+        let mut names = HashMap::from(names);
+        let mut values: Attributes = values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let mut assignments = Vec::new();
+        for (index, (name, value)) in attributes(row, metrics).into_iter().enumerate() {
+            assignments.push(format!("#a{index} = :a{index}"));
+            names.insert(format!("#a{index}"), name);
+            values.insert(format!(":a{index}"), value);
+        }
+        let update = self.client.update_item().table_name(&self.table).set_key(Some(key(row)));
+        let update = update.set_expression_attribute_names(Some(names)).set_expression_attribute_values(Some(values));
+        let update = update.update_expression(format!("SET {}", assignments.join(", ")));
+        let update = update.condition_expression(CONDITION).send().await;
+        is_written(format!("UpdateItem {}", self.table), update).map(drop)
+    }
+
+    /// The rows of a device whose sort keys are from `from` to `to`, in their order, and where to ask again.
     async fn query(
         &self,
         device_id: &str,
@@ -99,24 +106,39 @@ impl DynamoDbResults {
             .map(|item| parse(item).ok_or_else(|| incomplete("Query", "attribute that each result has")));
         Ok((rows.collect::<Result<_, _>>()?, answer.last_evaluated_key().cloned()))
     }
+
+    /// At most `limit` rows of history under the keys of `metric`, or under those of whole devices if it is empty; and
+    /// from which time to ask again.
+    async fn history_of(
+        &self,
+        device_id: &str,
+        metric: &str,
+        (from_ms, to_ms): (i64, i64),
+        limit: usize,
+    ) -> Result<(Vec<Row>, Option<i64>), RemoteError> {
+        let to = if to_ms > LATEST_MS { format!("history#{metric}#{END}") } else { history_key(metric, to_ms - 1) };
+        let (rows, more) = self.query(device_id, history_key(metric, from_ms), to, Some(limit), None).await?;
+        let next_ms = rows.last().filter(|_| more.is_some()).map(|row| from_of(row) + 1);
+        Ok((rows, next_ms))
+    }
 }
 
 impl Results for DynamoDbResults {
-    async fn write(&self, writes: &[Write]) -> Result<Vec<Written>, RemoteError> {
-        let results = stream::iter(writes.to_vec()).map(|write| {
+    async fn write(&self, rows: &[Row]) -> Result<(), RemoteError> {
+        let writes = stream::iter(rows.to_vec()).map(|row| {
             let this = self.clone();
             async move {
                 // The semaphore is never closed.
-                let _permit = this.puts.acquire().await;
-                this.put(&write).await
+                let _permit = this.writes.acquire().await;
+                this.write_one(&row).await
             }
         });
-        results.buffered(CONCURRENCY).try_collect().await
+        writes.buffer_unordered(CONCURRENCY).try_collect().await
     }
 }
 
 impl ResultsReader for DynamoDbResults {
-    async fn latest(&self, device_id: &str) -> Result<Vec<Row>, RemoteError> {
+    async fn latest(&self, device_id: &str) -> Result<Option<Row>, RemoteError> {
         let mut rows = Vec::new();
         let mut after = None;
         loop {
@@ -125,9 +147,16 @@ impl ResultsReader for DynamoDbResults {
             rows.extend(more);
             after = next;
             if after.is_none() {
-                return Ok(rows);
+                break;
             }
         }
+        // The row of all metrics comes first, and what it has is newer than what a row of one metric has.
+        let mut metrics = BTreeMap::new();
+        for row in rows.iter().rev() {
+            metrics.extend(row.metrics.clone());
+        }
+        let newest = rows.into_iter().max_by_key(|row| row.position);
+        Ok(newest.map(|row| Row { metrics, ..row }))
     }
 
     async fn history_page(
@@ -141,13 +170,30 @@ impl ResultsReader for DynamoDbResults {
         if from_ms >= to_ms || to_ms <= 0 {
             return Ok(Page::default());
         }
-        let to = if to_ms > LATEST_MS { format!("history#{metric}#{END}") } else { history_key(metric, to_ms - 1) };
-        let (rows, more) = self.query(device_id, history_key(metric, from_ms), to, Some(limit), None).await?;
-        let next_ms = match rows.last().map(|row| &row.item) {
-            Some(Item::History { from_ms, .. }) if more.is_some() => Some(from_ms + 1),
-            _ => None,
-        };
+        let range = (from_ms, to_ms);
+        let (of_device, of_metric) = futures::try_join!(
+            self.history_of(device_id, "", range, limit),
+            self.history_of(device_id, metric, range, limit)
+        )?;
+        let mut rows: BTreeMap<i64, Row> = of_metric.0.into_iter().map(|row| (from_of(&row), row)).collect();
+        let of_device_rows = of_device.0.into_iter().filter(|row| row.metrics.contains_key(metric));
+        rows.extend(of_device_rows.map(|row| (from_of(&row), row)));
+        let mut next_ms = [of_device.1, of_metric.1].into_iter().flatten().min();
+        let mut rows: Vec<Row> =
+            rows.into_iter().filter(|(from, _)| next_ms.is_none_or(|next| *from < next)).map(|(_, row)| row).collect();
+        if let Some(more) = rows.get(limit) {
+            next_ms = Some(from_of(more));
+        }
+        rows.truncate(limit);
         Ok(Page { rows, next_ms })
+    }
+}
+
+/// The beginning of the interval of a row of history.
+const fn from_of(row: &Row) -> i64 {
+    match row.item {
+        Item::History { from_ms } => from_ms,
+        Item::Latest => 0,
     }
 }
 
@@ -163,71 +209,125 @@ fn number(value: f64) -> AttributeValue {
     }
 }
 
-fn attributes(row: &Row) -> Attributes {
-    let mut attributes: Attributes = [
-        ("deviceId", text(&row.device_id)),
-        ("item", text(&row.item.key())),
-        ("metric", text(row.item.metric())),
+fn key(row: &Row) -> Attributes {
+    let key = [("deviceId", text(&row.device_id)), ("item", text(&row.item.key()))];
+    key.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn attributes(row: &Row, metrics: &[(&String, &MetricResult)]) -> Attributes {
+    let attributes = [
         ("facility", text(&row.facility)),
-        ("unit", text(&row.unit)),
-        ("value", number(row.value)),
-        ("at", integer(row.at)),
-        ("count", integer(row.average.count)),
-        ("mean", number(row.average.mean)),
-        ("min", number(row.average.min)),
-        ("max", number(row.average.max)),
-        ("stddev", number(row.average.stddev)),
-        ("partial", AttributeValue::Bool(row.partial)),
-        ("revision", integer(row.revision)),
         ("stream", text(&row.stream)),
         ("shard", text(&row.shard)),
         ("position", text(&row.position.to_string())),
+        ("counted", integer(row.counted)),
         ("receivedAt", integer(row.received_at)),
         ("updatedAt", integer(row.updated_at)),
-    ]
-    .into_iter()
-    .map(|(name, value)| (name.to_owned(), value))
-    .collect();
-    attributes.extend(row.base.map(|base| ("base".to_owned(), text(&base.to_string()))));
-    attributes.extend(row.lost_until.map(|at| ("lostUntil".to_owned(), integer(at))));
+    ];
+    let mut attributes: Attributes = attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     attributes.extend(row.expires_at.map(|at| ("expiresAt".to_owned(), integer(at))));
+    let of_metric = |result| AttributeValue::M(metric_attributes(result));
+    attributes.extend(metrics.iter().map(|(name, result)| (format!("{METRIC}{name}"), of_metric(result))));
     attributes
+}
+
+fn metric_attributes(result: &MetricResult) -> Attributes {
+    let attributes = [
+        ("unit", text(&result.unit)),
+        ("value", number(result.value)),
+        ("at", integer(result.at)),
+        ("count", integer(result.average.count)),
+        ("mean", number(result.average.mean)),
+        ("min", number(result.average.min)),
+        ("max", number(result.average.max)),
+        ("stddev", number(result.average.stddev)),
+        ("partial", AttributeValue::Bool(result.partial)),
+    ];
+    let lost_until = result.lost_until.map(|at| ("lostUntil", integer(at)));
+    attributes.into_iter().chain(lost_until).map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// The row of an item; `None` if an attribute is missing or of another type.
 fn parse(item: &Attributes) -> Option<Row> {
     let text = |name: &str| text_of(item, name);
     let integer = |name: &str| integer_of(item, name);
-    let number = |name: &str| match item.get(name)? {
-        AttributeValue::N(digits) | AttributeValue::S(digits) => digits.parse::<f64>().ok(),
-        _ => None,
+    // A row of one metric has the result in its own attributes.
+    let metrics = if let Some(metric) = text("metric") {
+        BTreeMap::from([(metric.clone(), parse_metric(item)?)])
+    } else {
+        let maps = item.iter().filter_map(|(name, value)| Some((name.strip_prefix(METRIC)?, value)));
+        let results = maps.map(|(name, value)| Some((name.to_owned(), parse_metric(value.as_m().ok()?)?)));
+        results.collect::<Option<_>>()?
     };
     Some(Row {
         device_id: text("deviceId")?.clone(),
         item: Item::parse(text("item")?)?,
         facility: text("facility")?.clone(),
-        unit: text("unit")?.clone(),
+        metrics,
+        stream: text("stream")?.clone(),
+        shard: text("shard")?.clone(),
+        position: text("position")?.parse().ok()?,
+        counted: u64::try_from(integer("counted").or_else(|| integer("revision"))?).ok()?,
+        received_at: integer("receivedAt")?,
+        updated_at: integer("updatedAt")?,
+        expires_at: integer("expiresAt"),
+    })
+}
+
+fn parse_metric(item: &Attributes) -> Option<MetricResult> {
+    let number = |name: &str| match item.get(name)? {
+        AttributeValue::N(digits) | AttributeValue::S(digits) => digits.parse::<f64>().ok(),
+        _ => None,
+    };
+    Some(MetricResult {
+        unit: text_of(item, "unit")?.clone(),
         value: number("value")?,
-        at: integer("at")?,
+        at: integer_of(item, "at")?,
         average: Average {
-            count: u32::try_from(integer("count")?).ok()?,
+            count: u32::try_from(integer_of(item, "count")?).ok()?,
             mean: number("mean")?,
             min: number("min")?,
             max: number("max")?,
             stddev: number("stddev")?,
         },
         partial: *item.get("partial")?.as_bool().ok()?,
-        lost_until: integer("lostUntil"),
-        revision: u64::try_from(integer("revision")?).ok()?,
-        stream: text("stream")?.clone(),
-        shard: text("shard")?.clone(),
-        position: text("position")?.parse().ok()?,
-        base: match text("base") {
-            Some(base) => Some(base.parse::<Position>().ok()?),
-            None => None,
-        },
-        received_at: integer("receivedAt")?,
-        updated_at: integer("updatedAt")?,
-        expires_at: integer("expiresAt"),
+        lost_until: integer_of(item, "lostUntil"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_reads_as_it_is_written_and_a_row_of_one_metric_is_read_still() {
+        let old = [
+            ("deviceId", text("bed-17")),
+            ("item", text("history#heart_rate#0000000060000")),
+            ("metric", text("heart_rate")),
+            ("facility", text("home-3")),
+            ("unit", text("1/min")),
+            ("value", number(65.0)),
+            ("at", integer(61_000)),
+            ("count", integer(3)),
+            ("mean", number(63.0)),
+            ("min", number(61.0)),
+            ("max", number(65.0)),
+            ("stddev", number(1.5)),
+            ("partial", AttributeValue::Bool(false)),
+            ("revision", integer(7)),
+            ("stream", text("readings")),
+            ("shard", text("shardId-000000000000")),
+            ("position", text("5.0")),
+            ("receivedAt", integer(61_001)),
+            ("updatedAt", integer(61_002)),
+        ];
+        let old: Attributes = old.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let row = parse(&old).unwrap();
+        assert_eq!((row.item, row.counted), (Item::History { from_ms: 60_000 }, 7));
+        assert_eq!(row.metrics["heart_rate"].average.mean.to_string(), "63");
+        let metrics: Vec<_> = row.metrics.iter().collect();
+        let written: Attributes = attributes(&row, &metrics).into_iter().chain(key(&row)).collect();
+        assert_eq!(parse(&written), Some(row));
+    }
 }

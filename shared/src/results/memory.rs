@@ -1,6 +1,6 @@
 //! Results in memory, for tests and simulations.
 
-use super::{Item, Page, Results, ResultsReader, Row, StoredRow, Write, Written};
+use super::{Item, Page, Results, ResultsReader, Row};
 use crate::platform::errors::RemoteError;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,37 +18,36 @@ impl MemoryResults {
     pub fn rows(&self) -> Vec<Row> {
         self.map().values().cloned().collect()
     }
+
+    /// The row of a device, if there is one.
+    pub fn row(&self, device_id: &str, item: Item) -> Option<Row> {
+        self.map().get(&(device_id.to_owned(), item)).cloned()
+    }
 }
 
 impl Results for MemoryResults {
-    async fn write(&self, writes: &[Write]) -> Result<Vec<Written>, RemoteError> {
+    async fn write(&self, rows: &[Row]) -> Result<(), RemoteError> {
         let mut map = self.map();
-        Ok(writes
-            .iter()
-            .map(|Write { row, over, revision }| {
-                let key = (row.device_id.clone(), row.item.clone());
-                match map.get(&key) {
-                    Some(there)
-                        if there.stream == row.stream
-                            && (Some(there.position) > *over || there.revision > *revision) =>
-                    {
-                        Written::Kept(StoredRow::from(there))
-                    }
-                    _ => {
-                        map.insert(key, row.clone());
-                        Written::Stored
-                    }
+        for row in rows {
+            let key = (row.device_id.clone(), row.item);
+            let mut row = row.clone();
+            if let Some(stored) = map.get(&key) {
+                if !row.replaces(stored) {
+                    continue;
                 }
-            })
-            .collect())
+                let mut metrics = stored.metrics.clone();
+                metrics.append(&mut row.metrics);
+                row.metrics = metrics;
+            }
+            map.insert(key, row);
+        }
+        Ok(())
     }
 }
 
 impl ResultsReader for MemoryResults {
-    async fn latest(&self, device_id: &str) -> Result<Vec<Row>, RemoteError> {
-        let map = self.map();
-        let rows = map.values().filter(|row| row.device_id == device_id);
-        Ok(rows.filter(|row| matches!(row.item, Item::Latest { .. })).cloned().collect())
+    async fn latest(&self, device_id: &str) -> Result<Option<Row>, RemoteError> {
+        Ok(self.row(device_id, Item::Latest))
     }
 
     async fn history_page(
@@ -62,14 +61,15 @@ impl ResultsReader for MemoryResults {
         if from_ms >= to_ms {
             return Ok(Page::default());
         }
-        let key = |from_ms| (device_id.to_owned(), Item::History { metric: metric.to_owned(), from_ms });
+        let key = |from_ms| (device_id.to_owned(), Item::History { from_ms });
         let map = self.map();
-        let mut rows: Vec<Row> = map.range(key(from_ms)..key(to_ms)).map(|(_, row)| row.clone()).collect();
-        let next_ms = match rows.get(limit).map(|row| &row.item) {
-            Some(Item::History { from_ms, .. }) => Some(*from_ms),
+        let of_metric = map.range(key(from_ms)..key(to_ms)).map(|(_, row)| row);
+        let mut of_metric = of_metric.filter(|row| row.metrics.contains_key(metric));
+        let rows = of_metric.by_ref().take(limit).cloned().collect();
+        let next_ms = match of_metric.next().map(|row| row.item) {
+            Some(Item::History { from_ms }) => Some(from_ms),
             _ => None,
         };
-        rows.truncate(limit);
         Ok(Page { rows, next_ms })
     }
 }

@@ -1,59 +1,58 @@
 //! The bytes of a device's windows: some 19 for each reading.
 //!
-//! After the positions seen come `v` metrics, in the order of their names:
-//! `name(v, UTF-8) revision(v) forgotten(0 | 1 at[8] id[8]) entries(v × (at: first [8], then v more; id[8] value[8]))`,
-//! where `v` is a number as LEB128 and the others are little-endian.
+//! They are `v` metrics, in the order of their names:
+//! `name(v, UTF-8) forgotten(0 | 1 at[8] id[8]) entries(v × (at: first [8], then v more; id[8] value[8]))`,
+//! where `v` is a number as LEB128 and the others are little-endian. In version 1, a name was followed by a number (v) that is
+//! not needed any more.
 
 use super::{DeviceState, Entry, Place, Series};
-use crate::keyed::bytes::{CorruptedState, Reader, put_varint};
-use crate::keyed::{Seen, State};
-use crate::stream::batch::Position;
+use crate::keyed::State;
+use crate::keyed::bytes::{CorruptedState, Reader, put_text, put_varint};
 
 impl State for DeviceState {
     const NAME: &'static str = "window";
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
 
     fn size_hint(&self) -> usize {
         let entries: usize = self.series.iter().map(|(_, series)| series.entries.len()).sum();
-        self.seen.size_hint() + self.series.len() * 48 + entries * 20
+        self.series.len() * 48 + entries * 20
     }
 
     fn encode_into(&self, out: &mut Vec<u8>) {
-        self.seen.encode_into(out);
         put_varint(out, self.series.len() as u64);
         for (name, series) in &self.series {
-            put_varint(out, name.len() as u64);
-            out.extend(name.as_bytes());
+            put_text(out, name);
             put_series(out, series);
         }
     }
 
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, CorruptedState> {
-        let seen = Seen::decode(reader)?;
-        let metrics = reader.count(11)?;
+    fn decode(version: u8, reader: &mut Reader<'_>) -> Result<Self, CorruptedState> {
+        if !(1..=Self::VERSION).contains(&version) {
+            return Err(CorruptedState("the version of its windows is unknown"));
+        }
+        let metrics = reader.count(3)?;
         let mut series: Vec<(String, Series)> = Vec::with_capacity(metrics);
         for _ in 0..metrics {
-            let length = reader.count(1)?;
-            let name = std::str::from_utf8(reader.take(length)?).map_err(|_| CorruptedState("a name is not UTF-8"))?;
+            let name = reader.text()?;
             if series.last().is_some_and(|(last, _)| last.as_str() >= name) {
                 return Err(CorruptedState("metrics are out of order"));
             }
+            if version == 1 {
+                reader.varint()?;
+            }
             series.push((name.to_owned(), read_series(reader)?));
         }
-        Ok(Self { seen, series })
+        Ok(Self { series })
     }
 
-    fn position(&self, stream: &str) -> Option<Position> {
-        self.seen.position(stream)
-    }
-
-    fn revision(&self, metric: &str) -> u64 {
-        self.series(metric).map_or(0, Series::revision)
+    fn lose(&mut self, until_ms: i64) {
+        for (_, series) in &mut self.series {
+            series.lose(until_ms);
+        }
     }
 }
 
 fn put_series(out: &mut Vec<u8>, series: &Series) {
-    put_varint(out, series.revision);
     match series.forgotten {
         None => out.push(0),
         Some(place) => {
@@ -77,7 +76,6 @@ fn put_series(out: &mut Vec<u8>, series: &Series) {
 }
 
 fn read_series(reader: &mut Reader<'_>) -> Result<Series, CorruptedState> {
-    let revision = reader.varint()?;
     let forgotten = if reader.flag()? { Some(Place { at: reader.i64()?, id: reader.u64()? }) } else { None };
     let count = reader.count(17)?;
     let mut entries: Vec<Entry> = Vec::with_capacity(count);
@@ -91,102 +89,14 @@ fn read_series(reader: &mut Reader<'_>) -> Result<Series, CorruptedState> {
                 .ok_or(CorruptedState("a time exceeds 64 bits"))?,
         };
         let place = Place { at, id: reader.u64()? };
-        let value = f64::from_le_bytes(reader.array()?);
-        if !value.is_finite() {
-            return Err(CorruptedState("a value is not finite"));
-        }
+        let value = reader.f64()?;
         if entries.last().is_some_and(|before| before.place >= place) {
             return Err(CorruptedState("readings are out of order"));
         }
         entries.push(Entry { place, value });
     }
-    Ok(Series { entries, forgotten, revision })
+    Ok(Series { entries, forgotten })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::keyed::MAX_SHARDS;
-    use crate::keyed::codec::{DIGEST, decode, encode};
-    use proptest::prelude::*;
-    use sha2::{Digest as _, Sha256};
-
-    fn states() -> impl Strategy<Value = DeviceState> {
-        let entries = prop::collection::btree_map(any::<(i64, u64)>(), -1e300..1e300_f64, 0..20).prop_map(|map| {
-            map.into_iter().map(|((at, id), value)| Entry { place: Place { at, id }, value }).collect::<Vec<_>>()
-        });
-        let forgotten = proptest::option::of(any::<(i64, u64)>().prop_map(|(at, id)| Place { at, id }));
-        let series = (entries, forgotten, any::<u64>()).prop_map(|(entries, forgotten, revision)| Series {
-            entries,
-            forgotten,
-            revision,
-        });
-        let position = any::<(u128, u32)>()
-            .prop_map(|(sequence, sub)| Position { sequence: sequence.to_string().parse().unwrap(), sub });
-        let seen = prop::collection::vec((any::<u64>(), position), 0..=MAX_SHARDS);
-        (any::<u64>(), seen, prop::collection::btree_map("[a-zµ_]{0,12}", series, 0..4)).prop_map(
-            |(stream, shards, series)| DeviceState {
-                seen: Seen { stream, shards },
-                series: series.into_iter().collect(),
-            },
-        )
-    }
-
-    /// Damage that the digest does not detect, as if a faulty program had written it.
-    fn signed(mut bytes: Vec<u8>) -> Vec<u8> {
-        let digest = Sha256::digest(&bytes[DIGEST..]);
-        bytes[..DIGEST].copy_from_slice(&digest[..DIGEST]);
-        bytes
-    }
-
-    proptest! {
-        #[test]
-        fn what_was_encoded_is_decoded(state in states()) {
-            prop_assert_eq!(decode::<DeviceState>(&encode(&state)), Ok(state));
-        }
-
-        #[test]
-        fn any_damage_is_detected(state in states(), at in any::<prop::sample::Index>(), flip in 1..=255_u8) {
-            let mut bytes = encode(&state);
-            let at = at.index(bytes.len());
-            bytes[at] ^= flip;
-            prop_assert!(decode::<DeviceState>(&bytes).is_err());
-            bytes.truncate(at);
-            prop_assert!(decode::<DeviceState>(&bytes).is_err());
-        }
-
-        #[test]
-        fn nonsense_with_a_valid_digest_is_an_error_or_the_only_encoding_of_its_state(
-            state in states(),
-            at in any::<prop::sample::Index>(),
-            junk in prop::collection::vec(any::<u8>(), 0..12),
-        ) {
-            let mut bytes = encode(&state);
-            let at = DIGEST + at.index(bytes.len() - DIGEST);
-            bytes.splice(at..bytes.len().min(at + 3), junk);
-            let bytes = signed(bytes);
-            if let Ok(state) = decode::<DeviceState>(&bytes) {
-                prop_assert_eq!(encode(&state), bytes);
-            }
-        }
-    }
-
-    #[test]
-    fn bytes_of_another_version_are_not_a_state() {
-        let mut bytes = encode(&DeviceState::default());
-        bytes[DIGEST] = 2;
-        assert_eq!(decode::<DeviceState>(&signed(bytes)), Err(CorruptedState("its version is unknown")));
-    }
-
-    #[test]
-    fn twenty_readings_take_less_than_half_a_kilobyte() {
-        let entries =
-            (0..20).map(|i| Entry { place: Place { at: 1_795_218_892_020 + i * 5_000, id: i as u64 }, value: 36.6 });
-        let series = Series { entries: entries.collect(), forgotten: None, revision: 1_000 };
-        let state = DeviceState {
-            seen: Seen { stream: 1, shards: vec![(1, Position::ZERO)] },
-            series: [("temperature".to_owned(), series)].into(),
-        };
-        assert!(encode(&state).len() < 480, "{}", encode(&state).len());
-    }
-}
+mod tests;

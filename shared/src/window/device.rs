@@ -1,13 +1,10 @@
 //! The state of one device's windows.
 
 use super::Series;
-use crate::keyed::Seen;
 
 /// What is kept of one device between invocations.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeviceState {
-    /// The positions that were processed.
-    pub(super) seen: Seen,
     /// Its metrics, in the order of their names.
     pub(super) series: Vec<(String, Series)>,
 }
@@ -18,10 +15,14 @@ impl DeviceState {
         self.search(metric).ok().map(|index| &self.series[index].1)
     }
 
-    /// The remembered readings of a metric; none yet, if it is new.
-    pub(super) fn series_mut(&mut self, metric: &str) -> &mut Series {
+    /// The remembered readings of a metric. If it is new, it has none yet, and lacks those up to `lost_until`.
+    pub(super) fn series_mut(&mut self, metric: &str, lost_until: Option<i64>) -> &mut Series {
         let index = self.search(metric).unwrap_or_else(|index| {
-            self.series.insert(index, (metric.to_owned(), Series::default()));
+            let mut series = Series::default();
+            if let Some(until_ms) = lost_until {
+                series.lose(until_ms);
+            }
+            self.series.insert(index, (metric.to_owned(), series));
             index
         });
         &mut self.series[index].1

@@ -49,16 +49,9 @@ pub struct Series {
     pub(super) entries: Vec<Entry>,
     /// The last reading that is not remembered any more, because it was dropped or lost. Every later reading is remembered.
     pub(super) forgotten: Option<Place>,
-    /// Changes so far: the revision of what is computed now.
-    pub(super) revision: u64,
 }
 
 impl Series {
-    /// Changes so far: the revision of what is computed now.
-    pub const fn revision(&self) -> u64 {
-        self.revision
-    }
-
     /// The newest reading.
     pub fn newest(&self) -> Option<Entry> {
         self.entries.last().copied()
@@ -87,16 +80,12 @@ impl Series {
         let index = self.entries.partition_point(|known| known.place < entry.place);
         self.entries.insert(index, entry);
         self.forget(spec);
-        // A reading that was dropped at once changed nothing.
-        let remembered = self.entries.first().is_some_and(|oldest| oldest.place <= entry.place);
-        self.revision += u64::from(remembered || inserted == Inserted::Moved);
         inserted
     }
 
     /// Notes that readings up to `at_ms` were counted once and are lost.
-    pub(super) fn lose(&mut self, at_ms: i64, revision: u64) {
+    pub(super) fn lose(&mut self, at_ms: i64) {
         self.forgotten = self.forgotten.max(Some(Place { at: at_ms, id: u64::MAX }));
-        self.revision = self.revision.max(revision);
     }
 
     /// The window's statistics, and whether readings that belong to it may be missing.

@@ -1,19 +1,16 @@
 //! The window against a plain reference: all readings kept, everything computed from the whole set.
 #![allow(clippy::float_cmp, reason = "means of small whole numbers are exact")]
 
-use super::rule::advance;
 use super::*;
-use crate::device::profile::MAX_READINGS;
-use crate::device::profile::WindowSpec;
-use crate::keyed::{Change, Incoming, Loss, Origin, State as _, id_digest};
-use crate::results::Average;
-use crate::stream::batch::Position;
+use crate::device::profile::{MAX_READINGS, WindowSpec};
+use crate::keyed::{Counts, Incoming, Rule, State as _, Step, id_digest};
+use crate::results::{Average, MetricResult};
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the contract says, with no regard to memory: of each id the earliest, sorted; the last N, and those of the
 /// last M seconds before the newest.
-fn reference(spec: &WindowSpec, readings: &[(String, i64, f64)], before_ms: i64) -> Vec<(i64, f64)> {
+fn reference(spec: &WindowSpec, readings: &[Reading], before_ms: i64) -> Vec<(i64, f64)> {
     let mut by_id: BTreeMap<&str, (i64, f64)> = BTreeMap::new();
     for (id, at, value) in readings {
         let known = by_id.entry(id).or_insert((*at, *value));
@@ -33,47 +30,45 @@ fn reference(spec: &WindowSpec, readings: &[(String, i64, f64)], before_ms: i64)
         .collect()
 }
 
-const ORIGIN: Origin<'_> = Origin { stream: "s", shard: "shard" };
+/// A window of the metric `m`, and of no other.
+pub(super) struct Only(pub(super) WindowSpec);
 
-fn at(n: usize) -> Position {
-    Position { sequence: (n + 1).to_string().parse().unwrap(), sub: 0 }
+impl MetricWindows for Only {
+    fn window(&self, metric: &str) -> Option<&WindowSpec> {
+        (metric == "m").then_some(&self.0)
+    }
+
+    fn unit(&self, _: &str) -> &'static str {
+        "°C"
+    }
 }
 
-/// Applies the readings in batches that end before `cuts`; returns the state and, of each row, what it was last.
-fn run(
-    spec: &WindowSpec,
-    readings: &[(String, i64, f64)],
-    cuts: &[usize],
-) -> (DeviceState, BTreeMap<Option<i64>, Change>) {
-    let incoming: Vec<_> = readings
-        .iter()
-        .enumerate()
-        .map(|(index, (id, time, value))| Incoming {
-            position: at(index),
-            metric: "m",
-            id: id_digest(id),
-            at: *time,
-            value: *value,
-            index,
-        })
-        .collect();
-    let mut state = None;
-    let mut rows = BTreeMap::new();
-    let mut begin = 0;
-    let ends = cuts.iter().map(|cut| cut % (incoming.len() + 1)).chain([incoming.len()]);
-    for end in ends {
-        if end < begin {
-            continue;
-        }
-        // Each batch is delivered a second time with the one before it: nothing of it counts.
-        let out = advance(state.as_ref(), ORIGIN, &incoming[begin..end], |_| Some(spec), &BTreeMap::new());
-        let again = advance(Some(&out.state), ORIGIN, &incoming[..end], |_| Some(spec), &BTreeMap::new());
-        assert_eq!((&again.state, again.changes.len(), again.redelivered), (&out.state, 0, end));
-        rows.extend(out.changes.into_iter().map(|change| (change.interval_ms, change)));
-        state = Some(out.state);
-        begin = end;
+/// Advances a state by a reading of `m`.
+pub(super) fn step(spec: &WindowSpec, state: &mut DeviceState, reading: &Reading, lost_until: Option<i64>) -> Step {
+    let (id, at, value) = reading;
+    let incoming = Incoming { metric: "m", id: id_digest(id), at: *at, value: *value };
+    MovingAverage::step(&Only(spec.clone()), state, &incoming, lost_until).expect("it has a window")
+}
+
+/// The latest result of `m`.
+pub(super) fn latest(spec: &WindowSpec, state: &DeviceState) -> Option<MetricResult> {
+    MovingAverage::latest(&Only(spec.clone()), state).pop().map(|(metric, result)| {
+        assert_eq!((metric.as_str(), result.unit.as_str()), ("m", "°C"));
+        result
+    })
+}
+
+/// A reading: its id, its time in milliseconds, and its value.
+pub(super) type Reading = (String, i64, f64);
+
+/// Steps through the readings; returns the state and, of each interval of history, what its result was last.
+fn run(spec: &WindowSpec, readings: &[Reading]) -> (DeviceState, BTreeMap<i64, MetricResult>) {
+    let mut state = DeviceState::default();
+    let mut history = BTreeMap::new();
+    for reading in readings {
+        history.extend(step(spec, &mut state, reading, None).history);
     }
-    (state.unwrap_or_default(), rows)
+    (state, history)
 }
 
 /// Windows of all kinds.
@@ -90,7 +85,7 @@ pub(super) fn specs() -> impl Strategy<Value = WindowSpec> {
 }
 
 /// Readings whose times repeat and go back, with duplicates.
-fn readings() -> impl Strategy<Value = Vec<(String, i64, f64)>> {
+pub(super) fn readings() -> impl Strategy<Value = Vec<Reading>> {
     prop::collection::vec((0..40_u32, 0..120_i64, -100..100_i32), 1..50).prop_map(|readings| {
         let mut known: BTreeMap<u32, (i64, f64)> = BTreeMap::new();
         readings
@@ -119,27 +114,30 @@ proptest! {
 
     #[test]
     fn the_latest_average_is_that_of_the_set_in_any_order_and_with_duplicates(spec in specs(), readings in readings()) {
-        let (state, rows) = run(&spec, &readings, &[]);
+        let (state, _) = run(&spec, &readings);
         let window = reference(&spec, &readings, i64::MAX);
-        let (average, partial) = state.series("m").unwrap().average(&spec).unwrap();
-        prop_assert!(matches(&average, &window), "{average:?} of {window:?}");
-        prop_assert!(!partial, "nothing was lost");
-        prop_assert_eq!(rows[&None].average, average, "the row is what the state says");
+        let result = latest(&spec, &state).unwrap();
+        prop_assert!(matches(&result.average, &window), "{result:?} of {window:?}");
+        prop_assert_eq!(Some(&(result.at, result.value)), window.last(), "it has the newest reading");
+        prop_assert_eq!((result.partial, result.lost_until), (false, None), "nothing was lost");
     }
 
     #[test]
-    fn where_batches_are_cut_changes_neither_state_nor_rows(
-        spec in specs(),
-        readings in readings(),
-        cuts in prop::collection::vec(any::<usize>(), 0..6).prop_map(|mut cuts| { cuts.sort_unstable(); cuts }),
-    ) {
-        let without_base = |rows: BTreeMap<Option<i64>, Change>| -> Vec<Change> {
-            rows.into_values().map(|change| Change { base: None, ..change }).collect()
-        };
-        let (whole, rows) = run(&spec, &readings, &[]);
-        let (cut, cut_rows) = run(&spec, &readings, &cuts);
-        prop_assert_eq!(whole, cut);
-        prop_assert_eq!(without_base(rows), without_base(cut_rows));
+    fn each_id_counts_once(spec in specs(), readings in readings()) {
+        // Reaches back to all of them.
+        let spec = WindowSpec { allowed_lateness_seconds: 120, ..spec };
+        let mut state = DeviceState::default();
+        let mut counted = BTreeSet::new();
+        for reading in &readings {
+            let before = state.clone();
+            let step = step(&spec, &mut state, reading, None);
+            if counted.insert(&reading.0) {
+                prop_assert_eq!(step.counts, Counts::Once { late: false });
+            } else {
+                prop_assert_eq!((step.counts, step.history.len()), (Counts::Duplicate { moved: false }, 0));
+                prop_assert_eq!(&state, &before);
+            }
+        }
     }
 
     #[test]
@@ -149,22 +147,63 @@ proptest! {
     ) {
         let spec = WindowSpec { history_seconds: Some(spec.history_seconds.unwrap_or(7)), allowed_lateness_seconds: 120, ..spec };
         let length = i64::from(spec.history_seconds.unwrap()) * 1_000;
-        let (_, rows) = run(&spec, &readings, &[]);
+        let (_, history) = run(&spec, &readings);
         let newest = readings.iter().map(|(_, at, _)| at.div_euclid(length)).max().unwrap();
-        let expected: std::collections::BTreeSet<i64> = readings
+        let expected: BTreeSet<i64> = readings
             .iter()
             .map(|(_, at, _)| at.div_euclid(length))
             .filter(|interval| *interval < newest)
             .map(|interval| interval * length)
             .collect();
-        let written: std::collections::BTreeSet<i64> = rows.keys().copied().flatten().collect();
-        prop_assert_eq!(&written, &expected, "each closed interval with a reading has a row, and no other");
+        let written: BTreeSet<i64> = history.keys().copied().collect();
+        prop_assert_eq!(&written, &expected, "each closed interval with a reading has a result, and no other");
         for start in written {
             let window = reference(&spec, &readings, start + length);
-            let change = &rows[&Some(start)];
-            prop_assert!(matches(&change.average, &window), "{change:?} of {window:?}");
-            prop_assert!(!change.partial);
+            let result = &history[&start];
+            prop_assert!(matches(&result.average, &window), "{result:?} of {window:?}");
+            prop_assert_eq!(Some(&(result.at, result.value)), window.last());
+            prop_assert!(!result.partial);
         }
+    }
+
+    #[test]
+    fn a_result_is_that_of_the_set_or_partial_wherever_readings_were_lost(
+        spec in specs(),
+        readings in readings(),
+        lost in (any::<prop::sample::Index>(), any::<prop::sample::Index>()),
+        later_seconds in 0..10_i64,
+    ) {
+        let spec = WindowSpec { allowed_lateness_seconds: 120, ..spec };
+        // The state before some readings is what is left, and the loss reaches at least to the newest of them.
+        let (from, to) = (lost.0.index(readings.len()), lost.1.index(readings.len()));
+        let (from, to) = (from.min(to), from.max(to) + 1);
+        let until_ms = readings[..to].iter().map(|(_, at, _)| *at).max().unwrap() + later_seconds * 1_000;
+        let (mut state, _) = run(&spec, &readings[..from]);
+        state.lose(until_ms);
+        let check = |result: &MetricResult, window: Vec<(i64, f64)>| {
+            if result.partial {
+                result.lost_until.is_some()
+            } else {
+                result.lost_until.is_none() && matches(&result.average, &window)
+            }
+        };
+        for (n, reading) in readings.iter().enumerate().skip(to) {
+            let step = step(&spec, &mut state, reading, Some(until_ms));
+            let so_far = &readings[..=n];
+            if let Some(result) = latest(&spec, &state) {
+                prop_assert!(check(&result, reference(&spec, so_far, i64::MAX)), "{result:?}");
+            }
+            for (start, result) in &step.history {
+                let end = start + spec.history_ms().unwrap();
+                prop_assert!(check(result, reference(&spec, so_far, end)), "{result:?}");
+            }
+        }
+        // However much was lost, it is whole again when nothing that was lost can belong to the window.
+        for n in 0..i64::from(spec.last.unwrap_or(1)) {
+            let at = until_ms.max(120_000) + 60_000 + n;
+            step(&spec, &mut state, &(format!("new{n}"), at, 1.0), Some(until_ms));
+        }
+        prop_assert_eq!(latest(&spec, &state).map(|result| (result.partial, result.lost_until)), Some((false, None)));
     }
 
     #[test]
@@ -182,13 +221,13 @@ proptest! {
         if swap {
             readings.reverse();
         }
-        let (state, _) = run(&spec, &readings, &[]);
-        let (average, _) = state.series("m").unwrap().average(&spec).unwrap();
+        let (state, _) = run(&spec, &readings);
+        let average = latest(&spec, &state).unwrap().average;
         prop_assert!(matches(&average, &reference(&spec, &readings, i64::MAX)), "{average:?}");
     }
 }
 
-fn one(n: u32, seconds: i64) -> (String, i64, f64) {
+fn one(n: u32, seconds: i64) -> Reading {
     (format!("r{n}"), seconds * 1_000, f64::from(n))
 }
 
@@ -197,8 +236,8 @@ fn an_id_that_left_the_window_a_short_while_ago_is_still_known() {
     let spec = WindowSpec::last(2);
     let mut readings: Vec<_> = (1..=5).map(|n| one(n, i64::from(n))).collect();
     readings.push(("r1".to_owned(), 60_000, 1.0));
-    let (state, _) = run(&spec, &readings, &[]);
-    assert_eq!(state.series("m").unwrap().average(&spec).unwrap().0.mean, 4.5);
+    let (state, _) = run(&spec, &readings);
+    assert_eq!(latest(&spec, &state).unwrap().average.mean, 4.5);
 }
 
 #[test]
@@ -229,27 +268,52 @@ fn a_window_by_time_that_is_full_to_its_limit_says_so() {
 #[test]
 fn results_are_partial_after_a_loss_until_the_window_has_filled_again() {
     let spec = WindowSpec::last(2);
-    let losses = [("m".to_owned(), Loss { at: 10_000, revision: 7, position: at(0) })].into();
-    let mut state = None;
-    let mut partial = Vec::new();
-    for (n, seconds) in [9_i64, 11, 12].into_iter().enumerate() {
-        let id = n.to_string();
-        let reading =
-            Incoming { position: at(n), metric: "m", id: id_digest(&id), at: seconds * 1_000, value: 1.0, index: 0 };
-        let none = BTreeMap::new();
-        let losses = if n == 0 { &losses } else { &none };
-        let out = advance(state.as_ref(), ORIGIN, &[reading], |_| Some(&spec), losses);
-        partial.push((out.changes[0].partial, out.changes[0].revision));
-        state = Some(out.state);
+    let mut state = DeviceState::default();
+    let partial = [9, 11, 12].map(|seconds| {
+        step(&spec, &mut state, &one(seconds, i64::from(seconds)), Some(10_000));
+        let result = latest(&spec, &state).unwrap();
+        (result.partial, result.lost_until)
+    });
+    assert_eq!(partial, [(true, Some(10_000)), (true, Some(10_000)), (false, None)]);
+}
+
+#[test]
+fn a_loss_concerns_all_metrics_of_a_device_those_it_has_and_new_ones() {
+    struct Any(WindowSpec);
+    impl MetricWindows for Any {
+        fn window(&self, _: &str) -> Option<&WindowSpec> {
+            Some(&self.0)
+        }
+        fn unit(&self, _: &str) -> &'static str {
+            ""
+        }
     }
-    assert_eq!(partial, [(true, 8), (true, 9), (false, 10)]);
+    let settings = Any(WindowSpec::last(1));
+    let mut state = DeviceState::default();
+    let mut step = |metric, seconds: i64, lost_until| {
+        let incoming = Incoming { metric, id: id_digest("a"), at: seconds * 1_000, value: 1.0 };
+        if seconds == 3 {
+            state.lose(3_000);
+        }
+        MovingAverage::step(&settings, &mut state, &incoming, lost_until).unwrap();
+        MovingAverage::latest(&settings, &state).into_iter().map(|(metric, result)| (metric, result.partial)).collect()
+    };
+    let results = |results: &[(&str, bool)]| -> Vec<_> {
+        results.iter().map(|(metric, partial)| ((*metric).to_owned(), *partial)).collect()
+    };
+    let before: Vec<_> = step("b", 1, None);
+    assert_eq!(before, results(&[("b", false)]));
+    assert_eq!(step("c", 3, Some(3_000)), results(&[("b", true), ("c", true)]));
+    assert_eq!(step("a", 4, Some(3_000)), results(&[("a", false), ("b", true), ("c", true)]), "4 is after the loss");
+    let wants = |metric| MovingAverage::wants(&Only(WindowSpec::last(1)), metric);
+    assert!(wants("m") && !wants("n"));
 }
 
 #[test]
 fn a_window_by_time_is_whole_again_when_its_time_has_passed() {
     let mut series = Series::default();
     let spec = WindowSpec::seconds(5);
-    series.lose(10_000, 1);
+    series.lose(10_000);
     for (at, partial) in [(11_000, true), (14_999, true), (15_000, false)] {
         series.insert(&spec, Entry { place: Place { at, id: at as u64 }, value: 1.0 });
         assert_eq!(series.average(&spec).unwrap().1, partial, "{at}");
@@ -257,47 +321,30 @@ fn a_window_by_time_is_whole_again_when_its_time_has_passed() {
 }
 
 #[test]
-fn a_late_reading_corrects_the_rows_it_belongs_to_with_a_higher_revision_and_no_row_when_too_late() {
+fn a_late_reading_corrects_the_results_it_belongs_to_and_none_when_too_late() {
     let spec = WindowSpec { history_seconds: Some(10), allowed_lateness_seconds: 30, ..WindowSpec::last(2) };
-    let readings = [one(1, 5), one(2, 15), one(3, 25), one(4, 12), one(5, 99), one(6, 14)];
-    let (_, rows) = run(&spec, &readings, &[1, 2, 3, 4, 5]);
-    let row = |seconds: i64| {
-        let change = &rows[&Some(seconds * 1_000)];
-        (change.average.mean, change.revision)
-    };
-    assert_eq!(row(0), (1.0, 2), "closed by the second reading");
-    assert_eq!(row(10), (3.0, 4), "corrected by the fourth, which the window of the next row does not reach");
-    assert_eq!(row(20), (2.5, 5), "closed by the fifth; the sixth is too late");
+    let mut state = DeviceState::default();
+    let steps = [one(1, 5), one(2, 15), one(3, 25), one(4, 12), one(5, 99), one(6, 14)].map(|reading| {
+        let Step { counts, history } = step(&spec, &mut state, &reading, None);
+        let means: Vec<_> =
+            history.into_iter().map(|(from_ms, result)| (from_ms / 1_000, result.average.mean)).collect();
+        (counts, means)
+    });
+    let in_time = Counts::Once { late: false };
+    assert_eq!(steps[0], (in_time, vec![]));
+    assert_eq!(steps[1], (in_time, vec![(0, 1.0)]), "closed by the second reading");
+    assert_eq!(steps[2], (in_time, vec![(10, 1.5)]));
+    assert_eq!(steps[3], (in_time, vec![(10, 3.0)]), "the window of the next result does not reach so far");
+    assert_eq!(steps[4], (in_time, vec![(20, 2.5)]));
+    assert_eq!(steps[5], (Counts::Once { late: true }, vec![]));
 }
 
 #[test]
-fn positions_of_another_stream_do_not_make_a_record_a_redelivery() {
-    let spec = WindowSpec::last(5);
-    let reading =
-        |n: usize, id| Incoming { position: at(n), metric: "m", id: id_digest(id), at: 1, value: 1.0, index: 0 };
-    let of = |stream| Origin { stream, shard: "shard" };
-    let old = advance(None, of("old"), &[reading(9, "a")], |_| Some(&spec), &BTreeMap::new());
-    let new =
-        advance(Some(&old.state), of("new"), &[reading(1, "a"), reading(2, "b")], |_| Some(&spec), &BTreeMap::new());
-    assert_eq!((new.redelivered, new.duplicates, new.counted), (0, 1, 1));
-    assert_eq!(new.state.position("new"), Some(at(2)));
-    assert_eq!(new.state.position("old"), None);
-}
-
-#[test]
-fn a_record_that_a_reshard_led_astray_counts_once_although_another_shard_is_further() {
-    let spec = WindowSpec::last(5);
-    let reading =
-        |n: usize, id| Incoming { position: at(n), metric: "m", id: id_digest(id), at: 1, value: 1.0, index: 0 };
-    let of = |shard| Origin { stream: "s", shard };
-    let after = |state: &DeviceState, shard, readings: &[Incoming<'_>]| {
-        advance(Some(state), of(shard), readings, |_| Some(&spec), &BTreeMap::new())
-    };
-    let own = advance(None, of("own"), &[reading(9, "a")], |_| Some(&spec), &BTreeMap::new());
-    let astray = after(&own.state, "sibling", &[reading(3, "b"), reading(4, "a")]);
-    assert_eq!((astray.counted, astray.duplicates, astray.redelivered), (1, 1, 0));
-    assert_eq!(astray.changes[0].position, at(9), "the row must not look older than it is");
-    let again = after(&astray.state, "sibling", &[reading(3, "b"), reading(4, "a")]);
-    assert_eq!((again.redelivered, again.changes.len()), (2, 0));
-    assert_eq!(after(&again.state, "own", &[reading(9, "a")]).redelivered, 1);
+fn a_retry_that_moves_a_reading_corrects_history_and_does_not_count() {
+    let spec = WindowSpec { history_seconds: Some(10), allowed_lateness_seconds: 60, ..WindowSpec::last(5) };
+    let mut state = run(&spec, &[one(1, 5), one(2, 15), one(3, 25)]).0;
+    let step = step(&spec, &mut state, &one(2, 8), None);
+    assert_eq!(step.counts, Counts::Duplicate { moved: true });
+    let counts: Vec<_> = step.history.iter().map(|(from_ms, result)| (*from_ms, result.average.count)).collect();
+    assert_eq!(counts, [(0, 2)]);
 }

@@ -28,8 +28,7 @@ const LAST_MESSAGES: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) seed: u64,
-    /// Whether Redis loses data. For a quarter of an hour after a reshard of the stream of readings, a loss can be
-    /// taken for a race between two shards, so a plan has one or the other.
+    /// Whether Redis loses data. Without a loss, no result may be partial.
     pub(super) loses_memory: bool,
     lanes: Vec<Vec<Step>>,
     /// The fault while the last messages are on their way. No later message can repair what it disturbs.
@@ -128,6 +127,7 @@ fn memory_and_streams(random: &mut StdRng, loses_memory: bool) -> Vec<Fault> {
         // No longer than the rules, and the functions that write to the stream, retry.
         Fault::Closed("IngestStream", Refusal::Fails, away()),
         Fault::Split("IngestStream"),
+        Fault::Split("ReadingsStream"),
     ];
     // In this lane, because a stream that does not answer cannot be split.
     let ill = [Illness::Away, Illness::Trouble(Trouble::Unavailable), Illness::Trouble(Trouble::AnswersLost)];
@@ -135,7 +135,7 @@ fn memory_and_streams(random: &mut StdRng, loses_memory: bool) -> Vec<Fault> {
     if loses_memory {
         faults.extend([Fault::RedisForgets(away()), Fault::RedisForgetsTheLast(away(), away())]);
     } else {
-        faults.extend([Fault::Split("ReadingsStream"), Fault::RedisRestarts(away())]);
+        faults.push(Fault::RedisRestarts(away()));
     }
     // For longer than its clients wait.
     faults.push(Fault::RedisPauses(between(random, 3_500, 5_000)));

@@ -3,7 +3,7 @@
 use super::Checked;
 use super::averages::{METRICS, number_of};
 use crate::invariants::{Invariant, Violation};
-use crate::plan::{Content, Stream, is_out_of_range};
+use crate::plan::{Content, Stream, device_number, is_out_of_range};
 use myaku::device::reading::{Reading, Value};
 use myaku::lake::dead_letter::{DeadLetter, Reason};
 use myaku::stream::batch::{Batch, Position};
@@ -190,7 +190,7 @@ impl Readings {
 /// The name of a reading, by its value.
 pub(crate) fn name(reading: &Reading) -> Option<Name> {
     let Value::Number(value) = reading.value else { return None };
-    let device = reading.device_id.strip_prefix("device-")?.parse().ok()?;
+    let device = device_number(&reading.device_id)?;
     let metric = (0..METRICS).find(|metric| super::averages::metric_name(*metric) == reading.metric)?;
     Some(Name { device, number: number_of(value)?, metric })
 }

@@ -3,16 +3,21 @@
 use super::*;
 use myaku::device::presence::watch::memory::MemoryWatch;
 use myaku::keyed;
+use myaku::keyed::Shards;
+use myaku::keyed::progress::memory::MemoryProgress;
 use myaku::keyed::states::memory::MemoryStates;
 use myaku::lake::dead_letter::{MemoryDeadLetters, Reason};
 use myaku::results::Item;
 use myaku::results::memory::MemoryResults;
 use myaku::stream::answer::Answer;
 use myaku::stream::batch::{Batch, StreamRecord};
+use myaku::stream::source::memory as source;
 use myaku::window::{DeviceState, MovingAverage};
 use std::collections::BTreeMap;
 
 const DEADLINE_MS: i64 = NOW_MS + 60_000;
+/// Shards of the stream of readings.
+const SHARDS: usize = 2;
 /// A profile without a time or a number: only the sender identifies its messages.
 const BARE: &str = r#"{"id":"bare","metrics":{"heart_rate":{"window":{"last":500}}},
     "versions":[{"name":"1","format":"json","fields":[{"metric":"heart_rate","from":"hr"}]}]}"#;
@@ -38,6 +43,8 @@ impl transform::Ports for Consumers {
 impl keyed::Ports for Consumers {
     type Rule = MovingAverage;
     type Settings = Registry<MemoryMasterData, ManualClock>;
+    type Shards = source::MemoryStream;
+    type Progress = MemoryProgress;
     type States = MemoryStates<DeviceState>;
     type Results = MemoryResults;
     type Letters = MemoryDeadLetters;
@@ -63,7 +70,7 @@ fn batches(stream: &MemoryStream) -> Vec<Batch> {
 async fn process_all(context: &Fixture) -> (u32, Vec<Reason>) {
     let transform = transform::Context::<Consumers> {
         registry: Registry::new(registered(), ManualClock::at(NOW_MS), DEFAULT_TTL),
-        readings: Producer::seeded(MemoryStream::new(2), Placement::Slots, Limits::default(), 1),
+        readings: Producer::seeded(MemoryStream::new(SHARDS), Placement::Slots, Limits::default(), 1),
         letters: MemoryDeadLetters::new(),
         watch: MemoryWatch::default(),
         clock: ManualClock::at(NOW_MS),
@@ -73,20 +80,26 @@ async fn process_all(context: &Fixture) -> (u32, Vec<Reason>) {
     }
     let averages = keyed::Context::<Consumers> {
         settings: Registry::new(registered(), ManualClock::at(NOW_MS), DEFAULT_TTL),
+        shards: Shards::new(source::MemoryStream::new(SHARDS)),
+        progress: MemoryProgress::default(),
         states: MemoryStates::default(),
         results: MemoryResults::default(),
         letters: MemoryDeadLetters::new(),
         clock: ManualClock::at(NOW_MS),
-        history_ttl: Duration::from_hours(24),
-        group: keyed::GROUP,
+        limits: keyed::Limits {
+            results_interval: Duration::ZERO,
+            history_ttl: Duration::from_hours(24),
+            state_ttl: Duration::from_hours(24),
+            group: keyed::GROUP,
+        },
     };
     for batch in batches(transform.readings.port()) {
         assert_eq!(keyed::handle(&averages, &batch, DEADLINE_MS).await, Answer::DONE);
     }
-    let rows = averages.results.rows();
-    let latest = rows.iter().filter(|row| row.device_id == "bed-17" && matches!(row.item, Item::Latest { .. }));
+    let row = averages.results.row("bed-17", Item::Latest);
+    let count = row.map_or(0, |row| row.metrics["heart_rate"].average.count);
     let letters = transform.letters.letters().iter().map(|letter| letter.reason).collect();
-    (latest.map(|row| row.average.count).sum(), letters)
+    (count, letters)
 }
 
 fn bare(n: usize) -> Value {

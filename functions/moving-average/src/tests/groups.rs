@@ -1,40 +1,12 @@
-//! Tests of devices that advance in several groups.
+//! Tests of slots that advance in several groups.
 
 use super::*;
+use std::collections::BTreeSet;
 
-/// Records which states are loaded, and fails each load that includes the device `broken`.
-#[derive(Default)]
-struct Grouped {
-    port: MemoryStates<DeviceState>,
-    broken: Mutex<Option<&'static str>>,
-    loads: Mutex<Vec<Vec<String>>>,
-    /// Whether the last byte of a device's name is its slot.
-    has_slots: bool,
-}
-
-impl States for Grouped {
-    type State = DeviceState;
-
-    fn slot(&self, device: &str) -> u8 {
-        if self.has_slots { device.bytes().next_back().unwrap_or_default() } else { 0 }
-    }
-
-    async fn load(&self, devices: &[&str]) -> Result<Vec<Loaded<DeviceState>>, RemoteError> {
-        self.loads.lock().unwrap().push(devices.iter().map(|device| (*device).to_owned()).collect());
-        let broken = *self.broken.lock().unwrap();
-        if broken.is_some_and(|broken| devices.contains(&broken)) {
-            return Err(RemoteError::new("load", Remedy::Retry, "down"));
-        }
-        self.port.load(devices).await
-    }
-
-    async fn commit(&self, commits: &[Commit<'_, DeviceState>]) -> Result<Vec<Committed>, RemoteError> {
-        self.port.commit(commits).await
-    }
-}
-
-fn in_groups_of(group: usize) -> Context<TestPorts<Grouped, MemoryResults>> {
-    Context { group, ..with_states(Grouped::default()) }
+fn in_groups_of(group: usize) -> Test {
+    let mut test = context();
+    test.context.limits.group = group;
+    test
 }
 
 /// The reading `n` of each of `devices`, in this order.
@@ -43,64 +15,70 @@ fn of_each(devices: &[&str], n: u32) -> Batch {
     batch(devices.iter().zip(sequences).map(|(device, sequence)| record(sequence, device, json(device, n))).collect())
 }
 
+const DEVICES: [&str; 5] = ["a", "b", "c", "d", "e"];
+
 #[tokio::test]
-async fn the_size_of_a_group_does_not_change_rows_or_states() {
-    let devices = ["a", "b", "c", "d", "e"];
-    let all = in_groups_of(devices.len());
+async fn the_size_of_a_group_does_not_change_rows_states_or_progress() {
+    let all = in_groups_of(1_000);
     for n in 1..6 {
-        assert_eq!(handle(&all, &of_each(&devices, n), DEADLINE_MS).await, Answer::DONE);
+        done(&all, &of_each(&DEVICES, n)).await;
     }
-    for group in 1..devices.len() {
+    assert_eq!(DEVICES.iter().map(|device| Slot::of(device)).collect::<BTreeSet<_>>().len(), DEVICES.len());
+    for group in 1..=DEVICES.len() {
         let grouped = in_groups_of(group);
         for n in 1..6 {
-            assert_eq!(handle(&grouped, &of_each(&devices, n), DEADLINE_MS).await, Answer::DONE);
+            done(&grouped, &of_each(&DEVICES, n)).await;
         }
-        assert_eq!(grouped.results.rows(), all.results.rows(), "groups of {group}");
-        assert_eq!(grouped.states.port.snapshot(), all.states.port.snapshot(), "groups of {group}");
+        assert_eq!(grouped.stores.results.rows(), all.stores.results.rows(), "groups of {group}");
+        assert_eq!(grouped.stores.states.snapshot(), all.stores.states.snapshot(), "groups of {group}");
+        assert_eq!(progress(&grouped).await, progress(&all).await, "groups of {group}");
     }
 }
 
 #[tokio::test]
 async fn when_a_group_fails_the_whole_batch_is_retried_and_counts_once() {
-    let devices = ["a", "b", "c", "d", "e"];
-    for broken in devices {
-        let (untouched, context) = (in_groups_of(2), in_groups_of(2));
-        *context.states.broken.lock().unwrap() = Some(broken);
-        let response = handle(&context, &of_each(&devices, 1), DEADLINE_MS).await;
-        assert_eq!(retry_from(response).as_deref(), Some("100"), "{broken}");
-        *context.states.broken.lock().unwrap() = None;
-        for context in [&untouched, &context] {
-            for n in 1..3 {
-                let response = handle(context, &of_each(&devices, n), DEADLINE_MS).await;
-                assert_eq!(response, Answer::DONE, "{broken}");
+    for broken in 0..DEVICES.len() {
+        for port in [1, 2, 3] {
+            let (untouched, context) = (in_groups_of(1), in_groups_of(1));
+            // The calls of the groups before it succeed.
+            context.switches()[port].fails_after(broken, Fault::Before(Remedy::Retry));
+            assert_eq!(invoke(&context, &of_each(&DEVICES, 1)).await.as_deref(), Some("100"), "{broken}");
+            context.switches()[port].recovers();
+            for context in [&untouched, &context] {
+                for n in 1..3 {
+                    done(context, &of_each(&DEVICES, n)).await;
+                }
             }
+            assert_eq!(rows(&context), rows(&untouched), "{broken}");
+            assert_eq!(context.stores.states.snapshot(), untouched.stores.states.snapshot(), "{broken}");
         }
-        assert_eq!(context.results.rows(), untouched.results.rows(), "{broken}");
-        assert_eq!(context.states.port.snapshot(), untouched.states.port.snapshot(), "{broken}");
     }
 }
 
 #[tokio::test]
-async fn a_conflict_in_one_group_does_not_stop_the_others() {
-    for lost in ["a", "b", "c"] {
-        let (ours, theirs) = (MemoryStates::default(), in_groups_of(1));
-        // Another invocation has advanced one of the devices since its state was loaded.
-        assert_eq!(handle(&theirs, &of_each(&[lost], 1), DEADLINE_MS).await, Answer::DONE);
-        let overlaid = Overlaid { old: &ours, new: &theirs.states.port };
-        let context = Context { group: 1, ..with_states(overlaid) };
-        let response = handle(&context, &of_each(&["a", "b", "c"], 2), DEADLINE_MS).await;
-        assert_eq!(retry_from(response).as_deref(), Some("200"));
-        assert_eq!(theirs.states.port.snapshot().len(), 3, "the other two are committed beside {lost}");
+async fn a_conflict_in_one_slot_does_not_disturb_the_others() {
+    for faster in DEVICES {
+        let context = in_groups_of(1_000);
+        done(&context, &of_each(&DEVICES, 1)).await;
+        // Another invocation, which has the next records as well, is faster with one device. Then it ends.
+        let records = [of_each(&DEVICES, 2), of_each(&DEVICES, 3)].into_iter().flat_map(|batch| batch.records);
+        let of_one = batch(records.filter(|record| &*record.partition_key == faster).collect());
+        let (other, results) = (context.other(), context.stores.results.clone());
+        context.states.write.before(async move {
+            other.results.write.fails(Fault::Before(Remedy::Retry));
+            crash(&other, &of_one).await;
+        });
+        context.states.write.before(async move {
+            let counted = results.rows().into_iter().map(|row| (row.device_id == faster, row.counted));
+            let expected = DEVICES.map(|device| (device == faster, if device == faster { 1 } else { 2 }));
+            assert_eq!(counted.collect::<Vec<_>>(), expected, "the others' rows do not wait");
+        });
+        done(&context, &of_each(&DEVICES, 2)).await;
+        for device in DEVICES {
+            let expected = if device == faster { (3, 2.0, false) } else { (2, 1.5, false) };
+            assert_eq!(outline(&context, device), expected, "{device} beside {faster}");
+        }
+        done(&context, &of_each(&DEVICES, 3)).await;
+        assert_eq!(DEVICES.map(|device| latest(&context, device).counted), [3; 5]);
     }
-}
-
-#[tokio::test]
-async fn devices_of_one_slot_are_loaded_together() {
-    let mut context = in_groups_of(2);
-    context.states.has_slots = true;
-    let batch = of_each(&["a2", "b1", "c2", "d1", "e2"], 1);
-    assert_eq!(handle(&context, &batch, DEADLINE_MS).await, Answer::DONE);
-    let mut loads = context.states.loads.into_inner().unwrap();
-    loads.sort();
-    assert_eq!(loads, [vec!["a2", "c2"], vec!["b1", "d1"], vec!["e2"]]);
 }

@@ -3,9 +3,13 @@
 use super::*;
 use crate::device::presence::watch;
 use crate::device::presence::watch::redis::RedisWatch;
+use crate::keyed::Kept;
+use crate::keyed::fence::{Fence, Fences};
 use crate::keyed::states::conformance::{self, Counted};
 use crate::keyed::states::redis::RedisStates;
-use crate::keyed::states::{Commit, Committed, States as _, Version};
+use crate::keyed::states::{Commit, Committed, SlotCommit, SlotDevices, States as _, Version};
+use crate::stream::batch::Position;
+use crate::stream::slot::Slot;
 use aws_config::BehaviorVersion;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -119,16 +123,26 @@ async fn state_in_a_real_server_keeps_the_contract() {
     let mut push = redis::cmd("RPUSH");
     push.arg(RedisStates::<Counted>::key("list")).arg(1);
     connection.all("RPUSH", vec![push]).await.unwrap();
-    let state = Counted::default();
-    let commit = [Commit { device_id: "list", replaces: &Version::default(), state: &state }];
-    assert_eq!(states.commit(&commit).await.unwrap(), [Committed::Done]);
-    assert_eq!(states.load(&["list"]).await.unwrap()[0].state, Some(state));
+    let (slot, new, kept, none) = (Slot::of("list"), Version::default(), Kept::default(), Fences::new());
+    let fence = Fence { position: Position::ZERO, lost_until: None };
+    let commit = Commit { device_id: "list", replaces: &new, kept: Some(&kept) };
+    let fence = Some(("shard", fence));
+    let commit = SlotCommit { slot, fences: &none, fence, forgotten: Vec::new(), states: vec![commit] };
+    assert_eq!(states.commit("readings", &[commit]).await.unwrap(), [Committed::Done]);
+    let devices = vec!["list"];
+    let loaded = states.load("readings", &[SlotDevices { slot, devices }]).await.unwrap().remove(0);
+    assert_eq!(loaded.states[0].kept, Some(kept));
 
-    let mut ttl = redis::cmd("TTL");
-    ttl.arg(RedisStates::<Counted>::key("list"));
-    let answer = connection.all("TTL", vec![ttl]).await.unwrap().remove(0);
-    let seconds = i64::from_redis_value(answer).unwrap();
-    assert!((590..=600).contains(&seconds), "the state of a silent device expires: {seconds}");
+    let seconds = async |key: &str| {
+        let mut ttl = redis::cmd("TTL");
+        ttl.arg(key);
+        let answer = connection.all("TTL", vec![ttl]).await.unwrap().remove(0);
+        i64::from_redis_value(answer).unwrap()
+    };
+    let of_state = seconds(&RedisStates::<Counted>::key("list")).await;
+    assert!((590..=600).contains(&of_state), "the state of a silent device expires: {of_state}");
+    let of_fences = format!("myaku:counted-fences:{{{:02x}}}:readings", slot.0);
+    assert_eq!(seconds(&of_fences).await, -1, "fences do not expire: one that is missing shows a loss");
 
     // The restart deletes scripts and data. A connected client reconnects, and sends the script's code again.
     server.restart();

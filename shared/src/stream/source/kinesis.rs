@@ -1,7 +1,7 @@
 //! Reads a Kinesis stream shard by shard, with the SDK.
 
 use super::{Read, ReadFrom, Shard, Source};
-use crate::platform::aws::{incomplete, remote_error};
+use crate::platform::aws::{Lazy, incomplete, remote_error};
 use crate::platform::clock::{Now as _, SystemClock};
 use crate::platform::errors::RemoteError;
 use crate::stream::batch::StreamRecord;
@@ -14,7 +14,7 @@ use std::time::Duration;
 /// A stream at a Kinesis endpoint.
 #[derive(Clone, Debug)]
 pub struct KinesisSource {
-    client: Client,
+    client: Lazy<Client>,
     stream: String,
 }
 
@@ -30,7 +30,7 @@ pub struct KinesisCursor {
 impl KinesisSource {
     /// The stream called `stream`, at the endpoint and with the credentials of `config`.
     pub fn new(config: &SdkConfig, stream: impl Into<String>) -> Self {
-        Self { client: Client::new(config), stream: stream.into() }
+        Self { client: Lazy::new(config, Client::new), stream: stream.into() }
     }
 
     /// How long the stream keeps a record.

@@ -1,95 +1,58 @@
-//! Windows that were lost against those that were not: random readings, late and repeated, in several shards.
+//! Windows that were lost against those that were not: random readings, late and repeated.
 
 use super::*;
-use crate::keyed::{Change, Incoming, Loss, Origin};
-use crate::window::rule::advance;
-use crate::window::tests::specs;
+use crate::keyed::State as _;
+use crate::results::MetricResult;
+use crate::window::tests::{Reading, latest, readings, specs, step};
 use proptest::prelude::*;
 
 const ALL: Known = Known { since_ms: None, settled_ms: i64::MAX };
 
-/// A device under the moving average, which writes rows as the function does.
+/// A device under the moving average.
 #[derive(Clone, Default)]
 struct Device {
-    state: Option<DeviceState>,
-    rows: BTreeMap<Item, Row>,
-    taken: usize,
+    kept: Option<Kept<DeviceState>>,
+    /// What is known of its slot.
+    lost_until: Option<i64>,
 }
 
 impl Device {
-    /// Takes in a batch: `shard` is that of the readings' stream.
-    fn take(&mut self, spec: &WindowSpec, shard: &str, readings: &[(String, i64, f64)]) {
-        let at = |index: usize| Position { sequence: (self.taken + index + 1).to_string().parse().unwrap(), sub: 0 };
-        let incoming = readings.iter().enumerate().map(|(index, (id, at_ms, value))| Incoming {
-            position: at(index),
-            metric: "m",
-            id: id_digest(id),
-            at: *at_ms,
-            value: *value,
-            index,
-        });
-        let incoming: Vec<_> = incoming.collect();
-        let loss = |row: &Row| ("m".to_owned(), Loss { at: row.at, revision: row.revision, position: row.position });
-        let losses = match self.state {
-            None => self.latest().map(loss).into_iter().collect(),
-            Some(_) => BTreeMap::new(),
-        };
-        let out = advance(self.state.as_ref(), Origin { stream: "s", shard }, &incoming, |_| Some(spec), &losses);
-        for change in &out.changes {
-            let row = row(change, shard);
-            self.rows.insert(row.item.clone(), row);
+    /// Takes in a batch, as [`keyed`](crate::keyed) does.
+    fn take(&mut self, spec: &WindowSpec, readings: &[Reading]) {
+        let kept = self.kept.get_or_insert_default();
+        if let Some(until_ms) = self.lost_until.filter(|_| self.lost_until > kept.lost_until) {
+            kept.lost_until = self.lost_until;
+            kept.state.lose(until_ms);
         }
-        self.state = Some(out.state);
-        self.taken += readings.len();
+        for reading in readings {
+            step(spec, &mut kept.state, reading, kept.lost_until);
+        }
     }
 
-    fn latest(&self) -> Option<&Row> {
-        self.rows.get(&Item::Latest { metric: "m".to_owned() })
+    /// Has `kept` instead, and has lost readings up to `until_ms`.
+    fn fall_back(&mut self, kept: Option<Kept<DeviceState>>, until_ms: i64) {
+        self.kept = kept;
+        self.lost_until = Some(until_ms);
     }
 
     fn rebuild(&mut self, spec: &WindowSpec, recovered: &Recovered, known: Known) -> Outcome {
-        let rows: Vec<_> = self.rows.values().cloned().collect();
-        let outcome = rebuild(self.state.as_ref(), &rows, recovered, |_| Some(spec), known);
+        let outcome = rebuild(self.kept.as_ref(), self.lost_until, recovered, |_| Some(spec), known);
         if let Outcome::Rebuilt(rebuilt) = &outcome {
-            self.state = Some(rebuilt.state.clone());
-            self.rows.extend(rebuilt.rows.iter().map(|row| (row.item.clone(), row.clone())));
+            self.kept = Some(rebuilt.kept.clone());
         }
         outcome
     }
 
-    fn series(&self) -> Series {
-        let series = self.state.as_ref().unwrap().series("m").unwrap().clone();
-        // It only ever grows, and says nothing of what the window holds.
-        Series { revision: 0, ..series }
+    fn series(&self) -> Option<&Series> {
+        self.kept.as_ref()?.state.series("m")
+    }
+
+    fn latest(&self, spec: &WindowSpec) -> Option<MetricResult> {
+        latest(spec, &self.kept.as_ref()?.state)
     }
 }
 
-fn row(change: &Change, shard: &str) -> Row {
-    Row {
-        device_id: "bed-17".to_owned(),
-        item: match change.interval_ms {
-            None => Item::Latest { metric: change.metric.clone() },
-            Some(from_ms) => Item::History { metric: change.metric.clone(), from_ms },
-        },
-        facility: String::new(),
-        unit: String::new(),
-        value: change.value,
-        at: change.at,
-        average: change.average,
-        partial: change.partial,
-        lost_until: change.lost_until,
-        revision: change.revision,
-        stream: "s".to_owned(),
-        shard: shard.to_owned(),
-        position: change.position,
-        base: change.base,
-        received_at: 0,
-        updated_at: 1,
-        expires_at: None,
-    }
-}
-
-fn recovered(spec: &WindowSpec, readings: impl IntoIterator<Item = (String, i64, f64)>) -> Recovered {
+fn recovered(spec: &WindowSpec, readings: impl IntoIterator<Item = Reading>) -> Recovered {
     let mut recovered = Recovered::default();
     for (id, at, value) in readings {
         recovered.insert(spec, "m", &id, at, value);
@@ -97,16 +60,16 @@ fn recovered(spec: &WindowSpec, readings: impl IntoIterator<Item = (String, i64,
     recovered
 }
 
-/// Readings whose times repeat and go back, with duplicates.
-fn readings() -> impl Strategy<Value = Vec<(String, i64, f64)>> {
-    prop::collection::vec((0..40_u32, 0..120_i64), 1..50).prop_map(|readings| {
-        let mut known = BTreeMap::new();
-        let reading = |(id, seconds): (u32, i64)| {
-            let at = *known.entry(id).or_insert(seconds * 1_000);
-            (format!("r{id}"), at, f64::from(id))
-        };
-        readings.into_iter().map(reading).collect()
-    })
+fn newest_ms(readings: &[Reading]) -> i64 {
+    readings.iter().map(|(_, at, _)| *at).max().unwrap_or_default()
+}
+
+/// The numbers of metrics that are whole and partial, of a device that was rebuilt.
+fn rebuilt(outcome: &Outcome) -> Option<(usize, usize)> {
+    match outcome {
+        Outcome::Rebuilt(rebuilt) => Some((rebuilt.whole, rebuilt.partial)),
+        Outcome::Whole | Outcome::Busy => None,
+    }
 }
 
 proptest! {
@@ -116,67 +79,77 @@ proptest! {
     fn a_window_that_was_lost_is_what_it_was(
         spec in specs(),
         readings in readings(),
-        cut in any::<prop::sample::Index>(),
+        left in any::<prop::sample::Index>(),
+        is_known in any::<bool>(),
         order in any::<u64>(),
     ) {
         let mut kept = Device::default();
-        let cut = cut.index(readings.len());
-        kept.take(&spec, "parent", &readings[..cut]);
-        kept.take(&spec, "child", &readings[cut..]);
-        let mut lost = Device { state: None, ..kept.clone() };
+        kept.take(&spec, &readings);
+        let mut lost = Device::default();
+        // Nothing is left, or the state before some of the readings.
+        let left = left.index(readings.len());
+        if left > 0 {
+            lost.take(&spec, &readings[..left]);
+        }
+        let state = lost.kept.take();
+        lost.fall_back(state, newest_ms(&readings));
+        if is_known {
+            lost.take(&spec, &[]);
+        }
         // The lake gives them in any order, and some twice.
-        let mut shuffled = [&readings[..], &readings[cut..]].concat();
+        let mut shuffled = [&readings[..], &readings[left..]].concat();
         shuffled.sort_by_key(|(id, ..)| id_digest(&format!("{order}{id}")));
         let outcome = lost.rebuild(&spec, &recovered(&spec, shuffled), ALL);
-        prop_assert!(matches!(&outcome, Outcome::Rebuilt(rebuilt) if (rebuilt.whole, rebuilt.partial) == (1, 0)), "{outcome:?}");
+        prop_assert_eq!(rebuilt(&outcome), Some((1, 0)), "{:?}", outcome);
         prop_assert_eq!(lost.series(), kept.series());
-        prop_assert_eq!(lost.latest().map(|row| row.average), kept.latest().map(|row| row.average));
         // And it goes on as if nothing had been.
         for device in [&mut lost, &mut kept] {
-            device.take(&spec, "child", &[("next".to_owned(), 130_000, 7.0)]);
+            device.take(&spec, &[("next".to_owned(), 130_000, 7.0)]);
         }
         prop_assert_eq!(lost.series(), kept.series());
-        let (lost, kept) = (lost.latest().unwrap(), kept.latest().unwrap());
-        prop_assert_eq!((lost.average, lost.partial, lost.position), (kept.average, false, kept.position));
+        prop_assert_eq!(lost.latest(&spec), kept.latest(&spec));
     }
 
     #[test]
     fn a_window_that_went_on_after_its_loss_gets_back_what_it_lacks(
         spec in specs(),
         readings in readings(),
-        cut in any::<prop::sample::Index>(),
+        cuts in (any::<prop::sample::Index>(), any::<prop::sample::Index>()),
+        is_rebuilt_at_once in any::<bool>(),
     ) {
-        let cut = 1 + cut.index(readings.len());
+        let (left, cut) = (cuts.0.index(readings.len()), cuts.1.index(readings.len()));
+        let (left, cut) = (left.min(cut), left.max(cut) + 1);
         let (mut kept, mut lost) = (Device::default(), Device::default());
-        kept.take(&spec, "shard", &readings[..cut]);
-        lost.take(&spec, "shard", &readings[..cut]);
-        lost.state = None;
-        for device in [&mut kept, &mut lost] {
-            if cut < readings.len() {
-                device.take(&spec, "shard", &readings[cut..]);
-            }
+        kept.take(&spec, &readings);
+        if left > 0 {
+            lost.take(&spec, &readings[..left]);
         }
-        let was_partial = lost.state.as_ref().is_none_or(|state| state.series("m").unwrap().average(&spec).is_none_or(|(_, partial)| partial));
-        let revision = lost.latest().unwrap().revision;
+        let state = lost.kept.take();
+        lost.fall_back(state, newest_ms(&readings[..cut]));
         let all = recovered(&spec, readings.clone());
-        let outcome = lost.rebuild(&spec, &all, ALL);
-        prop_assert_eq!(matches!(outcome, Outcome::Rebuilt(_)), was_partial);
-        let row = lost.latest().unwrap();
-        prop_assert_eq!(row.partial, false);
-        prop_assert_eq!((row.average, row.at), (kept.latest().unwrap().average, kept.latest().unwrap().at));
-        prop_assert!(row.revision >= revision);
+        if is_rebuilt_at_once {
+            // Some of what is put back is on its way, and comes again.
+            lost.rebuild(&spec, &all, ALL);
+        }
+        if cut < readings.len() {
+            lost.take(&spec, &readings[cut..]);
+        }
+        lost.rebuild(&spec, &all, ALL);
+        prop_assert_eq!(lost.latest(&spec), kept.latest(&spec));
+        prop_assert!(!kept.latest(&spec).unwrap().partial);
         prop_assert_eq!(lost.rebuild(&spec, &all, ALL), Outcome::Whole, "a second time changes nothing");
     }
 }
 
-fn reading(n: i64) -> (String, i64, f64) {
+fn reading(n: i64) -> Reading {
     (format!("r{n}"), n * 1_000, n as f64)
 }
 
+/// A device whose readings 1 to 3 are lost.
 fn lost(spec: &WindowSpec) -> Device {
     let mut device = Device::default();
-    device.take(spec, "shard", &[reading(1), reading(2), reading(3)]);
-    device.state = None;
+    device.take(spec, &[1, 2, 3].map(reading));
+    device.fall_back(None, 3_000);
     device
 }
 
@@ -184,53 +157,79 @@ fn lost(spec: &WindowSpec) -> Device {
 fn what_lies_further_back_than_was_looked_stays_partial() {
     let spec = WindowSpec::last(3);
     let since = |ms| Known { since_ms: Some(ms), ..ALL };
-    let all = || recovered(&spec, [2, 3].map(reading));
-    assert!(
-        matches!(lost(&spec).rebuild(&spec, &all(), since(1_500)), Outcome::Rebuilt(it) if (it.whole, it.partial) == (0, 1))
-    );
-    let whole = recovered(&spec, [1, 2, 3].map(reading));
-    assert!(
-        matches!(lost(&spec).rebuild(&spec, &whole, since(500)), Outcome::Rebuilt(it) if (it.whole, it.partial) == (1, 0))
-    );
-    // Where nothing at all is found, the loss is not forgotten: the next result is partial.
-    let mut nothing = lost(&spec);
-    nothing.rebuild(&spec, &Recovered::default(), ALL);
-    nothing.take(&spec, "shard", &[reading(4)]);
-    assert!(nothing.latest().unwrap().partial);
+    let two = recovered(&spec, [2, 3].map(reading));
+    assert_eq!(rebuilt(&lost(&spec).rebuild(&spec, &two, since(1_500))), Some((0, 1)));
+    let all = recovered(&spec, [1, 2, 3].map(reading));
+    assert_eq!(rebuilt(&lost(&spec).rebuild(&spec, &all, since(500))), Some((1, 0)));
 }
 
 #[test]
-fn readings_beyond_the_results_are_left_to_the_moving_average() {
+fn where_nothing_at_all_is_found_the_loss_is_not_forgotten() {
+    let spec = WindowSpec::last(3);
+    let mut device = lost(&spec);
+    assert_eq!(device.rebuild(&spec, &Recovered::default(), ALL), Outcome::Whole);
+    device.take(&spec, &[reading(4)]);
+    assert!(device.latest(&spec).unwrap().partial);
+    // The same when it went on before.
+    device.rebuild(&spec, &Recovered::default(), Known { since_ms: Some(3_500), ..ALL });
+    device.take(&spec, &[reading(5)]);
+    let result = device.latest(&spec).unwrap();
+    assert_eq!((result.partial, result.lost_until), (true, Some(3_000)));
+}
+
+#[test]
+fn where_only_later_readings_are_found_the_loss_is_not_forgotten_either() {
+    let spec = WindowSpec::last(3);
+    let mut device = lost(&spec);
+    assert_eq!(rebuilt(&device.rebuild(&spec, &recovered(&spec, [reading(4)]), ALL)), Some((0, 1)));
+    device.take(&spec, &[reading(4)]);
+    let result = device.latest(&spec).unwrap();
+    assert_eq!((result.partial, result.lost_until), (true, Some(3_000)));
+}
+
+#[test]
+fn readings_after_the_loss_are_left_to_the_moving_average() {
     let spec = WindowSpec::last(3);
     let mut device = lost(&spec);
     device.rebuild(&spec, &recovered(&spec, [1, 2, 3, 4, 5].map(reading)), ALL);
-    assert_eq!(device.series().entries().len(), 3);
-    device.take(&spec, "shard", &[reading(4)]);
-    assert_eq!(device.latest().unwrap().average.max.total_cmp(&4.0), std::cmp::Ordering::Equal);
+    assert_eq!(device.series().unwrap().entries().len(), 3);
+    device.take(&spec, &[reading(4)]);
+    assert_eq!(device.latest(&spec).unwrap().average.max.total_cmp(&4.0), std::cmp::Ordering::Equal);
 }
 
 #[test]
-fn a_device_that_somebody_may_be_at_work_on_is_left_alone() {
+fn a_device_whose_last_readings_may_not_be_archived_is_left_alone() {
     let spec = WindowSpec::last(3);
     let all = recovered(&spec, [1, 2, 3].map(reading));
-    // Its rows are of time 1, its newest reading of time 3,000.
-    assert_eq!(lost(&spec).rebuild(&spec, &all, Known { settled_ms: 0, ..ALL }), Outcome::Busy);
     assert_eq!(lost(&spec).rebuild(&spec, &all, Known { settled_ms: 2_999, ..ALL }), Outcome::Busy);
-    assert!(matches!(lost(&spec).rebuild(&spec, &all, Known { settled_ms: 3_000, ..ALL }), Outcome::Rebuilt(_)));
-    let mut behind = Device::default();
-    behind.take(&spec, "shard", &[reading(1)]);
-    let state = behind.state.clone();
-    behind.take(&spec, "shard", &[reading(2), reading(3)]);
-    // The last writes are lost, or on their way.
-    behind.state = state;
-    assert_eq!(behind.clone().rebuild(&spec, &all, Known { settled_ms: 0, ..ALL }), Outcome::Busy);
-    assert!(matches!(behind.rebuild(&spec, &all, ALL), Outcome::Rebuilt(_)));
-    assert_eq!(behind.series().entries().len(), 3);
+    assert_eq!(rebuilt(&lost(&spec).rebuild(&spec, &all, Known { settled_ms: 3_000, ..ALL })), Some((1, 0)));
+    // The state knows of a later loss than its slot's.
+    let mut device = lost(&spec);
+    device.take(&spec, &[]);
+    device.lost_until = Some(2_000);
+    assert_eq!(device.rebuild(&spec, &all, Known { settled_ms: 2_999, ..ALL }), Outcome::Busy);
 }
 
 #[test]
-fn a_device_without_results_has_lost_nothing() {
+fn a_device_of_a_slot_that_lost_nothing_is_left_as_it_is() {
     let spec = WindowSpec::last(3);
     let all = recovered(&spec, [1, 2, 3].map(reading));
-    assert_eq!(rebuild(None, &[], &all, |_| Some(&spec), ALL), Outcome::Whole);
+    assert_eq!(rebuild(None, None, &all, |_| Some(&spec), ALL), Outcome::Whole);
+    let mut device = Device::default();
+    device.take(&spec, &[reading(3)]);
+    assert_eq!(device.rebuild(&spec, &all, ALL), Outcome::Whole);
+}
+
+#[test]
+fn what_is_put_back_keeps_what_else_is_kept_of_the_device() {
+    let spec = WindowSpec::last(3);
+    let mut device = lost(&spec);
+    device.take(&spec, &[reading(4)]);
+    let kept = device.kept.as_mut().unwrap();
+    kept.counted = 7;
+    let before = kept.clone();
+    device.rebuild(&spec, &recovered(&spec, [1, 2, 3].map(reading)), ALL);
+    let kept = device.kept.unwrap();
+    assert_eq!(kept, Kept { state: kept.state.clone(), ..before });
+    assert_eq!(kept.lost_until, Some(3_000), "its slot's loss must not count a second time");
 }

@@ -1,0 +1,181 @@
+//! What is kept of a device, as bytes and back.
+
+use super::*;
+use crate::keyed::codec::{DIGEST, decode, encode};
+use crate::keyed::{Kept, LastRow, Origin, PendingHistory};
+use crate::results::{Average, MetricResult};
+use crate::stream::batch::Position;
+use proptest::option::of as maybe;
+use proptest::prelude::*;
+use sha2::{Digest as _, Sha256};
+
+type KeptDevice = Kept<DeviceState>;
+
+fn origins() -> impl Strategy<Value = Origin> {
+    any::<(u64, u64, u128, u32)>().prop_map(|(stream, shard, sequence, sub)| {
+        let position = Position { sequence: sequence.to_string().parse().unwrap(), sub };
+        Origin { stream, shard, position }
+    })
+}
+
+fn series() -> impl Strategy<Value = Series> {
+    let entries = prop::collection::btree_map(any::<(i64, u64)>(), -1e300..1e300_f64, 0..20).prop_map(|map| {
+        map.into_iter().map(|((at, id), value)| Entry { place: Place { at, id }, value }).collect::<Vec<_>>()
+    });
+    let forgotten = maybe(any::<(i64, u64)>().prop_map(|(at, id)| Place { at, id }));
+    (entries, forgotten).prop_map(|(entries, forgotten)| Series { entries, forgotten })
+}
+
+fn states() -> impl Strategy<Value = DeviceState> {
+    let series = prop::collection::btree_map("[a-zµ_]{0,12}", series(), 0..4);
+    series.prop_map(|series| DeviceState { series: series.into_iter().collect() })
+}
+
+fn pending() -> impl Strategy<Value = PendingHistory> {
+    let numbers = prop::array::uniform5(-1e300..1e300_f64);
+    let result = ("[a-z°]{0,4}", numbers, any::<(i64, u32, bool)>(), any::<Option<i64>>());
+    let result = result.prop_map(|(unit, [value, mean, min, max, stddev], (at, count, partial), lost_until)| {
+        let average = Average { count, mean, min, max, stddev };
+        MetricResult { unit, value, at, average, partial, lost_until }
+    });
+    (origins(), any::<(u64, i64)>(), "[a-zµ_]{0,12}", result).prop_map(
+        |(origin, (counted, from_ms), metric, result)| PendingHistory { origin, counted, from_ms, metric, result },
+    )
+}
+
+fn kept() -> impl Strategy<Value = KeptDevice> {
+    let row = (origins(), any::<i64>()).prop_map(|(origin, arrived_ms)| LastRow { origin, arrived_ms });
+    let history = prop::collection::vec(pending(), 0..3);
+    let numbers = any::<(u64, Option<i64>)>();
+    (states(), maybe(origins()), numbers, maybe(row), history).prop_map(
+        |(state, seen, (counted, lost_until), row, history)| Kept { state, seen, counted, lost_until, row, history },
+    )
+}
+
+/// Damage that the digest does not detect, as if a faulty program had written it.
+fn signed(mut bytes: Vec<u8>) -> Vec<u8> {
+    let digest = Sha256::digest(&bytes[DIGEST..]);
+    bytes[..DIGEST].copy_from_slice(&digest[..DIGEST]);
+    bytes
+}
+
+proptest! {
+    #[test]
+    fn what_was_encoded_is_decoded(kept in kept()) {
+        prop_assert_eq!(decode::<DeviceState>(&encode(&kept)), Ok(kept));
+    }
+
+    #[test]
+    fn any_damage_is_detected(kept in kept(), at in any::<prop::sample::Index>(), flip in 1..=255_u8) {
+        let mut bytes = encode(&kept);
+        let at = at.index(bytes.len());
+        bytes[at] ^= flip;
+        prop_assert!(decode::<DeviceState>(&bytes).is_err());
+        bytes.truncate(at);
+        prop_assert!(decode::<DeviceState>(&bytes).is_err());
+    }
+
+    #[test]
+    fn nonsense_with_a_valid_digest_is_an_error_or_the_only_encoding_of_what_is_kept(
+        kept in kept(),
+        at in any::<prop::sample::Index>(),
+        junk in prop::collection::vec(any::<u8>(), 0..12),
+    ) {
+        let mut bytes = encode(&kept);
+        let at = DIGEST + at.index(bytes.len() - DIGEST);
+        bytes.splice(at..bytes.len().min(at + 3), junk);
+        let bytes = signed(bytes);
+        let Ok(kept) = decode::<DeviceState>(&bytes) else { return Ok(()) };
+        let again = encode(&kept);
+        // Earlier versions of the format and of the windows are read as well, and are written as the present one.
+        let mut windows = Vec::new();
+        kept.state.encode_into(&mut windows);
+        let version_of_windows = again.len() - windows.len() - 1;
+        if bytes[DIGEST] == 1 || bytes[version_of_windows] == 1 {
+            prop_assert_eq!(decode::<DeviceState>(&again), Ok(kept));
+        } else {
+            prop_assert_eq!(again, bytes);
+        }
+    }
+
+    #[test]
+    fn a_state_of_the_first_format_has_the_same_windows_and_the_highest_position(
+        state in states(),
+        stream: u64,
+        shards in prop::collection::vec(origins(), 0..=4),
+        revisions: [u64; 4],
+    ) {
+        let shards: Vec<_> = shards.into_iter().map(|origin| Origin { stream, ..origin }).collect();
+        let bytes = first_format(stream, &shards, &state, &revisions);
+        let kept = decode::<DeviceState>(&bytes).unwrap();
+        prop_assert_eq!(kept.seen.map(|seen| seen.position), shards.iter().map(|origin| origin.position).max());
+        prop_assert!(kept.seen.is_none_or(|seen| shards.contains(&seen)));
+        prop_assert_eq!(&kept, &Kept { state, seen: kept.seen, ..Kept::default() });
+    }
+}
+
+/// The bytes that were stored before slots had fences:
+/// `digest[16] 1 stream[8] v × (shard[8] position[32]) v × (name revision(v) forgotten entries)`.
+fn first_format(stream: u64, shards: &[Origin], state: &DeviceState, revisions: &[u64]) -> Vec<u8> {
+    let mut out = vec![0; DIGEST];
+    out.push(1);
+    out.extend(stream.to_le_bytes());
+    put_varint(&mut out, shards.len() as u64);
+    for origin in shards {
+        out.extend(origin.shard.to_le_bytes());
+        let digits = origin.position.sequence.fixed_width().as_bytes();
+        out.extend(digits.chunks_exact(2).map(|pair| (pair[0] - b'0') << 4 | (pair[1] - b'0')));
+        out.extend(origin.position.sub.to_le_bytes());
+    }
+    put_varint(&mut out, state.series.len() as u64);
+    for ((name, series), revision) in state.series.iter().zip(revisions) {
+        put_text(&mut out, name);
+        put_varint(&mut out, *revision);
+        put_series(&mut out, series);
+    }
+    signed(out)
+}
+
+#[test]
+fn bytes_of_a_later_version_are_not_a_state() {
+    let bytes = encode(&KeptDevice::default());
+    let with = |at: usize, version| {
+        let mut bytes = bytes.clone();
+        bytes[at] = version;
+        decode::<DeviceState>(&signed(bytes))
+    };
+    assert_eq!(with(DIGEST, 3), Err(CorruptedState("its version is unknown")));
+    assert_eq!(with(DIGEST, 0), Err(CorruptedState("its version is unknown")));
+    let of_windows = bytes.len() - 2;
+    assert_eq!(with(of_windows, DeviceState::VERSION), Ok(KeptDevice::default()));
+    assert_eq!(with(of_windows, 3), Err(CorruptedState("the version of its windows is unknown")));
+}
+
+#[test]
+fn twenty_readings_take_half_a_kilobyte() {
+    let entries =
+        (0..20).map(|i| Entry { place: Place { at: 1_795_218_892_020 + i * 5_000, id: i as u64 }, value: 36.6 });
+    let series = Series { entries: entries.collect(), forgotten: Some(Place { at: 1_795_218_887_020, id: 7 }) };
+    let origin = Origin { stream: 1, shard: 2, position: Position::ZERO };
+    let mut kept = Kept {
+        state: DeviceState { series: vec![("temperature".to_owned(), series)] },
+        seen: Some(origin),
+        counted: 1_000,
+        lost_until: None,
+        row: Some(LastRow { origin, arrived_ms: 1_795_218_892_020 }),
+        history: Vec::new(),
+    };
+    assert_eq!(encode(&kept).len(), 525);
+    let average = Average { count: 20, mean: 36.6, min: 36.6, max: 36.6, stddev: 0.0 };
+    let result = MetricResult {
+        unit: "°C".to_owned(),
+        value: 36.6,
+        at: 1_795_218_892_020,
+        average,
+        partial: false,
+        lost_until: None,
+    };
+    let metric = "temperature".to_owned();
+    kept.history.push(PendingHistory { origin, counted: 1_000, from_ms: 1_795_218_840_000, metric, result });
+    assert_eq!(encode(&kept).len(), 525 + 125, "and a pending row of history an eighth of one");
+}
