@@ -4,13 +4,16 @@
 mod archive;
 mod command;
 mod device;
+mod interrupt;
 mod lake_options;
 mod master_data;
 mod profile;
 mod progress;
 mod replay;
 mod reshard;
+mod results;
 mod state;
+mod state_options;
 mod times;
 
 // What runs the template on this machine, and what connects to it.
@@ -20,8 +23,6 @@ mod bar;
 mod demo;
 #[cfg(feature = "local")]
 mod env;
-#[cfg(feature = "local")]
-mod interrupt;
 #[cfg(feature = "local")]
 mod invoke;
 #[cfg(feature = "local")]
@@ -74,6 +75,8 @@ enum Command {
     Archive(archive::Command),
     /// Send again what failed, or a part of the lake: of the last 24 hours without --since.
     Replay(replay::Args),
+    /// Show the present results of a device: its values and moving averages.
+    Results(results::Args),
     /// Restore the windows of the moving averages.
     #[command(subcommand)]
     State(state::Command),
@@ -108,6 +111,7 @@ pub(super) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Token(args) => token::run(args).await,
         Command::Archive(command) => Box::pin(archive::run(command)).await,
         Command::Replay(args) => Box::pin(replay::run(args)).await.map(|()| ExitCode::SUCCESS),
+        Command::Results(args) => Box::pin(results::run(args)).await.map(|()| ExitCode::SUCCESS),
         Command::State(command) => Box::pin(state::run(command)).await,
         Command::Profile(command) => profile::run(command).await.map(|()| ExitCode::SUCCESS),
         Command::Device(command) => device::run(command).await.map(|()| ExitCode::SUCCESS),

@@ -7,6 +7,7 @@
 //! - [`audit`]: proves that every record of a stream is in the lake, once and undamaged.
 //! - [`replay`]: puts dead letters, failed batches or a part of the lake on a stream again.
 //! - [`rebuild`]: restores from the lake the windows that Redis lost.
+//! - [`results`]: reads the present results of a device.
 //! - [`registry`]: writes profiles and devices, and lists them.
 //! - [`pending`]: puts, lists and cancels the commands that wait for devices.
 //! - [`reshard`]: draws a stream's keyspace, says what a policy would do about it, and does it.
@@ -49,5 +50,6 @@ pub mod rebuild;
 pub mod registry;
 pub mod replay;
 pub mod reshard;
+pub mod results;
 pub mod selection;
 pub mod simulator;

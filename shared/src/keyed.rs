@@ -10,6 +10,7 @@
 //! - [`fence`]: finds out whether states were lost. [`progress`] is the port to what that is judged by.
 //! - [`states`]: the port to stored states, with adapters for Redis and memory. [`codec`] and [`bytes`] are the format of what
 //!   is stored.
+//! - [`live()`]: reads present values from the states, for readers who cannot wait for the next row.
 //! - [`SettingsSource`]: which settings a device has; the registry is one. [`Shards`]: which slots a shard has.
 //!
 //! **Slots.** A device belongs to a [slot](crate::stream::slot), and its readings are put per slot. So it is in one shard at
@@ -52,6 +53,7 @@ pub mod fence;
 mod handle;
 mod input;
 mod kept;
+mod live;
 pub mod progress;
 mod rule;
 mod settings;
@@ -63,6 +65,7 @@ mod sums;
 pub use digest::id_digest;
 pub use handle::{Context, GROUP, Limits, Ports, handle};
 pub use kept::{Kept, LastRow, Origin, PendingHistory};
+pub use live::{LiveResults, live};
 pub use rule::{Counts, Incoming, Rule, State, Step};
 pub use settings::{Found, SettingsSource};
 pub use shards::{ListShards, Shards};

@@ -65,7 +65,6 @@ fn guide(running: &RunningStack, device: Option<&(String, String)>) -> String {
     let (host, port) = &running.mqtt;
     let (device, facility) = device.map_or(("DEVICE", "FACILITY"), |(device, facility)| (device, facility));
     let ingest = running.resources.get("IngestStream").map_or("", String::as_str);
-    let results = running.resources.get("ResultsTable").map_or("", String::as_str);
     format!(
         r#"Everything is running. Ctrl-C stops it.
 
@@ -82,11 +81,8 @@ Publish as a device:
   mosquitto_pub -h {host} -p {port} -q 1 -t dt/myaku/{facility}/{device}/vital \
     -m '{{"id":"m1","ts":'$(date +%s)',"vital":{{"hr":61,"spo2":"97","temp":98.2}}}}'
 
-Read its results, in Python and with the exports above:
-  import boto3
-  from boto3.dynamodb.conditions import Key
-  table = boto3.resource("dynamodb").Table("{results}")
-  print(table.query(KeyConditionExpression=Key("deviceId").eq("{device}"))["Items"])
+Watch its present results:
+  myaku results {device} --watch
 
 Put a record on the stream:
   aws kinesis put-record --stream-name {ingest} --partition-key 1 --cli-binary-format raw-in-base64-out --data hello
@@ -135,7 +131,7 @@ mod tests {
             "MQTT listens on 127.0.0.1:1883, Redis at redis://127.0.0.1:6379",
             "-t dt/myaku/home-1/band-0000/vital",
             r#"'{"id":"m1","ts":'$(date +%s)',"vital":{"hr":61,"spo2":"97","temp":98.2}}'"#,
-            r#"Table("results-1")"#,
+            "myaku results band-0000 --watch",
         ] {
             assert!(guide.contains(text), "{text} is not in\n{guide}");
         }

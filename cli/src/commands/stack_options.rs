@@ -142,12 +142,10 @@ impl StackOptions {
             ("the logs of the functions".to_owned(), format!("ls {directory}/logs")),
         ];
         if stays {
-            let table = stack.physical_id("ResultsTable")?;
-            let query = format!(
-                "aws dynamodb query --table-name {table} --key-condition-expression 'deviceId = :d' \
-                 --expression-attribute-values '{{\":d\":{{\"S\":\"band-0000\"}}}}'"
-            );
-            next.push(("the results of a device (with the exports below)".to_owned(), query));
+            next.push((
+                "the present results of a device (with the exports below)".to_owned(),
+                "myaku results band-0000 --watch".to_owned(),
+            ));
             next.push((
                 "the lake (with the same exports)".to_owned(),
                 "myaku archive cat --since 1h | head -3".to_owned(),

@@ -2,6 +2,7 @@
 
 use super::lake_options::LakeOptions;
 use super::progress::counting;
+use super::state_options::StateOptions;
 use super::times::Times;
 use anyhow::Result;
 use clap::Subcommand;
@@ -11,8 +12,6 @@ use myaku::keyed::progress::dynamodb::DynamoDbProgress;
 use myaku::keyed::states::redis::RedisStates;
 use myaku::lake::archive::S3Lake;
 use myaku::platform::clock::{Now as _, SystemClock};
-use myaku::platform::env::Env;
-use myaku::platform::redis;
 use myaku::results::dynamodb::DynamoDbResults;
 use myaku_operator::rebuild::{self, Options, Stores};
 use myaku_operator::selection::Selection;
@@ -36,34 +35,8 @@ pub(super) enum Command {
 pub(super) struct RebuildArgs {
     #[command(flatten)]
     lake: LakeOptions,
-    #[arg(
-        long,
-        env = "REGISTRY_TABLE",
-        value_name = "NAME",
-        help = "The table of master data (the stack's output RegistryTableName)"
-    )]
-    registry: String,
-    #[arg(
-        long,
-        env = "RESULTS_TABLE",
-        value_name = "NAME",
-        help = "The table of results (the stack's output ResultsTableName)"
-    )]
-    results: String,
-    #[arg(
-        long,
-        env = "PROGRESS_TABLE",
-        value_name = "NAME",
-        help = "The table of what stateful functions have acknowledged (the stack's output ProgressTableName)"
-    )]
-    progress: String,
-    #[arg(
-        long,
-        env = "READINGS_STREAM",
-        value_name = "NAME",
-        help = "The stream of readings (the stack's output ReadingsStreamName)"
-    )]
-    readings: String,
+    #[command(flatten)]
+    stores: StateOptions,
     /// Rebuild only this device.
     #[arg(long, value_name = "ID")]
     device: Option<String>,
@@ -87,24 +60,23 @@ pub(super) struct RebuildArgs {
 pub(super) async fn run(command: Command) -> Result<ExitCode> {
     let Command::Rebuild(args) = command;
     let sdk = myaku::platform::aws::config().await;
-    let settings = redis::Settings::required(&Env::new(|name: &str| std::env::var(name).ok()))?;
-    let redis = redis::Connection::connect(&settings, &sdk).await?;
+    let redis = StateOptions::redis(&sdk).await?;
     let now_ms = SystemClock.now_ms();
     let arrived_ms = if args.everything { 0..now_ms } else { args.times.range(DEFAULT_RANGE)? };
     let options = Options {
         selection: Selection { stream: args.lake.stream, arrived_ms, shard: None, device: args.device },
         is_everything: args.everything,
         settled_ms: now_ms - i64::from(args.settled) * 1_000,
-        readings_stream: args.readings,
+        readings_stream: args.stores.readings,
         state_ttl: Duration::from_secs(args.ttl.into()),
     };
     let progress = counting("objects and devices");
     let lake = S3Lake::new(&sdk, args.lake.bucket);
-    let registry = Registry::new(DynamoDb::new(&sdk, args.registry), SystemClock, LONGEST_USE);
+    let registry = Registry::new(DynamoDb::new(&sdk, args.stores.registry), SystemClock, LONGEST_USE);
     let stores = Stores {
         states: &RedisStates::new(redis, options.state_ttl),
-        progress: &DynamoDbProgress::new(&sdk, args.progress),
-        results: &DynamoDbResults::new(&sdk, args.results),
+        progress: &DynamoDbProgress::new(&sdk, args.stores.progress),
+        results: &DynamoDbResults::new(&sdk, args.stores.results),
     };
     let report = Box::pin(rebuild::rebuild(&lake, &registry, stores, &SystemClock, &options, &progress)).await;
     progress.finish_and_clear();

@@ -1,0 +1,123 @@
+//! Present values: what the states of devices say now, which is newer than the rows that were written last.
+
+use super::fence::{Verdict, judge};
+use super::progress::{Progress, ProgressStore};
+use super::rule::{Rule, State as _};
+use super::states::{Loaded, SlotDevices, States};
+use crate::platform::errors::RemoteError;
+use crate::results::MetricResult;
+use crate::stream::slot::Slot;
+use std::collections::BTreeMap;
+
+/// The present results of a device, by metric.
+pub type LiveResults = BTreeMap<String, MetricResult>;
+
+/// Reads the present results of each of `devices`, which come with their settings. `None` where no state is kept.
+///
+/// The rule that writes the rows computes them. Readings that a state lacks are flagged as in rows, also before the state
+/// itself knows of the loss. `stream` is the stream that the function reads.
+///
+/// # Errors
+/// The progress or the states cannot be read.
+pub async fn live<R: Rule>(
+    progress: &impl ProgressStore,
+    states: &impl States<State = R::State>,
+    stream: &str,
+    devices: &[(&str, &R::Settings)],
+) -> Result<Vec<Option<LiveResults>>, RemoteError> {
+    let mut slots: BTreeMap<Slot, Vec<usize>> = BTreeMap::new();
+    for (index, (device_id, _)) in devices.iter().enumerate() {
+        slots.entry(Slot::of(device_id)).or_default().push(index);
+    }
+    // As for a batch, the progress is read first: a fence that has moved since is not behind it.
+    let known = progress.read(R::State::NAME, stream).await?;
+    let ids = |of: &Vec<usize>| of.iter().map(|&index| devices[index].0).collect();
+    let wanted: Vec<_> = slots.iter().map(|(slot, of)| SlotDevices { slot: *slot, devices: ids(of) }).collect();
+    let loaded = states.load(stream, &wanted).await?;
+    let mut results = vec![None; devices.len()];
+    for ((slot, of), loaded) in slots.into_iter().zip(loaded) {
+        let fenced = loaded.fences.values().filter_map(|fence| fence.lost_until).max();
+        let lost_until = lost(slot, judge(slot, &loaded.fences, &known, i64::MIN), &known).max(fenced);
+        for (index, state) in of.into_iter().zip(loaded.states) {
+            results[index] = present::<R>(devices[index].1, state, lost_until);
+        }
+    }
+    Ok(results)
+}
+
+/// Up to when readings of a slot may be missing.
+fn lost(slot: Slot, verdict: Verdict, progress: &Progress) -> Option<i64> {
+    let found = if let Verdict::Lost(until_ms) = verdict { Some(until_ms) } else { None };
+    found.max(progress.lost_until.get(&slot).copied())
+}
+
+fn present<R: Rule>(settings: &R::Settings, loaded: Loaded<R::State>, lost_until: Option<i64>) -> Option<LiveResults> {
+    let mut kept = loaded.kept?;
+    if let Some(until_ms) = lost_until.filter(|_| lost_until > kept.lost_until) {
+        kept.state.lose(until_ms);
+    }
+    Some(R::latest(settings, &kept.state).into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::profile::WindowSpec;
+    use crate::keyed::fence::{Fence, Fences};
+    use crate::keyed::progress::memory::MemoryProgress;
+    use crate::keyed::states::memory::MemoryStates;
+    use crate::keyed::states::{Commit, SlotCommit, Version};
+    use crate::keyed::{Incoming, Kept};
+    use crate::stream::batch::Position;
+    use crate::window::{DeviceState, MetricWindows, MovingAverage};
+
+    struct Last(WindowSpec);
+
+    impl MetricWindows for Last {
+        fn window(&self, _: &str) -> Option<&WindowSpec> {
+            Some(&self.0)
+        }
+
+        fn unit(&self, _: &str) -> &'static str {
+            "1/min"
+        }
+    }
+
+    type Rule = MovingAverage<Last>;
+
+    #[tokio::test]
+    async fn a_present_value_is_that_of_the_state_and_is_flagged_as_soon_as_its_fence_is_behind() {
+        let settings = Last(WindowSpec::last(3));
+        let (progress, states) = (MemoryProgress::default(), MemoryStates::<DeviceState>::default());
+        let mut kept = Kept::<DeviceState>::default();
+        let reading = Incoming { metric: "heart_rate", id: 1, at: 1_000, value: 61.0 };
+        <Rule as super::Rule>::step(&settings, &mut kept.state, &reading, None);
+        let position = |sub| Position { sub, ..Position::ZERO };
+        let fence = Fence { position: position(5), lost_until: None };
+        let slot = Slot::of("bed-17");
+        let (fences, new) = (Fences::new(), Version::default());
+        let commit = SlotCommit {
+            slot,
+            fences: &fences,
+            fence: Some(("shard", fence)),
+            forgotten: Vec::new(),
+            states: vec![Commit { device_id: "bed-17", replaces: &new, kept: Some(&kept) }],
+        };
+        states.commit("readings", &[commit]).await.unwrap();
+
+        let read = async || {
+            let devices = [("new", &settings), ("bed-17", &settings)];
+            live::<Rule>(&progress, &states, "readings", &devices).await.unwrap()
+        };
+        let present = read().await;
+        assert_eq!(present[0], None, "nothing is kept of a device that has sent nothing");
+        let result = &present[1].as_ref().unwrap()["heart_rate"];
+        assert_eq!((result.value, result.average.count, result.partial, &*result.unit), (61.0, 1, false, "1/min"));
+
+        // More was acknowledged than the slot has: Redis lost its last writes, and no batch has come since.
+        let after = Progress::default().after("shard", position(6), 2_000, [slot].into_iter().collect());
+        assert!(progress.change(DeviceState::NAME, "readings", &Progress::default(), &after).await.unwrap());
+        let result = &read().await[1].as_ref().unwrap()["heart_rate"].clone();
+        assert_eq!((result.partial, result.lost_until), (true, Some(2_000)));
+    }
+}
