@@ -132,7 +132,7 @@ async fn run(server: &Server) -> Result<Vec<Ratio>, Box<dyn Error>> {
         results: AcceptingTable,
         letters: MemoryDeadLetters::new(),
         clock: ManualClock::at(FIRST_MS),
-        limits: Limits { results_interval: Duration::ZERO, history_ttl: TTL, state_ttl: TTL, group: GROUP },
+        limits: Limits { results_interval: Duration::ZERO, history_ttl: TTL, group: GROUP },
     };
     let mut source = Source::new(7);
     let (mut ours, mut raw) = (Vec::new(), Vec::new());

@@ -30,7 +30,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// How often a device is tried if the moving average advances its slot meanwhile.
 const ROUNDS: usize = 5;
@@ -46,8 +45,6 @@ pub struct Options {
     pub settled_ms: i64,
     /// The stream of readings.
     pub readings_stream: String,
-    /// How long the state of a silent device is kept.
-    pub state_ttl: Duration,
 }
 
 /// What the moving average keeps, and what it says of it.

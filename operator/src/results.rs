@@ -5,9 +5,9 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use jiff::Timestamp;
 use myaku::device::registry::{MasterData, Registry};
-use myaku::keyed::live;
 use myaku::keyed::progress::ProgressStore;
 use myaku::keyed::states::States;
+use myaku::keyed::{Live, live};
 use myaku::platform::clock::Now;
 use myaku::results::{MetricResult, ResultsReader};
 use myaku::window::{DeviceState, MovingAverage};
@@ -107,8 +107,13 @@ pub async fn present<M: MasterData, N: Now>(
     let row = results.latest(device).await.context("cannot read the results")?;
     let facility = row.as_ref().map(|row| row.facility.clone()).or_else(|| registered.facility.clone());
     let row_written_at = row.as_ref().map(|row| row.updated_at);
-    let of_row = row.into_iter().flat_map(|row| row.metrics).map(|(name, result)| (name, result, From::Row));
-    let of_state = live.pop().flatten().into_iter().flatten().map(|(name, result)| (name, result, From::State));
+    let Live { results, lost_until } = live.pop().unwrap_or_default();
+    // A row that was written before a loss does not know of it.
+    let flagged =
+        |result: MetricResult| MetricResult { partial: result.partial || Some(result.at) <= lost_until, ..result };
+    let of_row = row.into_iter().flat_map(|row| row.metrics);
+    let of_row = of_row.map(|(name, result)| (name, flagged(result), From::Row));
+    let of_state = results.into_iter().map(|(name, result)| (name, result, From::State));
     // What the state has is as new as the row, or newer.
     let metrics = of_row.chain(of_state).map(|(name, result, from)| (name, PresentMetric::of(result, from))).collect();
     Ok(Present { device_id: device.to_owned(), facility, row_written_at, metrics })

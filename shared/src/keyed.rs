@@ -41,8 +41,8 @@
 //! let progress = Progress::default().after("shardId-000000000000", position, 1_795_218_892_020, slots);
 //! let fence = Fence { position, lost_until: None };
 //! let complete = Fences::from([("shardId-000000000000".to_owned(), fence)]);
-//! assert_eq!(judge(slot, &complete, &progress, 0), Verdict::Complete);
-//! assert_eq!(judge(slot, &Fences::new(), &progress, 0), Verdict::Lost(1_795_218_892_020), "Redis has lost its memory");
+//! assert_eq!(judge(slot, &complete, &progress, None), Verdict::Complete);
+//! assert_eq!(judge(slot, &Fences::new(), &progress, None), Verdict::Lost(1_795_218_892_020), "Redis has lost its memory");
 //! ```
 
 pub mod bytes;
@@ -65,7 +65,7 @@ mod sums;
 pub use digest::id_digest;
 pub use handle::{Context, GROUP, Limits, Ports, handle};
 pub use kept::{Kept, LastRow, Origin, PendingHistory};
-pub use live::{LiveResults, live};
+pub use live::{Live, live};
 pub use rule::{Counts, Incoming, Rule, State, Step};
 pub use settings::{Found, SettingsSource};
 pub use shards::{ListShards, Shards};

@@ -139,8 +139,9 @@ pub struct Page {
 /// The port for writing results.
 pub trait Results: Send + Sync {
     /// Writes each row, unless the stored row was computed from more: it has a higher position, or the same one and more
-    /// readings counted. Such a row stays, and is not an error: a later invocation wrote it. A row replaces the metrics
-    /// that it has, and leaves the others: the state may have lost them.
+    /// readings counted. Such a row stays, and is not an error: a later invocation wrote it. The latest row
+    /// replaces all metrics: what it said of a metric that the state has lost may not be complete. A row of history replaces the
+    /// metrics that it has, and leaves the others.
     ///
     /// After an error, any of the rows may have been written, and the same call again is right. No two of `rows` have the
     /// same device and item.

@@ -157,8 +157,7 @@ pub(crate) async fn rebuild_everything(stack: &Stack) -> anyhow::Result<rebuild:
     let settled_ms = SystemClock.now_ms() + AHEAD_MS;
     let selection = everything(&stack.physical_id("IngestStream")?);
     let readings_stream = stack.physical_id("ReadingsStream")?;
-    let options =
-        rebuild::Options { selection, is_everything: true, settled_ms, readings_stream, state_ttl: STATE_TTL };
+    let options = rebuild::Options { selection, is_everything: true, settled_ms, readings_stream };
     let lake = S3Lake::new(&config, stack.physical_id("LakeBucket")?);
     let registry = DynamoDb::new(&config, stack.physical_id("RegistryTable")?);
     let registry = Registry::new(registry, SystemClock, LONGEST_USE);

@@ -124,7 +124,6 @@ impl Deployed {
         let limits = keyed::Limits {
             results_interval: plan.results_interval,
             history_ttl: Duration::from_hours(24),
-            state_ttl: Duration::from_hours(24),
             group: plan.group,
         };
         Ok(Self { world: Arc::clone(world), function, compression, limits, seed: plan.seed, idle: Arc::default() })

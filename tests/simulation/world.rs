@@ -174,7 +174,7 @@ impl World {
             let slot = Slot::of(id);
             let wanted = [SlotDevices { slot, devices: vec![id] }];
             let Some(Ok(loaded)) = self.states.load(stream, &wanted).now_or_never() else { continue };
-            let found = match judge(slot, &loaded[0].fences, &progress, 0) {
+            let found = match judge(slot, &loaded[0].fences, &progress, None) {
                 Verdict::Lost(until_ms) => Some(until_ms),
                 Verdict::Complete | Verdict::Outdated => None,
             };

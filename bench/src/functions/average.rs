@@ -53,12 +53,7 @@ impl Average {
             results: NoTable,
             letters: MemoryDeadLetters::new(),
             clock: ManualClock::at(NOW_MS),
-            limits: Limits {
-                results_interval: Duration::ZERO,
-                history_ttl: Duration::from_hours(24),
-                state_ttl: Duration::from_hours(24),
-                group: GROUP,
-            },
+            limits: Limits { results_interval: Duration::ZERO, history_ttl: Duration::from_hours(24), group: GROUP },
         };
         let average = Self { context, runtime: runtime()? };
         average.handle(before)?;

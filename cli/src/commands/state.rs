@@ -68,13 +68,12 @@ pub(super) async fn run(command: Command) -> Result<ExitCode> {
         is_everything: args.everything,
         settled_ms: now_ms - i64::from(args.settled) * 1_000,
         readings_stream: args.stores.readings,
-        state_ttl: Duration::from_secs(args.ttl.into()),
     };
     let progress = counting("objects and devices");
     let lake = S3Lake::new(&sdk, args.lake.bucket);
     let registry = Registry::new(DynamoDb::new(&sdk, args.stores.registry), SystemClock, LONGEST_USE);
     let stores = Stores {
-        states: &RedisStates::new(redis, options.state_ttl),
+        states: &RedisStates::new(redis, Duration::from_secs(args.ttl.into())),
         progress: &DynamoDbProgress::new(&sdk, args.stores.progress),
         results: &DynamoDbResults::new(&sdk, args.stores.results),
     };

@@ -23,8 +23,10 @@ pub struct Config {
     pub readings_stream: String,
     /// `PROGRESS_TABLE`: the table of what stateful functions have acknowledged.
     pub progress_table: String,
-    /// `RESULTS_SECONDS`, `HISTORY_TTL_DAYS`, `STATE_TTL_SECONDS`: how often a device's latest row is written, how long rows
-    /// of history are kept, and how long a device may be silent before its state is forgotten.
+    /// `STATE_TTL_SECONDS`: how long a device may be silent before its state is forgotten.
+    pub state_ttl: Duration,
+    /// `RESULTS_SECONDS` and `HISTORY_TTL_DAYS`: how often a device's latest row is written, and how long rows of history are
+    /// kept.
     pub limits: Limits,
 }
 
@@ -39,10 +41,10 @@ impl Config {
             redis: redis::Settings::required(env)?,
             readings_stream: env.required("READINGS_STREAM", "the name of the stream of readings")?,
             progress_table: env.required("PROGRESS_TABLE", "the name of the table of progress")?,
+            state_ttl: Duration::from_secs(state_ttl),
             limits: Limits {
                 results_interval: Duration::from_secs(env.within("RESULTS_SECONDS", 30, 0, 3_600)?),
                 history_ttl: Duration::from_secs(env.within("HISTORY_TTL_DAYS", 90, 1, 3_660)? * DAY_SECONDS),
-                state_ttl: Duration::from_secs(state_ttl),
                 group: GROUP,
             },
         })
@@ -71,7 +73,7 @@ mod tests {
     fn the_names_and_a_redis_server_are_required() {
         let config = config(&[]).unwrap();
         assert_eq!(config.limits.results_interval, Duration::from_secs(30));
-        assert_eq!(config.limits.state_ttl, Duration::from_hours(7 * 24));
+        assert_eq!(config.state_ttl, Duration::from_hours(7 * 24));
         assert_eq!(config.limits.history_ttl, Duration::from_hours(90 * 24));
         assert_eq!(config.registry.ttl, Duration::from_secs(30));
     }

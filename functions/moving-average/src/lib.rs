@@ -41,7 +41,7 @@ pub async fn connect(config: &Config) -> Result<Context<Deployed>, RemoteError> 
         settings: registry::Deployed::connect(&sdk, &config.registry, Some(redis.clone())),
         shards: Shards::new(KinesisSource::new(&sdk, &config.readings_stream)),
         progress: DynamoDbProgress::new(&sdk, &config.progress_table),
-        states: RedisStates::new(redis, config.limits.state_ttl),
+        states: RedisStates::new(redis, config.state_ttl),
         results: DynamoDbResults::new(&sdk, &config.results_table),
         letters: S3DeadLetters::new(&sdk, &config.dead_letter_bucket),
         clock: SystemClock,

@@ -57,12 +57,7 @@ impl Test {
             results: Faulty::on(&stores.results),
             letters: MemoryDeadLetters::new(),
             clock: ManualClock::at(NOW_MS),
-            limits: Limits {
-                results_interval: Duration::ZERO,
-                history_ttl: Duration::from_hours(24),
-                state_ttl: Duration::from_hours(48),
-                group: GROUP,
-            },
+            limits: Limits { results_interval: Duration::ZERO, history_ttl: Duration::from_hours(24), group: GROUP },
         };
         Self { context, stores }
     }

@@ -3,7 +3,7 @@
 use super::{Device, Options, Report, Stores};
 use anyhow::{Context as _, Result};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use myaku::keyed::fence::{Declared, horizon_ms, judge_and_declare};
+use myaku::keyed::fence::{Declared, judge_and_declare};
 use myaku::keyed::progress::ProgressStore;
 use myaku::keyed::states::{Commit, Committed, LoadedSlot, SlotCommit, SlotDevices, States};
 use myaku::keyed::{Rule as _, State as _, id_digest};
@@ -81,9 +81,8 @@ where
         let ids = |devices: &Devices<'d>| devices.iter().map(|(id, _)| id.as_str()).collect();
         let wanted: Vec<_> = slots.iter().map(|(slot, of)| SlotDevices { slot: *slot, devices: ids(of) }).collect();
         let loaded = states.load(stream, &wanted).await.context("cannot load the states from Redis")?;
-        let horizon_ms = horizon_ms(self.clock.now_ms(), self.options.state_ttl);
         let fences = slots.keys().zip(&loaded).map(|(slot, loaded)| (*slot, &loaded.fences));
-        let declared = judge_and_declare(progress, (DeviceState::NAME, stream), &known, horizon_ms, fences)
+        let declared = judge_and_declare(progress, (DeviceState::NAME, stream), &known, &BTreeMap::new(), fences)
             .await
             .context("cannot note what was lost")?;
 
@@ -91,7 +90,7 @@ where
         let mut restored = Vec::new();
         for (((&slot, devices), loaded), declared) in slots.iter().zip(&loaded).zip(declared) {
             match declared {
-                Declared::Outdated => drop(again.insert(slot, devices.clone())),
+                Declared::Outdated(_) => drop(again.insert(slot, devices.clone())),
                 Declared::Known(lost_until) => {
                     let newest_ms = known.of_slot(slot).map(|(_, entry)| entry.newest_ms).max();
                     let devices = self.rebuild(devices, loaded, lost_until, newest_ms, report);

@@ -13,6 +13,7 @@ use myaku::stream::answer::Answer;
 use myaku::stream::batch::{Batch, StreamRecord};
 use myaku::stream::source::memory::MemoryStream;
 use myaku::window::MovingAverage;
+use std::time::Duration;
 
 const NOW_MS: i64 = 1_795_218_910_000;
 const STREAM: &str = "readings";
@@ -51,12 +52,7 @@ fn context() -> keyed::Context<Memory> {
         results: MemoryResults::default(),
         letters: MemoryDeadLetters::new(),
         clock: ManualClock::at(NOW_MS),
-        limits: Limits {
-            results_interval: Duration::ZERO,
-            history_ttl: Duration::from_hours(24),
-            state_ttl: Duration::from_hours(24),
-            group: GROUP,
-        },
+        limits: Limits { results_interval: Duration::ZERO, history_ttl: Duration::from_hours(24), group: GROUP },
     }
 }
 
@@ -103,7 +99,6 @@ async fn restore(context: &keyed::Context<Memory>, last: u32) -> Report {
         is_everything: true,
         settled_ms: NOW_MS,
         readings_stream: STREAM.to_owned(),
-        state_ttl: context.limits.state_ttl,
     };
     let stores = Stores { states: &context.states, progress: &context.progress, results: &context.results };
     let work = Work { stores, clock: &context.clock, options: &options };

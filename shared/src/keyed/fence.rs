@@ -9,11 +9,6 @@ use crate::platform::errors::RemoteError;
 use crate::stream::batch::Position;
 use crate::stream::slot::Slot;
 use std::collections::BTreeMap;
-use std::time::Duration;
-
-/// How much longer than the states a loss is remembered, in milliseconds: a day, since a reading's time can be before its
-/// arrival.
-pub(super) const MARGIN_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// Up to where the states of a slot are complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,18 +34,27 @@ pub enum Verdict {
     Lost(i64),
 }
 
-/// Judges the fences of `slot`. Losses up to `horizon_ms` matter no more, since every state of that time has expired.
-pub fn judge(slot: Slot, fences: &Fences, progress: &Progress, horizon_ms: i64) -> Verdict {
+/// The latest loss that fences know of, in milliseconds since the epoch.
+fn latest_noted(fences: &Fences) -> Option<i64> {
+    fences.values().filter_map(|fence| fence.lost_until).max()
+}
+
+/// Judges the fences of `slot`. `seen` is the latest loss that they knew of *before* the progress was read, if they were
+/// looked at before.
+///
+/// A loss is in the progress before it is in a fence. So progress that was read later and lacks it has itself been lost, and
+/// the loss is declared again.
+pub fn judge(slot: Slot, fences: &Fences, progress: &Progress, seen: Option<i64>) -> Verdict {
     let known = progress.lost_until.get(&slot).copied();
-    if fences.values().any(|fence| fence.lost_until > known.max(Some(horizon_ms))) {
+    let noted = latest_noted(fences);
+    if noted > known.max(seen) {
         return Verdict::Outdated;
     }
     let is_behind = |shard: &str, position| fences.get(shard).is_none_or(|fence| fence.position < position);
-    if !progress.of_slot(slot).any(|(shard, entry)| is_behind(shard, entry.position)) {
-        return Verdict::Complete;
-    }
-    match progress.of_slot(slot).map(|(_, entry)| entry.newest_ms).max() {
-        Some(newest_ms) if Some(newest_ms) > known => Verdict::Lost(newest_ms),
+    let has_lost = progress.of_slot(slot).any(|(shard, entry)| is_behind(shard, entry.position));
+    let newest_ms = progress.of_slot(slot).map(|(_, entry)| entry.newest_ms).max();
+    match noted.max(newest_ms.filter(|_| has_lost)) {
+        Some(until_ms) if Some(until_ms) > known => Verdict::Lost(until_ms),
         _ => Verdict::Complete,
     }
 }
@@ -65,34 +69,31 @@ pub fn advance(before: Option<&Fence>, position: Position, lost_until: Option<i6
     }
 }
 
-/// The horizon at `now_ms`, if the state of a silent device is kept for `state_ttl`.
-pub const fn horizon_ms(now_ms: i64, state_ttl: Duration) -> i64 {
-    now_ms.saturating_sub(state_ttl.as_millis() as i64).saturating_sub(MARGIN_MS)
-}
-
 /// What is known of a slot once the losses that its fences show are declared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Declared {
     /// The states are complete, but that readings up to this time may be missing, in milliseconds since the epoch.
     Known(Option<i64>),
-    /// The progress is too old. Read it again, and then the states.
-    Outdated,
+    /// The progress is too old. Read it again, and then the states. The fences know of a loss up to this time.
+    Outdated(Option<i64>),
 }
 
 /// Judges the fences of slots, and puts the losses that they show into the progress of `function` in `stream`. The answers
-/// are in the order of `slots`. `progress` was read before the fences.
+/// are in the order of `slots`. `progress` was read before the fences, and after the losses in `seen` were seen in fences.
 pub async fn judge_and_declare<'f>(
     store: &impl ProgressStore,
     (function, stream): (&str, &str),
     progress: &Progress,
-    horizon_ms: i64,
+    seen: &BTreeMap<Slot, i64>,
     slots: impl Iterator<Item = (Slot, &'f Fences)> + Send,
 ) -> Result<Vec<Declared>, RemoteError> {
-    let verdicts: Vec<_> = slots.map(|(slot, fences)| (slot, judge(slot, fences, progress, horizon_ms))).collect();
+    let verdict =
+        |(slot, fences)| (slot, judge(slot, fences, progress, seen.get(&slot).copied()), latest_noted(fences));
+    let verdicts: Vec<_> = slots.map(verdict).collect();
     let lost: Vec<(Slot, i64)> = verdicts
         .iter()
         .filter_map(
-            |(slot, verdict)| if let Verdict::Lost(until_ms) = verdict { Some((*slot, *until_ms)) } else { None },
+            |(slot, verdict, _)| if let Verdict::Lost(until_ms) = verdict { Some((*slot, *until_ms)) } else { None },
         )
         .collect();
     let mut declared = progress.lost_until.clone();
@@ -109,9 +110,9 @@ pub async fn judge_and_declare<'f>(
             );
         }
     }
-    let answer = |(slot, verdict)| match (verdict, declared.get(&slot).copied()) {
-        (Verdict::Outdated, _) => Declared::Outdated,
-        (Verdict::Lost(until_ms), until) if until != Some(until_ms) => Declared::Outdated,
+    let answer = |(slot, verdict, noted)| match (verdict, declared.get(&slot).copied()) {
+        (Verdict::Outdated, _) => Declared::Outdated(noted),
+        (Verdict::Lost(until_ms), until) if until != Some(until_ms) => Declared::Outdated(noted),
         (Verdict::Lost(_) | Verdict::Complete, until) => Declared::Known(until),
     };
     Ok(verdicts.into_iter().map(answer).collect())
@@ -139,21 +140,28 @@ mod tests {
 
     #[test]
     fn a_fence_that_is_behind_or_missing_shows_a_loss_up_to_the_newest_reading() {
-        assert_eq!(judge(SLOT, &fences(5, None), &progress(), 0), Verdict::Complete);
-        assert_eq!(judge(SLOT, &fences(6, None), &progress(), 0), Verdict::Complete);
-        assert_eq!(judge(SLOT, &fences(4, None), &progress(), 0), Verdict::Lost(500));
-        assert_eq!(judge(SLOT, &Fences::new(), &progress(), 0), Verdict::Lost(500));
-        assert_eq!(judge(Slot(4), &Fences::new(), &progress(), 0), Verdict::Complete, "nothing was acknowledged of it");
+        assert_eq!(judge(SLOT, &fences(5, None), &progress(), None), Verdict::Complete);
+        assert_eq!(judge(SLOT, &fences(6, None), &progress(), None), Verdict::Complete);
+        assert_eq!(judge(SLOT, &fences(4, None), &progress(), None), Verdict::Lost(500));
+        assert_eq!(judge(SLOT, &Fences::new(), &progress(), None), Verdict::Lost(500));
+        assert_eq!(
+            judge(Slot(4), &Fences::new(), &progress(), None),
+            Verdict::Complete,
+            "nothing was acknowledged of it"
+        );
     }
 
     #[test]
     fn a_loss_is_declared_once_and_a_fence_that_knows_more_of_it_asks_for_newer_progress() {
         let mut declared = progress();
         declared.lost_until.insert(SLOT, 500);
-        assert_eq!(judge(SLOT, &fences(4, None), &declared, 0), Verdict::Complete);
-        assert_eq!(judge(SLOT, &fences(6, Some(500)), &declared, 0), Verdict::Complete);
-        assert_eq!(judge(SLOT, &fences(6, Some(500)), &progress(), 0), Verdict::Outdated);
-        assert_eq!(judge(SLOT, &fences(6, Some(501)), &declared, 0), Verdict::Outdated);
-        assert_eq!(judge(SLOT, &fences(6, Some(500)), &progress(), 500), Verdict::Complete, "it is long ago");
+        assert_eq!(judge(SLOT, &fences(4, None), &declared, None), Verdict::Complete);
+        assert_eq!(judge(SLOT, &fences(6, Some(500)), &declared, None), Verdict::Complete);
+        assert_eq!(judge(SLOT, &fences(6, Some(500)), &progress(), None), Verdict::Outdated);
+        assert_eq!(judge(SLOT, &fences(6, Some(501)), &declared, None), Verdict::Outdated);
+        let seen_before = judge(SLOT, &fences(6, Some(500)), &progress(), Some(500));
+        assert_eq!(seen_before, Verdict::Lost(500), "the progress has been lost, and the loss is declared again");
+        assert_eq!(judge(SLOT, &fences(6, Some(501)), &progress(), Some(500)), Verdict::Outdated);
+        assert_eq!(judge(SLOT, &fences(4, Some(400)), &progress(), Some(400)), Verdict::Lost(500), "more is lost");
     }
 }

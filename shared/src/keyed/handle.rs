@@ -4,10 +4,10 @@
 //! on some groups, another is computed, and what a group needs in memory is close together.
 
 use super::device::{DeviceUpdate, SlotInput, Tally};
-use super::fence::{self, Declared, Fence, Fences, horizon_ms, judge_and_declare};
+use super::fence::{self, Declared, Fence, Fences, judge_and_declare};
 use super::input::{NumberRecord, ParsedBatch};
 use super::kept::Origin;
-use super::progress::{Acknowledgements, CHANGES_MAX, Progress, ProgressStore};
+use super::progress::{Acknowledgements, Progress, ProgressStore};
 use super::rule::Rule;
 use super::settings::SettingsSource;
 use super::shards::{ListShards, Shards};
@@ -22,7 +22,7 @@ use crate::stream::answer::Answer;
 use crate::stream::batch::{Batch, Position};
 use crate::stream::slot::{Slot, Slots};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 use tokio::sync::Mutex;
 
@@ -82,8 +82,6 @@ pub struct Limits {
     pub results_interval: Duration,
     /// How long rows of history are kept.
     pub history_ttl: Duration,
-    /// How long the state of a silent device is kept.
-    pub state_ttl: Duration,
     /// How many devices advance together, at least one: [`GROUP`] when deployed.
     pub group: usize,
 }
@@ -155,9 +153,9 @@ async fn process<P: Ports>(context: &Context<P>, batch: &Batch) -> Result<(), Re
     put_all(&context.letters, &letters, std::future::pending()).await.map_err(|unwritten| unwritten.source)?;
 
     if let Some(last) = parsed.last.filter(|_| !known.is_empty()) {
-        let newest_ms = parsed.newest_ms().unwrap_or_default();
-        let horizon_ms = horizon_ms(context.clock.now_ms(), context.limits.state_ttl);
-        let work = Work { context, batch, shards: &shards, slots, last, newest_ms, horizon_ms, known: &known };
+        let times = known.values().flatten().flat_map(|device| device.numbers).map(|number| number.reading.at);
+        let newest_ms = times.max().unwrap_or_default();
+        let work = Work { context, batch, shards: &shards, slots, last, newest_ms, known: &known };
         work.advance().await?;
     }
     count(Metric::Records, parsed.records);
@@ -202,14 +200,14 @@ struct Work<'a, P: Ports> {
     last: Position,
     /// The time of its newest reading, in milliseconds since the epoch.
     newest_ms: i64,
-    /// Losses up to this time matter no more.
-    horizon_ms: i64,
     known: &'a HashMap<Slot, Vec<Known<'a, Settings<P>>>>,
 }
 
 /// The progress as it was read before the states are loaded.
 struct Round {
     progress: Progress,
+    /// The losses that fences knew of before.
+    seen: BTreeMap<Slot, i64>,
     acknowledged: Acknowledgements,
     /// One group is computed at a time, after the requests of the others have gone out.
     turn: Mutex<()>,
@@ -221,12 +219,15 @@ impl<P: Ports> Work<'_, P> {
     /// Advances all slots of the shard, those without readings as well: their fences move. Then acknowledges.
     async fn advance(&self) -> Result<(), RemoteError> {
         let mut remaining: Vec<Slot> = self.slots.iter().collect();
+        let mut seen = BTreeMap::new();
         for _ in 0..ROUNDS {
-            let round = self.round().await?;
+            let round = self.round(seen).await?;
             let groups: Vec<_> =
                 self.groups(&remaining).into_iter().map(|group| self.advance_group(&round, group)).collect();
-            let refused: Vec<Vec<Slot>> = stream::iter(groups).buffer_unordered(GROUPS).try_collect().await?;
-            remaining = refused.concat();
+            let refused: Vec<Vec<Refused>> = stream::iter(groups).buffer_unordered(GROUPS).try_collect().await?;
+            let refused = refused.concat();
+            remaining = refused.iter().map(|(slot, _)| *slot).collect();
+            seen = refused.into_iter().filter_map(|(slot, noted)| Some((slot, noted?))).collect();
             if remaining.is_empty() {
                 return self.acknowledge(round.progress).await;
             }
@@ -239,10 +240,10 @@ impl<P: Ports> Work<'_, P> {
 
     /// Reads the progress. It must be read before the states: otherwise a fence that another invocation has moved since
     /// would be taken for one that is behind.
-    async fn round(&self) -> Result<Round, RemoteError> {
+    async fn round(&self, seen: BTreeMap<Slot, i64>) -> Result<Round, RemoteError> {
         let progress = self.context.progress.read(Self::FUNCTION, &self.batch.stream).await?;
         let acknowledged = Acknowledgements::new(&progress, &self.batch.stream, &self.batch.shard, self.last);
-        Ok(Round { progress, acknowledged, turn: Mutex::new(()) })
+        Ok(Round { progress, seen, acknowledged, turn: Mutex::new(()) })
     }
 
     fn devices(&self, slot: Slot) -> &[Known<'_, Settings<P>>] {
@@ -266,7 +267,7 @@ impl<P: Ports> Work<'_, P> {
 
     /// Advances a group of slots: commits their states, and then writes the rows that are due. Returns the slots where
     /// another invocation was faster.
-    async fn advance_group(&self, round: &Round, slots: &[Slot]) -> Result<Vec<Slot>, RemoteError> {
+    async fn advance_group(&self, round: &Round, slots: &[Slot]) -> Result<Vec<Refused>, RemoteError> {
         let Self { context, batch, .. } = self;
         let ids = |slot| self.devices(slot).iter().map(|device| device.id).collect();
         let wanted: Vec<_> = slots.iter().map(|&slot| SlotDevices { slot, devices: ids(slot) }).collect();
@@ -285,7 +286,7 @@ impl<P: Ports> Work<'_, P> {
         let mut tally = Tally::default();
         for ((slot, updates), committed) in judged.iter().zip(&updates).zip(committed) {
             if committed == Committed::Conflict {
-                refused.push(slot.slot);
+                refused.push((slot.slot, None));
                 continue;
             }
             for update in updates {
@@ -309,15 +310,15 @@ impl<P: Ports> Work<'_, P> {
         round: &Round,
         slots: &[Slot],
         loaded: &'l [LoadedSlot<<P::Rule as Rule>::State>],
-    ) -> Result<(Vec<Judged<'l, P>>, Vec<Slot>), RemoteError> {
+    ) -> Result<(Vec<Judged<'l, P>>, Vec<Refused>), RemoteError> {
         let fences = slots.iter().zip(loaded).map(|(slot, loaded)| (*slot, &loaded.fences));
         let of = (Self::FUNCTION, self.batch.stream.as_str());
-        let declared = judge_and_declare(&self.context.progress, of, &round.progress, self.horizon_ms, fences).await?;
+        let declared = judge_and_declare(&self.context.progress, of, &round.progress, &round.seen, fences).await?;
         let (mut judged, mut refused) = (Vec::with_capacity(slots.len()), Vec::new());
         for ((&slot, loaded), declared) in slots.iter().zip(loaded).zip(declared) {
             match declared {
                 Declared::Known(lost_until) => judged.push(Judged { slot, loaded, lost_until }),
-                Declared::Outdated => refused.push(slot),
+                Declared::Outdated(noted) => refused.push((slot, noted)),
             }
         }
         Ok((judged, refused))
@@ -375,11 +376,7 @@ impl<P: Ports> Work<'_, P> {
     async fn acknowledge(&self, mut progress: Progress) -> Result<(), RemoteError> {
         let store = &self.context.progress;
         for _ in 0..ROUNDS {
-            let mut after = progress.after(&self.batch.shard, self.last, self.newest_ms, self.slots);
-            let outdated = progress.lost_until.iter().filter(|(_, until_ms)| **until_ms <= self.horizon_ms);
-            for (slot, _) in outdated.take(CHANGES_MAX / 2) {
-                after.lost_until.remove(slot);
-            }
+            let after = progress.after(&self.batch.shard, self.last, self.newest_ms, self.slots);
             if store.change(Self::FUNCTION, &self.batch.stream, &progress, &after).await? {
                 return Ok(());
             }
@@ -388,6 +385,9 @@ impl<P: Ports> Work<'_, P> {
         Err(RemoteError::new("acknowledge", Remedy::Retry, "other invocations change the same progress"))
     }
 }
+
+/// A slot to be computed again, and the latest loss that its fences know of where the progress does not.
+type Refused = (Slot, Option<i64>);
 
 /// A slot whose states are complete, but for what is known to be lost.
 struct Judged<'l, P: Ports> {

@@ -121,11 +121,6 @@ impl<'a> ParsedBatch<'a> {
         }
         devices
     }
-
-    /// The time of the newest number, in milliseconds since the epoch; `None` if there are no numbers.
-    pub(super) fn newest_ms(&self) -> Option<i64> {
-        self.numbers.iter().map(|(_, number)| number.reading.at).max()
-    }
 }
 
 fn parse<'a>(source: &UserRecord<'a>) -> Result<BorrowedReading<'a>, Problem> {

@@ -9,10 +9,17 @@ use crate::results::MetricResult;
 use crate::stream::slot::Slot;
 use std::collections::BTreeMap;
 
-/// The present results of a device, by metric.
-pub type LiveResults = BTreeMap<String, MetricResult>;
+/// What is known of a device now.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Live {
+    /// The present results of the metrics that its state has, by metric.
+    pub results: BTreeMap<String, MetricResult>,
+    /// Readings up to this time may be missing, in milliseconds since the epoch: from `results`, which say so, and from rows
+    /// that were written before the loss was found.
+    pub lost_until: Option<i64>,
+}
 
-/// Reads the present results of each of `devices`, which come with their settings. `None` where no state is kept.
+/// Reads the present results of each of `devices`, which come with their settings.
 ///
 /// The rule that writes the rows computes them. Readings that a state lacks are flagged as in rows, also before the state
 /// itself knows of the loss. `stream` is the stream that the function reads.
@@ -24,7 +31,7 @@ pub async fn live<R: Rule>(
     states: &impl States<State = R::State>,
     stream: &str,
     devices: &[(&str, &R::Settings)],
-) -> Result<Vec<Option<LiveResults>>, RemoteError> {
+) -> Result<Vec<Live>, RemoteError> {
     let mut slots: BTreeMap<Slot, Vec<usize>> = BTreeMap::new();
     for (index, (device_id, _)) in devices.iter().enumerate() {
         slots.entry(Slot::of(device_id)).or_default().push(index);
@@ -34,15 +41,15 @@ pub async fn live<R: Rule>(
     let ids = |of: &Vec<usize>| of.iter().map(|&index| devices[index].0).collect();
     let wanted: Vec<_> = slots.iter().map(|(slot, of)| SlotDevices { slot: *slot, devices: ids(of) }).collect();
     let loaded = states.load(stream, &wanted).await?;
-    let mut results = vec![None; devices.len()];
+    let mut live = vec![Live::default(); devices.len()];
     for ((slot, of), loaded) in slots.into_iter().zip(loaded) {
         let fenced = loaded.fences.values().filter_map(|fence| fence.lost_until).max();
-        let lost_until = lost(slot, judge(slot, &loaded.fences, &known, i64::MIN), &known).max(fenced);
+        let lost_until = lost(slot, judge(slot, &loaded.fences, &known, None), &known).max(fenced);
         for (index, state) in of.into_iter().zip(loaded.states) {
-            results[index] = present::<R>(devices[index].1, state, lost_until);
+            live[index] = present::<R>(devices[index].1, state, lost_until);
         }
     }
-    Ok(results)
+    Ok(live)
 }
 
 /// Up to when readings of a slot may be missing.
@@ -51,12 +58,13 @@ fn lost(slot: Slot, verdict: Verdict, progress: &Progress) -> Option<i64> {
     found.max(progress.lost_until.get(&slot).copied())
 }
 
-fn present<R: Rule>(settings: &R::Settings, loaded: Loaded<R::State>, lost_until: Option<i64>) -> Option<LiveResults> {
-    let mut kept = loaded.kept?;
+fn present<R: Rule>(settings: &R::Settings, loaded: Loaded<R::State>, lost_until: Option<i64>) -> Live {
+    let Some(mut kept) = loaded.kept else { return Live { lost_until, ..Live::default() } };
     if let Some(until_ms) = lost_until.filter(|_| lost_until > kept.lost_until) {
         kept.state.lose(until_ms);
     }
-    Some(R::latest(settings, &kept.state).into_iter().collect())
+    let results = R::latest(settings, &kept.state).into_iter().collect();
+    Live { results, lost_until: lost_until.max(kept.lost_until) }
 }
 
 #[cfg(test)]
@@ -110,14 +118,15 @@ mod tests {
             live::<Rule>(&progress, &states, "readings", &devices).await.unwrap()
         };
         let present = read().await;
-        assert_eq!(present[0], None, "nothing is kept of a device that has sent nothing");
-        let result = &present[1].as_ref().unwrap()["heart_rate"];
+        assert_eq!(present[0], Live::default(), "nothing is kept of a device that has sent nothing");
+        let result = &present[1].results["heart_rate"];
         assert_eq!((result.value, result.average.count, result.partial, &*result.unit), (61.0, 1, false, "1/min"));
 
         // More was acknowledged than the slot has: Redis lost its last writes, and no batch has come since.
         let after = Progress::default().after("shard", position(6), 2_000, [slot].into_iter().collect());
         assert!(progress.change(DeviceState::NAME, "readings", &Progress::default(), &after).await.unwrap());
-        let result = &read().await[1].as_ref().unwrap()["heart_rate"].clone();
-        assert_eq!((result.partial, result.lost_until), (true, Some(2_000)));
+        let present = read().await;
+        let result = &present[1].results["heart_rate"];
+        assert_eq!((result.partial, result.lost_until, present[1].lost_until), (true, Some(2_000), Some(2_000)));
     }
 }

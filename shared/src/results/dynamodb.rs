@@ -1,6 +1,6 @@
 //! Results in a DynamoDB table: partition key `deviceId`, sort key `item`, time to live in `expiresAt`.
 //!
-//! Each row is a conditional update of its own, since `BatchWriteItem` takes no conditions. Many are in progress at a time.
+//! Each row is a conditional write of its own, since `BatchWriteItem` takes no conditions. Many are in progress at a time.
 //! The result of a metric is a map in the attribute `metric:<name>`.
 //!
 //! Rows of one metric, with its name in their sort keys, were written until rows had all metrics of a device. They are still
@@ -49,21 +49,23 @@ impl DynamoDbResults {
 
     async fn write_one(&self, row: &Row) -> Result<(), RemoteError> {
         let metrics: Vec<_> = row.metrics.iter().collect();
+        if row.item == Item::Latest {
+            let (names, values) = condition(row);
+            let put = self.client.put_item().table_name(&self.table);
+            let put = put.set_item(Some(attributes(row, &metrics).into_iter().chain(key(row)).collect()));
+            let put = put.set_expression_attribute_names(Some(names)).set_expression_attribute_values(Some(values));
+            let put = put.condition_expression(CONDITION).send().await;
+            return is_written(format!("PutItem {}", self.table), put).map(drop);
+        }
         for metrics in metrics.chunks(METRICS_MAX) {
             self.update(row, metrics).await?;
         }
         Ok(())
     }
 
+    /// Sets `metrics` and the attributes of the row, and leaves other metrics.
     async fn update(&self, row: &Row, metrics: &[(&String, &MetricResult)]) -> Result<(), RemoteError> {
-        let names = ["stream", "position", "counted"].map(|name| (format!("#{name}"), name.to_owned()));
-        let values = [
-            (":stream", text(&row.stream)),
-            (":position", text(&row.position.to_string())),
-            (":counted", integer(row.counted)),
-        ];
-        let mut names = HashMap::from(names);
-        let mut values: Attributes = values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let (mut names, mut values) = condition(row);
         let mut assignments = Vec::new();
         for (index, (name, value)) in attributes(row, metrics).into_iter().enumerate() {
             assignments.push(format!("#a{index} = :a{index}"));
@@ -207,6 +209,17 @@ fn number(value: f64) -> AttributeValue {
     } else {
         AttributeValue::N(format!("{value:e}"))
     }
+}
+
+/// The names and values of [`CONDITION`].
+fn condition(row: &Row) -> (HashMap<String, String>, Attributes) {
+    let names = ["stream", "position", "counted"].map(|name| (format!("#{name}"), name.to_owned()));
+    let values = [
+        (":stream", text(&row.stream)),
+        (":position", text(&row.position.to_string())),
+        (":counted", integer(row.counted)),
+    ];
+    (HashMap::from(names), values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
 fn key(row: &Row) -> Attributes {

@@ -35,9 +35,11 @@ impl Results for MemoryResults {
                 if !row.replaces(stored) {
                     continue;
                 }
-                let mut metrics = stored.metrics.clone();
-                metrics.append(&mut row.metrics);
-                row.metrics = metrics;
+                if row.item != Item::Latest {
+                    let mut metrics = stored.metrics.clone();
+                    metrics.append(&mut row.metrics);
+                    row.metrics = metrics;
+                }
             }
             map.insert(key, row);
         }

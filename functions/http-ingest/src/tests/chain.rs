@@ -89,7 +89,6 @@ async fn process_all(context: &Fixture) -> (u32, Vec<Reason>) {
         limits: keyed::Limits {
             results_interval: Duration::ZERO,
             history_ttl: Duration::from_hours(24),
-            state_ttl: Duration::from_hours(24),
             group: keyed::GROUP,
         },
     };

@@ -217,12 +217,7 @@ impl World {
             results: Slow(Arc::clone(&self.results)),
             letters: MemoryDeadLetters::new(),
             clock: ManualClock::at(NOW_MS),
-            limits: Limits {
-                results_interval: self.interval,
-                history_ttl: Duration::from_hours(1),
-                state_ttl: Duration::from_hours(1),
-                group: self.group,
-            },
+            limits: Limits { results_interval: self.interval, history_ttl: Duration::from_hours(1), group: self.group },
         };
         let running: Running = Box::pin(async move { process(&context, &batch).await });
         (begin < end).then_some(Invocation { running, begin, end })

@@ -1,6 +1,5 @@
 //! Tests of batches on ports in memory: where they are cut, and what is forgotten.
 
-use super::super::fence::MARGIN_MS;
 use super::super::progress::memory::MemoryProgress;
 use super::super::settings::Found;
 use super::super::states::Loaded;
@@ -19,7 +18,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const NOW_MS: i64 = 1_795_218_892_020;
-const STATE_TTL: Duration = Duration::from_hours(1);
 const STREAM: &str = "readings";
 
 /// The shards that a stream lists.
@@ -67,12 +65,7 @@ fn context(ids: Ids) -> Context<InMemory> {
         results: MemoryResults::default(),
         letters: MemoryDeadLetters::new(),
         clock: ManualClock::at(NOW_MS),
-        limits: Limits {
-            results_interval: Duration::ZERO,
-            history_ttl: Duration::from_hours(1),
-            state_ttl: STATE_TTL,
-            group: GROUP,
-        },
+        limits: Limits { results_interval: Duration::ZERO, history_ttl: Duration::from_hours(1), group: GROUP },
     }
 }
 
@@ -170,28 +163,16 @@ async fn an_invocation_that_has_an_old_list_of_shards_does_not_delete_the_fence_
 }
 
 #[tokio::test]
-async fn a_loss_is_forgotten_when_every_state_of_its_time_has_expired() {
+async fn a_loss_that_the_progress_has_lost_is_declared_again() {
     let context = context(Ids::Known);
-    let mut position = 0;
-    let mut send = async |at: i64| {
-        position += 1;
-        done(&context, "parent", &[record(position, "a", position, at)]).await;
-    };
-    send(NOW_MS).await;
+    done(&context, "parent", &[record(1, "a", 1, NOW_MS)]).await;
     context.states.lose_everything();
-    send(NOW_MS).await;
+    done(&context, "parent", &[record(2, "a", 2, NOW_MS)]).await;
     assert_eq!(progress(&context).await.lost_until.len(), Slot::COUNT);
-    let horizon_ms = NOW_MS + STATE_TTL.as_millis() as i64 + MARGIN_MS;
-    context.clock.set(horizon_ms - 1);
-    send(NOW_MS + 1).await;
-    assert_eq!(progress(&context).await.lost_until.len(), Slot::COUNT, "a state can still know of it");
-    context.clock.set(horizon_ms);
-    for _ in 0..Slot::COUNT.div_ceil(CHANGES_MAX / 2) {
-        send(NOW_MS + 2).await;
-    }
-    assert_eq!(progress(&context).await.lost_until, BTreeMap::new());
-    assert_eq!(fences(&context, "a").await["parent"].lost_until, Some(NOW_MS), "fences that know of it do no harm");
-    send(NOW_MS + 3).await;
+    let context = Context { progress: MemoryProgress::default(), ..context };
+    done(&context, "parent", &[record(3, "a", 3, NOW_MS)]).await;
+    assert_eq!(progress(&context).await.lost_until.len(), Slot::COUNT);
+    assert_eq!(progress(&context).await.lost_until[&Slot::of("a")], NOW_MS);
 }
 
 /// The devices of the properties: two of one slot, and one of another.

@@ -39,8 +39,6 @@ fn numbers_are_kept_by_device_in_the_streams_order() {
         Some("5.0"),
         "also of a record that is not a reading"
     );
-    assert_eq!(parsed.newest_ms(), Some(9));
-    assert_eq!(ParsedBatch::of(&super::tests::batch(Vec::new())).newest_ms(), None);
 }
 
 #[test]
