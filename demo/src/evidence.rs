@@ -28,7 +28,7 @@ pub struct Evidence {
     pub letters: Vec<letters::Letter>,
     /// The latest averages, from a row for each device.
     pub results: Vec<results::Latest>,
-    /// The most that a device's row may lag behind its readings, by their arrival, in milliseconds.
+    /// How long a device's row may wait for more readings, by their arrival, in milliseconds.
     pub results_lag_ms: i64,
     /// Whether Redis lost some of its memory, and no rebuild followed.
     pub memory_lost: bool,

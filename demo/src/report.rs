@@ -136,7 +136,7 @@ impl Report {
             averages.right,
             format!("of {}, over {} readings", averages.expected, grouped(averages.readings)),
         );
-        let off = averages.wrong + averages.missing + averages.behind + averages.unexpected;
+        let off = averages.wrong + averages.missing + averages.overdue + averages.unexpected;
         row("wrong averages", off, verdict(off));
         table.to_string()
     }

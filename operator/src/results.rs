@@ -9,7 +9,7 @@ use myaku::keyed::progress::ProgressStore;
 use myaku::keyed::states::States;
 use myaku::keyed::{Live, live};
 use myaku::platform::clock::Now;
-use myaku::results::{MetricResult, ResultsReader};
+use myaku::results::{MetricResult, Results};
 use myaku::window::{DeviceState, MovingAverage};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -91,7 +91,7 @@ impl PresentMetric {
 /// The device is not registered, or a store cannot be read.
 pub async fn present<M: MasterData, N: Now>(
     registry: &Registry<M, N>,
-    stores: Stores<'_, impl States<State = DeviceState>, impl ProgressStore, impl ResultsReader>,
+    stores: Stores<'_, impl States<State = DeviceState>, impl ProgressStore, impl Results>,
     device: &str,
 ) -> Result<Present> {
     let resolved = registry.resolve(&[device]).await.context("cannot read the registry")?;
@@ -164,7 +164,7 @@ mod tests {
     use myaku::keyed::{Incoming, Kept, Rule as _};
     use myaku::platform::clock::ManualClock;
     use myaku::results::memory::MemoryResults;
-    use myaku::results::{Average, Item, Results as _, Row};
+    use myaku::results::{Average, Item, Row};
     use myaku::stream::batch::Position;
     use myaku::stream::slot::Slot;
 
@@ -193,6 +193,7 @@ mod tests {
             shard: "shard".to_owned(),
             position: Position::ZERO,
             counted: 1,
+            lost_until: None,
             received_at: NOW_MS,
             updated_at: NOW_MS - 30_000,
             expires_at: None,

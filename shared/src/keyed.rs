@@ -26,7 +26,7 @@
 //! acknowledged, is written again.
 //!
 //! **Loss.** Redis can lose its last writes, or everything. Each slot has a fence in Redis, and the progress is in DynamoDB. A
-//! fence that is behind the progress shows that the slot's states have lost something. Then the time of the newest reading
+//! fence below the progress shows that the slot's states have lost something. Then the time of the newest reading
 //! that was acknowledged is noted in the progress, and in each state of the slot when it is next touched: readings up to that
 //! time may be missing, and results whose windows reach so far back are partial.
 //!

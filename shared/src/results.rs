@@ -4,7 +4,8 @@
 //! overwrites it.
 //!
 //! - [`Row`] is one row, [`Item`] says which one. A [`MetricResult`] has the [`Average`] of one of its metrics.
-//! - [`Results`] is the port for writing rows, each on a condition; [`ResultsReader`] is the port for reading them.
+//! - [`Results`] is the port for writing rows, each on a condition, and for reading the latest; [`HistoryReader`] is the port
+//!   for reading history.
 //! - Adapters: DynamoDB and [`memory`].
 //!
 //! ```
@@ -94,6 +95,9 @@ pub struct Row {
     pub position: Position,
     /// How many readings of the device had been counted by then. Starts again at zero when the state is lost.
     pub counted: u64,
+    /// Readings up to this time may be missing from the state that the row was computed from, in milliseconds since the
+    /// epoch. Results that this matters to are `partial`.
+    pub lost_until: Option<i64>,
     /// When the device's newest message of that batch was received, in milliseconds since the epoch.
     pub received_at: i64,
     /// When the row was computed, in milliseconds since the epoch.
@@ -136,7 +140,7 @@ pub struct Page {
     pub next_ms: Option<i64>,
 }
 
-/// The port for writing results.
+/// The port for writing results, and for reading the latest ones.
 pub trait Results: Send + Sync {
     /// Writes each row, unless the stored row was computed from more: it has a higher position, or the same one and more
     /// readings counted. Such a row stays, and is not an error: a later invocation wrote it. The latest row
@@ -146,13 +150,13 @@ pub trait Results: Send + Sync {
     /// After an error, any of the rows may have been written, and the same call again is right. No two of `rows` have the
     /// same device and item.
     fn write(&self, rows: &[Row]) -> impl Future<Output = Result<(), RemoteError>> + Send;
-}
 
-/// The port for reading results.
-pub trait ResultsReader: Send + Sync {
     /// The latest results of a device; `None` if there are none.
     fn latest(&self, device_id: &str) -> impl Future<Output = Result<Option<Row>, RemoteError>> + Send;
+}
 
+/// The port for reading the history of results.
+pub trait HistoryReader: Send + Sync {
     /// At most `limit` rows of history that have results of a metric, whose intervals begin at `from_ms` or later and before
     /// `to_ms`. Fewer rows do not mean that there are no more: [`Page::next_ms`] says so.
     fn history_page(

@@ -13,7 +13,7 @@ use myaku::lake::dead_letter::Reason;
 use myaku::platform::clock::{Now as _, SystemClock};
 use myaku::platform::redis::{Connection, Settings};
 use myaku::results::dynamodb::DynamoDbResults;
-use myaku::results::{ResultsReader as _, Row};
+use myaku::results::{Results as _, Row};
 use myaku::stream::producer::kinesis::KinesisStream;
 use myaku::stream::producer::{Item, Limits, Placement, Producer};
 use myaku::stream::slot::Slot;

@@ -170,6 +170,7 @@ impl<'a> Driver<'a> {
             Step::SaveStates => self.snapshot = world.snapshot(),
             Step::LoseLastStates => world.lose_since(&self.snapshot, None),
             Step::LoseLastStatesOf(device) => world.lose_since(&self.snapshot, Some(*device)),
+            Step::Evict(device) => world.evict(*device),
             Step::SplitBrain => world.split_brain(&self.snapshot),
             Step::EndSplitBrain => world.end_split_brain(),
             Step::LoseHeads => world.heads.clear(),

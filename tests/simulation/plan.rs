@@ -84,6 +84,8 @@ pub(crate) enum Step {
     LoseLastStates,
     /// The same, but only in the slot of one device.
     LoseLastStatesOf(u8),
+    /// Redis evicts the state of one device, and keeps the fences of its slot.
+    Evict(u8),
     SaveStates,
     /// Another server of Redis becomes the primary, with what was written until the last [`Step::SaveStates`]. The old one still
     /// serves some calls.
@@ -207,6 +209,7 @@ fn step(rng: &mut StdRng, sent: &mut Sent, reshards: bool, losses: bool) -> Step
         37 | 48..50 if losses => Step::SaveStates,
         45 if losses => Step::LoseLastStatesOf(rng.random_range(0..DEVICES)),
         46 if losses => Step::SplitBrain,
+        50 if losses => Step::Evict(rng.random_range(0..DEVICES)),
         47 if losses => Step::EndSplitBrain,
         38 => Step::LoseHeads,
         39 => {

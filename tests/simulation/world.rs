@@ -6,7 +6,7 @@ use crate::ledger::{Averages, Checked, LakeModel, METRICS, Readings, metric_name
 use crate::plan::{DEVICES, Plan, START_MS, Service, Stream, device_id};
 use futures::FutureExt as _;
 use myaku::device::registry::{Device, Key, Kind, MemoryMasterData};
-use myaku::keyed::fence::{Verdict, judge};
+use myaku::keyed::fence::lost_until;
 use myaku::keyed::progress::ProgressStore as _;
 use myaku::keyed::progress::memory::MemoryProgress;
 use myaku::keyed::states::memory::{MemoryStates, Snapshot};
@@ -15,6 +15,7 @@ use myaku::keyed::{Kept, State as _};
 use myaku::lake::archive::{Head, MemoryHeads, MemoryLake};
 use myaku::lake::dead_letter::MemoryDeadLetters;
 use myaku::platform::clock::Now as _;
+use myaku::results::Item;
 use myaku::results::memory::MemoryResults;
 use myaku::stream::slot::Slot;
 use myaku::stream::source::memory::MemoryStream;
@@ -146,6 +147,12 @@ impl World {
         }
     }
 
+    /// Redis evicts the state of one device.
+    pub(crate) fn evict(&self, device: u8) {
+        self.states.evict(device_id(device));
+        self.models().averages.slot_lost(Slot::of(device_id(device)));
+    }
+
     /// Another server becomes the primary, with what it had at `snapshot`. The old one still serves some calls.
     pub(crate) fn split_brain(&self, snapshot: &Snapshot) {
         let old = MemoryStates::default();
@@ -174,12 +181,14 @@ impl World {
             let slot = Slot::of(id);
             let wanted = [SlotDevices { slot, devices: vec![id] }];
             let Some(Ok(loaded)) = self.states.load(stream, &wanted).now_or_never() else { continue };
-            let found = match judge(slot, &loaded[0].fences, &progress, None) {
-                Verdict::Lost(until_ms) => Some(until_ms),
-                Verdict::Complete | Verdict::Outdated => None,
-            };
-            let lost_until = found.max(progress.lost_until.get(&slot).copied());
-            let checked = check(&self.models(), device, loaded[0].states[0].kept.as_ref(), lost_until);
+            let kept = loaded[0].states[0].kept.as_ref();
+            let mut lost_until = lost_until(slot, &loaded[0].fences, &progress);
+            let known = progress.lost_until.get(&slot).copied();
+            let row = self.results.row(id, Item::Latest);
+            if kept.is_none() && row.is_some_and(|row| row.lost_until >= known) {
+                lost_until = lost_until.max(progress.of_slot(slot).map(|(_, entry)| entry.newest_ms).max());
+            }
+            let checked = check(&self.models(), device, kept, lost_until);
             self.check(checked);
         }
     }

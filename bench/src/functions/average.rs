@@ -165,4 +165,8 @@ impl Results for NoTable {
         black_box(rows);
         Ok(())
     }
+
+    async fn latest(&self, _: &str) -> Result<Option<Row>, RemoteError> {
+        Ok(None)
+    }
 }

@@ -1,7 +1,7 @@
 //! Checks the averages against a plain calculation over the readings that were sent: sort, take the last, add, divide.
 //!
 //! A row says up to which record of its device it was computed. It must be right for the readings up to there, and must not
-//! lag behind by more than it may.
+//! be overdue.
 
 use super::readings::{FoundReading, is_close};
 use super::report_broken;
@@ -85,8 +85,8 @@ pub struct Averages {
     pub missing: usize,
     /// Rows that no message was sent for.
     pub unexpected: usize,
-    /// Averages that lag behind their readings by more than they may.
-    pub behind: usize,
+    /// Averages whose row is overdue: a later reading should have been in it.
+    pub overdue: usize,
     /// Averages that are marked partial: readings may be missing.
     pub partial: usize,
     /// Readings that all the windows hold together.
@@ -125,7 +125,7 @@ pub(super) fn compare(
         evidence.results.iter().map(|row| ((row.device.as_str(), row.metric.as_str()), row)).collect::<HashMap<_, _>>();
     let arrivals = arrivals(evidence);
     let mut counts = Averages::default();
-    let (mut wrong, mut missing, mut behind, mut flagged) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut wrong, mut missing, mut overdue, mut flagged) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for ((device, metric), all) in series {
         let Some(window) = windows.get(device, metric) else { continue };
         let Some(position) = positions.get(device) else {
@@ -144,7 +144,7 @@ pub(super) fn compare(
             record.and_then(|record| arrivals.get(&(device, record))).is_some_and(|arrived_ms| *arrived_ms >= due)
         };
         if all.iter().any(is_overdue) {
-            behind.push(format!("{metric} of {device}"));
+            overdue.push(format!("{metric} of {device}"));
         }
         let counted = all.iter().filter_map(|(reading, value)| Some((reading.at_ms_by(position)?, *value)));
         let mut counted: Vec<_> = counted.collect();
@@ -176,11 +176,11 @@ pub(super) fn compare(
     let unexpected = rows.keys().map(|(device, metric)| format!("{metric} of {device}")).collect::<Vec<_>>();
     report_broken(broken, "averages are missing", &missing);
     report_broken(broken, "averages are wrong", &wrong);
-    report_broken(broken, "averages lag behind their readings", &behind);
+    report_broken(broken, "rows of averages are overdue", &overdue);
     report_broken(broken, "averages are marked partial, but no memory was lost", &flagged);
     report_broken(broken, "averages are unexpected", &unexpected);
-    let [wrong, missing, behind, unexpected] = [wrong, missing, behind, unexpected].map(|found| found.len());
-    Averages { wrong, missing, unexpected, behind, ..counts }
+    let [wrong, missing, overdue, unexpected] = [wrong, missing, overdue, unexpected].map(|found| found.len());
+    Averages { wrong, missing, unexpected, overdue, ..counts }
 }
 
 /// When each record of the stream of readings arrived, by device and position.

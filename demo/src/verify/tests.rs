@@ -195,7 +195,7 @@ fn an_average_that_is_wrong_or_missing_is_named() {
 }
 
 #[test]
-fn a_row_may_lag_behind_for_as_long_as_it_may_wait_and_must_be_right_up_to_its_position() {
+fn a_row_may_wait_as_long_as_it_may_and_must_be_right_up_to_its_position() {
     let (mut evidence, windows) = flawless();
     evidence.results = rows(&evidence, &windows, evidence.readings.len() - 300);
     evidence.results_lag_ms = 60_000;
@@ -204,7 +204,7 @@ fn a_row_may_lag_behind_for_as_long_as_it_may_wait_and_must_be_right_up_to_its_p
     assert_names(&verify(&evidence, &windows).broken, "averages are wrong");
     evidence.results[3].count -= 1;
     evidence.results_lag_ms = 1_000;
-    assert_names(&verify(&evidence, &windows).broken, "averages lag behind their readings");
+    assert_names(&verify(&evidence, &windows).broken, "rows of averages are overdue");
     evidence.results.iter_mut().for_each(|row| row.position = "1".to_owned());
     let broken = verify(&evidence, &windows).broken;
     assert!(broken[0].contains("has no record at 1"), "{broken:?}");

@@ -15,7 +15,7 @@ use myaku::keyed::{Context, GROUP, Limits, Shards, State as _, handle};
 use myaku::lake::dead_letter::{MemoryDeadLetters, Reason};
 use myaku::platform::clock::ManualClock;
 use myaku::platform::errors::Remedy;
-use myaku::results::{Item, MetricResult, ResultsReader as _, Row};
+use myaku::results::{HistoryReader as _, Item, MetricResult, Row};
 use myaku::stream::answer::Answer;
 use myaku::stream::batch::{Batch, Position, StreamRecord};
 use myaku::stream::slot::Slot;
@@ -280,7 +280,8 @@ async fn redelivered_and_repeated_readings_count_once() {
     done(&context, &readings("a", 2..4)).await;
     assert_eq!(rows(&context), before);
     done(&context, &batch(vec![record(50, "a", json("a", 4)), record(51, "a", json("a", 3))])).await;
-    assert_eq!(rows(&context), before, "a duplicate from upstream has its own position");
+    let again: Vec<_> = rows(&context).into_iter().map(|row| Row { position: position(4), ..row }).collect();
+    assert_eq!(again, before, "a duplicate from upstream has a position of its own, and changes nothing else");
 }
 
 #[tokio::test]

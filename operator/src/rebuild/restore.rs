@@ -8,7 +8,7 @@ use myaku::keyed::progress::ProgressStore;
 use myaku::keyed::states::{Commit, Committed, LoadedSlot, SlotCommit, SlotDevices, States};
 use myaku::keyed::{Rule as _, State as _, id_digest};
 use myaku::platform::clock::Now;
-use myaku::results::{Results, ResultsReader, Row};
+use myaku::results::{Results, Row};
 use myaku::stream::slot::Slot;
 use myaku::window::rebuild::{Known, Outcome, Rebuilt, rebuild};
 use myaku::window::{DeviceState, MovingAverage};
@@ -64,7 +64,7 @@ impl<S, P, R, N> Work<'_, S, P, R, N>
 where
     S: States<State = DeviceState>,
     P: ProgressStore,
-    R: Results + ResultsReader,
+    R: Results,
     N: Now,
 {
     /// Restores what the devices of these slots have lost. Returns those whose slots the moving average advanced meanwhile,
@@ -144,7 +144,7 @@ where
             let known = Known { since_ms, settled_ms: *settled_ms };
             let spec = |metric: &str| device.profile.window(metric);
             // A state that cannot be read counts as lost.
-            let lost_until = lost_until.max(newest_ms.filter(|_| loaded.corrupted));
+            let lost_until = lost_until.max(newest_ms.filter(|_| loaded.is_lost));
             match rebuild(loaded.kept.as_ref(), lost_until, &device.recovered, spec, known) {
                 Outcome::Whole => {}
                 Outcome::Busy => report.busy += 1,
@@ -172,6 +172,7 @@ where
             shard: shard.unwrap_or(&stored.shard).clone(),
             position: seen.position,
             counted: rebuilt.kept.counted,
+            lost_until: rebuilt.kept.lost_until,
             updated_at: self.clock.now_ms(),
             ..stored
         }))

@@ -19,7 +19,7 @@ pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-/// Appends a text, behind its length in bytes.
+/// Appends the length of a text in bytes, and the text.
 pub fn put_text(out: &mut Vec<u8>, text: &str) {
     put_varint(out, text.len() as u64);
     out.extend(text.as_bytes());

@@ -18,7 +18,7 @@ pub(super) struct SlotInput<'a> {
     pub(super) acknowledged: &'a Acknowledgements,
     /// Readings of the slot up to this time may be missing, in milliseconds since the epoch.
     pub(super) lost_until: Option<i64>,
-    /// The newest reading that was acknowledged of the slot: a state that cannot be read had none after it.
+    /// The newest reading that was acknowledged of the slot: a state that is lost had none after it.
     pub(super) newest_ms: Option<i64>,
     /// How long a device's latest row waits for more readings, by their arrival.
     pub(super) results_interval: Duration,
@@ -60,7 +60,7 @@ impl<'a, R: Rule> DeviceUpdate<'a, R> {
 
     fn advance(&mut self, slot: &SlotInput<'_>) {
         let Self { kept, tally, .. } = self;
-        let lost_until = slot.lost_until.max(slot.newest_ms.filter(|_| self.loaded.corrupted));
+        let lost_until = slot.lost_until.max(slot.newest_ms.filter(|_| self.loaded.is_lost));
         let has_lost = lost_until > kept.lost_until;
         if let Some(until_ms) = lost_until.filter(|_| has_lost) {
             kept.lost_until = lost_until;
@@ -69,7 +69,7 @@ impl<'a, R: Rule> DeviceUpdate<'a, R> {
         // What is acknowledged was written before. The rest is written again, since an earlier try may have ended before it
         // was.
         kept.history.retain(|pending| !slot.acknowledged.covers(pending.origin));
-        let mut has_changed = false;
+        let (mut has_changed, mut is_repeated) = (false, false);
         for number in self.numbers {
             let origin = Origin { position: number.source.position(), ..slot.origin };
             if kept.has_seen(origin) {
@@ -87,9 +87,9 @@ impl<'a, R: Rule> DeviceUpdate<'a, R> {
                     kept.counted += 1;
                     has_changed = true;
                 }
-                Counts::Duplicate { moved } => {
+                Counts::Duplicate => {
                     tally.duplicates += 1;
-                    has_changed |= moved;
+                    is_repeated = true;
                 }
             }
             for (from_ms, result) in step.history {
@@ -102,7 +102,8 @@ impl<'a, R: Rule> DeviceUpdate<'a, R> {
         let arrived_ms = self.numbers.last().map_or(0, |number| number.source.arrived_ms);
         let interval_ms = slot.results_interval.as_millis() as i64;
         let is_due = kept.row.is_none_or(|last| {
-            has_lost || has_changed && arrived_ms.saturating_sub(last.arrived_ms).max(0) >= interval_ms
+            let has_waited = arrived_ms.saturating_sub(last.arrived_ms).max(0) >= interval_ms;
+            has_lost || is_repeated || has_changed && has_waited
         });
         if let Some(origin) = kept.seen.filter(|_| is_due) {
             kept.row = Some(LastRow { origin, arrived_ms });
@@ -137,6 +138,7 @@ impl<'a, R: Rule> DeviceUpdate<'a, R> {
             shard: shard.to_owned(),
             position,
             counted,
+            lost_until: self.kept.lost_until,
             received_at: newest.reading.received_at,
             updated_at: now_ms,
             expires_at: None,

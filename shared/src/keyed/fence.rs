@@ -1,7 +1,7 @@
 //! Finds out whether a slot has lost states.
 //!
 //! Each slot has a *fence* for each shard that it was in: the last position that all of its states are complete to. A fence is
-//! stored with the states, and is lost with them. The [`Progress`] of the function is stored elsewhere. A fence that is behind
+//! stored with the states, and is lost with them. The [`Progress`] of the function is stored elsewhere. A fence below
 //! it shows a loss.
 
 use super::progress::{CHANGES_MAX, Progress, ProgressStore};
@@ -50,12 +50,20 @@ pub fn judge(slot: Slot, fences: &Fences, progress: &Progress, seen: Option<i64>
     if noted > known.max(seen) {
         return Verdict::Outdated;
     }
-    let is_behind = |shard: &str, position| fences.get(shard).is_none_or(|fence| fence.position < position);
-    let has_lost = progress.of_slot(slot).any(|(shard, entry)| is_behind(shard, entry.position));
+    let is_below = |shard: &str, position| fences.get(shard).is_none_or(|fence| fence.position < position);
+    let has_lost = progress.of_slot(slot).any(|(shard, entry)| is_below(shard, entry.position));
     let newest_ms = progress.of_slot(slot).map(|(_, entry)| entry.newest_ms).max();
     match noted.max(newest_ms.filter(|_| has_lost)) {
         Some(until_ms) if Some(until_ms) > known => Verdict::Lost(until_ms),
         _ => Verdict::Complete,
+    }
+}
+
+/// Up to when readings of a slot may be missing, for a reader, who declares nothing.
+pub fn lost_until(slot: Slot, fences: &Fences, progress: &Progress) -> Option<i64> {
+    match judge(slot, fences, progress, latest_noted(fences)) {
+        Verdict::Lost(until_ms) => Some(until_ms),
+        Verdict::Complete | Verdict::Outdated => progress.lost_until.get(&slot).copied(),
     }
 }
 
@@ -139,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fence_that_is_behind_or_missing_shows_a_loss_up_to_the_newest_reading() {
+    fn a_fence_that_is_below_or_missing_shows_a_loss_up_to_the_newest_reading() {
         assert_eq!(judge(SLOT, &fences(5, None), &progress(), None), Verdict::Complete);
         assert_eq!(judge(SLOT, &fences(6, None), &progress(), None), Verdict::Complete);
         assert_eq!(judge(SLOT, &fences(4, None), &progress(), None), Verdict::Lost(500));

@@ -34,6 +34,8 @@ const ROUNDS: usize = 5;
 pub const GROUP: usize = 100;
 /// How many groups are in progress at the same time.
 const GROUPS: usize = 8;
+/// How many devices without a state are looked up at the same time.
+const LOOKUPS: usize = 32;
 
 /// The rule of a stateful function, and the ports that it works with. A type without values: it names the others.
 pub trait Ports: Send + Sync {
@@ -239,7 +241,7 @@ impl<P: Ports> Work<'_, P> {
     }
 
     /// Reads the progress. It must be read before the states: otherwise a fence that another invocation has moved since
-    /// would be taken for one that is behind.
+    /// would look like one below it.
     async fn round(&self, seen: BTreeMap<Slot, i64>) -> Result<Round, RemoteError> {
         let progress = self.context.progress.read(Self::FUNCTION, &self.batch.stream).await?;
         let acknowledged = Acknowledgements::new(&progress, &self.batch.stream, &self.batch.shard, self.last);
@@ -271,7 +273,8 @@ impl<P: Ports> Work<'_, P> {
         let Self { context, batch, .. } = self;
         let ids = |slot| self.devices(slot).iter().map(|device| device.id).collect();
         let wanted: Vec<_> = slots.iter().map(|&slot| SlotDevices { slot, devices: ids(slot) }).collect();
-        let loaded = context.states.load(&batch.stream, &wanted).await?;
+        let mut loaded = context.states.load(&batch.stream, &wanted).await?;
+        self.find_missing(round, &wanted, &mut loaded).await?;
         let (judged, mut refused) = self.judge(round, slots, &loaded).await?;
         let updates: Vec<Vec<_>> = {
             let _turn = round.turn.lock().await;
@@ -301,6 +304,30 @@ impl<P: Ports> Work<'_, P> {
         count(Metric::Duplicates, tally.duplicates);
         count(Metric::TooLate, tally.too_late);
         Ok(refused)
+    }
+
+    /// Marks states as lost that are missing although their devices have a row: they were evicted or deleted, or have expired.
+    ///
+    /// A row that does not know of the latest loss is from before it, since a state that notes a loss writes its row at once.
+    /// Then the state went with the others, and that loss says all. Only a device without a state is looked up.
+    async fn find_missing(
+        &self,
+        round: &Round,
+        wanted: &[SlotDevices<'_>],
+        loaded: &mut [LoadedSlot<<P::Rule as Rule>::State>],
+    ) -> Result<(), RemoteError> {
+        let devices = wanted.iter().flat_map(|slot| slot.devices.iter().map(|device| (slot.slot, *device)));
+        let states = loaded.iter_mut().flat_map(|slot| &mut slot.states);
+        let missing = devices.zip(states).filter(|(_, state)| state.kept.is_none() && !state.is_lost);
+        let lookups: Vec<_> = missing
+            .map(|((slot, device), state)| async move {
+                let known = round.progress.lost_until.get(&slot).copied();
+                let row = self.context.results.latest(device).await?;
+                state.is_lost = row.is_some_and(|row| row.lost_until >= known);
+                Ok::<_, RemoteError>(())
+            })
+            .collect();
+        stream::iter(lookups).buffer_unordered(LOOKUPS).try_collect().await
     }
 
     /// Judges the fences of slots, and declares the losses that they show. Returns the slots that can go on, and those whose

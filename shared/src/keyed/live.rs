@@ -1,7 +1,7 @@
 //! Present values: what the states of devices say now, which is newer than the rows that were written last.
 
-use super::fence::{Verdict, judge};
-use super::progress::{Progress, ProgressStore};
+use super::fence::lost_until;
+use super::progress::ProgressStore;
 use super::rule::{Rule, State as _};
 use super::states::{Loaded, SlotDevices, States};
 use crate::platform::errors::RemoteError;
@@ -36,26 +36,19 @@ pub async fn live<R: Rule>(
     for (index, (device_id, _)) in devices.iter().enumerate() {
         slots.entry(Slot::of(device_id)).or_default().push(index);
     }
-    // As for a batch, the progress is read first: a fence that has moved since is not behind it.
+    // As for a batch, the progress is read first: a fence that has moved since is not below it.
     let known = progress.read(R::State::NAME, stream).await?;
     let ids = |of: &Vec<usize>| of.iter().map(|&index| devices[index].0).collect();
     let wanted: Vec<_> = slots.iter().map(|(slot, of)| SlotDevices { slot: *slot, devices: ids(of) }).collect();
     let loaded = states.load(stream, &wanted).await?;
     let mut live = vec![Live::default(); devices.len()];
     for ((slot, of), loaded) in slots.into_iter().zip(loaded) {
-        let fenced = loaded.fences.values().filter_map(|fence| fence.lost_until).max();
-        let lost_until = lost(slot, judge(slot, &loaded.fences, &known, None), &known).max(fenced);
+        let lost_until = lost_until(slot, &loaded.fences, &known);
         for (index, state) in of.into_iter().zip(loaded.states) {
             live[index] = present::<R>(devices[index].1, state, lost_until);
         }
     }
     Ok(live)
-}
-
-/// Up to when readings of a slot may be missing.
-fn lost(slot: Slot, verdict: Verdict, progress: &Progress) -> Option<i64> {
-    let found = if let Verdict::Lost(until_ms) = verdict { Some(until_ms) } else { None };
-    found.max(progress.lost_until.get(&slot).copied())
 }
 
 fn present<R: Rule>(settings: &R::Settings, loaded: Loaded<R::State>, lost_until: Option<i64>) -> Live {
@@ -72,6 +65,7 @@ mod tests {
     use super::*;
     use crate::device::profile::WindowSpec;
     use crate::keyed::fence::{Fence, Fences};
+    use crate::keyed::progress::Progress;
     use crate::keyed::progress::memory::MemoryProgress;
     use crate::keyed::states::memory::MemoryStates;
     use crate::keyed::states::{Commit, SlotCommit, Version};
@@ -94,7 +88,7 @@ mod tests {
     type Rule = MovingAverage<Last>;
 
     #[tokio::test]
-    async fn a_present_value_is_that_of_the_state_and_is_flagged_as_soon_as_its_fence_is_behind() {
+    async fn a_present_value_is_that_of_the_state_and_is_flagged_as_soon_as_its_fence_is_below() {
         let settings = Last(WindowSpec::last(3));
         let (progress, states) = (MemoryProgress::default(), MemoryStates::<DeviceState>::default());
         let mut kept = Kept::<DeviceState>::default();

@@ -1,6 +1,6 @@
 //! How far a function is in each shard, and what each slot is known to have lost: one item of each function and stream.
 //!
-//! The item is stored apart from the states, in a store that does not lose what it has. So a fence of a slot that is behind
+//! The item is stored apart from the states, in a store that does not lose what it has. So a fence of a slot that is below
 //! the item shows that the slot's states have been lost.
 
 #[cfg(any(test, feature = "testing"))]

@@ -70,7 +70,7 @@ pub struct Incoming<'a> {
 pub struct Step {
     /// Whether it counts.
     pub counts: Counts,
-    /// The results of intervals that it closes or corrects, by the beginning of the interval in milliseconds since the epoch.
+    /// The results of closed intervals that it closes or belongs to, by the beginning of the interval in milliseconds since the epoch.
     pub history: Vec<(i64, MetricResult)>,
 }
 
@@ -82,9 +82,7 @@ pub enum Counts {
         /// It came after the allowed lateness.
         late: bool,
     },
-    /// It was known by its id.
-    Duplicate {
-        /// The state has changed nevertheless: it has the earlier of the reading's times now.
-        moved: bool,
-    },
+    /// It was known by its id. The rows that it belongs to are written again: it may be of a batch that was given up before
+    /// it wrote them.
+    Duplicate,
 }

@@ -40,13 +40,13 @@ pub struct Loaded<S> {
     pub kept: Option<Kept<S>>,
     /// What a commit names as the version that it replaces.
     pub version: Version,
-    /// Something is stored that cannot be read: the state counts as lost.
-    pub corrupted: bool,
+    /// The state counts as lost: something is stored that cannot be read.
+    pub is_lost: bool,
 }
 
 impl<S> Default for Loaded<S> {
     fn default() -> Self {
-        Self { kept: None, version: Version::default(), corrupted: false }
+        Self { kept: None, version: Version::default(), is_lost: false }
     }
 }
 
@@ -59,7 +59,7 @@ pub struct Version(pub(crate) Vec<u8>);
 pub struct SlotCommit<'a, S> {
     /// The slot.
     pub slot: Slot,
-    /// The fences that were loaded. None of them may be behind by now.
+    /// The fences that were loaded. None of them may be lower by now.
     pub fences: &'a Fences,
     /// The fence to set, and its shard; `None` where no batch is processed.
     pub fence: Option<(&'a str, Fence)>,
@@ -116,7 +116,7 @@ pub(crate) fn read<S: State>(stored: Option<&[u8]>) -> Loaded<S> {
     let Some(stored) = stored else { return Loaded::default() };
     let version = Version(stored[..stored.len().min(codec::DIGEST)].to_vec());
     match codec::decode(stored) {
-        Ok(kept) => Loaded { kept: Some(kept), version, corrupted: false },
-        Err(_) => Loaded { kept: None, version, corrupted: true },
+        Ok(kept) => Loaded { kept: Some(kept), version, is_lost: false },
+        Err(_) => Loaded { kept: None, version, is_lost: true },
     }
 }

@@ -58,7 +58,7 @@ impl Rule for Sums {
         }
         state.lost_until = state.lost_until.max(lost_until);
         if *settings == Ids::Known && state.readings.iter().any(|(id, ..)| *id == reading.id) {
-            return Some(Step { counts: Counts::Duplicate { moved: false }, history: Vec::new() });
+            return Some(Step { counts: Counts::Duplicate, history: Vec::new() });
         }
         let minute = |at: i64| at.div_euclid(MINUTE_MS) * MINUTE_MS;
         let open = state.readings.iter().map(|(_, at, _)| minute(*at)).max();

@@ -1,6 +1,6 @@
 //! What every adapter of the ports to results does.
 
-use super::{Average, Item, MetricResult, Results, ResultsReader, Row};
+use super::{Average, HistoryReader, Item, MetricResult, Results, Row};
 use crate::stream::batch::Position;
 use std::collections::BTreeMap;
 
@@ -31,6 +31,7 @@ fn row(device: &str, item: Item, n: u32) -> Row {
         shard: "shardId-000000000000".to_owned(),
         position: at(n),
         counted: 10,
+        lost_until: (n % 2 == 1).then_some(1_795_218_892_018),
         received_at: 1_795_218_892_021,
         updated_at: 1_795_218_892_999,
         expires_at: None,
@@ -45,14 +46,14 @@ async fn write(port: &impl Results, row: &Row) {
 ///
 /// # Panics
 /// Where the port does something else.
-pub async fn suite(port: &(impl Results + ResultsReader), prefix: &str) {
+pub async fn suite(port: &(impl Results + HistoryReader), prefix: &str) {
     conditions(port, &format!("{prefix}-conditions")).await;
     many_and_odd(port, &format!("{prefix}-many")).await;
     history(port, &format!("{prefix}-history")).await;
     metrics_of_one_interval(port, &format!("{prefix}-interval")).await;
 }
 
-async fn conditions(port: &(impl Results + ResultsReader), device: &str) {
+async fn conditions(port: &(impl Results + HistoryReader), device: &str) {
     let latest = async || port.latest(device).await.expect("latest");
     port.write(&[]).await.expect("write");
     assert_eq!(latest().await, None);
@@ -82,7 +83,7 @@ async fn conditions(port: &(impl Results + ResultsReader), device: &str) {
     assert_eq!(latest().await, Some(moved), "positions of another stream do not compare");
 }
 
-async fn many_and_odd(port: &(impl Results + ResultsReader), device: &str) {
+async fn many_and_odd(port: &(impl Results + HistoryReader), device: &str) {
     let name = |n: u32| format!("{device}-{n}");
     let taken = row(&name(64), Item::Latest, 9);
     write(port, &taken).await;
@@ -113,7 +114,7 @@ async fn many_and_odd(port: &(impl Results + ResultsReader), device: &str) {
     assert_eq!(port.latest(device).await.expect("latest"), Some(odd), "every finite number is kept as it is");
 }
 
-async fn history(port: &(impl Results + ResultsReader), device: &str) {
+async fn history(port: &(impl Results + HistoryReader), device: &str) {
     let item = |n: u32| Item::History { from_ms: i64::from(n) * 60_000 };
     let rows: Vec<Row> = (0..7).map(|n| row(device, item(n), n)).collect();
     let mut all = rows.clone();
@@ -143,7 +144,7 @@ async fn history(port: &(impl Results + ResultsReader), device: &str) {
     assert!(asked >= 3);
 }
 
-async fn metrics_of_one_interval(port: &(impl Results + ResultsReader), device: &str) {
+async fn metrics_of_one_interval(port: &(impl Results + HistoryReader), device: &str) {
     let item = Item::History { from_ms: 60_000 };
     let of =
         |metric: &str, n| Row { metrics: BTreeMap::from([(metric.to_owned(), result(n))]), ..row(device, item, n) };

@@ -6,7 +6,7 @@
 //! Rows of one metric, with its name in their sort keys, were written until rows had all metrics of a device. They are still
 //! read.
 
-use super::{Average, Item, LATEST_MS, MetricResult, Page, Results, ResultsReader, Row, history_key};
+use super::{Average, HistoryReader, Item, LATEST_MS, MetricResult, Page, Results, Row, history_key};
 use crate::platform::aws::{Lazy, incomplete, remote_error};
 use crate::platform::dynamodb::{Attributes, integer, integer_of, is_written, text, text_of};
 use crate::platform::errors::RemoteError;
@@ -52,7 +52,8 @@ impl DynamoDbResults {
         if row.item == Item::Latest {
             let (names, values) = condition(row);
             let put = self.client.put_item().table_name(&self.table);
-            let put = put.set_item(Some(attributes(row, &metrics).into_iter().chain(key(row)).collect()));
+            let put = put
+                .set_item(Some(attributes(row, &metrics).into_iter().chain(key(&row.device_id, row.item)).collect()));
             let put = put.set_expression_attribute_names(Some(names)).set_expression_attribute_values(Some(values));
             let put = put.condition_expression(CONDITION).send().await;
             return is_written(format!("PutItem {}", self.table), put).map(drop);
@@ -72,7 +73,7 @@ impl DynamoDbResults {
             names.insert(format!("#a{index}"), name);
             values.insert(format!(":a{index}"), value);
         }
-        let update = self.client.update_item().table_name(&self.table).set_key(Some(key(row)));
+        let update = self.client.update_item().table_name(&self.table).set_key(Some(key(&row.device_id, row.item)));
         let update = update.set_expression_attribute_names(Some(names)).set_expression_attribute_values(Some(values));
         let update = update.update_expression(format!("SET {}", assignments.join(", ")));
         let update = update.condition_expression(CONDITION).send().await;
@@ -137,9 +138,7 @@ impl Results for DynamoDbResults {
         });
         writes.buffer_unordered(CONCURRENCY).try_collect().await
     }
-}
 
-impl ResultsReader for DynamoDbResults {
     async fn latest(&self, device_id: &str) -> Result<Option<Row>, RemoteError> {
         let mut rows = Vec::new();
         let mut after = None;
@@ -160,7 +159,9 @@ impl ResultsReader for DynamoDbResults {
         let newest = rows.into_iter().max_by_key(|row| row.position);
         Ok(newest.map(|row| Row { metrics, ..row }))
     }
+}
 
+impl HistoryReader for DynamoDbResults {
     async fn history_page(
         &self,
         device_id: &str,
@@ -222,8 +223,8 @@ fn condition(row: &Row) -> (HashMap<String, String>, Attributes) {
     (HashMap::from(names), values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
-fn key(row: &Row) -> Attributes {
-    let key = [("deviceId", text(&row.device_id)), ("item", text(&row.item.key()))];
+fn key(device_id: &str, item: Item) -> Attributes {
+    let key = [("deviceId", text(device_id)), ("item", text(&item.key()))];
     key.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
@@ -238,6 +239,7 @@ fn attributes(row: &Row, metrics: &[(&String, &MetricResult)]) -> Attributes {
         ("updatedAt", integer(row.updated_at)),
     ];
     let mut attributes: Attributes = attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    attributes.extend(row.lost_until.map(|at| ("lostUntil".to_owned(), integer(at))));
     attributes.extend(row.expires_at.map(|at| ("expiresAt".to_owned(), integer(at))));
     let of_metric = |result| AttributeValue::M(metric_attributes(result));
     attributes.extend(metrics.iter().map(|(name, result)| (format!("{METRIC}{name}"), of_metric(result))));
@@ -281,6 +283,8 @@ fn parse(item: &Attributes) -> Option<Row> {
         shard: text("shard")?.clone(),
         position: text("position")?.parse().ok()?,
         counted: u64::try_from(integer("counted").or_else(|| integer("revision"))?).ok()?,
+        // In a row of one metric, it is that of the metric.
+        lost_until: integer("lostUntil"),
         received_at: integer("receivedAt")?,
         updated_at: integer("updatedAt")?,
         expires_at: integer("expiresAt"),
@@ -340,7 +344,7 @@ mod tests {
         assert_eq!((row.item, row.counted), (Item::History { from_ms: 60_000 }, 7));
         assert_eq!(row.metrics["heart_rate"].average.mean.to_string(), "63");
         let metrics: Vec<_> = row.metrics.iter().collect();
-        let written: Attributes = attributes(&row, &metrics).into_iter().chain(key(&row)).collect();
+        let written: Attributes = attributes(&row, &metrics).into_iter().chain(key(&row.device_id, row.item)).collect();
         assert_eq!(parse(&written), Some(row));
     }
 }

@@ -1,6 +1,6 @@
 //! Results in memory, for tests and simulations.
 
-use super::{Item, Page, Results, ResultsReader, Row};
+use super::{HistoryReader, Item, Page, Results, Row};
 use crate::platform::errors::RemoteError;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -45,13 +45,13 @@ impl Results for MemoryResults {
         }
         Ok(())
     }
-}
 
-impl ResultsReader for MemoryResults {
     async fn latest(&self, device_id: &str) -> Result<Option<Row>, RemoteError> {
         Ok(self.row(device_id, Item::Latest))
     }
+}
 
+impl HistoryReader for MemoryResults {
     async fn history_page(
         &self,
         device_id: &str,

@@ -42,15 +42,24 @@ impl<W: MetricWindows> Rule for MovingAverage<W> {
         let series = state.series_mut(reading.metric, lost_until);
         let before = series.newest();
         let place = Place { at: reading.at, id: reading.id };
-        let (counts, corrects) = match series.insert(spec, Entry { place, value: reading.value }) {
-            Inserted::Duplicate => (Counts::Duplicate { moved: false }, false),
-            Inserted::Moved => (Counts::Duplicate { moved: true }, true),
-            Inserted::Counted { late } => (Counts::Once { late }, !late),
+        let inserted = series.insert(spec, Entry { place, value: reading.value });
+        let counts = match inserted {
+            Inserted::Counted { late } => Counts::Once { late },
+            Inserted::Moved | Inserted::Duplicate => Counts::Duplicate,
         };
-        let due = if corrects { intervals(series, spec, before, place) } else { Vec::new() };
+        let mut due = Vec::new();
+        if inserted != (Inserted::Counted { late: true }) {
+            due = intervals(series, spec, before, place);
+        }
+        let is_repeated = inserted == Inserted::Duplicate;
+        due.extend(closed_by(series, spec, place).filter(|_| is_repeated));
         let history = due.into_iter().filter_map(|interval| {
             let end_ms = interval.saturating_add(spec.history_ms().unwrap_or(i64::MAX));
             let (statistics, newest) = series.average_before(spec, end_ms).zip(series.newest_before(end_ms))?;
+            // Nothing has changed, so the stored row may know more than a partial result.
+            if is_repeated && statistics.1 {
+                return None;
+            }
             Some((interval, result(settings.unit(reading.metric), statistics, newest, series)))
         });
         Some(Step { counts, history: history.collect() })
@@ -63,6 +72,13 @@ impl<W: MetricWindows> Rule for MovingAverage<W> {
         });
         results.collect()
     }
+}
+
+/// The beginning of the interval that a reading at `place` closed when it came first.
+fn closed_by(series: &Series, spec: &WindowSpec, place: Place) -> Option<i64> {
+    let length = spec.history_ms()?;
+    let last = series.newest_before(place.at.div_euclid(length) * length)?;
+    Some(last.place.at.div_euclid(length) * length)
 }
 
 fn result(unit: &str, (average, partial): (Average, bool), newest: Entry, series: &Series) -> MetricResult {

@@ -266,7 +266,7 @@ impl Averages {
             let arrived = |position| self.arrived.get(&device).and_then(|arrived| arrived.get(&position)).copied();
             let firsts = self.first_put.iter().filter(|((of, _), _)| *of == series).map(|(_, arrived_ms)| *arrived_ms);
             let age_ms = firsts.max().zip(arrived(latest.position)).map(|(newest, of_row)| newest - of_row);
-            if age_ms.is_none_or(|age_ms| age_ms > 0 && age_ms >= interval_ms) && self.discarded.is_empty() {
+            if age_ms.is_none_or(|age_ms| age_ms > 0 && age_ms >= interval_ms) {
                 return wrong(format!("a row of device {device} is missing: the latest one is {age_ms:?} ms old"));
             }
             let newest = numbers(put).map(|number| device_time_ms(device, number)).max();
@@ -276,9 +276,8 @@ impl Averages {
             for start in &closed {
                 let shown = self.results.get(&(series, Some(*start))).map(|shown| numbers_of(&shown.result));
                 let expected = expected_window(series, put, Some(*start));
-                // After a loss, a series cannot know which intervals are over. A batch that was given up may have been
-                // counted before its rows were written.
-                if shown != Some(expected) && !has_lost && self.discarded.is_empty() {
+                // After a loss, a series cannot know which intervals are over.
+                if shown != Some(expected) && !has_lost {
                     let (shown, expected) = (shown.map(|set| numbers(set).collect::<Vec<_>>()), numbers(expected));
                     let expected: Vec<_> = expected.collect();
                     return wrong(format!(

@@ -170,4 +170,10 @@ impl Results for Ports {
         };
         self.call(Service::DynamoDb, "write", &about, effect).await
     }
+
+    async fn latest(&self, device_id: &str) -> Result<Option<Row>, RemoteError> {
+        let of = device_id.to_owned();
+        let effect = move |world: &World, _| at_once(world.results.latest(&of));
+        self.call(Service::DynamoDb, "look up", device_id, effect).await
+    }
 }

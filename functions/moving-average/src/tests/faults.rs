@@ -44,6 +44,31 @@ async fn with_any_fault_of_any_port_the_batch_is_retried_and_then_everything_cou
 }
 
 #[tokio::test]
+async fn readings_of_a_batch_that_was_given_up_before_its_rows_were_written_make_them_due_when_they_are_put_again() {
+    for new in [context, slow_context] {
+        let (context, untouched) = (new(), new());
+        for context in [&context, &untouched] {
+            done(context, &punctual("a", [10, 20])).await;
+        }
+        let closing = punctual("a", [70, 71]);
+        done(&untouched, &closing).await;
+        context.results.write.fails(Fault::Before(Remedy::Retry));
+        crash(&context, &closing).await;
+        context.results.write.recovers();
+        // Lambda gives the batch up, and goes on with one in which the device is not.
+        done(&context, &punctual("b", [72])).await;
+        assert_eq!(context.stores.results.history("a", "heart_rate", 0, i64::MAX).await.unwrap(), []);
+
+        let again = closing.records.into_iter().zip(80..);
+        let again = again.map(|(was, n)| StreamRecord { arrived_ms: at_ms(73), ..record(n, "a", was.data.to_vec()) });
+        done(&context, &batch(again.collect())).await;
+        assert_eq!(outline(&context, "a"), outline(&untouched, "a"));
+        let history = context.stores.results.history("a", "heart_rate", 0, i64::MAX).await.unwrap();
+        assert_eq!((history.len(), history[0].metrics["heart_rate"].average.mean), (1, 15.0));
+    }
+}
+
+#[tokio::test]
 async fn after_a_crash_anywhere_the_same_rows_are_written_wherever_the_batch_is_cut() {
     let untouched = context();
     done(&untouched, &readings("a", 1..80)).await;

@@ -205,12 +205,25 @@ async fn a_corrupted_state_counts_as_lost_up_to_what_is_acknowledged_and_the_bat
 }
 
 #[tokio::test]
+async fn a_state_that_was_evicted_counts_as_lost_up_to_what_is_acknowledged() {
+    let context = context();
+    let [neighbour, _] = neighbours_of("a");
+    done(&context, &batch(vec![reading("a", 1), reading(&neighbour, 6)])).await;
+    context.stores.states.evict("a");
+    done(&context, &batch(vec![reading("a", 7), reading(&neighbour, 8)])).await;
+    assert_eq!(loss(&context, "a"), (1, 7.0, true, Some(6)), "its row shows that there was a state");
+    assert_eq!(loss(&context, &neighbour), (2, 7.0, false, None), "its slot has lost nothing else");
+    done(&context, &readings("new", 9..10)).await;
+    assert_eq!(loss(&context, "new"), (1, 9.0, false, None), "a new device has no row");
+}
+
+#[tokio::test]
 async fn a_server_that_took_over_without_the_last_writes_is_noticed_at_the_commit() {
     let context = context();
     done(&context, &readings("a", 1..4)).await;
     let old = context.stores.states.snapshot();
     done(&context, &readings("a", 4..6)).await;
-    // It loads from the server that is about to go, and commits to the one that is behind.
+    // It loads from the server that is about to go, and commits to the one with less.
     let states = context.stores.states.clone();
     context.states.write.before(async move { states.restore(old) });
     done(&context, &batch(vec![reading("b", 6), reading("a", 7)])).await;
@@ -219,21 +232,21 @@ async fn a_server_that_took_over_without_the_last_writes_is_noticed_at_the_commi
 }
 
 #[tokio::test]
-async fn while_the_old_server_is_still_read_nothing_is_committed_to_the_one_that_is_behind() {
+async fn while_the_old_server_is_still_read_nothing_is_committed_to_the_one_with_less() {
     let context = context();
     done(&context, &readings("a", 1..4)).await;
-    let behind = context.stores.states.snapshot();
+    let fewer = context.stores.states.snapshot();
     done(&context, &readings("a", 4..6)).await;
     let (before, acknowledged) = (rows(&context), progress(&context).await);
     let whole = context.stores.states.snapshot();
     for _ in 0..5 {
         let (states, whole) = (context.stores.states.clone(), whole.clone());
         context.states.read.before(async move { states.restore(whole) });
-        let (states, behind) = (context.stores.states.clone(), behind.clone());
-        context.states.write.before(async move { states.restore(behind) });
+        let (states, fewer) = (context.stores.states.clone(), fewer.clone());
+        context.states.write.before(async move { states.restore(fewer) });
     }
     crash(&context, &readings("a", 6..8)).await;
-    assert_eq!(context.stores.states.snapshot(), behind);
+    assert_eq!(context.stores.states.snapshot(), fewer);
     assert_eq!((rows(&context), progress(&context).await), (before, acknowledged));
     done(&context, &readings("a", 6..8)).await;
     assert_eq!(loss(&context, "a"), (3, 16.0 / 3.0, true, Some(5)), "4 and 5 are missing");

@@ -175,6 +175,10 @@ impl Results for Faulty<MemoryResults> {
     async fn write(&self, rows: &[Row]) -> Result<(), RemoteError> {
         self.write.call(self.port.write(rows)).await
     }
+
+    async fn latest(&self, device_id: &str) -> Result<Option<Row>, RemoteError> {
+        self.read.call(self.port.latest(device_id)).await
+    }
 }
 
 /// The stores of a test. Clones are the same stores.

@@ -6,12 +6,11 @@
 
 use super::{Cursor, Incident, Incidents, LANES, Page, Written};
 use crate::platform::aws::{Lazy, incomplete, remote_error};
-use crate::platform::dynamodb::{Attributes, integer, integer_of, text, text_of};
+use crate::platform::dynamodb::{Attributes, integer, integer_of, is_written, text, text_of};
 use crate::platform::errors::RemoteError;
 use crate::platform::lane::lane;
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use std::time::Duration;
@@ -108,13 +107,8 @@ impl Incidents for DynamoDbIncidents {
         if incident.cleared_ms.is_none() {
             put = put.expression_attribute_names("#queue", "queue");
         }
-        match put.send().await {
-            Ok(_) => Ok(Written::Done),
-            Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
-                Ok(Written::Conflict)
-            }
-            Err(error) => Err(remote_error(self.operation("PutItem", &incident.device_id), error)),
-        }
+        let is_written = is_written(self.operation("PutItem", &incident.device_id), put.send().await)?;
+        Ok(if is_written { Written::Done } else { Written::Conflict })
     }
 
     async fn open(&self, lane: u8, after: Option<&Cursor>, limit: usize) -> Result<Page, RemoteError> {

@@ -2,11 +2,10 @@
 
 use super::{Command, Commands, CommandsWriter, Page};
 use crate::platform::aws::{Lazy, incomplete, remote_error};
-use crate::platform::dynamodb::{Attributes, text, text_of};
+use crate::platform::dynamodb::{Attributes, is_written, text, text_of};
 use crate::platform::errors::RemoteError;
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 /// A table of pending commands. A function needs the permissions `dynamodb:GetItem` and `DeleteItem`; an operator's
@@ -43,11 +42,7 @@ impl Commands for DynamoDbCommands {
     async fn remove(&self, device_id: &str, id: &str) -> Result<bool, RemoteError> {
         let delete = self.client.delete_item().table_name(&self.table).key("deviceId", text(device_id));
         let delete = delete.condition_expression("#id = :id").expression_attribute_names("#id", "id");
-        match delete.expression_attribute_values(":id", text(id)).send().await {
-            Ok(_) => Ok(true),
-            Err(SdkError::ServiceError(failed)) if failed.err().is_conditional_check_failed_exception() => Ok(false),
-            Err(error) => Err(remote_error(self.operation("DeleteItem"), error)),
-        }
+        is_written(self.operation("DeleteItem"), delete.expression_attribute_values(":id", text(id)).send().await)
     }
 }
 

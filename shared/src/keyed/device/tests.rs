@@ -130,8 +130,18 @@ fn without_an_interval_each_change_has_a_row_whatever_the_arrival_says() {
         device.acknowledge(n);
     }
     let duplicate = device.take(&[(4, 2, 2, 60)]);
-    assert_eq!((duplicate.latest, duplicate.tally), (None, Tally { duplicates: 1, ..Tally::default() }));
+    assert_eq!(duplicate.tally, Tally { duplicates: 1, ..Tally::default() });
     assert!(duplicate.is_changed, "its position is seen");
+}
+
+#[test]
+fn a_reading_that_comes_again_makes_the_row_due_at_once_and_counts_no_more() {
+    let mut device = Device::new(HOUR);
+    device.take(&[reading(1), reading(2)]);
+    device.acknowledge(2);
+    assert_eq!(device.take(&[reading(3)]).latest, None, "it waits");
+    device.acknowledge(3);
+    assert_eq!(device.take(&[(4, 2, 2, 4)]).latest, Some(3), "the row may not have been written");
 }
 
 #[test]
@@ -232,7 +242,7 @@ fn a_state_that_cannot_be_read_had_nothing_after_what_is_acknowledged() {
     {
         let mut device = Device::new(Duration::ZERO);
         (device.lost_until, device.newest_ms) = (lost_until, newest_ms);
-        device.loaded.corrupted = true;
+        device.loaded.is_lost = true;
         device.take(&[reading(7)]);
         assert_eq!((device.kept().lost_until, device.kept().state.lost_until), (expected, expected));
         // Other devices of the slot are not concerned.

@@ -81,6 +81,10 @@ impl States for Slow<MemoryStates<Sum>> {
 }
 
 impl Results for Slow<MemoryResults> {
+    async fn latest(&self, device_id: &str) -> Result<Option<Row>, RemoteError> {
+        self.call(self.0.latest(device_id)).await
+    }
+
     async fn write(&self, rows: &[Row]) -> Result<(), RemoteError> {
         self.call(self.0.write(rows)).await
     }
@@ -235,7 +239,7 @@ impl World {
                 let Some(invocation) = &mut self.invocations[*place] else { return };
                 if let Poll::Ready(done) = invocation.running.as_mut().poll(&mut TaskContext::from_waker(Waker::noop()))
                 {
-                    // Lambda goes on behind a batch if it has waited for its answer.
+                    // Lambda goes on after a batch if it has waited for its answer.
                     if done.is_ok() && invocation.begin == self.acknowledged {
                         self.acknowledged = invocation.end;
                     }

@@ -71,6 +71,11 @@ impl<S> MemoryStates<S> {
         self.slots().insert(slot, snapshot.get(&slot).cloned().unwrap_or_default());
     }
 
+    /// Deletes the state of a device, and keeps the fences of its slot.
+    pub fn evict(&self, device_id: &str) {
+        self.slots().entry(Slot::of(device_id)).or_default().states.remove(device_id);
+    }
+
     /// Stores `bytes` as a device's state.
     pub fn put_raw(&self, device_id: &str, bytes: &[u8]) {
         self.slots().entry(Slot::of(device_id)).or_default().states.insert(device_id.to_owned(), bytes.to_vec());
@@ -96,10 +101,10 @@ impl<S: State> States for MemoryStates<S> {
         let commit = |commit: &SlotCommit<'_, S>| {
             let stored = held.entry(commit.slot).or_default();
             let fences = stored.fences.entry(stream.to_owned()).or_default();
-            let is_behind = |(shard, loaded): (&String, &super::Fence)| {
+            let is_lower = |(shard, loaded): (&String, &super::Fence)| {
                 fences.get(shard).is_none_or(|fence| fence.position < loaded.position)
             };
-            if commit.fences.iter().any(is_behind) {
+            if commit.fences.iter().any(is_lower) {
                 return Committed::Conflict;
             }
             let mut changed = Vec::new();

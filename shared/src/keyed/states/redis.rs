@@ -34,7 +34,7 @@ return { fences, states }
 ///
 /// A fence is `<position> <lost until>`, and positions compare as text. A state's version is its first 16 bytes. If it is
 /// that of the state to set, the answer of an earlier try was lost. `KEYS` are, for each slot, the key of its fences and those
-/// of its states. `ARGV` is the time to live and the number of slots, and then for each slot, lists behind their lengths:
+/// of its states. `ARGV` is the time to live and the number of slots, and then for each slot these lists, each after its length:
 /// the fences that were loaded; the shard, the position and the loss of the fence to set, if any; the fences to delete; the
 /// versions and the states, which are empty where nothing changes.
 const COMMIT: &str = r"

@@ -8,12 +8,11 @@ use super::super::{Change, Lifecycle, Presence};
 use super::{LANES, Presences, Stored, Written};
 use crate::alert::incidents::dynamodb::INDEX;
 use crate::platform::aws::{Lazy, incomplete, remote_error};
-use crate::platform::dynamodb::{Attributes, integer, integer_of, text, text_of};
+use crate::platform::dynamodb::{Attributes, integer, integer_of, is_written, text, text_of};
 use crate::platform::errors::RemoteError;
 use crate::platform::lane::lane;
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::time::Duration;
 
@@ -94,13 +93,8 @@ impl Presences for DynamoDbPresences {
                 .expression_attribute_names("#revision", "revision")
                 .expression_attribute_values(":over", integer(over)),
         };
-        match put.send().await {
-            Ok(_) => Ok(Written::Done),
-            Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
-                Ok(Written::Conflict)
-            }
-            Err(error) => Err(remote_error(self.operation("PutItem", &presence.newest.client_id), error)),
-        }
+        let is_written = is_written(self.operation("PutItem", &presence.newest.client_id), put.send().await)?;
+        Ok(if is_written { Written::Done } else { Written::Conflict })
     }
 
     async fn due(&self, lane: u8, now_ms: i64, limit: usize) -> Result<Vec<Stored>, RemoteError> {

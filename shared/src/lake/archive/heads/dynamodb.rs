@@ -2,10 +2,10 @@
 
 use super::{Head, Heads, HeadsReader};
 use crate::platform::aws::{self, Lazy};
+use crate::platform::dynamodb::is_written;
 use crate::platform::errors::{Remedy, RemoteError};
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;
 
@@ -63,15 +63,7 @@ impl Heads for DynamoDbHeads {
             .condition_expression("attribute_not_exists(#head) OR #head < :head")
             .expression_attribute_names("#head", "head")
             .expression_attribute_values(":head", AttributeValue::S(head.to_string()));
-        match update.send().await {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(aws::remote_error(self.operation("UpdateItem", stream, shard), error)),
-        }
+        is_written(self.operation("UpdateItem", stream, shard), update.send().await).map(drop)
     }
 }
 

@@ -3,10 +3,10 @@
 
 use super::{Entry, Ledger, Versioned};
 use crate::platform::aws::{self, Lazy};
+use crate::platform::dynamodb::is_written;
 use crate::platform::errors::{Remedy, RemoteError};
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 /// Entries in a DynamoDB table.
@@ -65,12 +65,6 @@ impl Ledger for DynamoDbLedger {
                 .expression_attribute_names("#version", "version")
                 .expression_attribute_values(":replaces", AttributeValue::N(replaces.to_string()))
         };
-        match put.send().await {
-            Ok(_) => Ok(Some(version)),
-            Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
-                Ok(None)
-            }
-            Err(error) => Err(aws::remote_error(operation(), error)),
-        }
+        Ok(is_written(operation(), put.send().await)?.then_some(version))
     }
 }
