@@ -156,6 +156,7 @@ impl Present {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use myaku::device::reading::Value;
     use myaku::device::registry::{Device, Key, Kind, LONGEST_USE, MemoryMasterData};
     use myaku::keyed::fence::Fences;
     use myaku::keyed::progress::memory::MemoryProgress;
@@ -216,7 +217,7 @@ mod tests {
         let (_, profile) = resolved["bed-17"].known("bed-17").unwrap();
         for (id, value) in [(1, 60.0), (2, 61.0)] {
             let at = NOW_MS - 1_500 + id as i64;
-            let reading = Incoming { metric: "heart_rate", id, at, value };
+            let reading = Incoming { metric: "heart_rate", id, at, value: &Value::Number(value) };
             MovingAverage::step(profile, &mut kept.state, &reading, None);
         }
         let (fences, new) = (Fences::new(), Version::default());

@@ -5,12 +5,13 @@
 //!
 //! In reading order:
 //!
-//! - [`Rule`] and [`State`]: what a function brings. [`Kept`] is a state with what every function has to know of a device.
+//! - [`Rule`] and [`State`]: what a function brings, with the [`Outcome`](crate::results::Outcome) that it writes. [`Kept`] is a state with what every function has to know of a device.
 //! - [`handle()`]: one batch, from its records to the acknowledgement, over a [`Context`] of [`Ports`].
 //! - [`fence`]: finds out whether states were lost. [`progress`] is the port to what that is judged by.
 //! - [`states`]: the port to stored states, with adapters for Redis and memory. [`codec`] and [`bytes`] are the format of what
 //!   is stored.
 //! - [`live()`]: reads present values from the states, for readers who cannot wait for the next row.
+//! - `trial` (feature `testing`): runs a rule under every fault, for its tests.
 //! - [`SettingsSource`]: which settings a device has; the registry is one. [`Shards`]: which slots a shard has.
 //!
 //! **Slots.** A device belongs to a [slot](crate::stream::slot), and its readings are put per slot. So it is in one shard at
@@ -54,6 +55,8 @@ mod handle;
 mod input;
 mod kept;
 mod live;
+mod origin;
+mod pending;
 pub mod progress;
 mod rule;
 mod settings;
@@ -61,11 +64,15 @@ mod shards;
 pub mod states;
 #[cfg(test)]
 mod sums;
+#[cfg(any(test, feature = "testing"))]
+pub mod trial;
 
 pub use digest::id_digest;
 pub use handle::{Context, GROUP, Limits, Ports, handle};
-pub use kept::{Kept, LastRow, Origin, PendingHistory};
+pub use kept::{Kept, LastRow};
 pub use live::{Live, live};
-pub use rule::{Counts, Incoming, Rule, State, Step};
+pub use origin::Origin;
+pub use pending::PendingHistory;
+pub use rule::{Closed, Counts, Incoming, OutcomeOf, Rule, State, Step};
 pub use settings::{Found, SettingsSource};
 pub use shards::{ListShards, Shards};

@@ -3,7 +3,8 @@
 //! A row has all metrics of a device. It carries the position of the record that it was last computed for, and nothing older
 //! overwrites it.
 //!
-//! - [`Row`] is one row, [`Item`] says which one. A [`MetricResult`] has the [`Average`] of one of its metrics.
+//! - [`Row`] is one row, [`Item`] says which one. It has an [`Outcome`] for each metric: what its function writes, as fields.
+//!   That of the moving average is a [`MetricResult`], with an [`Average`].
 //! - [`Results`] is the port for writing rows, each on a condition, and for reading the latest; [`HistoryReader`] is the port
 //!   for reading history.
 //! - Adapters: DynamoDB and [`memory`].
@@ -21,8 +22,10 @@ pub mod conformance;
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
 pub mod memory;
+mod outcome;
 
 pub use average::Average;
+pub use outcome::{Field, Fields, Outcome, RowNames};
 
 use crate::platform::errors::RemoteError;
 use crate::stream::batch::Position;
@@ -37,48 +40,57 @@ pub const LATEST_MS: i64 = 9_999_999_999_999;
 pub enum Item {
     /// The latest results of all metrics.
     Latest,
-    /// The results at the end of an interval: of each metric that had a reading in it, the window whose newest reading is
-    /// the last one of the interval.
+    /// The results of an interval, of each metric that had a reading in it.
     History {
+        /// The length that names one of several kinds of intervals, in seconds; 0 if the function has one kind.
+        seconds: u32,
         /// The beginning of the interval, in milliseconds since the epoch.
         from_ms: i64,
     },
 }
 
 impl Item {
-    /// The sort key: `latest#` or `history##<13 digits>`. Times before the epoch have no history.
+    /// The row of the interval that begins at `from_ms`, of a function that has one kind of intervals.
+    pub const fn history(from_ms: i64) -> Self {
+        Self::History { seconds: 0, from_ms }
+    }
+
+    /// The sort key: `<name>#` or `<name>#<seconds>#<13 digits>`, without the seconds if they are 0. Times before the epoch have
+    /// no history.
     ///
     /// ```
-    /// use myaku::results::Item;
-    /// assert_eq!(Item::History { from_ms: 60_000 }.key(), "history##0000000060000");
+    /// use myaku::results::{Item, MetricResult, Outcome as _};
+    /// assert_eq!(Item::history(60_000).key(MetricResult::NAMES), "history##0000000060000");
     /// ```
-    pub fn key(self) -> String {
+    pub fn key(self, names: RowNames) -> String {
         match self {
-            Self::Latest => "latest#".to_owned(),
-            Self::History { from_ms } => history_key("", from_ms),
+            Self::Latest => format!("{}#", names.latest),
+            Self::History { seconds: 0, from_ms } => history_key(names, "", from_ms),
+            Self::History { seconds, from_ms } => history_key(names, &seconds.to_string(), from_ms),
         }
     }
 
     /// The item of a sort key; `None` if the key is not one of these. Rows of one metric have its name in their key: they were
     /// written until rows had all metrics of a device.
-    pub fn parse(key: &str) -> Option<Self> {
-        if key.starts_with("latest#") {
+    pub fn parse(key: &str, names: RowNames) -> Option<Self> {
+        let (name, rest) = key.split_once('#')?;
+        if name == names.latest {
             return Some(Self::Latest);
         }
-        let (_, digits) = key.strip_prefix("history#")?.rsplit_once('#')?;
+        let (of, digits) = rest.rsplit_once('#').filter(|_| name == names.history)?;
         let from_ms = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())??;
-        Some(Self::History { from_ms })
+        Some(Self::History { seconds: of.parse().unwrap_or(0), from_ms })
     }
 }
 
-/// The sort key of a row of history: of one metric, or of all if it is empty.
-fn history_key(metric: &str, from_ms: i64) -> String {
-    format!("history#{metric}#{:013}", from_ms.clamp(0, LATEST_MS))
+/// The sort key of a row of history: `of` is a length, the metric of a row of one metric, or empty.
+fn history_key(names: RowNames, of: &str, from_ms: i64) -> String {
+    format!("{}#{of}#{:013}", names.history, from_ms.clamp(0, LATEST_MS))
 }
 
-/// One row.
+/// One row of the function whose outcomes are of type `O`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Row {
+pub struct Row<O = MetricResult> {
     /// The device.
     pub device_id: String,
     /// Which of its rows.
@@ -86,7 +98,7 @@ pub struct Row {
     /// Where the device stands.
     pub facility: String,
     /// Its results, by metric.
-    pub metrics: BTreeMap<String, MetricResult>,
+    pub metrics: BTreeMap<String, O>,
     /// The stream that `position` belongs to.
     pub stream: String,
     /// The shard whose batch it was written for.
@@ -106,7 +118,7 @@ pub struct Row {
     pub expires_at: Option<i64>,
 }
 
-/// The result of one metric.
+/// The moving average of one metric.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MetricResult {
     /// The unit of the values; empty where there is none.
@@ -124,7 +136,48 @@ pub struct MetricResult {
     pub lost_until: Option<i64>,
 }
 
-impl Row {
+impl Outcome for MetricResult {
+    const NAMES: RowNames = RowNames { latest: "latest", history: "history" };
+
+    fn fields(&self) -> Fields {
+        let Average { count, mean, min, max, stddev } = self.average;
+        Fields::default()
+            .with("unit", &*self.unit)
+            .with("value", self.value)
+            .with("at", self.at)
+            .with("count", count)
+            .with("mean", mean)
+            .with("min", min)
+            .with("max", max)
+            .with("stddev", stddev)
+            .with("partial", self.partial)
+            .with_some("lostUntil", self.lost_until)
+    }
+
+    fn from_fields(fields: &Fields) -> Option<Self> {
+        Some(Self {
+            unit: fields.text("unit")?.to_owned(),
+            value: fields.number("value")?,
+            at: fields.integer("at")?,
+            average: Average {
+                count: fields.integer("count")?,
+                mean: fields.number("mean")?,
+                min: fields.number("min")?,
+                max: fields.number("max")?,
+                stddev: fields.number("stddev")?,
+            },
+            partial: fields.flag("partial")?,
+            lost_until: fields.integer("lostUntil"),
+        })
+    }
+}
+
+impl<O: Outcome> Row<O> {
+    /// Its sort key.
+    pub fn key(&self) -> String {
+        self.item.key(O::NAMES)
+    }
+
     /// Whether a stored row gives way to this one: it is of another stream, or was not computed from more.
     fn replaces(&self, stored: &Self) -> bool {
         stored.stream != self.stream || (stored.position, stored.counted) <= (self.position, self.counted)
@@ -141,7 +194,7 @@ pub struct Page {
 }
 
 /// The port for writing results, and for reading the latest ones.
-pub trait Results: Send + Sync {
+pub trait Results<O: Outcome = MetricResult>: Send + Sync {
     /// Writes each row, unless the stored row was computed from more: it has a higher position, or the same one and more
     /// readings counted. Such a row stays, and is not an error: a later invocation wrote it. The latest row
     /// replaces all metrics: what it said of a metric that the state has lost may not be complete. A row of history replaces the
@@ -149,10 +202,10 @@ pub trait Results: Send + Sync {
     ///
     /// After an error, any of the rows may have been written, and the same call again is right. No two of `rows` have the
     /// same device and item.
-    fn write(&self, rows: &[Row]) -> impl Future<Output = Result<(), RemoteError>> + Send;
+    fn write(&self, rows: &[Row<O>]) -> impl Future<Output = Result<(), RemoteError>> + Send;
 
     /// The latest results of a device; `None` if there are none.
-    fn latest(&self, device_id: &str) -> impl Future<Output = Result<Option<Row>, RemoteError>> + Send;
+    fn latest(&self, device_id: &str) -> impl Future<Output = Result<Option<Row<O>>, RemoteError>> + Send;
 }
 
 /// The port for reading the history of results.
@@ -197,19 +250,23 @@ const PAGE: usize = 500;
 mod tests {
     use super::*;
 
+    const NAMES: RowNames = MetricResult::NAMES;
+
     #[test]
     fn keys_of_history_sort_by_time() {
-        let key = |from_ms| Item::History { from_ms }.key();
-        assert!(key(999) < key(1_000) && key(1_000) < key(1_795_218_892_020));
-        assert_eq!(key(1_795_218_892_020), "history##1795218892020");
+        let key = |seconds, from_ms| Item::History { seconds, from_ms }.key(NAMES);
+        assert!(key(0, 999) < key(0, 1_000) && key(0, 1_000) < key(0, 1_795_218_892_020));
+        assert_eq!(key(0, 1_795_218_892_020), "history##1795218892020");
+        assert_eq!(key(300, 1_795_218_892_020), "history#300#1795218892020");
+        assert_eq!(Item::parse(&key(300, 5), NAMES), Some(Item::History { seconds: 300, from_ms: 5 }));
     }
 
     #[test]
     fn keys_of_one_metric_are_read_and_a_key_that_is_not_a_result_is_not() {
-        assert_eq!(Item::parse("latest#m"), Some(Item::Latest));
-        assert_eq!(Item::parse("history#m#0000000060000"), Some(Item::History { from_ms: 60_000 }));
+        assert_eq!(Item::parse("latest#m", NAMES), Some(Item::Latest));
+        assert_eq!(Item::parse("history#m#0000000060000", NAMES), Some(Item::history(60_000)));
         for key in ["", "latest", "status#m", "history#m", "history#m#", "history#m#12x"] {
-            assert_eq!(Item::parse(key), None, "{key}");
+            assert_eq!(Item::parse(key, NAMES), None, "{key}");
         }
     }
 }

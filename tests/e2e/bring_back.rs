@@ -108,7 +108,8 @@ async fn a_replay_changes_no_average_and_a_dead_letter_becomes_readings_after_it
     producer.send(&[Item { key: message.delivery_id.clone(), data: message.to_json().into_bytes() }]).await?;
     steps::quiet(&stack).await?;
     let rows = DynamoDbResults::new(&config, stack.physical_id("ResultsTable")?);
-    assert_eq!(rows.latest("newcomer").await?, None);
+    let latest = async || -> Result<Option<Row>, _> { rows.latest("newcomer").await };
+    assert_eq!(latest().await?, None);
     let device = Device { device_id: "newcomer".to_owned(), profile: "vital-band".to_owned(), facility: None };
     let document = device_document(&device).map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
     DynamoDb::new(&config, stack.physical_id("RegistryTable")?).put(&[document]).await?;
@@ -116,7 +117,7 @@ async fn a_replay_changes_no_average_and_a_dead_letter_becomes_readings_after_it
         // The absence of a device is cached for a while. Until it expires, the message becomes a dead letter again.
         loop {
             Box::pin(send(&stack, &letters(&[Reason::UnknownDevice], now_ms - CLOCK_MS)?)).await?;
-            if let Some(found) = rows.latest("newcomer").await? {
+            if let Some(found) = latest().await? {
                 return anyhow::Ok(found);
             }
         }

@@ -307,7 +307,7 @@ async fn history_has_a_row_for_each_closed_interval_and_a_late_reading_corrects_
         (result.average.mean, result.value, row.counted)
     };
     assert_eq!(outline(&rows[0]), (15.0, 20.0, 3));
-    assert_eq!(rows[0].item, Item::History { from_ms: BEGIN_MS });
+    assert_eq!(rows[0].item, Item::history(BEGIN_MS));
     assert_eq!(rows[0].expires_at, Some(BEGIN_MS / 1_000 + 86_400));
 
     done(&context, &batch(vec![record(90, "a", json("a", 30))])).await;
@@ -347,7 +347,7 @@ async fn history_does_not_wait() {
     done(&context, &readings("a", [10])).await;
     done(&context, &readings("a", [20, 70])).await;
     assert_eq!(latest(&context, "a").counted, 1, "all arrived at the same time");
-    let row = context.stores.results.row("a", Item::History { from_ms: BEGIN_MS }).unwrap();
+    let row = context.stores.results.row("a", Item::history(BEGIN_MS)).unwrap();
     assert_eq!(row.metrics["heart_rate"].average.mean, 15.0);
 }
 

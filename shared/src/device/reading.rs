@@ -139,7 +139,8 @@ impl<T: AsRef<str> + Serialize> Reading<T> {
 }
 
 impl Value {
-    fn problem(&self) -> Option<String> {
+    /// What is wrong with it; `None` if it is valid.
+    pub(crate) fn problem(&self) -> Option<String> {
         match self {
             Self::Number(number) if !number.is_finite() => Some("it is NaN or infinite".to_owned()),
             Self::Text(text) if text.len() > MAX_TEXT => {

@@ -4,7 +4,7 @@ use crate::alert::incidents::Cursor;
 use crate::device::registry::Key;
 use crate::lake::archive::{Extent, Head, Hour, Metadata, ObjectKey, Slot};
 use crate::lake::dead_letter::LetterKey;
-use crate::results::Item;
+use crate::results::{Item, MetricResult, Outcome as _};
 use crate::stream::batch::{Position, SequenceNumber};
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
@@ -25,8 +25,10 @@ pub fn key(bytes: &[u8]) {
     if let Some(key) = Key::parse(text) {
         assert_eq!(key.to_string(), text);
     }
-    if let Some(item) = Item::parse(text) {
-        assert_eq!(Item::parse(&item.key()).map(Item::key), Some(item.key()));
+    let names = MetricResult::NAMES;
+    if let Some(item) = Item::parse(text, names) {
+        let key = item.key(names);
+        assert_eq!(Item::parse(&key, names).map(|item| item.key(names)), Some(key));
     }
     check_metadata(text);
 }

@@ -25,6 +25,14 @@ pub fn put_text(out: &mut Vec<u8>, text: &str) {
     out.extend(text.as_bytes());
 }
 
+/// Appends whether there is a value, and the value as `put` does.
+pub fn put_option<T>(out: &mut Vec<u8>, value: Option<T>, put: impl FnOnce(&mut Vec<u8>, T)) {
+    out.push(value.is_some().into());
+    if let Some(value) = value {
+        put(out, value);
+    }
+}
+
 /// Appends a position.
 pub(super) fn put_position(out: &mut Vec<u8>, position: Position) {
     let digits = position.sequence.fixed_width().as_bytes();
@@ -87,6 +95,14 @@ impl<'a> Reader<'a> {
             [1] => Ok(true),
             _ => Err(CorruptedState("a flag is neither 0 nor 1")),
         }
+    }
+
+    /// What [`put_option`] appended, where `read` reads the value.
+    pub fn option<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, CorruptedState>,
+    ) -> Result<Option<T>, CorruptedState> {
+        if self.flag()? { read(self).map(Some) } else { Ok(None) }
     }
 
     /// What [`put_varint`] appended.

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 /// Bytes of the digest.
 pub(crate) const DIGEST: usize = 16;
 /// The version of the format.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// The bytes of `kept`.
 pub fn encode<S: State>(kept: &Kept<S>) -> Vec<u8> {
@@ -46,6 +46,7 @@ pub fn decode<S: State>(bytes: &[u8]) -> Result<Kept<S>, CorruptedState> {
     let mut reader = Reader::new(body);
     let kept = match reader.array()? {
         [VERSION] => Kept::decode(&mut reader)?,
+        [2] => Kept::decode_second_format(&mut reader)?,
         [1] => Kept::decode_first_format(&mut reader)?,
         _ => return Err(CorruptedState("its version is unknown")),
     };

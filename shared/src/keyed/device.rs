@@ -1,9 +1,11 @@
 //! One device's part of a batch: what its readings come to, and which rows are due. Pure.
 
-use super::input::NumberRecord;
-use super::kept::{Kept, LastRow, Origin, PendingHistory};
+use super::input::ReadingRecord;
+use super::kept::{Kept, LastRow};
+use super::origin::Origin;
+use super::pending::PendingHistory;
 use super::progress::Acknowledgements;
-use super::rule::{Counts, Incoming, Rule, State as _};
+use super::rule::{Closed, Counts, Incoming, OutcomeOf, Rule, State as _};
 use super::states::Loaded;
 use crate::results::{Item, Row};
 use crate::stream::batch::Position;
@@ -27,7 +29,7 @@ pub(super) struct SlotInput<'a> {
 /// One device's part of a batch.
 pub(super) struct DeviceUpdate<'a, R: Rule> {
     device_id: &'a str,
-    numbers: &'a [&'a NumberRecord<'a>],
+    readings: &'a [&'a ReadingRecord<'a>],
     settings: &'a R::Settings,
     loaded: &'a Loaded<R::State>,
     kept: Kept<R::State>,
@@ -44,16 +46,16 @@ pub(super) struct Tally {
 }
 
 impl<'a, R: Rule> DeviceUpdate<'a, R> {
-    /// The update of `device_id` by its `numbers`, computed from `loaded`.
+    /// The update of `device_id` by its `readings`, computed from `loaded`.
     pub(super) fn new(
         device_id: &'a str,
-        numbers: &'a [&'a NumberRecord<'a>],
+        readings: &'a [&'a ReadingRecord<'a>],
         settings: &'a R::Settings,
         slot: &SlotInput<'_>,
         loaded: &'a Loaded<R::State>,
     ) -> Self {
         let kept = loaded.kept.clone().unwrap_or_default();
-        let mut update = Self { device_id, numbers, settings, loaded, kept, is_due: false, tally: Tally::default() };
+        let mut update = Self { device_id, readings, settings, loaded, kept, is_due: false, tally: Tally::default() };
         update.advance(slot);
         update
     }
@@ -70,14 +72,14 @@ impl<'a, R: Rule> DeviceUpdate<'a, R> {
         // was.
         kept.history.retain(|pending| !slot.acknowledged.covers(pending.origin));
         let (mut has_changed, mut is_repeated) = (false, false);
-        for number in self.numbers {
-            let origin = Origin { position: number.source.position(), ..slot.origin };
+        for record in self.readings {
+            let origin = Origin { position: record.source.position(), ..slot.origin };
             if kept.has_seen(origin) {
                 continue;
             }
             kept.seen = Some(origin);
-            let reading = &number.reading;
-            let incoming = Incoming { metric: &reading.metric, id: number.id, at: reading.at, value: number.value };
+            let reading = &record.reading;
+            let incoming = Incoming { metric: &reading.metric, id: record.id, at: reading.at, value: &record.value };
             let step = R::step(self.settings, &mut kept.state, &incoming, kept.lost_until);
             let Some(step) = step else { continue };
             match step.counts {
@@ -92,18 +94,20 @@ impl<'a, R: Rule> DeviceUpdate<'a, R> {
                     is_repeated = true;
                 }
             }
-            for (from_ms, result) in step.history {
+            for closed in step.history {
                 let metric = reading.metric.to_string();
-                let pending = PendingHistory { origin, counted: kept.counted, from_ms, metric, result };
-                kept.history.retain(|known| known.from_ms != from_ms || known.metric != pending.metric);
+                let pending = PendingHistory { origin, counted: kept.counted, metric, closed };
+                kept.history.retain(|known| !known.is_of_same(&pending));
                 kept.history.push(pending);
             }
         }
-        let arrived_ms = self.numbers.last().map_or(0, |number| number.source.arrived_ms);
+        let arrived_ms = self.readings.last().map_or(0, |record| record.source.arrived_ms);
         let interval_ms = slot.results_interval.as_millis() as i64;
+        // A new state and one that notes a loss always write the row: a state that goes missing is found by it.
         let is_due = kept.row.is_none_or(|last| {
             let has_waited = arrived_ms.saturating_sub(last.arrived_ms).max(0) >= interval_ms;
-            has_lost || is_repeated || has_changed && has_waited
+            let has_news = is_repeated || has_changed && has_waited;
+            has_lost || has_news && !R::latest(self.settings, &kept.state).is_empty()
         });
         if let Some(origin) = kept.seen.filter(|_| is_due) {
             kept.row = Some(LastRow { origin, arrived_ms });
@@ -127,8 +131,8 @@ impl<'a, R: Rule> DeviceUpdate<'a, R> {
     }
 
     /// The rows that are due.
-    pub(super) fn rows(&self, stream: &str, shard: &str, now_ms: i64, history_ttl: Duration) -> Vec<Row> {
-        let Some(newest) = self.numbers.last() else { return Vec::new() };
+    pub(super) fn rows(&self, stream: &str, shard: &str, now_ms: i64, history_ttl: Duration) -> Vec<Row<OutcomeOf<R>>> {
+        let Some(newest) = self.readings.last() else { return Vec::new() };
         let row = |item, position: Position, counted| Row {
             device_id: self.device_id.to_owned(),
             item,
@@ -145,22 +149,22 @@ impl<'a, R: Rule> DeviceUpdate<'a, R> {
         };
         let mut rows = Vec::new();
         if let Some(seen) = self.kept.seen.filter(|_| self.is_due) {
-            let metrics: BTreeMap<_, _> = R::latest(self.settings, &self.kept.state).into_iter().collect();
-            if !metrics.is_empty() {
-                rows.push(Row { metrics, ..row(Item::Latest, seen.position, self.kept.counted) });
-            }
+            let metrics = R::latest(self.settings, &self.kept.state).into_iter().collect();
+            rows.push(Row { metrics, ..row(Item::Latest, seen.position, self.kept.counted) });
         }
-        let mut history: BTreeMap<i64, Row> = BTreeMap::new();
+        let mut history: BTreeMap<Item, Row<_>> = BTreeMap::new();
         for pending in &self.kept.history {
-            let PendingHistory { origin, counted, from_ms, metric, result } = pending;
-            let of_interval = history.entry(*from_ms).or_insert_with(|| Row {
+            let PendingHistory { origin, counted, metric, closed } = pending;
+            let Closed { seconds, from_ms, outcome } = closed;
+            let item = Item::History { seconds: *seconds, from_ms: *from_ms };
+            let of_interval = history.entry(item).or_insert_with(|| Row {
                 // Counted from its own time, so that writing it again writes the same.
                 expires_at: Some(from_ms.saturating_add(history_ttl.as_millis() as i64) / 1_000),
-                ..row(Item::History { from_ms: *from_ms }, origin.position, *counted)
+                ..row(item, origin.position, *counted)
             });
             of_interval.position = of_interval.position.max(origin.position);
             of_interval.counted = of_interval.counted.max(*counted);
-            of_interval.metrics.insert(metric.clone(), result.clone());
+            of_interval.metrics.insert(metric.clone(), outcome.clone());
         }
         rows.extend(history.into_values());
         rows

@@ -5,10 +5,10 @@
 
 use super::device::{DeviceUpdate, SlotInput, Tally};
 use super::fence::{self, Declared, Fence, Fences, judge_and_declare};
-use super::input::{NumberRecord, ParsedBatch};
-use super::kept::Origin;
+use super::input::{ParsedBatch, ReadingRecord};
+use super::origin::Origin;
 use super::progress::{Acknowledgements, Progress, ProgressStore};
-use super::rule::Rule;
+use super::rule::{OutcomeOf, Rule};
 use super::settings::SettingsSource;
 use super::shards::{ListShards, Shards};
 use super::states::{Commit, Committed, LoadedSlot, SlotCommit, SlotDevices, States};
@@ -50,7 +50,7 @@ pub trait Ports: Send + Sync {
     /// The state of each device.
     type States: States<State = <Self::Rule as Rule>::State>;
     /// Where the results go.
-    type Results: Results;
+    type Results: Results<OutcomeOf<Self::Rule>>;
     /// Where the dead letters go.
     type Letters: DeadLetterStore;
     /// The wall clock.
@@ -107,17 +107,17 @@ pub async fn handle<P: Ports>(context: &Context<P>, batch: &Batch, deadline_ms: 
     }
 }
 
-/// A device that is known, with its numbers and its settings.
+/// A device that is known, with its readings and its settings.
 struct Known<'a, S> {
     id: &'a str,
-    numbers: &'a [&'a NumberRecord<'a>],
+    readings: &'a [&'a ReadingRecord<'a>],
     settings: &'a S,
 }
 
-async fn process<P: Ports>(context: &Context<P>, batch: &Batch) -> Result<(), RemoteError> {
+pub(super) async fn process<P: Ports>(context: &Context<P>, batch: &Batch) -> Result<(), RemoteError> {
     let shards = context.shards.slots_with(&batch.shard).await?;
     let slots = shards.get(&batch.shard).copied().unwrap_or_default();
-    let mut parsed = ParsedBatch::of(batch);
+    let mut parsed = ParsedBatch::of(batch, P::Rule::takes);
     let mut letters = std::mem::take(&mut parsed.letters);
     let mut skipped = parsed.skipped;
     let devices = parsed.devices();
@@ -135,18 +135,18 @@ async fn process<P: Ports>(context: &Context<P>, batch: &Batch) -> Result<(), Re
         };
         match settings {
             Ok(settings) => {
-                let numbers = device.numbers.as_slice();
+                let readings = device.readings.as_slice();
                 let unwanted =
-                    count_unwanted::<P::Rule>(settings, numbers.iter().map(|number| &*number.reading.metric));
+                    count_unwanted::<P::Rule>(settings, readings.iter().map(|record| &*record.reading.metric));
                 skipped += unwanted;
-                if unwanted < numbers.len() {
-                    known.entry(device.slot).or_default().push(Known { id: device.id, numbers, settings });
+                if unwanted < readings.len() {
+                    known.entry(device.slot).or_default().push(Known { id: device.id, readings, settings });
                 }
             }
             Err(problem) => {
-                let numbers = device.numbers.iter();
-                letters.extend(numbers.map(|number| {
-                    DeadLetter::of_record(batch, &number.source, Some(device.id), None, problem.clone())
+                let readings = device.readings.iter();
+                letters.extend(readings.map(|record| {
+                    DeadLetter::of_record(batch, &record.source, Some(device.id), None, problem.clone())
                 }));
             }
         }
@@ -155,7 +155,7 @@ async fn process<P: Ports>(context: &Context<P>, batch: &Batch) -> Result<(), Re
     put_all(&context.letters, &letters, std::future::pending()).await.map_err(|unwritten| unwritten.source)?;
 
     if let Some(last) = parsed.last.filter(|_| !known.is_empty()) {
-        let times = known.values().flatten().flat_map(|device| device.numbers).map(|number| number.reading.at);
+        let times = known.values().flatten().flat_map(|device| device.readings).map(|record| record.reading.at);
         let newest_ms = times.max().unwrap_or_default();
         let work = Work { context, batch, shards: &shards, slots, last, newest_ms, known: &known };
         work.advance().await?;
@@ -169,8 +169,8 @@ async fn process<P: Ports>(context: &Context<P>, batch: &Batch) -> Result<(), Re
     let (late, end_to_end): (Vec<_>, Vec<_>) = known
         .values()
         .flatten()
-        .flat_map(|device| device.numbers)
-        .map(|number| (since(number.source.arrived_ms, number.reading.at), since(now_ms, number.reading.received_at)))
+        .flat_map(|device| device.readings)
+        .map(|record| (since(record.source.arrived_ms, record.reading.at), since(now_ms, record.reading.received_at)))
         .unzip();
     observe(Metric::LatenessMs, late);
     observe(Metric::EndToEndMs, end_to_end);
@@ -363,7 +363,7 @@ impl<P: Ports> Work<'_, P> {
         };
         let devices = self.devices(slot.slot).iter().zip(&slot.loaded.states);
         devices
-            .map(|(device, loaded)| DeviceUpdate::new(device.id, device.numbers, device.settings, &input, loaded))
+            .map(|(device, loaded)| DeviceUpdate::new(device.id, device.readings, device.settings, &input, loaded))
             .collect()
     }
 

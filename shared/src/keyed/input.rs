@@ -1,4 +1,4 @@
-//! The records of a batch, parsed: numbers by device, and a dead letter for each record that is not a valid reading.
+//! The records of a batch, parsed: readings by device, and a dead letter for each record that is not a valid reading.
 
 use super::id_digest;
 use crate::device::reading::{BorrowedReading, Value};
@@ -15,13 +15,13 @@ use std::collections::HashMap;
 /// clock.
 const SKEW_MS_MAX: i64 = 366 * 24 * 60 * 60 * 1_000;
 
-/// A number, and the record that it came in.
-pub(super) struct NumberRecord<'a> {
+/// A reading, and the record that it came in.
+pub(super) struct ReadingRecord<'a> {
     pub(super) source: UserRecord<'a>,
     pub(super) reading: ReadingFields<'a>,
     /// [`id_digest`] of its id.
     pub(super) id: u64,
-    pub(super) value: f64,
+    pub(super) value: Value,
 }
 
 /// The fields of a reading that are needed when its device is computed. There are thousands, far apart in memory by then:
@@ -34,13 +34,13 @@ pub(super) struct ReadingFields<'a> {
 }
 
 /// A device's part of a batch.
-pub(super) struct DeviceNumbers<'a, 'p> {
+pub(super) struct DeviceReadings<'a, 'p> {
     pub(super) id: &'a str,
     pub(super) slot: Slot,
-    pub(super) numbers: Vec<&'p NumberRecord<'a>>,
+    pub(super) readings: Vec<&'p ReadingRecord<'a>>,
 }
 
-impl DeviceNumbers<'_, '_> {
+impl DeviceReadings<'_, '_> {
     /// The problem of a device whose slot is not one of its shard's: its records were not put per slot. Its state could be
     /// advanced from two shards at the same time.
     pub(super) fn problem(&self, slots: Slots) -> Option<Problem> {
@@ -53,9 +53,9 @@ impl DeviceNumbers<'_, '_> {
 /// A batch, parsed.
 #[derive(Default)]
 pub(super) struct ParsedBatch<'a> {
-    /// The numbers in the stream's order, each with the index of its device.
-    numbers: Vec<(usize, NumberRecord<'a>)>,
-    /// The devices in the order in which they first occur, each with how many numbers it has.
+    /// The readings in the stream's order, each with the index of its device.
+    readings: Vec<(usize, ReadingRecord<'a>)>,
+    /// The devices in the order in which they first occur, each with how many readings it has.
     devices: Vec<(&'a str, usize)>,
     /// Records that are not valid readings.
     pub(super) letters: Vec<DeadLetter>,
@@ -65,13 +65,14 @@ pub(super) struct ParsedBatch<'a> {
     pub(super) records: usize,
     /// Their bytes.
     pub(super) bytes: usize,
-    /// Texts, booleans and positions, which are not numbers.
+    /// Readings whose values are of kinds that the rule does not take.
     pub(super) skipped: usize,
 }
 
 impl<'a> ParsedBatch<'a> {
-    /// Parses all of `batch`. Never fails: malformed records become dead letters.
-    pub(super) fn of(batch: &'a Batch) -> Self {
+    /// Parses all of `batch`, and keeps the readings whose values `takes` accepts. Never fails: malformed records become dead
+    /// letters.
+    pub(super) fn of(batch: &'a Batch, takes: impl Fn(&Value) -> bool) -> Self {
         let mut parsed = Self::default();
         let mut known: HashMap<&'a str, usize> = HashMap::new();
         let mut metric = "";
@@ -80,44 +81,42 @@ impl<'a> ParsedBatch<'a> {
             parsed.last = Some(source.position());
             parsed.bytes += source.data.len();
             match parse(&source) {
-                Ok(mut reading) => match reading.value {
-                    Value::Number(value) => {
-                        // Copy the fields now, while the record is still in the processor's cache. A name that equals
-                        // the last one borrows from where that one is.
-                        match &reading.metric {
-                            Cow::Borrowed(name) if *name == metric => reading.metric = Cow::Borrowed(metric),
-                            Cow::Borrowed(name) => metric = name,
-                            Cow::Owned(_) => {}
-                        }
-                        let id = id_digest(&reading.id);
-                        let BorrowedReading { metric, facility, at, received_at, .. } = reading;
-                        let reading = ReadingFields { metric, facility, at, received_at };
-                        // The partition key is the device.
-                        let device = *known.entry(source.partition_key).or_insert_with(|| {
-                            parsed.devices.push((source.partition_key, 0));
-                            parsed.devices.len() - 1
-                        });
-                        parsed.devices[device].1 += 1;
-                        parsed.numbers.push((device, NumberRecord { source, reading, id, value }));
+                Ok(reading) if !takes(&reading.value) => parsed.skipped += 1,
+                Ok(mut reading) => {
+                    // Copy the fields now, while the record is still in the processor's cache. A name that equals the last
+                    // one borrows from where that one is.
+                    match &reading.metric {
+                        Cow::Borrowed(name) if *name == metric => reading.metric = Cow::Borrowed(metric),
+                        Cow::Borrowed(name) => metric = name,
+                        Cow::Owned(_) => {}
                     }
-                    Value::Boolean(_) | Value::Text(_) | Value::Position(_) => parsed.skipped += 1,
-                },
+                    let id = id_digest(&reading.id);
+                    let BorrowedReading { metric, facility, at, received_at, value, .. } = reading;
+                    let reading = ReadingFields { metric, facility, at, received_at };
+                    // The partition key is the device.
+                    let device = *known.entry(source.partition_key).or_insert_with(|| {
+                        parsed.devices.push((source.partition_key, 0));
+                        parsed.devices.len() - 1
+                    });
+                    parsed.devices[device].1 += 1;
+                    parsed.readings.push((device, ReadingRecord { source, reading, id, value }));
+                }
                 Err(problem) => parsed.letters.push(DeadLetter::of_record(batch, &source, None, None, problem)),
             }
         }
         parsed
     }
 
-    /// Each device with its slot, and its numbers in the stream's order.
-    pub(super) fn devices(&self) -> Vec<DeviceNumbers<'a, '_>> {
+    /// Each device with its slot, and its readings in the stream's order.
+    pub(super) fn devices(&self) -> Vec<DeviceReadings<'a, '_>> {
         let ids: Vec<&[u8]> = self.devices.iter().map(|(id, _)| id.as_bytes()).collect();
         let slots = md5_all(&ids).into_iter().map(|digest| Slot(digest[0]));
         let devices = self.devices.iter().zip(slots);
         let mut devices: Vec<_> = devices
-            .map(|((id, count), slot)| DeviceNumbers { id, slot, numbers: Vec::with_capacity(*count) })
+            .map(|((id, count), slot)| DeviceReadings { id, slot, readings: Vec::with_capacity(*count) })
             .collect();
-        for (device, number) in &self.numbers {
-            devices[*device].numbers.push(number);
+        for (device, reading) in &self.readings {
+            devices[*device].readings.push(reading);
         }
         devices
     }
@@ -145,11 +144,12 @@ fn parse<'a>(source: &UserRecord<'a>) -> Result<BorrowedReading<'a>, Problem> {
         let detail = format!("at is {}, from 0 to {latest_ms} are allowed", reading.at);
         return Err(Problem { reason: Reason::TimeBeyondBelief, detail });
     }
-    match reading.value {
-        Value::Number(value) if !value.is_finite() => {
-            Err(Problem { reason: Reason::NotANumber, detail: "value is not finite".to_owned() })
+    match (reading.value.problem(), &reading.value) {
+        (None, _) => Ok(reading),
+        (Some(problem), Value::Number(_)) => {
+            Err(Problem { reason: Reason::NotANumber, detail: format!("value: {problem}") })
         }
-        _ => Ok(reading),
+        (Some(problem), _) => Err(invalid(format!("value: {problem}"))),
     }
 }
 

@@ -2,21 +2,26 @@
 
 use super::fence::lost_until;
 use super::progress::ProgressStore;
-use super::rule::{Rule, State as _};
+use super::rule::{OutcomeOf, Rule, State as _};
 use super::states::{Loaded, SlotDevices, States};
 use crate::platform::errors::RemoteError;
-use crate::results::MetricResult;
 use crate::stream::slot::Slot;
 use std::collections::BTreeMap;
 
 /// What is known of a device now.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Live {
+#[derive(Clone, Debug, PartialEq)]
+pub struct Live<O> {
     /// The present results of the metrics that its state has, by metric.
-    pub results: BTreeMap<String, MetricResult>,
+    pub results: BTreeMap<String, O>,
     /// Readings up to this time may be missing, in milliseconds since the epoch: from `results`, which say so, and from rows
     /// that were written before the loss was found.
     pub lost_until: Option<i64>,
+}
+
+impl<O> Default for Live<O> {
+    fn default() -> Self {
+        Self { results: BTreeMap::new(), lost_until: None }
+    }
 }
 
 /// Reads the present results of each of `devices`, which come with their settings.
@@ -31,7 +36,7 @@ pub async fn live<R: Rule>(
     states: &impl States<State = R::State>,
     stream: &str,
     devices: &[(&str, &R::Settings)],
-) -> Result<Vec<Live>, RemoteError> {
+) -> Result<Vec<Live<OutcomeOf<R>>>, RemoteError> {
     let mut slots: BTreeMap<Slot, Vec<usize>> = BTreeMap::new();
     for (index, (device_id, _)) in devices.iter().enumerate() {
         slots.entry(Slot::of(device_id)).or_default().push(index);
@@ -51,7 +56,7 @@ pub async fn live<R: Rule>(
     Ok(live)
 }
 
-fn present<R: Rule>(settings: &R::Settings, loaded: Loaded<R::State>, lost_until: Option<i64>) -> Live {
+fn present<R: Rule>(settings: &R::Settings, loaded: Loaded<R::State>, lost_until: Option<i64>) -> Live<OutcomeOf<R>> {
     let Some(mut kept) = loaded.kept else { return Live { lost_until, ..Live::default() } };
     if let Some(until_ms) = lost_until.filter(|_| lost_until > kept.lost_until) {
         kept.state.lose(until_ms);
@@ -64,6 +69,7 @@ fn present<R: Rule>(settings: &R::Settings, loaded: Loaded<R::State>, lost_until
 mod tests {
     use super::*;
     use crate::device::profile::WindowSpec;
+    use crate::device::reading::Value;
     use crate::keyed::fence::{Fence, Fences};
     use crate::keyed::progress::Progress;
     use crate::keyed::progress::memory::MemoryProgress;
@@ -92,7 +98,7 @@ mod tests {
         let settings = Last(WindowSpec::last(3));
         let (progress, states) = (MemoryProgress::default(), MemoryStates::<DeviceState>::default());
         let mut kept = Kept::<DeviceState>::default();
-        let reading = Incoming { metric: "heart_rate", id: 1, at: 1_000, value: 61.0 };
+        let reading = Incoming { metric: "heart_rate", id: 1, at: 1_000, value: &Value::Number(61.0) };
         <Rule as super::Rule>::step(&settings, &mut kept.state, &reading, None);
         let position = |sub| Position { sub, ..Position::ZERO };
         let fence = Fence { position: position(5), lost_until: None };

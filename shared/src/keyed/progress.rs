@@ -10,7 +10,7 @@ pub mod dynamodb;
 pub mod memory;
 
 use super::id_digest;
-use super::kept::Origin;
+use super::origin::Origin;
 use crate::platform::errors::RemoteError;
 use crate::stream::batch::Position;
 use crate::stream::slot::{Slot, Slots};

@@ -1,7 +1,8 @@
 //! What a stateful function brings: a pure rule, and a state with a format of its own.
 
 use super::bytes::{CorruptedState, Reader};
-use crate::results::MetricResult;
+use crate::device::reading::Value;
+use crate::results::Outcome;
 
 /// A pure rule: how the readings of one device advance its state, and which results follow from the state.
 ///
@@ -11,6 +12,9 @@ pub trait Rule: Send + Sync + 'static {
     type Settings: Send + Sync;
     /// What is kept of one device between invocations.
     type State: State;
+
+    /// Whether the rule takes values of the kind of `value`. Others are skipped before anything is asked of their device.
+    fn takes(value: &Value) -> bool;
 
     /// Whether `settings` ask for anything to be computed of `metric`.
     fn wants(settings: &Self::Settings, metric: &str) -> bool;
@@ -22,14 +26,24 @@ pub trait Rule: Send + Sync + 'static {
         state: &mut Self::State,
         reading: &Incoming<'_>,
         lost_until: Option<i64>,
-    ) -> Option<Step>;
+    ) -> Option<Step<OutcomeOf<Self>>>;
 
-    /// The latest result of each metric, in the order of their names.
-    fn latest(settings: &Self::Settings, state: &Self::State) -> Vec<(String, MetricResult)>;
+    /// The latest outcome of each metric, in the order of their names. A rule that has none for the latest row has no need of
+    /// this.
+    fn latest(settings: &Self::Settings, state: &Self::State) -> Vec<(String, OutcomeOf<Self>)> {
+        let _ = (settings, state);
+        Vec::new()
+    }
 }
+
+/// What a rule writes about one metric.
+pub type OutcomeOf<R> = <<R as Rule>::State as State>::Outcome;
 
 /// The state of one device. Two equal states have equal bytes.
 pub trait State: Clone + Default + PartialEq + Send + Sync + 'static {
+    /// What is written about one metric.
+    type Outcome: Outcome;
+
     /// Tells the states of functions apart in a store: part of each key.
     const NAME: &'static str;
     /// The version of the format that [`Self::encode_into`] writes.
@@ -52,7 +66,7 @@ pub trait State: Clone + Default + PartialEq + Send + Sync + 'static {
     fn lose(&mut self, until_ms: i64);
 }
 
-/// A number that came in.
+/// A reading that came in.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Incoming<'a> {
     /// Its metric.
@@ -61,17 +75,28 @@ pub struct Incoming<'a> {
     pub id: u64,
     /// Its time, in milliseconds since the epoch.
     pub at: i64,
-    /// Its value, finite.
-    pub value: f64,
+    /// Its value, of a kind that the rule takes. A number is finite.
+    pub value: &'a Value,
 }
 
 /// What a reading comes to.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Step {
+pub struct Step<O> {
     /// Whether it counts.
     pub counts: Counts,
-    /// The results of closed intervals that it closes or belongs to, by the beginning of the interval in milliseconds since the epoch.
-    pub history: Vec<(i64, MetricResult)>,
+    /// The outcomes of closed intervals that it closes or belongs to.
+    pub history: Vec<Closed<O>>,
+}
+
+/// The outcome of a closed interval.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Closed<O> {
+    /// The length that names one of several kinds of intervals, in seconds; 0 if the function has one kind.
+    pub seconds: u32,
+    /// The beginning of the interval, in milliseconds since the epoch.
+    pub from_ms: i64,
+    /// The outcome.
+    pub outcome: O,
 }
 
 /// Whether a reading counts.

@@ -1,7 +1,8 @@
 //! A small rule for tests: the mean of all readings of the metric `m`, with a row of history for each minute.
 
 use super::bytes::{CorruptedState, Reader, put_varint};
-use super::{Counts, Incoming, Rule, State, Step};
+use super::{Closed, Counts, Incoming, Rule, State, Step};
+use crate::device::reading::Value;
 use crate::results::{Average, MetricResult};
 
 /// The rule. Its settings say whether a reading whose id is known counts again.
@@ -48,23 +49,33 @@ impl Rule for Sums {
     type Settings = Ids;
     type State = Sum;
 
+    fn takes(value: &Value) -> bool {
+        matches!(value, Value::Number(_))
+    }
+
     fn wants(_: &Ids, metric: &str) -> bool {
         metric == "m"
     }
 
-    fn step(settings: &Ids, state: &mut Sum, reading: &Incoming<'_>, lost_until: Option<i64>) -> Option<Step> {
-        if reading.metric != "m" {
-            return None;
-        }
+    fn step(
+        settings: &Ids,
+        state: &mut Sum,
+        reading: &Incoming<'_>,
+        lost_until: Option<i64>,
+    ) -> Option<Step<MetricResult>> {
+        let Value::Number(value) = *reading.value else { return None };
         state.lost_until = state.lost_until.max(lost_until);
         if *settings == Ids::Known && state.readings.iter().any(|(id, ..)| *id == reading.id) {
             return Some(Step { counts: Counts::Duplicate, history: Vec::new() });
         }
         let minute = |at: i64| at.div_euclid(MINUTE_MS) * MINUTE_MS;
         let open = state.readings.iter().map(|(_, at, _)| minute(*at)).max();
-        state.readings.push((reading.id, reading.at, reading.value));
+        state.readings.push((reading.id, reading.at, value));
         let closed = open.filter(|open| *open < minute(reading.at));
-        let history = closed.and_then(|from_ms| Some((from_ms, state.result(from_ms + MINUTE_MS)?)));
+        let history = closed.and_then(|from_ms| {
+            let outcome = state.result(from_ms + MINUTE_MS)?;
+            Some(Closed { seconds: 0, from_ms, outcome })
+        });
         Some(Step { counts: Counts::Once { late: false }, history: history.into_iter().collect() })
     }
 
@@ -74,6 +85,8 @@ impl Rule for Sums {
 }
 
 impl State for Sum {
+    type Outcome = MetricResult;
+
     const NAME: &'static str = "sums";
     const VERSION: u8 = 1;
 

@@ -94,7 +94,7 @@ async fn many_and_odd(port: &(impl Results + HistoryReader), device: &str) {
         assert_eq!(port.latest(&name(n)).await.expect("latest"), Some(expected), "{n}: one does not affect another");
     }
     let metrics = (0..250).map(|n| (format!("metric-{n:03}"), result(n))).collect();
-    let large = Row { metrics, ..row(&name(130), Item::History { from_ms: 60_000 }, 2) };
+    let large = Row { metrics, ..row(&name(130), Item::history(60_000), 2) };
     write(port, &large).await;
     let read = port.history(&large.device_id, "metric-249", 0, i64::MAX).await.expect("history");
     assert_eq!(read, [large], "a device can have many metrics");
@@ -115,11 +115,11 @@ async fn many_and_odd(port: &(impl Results + HistoryReader), device: &str) {
 }
 
 async fn history(port: &(impl Results + HistoryReader), device: &str) {
-    let item = |n: u32| Item::History { from_ms: i64::from(n) * 60_000 };
+    let item = |n: u32| Item::history(i64::from(n) * 60_000);
     let rows: Vec<Row> = (0..7).map(|n| row(device, item(n), n)).collect();
     let mut all = rows.clone();
     let of_other = BTreeMap::from([("m2".to_owned(), result(1))]);
-    all.push(Row { metrics: of_other, ..row(device, Item::History { from_ms: 90_000 }, 1) });
+    all.push(Row { metrics: of_other, ..row(device, Item::history(90_000), 1) });
     all.push(row(device, Item::Latest, 7));
     port.write(&all).await.expect("write");
 
@@ -145,7 +145,7 @@ async fn history(port: &(impl Results + HistoryReader), device: &str) {
 }
 
 async fn metrics_of_one_interval(port: &(impl Results + HistoryReader), device: &str) {
-    let item = Item::History { from_ms: 60_000 };
+    let item = Item::history(60_000);
     let of =
         |metric: &str, n| Row { metrics: BTreeMap::from([(metric.to_owned(), result(n))]), ..row(device, item, n) };
     for (metric, n) in [("a", 2), ("b", 4), ("a", 6), ("b", 5)] {

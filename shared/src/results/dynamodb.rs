@@ -1,12 +1,12 @@
 //! Results in a DynamoDB table: partition key `deviceId`, sort key `item`, time to live in `expiresAt`.
 //!
 //! Each row is a conditional write of its own, since `BatchWriteItem` takes no conditions. Many are in progress at a time.
-//! The result of a metric is a map in the attribute `metric:<name>`.
+//! The outcome of a metric is a map in the attribute `metric:<name>`.
 //!
 //! Rows of one metric, with its name in their sort keys, were written until rows had all metrics of a device. They are still
 //! read.
 
-use super::{Average, HistoryReader, Item, LATEST_MS, MetricResult, Page, Results, Row, history_key};
+use super::{Field, Fields, HistoryReader, Item, LATEST_MS, MetricResult, Outcome, Page, Results, Row, history_key};
 use crate::platform::aws::{Lazy, incomplete, remote_error};
 use crate::platform::dynamodb::{Attributes, integer, integer_of, is_written, text, text_of};
 use crate::platform::errors::RemoteError;
@@ -47,13 +47,12 @@ impl DynamoDbResults {
         Self { client: Lazy::new(config, Client::new), table: table.into(), writes }
     }
 
-    async fn write_one(&self, row: &Row) -> Result<(), RemoteError> {
+    async fn write_one<O: Outcome>(&self, row: &Row<O>) -> Result<(), RemoteError> {
         let metrics: Vec<_> = row.metrics.iter().collect();
         if row.item == Item::Latest {
             let (names, values) = condition(row);
             let put = self.client.put_item().table_name(&self.table);
-            let put = put
-                .set_item(Some(attributes(row, &metrics).into_iter().chain(key(&row.device_id, row.item)).collect()));
+            let put = put.set_item(Some(attributes(row, &metrics).into_iter().chain(key(row)).collect()));
             let put = put.set_expression_attribute_names(Some(names)).set_expression_attribute_values(Some(values));
             let put = put.condition_expression(CONDITION).send().await;
             return is_written(format!("PutItem {}", self.table), put).map(drop);
@@ -65,7 +64,7 @@ impl DynamoDbResults {
     }
 
     /// Sets `metrics` and the attributes of the row, and leaves other metrics.
-    async fn update(&self, row: &Row, metrics: &[(&String, &MetricResult)]) -> Result<(), RemoteError> {
+    async fn update<O: Outcome>(&self, row: &Row<O>, metrics: &[(&String, &O)]) -> Result<(), RemoteError> {
         let (mut names, mut values) = condition(row);
         let mut assignments = Vec::new();
         for (index, (name, value)) in attributes(row, metrics).into_iter().enumerate() {
@@ -73,7 +72,7 @@ impl DynamoDbResults {
             names.insert(format!("#a{index}"), name);
             values.insert(format!(":a{index}"), value);
         }
-        let update = self.client.update_item().table_name(&self.table).set_key(Some(key(&row.device_id, row.item)));
+        let update = self.client.update_item().table_name(&self.table).set_key(Some(key(row)));
         let update = update.set_expression_attribute_names(Some(names)).set_expression_attribute_values(Some(values));
         let update = update.update_expression(format!("SET {}", assignments.join(", ")));
         let update = update.condition_expression(CONDITION).send().await;
@@ -81,14 +80,14 @@ impl DynamoDbResults {
     }
 
     /// The rows of a device whose sort keys are from `from` to `to`, in their order, and where to ask again.
-    async fn query(
+    async fn query<O: Outcome>(
         &self,
         device_id: &str,
         from: String,
         to: String,
         limit: Option<usize>,
         after: Option<Attributes>,
-    ) -> Result<(Vec<Row>, Option<Attributes>), RemoteError> {
+    ) -> Result<(Vec<Row<O>>, Option<Attributes>), RemoteError> {
         let answer = self
             .client
             .query()
@@ -119,15 +118,20 @@ impl DynamoDbResults {
         (from_ms, to_ms): (i64, i64),
         limit: usize,
     ) -> Result<(Vec<Row>, Option<i64>), RemoteError> {
-        let to = if to_ms > LATEST_MS { format!("history#{metric}#{END}") } else { history_key(metric, to_ms - 1) };
-        let (rows, more) = self.query(device_id, history_key(metric, from_ms), to, Some(limit), None).await?;
+        let names = MetricResult::NAMES;
+        let to = if to_ms > LATEST_MS {
+            format!("{}#{metric}#{END}", names.history)
+        } else {
+            history_key(names, metric, to_ms - 1)
+        };
+        let (rows, more) = self.query(device_id, history_key(names, metric, from_ms), to, Some(limit), None).await?;
         let next_ms = rows.last().filter(|_| more.is_some()).map(|row| from_of(row) + 1);
         Ok((rows, next_ms))
     }
 }
 
-impl Results for DynamoDbResults {
-    async fn write(&self, rows: &[Row]) -> Result<(), RemoteError> {
+impl<O: Outcome> Results<O> for DynamoDbResults {
+    async fn write(&self, rows: &[Row<O>]) -> Result<(), RemoteError> {
         let writes = stream::iter(rows.to_vec()).map(|row| {
             let this = self.clone();
             async move {
@@ -139,12 +143,13 @@ impl Results for DynamoDbResults {
         writes.buffer_unordered(CONCURRENCY).try_collect().await
     }
 
-    async fn latest(&self, device_id: &str) -> Result<Option<Row>, RemoteError> {
+    async fn latest(&self, device_id: &str) -> Result<Option<Row<O>>, RemoteError> {
         let mut rows = Vec::new();
         let mut after = None;
         loop {
             // `$` is the character after `#`.
-            let (more, next) = self.query(device_id, "latest#".into(), "latest$".into(), None, after).await?;
+            let [from, to] = ["#", "$"].map(|end| format!("{}{end}", O::NAMES.latest));
+            let (more, next) = self.query(device_id, from, to, None, after).await?;
             rows.extend(more);
             after = next;
             if after.is_none() {
@@ -195,8 +200,88 @@ impl HistoryReader for DynamoDbResults {
 /// The beginning of the interval of a row of history.
 const fn from_of(row: &Row) -> i64 {
     match row.item {
-        Item::History { from_ms } => from_ms,
+        Item::History { from_ms, .. } => from_ms,
         Item::Latest => 0,
+    }
+}
+
+/// The names and values of [`CONDITION`].
+fn condition<O>(row: &Row<O>) -> (HashMap<String, String>, Attributes) {
+    let names = ["stream", "position", "counted"].map(|name| (format!("#{name}"), name.to_owned()));
+    let values = [
+        (":stream", text(&row.stream)),
+        (":position", text(&row.position.to_string())),
+        (":counted", integer(row.counted)),
+    ];
+    (HashMap::from(names), values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
+fn key<O: Outcome>(row: &Row<O>) -> Attributes {
+    let key = [("deviceId", text(&row.device_id)), ("item", text(&row.key()))];
+    key.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn attributes<O: Outcome>(row: &Row<O>, metrics: &[(&String, &O)]) -> Attributes {
+    let attributes = [
+        ("facility", text(&row.facility)),
+        ("stream", text(&row.stream)),
+        ("shard", text(&row.shard)),
+        ("position", text(&row.position.to_string())),
+        ("counted", integer(row.counted)),
+        ("receivedAt", integer(row.received_at)),
+        ("updatedAt", integer(row.updated_at)),
+    ];
+    let mut attributes: Attributes = attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    attributes.extend(row.lost_until.map(|at| ("lostUntil".to_owned(), integer(at))));
+    attributes.extend(row.expires_at.map(|at| ("expiresAt".to_owned(), integer(at))));
+    let of_metric = |outcome: &O| AttributeValue::M(map(&outcome.fields()));
+    attributes.extend(metrics.iter().map(|(name, outcome)| (format!("{METRIC}{name}"), of_metric(outcome))));
+    attributes
+}
+
+/// The row of an item; `None` if an attribute is missing or of another type.
+fn parse<O: Outcome>(item: &Attributes) -> Option<Row<O>> {
+    let text = |name: &str| text_of(item, name);
+    let integer = |name: &str| integer_of(item, name);
+    // A row of one metric has the result in its own attributes.
+    let metrics = if let Some(metric) = text("metric") {
+        BTreeMap::from([(metric.clone(), O::from_fields(&fields(item))?)])
+    } else {
+        let maps = item.iter().filter_map(|(name, value)| Some((name.strip_prefix(METRIC)?, value)));
+        let outcomes = maps.map(|(name, value)| Some((name.to_owned(), O::from_fields(&fields(value.as_m().ok()?))?)));
+        outcomes.collect::<Option<_>>()?
+    };
+    Some(Row {
+        device_id: text("deviceId")?.clone(),
+        item: Item::parse(text("item")?, O::NAMES)?,
+        facility: text("facility")?.clone(),
+        metrics,
+        stream: text("stream")?.clone(),
+        shard: text("shard")?.clone(),
+        position: text("position")?.parse().ok()?,
+        counted: u64::try_from(integer("counted").or_else(|| integer("revision"))?).ok()?,
+        // In a row of one metric, it is that of the metric.
+        lost_until: integer("lostUntil"),
+        received_at: integer("receivedAt")?,
+        updated_at: integer("updatedAt")?,
+        expires_at: integer("expiresAt"),
+    })
+}
+
+/// The attributes of fields.
+fn map(fields: &Fields) -> Attributes {
+    fields.iter().map(|(name, value)| (name.to_owned(), attribute(value))).collect()
+}
+
+fn attribute(field: &Field) -> AttributeValue {
+    match field {
+        Field::Number(value) => number(*value),
+        Field::Integer(value) => integer(*value),
+        Field::Flag(flag) => AttributeValue::Bool(*flag),
+        Field::Text(value) => text(value),
+        Field::Bytes(bytes) => AttributeValue::B(bytes.as_slice().into()),
+        Field::List(list) => AttributeValue::L(list.iter().map(attribute).collect()),
+        Field::Map(fields) => AttributeValue::M(map(fields)),
     }
 }
 
@@ -212,103 +297,24 @@ fn number(value: f64) -> AttributeValue {
     }
 }
 
-/// The names and values of [`CONDITION`].
-fn condition(row: &Row) -> (HashMap<String, String>, Attributes) {
-    let names = ["stream", "position", "counted"].map(|name| (format!("#{name}"), name.to_owned()));
-    let values = [
-        (":stream", text(&row.stream)),
-        (":position", text(&row.position.to_string())),
-        (":counted", integer(row.counted)),
-    ];
-    (HashMap::from(names), values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+/// The fields of a map. Attributes of kinds that no field has are left out.
+fn fields(map: &Attributes) -> Fields {
+    map.iter().filter_map(|(name, value)| Some((name.clone(), field(value)?))).collect()
 }
 
-fn key(device_id: &str, item: Item) -> Attributes {
-    let key = [("deviceId", text(device_id)), ("item", text(&item.key()))];
-    key.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-fn attributes(row: &Row, metrics: &[(&String, &MetricResult)]) -> Attributes {
-    let attributes = [
-        ("facility", text(&row.facility)),
-        ("stream", text(&row.stream)),
-        ("shard", text(&row.shard)),
-        ("position", text(&row.position.to_string())),
-        ("counted", integer(row.counted)),
-        ("receivedAt", integer(row.received_at)),
-        ("updatedAt", integer(row.updated_at)),
-    ];
-    let mut attributes: Attributes = attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    attributes.extend(row.lost_until.map(|at| ("lostUntil".to_owned(), integer(at))));
-    attributes.extend(row.expires_at.map(|at| ("expiresAt".to_owned(), integer(at))));
-    let of_metric = |result| AttributeValue::M(metric_attributes(result));
-    attributes.extend(metrics.iter().map(|(name, result)| (format!("{METRIC}{name}"), of_metric(result))));
-    attributes
-}
-
-fn metric_attributes(result: &MetricResult) -> Attributes {
-    let attributes = [
-        ("unit", text(&result.unit)),
-        ("value", number(result.value)),
-        ("at", integer(result.at)),
-        ("count", integer(result.average.count)),
-        ("mean", number(result.average.mean)),
-        ("min", number(result.average.min)),
-        ("max", number(result.average.max)),
-        ("stddev", number(result.average.stddev)),
-        ("partial", AttributeValue::Bool(result.partial)),
-    ];
-    let lost_until = result.lost_until.map(|at| ("lostUntil", integer(at)));
-    attributes.into_iter().chain(lost_until).map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-/// The row of an item; `None` if an attribute is missing or of another type.
-fn parse(item: &Attributes) -> Option<Row> {
-    let text = |name: &str| text_of(item, name);
-    let integer = |name: &str| integer_of(item, name);
-    // A row of one metric has the result in its own attributes.
-    let metrics = if let Some(metric) = text("metric") {
-        BTreeMap::from([(metric.clone(), parse_metric(item)?)])
-    } else {
-        let maps = item.iter().filter_map(|(name, value)| Some((name.strip_prefix(METRIC)?, value)));
-        let results = maps.map(|(name, value)| Some((name.to_owned(), parse_metric(value.as_m().ok()?)?)));
-        results.collect::<Option<_>>()?
-    };
-    Some(Row {
-        device_id: text("deviceId")?.clone(),
-        item: Item::parse(text("item")?)?,
-        facility: text("facility")?.clone(),
-        metrics,
-        stream: text("stream")?.clone(),
-        shard: text("shard")?.clone(),
-        position: text("position")?.parse().ok()?,
-        counted: u64::try_from(integer("counted").or_else(|| integer("revision"))?).ok()?,
-        // In a row of one metric, it is that of the metric.
-        lost_until: integer("lostUntil"),
-        received_at: integer("receivedAt")?,
-        updated_at: integer("updatedAt")?,
-        expires_at: integer("expiresAt"),
-    })
-}
-
-fn parse_metric(item: &Attributes) -> Option<MetricResult> {
-    let number = |name: &str| match item.get(name)? {
-        AttributeValue::N(digits) | AttributeValue::S(digits) => digits.parse::<f64>().ok(),
-        _ => None,
-    };
-    Some(MetricResult {
-        unit: text_of(item, "unit")?.clone(),
-        value: number("value")?,
-        at: integer_of(item, "at")?,
-        average: Average {
-            count: u32::try_from(integer_of(item, "count")?).ok()?,
-            mean: number("mean")?,
-            min: number("min")?,
-            max: number("max")?,
-            stddev: number("stddev")?,
+fn field(value: &AttributeValue) -> Option<Field> {
+    Some(match value {
+        // DynamoDB drops the exponent, so a number may come back as a whole number.
+        AttributeValue::N(digits) => match digits.parse() {
+            Ok(integer) => Field::Integer(integer),
+            Err(_) => Field::Number(digits.parse().ok()?),
         },
-        partial: *item.get("partial")?.as_bool().ok()?,
-        lost_until: integer_of(item, "lostUntil"),
+        AttributeValue::Bool(flag) => Field::Flag(*flag),
+        AttributeValue::S(text) => Field::Text(text.clone()),
+        AttributeValue::B(bytes) => Field::Bytes(bytes.as_ref().to_vec()),
+        AttributeValue::L(list) => Field::List(list.iter().map(field).collect::<Option<_>>()?),
+        AttributeValue::M(map) => Field::Map(fields(map)),
+        _ => return None,
     })
 }
 
@@ -340,11 +346,11 @@ mod tests {
             ("updatedAt", integer(61_002)),
         ];
         let old: Attributes = old.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        let row = parse(&old).unwrap();
-        assert_eq!((row.item, row.counted), (Item::History { from_ms: 60_000 }, 7));
+        let row: Row = parse(&old).unwrap();
+        assert_eq!((row.item, row.counted), (Item::history(60_000), 7));
         assert_eq!(row.metrics["heart_rate"].average.mean.to_string(), "63");
         let metrics: Vec<_> = row.metrics.iter().collect();
-        let written: Attributes = attributes(&row, &metrics).into_iter().chain(key(&row.device_id, row.item)).collect();
+        let written: Attributes = attributes(&row, &metrics).into_iter().chain(key(&row)).collect();
         assert_eq!(parse(&written), Some(row));
     }
 }

@@ -1,32 +1,40 @@
 //! Results in memory, for tests and simulations.
 
-use super::{HistoryReader, Item, Page, Results, Row};
+use super::{HistoryReader, Item, MetricResult, Outcome, Page, Results, Row};
 use crate::platform::errors::RemoteError;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Results in memory.
-#[derive(Debug, Default)]
-pub struct MemoryResults(Mutex<BTreeMap<(String, Item), Row>>);
+#[derive(Debug)]
+pub struct MemoryResults<O = MetricResult>(Mutex<Rows<O>>);
 
-impl MemoryResults {
-    fn map(&self) -> MutexGuard<'_, BTreeMap<(String, Item), Row>> {
+type Rows<O> = BTreeMap<(String, Item), Row<O>>;
+
+impl<O> Default for MemoryResults<O> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<O: Outcome> MemoryResults<O> {
+    fn map(&self) -> MutexGuard<'_, Rows<O>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All rows, by device and item.
-    pub fn rows(&self) -> Vec<Row> {
+    pub fn rows(&self) -> Vec<Row<O>> {
         self.map().values().cloned().collect()
     }
 
     /// The row of a device, if there is one.
-    pub fn row(&self, device_id: &str, item: Item) -> Option<Row> {
+    pub fn row(&self, device_id: &str, item: Item) -> Option<Row<O>> {
         self.map().get(&(device_id.to_owned(), item)).cloned()
     }
 }
 
-impl Results for MemoryResults {
-    async fn write(&self, rows: &[Row]) -> Result<(), RemoteError> {
+impl<O: Outcome> Results<O> for MemoryResults<O> {
+    async fn write(&self, rows: &[Row<O>]) -> Result<(), RemoteError> {
         let mut map = self.map();
         for row in rows {
             let key = (row.device_id.clone(), row.item);
@@ -46,7 +54,7 @@ impl Results for MemoryResults {
         Ok(())
     }
 
-    async fn latest(&self, device_id: &str) -> Result<Option<Row>, RemoteError> {
+    async fn latest(&self, device_id: &str) -> Result<Option<Row<O>>, RemoteError> {
         Ok(self.row(device_id, Item::Latest))
     }
 }
@@ -63,13 +71,13 @@ impl HistoryReader for MemoryResults {
         if from_ms >= to_ms {
             return Ok(Page::default());
         }
-        let key = |from_ms| (device_id.to_owned(), Item::History { from_ms });
+        let key = |from_ms| (device_id.to_owned(), Item::history(from_ms));
         let map = self.map();
         let of_metric = map.range(key(from_ms)..key(to_ms)).map(|(_, row)| row);
         let mut of_metric = of_metric.filter(|row| row.metrics.contains_key(metric));
         let rows = of_metric.by_ref().take(limit).cloned().collect();
         let next_ms = match of_metric.next().map(|row| row.item) {
-            Some(Item::History { from_ms }) => Some(from_ms),
+            Some(Item::History { from_ms, .. }) => Some(from_ms),
             _ => None,
         };
         Ok(Page { rows, next_ms })

@@ -8,8 +8,11 @@
 use super::{DeviceState, Entry, Place, Series};
 use crate::keyed::State;
 use crate::keyed::bytes::{CorruptedState, Reader, put_text, put_varint};
+use crate::results::MetricResult;
 
 impl State for DeviceState {
+    type Outcome = MetricResult;
+
     const NAME: &'static str = "window";
     const VERSION: u8 = 2;
 

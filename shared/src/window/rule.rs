@@ -2,7 +2,8 @@
 
 use super::{DeviceState, Entry, Inserted, Place, Series};
 use crate::device::profile::{Profile, WindowSpec};
-use crate::keyed::{Counts, Incoming, Rule, Step};
+use crate::device::reading::Value;
+use crate::keyed::{Closed, Counts, Incoming, Rule, Step};
 use crate::results::{Average, MetricResult};
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -33,16 +34,26 @@ impl<W: MetricWindows> Rule for MovingAverage<W> {
     type Settings = W;
     type State = DeviceState;
 
+    fn takes(value: &Value) -> bool {
+        matches!(value, Value::Number(_))
+    }
+
     fn wants(settings: &W, metric: &str) -> bool {
         settings.window(metric).is_some()
     }
 
-    fn step(settings: &W, state: &mut DeviceState, reading: &Incoming<'_>, lost_until: Option<i64>) -> Option<Step> {
+    fn step(
+        settings: &W,
+        state: &mut DeviceState,
+        reading: &Incoming<'_>,
+        lost_until: Option<i64>,
+    ) -> Option<Step<MetricResult>> {
+        let Value::Number(value) = *reading.value else { return None };
         let spec = settings.window(reading.metric)?;
         let series = state.series_mut(reading.metric, lost_until);
         let before = series.newest();
         let place = Place { at: reading.at, id: reading.id };
-        let inserted = series.insert(spec, Entry { place, value: reading.value });
+        let inserted = series.insert(spec, Entry { place, value });
         let counts = match inserted {
             Inserted::Counted { late } => Counts::Once { late },
             Inserted::Moved | Inserted::Duplicate => Counts::Duplicate,
@@ -53,14 +64,15 @@ impl<W: MetricWindows> Rule for MovingAverage<W> {
         }
         let is_repeated = inserted == Inserted::Duplicate;
         due.extend(closed_by(series, spec, place).filter(|_| is_repeated));
-        let history = due.into_iter().filter_map(|interval| {
-            let end_ms = interval.saturating_add(spec.history_ms().unwrap_or(i64::MAX));
+        let history = due.into_iter().filter_map(|from_ms| {
+            let end_ms = from_ms.saturating_add(spec.history_ms().unwrap_or(i64::MAX));
             let (statistics, newest) = series.average_before(spec, end_ms).zip(series.newest_before(end_ms))?;
             // Nothing has changed, so the stored row may know more than a partial result.
             if is_repeated && statistics.1 {
                 return None;
             }
-            Some((interval, result(settings.unit(reading.metric), statistics, newest, series)))
+            let outcome = result(settings.unit(reading.metric), statistics, newest, series);
+            Some(Closed { seconds: 0, from_ms, outcome })
         });
         Some(Step { counts, history: history.collect() })
     }

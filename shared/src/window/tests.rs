@@ -3,7 +3,8 @@
 
 use super::*;
 use crate::device::profile::{MAX_READINGS, WindowSpec};
-use crate::keyed::{Counts, Incoming, Rule, State as _, Step, id_digest};
+use crate::device::reading::Value;
+use crate::keyed::{Closed, Counts, Incoming, Rule, State as _, Step, id_digest};
 use crate::results::{Average, MetricResult};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,9 +45,14 @@ impl MetricWindows for Only {
 }
 
 /// Advances a state by a reading of `m`.
-pub(super) fn step(spec: &WindowSpec, state: &mut DeviceState, reading: &Reading, lost_until: Option<i64>) -> Step {
+pub(super) fn step(
+    spec: &WindowSpec,
+    state: &mut DeviceState,
+    reading: &Reading,
+    lost_until: Option<i64>,
+) -> Step<MetricResult> {
     let (id, at, value) = reading;
-    let incoming = Incoming { metric: "m", id: id_digest(id), at: *at, value: *value };
+    let incoming = Incoming { metric: "m", id: id_digest(id), at: *at, value: &Value::Number(*value) };
     MovingAverage::step(&Only(spec.clone()), state, &incoming, lost_until).expect("it has a window")
 }
 
@@ -66,7 +72,8 @@ fn run(spec: &WindowSpec, readings: &[Reading]) -> (DeviceState, BTreeMap<i64, M
     let mut state = DeviceState::default();
     let mut history = BTreeMap::new();
     for reading in readings {
-        history.extend(step(spec, &mut state, reading, None).history);
+        let closed = step(spec, &mut state, reading, None).history.into_iter();
+        history.extend(closed.map(|closed| (closed.from_ms, closed.outcome)));
     }
     (state, history)
 }
@@ -137,7 +144,7 @@ proptest! {
                 prop_assert_eq!(step.counts, Counts::Duplicate);
                 prop_assert_eq!(&state, &before);
                 // Its rows are written again, as they are now.
-                for (from_ms, result) in step.history {
+                for Closed { from_ms, outcome: result, .. } in step.history {
                     let end_ms = from_ms + i64::from(spec.history_seconds.unwrap()) * 1_000;
                     let now = state.series("m").unwrap().average_before(&spec, end_ms);
                     prop_assert_eq!(now, Some((result.average, false)));
@@ -199,7 +206,7 @@ proptest! {
             if let Some(result) = latest(&spec, &state) {
                 prop_assert!(check(&result, reference(&spec, so_far, i64::MAX)), "{result:?}");
             }
-            for (start, result) in &step.history {
+            for Closed { from_ms: start, outcome: result, .. } in &step.history {
                 let end = start + spec.history_ms().unwrap();
                 prop_assert!(check(result, reference(&spec, so_far, end)), "{result:?}");
             }
@@ -297,7 +304,7 @@ fn a_loss_concerns_all_metrics_of_a_device_those_it_has_and_new_ones() {
     let settings = Any(WindowSpec::last(1));
     let mut state = DeviceState::default();
     let mut step = |metric, seconds: i64, lost_until| {
-        let incoming = Incoming { metric, id: id_digest("a"), at: seconds * 1_000, value: 1.0 };
+        let incoming = Incoming { metric, id: id_digest("a"), at: seconds * 1_000, value: &Value::Number(1.0) };
         if seconds == 3 {
             state.lose(3_000);
         }
@@ -333,7 +340,7 @@ fn a_late_reading_corrects_the_results_it_belongs_to_and_none_when_too_late() {
     let steps = [one(1, 5), one(2, 15), one(3, 25), one(4, 12), one(5, 99), one(6, 14)].map(|reading| {
         let Step { counts, history } = step(&spec, &mut state, &reading, None);
         let means: Vec<_> =
-            history.into_iter().map(|(from_ms, result)| (from_ms / 1_000, result.average.mean)).collect();
+            history.into_iter().map(|closed| (closed.from_ms / 1_000, closed.outcome.average.mean)).collect();
         (counts, means)
     });
     let in_time = Counts::Once { late: false };
@@ -351,6 +358,6 @@ fn a_retry_that_moves_a_reading_corrects_history_and_does_not_count() {
     let mut state = run(&spec, &[one(1, 5), one(2, 15), one(3, 25)]).0;
     let step = step(&spec, &mut state, &one(2, 8), None);
     assert_eq!(step.counts, Counts::Duplicate);
-    let counts: Vec<_> = step.history.iter().map(|(from_ms, result)| (*from_ms, result.average.count)).collect();
+    let counts: Vec<_> = step.history.iter().map(|closed| (closed.from_ms, closed.outcome.average.count)).collect();
     assert_eq!(counts, [(0, 2)]);
 }

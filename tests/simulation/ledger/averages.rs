@@ -166,7 +166,7 @@ impl Averages {
         };
         let interval = match row.item {
             Item::Latest => None,
-            Item::History { from_ms } => Some(from_ms),
+            Item::History { from_ms, .. } => Some(from_ms),
         };
         let is_committed = |(of, position, counted): &(u8, Position, u64)| {
             let is_same = (*position, *counted) == (row.position, row.counted);

@@ -161,7 +161,7 @@ impl Results for Ports {
                     (stored.position, stored.counted, stored.updated_at) == (row.position, row.counted, row.updated_at)
                 });
                 let verb = if is_stored { "is written" } else { "stays out" };
-                world.note(format_args!("  row {} {} {verb}: {row:?}", row.device_id, row.item.key()));
+                world.note(format_args!("  row {} {} {verb}: {row:?}", row.device_id, row.key()));
                 if is_stored {
                     world.check(world.models().averages.written(row));
                 }

@@ -116,7 +116,7 @@ async fn history_that_was_due_when_the_invocation_ended_is_written_when_its_batc
     context.results.write.recovers();
     done(&context, &readings("a", [70])).await;
     let mean = |minute: i64| {
-        let row = context.stores.results.row("a", Item::History { from_ms: BEGIN_MS + minute * 60_000 })?;
+        let row = context.stores.results.row("a", Item::history(BEGIN_MS + minute * 60_000))?;
         Some(row.metrics["heart_rate"].average.mean)
     };
     assert_eq!((mean(0), mean(1), mean(2)), (Some(15.0), Some(170.0 / 3.0), None));

@@ -135,7 +135,7 @@ async fn a_zombie_of_the_parent_leaves_the_child_what_it_has_not_written_yet() {
         });
         done(&zombie, &readings("a", [30])).await;
         done(&context, &of(LOW, vec![reading("a", 70)])).await;
-        let history = context.stores.results.row("a", Item::History { from_ms: BEGIN_MS });
+        let history = context.stores.results.row("a", Item::history(BEGIN_MS));
         let mean = history.map(|row| row.metrics["heart_rate"].average.mean);
         assert_eq!(mean, Some(20.0), "{point:?}");
         assert_eq!(latest(&context, "a").counted, 4, "{point:?}");

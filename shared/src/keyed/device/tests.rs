@@ -77,7 +77,7 @@ impl Device {
         };
         let records = readings.iter().map(record).collect();
         let batch = Batch { stream: self.stream.to_owned(), shard: self.shard.to_owned(), records };
-        let parsed = ParsedBatch::of(&batch);
+        let parsed = ParsedBatch::of(&batch, Sums::takes);
         assert_eq!(parsed.letters, []);
         let devices = parsed.devices();
         let last = parsed.last.unwrap();
@@ -89,7 +89,7 @@ impl Device {
             results_interval: self.interval,
         };
         let loaded = self.loaded.clone();
-        let update = DeviceUpdate::<Sums>::new("a", &devices[0].numbers, &Ids::Known, &slot, &loaded);
+        let update = DeviceUpdate::<Sums>::new("a", &devices[0].readings, &Ids::Known, &slot, &loaded);
         let rows = update.rows(self.stream, self.shard, 7_000, HOUR);
         let count = |row: &Row| row.metrics["m"].average.count;
         let done = Done {
@@ -98,7 +98,7 @@ impl Device {
             history: rows
                 .iter()
                 .filter_map(|row| match row.item {
-                    Item::History { from_ms } => Some((from_ms / MINUTE_MS, count(row))),
+                    Item::History { from_ms, .. } => Some((from_ms / MINUTE_MS, count(row))),
                     Item::Latest => None,
                 })
                 .collect(),
@@ -199,7 +199,7 @@ fn history_is_written_until_its_record_is_acknowledged_and_is_forgotten_then() {
     let first = device.take(&[minute(1, 0), minute(2, 1), minute(3, 2)]);
     assert_eq!(first.history, [(0, 1), (1, 2)]);
     let positions: Vec<_> = first.rows.iter().map(|row| (row.item, row.position, row.counted)).collect();
-    let history = |minute: i64| Item::History { from_ms: minute * MINUTE_MS };
+    let history = |minute: i64| Item::history(minute * MINUTE_MS);
     assert_eq!(positions, [(Item::Latest, at(3), 3), (history(0), at(2), 2), (history(1), at(3), 3)]);
     let expires: Vec<_> = first.rows.iter().map(|row| row.expires_at).collect();
     assert_eq!(expires, [None, Some(3_600), Some(3_660)]);

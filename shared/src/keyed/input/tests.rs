@@ -1,4 +1,5 @@
-use super::super::sums::json;
+use super::super::Rule as _;
+use super::super::sums::{Sums, json};
 use super::*;
 use crate::stream::batch::StreamRecord;
 
@@ -16,7 +17,7 @@ fn batch(records: Vec<(&str, String)>) -> Batch {
 }
 
 #[test]
-fn numbers_are_kept_by_device_in_the_streams_order() {
+fn readings_that_the_rule_takes_are_kept_by_device_in_the_streams_order() {
     let text = json("a", 4, 4).replace("\"value\":4", "\"value\":\"high\"");
     let records = vec![
         ("a", json("a", 1, 1)),
@@ -26,11 +27,11 @@ fn numbers_are_kept_by_device_in_the_streams_order() {
         ("a", "{}".to_owned()),
     ];
     let batch = batch(records);
-    let parsed = ParsedBatch::of(&batch);
+    let parsed = ParsedBatch::of(&batch, Sums::takes);
     let devices = parsed.devices();
     let outline: Vec<(&str, Slot, Vec<i64>)> = devices
         .iter()
-        .map(|device| (device.id, device.slot, device.numbers.iter().map(|number| number.reading.at).collect()))
+        .map(|device| (device.id, device.slot, device.readings.iter().map(|record| record.reading.at).collect()))
         .collect();
     assert_eq!(outline, [("a", Slot::of("a"), vec![1, 3]), ("b", Slot::of("b"), vec![9])]);
     assert_eq!((parsed.records, parsed.skipped, parsed.letters.len()), (5, 1, 1));
@@ -44,7 +45,7 @@ fn numbers_are_kept_by_device_in_the_streams_order() {
 #[test]
 fn a_device_whose_slot_is_not_one_of_the_shards_has_a_problem() {
     let batch = batch(vec![("a", json("a", 1, 1))]);
-    let parsed = ParsedBatch::of(&batch);
+    let parsed = ParsedBatch::of(&batch, Sums::takes);
     let device = parsed.devices().remove(0);
     let all: Slots = Slot::ALL.map(Slot).collect();
     let own: Slots = [device.slot].into_iter().collect();
@@ -61,7 +62,7 @@ fn a_device_whose_slot_is_not_one_of_the_shards_has_a_problem() {
 fn a_time_of_more_than_a_year_after_its_arrival_is_beyond_belief() {
     let reason = |at: i64| {
         let batch = batch(vec![("a", json("a", 1, at))]);
-        ParsedBatch::of(&batch).letters.first().map(|letter| letter.reason)
+        ParsedBatch::of(&batch, Sums::takes).letters.first().map(|letter| letter.reason)
     };
     let year_ms = 366 * 24 * 60 * 60 * 1_000;
     assert_eq!((reason(0), reason(ARRIVED_MS), reason(ARRIVED_MS + year_ms)), (None, None, None));
@@ -73,7 +74,7 @@ fn a_time_of_more_than_a_year_after_its_arrival_is_beyond_belief() {
 #[test]
 fn a_partition_key_that_is_not_the_device_is_no_reading_of_it() {
     let batch = batch(vec![("b", json("a", 1, 1)), ("", json("", 2, 2))]);
-    let parsed = ParsedBatch::of(&batch);
+    let parsed = ParsedBatch::of(&batch, Sums::takes);
     assert_eq!((parsed.devices().len(), parsed.letters.len()), (0, 2));
     assert!(parsed.letters.iter().all(|letter| letter.reason == Reason::NotAMessage));
 }

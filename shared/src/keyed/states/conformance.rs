@@ -4,6 +4,7 @@ use super::super::bytes::{CorruptedState, Reader};
 use super::super::fence::{Fence, Fences};
 use super::super::{Kept, State};
 use super::{Commit, Committed, Loaded, LoadedSlot, SlotCommit, SlotDevices, States, Version};
+use crate::results::MetricResult;
 use crate::stream::batch::Position;
 use crate::stream::slot::Slot;
 use std::collections::BTreeMap;
@@ -13,6 +14,8 @@ use std::collections::BTreeMap;
 pub struct Counted(u64);
 
 impl State for Counted {
+    type Outcome = MetricResult;
+
     const NAME: &'static str = "counted";
     const VERSION: u8 = 1;
 

@@ -1,8 +1,9 @@
 //! What is kept of a device, as bytes and back.
 
 use super::*;
+use crate::keyed::bytes::put_option;
 use crate::keyed::codec::{DIGEST, decode, encode};
-use crate::keyed::{Kept, LastRow, Origin, PendingHistory};
+use crate::keyed::{Closed, Kept, LastRow, Origin, PendingHistory};
 use crate::results::{Average, MetricResult};
 use crate::stream::batch::Position;
 use proptest::option::of as maybe;
@@ -31,7 +32,7 @@ fn states() -> impl Strategy<Value = DeviceState> {
     series.prop_map(|series| DeviceState { series: series.into_iter().collect() })
 }
 
-fn pending() -> impl Strategy<Value = PendingHistory> {
+fn pending() -> impl Strategy<Value = PendingHistory<MetricResult>> {
     let numbers = prop::array::uniform5(-1e300..1e300_f64);
     let result = ("[a-z°]{0,4}", numbers, any::<(i64, u32, bool)>(), any::<Option<i64>>());
     let result = result.prop_map(|(unit, [value, mean, min, max, stddev], (at, count, partial), lost_until)| {
@@ -39,7 +40,10 @@ fn pending() -> impl Strategy<Value = PendingHistory> {
         MetricResult { unit, value, at, average, partial, lost_until }
     });
     (origins(), any::<(u64, i64)>(), "[a-zµ_]{0,12}", result).prop_map(
-        |(origin, (counted, from_ms), metric, result)| PendingHistory { origin, counted, from_ms, metric, result },
+        |(origin, (counted, from_ms), metric, outcome)| {
+            let closed = Closed { seconds: 0, from_ms, outcome };
+            PendingHistory { origin, counted, metric, closed }
+        },
     )
 }
 
@@ -91,11 +95,16 @@ proptest! {
         let mut windows = Vec::new();
         kept.state.encode_into(&mut windows);
         let version_of_windows = again.len() - windows.len() - 1;
-        if bytes[DIGEST] == 1 || bytes[version_of_windows] == 1 {
+        if bytes[DIGEST] < 3 || bytes[version_of_windows] == 1 {
             prop_assert_eq!(decode::<DeviceState>(&again), Ok(kept));
         } else {
             prop_assert_eq!(again, bytes);
         }
+    }
+
+    #[test]
+    fn a_state_of_the_second_format_is_the_same_state(kept in kept()) {
+        prop_assert_eq!(decode::<DeviceState>(&second_format(&kept)), Ok(kept));
     }
 
     #[test]
@@ -136,6 +145,33 @@ fn first_format(stream: u64, shards: &[Origin], state: &DeviceState, revisions: 
     signed(out)
 }
 
+/// The bytes that were stored while all pending history was that of the moving average.
+fn second_format(kept: &KeptDevice) -> Vec<u8> {
+    let mut out = encode(&KeptDevice { history: Vec::new(), ..kept.clone() });
+    out[DIGEST] = 2;
+    let mut after = vec![DeviceState::VERSION];
+    kept.state.encode_into(&mut after);
+    out.truncate(out.len() - after.len() - 1);
+    put_varint(&mut out, kept.history.len() as u64);
+    for PendingHistory { origin, counted, metric, closed } in &kept.history {
+        let MetricResult { unit, value, at, average, partial, lost_until } = &closed.outcome;
+        origin.encode_into(&mut out);
+        put_varint(&mut out, *counted);
+        out.extend(closed.from_ms.to_le_bytes());
+        put_text(&mut out, metric);
+        put_text(&mut out, unit);
+        out.extend(at.to_le_bytes());
+        put_varint(&mut out, average.count.into());
+        for number in [*value, average.mean, average.min, average.max, average.stddev] {
+            out.extend(number.to_le_bytes());
+        }
+        out.push((*partial).into());
+        put_option(&mut out, *lost_until, |out, at| out.extend(at.to_le_bytes()));
+    }
+    out.extend(after);
+    signed(out)
+}
+
 #[test]
 fn bytes_of_a_later_version_are_not_a_state() {
     let bytes = encode(&KeptDevice::default());
@@ -144,7 +180,7 @@ fn bytes_of_a_later_version_are_not_a_state() {
         bytes[at] = version;
         decode::<DeviceState>(&signed(bytes))
     };
-    assert_eq!(with(DIGEST, 3), Err(CorruptedState("its version is unknown")));
+    assert_eq!(with(DIGEST, 4), Err(CorruptedState("its version is unknown")));
     assert_eq!(with(DIGEST, 0), Err(CorruptedState("its version is unknown")));
     let of_windows = bytes.len() - 2;
     assert_eq!(with(of_windows, DeviceState::VERSION), Ok(KeptDevice::default()));
@@ -176,6 +212,7 @@ fn twenty_readings_take_half_a_kilobyte() {
         lost_until: None,
     };
     let metric = "temperature".to_owned();
-    kept.history.push(PendingHistory { origin, counted: 1_000, from_ms: 1_795_218_840_000, metric, result });
-    assert_eq!(encode(&kept).len(), 525 + 125, "and a pending row of history an eighth of one");
+    let closed = Closed { seconds: 0, from_ms: 1_795_218_840_000, outcome: result };
+    kept.history.push(PendingHistory { origin, counted: 1_000, metric, closed });
+    assert_eq!(encode(&kept).len(), 525 + 190, "and a pending row of history a fifth of one");
 }

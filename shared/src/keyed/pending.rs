@@ -1,0 +1,181 @@
+//! History that is pending: outcomes of intervals that were due, and may not have been written yet.
+
+use super::bytes::{CorruptedState, Reader, put_text, put_varint};
+use super::origin::{ORIGIN_BYTES, Origin};
+use super::rule::Closed;
+use crate::results::{Field, Fields, Outcome};
+
+/// The fewest bytes of pending history: the origin, two counts, the beginning, a name, and no fields.
+pub(super) const PENDING_BYTES_MIN: usize = ORIGIN_BYTES + 1 + 1 + 8 + 1 + 1;
+/// About how many bytes it has.
+pub(super) const PENDING_BYTES: usize = PENDING_BYTES_MIN + 150;
+
+/// The outcome of an interval that was due, and may not have been written yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PendingHistory<O> {
+    /// The record that made it due.
+    pub origin: Origin,
+    /// How many readings of the device had been counted by then.
+    pub counted: u64,
+    /// The metric.
+    pub metric: String,
+    /// The interval and its outcome.
+    pub closed: Closed<O>,
+}
+
+impl<O> PendingHistory<O> {
+    /// Whether it is of the same metric and interval as `other`, which then replaces it.
+    pub(super) fn is_of_same(&self, other: &Self) -> bool {
+        let of = |one: &Self| (one.closed.seconds, one.closed.from_ms);
+        of(self) == of(other) && self.metric == other.metric
+    }
+}
+
+impl<O: Outcome> PendingHistory<O> {
+    /// Appends the bytes: `origin counted(v) seconds(v) from[8] metric fields`.
+    pub(super) fn encode_into(&self, out: &mut Vec<u8>) {
+        let Self { origin, counted, metric, closed } = self;
+        origin.encode_into(out);
+        put_varint(out, *counted);
+        put_varint(out, closed.seconds.into());
+        out.extend(closed.from_ms.to_le_bytes());
+        put_text(out, metric);
+        put_fields(out, &closed.outcome.fields());
+    }
+
+    /// Reads what [`Self::encode_into`] appended.
+    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, CorruptedState> {
+        let origin = Origin::decode(reader)?;
+        let counted = reader.varint()?;
+        let seconds = u32::try_from(reader.varint()?).map_err(|_| CorruptedState("a length exceeds 32 bits"))?;
+        let from_ms = reader.i64()?;
+        let metric = reader.text()?.to_owned();
+        let outcome = outcome(&read_fields(reader, DEPTH_MAX)?)?;
+        Ok(Self { origin, counted, metric, closed: Closed { seconds, from_ms, outcome } })
+    }
+
+    /// Reads the pending history of a moving average as the second format had it:
+    /// `origin counted(v) from[8] metric unit at[8] count(v) value[8] mean[8] min[8] max[8] stddev[8] partial[1] lost_until`.
+    pub(super) fn decode_average(reader: &mut Reader<'_>) -> Result<Self, CorruptedState> {
+        let origin = Origin::decode(reader)?;
+        let counted = reader.varint()?;
+        let from_ms = reader.i64()?;
+        let metric = reader.text()?.to_owned();
+        let mut fields = Fields::default().with("unit", reader.text()?).with("at", reader.i64()?);
+        let count = u32::try_from(reader.varint()?).map_err(|_| CorruptedState("a count exceeds 32 bits"))?;
+        fields = fields.with("count", count);
+        for name in ["value", "mean", "min", "max", "stddev"] {
+            fields = fields.with(name, reader.f64()?);
+        }
+        fields = fields.with("partial", reader.flag()?).with_some("lostUntil", reader.option(Reader::i64)?);
+        let outcome = outcome(&fields)?;
+        Ok(Self { origin, counted, metric, closed: Closed { seconds: 0, from_ms, outcome } })
+    }
+}
+
+/// How deep fields may lie in fields.
+const DEPTH_MAX: usize = 4;
+
+fn outcome<O: Outcome>(fields: &Fields) -> Result<O, CorruptedState> {
+    let outcome = O::from_fields(fields).ok_or(CorruptedState("an outcome lacks a field"))?;
+    if outcome.fields() == *fields { Ok(outcome) } else { Err(CorruptedState("an outcome has another field")) }
+}
+
+/// Appends the number of fields, and each name with its value: a byte for the kind, and what the kind needs.
+fn put_fields(out: &mut Vec<u8>, fields: &Fields) {
+    put_varint(out, fields.iter().len() as u64);
+    for (name, value) in fields.iter() {
+        put_text(out, name);
+        put_field(out, value);
+    }
+}
+
+fn put_field(out: &mut Vec<u8>, field: &Field) {
+    match field {
+        Field::Number(number) => {
+            out.push(0);
+            out.extend(number.to_le_bytes());
+        }
+        Field::Integer(integer) => {
+            out.push(1);
+            out.extend(integer.to_le_bytes());
+        }
+        Field::Flag(flag) => out.extend([2, (*flag).into()]),
+        Field::Text(text) => {
+            out.push(3);
+            put_text(out, text);
+        }
+        Field::Bytes(bytes) => {
+            out.push(4);
+            put_varint(out, bytes.len() as u64);
+            out.extend(bytes);
+        }
+        Field::List(list) => {
+            out.push(5);
+            put_varint(out, list.len() as u64);
+            for field in list {
+                put_field(out, field);
+            }
+        }
+        Field::Map(fields) => {
+            out.push(6);
+            put_fields(out, fields);
+        }
+    }
+}
+
+fn read_fields(reader: &mut Reader<'_>, depth: usize) -> Result<Fields, CorruptedState> {
+    let count = reader.count(2)?;
+    let mut fields = Fields::default();
+    for _ in 0..count {
+        let name = reader.text()?;
+        if fields.iter().next_back().is_some_and(|(last, _)| last >= name) {
+            return Err(CorruptedState("its fields are not in order"));
+        }
+        fields = fields.with(name.to_owned(), read_field(reader, depth)?);
+    }
+    Ok(fields)
+}
+
+fn read_field(reader: &mut Reader<'_>, depth: usize) -> Result<Field, CorruptedState> {
+    let below = || depth.checked_sub(1).ok_or(CorruptedState("its fields lie too deep"));
+    Ok(match reader.array()? {
+        [0] => Field::Number(reader.f64()?),
+        [1] => Field::Integer(reader.i64()?),
+        [2] => Field::Flag(reader.flag()?),
+        [3] => Field::Text(reader.text()?.to_owned()),
+        [4] => {
+            let length = reader.count(1)?;
+            Field::Bytes(reader.take(length)?.to_vec())
+        }
+        [5] => {
+            let (count, depth) = (reader.count(1)?, below()?);
+            Field::List((0..count).map(|_| read_field(reader, depth)).collect::<Result<_, _>>()?)
+        }
+        [6] => Field::Map(read_fields(reader, below()?)?),
+        _ => return Err(CorruptedState("a field is of an unknown kind")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_of_every_kind_read_as_they_were_written_and_no_deeper() {
+        let inner = Fields::default().with("count", 3_u32).with("bytes", vec![1_u8, 2]);
+        let list = vec![Field::Number(0.1), Field::Flag(true), Field::Text("°C".to_owned()), Field::Map(inner)];
+        let fields = Fields::default().with("at", -1_i64).with("list", list).with("empty", Fields::default());
+        let mut bytes = Vec::new();
+        put_fields(&mut bytes, &fields);
+        assert_eq!(read_fields(&mut Reader::new(&bytes), DEPTH_MAX).unwrap(), fields);
+        for length in 0..bytes.len() {
+            assert!(read_fields(&mut Reader::new(&bytes[..length]), DEPTH_MAX).is_err(), "{length} bytes");
+        }
+        let deep = (0..=DEPTH_MAX).fold(Field::Flag(true), |field, _| Field::List(vec![field]));
+        let mut bytes = Vec::new();
+        put_field(&mut bytes, &deep);
+        let error = read_field(&mut Reader::new(&bytes), DEPTH_MAX).unwrap_err();
+        assert_eq!(error, CorruptedState("its fields lie too deep"));
+    }
+}

@@ -1,0 +1,458 @@
+//! Runs a rule under faults, for its tests: invocations that run at the same time, end anywhere, or go on when they should be
+//! dead, on stores that lose what they had.
+//!
+//! Each row must have what the rule makes of the plain list of readings, or say that it is partial. [`Trial::seeds`] is all that
+//! a function's test needs.
+
+use super::handle::{Context, Limits, Ports, process};
+use super::progress::memory::MemoryProgress;
+use super::progress::{Progress, ProgressStore};
+use super::rule::{Incoming, OutcomeOf, Rule, State as _};
+use super::settings::{Found, SettingsSource};
+use super::shards::Shards;
+use super::states::memory::{MemoryStates, Snapshot};
+use super::states::{Committed, LoadedSlot, SlotCommit, SlotDevices, States};
+use crate::device::reading::Reading;
+use crate::lake::dead_letter::MemoryDeadLetters;
+use crate::platform::clock::ManualClock;
+use crate::platform::errors::RemoteError;
+use crate::results::memory::MemoryResults;
+use crate::results::{Item, Outcome, Results, Row};
+use crate::stream::batch::{Batch, StreamRecord};
+use crate::stream::slot::Slot;
+use crate::stream::source::memory::MemoryStream;
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::marker::PhantomData;
+use std::ops::Range;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll, Waker};
+use std::time::Duration;
+
+const STREAM: &str = "readings";
+const SHARD: &str = "shardId-000000000000";
+/// How many shards the stream has. All readings are in the first.
+const SHARDS: usize = 64;
+/// How many invocations there are at the same time, at most.
+pub const INVOCATIONS: usize = 3;
+/// How many steps an invocation without faults takes at most.
+const STEPS_MAX: usize = 10_000;
+
+/// What happens next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// An invocation starts with so many records from the first one on that is not acknowledged, in a place that is free.
+    Start(usize, usize),
+    /// An invocation goes on until it has called a store, or has its answer.
+    Step(usize),
+    /// An invocation ends.
+    Crash(usize),
+    /// A slot, by the index of one of its devices, has again what it had some steps before; all slots, if there is no such device.
+    Rollback(usize, usize),
+}
+
+impl Action {
+    fn random(random: &mut StdRng) -> Self {
+        let place = random.random_range(0..INVOCATIONS);
+        match random.random_range(0..35) {
+            0..3 => Self::Start(place, random.random_range(1..5)),
+            3 => Self::Crash(place),
+            4 => Self::Rollback(random.random_range(0..=DEVICES), random.random_range(0..40)),
+            _ => Self::Step(place),
+        }
+    }
+}
+
+/// How many [`devices`] there are.
+const DEVICES: usize = 3;
+
+/// Names for the devices of a trial: the first two share a slot.
+///
+/// # Panics
+/// Never: each slot has some names.
+pub fn devices() -> [String; DEVICES] {
+    let in_slot = |slot: u8| (0..).map(|n| format!("d{n}")).filter(move |name| Slot::of(name) == Slot(slot));
+    let mut low = in_slot(1);
+    [low.next(), low.next(), in_slot(2).next()].map(|name| name.unwrap_or_default())
+}
+
+/// A rule with its readings, on stores in memory.
+pub struct Trial<R: Rule> {
+    settings: R::Settings,
+    is_partial: fn(&OutcomeOf<R>) -> bool,
+    /// The records of the stream.
+    records: Vec<StreamRecord>,
+    /// The device of each record.
+    device_of: Vec<String>,
+    expected: Expected<OutcomeOf<R>>,
+    stream: MemoryStream,
+    progress: Arc<MemoryProgress>,
+    states: Arc<MemoryStates<R::State>>,
+    results: Arc<MemoryResults<OutcomeOf<R>>>,
+    limits: Limits,
+    /// How many records Lambda delivers no more.
+    acknowledged: usize,
+    invocations: [Option<Invocation>; INVOCATIONS],
+    snapshots: Vec<Snapshot>,
+}
+
+type Running = Pin<Box<dyn Future<Output = Result<(), RemoteError>>>>;
+
+/// An invocation: what it does, and where its batch begins and ends.
+struct Invocation {
+    running: Running,
+    begin: usize,
+    end: usize,
+}
+
+impl<R: Rule> Trial<R>
+where
+    R::Settings: Clone + 'static,
+{
+    /// Runs the readings of each seed under random faults, which follow from the seed. The readings are of [`devices`]. Each row
+    /// must be right, or consist of outcomes for which `is_partial` is true.
+    ///
+    /// # Panics
+    /// A row is wrong or missing. The message has the seed.
+    pub fn seeds(
+        seeds: Range<u64>,
+        settings: &R::Settings,
+        is_partial: fn(&OutcomeOf<R>) -> bool,
+        readings: impl Fn(&mut StdRng) -> Vec<Reading>,
+    ) {
+        for seed in seeds {
+            let mut random = StdRng::seed_from_u64(seed);
+            let readings = readings(&mut random);
+            let interval = Duration::from_secs(if random.random() { 12 } else { 0 });
+            let mut trial = Self::new(settings.clone(), is_partial, &readings, interval, random.random_range(1..3));
+            let mut run = || {
+                for _ in 0..random.random_range(0..250) {
+                    trial.act(Action::random(&mut random));
+                    trial.check()?;
+                }
+                trial.finish()
+            };
+            if let Err(problem) = run() {
+                panic!("seed {seed}: {problem}");
+            }
+        }
+    }
+
+    /// The rule with these readings, in the order of the stream, and five seconds between two of them. `interval` and `group`
+    /// are those of [`Limits`].
+    pub fn new(
+        settings: R::Settings,
+        is_partial: fn(&OutcomeOf<R>) -> bool,
+        readings: &[Reading],
+        interval: Duration,
+        group: usize,
+    ) -> Self {
+        let begin_ms = readings.iter().map(|reading| reading.received_at).max().unwrap_or_default();
+        let record = |(reading, n): (&Reading, u32)| StreamRecord {
+            sequence: n.to_string().parse().unwrap_or_default(),
+            partition_key: reading.device_id.as_str().into(),
+            arrived_ms: begin_ms + i64::from(n) * 5_000,
+            data: reading.to_json().unwrap_or_default().into(),
+        };
+        let records = readings.iter().zip(1..).map(record).collect();
+        let device_of = readings.iter().map(|reading| reading.device_id.clone()).collect();
+        let expected = Expected::of::<R>(&settings, readings);
+        let limits = Limits { results_interval: interval, history_ttl: Duration::from_hours(1), group };
+        let (progress, states, results) = (Arc::default(), Arc::default(), Arc::default());
+        let (acknowledged, invocations, snapshots) = (0, [const { None }; INVOCATIONS], vec![Snapshot::new()]);
+        let stream = MemoryStream::new(SHARDS);
+        Self {
+            settings,
+            is_partial,
+            records,
+            device_of,
+            expected,
+            stream,
+            progress,
+            states,
+            results,
+            limits,
+            acknowledged,
+            invocations,
+            snapshots,
+        }
+    }
+
+    fn start(&self, length: usize) -> Option<Invocation> {
+        let begin = self.acknowledged;
+        let end = (begin + length).min(self.records.len());
+        let batch =
+            Batch { stream: STREAM.to_owned(), shard: SHARD.to_owned(), records: self.records[begin..end].to_vec() };
+        let context = Context::<InTrial<R>> {
+            settings: Fixed(self.settings.clone()),
+            shards: Shards::new(self.stream.clone()),
+            progress: Slow(Arc::clone(&self.progress)),
+            states: Slow(Arc::clone(&self.states)),
+            results: Slow(Arc::clone(&self.results)),
+            letters: MemoryDeadLetters::new(),
+            clock: ManualClock::at(batch.records.first().map_or(0, |record| record.arrived_ms)),
+            limits: self.limits,
+        };
+        let running: Running = Box::pin(async move { process(&context, &batch).await });
+        (begin < end).then_some(Invocation { running, begin, end })
+    }
+
+    /// Does one action.
+    pub fn act(&mut self, action: Action) {
+        match action {
+            Action::Start(place, length) => {
+                if self.invocations[place].is_none() {
+                    self.invocations[place] = self.start(length);
+                }
+            }
+            Action::Step(place) => {
+                let Some(invocation) = &mut self.invocations[place] else { return };
+                if let Poll::Ready(done) = invocation.running.as_mut().poll(&mut TaskContext::from_waker(Waker::noop()))
+                {
+                    // Lambda goes on after a batch if it has waited for its answer.
+                    if done.is_ok() && invocation.begin == self.acknowledged {
+                        self.acknowledged = invocation.end;
+                    }
+                    self.invocations[place] = None;
+                }
+                self.snapshots.push(self.states.snapshot());
+            }
+            Action::Crash(place) => self.invocations[place] = None,
+            Action::Rollback(device, age) => {
+                let snapshot = &self.snapshots[self.snapshots.len().saturating_sub(age + 1)];
+                match devices().get(device) {
+                    Some(device) => self.states.restore_slot(Slot::of(device), snapshot),
+                    None => self.states.restore(snapshot.clone()),
+                }
+            }
+        }
+    }
+
+    /// All rows that were written.
+    pub fn rows(&self) -> Vec<Row<OutcomeOf<R>>> {
+        self.results.rows()
+    }
+
+    /// Checks that each row is right or partial.
+    ///
+    /// # Errors
+    /// The row that is not, in words.
+    pub fn check(&self) -> Result<(), String> {
+        for row in self.results.rows() {
+            let position: usize = row.position.sequence.to_string().parse().map_err(|_| "not a position")?;
+            let expected = self.expected.at(&row.device_id, row.item, position);
+            let is_right = |metric: &String, outcome: &OutcomeOf<R>| {
+                let is_lost = row.lost_until.is_some() && (self.is_partial)(outcome);
+                is_lost || expected.get(metric.as_str()) == Some(&outcome)
+            };
+            if let Some((metric, outcome)) = row.metrics.iter().find(|one| !is_right(one.0, one.1)) {
+                let expected = expected.get(metric.as_str());
+                return Err(format!("{} of {metric}, at {position}: {outcome:?} instead of {expected:?}", row.key()));
+            }
+            if let Some(metric) = expected.keys().find(|metric| !row.metrics.contains_key(**metric))
+                && row.lost_until.is_none()
+            {
+                return Err(format!("{} at {position} lacks {metric}", row.key()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends all invocations, runs one after the other to the end of the stream, and checks that no row is missing.
+    ///
+    /// # Errors
+    /// The row that is wrong or missing, in words.
+    pub fn finish(&mut self) -> Result<(), String> {
+        self.invocations = [const { None }; INVOCATIONS];
+        while self.acknowledged < self.records.len() {
+            let before = self.acknowledged;
+            self.act(Action::Start(0, 3));
+            for _ in 0..STEPS_MAX {
+                if self.invocations[0].is_none() {
+                    break;
+                }
+                self.act(Action::Step(0));
+                self.check()?;
+            }
+            if self.acknowledged == before {
+                return Err("an invocation without faults does not end".to_owned());
+            }
+        }
+        let progress = futures::executor::block_on(self.progress.read(R::State::NAME, STREAM));
+        let losses = progress.map_err(|error| error.to_string())?.lost_until;
+        for (device, of_device) in &self.expected.0 {
+            // An interval all of whose readings are lost before it closes has no row.
+            let is_whole = !losses.contains_key(&Slot::of(device));
+            let closed: BTreeSet<Item> = of_device.history.keys().map(|(item, _)| *item).collect();
+            if let Some(item) = closed.into_iter().find(|item| is_whole && self.results.row(device, *item).is_none()) {
+                return Err(format!("{device} lacks the row {}", item.key(OutcomeOf::<R>::NAMES)));
+            }
+            let Some(row) = self.results.row(device, Item::Latest) else {
+                return Err(format!("{device} lacks its latest row"));
+            };
+            let last = self.device_of.iter().rposition(|of| of == device).map(|index| (index + 1).to_string());
+            let has_latest = of_device.latest.values().next_back().is_some_and(|latest| !latest.is_empty());
+            if has_latest && self.limits.results_interval.is_zero() && Some(row.position.sequence.to_string()) != last {
+                return Err(format!("the latest row of {device} is that of {}, not of {last:?}", row.position));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the plain list of readings comes to, by device.
+struct Expected<O>(BTreeMap<String, OfDevice<O>>);
+
+struct OfDevice<O> {
+    /// The latest outcomes after each record.
+    latest: BTreeMap<usize, Vec<(String, O)>>,
+    /// The outcomes of an interval and a metric, by the record that made them due.
+    history: BTreeMap<(Item, String), BTreeMap<usize, O>>,
+}
+
+impl<O: Outcome> Expected<O> {
+    fn of<R: Rule>(settings: &R::Settings, readings: &[Reading]) -> Self
+    where
+        R::State: super::State<Outcome = O>,
+    {
+        let mut devices = BTreeMap::new();
+        let ids: HashSet<&str> = readings.iter().map(|reading| reading.device_id.as_str()).collect();
+        for device in ids {
+            let mut state = R::State::default();
+            let mut of_device = OfDevice { latest: BTreeMap::new(), history: BTreeMap::new() };
+            let mut is_known = false;
+            for (reading, n) in readings.iter().zip(1..).filter(|(reading, _)| reading.device_id == device) {
+                if !R::takes(&reading.value) || !R::wants(settings, &reading.metric) {
+                    continue;
+                }
+                let incoming = Incoming {
+                    metric: &reading.metric,
+                    id: super::id_digest(&reading.id),
+                    at: reading.at,
+                    value: &reading.value,
+                };
+                let closed = R::step(settings, &mut state, &incoming, None).map_or_else(Vec::new, |step| step.history);
+                for closed in closed {
+                    let item = Item::History { seconds: closed.seconds, from_ms: closed.from_ms };
+                    let outcomes = of_device.history.entry((item, reading.metric.clone())).or_default();
+                    outcomes.insert(n, closed.outcome);
+                }
+                of_device.latest.insert(n, R::latest(settings, &state));
+                is_known = true;
+            }
+            if is_known {
+                devices.insert(device.to_owned(), of_device);
+            }
+        }
+        Self(devices)
+    }
+
+    /// The outcomes of a row for which `position` is the last record.
+    fn at(&self, device: &str, item: Item, position: usize) -> BTreeMap<&str, &O> {
+        let Some(of_device) = self.0.get(device) else { return BTreeMap::new() };
+        match item {
+            Item::Latest => {
+                let latest = of_device.latest.range(..=position).next_back();
+                latest.into_iter().flat_map(|(_, latest)| latest).map(|(metric, o)| (metric.as_str(), o)).collect()
+            }
+            Item::History { .. } => {
+                let of_item = of_device.history.iter().filter(|((of, _), _)| *of == item);
+                let last = of_item.filter_map(|((_, metric), outcomes)| {
+                    Some((metric.as_str(), outcomes.range(..=position).next_back()?.1))
+                });
+                last.collect()
+            }
+        }
+    }
+}
+
+/// The same settings for each device.
+struct Fixed<S>(S);
+
+impl<S: Clone + Send + Sync> SettingsSource for Fixed<S> {
+    type Settings = S;
+
+    async fn resolve<'a>(&self, devices: &[&'a str]) -> Result<Found<'a, S>, RemoteError> {
+        Ok(devices.iter().map(|device| (*device, Ok(self.0.clone()))).collect())
+    }
+}
+
+struct InTrial<R>(PhantomData<fn() -> R>);
+
+impl<R: Rule> Ports for InTrial<R>
+where
+    R::Settings: Clone,
+{
+    type Rule = R;
+    type Settings = Fixed<R::Settings>;
+    type Shards = MemoryStream;
+    type Progress = Slow<MemoryProgress>;
+    type States = Slow<MemoryStates<R::State>>;
+    type Results = Slow<MemoryResults<OutcomeOf<R>>>;
+    type Letters = MemoryDeadLetters;
+    type Clock = ManualClock;
+}
+
+/// A store that answers at the second poll, so that others can act before a call and after it.
+struct Slow<P>(Arc<P>);
+
+impl<P> Slow<P> {
+    async fn call<T>(&self, call: impl Future<Output = Result<T, RemoteError>>) -> Result<T, RemoteError> {
+        pause().await;
+        let answer = call.await;
+        pause().await;
+        answer
+    }
+}
+
+/// Is ready at the second poll.
+fn pause() -> impl Future<Output = ()> {
+    let mut is_first = true;
+    std::future::poll_fn(move |task| {
+        if std::mem::take(&mut is_first) {
+            task.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    })
+}
+
+impl ProgressStore for Slow<MemoryProgress> {
+    async fn read(&self, function: &str, stream: &str) -> Result<Progress, RemoteError> {
+        self.call(self.0.read(function, stream)).await
+    }
+
+    async fn change(
+        &self,
+        function: &str,
+        stream: &str,
+        before: &Progress,
+        after: &Progress,
+    ) -> Result<bool, RemoteError> {
+        self.call(self.0.change(function, stream, before, after)).await
+    }
+}
+
+impl<S: super::State> States for Slow<MemoryStates<S>> {
+    type State = S;
+
+    async fn load(&self, stream: &str, slots: &[SlotDevices<'_>]) -> Result<Vec<LoadedSlot<S>>, RemoteError> {
+        self.call(self.0.load(stream, slots)).await
+    }
+
+    async fn commit(&self, stream: &str, commits: &[SlotCommit<'_, S>]) -> Result<Vec<Committed>, RemoteError> {
+        self.call(self.0.commit(stream, commits)).await
+    }
+}
+
+impl<O: Outcome> Results<O> for Slow<MemoryResults<O>> {
+    async fn latest(&self, device_id: &str) -> Result<Option<Row<O>>, RemoteError> {
+        self.call(self.0.latest(device_id)).await
+    }
+
+    async fn write(&self, rows: &[Row<O>]) -> Result<(), RemoteError> {
+        self.call(self.0.write(rows)).await
+    }
+}
