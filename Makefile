@@ -82,6 +82,26 @@ chaos-mutants: ## Break the functions on purpose, and see plans of chaos find ea
 	$(DEMO_BUILD)
 	scripts/mutants chaos tests/e2e/chaos/mutants/*.patch
 
+NAME ?=
+
+.PHONY: new-function
+new-function: ## Lay out a stateful function of your own (NAME=warm-hours)
+	@scripts/need python
+	@scripts/new_function "$(NAME)"
+
+# A copy of the sources, so that nothing is left behind.
+NEW_FUNCTION := target/new-function
+
+.PHONY: new-function-test
+new-function-test: $(VENV)/.installed ## Lay out a function in a copy of the sources, check its template, and run its tests
+	@scripts/need cargo cc python
+	rm -rf $(NEW_FUNCTION) && mkdir -p $(NEW_FUNCTION)
+	git ls-files -z --cached --others --exclude-standard | tar --null --files-from=- -cf - | tar -C $(NEW_FUNCTION) -xf -
+	ln -s $(CURDIR)/$(VENV) $(NEW_FUNCTION)/$(VENV)
+	cd $(NEW_FUNCTION) && scripts/new_function warm-hours && $(IN_VENV) cfn-lint template.yaml
+	cd $(NEW_FUNCTION) && CARGO_BUILD_BUILD_DIR=$(CURDIR)/target CARGO_TARGET_DIR=$(CURDIR)/target/mutants \
+	    cargo test --quiet --offline --profile demo --workspace --exclude myaku-bench --bin warm-hours
+
 .PHONY: bench
 bench: ## Measure the record path against its limits, and write BENCHMARKS.md (ARGS="archiver" measures a part, and writes nothing)
 	@scripts/need cargo cc redis
@@ -115,7 +135,7 @@ $(PEERS)/.installed: $(wildcard bench/peers/*)
 ##@ Checks
 
 .PHONY: ci
-ci: fmt-check tidy lint no-sdk no-emulator deny template openapi test bench-test simulate watch-test interop demo-short ## Run all checks of continuous integration
+ci: fmt-check tidy lint no-sdk no-emulator deny template openapi test bench-test new-function-test simulate watch-test interop demo-short ## Run all checks of continuous integration
 
 .PHONY: fmt
 fmt: ## Format the code

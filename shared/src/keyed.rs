@@ -11,6 +11,7 @@
 //! - [`states`]: the port to stored states, with adapters for Redis and memory. [`codec`] and [`bytes`] are the format of what
 //!   is stored.
 //! - [`live()`]: reads present values from the states, for readers who cannot wait for the next row.
+//! - `deployed` (feature `stateful`): runs a rule as a function in Lambda.
 //! - `trial` (feature `testing`): runs a rule under every fault, for its tests.
 //! - [`SettingsSource`]: which settings a device has; the registry is one. [`Shards`]: which slots a shard has.
 //!
@@ -48,6 +49,8 @@
 
 pub mod bytes;
 pub mod codec;
+#[cfg(feature = "stateful")]
+pub mod deployed;
 mod device;
 mod digest;
 pub mod fence;

@@ -22,7 +22,8 @@
 //!
 //! **Decisions are pure.** They are functions of their inputs, time included. Effects are behind ports. Without
 //! features the crate depends on no SDK. The features `kinesis`, `s3`, `dynamodb`, `cloudwatch`, `sns` and `redis` add
-//! the adapters, `lambda` adds the serving of handlers, and `testing` adds the conformance suites.
+//! the adapters, `lambda` adds the serving of handlers, `stateful` runs a stateful function,
+//! and `testing` adds the conformance suites.
 //!
 //! From a payload to a reading, without any service:
 //!

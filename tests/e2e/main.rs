@@ -7,6 +7,7 @@ mod chaos;
 mod conformance;
 mod lake;
 mod master_data;
+mod own_function;
 mod pipeline;
 mod presence;
 mod ways_in;

@@ -1,14 +1,14 @@
-//! Wiring only: configuration, connections, serve. Behaviour is in `lib.rs`.
+//! Keeps the moving average of each device's metrics.
+//!
+//! The rule is [`MovingAverage`], and [`myaku::keyed`] does what every stateful function does.
 
-use lambda_runtime::Error;
-use moving_average::{Config, connect};
-use myaku::keyed::handle;
-use myaku::platform::lambda::Function;
-use myaku::stream::lambda::serve;
+use myaku::keyed::deployed::run;
+use myaku::window::MovingAverage;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
-    let function = Function::start("moving-average")?;
-    let context = connect(&Config::from_env(&function.env())?).await?;
-    serve(function, async |batch, invocation| handle(&context, &batch, invocation.deadline as i64).await).await
+async fn main() -> Result<(), lambda_runtime::Error> {
+    run::<MovingAverage>("moving-average").await
 }
+
+#[cfg(test)]
+mod tests;

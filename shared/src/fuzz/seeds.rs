@@ -28,6 +28,7 @@ pub(super) const PROFILES: &[&str] = &[
 const KINESIS: &[&str] = &[
     sample!("kinesis-aggregated"),
     sample!("kinesis-archiver"),
+    sample!("kinesis-degree-hours"),
     sample!("kinesis-log-agents"),
     sample!("kinesis-readings"),
     sample!("kinesis-transform"),

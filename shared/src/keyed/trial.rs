@@ -69,13 +69,10 @@ impl Action {
 const DEVICES: usize = 3;
 
 /// Names for the devices of a trial: the first two share a slot.
-///
-/// # Panics
-/// Never: each slot has some names.
 pub fn devices() -> [String; DEVICES] {
     let in_slot = |slot: u8| (0..).map(|n| format!("d{n}")).filter(move |name| Slot::of(name) == Slot(slot));
     let mut low = in_slot(1);
-    [low.next(), low.next(), in_slot(2).next()].map(|name| name.unwrap_or_default())
+    [low.next(), low.next(), in_slot(2).next()].map(Option::unwrap_or_default)
 }
 
 /// A rule with its readings, on stores in memory.

@@ -138,12 +138,18 @@ fn compile_metric(
     for (key, problem) in document.window.iter().flat_map(crate::device::profile::WindowSpec::problems) {
         scope.within("window").report(key, problem);
     }
+    for (function, settings) in &document.functions {
+        if !settings.is_object() {
+            scope.within("functions").report(function, "must be an object: the settings of the function");
+        }
+    }
     Metric {
         name: name.to_owned(),
         kind: document.kind,
         unit: document.unit.clone().unwrap_or_default(),
         range: document.range,
         window: document.window.clone(),
+        functions: document.functions.clone(),
         expected_interval: interval(document.expected_interval_seconds, scope).or(profile_interval),
     }
 }

@@ -39,6 +39,7 @@ pub use source::{BinaryDocument, BitsDocument, Source, TimeDocument, TimeUnit};
 use crate::device::event_time::ClockSource;
 use crate::device::profile::WindowSpec;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// A whole profile.
@@ -106,6 +107,9 @@ pub struct MetricDocument {
     /// The window of a number's moving average. Without it there is no average.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<WindowSpec>,
+    /// Settings for functions of your own, by the function's name: what each function documents.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub functions: BTreeMap<String, Value>,
     /// The longest expected time between two readings of this metric, in seconds. Without it, the profile's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_interval_seconds: Option<u32>,
@@ -202,7 +206,7 @@ pub struct WhenDocument {
     pub field: Option<Source>,
     /// The field's value: a text, a whole number or a boolean.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub equals: Option<serde_json::Value>,
+    pub equals: Option<Value>,
 }
 
 /// How a payload is written.

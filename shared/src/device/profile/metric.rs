@@ -2,6 +2,8 @@
 
 use super::document::{Kind, RangeDocument};
 use crate::device::profile::WindowSpec;
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A compiled metric: what its values mean.
@@ -17,6 +19,8 @@ pub struct Metric {
     pub range: Option<RangeDocument>,
     /// The window of its moving average.
     pub window: Option<WindowSpec>,
+    /// Settings for functions of your own, by the function's name.
+    pub functions: BTreeMap<String, Value>,
     /// The longest expected time between two readings: its own or the profile's.
     pub expected_interval: Option<Duration>,
 }

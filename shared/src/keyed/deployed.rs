@@ -1,10 +1,69 @@
-//! The function's settings.
+//! A stateful function in Lambda: its settings, its connections, and how it serves.
+//!
+//! The `main.rs` of such a function calls [`run`] with its rule. There is nothing else to wire.
 
-use myaku::device::registry;
-use myaku::keyed::{GROUP, Limits};
-use myaku::platform::env::{Env, EnvError};
-use myaku::platform::redis;
+use super::handle::{Context, GROUP, Limits, Ports, handle};
+use super::progress::dynamodb::DynamoDbProgress;
+use super::rule::Rule;
+use super::shards::Shards;
+use super::states::redis::RedisStates;
+use crate::device::profile::Profile;
+use crate::device::registry;
+use crate::lake::dead_letter::S3DeadLetters;
+use crate::platform::clock::SystemClock;
+use crate::platform::env::{Env, EnvError};
+use crate::platform::errors::RemoteError;
+use crate::platform::lambda::Function;
+use crate::platform::{aws, redis};
+use crate::results::dynamodb::DynamoDbResults;
+use crate::stream::lambda::serve;
+use crate::stream::source::kinesis::KinesisSource;
+use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::Duration;
+
+/// Runs the function called `name` until Lambda shuts the environment down.
+///
+/// # Errors
+/// A setting is missing or invalid; the error names the variable. A service that is down fails batches, not the start.
+pub async fn run<R: Rule<Settings = Arc<Profile>>>(name: &'static str) -> Result<(), lambda_runtime::Error> {
+    let function = Function::start(name)?;
+    let context = connect::<R>(&Config::from_env(&function.env())?).await?;
+    serve(function, async |batch, invocation| handle(&context, &batch, invocation.deadline as i64).await).await
+}
+
+/// The ports of a deployed function.
+pub struct Deployed<R>(PhantomData<fn() -> R>);
+
+impl<R: Rule<Settings = Arc<Profile>>> Ports for Deployed<R> {
+    type Rule = R;
+    type Settings = registry::Deployed;
+    type Shards = KinesisSource;
+    type Progress = DynamoDbProgress;
+    type States = RedisStates<R::State>;
+    type Results = DynamoDbResults;
+    type Letters = S3DeadLetters;
+    type Clock = SystemClock;
+}
+
+/// Connects to what `config` names. Nothing is requested yet.
+///
+/// # Errors
+/// A setting of Redis is invalid.
+pub async fn connect<R: Rule<Settings = Arc<Profile>>>(config: &Config) -> Result<Context<Deployed<R>>, RemoteError> {
+    let sdk = aws::config().await;
+    let redis = redis::Connection::connect(&config.redis, &sdk).await?;
+    Ok(Context {
+        settings: registry::Deployed::connect(&sdk, &config.registry, Some(redis.clone())),
+        shards: Shards::new(KinesisSource::new(&sdk, &config.readings_stream)),
+        progress: DynamoDbProgress::new(&sdk, &config.progress_table),
+        states: RedisStates::new(redis, config.state_ttl),
+        results: DynamoDbResults::new(&sdk, &config.results_table),
+        letters: S3DeadLetters::new(&sdk, &config.dead_letter_bucket),
+        clock: SystemClock,
+        limits: config.limits,
+    })
+}
 
 const DAY_SECONDS: u64 = 86_400;
 
@@ -54,7 +113,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use myaku::platform::env;
+    use crate::platform::env;
 
     const SET: [(&str, &str); 6] = [
         ("READINGS_STREAM", "readings"),
