@@ -15,6 +15,7 @@
 //! | [`results`] | the rows that readers query |
 //! | [`keyed`] | the state that a function keeps for each device, and the order of effects and commits |
 //! | [`window`] | moving averages, as pure functions of a set of readings |
+//! | [`anomaly`] | how unusual a reading is, by the readings before it |
 //! | [`scaling`] | how many shards a stream should have, and how it gets there; uses `platform` and `stream` only |
 //!
 //! **Reading order for a newcomer**: [`ingest::message`], [`stream::batch`], [`lake::archive`], [`device::profile`],
@@ -54,6 +55,7 @@
 //! ```
 
 pub mod alert;
+pub mod anomaly;
 pub mod device;
 pub mod ingest;
 pub mod keyed;
