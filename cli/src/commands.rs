@@ -3,6 +3,7 @@
 
 mod archive;
 mod command;
+mod detect;
 mod device;
 mod interrupt;
 mod lake_options;
@@ -77,6 +78,8 @@ enum Command {
     Replay(replay::Args),
     /// Show the present results of a device: its values and moving averages.
     Results(results::Args),
+    /// Find what is unusual in a file of readings.
+    Detect(detect::Args),
     /// Restore the windows of the moving averages.
     #[command(subcommand)]
     State(state::Command),
@@ -112,6 +115,7 @@ pub(super) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Archive(command) => Box::pin(archive::run(command)).await,
         Command::Replay(args) => Box::pin(replay::run(args)).await.map(|()| ExitCode::SUCCESS),
         Command::Results(args) => Box::pin(results::run(args)).await.map(|()| ExitCode::SUCCESS),
+        Command::Detect(args) => detect::run(&args).map(|()| ExitCode::SUCCESS),
         Command::State(command) => Box::pin(state::run(command)).await,
         Command::Profile(command) => profile::run(command).await.map(|()| ExitCode::SUCCESS),
         Command::Device(command) => device::run(command).await.map(|()| ExitCode::SUCCESS),

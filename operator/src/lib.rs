@@ -8,6 +8,7 @@
 //! - [`replay`]: puts dead letters, failed batches or a part of the lake on a stream again.
 //! - [`rebuild`]: restores from the lake the windows that Redis lost.
 //! - [`results`]: reads the present results of a device.
+//! - [`detect`]: finds what is unusual in a file of readings.
 //! - [`registry`]: writes profiles and devices, and lists them.
 //! - [`pending`]: puts, lists and cancels the commands that wait for devices.
 //! - [`reshard`]: draws a stream's keyspace, says what a policy would do about it, and does it.
@@ -42,9 +43,11 @@
 //! ```
 
 mod hours;
+mod timestamps;
 
 pub mod audit;
 pub mod cat;
+pub mod detect;
 pub mod pending;
 pub mod rebuild;
 pub mod registry;

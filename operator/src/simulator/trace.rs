@@ -1,6 +1,6 @@
 //! Demand over time, read from a CSV file or synthetic.
 
-use jiff::{Timestamp, civil::DateTime};
+use crate::timestamps::milliseconds;
 use std::io::Read;
 
 /// A trace that cannot be used.
@@ -39,8 +39,8 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// Reads a trace from CSV. Each line has a time (`2015-02-26 21:42:53`, RFC 3339, or seconds since the epoch) and a
-    /// value; a header is optional. A value times `scale` is a number of records a second.
+    /// Reads a trace from CSV. Each line has a time (`2015-02-26 21:42:53`, RFC 3339, or seconds or milliseconds since the
+    /// epoch) and a value; a header is optional. A value times `scale` is a number of records a second.
     pub fn from_csv(name: &str, source: impl Read, scale: f64) -> Result<Self, TraceError> {
         let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(source);
         let mut points: Vec<(i64, f64)> = Vec::new();
@@ -101,17 +101,6 @@ impl Trace {
         };
         (0..steps).map(value).collect()
     }
-}
-
-fn milliseconds(text: &str) -> Option<i64> {
-    if let Ok(seconds) = text.parse::<f64>() {
-        return seconds.is_finite().then_some((seconds * 1_000.0) as i64);
-    }
-    if let Ok(timestamp) = text.parse::<Timestamp>() {
-        return Some(timestamp.as_millisecond());
-    }
-    let time: DateTime = text.parse().ok()?;
-    time.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|time| time.timestamp().as_millisecond())
 }
 
 #[cfg(test)]
