@@ -104,7 +104,7 @@ new-function-test: $(VENV)/.installed ## Lay out a function in a copy of the sou
 
 .PHONY: bench
 bench: ## Measure the record path against its limits, and write BENCHMARKS.md (ARGS="archiver" measures a part, and writes nothing)
-	@scripts/need cargo cc redis
+	@scripts/need cargo cc redis python
 	$(if $(strip $(ARGS)),cargo run --locked --release --package myaku-bench -- run $(ARGS),$(BENCH_ALL))
 
 # A run of all cases starts every function and `myaku`. They are built first, in one command. A run of selected cases builds the
@@ -113,7 +113,7 @@ BENCH_ALL := cargo build --locked --release --workspace --bins --example nothing
 
 .PHONY: bench-test
 bench-test: ## Run the benchmark's own tests
-	@scripts/need cargo cc
+	@scripts/need cargo cc python
 	cargo test --locked --profile demo --workspace --bin myaku-bench
 
 PEERS := target/bench/peers

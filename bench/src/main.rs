@@ -4,6 +4,7 @@
 //! that run alternately ([`pair`]), in CPU time ([`clock`]). Results are kept in `bench/results` ([`results`]) and
 //! written to `BENCHMARKS.md` ([`report`]). Some cases start other programs, which [`programs`] builds.
 
+mod anomaly;
 mod archiver;
 #[cfg(feature = "functions")]
 mod average;
@@ -56,6 +57,9 @@ enum Command {
         /// Keep the results of the selected cases in place of earlier ones, and write BENCHMARKS.md.
         #[arg(long)]
         keep: bool,
+        /// A directory with the series of the Numenta Anomaly Benchmark and their `windows.json`. Without it, their case is skipped.
+        #[arg(long, value_name = "DIRECTORY", env = "MYAKU_NAB")]
+        nab: Option<PathBuf>,
     },
     /// Measure Python and Node, installed in a directory, and add them to BENCHMARKS.md.
     Peers {
@@ -79,7 +83,7 @@ enum Child {
 
 fn main() -> Result<()> {
     match Arguments::parse().command {
-        Command::Run { select, rounds, keep } => run(&select, rounds, keep || select.is_empty()),
+        Command::Run { select, rounds, keep, nab } => run(&select, rounds, keep || select.is_empty(), nab),
         Command::Peers { directory, rounds } => {
             let events = Largest::new(&results::repository().join(FILES))?;
             results::keep(report::PEERS, &Provenance::here()?, peers::measure(&directory, &events, rounds)?)?;
@@ -94,13 +98,14 @@ fn main() -> Result<()> {
 }
 
 /// All rows of the table, in its order.
-fn cases(events: &Largest, directory: &Path) -> Vec<Case> {
+fn cases(events: &Largest, directory: &Path, nab: Option<PathBuf>) -> Vec<Case> {
     let cases = [
         archiver::cases(events),
         checksum::cases(&events.aggregated),
         transform::cases(),
         #[cfg(feature = "functions")]
         average::cases(),
+        anomaly::cases(directory, nab),
         #[cfg(feature = "functions")]
         cold_start::cases(directory),
         end_to_end::cases(directory),
@@ -108,12 +113,16 @@ fn cases(events: &Largest, directory: &Path) -> Vec<Case> {
     cases.into_iter().flatten().collect()
 }
 
-fn run(select: &[String], rounds: usize, keep: bool) -> Result<()> {
+fn run(select: &[String], rounds: usize, keep: bool, nab: Option<PathBuf>) -> Result<()> {
     let directory = results::repository().join(FILES);
     let events = Largest::new(&directory)?;
     let on = Provenance::here()?;
-    let cases = cases(&events, &directory);
-    let order: Vec<String> = cases.iter().map(|case| case.name.clone()).collect();
+    let has_nab = nab.is_some();
+    let cases = cases(&events, &directory, nab);
+    let mut order: Vec<String> = cases.iter().map(|case| case.name.clone()).collect();
+    if !has_nab {
+        order.push(anomaly::NAB.to_owned());
+    }
     let is_selected = |part: &str| select.is_empty() || select.iter().any(|selected| selected == part);
     let names = [order.as_slice(), &[report::GROWTH.to_owned(), report::CODECS.to_owned()]].concat();
     let missing = select.iter().find(|part| !names.iter().any(|name| name.contains(part.as_str())));
@@ -124,6 +133,9 @@ fn run(select: &[String], rounds: usize, keep: bool) -> Result<()> {
         names.join(", ")
     );
     let selected: Vec<Case> = cases.into_iter().filter(|case| case.is_selected(select)).collect();
+    if !has_nab && (select.is_empty() || select.iter().any(|part| anomaly::NAB.contains(part.as_str()))) {
+        eprintln!("{}: skipped, because it needs NAB's series; give their directory with --nab", anomaly::NAB);
+    }
     let programs: Vec<_> = selected.iter().flat_map(|case| &case.programs).copied().collect();
     if select.is_empty() {
         programs::check(&programs)?;

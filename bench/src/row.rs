@@ -31,6 +31,10 @@ pub(crate) enum Unit {
     Megabytes,
     /// A rate, per second.
     PerSecond,
+    /// Billionths of a second.
+    Nanoseconds,
+    /// Points of a benchmark.
+    Points,
 }
 
 impl Unit {
@@ -42,6 +46,8 @@ impl Unit {
             Self::Times => format!("{value:.0}"),
             Self::Megabytes => format!("{value:.1} MB"),
             Self::PerSecond => format!("{value:.0}/s"),
+            Self::Nanoseconds => format!("{value:.0} ns"),
+            Self::Points => format!("{value:.1}"),
         }
     }
 }
