@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn the_peer_computes_the_scores_of_the_vectors() {
         let vectors = repository().join("shared/src/anomaly/score/vectors");
-        let names = ["sine-spike", "step-drift", "flat", "gaps", "noise", "restarts"];
+        let names = ["sine-spike", "step-drift", "flat", "gaps", "noise", "pulses", "restarts"];
         let files: Vec<PathBuf> = names.iter().map(|name| vectors.join(format!("{name}.csv"))).collect();
         let arguments: Vec<&Path> =
             [Path::new("--check")].into_iter().chain(files.iter().map(PathBuf::as_path)).collect();
