@@ -9,6 +9,7 @@
 //! - `dynamodb` (feature `dynamodb`): attributes of items.
 //! - `redis` (feature `redis`): the connection to Redis or Valkey, to one node or a cluster.
 //! - `lambda` (feature `lambda`): the start of a function, and how it serves its invocations.
+//! - `json`: checks JSON without keeping it.
 //! - `lane`: how an index by time is spread over partitions.
 //!
 //! This room uses no other room. It knows nothing of messages, profiles or streams.
@@ -29,6 +30,7 @@ pub mod deadline;
 pub(crate) mod dynamodb;
 pub mod env;
 pub mod errors;
+pub(crate) mod json;
 #[cfg(feature = "lambda")]
 pub mod lambda;
 pub(crate) mod lane;

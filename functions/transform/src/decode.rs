@@ -1,9 +1,9 @@
 //! Decodes a chunk of records into the readings and letters to make durable. Pure: the devices are already resolved.
 
 use crate::records::ParsedRecord;
-use myaku::device::profile::Decoded;
+use myaku::device::profile::{Decoded, Rejection};
 use myaku::device::registry::Resolved;
-use myaku::lake::dead_letter::{DeadLetter, Problem, Reason};
+use myaku::lake::dead_letter::{DeadLetter, Failure, Letters, Problem, Reason};
 use myaku::platform::telemetry::{Metric, count, observe};
 use myaku::stream::batch::Batch;
 use myaku::stream::producer::Item;
@@ -12,6 +12,8 @@ use std::ops::Range;
 
 /// The usual size of a reading as JSON, for which memory is reserved.
 const READING_BYTES: usize = 256;
+/// A chunk ends after the message with which its readings have so many bytes. One message adds a few megabytes at most.
+const CHUNK_BYTES: usize = 2 << 20;
 
 /// Readings and letters, each with the index of the Kinesis record that it came from, in ascending order.
 #[derive(Default)]
@@ -29,22 +31,32 @@ pub(crate) struct Work<'a> {
     lateness_ms: Vec<i64>,
 }
 
-/// Decodes the records of `chunk`. All their devices are in `resolved`.
-pub(crate) fn decode<'a>(
-    batch: &Batch,
-    chunk: &'a [ParsedRecord<'_>],
+/// Decodes records from the front of `chunk`, until their readings fill a chunk. All their devices are in `resolved`. What
+/// is rejected is added to `letters`.
+pub(crate) fn decode<'a, 'b>(
+    chunk: &'a [ParsedRecord<'b>],
     resolved: &'a HashMap<&str, Resolved>,
+    letters: &mut Letters<'b>,
 ) -> Work<'a> {
     let mut work = Work { json: Vec::with_capacity(chunk.len() * READING_BYTES), ..Work::default() };
     for parsed in chunk {
-        work.sizes.push((parsed.record, parsed.source.data.len()));
+        if work.json.len() >= CHUNK_BYTES {
+            break;
+        }
+        work.sizes.push((parsed.record(), parsed.source.data.len()));
         let resolved = parsed.content.device_id().and_then(|id| resolved.get(id));
         match parsed.content.decode(resolved, parsed.source.arrived_ms) {
-            Ok(decoded) => work.add(batch, parsed, decoded),
-            Err((device_id, problem)) => work.reject(batch, parsed, device_id, None, problem.into_owned()),
+            Ok(decoded) => work.add(parsed, decoded, letters),
+            Err((device_id, problem)) => letters.reject(&parsed.source, device_id, problem.into_owned()),
         }
     }
     work
+}
+
+/// A rejected value, as a letter lists it.
+fn failure(Rejection { reason, detail, index, metric }: Rejection) -> Failure {
+    let index = index.and_then(|index| u32::try_from(index).ok());
+    Failure { sub: None, index, metric, problem: Problem { reason, detail } }
 }
 
 impl<'a> Work<'a> {
@@ -53,41 +65,35 @@ impl<'a> Work<'a> {
         self.readings.iter().map(|(key, range)| Item { key: *key, data: &self.json[range.clone()] }).collect()
     }
 
-    fn add(&mut self, batch: &Batch, parsed: &ParsedRecord<'_>, decoded: Decoded<'a>) {
-        let id = parsed.content.device_id();
-        for (index, rejected) in (0..).zip(decoded.rejected) {
-            let problem = Problem { reason: rejected.reason, detail: rejected.detail };
-            self.reject(batch, parsed, id, Some(index), problem);
-        }
+    /// How many user records were decoded.
+    pub(crate) const fn len(&self) -> usize {
+        self.sizes.len()
+    }
+
+    fn add<'b>(&mut self, parsed: &ParsedRecord<'b>, decoded: Decoded<'a>, letters: &mut Letters<'b>) {
+        let mut failures: Vec<_> = decoded.rejected.into_iter().map(failure).collect();
         for reading in decoded.readings {
             let begin = self.json.len();
             match serde_json::to_writer(&mut self.json, &reading) {
                 Ok(()) => {
                     self.lateness_ms.push(parsed.source.arrived_ms - reading.at);
-                    self.item_records.push(parsed.record);
+                    self.item_records.push(parsed.record());
                     self.readings.push((reading.device_id, begin..self.json.len()));
                 }
-                // JSON can express every reading: it has only texts and finite numbers. If not, the record becomes a
-                // letter.
+                // JSON can express every reading: it has only texts and finite numbers.
                 Err(error) => {
                     self.json.truncate(begin);
                     let problem = Problem { reason: Reason::Undecodable, detail: error.to_string() };
-                    self.reject(batch, parsed, id, None, problem);
+                    failures.push(Failure { sub: None, index: None, metric: Some(reading.metric.to_owned()), problem });
                 }
             }
         }
+        letters.reject_values(&parsed.source, parsed.content.device_id(), failures);
     }
 
-    fn reject(
-        &mut self,
-        batch: &Batch,
-        parsed: &ParsedRecord<'_>,
-        device_id: Option<&str>,
-        index: Option<u32>,
-        problem: Problem,
-    ) {
-        self.letter_records.push(parsed.record);
-        self.letters.push(DeadLetter::of_record(batch, &parsed.source, device_id, index, problem));
+    /// Adds letters, each with the index of its Kinesis record, in ascending order.
+    pub(crate) fn add_letters(&mut self, letters: Vec<(usize, DeadLetter)>) {
+        (self.letter_records, self.letters) = letters.into_iter().unzip();
     }
 
     /// Logs one line for all letters of the chunk, without the contents of the records.

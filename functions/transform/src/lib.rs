@@ -20,7 +20,7 @@ use myaku::device::decoding::Content;
 use myaku::device::presence::watch::redis::PatientWatch;
 use myaku::device::presence::watch::{Expected, Hears, expected_by};
 use myaku::device::registry::{self, MasterData, Registry, Resolved};
-use myaku::lake::dead_letter::{DeadLetterStore, S3DeadLetters, put_all};
+use myaku::lake::dead_letter::{DeadLetterStore, Letters, S3DeadLetters, put_all};
 use myaku::platform::clock::{Now, SystemClock};
 use myaku::platform::deadline::{Deadline, out_of_time};
 use myaku::platform::errors::{RemoteError, chain};
@@ -29,11 +29,12 @@ use myaku::stream::answer::Answer;
 use myaku::stream::batch::Batch;
 use myaku::stream::producer::kinesis::KinesisStream;
 use myaku::stream::producer::{Limits, Placement, Producer, PutRecords};
-use records::ParsedRecords;
+use records::ParsedRecord;
 use std::collections::{BTreeMap, HashMap};
 
-/// About how many user records are decoded, put and written together. Each chunk that is done stays done, so a large
-/// batch that runs out of time does not start again from its beginning. It also bounds memory.
+/// The most user records that are decoded, put and written together. Each Kinesis record that is done stays done, so a
+/// large batch that runs out of time does not start again from its beginning. It also bounds memory: an aggregate can have
+/// 174,000 user records, and a batch several such aggregates.
 const CHUNK: usize = 2_000;
 
 /// The ports that the function works with. A type without values: it names the others.
@@ -109,32 +110,61 @@ struct Stop {
 }
 
 async fn transform<P: Ports>(context: &Context<P>, batch: &Batch, deadline: Deadline) -> Result<(), Stop> {
-    let records = ParsedRecords::of(batch);
-    let devices = records.devices();
-    let resolved = match tokio::time::timeout(deadline.left(&context.clock), context.registry.resolve(&devices)).await {
-        Ok(Ok(resolved)) => resolved,
-        Ok(Err(source)) => return Err(Stop { record: 0, source }),
-        Err(_) => return Err(Stop { record: 0, source: out_of_time("resolve devices") }),
-    };
-    report_heard(context, &records, &resolved).await;
-    for chunk in records.chunks(CHUNK) {
-        let first = chunk[0].record;
+    let mut letters = Letters::default();
+    let mut records = batch.user_records().peekable();
+    while records.peek().is_some() {
+        let chunk: Vec<_> = records.by_ref().take(CHUNK).map(ParsedRecord::of).collect();
+        // Letters of a Kinesis record whose other user records are in the next chunk wait for those.
+        let next = records.peek().map_or(batch.records.len(), |next| next.record as usize);
+        let chunk = Chunk { batch, records: &chunk, next };
+        transform_chunk(context, &chunk, &mut letters, deadline).await?;
+    }
+    Ok(())
+}
+
+/// Some user records of a batch.
+struct Chunk<'a, 'b> {
+    batch: &'b Batch,
+    records: &'a [ParsedRecord<'b>],
+    /// The Kinesis record of the user record after them.
+    next: usize,
+}
+
+async fn transform_chunk<'b, P: Ports>(
+    context: &Context<P>,
+    Chunk { batch, records, next }: &Chunk<'_, 'b>,
+    letters: &mut Letters<'b>,
+    deadline: Deadline,
+) -> Result<(), Stop> {
+    let devices: Vec<&str> = records.iter().filter_map(|parsed| parsed.content.device_id()).collect();
+    let stop = |source| Stop { record: records.first().map_or(0, ParsedRecord::record), source };
+    let resolved = deadline.limit(&context.clock, context.registry.resolve(&devices)).await;
+    let resolved = resolved.ok_or_else(|| stop(out_of_time("resolve devices")))?.map_err(stop)?;
+    report_heard(context, records, &resolved).await;
+    let mut rest = *records;
+    while let Some(first) = rest.first() {
         if deadline.left(&context.clock).is_zero() {
-            return Err(Stop { record: first, source: out_of_time("transform") });
+            return Err(Stop { record: first.record(), source: out_of_time("transform") });
         }
-        let work = decode::decode(batch, chunk, &resolved);
+        let mut work = decode::decode(rest, &resolved, letters);
+        rest = &rest[work.len()..];
+        work.add_letters(letters.take_before(batch, rest.first().map_or(*next, ParsedRecord::record)));
         work.report(batch);
         make_durable(context, &work, deadline).await?;
     }
     Ok(())
 }
 
-/// Reports to the watch by when each device of the batch is expected again, in one round trip. The payloads do not
+/// Reports to the watch by when each device of a chunk is expected again, in one round trip. The payloads do not
 /// matter.
-async fn report_heard<P: Ports>(context: &Context<P>, records: &ParsedRecords<'_>, resolved: &HashMap<&str, Resolved>) {
+async fn report_heard<P: Ports>(
+    context: &Context<P>,
+    records: &[ParsedRecord<'_>],
+    resolved: &HashMap<&str, Resolved>,
+) {
     let now_ms = context.clock.now_ms();
     let mut expected = BTreeMap::new();
-    for content in records.contents() {
+    for ParsedRecord { content, .. } in records {
         let (Content::Message(message) | Content::Foreign(message, _)) = content else { continue };
         let Some(Resolved::Known(_, profile)) = resolved.get(message.device_id.as_ref()) else { continue };
         let Some(interval) = profile.expected_interval() else { continue };

@@ -1,9 +1,10 @@
-//! Reads dead letters by reason and time. A record with several letters is sent once.
+//! Reads dead letters by reason and time. A record with several letters, as earlier versions wrote them, is sent once.
 
 use super::parcel::{Content, Name, Parcel, Parcels};
 use anyhow::{Context as _, Result};
 use myaku::lake::archive::{Hour, Lake};
 use myaku::lake::dead_letter::{self, DeadLetter, LetterKey, Reason};
+use myaku::stream::kpl;
 use myaku::stream::producer::Item;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -53,11 +54,23 @@ impl<B: Lake> Parcels for Letters<B> {
         };
         let Some(stored) = stored else { return Ok(unsendable("it expired after it was listed")) };
         let Ok(letter) = DeadLetter::from_json(&stored.body) else { return Ok(unsendable("not a dead letter")) };
+        let (label, stream) = (letter.reason.name().to_owned(), letter.stream.clone());
         let content = if self.arrived_ms.contains(&letter.arrived_ms) {
-            Content::Records(vec![Item { key: letter.partition_key, data: letter.data }])
+            Content::Records(records(letter))
         } else {
             Content::Unsendable("its record arrived outside the range of time".to_owned())
         };
-        Ok(Parcel { label: letter.reason.name().to_owned(), stream: letter.stream, content })
+        Ok(Parcel { label, stream, content })
+    }
+}
+
+/// The user records that a letter is about.
+fn records(letter: DeadLetter) -> Vec<Item> {
+    match kpl::decode(&letter.data).filter(|_| letter.is_whole) {
+        Some(aggregate) => {
+            let records = aggregate.records().skip(letter.position.sub as usize);
+            records.map(|(key, _, data)| Item { key: key.to_owned(), data: data.to_vec() }).collect()
+        }
+        None => vec![Item { key: letter.partition_key, data: letter.data }],
     }
 }

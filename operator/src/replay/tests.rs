@@ -11,6 +11,7 @@ use myaku::lake::archive::{Compression, MemoryHeads, MemoryLake, Stored, list, r
 use myaku::lake::dead_letter::{DeadLetter, Reason};
 use myaku::platform::errors::RemoteError;
 use myaku::stream::batch::{Batch, Position, StreamRecord};
+use myaku::stream::kpl;
 use myaku::stream::producer::memory::{Fault, MemoryStream};
 use myaku::stream::producer::{Entry, PutOutcome};
 use myaku::stream::shard_map::HashKeyRange;
@@ -79,17 +80,19 @@ fn unnoted() -> Notes {
     Notes::open(None, String::new(), 0..i64::MAX).unwrap()
 }
 
-fn letter(number: usize, reason: Reason, index: Option<u32>) -> DeadLetter {
+fn letter(number: usize, reason: Reason) -> DeadLetter {
     DeadLetter {
         stream: "ingest".to_owned(),
         shard: "shardId-000000000000".to_owned(),
         position: Position { sequence: number.to_string().parse().unwrap(), sub: 0 },
-        index,
+        is_whole: false,
         partition_key: format!("delivery-{number}"),
         arrived_ms: START_MS + number as i64 * 60_000,
         device_id: None,
         reason,
         detail: String::new(),
+        failures: Vec::new(),
+        unlisted: 0,
         data: format!("{{\"n\":{number}}}").into(),
     }
 }
@@ -107,14 +110,34 @@ fn sent(numbers: impl IntoIterator<Item = usize>) -> Vec<(String, String)> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_letter_with_a_whole_stream_record_sends_the_user_records_that_it_is_about() {
+    let data = kpl::encode([("a", &b"1"[..]), ("b", b"2"), ("c", b"3")]);
+    let position = Position { sub: 1, ..letter(1, Reason::NotAMessage).position };
+    let whole = DeadLetter { position, is_whole: true, data, ..letter(1, Reason::NotAMessage) };
+    // A plain record, and an aggregate that a message carries.
+    let plain = DeadLetter { is_whole: true, ..letter(2, Reason::NotAMessage) };
+    let carried = DeadLetter { data: whole.data.clone(), ..letter(3, Reason::NotAMessage) };
+    let bucket = bucket([whole, plain, carried]);
+    let letters = Letters { bucket, reasons: Vec::new(), arrived_ms: 0..i64::MAX };
+    let Ok(names) = letters.names().await else { panic!("the letters are listed") };
+    let mut items = Vec::new();
+    for name in &names {
+        items.extend(letters.open(name).await.unwrap().content.into_items());
+    }
+    let keys: Vec<_> = items.iter().map(|item| item.key.as_str()).collect();
+    assert_eq!(keys, ["b", "c", "delivery-2", "delivery-3"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn letters_are_sent_in_order_of_arrival_and_once_a_record_filtered_by_reason_and_time() {
-    let values = [0, 1].map(|index| letter(2, Reason::OutOfRange, Some(index)));
-    let others = [
-        letter(1, Reason::UnknownDevice, None),
-        letter(2, Reason::MissingField, None),
-        letter(90, Reason::UnknownDevice, None),
-    ];
-    let bucket = bucket(values.into_iter().chain(others));
+    let bucket =
+        bucket([letter(1, Reason::UnknownDevice), letter(2, Reason::MissingField), letter(90, Reason::UnknownDevice)]);
+    // Earlier versions wrote one letter for each value.
+    for index in [0, 1] {
+        let value = letter(2, Reason::OutOfRange);
+        let key = value.key().replace(".json", &format!("-000{index}.json"));
+        bucket.overwrite(&key, Stored { body: value.to_json().into(), ..Stored::default() });
+    }
     let letters =
         |reasons: &[Reason], arrived_ms| Letters { bucket: bucket.clone(), reasons: reasons.to_vec(), arrived_ms };
     let all = Streams::default();
@@ -137,7 +160,7 @@ async fn an_interrupted_replay_resumes_and_sends_everything() {
     let directory = tempfile::tempdir().unwrap();
     let notes = || Notes::open(Some(directory.path().join("replay.json")), "letters".to_owned(), 0..i64::MAX).unwrap();
     let letters = |last: usize| Letters {
-        bucket: bucket((1..=last).map(|number| letter(number, Reason::UnknownDevice, None))),
+        bucket: bucket((1..=last).map(|number| letter(number, Reason::UnknownDevice))),
         reasons: Vec::new(),
         arrived_ms: 0..i64::MAX,
     };

@@ -12,12 +12,14 @@ pub fn letter(bytes: &[u8]) {
         stream: "ingest".to_owned(),
         shard: "shardId-000000000000".to_owned(),
         position: Position { sub: 3, ..Position::ZERO },
-        index: bytes.first().copied().map(u32::from),
+        is_whole: bytes.len() % 2 == 1,
         partition_key: String::from_utf8_lossy(&bytes[..bytes.len().min(16)]).into_owned(),
         arrived_ms: 1_795_218_892_020,
         device_id: None,
         reason: Reason::Undecodable,
         detail: String::new(),
+        failures: Vec::new(),
+        unlisted: bytes.len(),
         data: bytes.to_vec(),
     };
     check_same_letter(&letter);

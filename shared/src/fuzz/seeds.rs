@@ -215,12 +215,14 @@ pub(super) fn letters() -> Vec<Vec<u8>> {
         stream: "ingest".to_owned(),
         shard: "shardId-000000000000".to_owned(),
         position: Position { sub: 3, ..Position::ZERO },
-        index: Some(2),
+        is_whole: false,
         partition_key: "7d0c2a55".to_owned(),
         arrived_ms: 1_795_218_892_020,
         device_id: Some("bed-17".to_owned()),
         reason: Reason::OutOfRange,
         detail: "heart_rate (value 0): it is 900, above 250".to_owned(),
+        failures: Vec::new(),
+        unlisted: 0,
         data,
     };
     [&b"{\"hr\":900}"[..], b"not JSON\n", b"\xff", b"null"].iter().map(|data| letter(data.to_vec()).to_json()).collect()

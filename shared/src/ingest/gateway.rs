@@ -127,12 +127,14 @@ pub fn dead_letter(event: &[u8], upload: Option<&Upload>, at_ms: i64, reason: Re
         stream: SOURCE.to_owned(),
         shard: gateway.to_owned(),
         position: Position { sequence, sub: 0 },
-        index: None,
+        is_whole: false,
         partition_key: gateway.to_owned(),
         arrived_ms: at_ms,
         device_id: None,
         reason,
         detail,
+        failures: Vec::new(),
+        unlisted: 0,
         data: event.to_vec(),
     }
 }

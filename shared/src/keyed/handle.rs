@@ -12,7 +12,7 @@ use super::rule::{OutcomeOf, Rule};
 use super::settings::SettingsSource;
 use super::shards::{ListShards, Shards};
 use super::states::{Commit, Committed, LoadedSlot, SlotCommit, SlotDevices, States};
-use crate::lake::dead_letter::{DeadLetter, DeadLetterStore, put_all};
+use crate::lake::dead_letter::{DeadLetterStore, put_all};
 use crate::platform::clock::Now;
 use crate::platform::deadline::{Deadline, out_of_time};
 use crate::platform::errors::{Remedy, RemoteError};
@@ -144,13 +144,13 @@ pub(super) async fn process<P: Ports>(context: &Context<P>, batch: &Batch) -> Re
                 }
             }
             Err(problem) => {
-                let readings = device.readings.iter();
-                letters.extend(readings.map(|record| {
-                    DeadLetter::of_record(batch, &record.source, Some(device.id), None, problem.clone())
-                }));
+                for record in &device.readings {
+                    letters.reject(&record.source, Some(device.id), problem.clone());
+                }
             }
         }
     }
+    let letters = letters.take(batch);
     // What cannot be processed is stored before the batch is acknowledged.
     put_all(&context.letters, &letters, std::future::pending()).await.map_err(|unwritten| unwritten.source)?;
 

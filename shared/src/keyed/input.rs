@@ -3,7 +3,7 @@
 use super::id_digest;
 use crate::device::reading::{BorrowedReading, Value};
 use crate::device::registry::MAX_ID;
-use crate::lake::dead_letter::{DeadLetter, Problem, Reason};
+use crate::lake::dead_letter::{Letters, Problem, Reason};
 use crate::results::LATEST_MS;
 use crate::stream::batch::{Batch, Position, UserRecord};
 use crate::stream::kpl::md5_all;
@@ -58,7 +58,7 @@ pub(super) struct ParsedBatch<'a> {
     /// The devices in the order in which they first occur, each with how many readings it has.
     devices: Vec<(&'a str, usize)>,
     /// Records that are not valid readings.
-    pub(super) letters: Vec<DeadLetter>,
+    pub(super) letters: Letters<'a>,
     /// The last record.
     pub(super) last: Option<Position>,
     /// How many user records.
@@ -101,7 +101,7 @@ impl<'a> ParsedBatch<'a> {
                     parsed.devices[device].1 += 1;
                     parsed.readings.push((device, ReadingRecord { source, reading, id, value }));
                 }
-                Err(problem) => parsed.letters.push(DeadLetter::of_record(batch, &source, None, None, problem)),
+                Err(problem) => parsed.letters.reject(&source, None, problem),
             }
         }
         parsed

@@ -4,6 +4,9 @@
 //! it was written. So a batch that is delivered again writes the same objects again, and letters can be listed by
 //! reason and time.
 //!
+//! One user record has one letter, with its bytes once and a list of what failed in it. [`Letters`] collects the letters
+//! of a batch and bounds them for each stream record, so that no record can cost more than a few times its own bytes.
+//!
 //! ```
 //! use myaku::lake::dead_letter::{DeadLetter, Reason};
 //! use myaku::stream::batch::Position;
@@ -12,12 +15,14 @@
 //!     stream: "ingest".to_owned(),
 //!     shard: "shardId-000000000000".to_owned(),
 //!     position: Position { sequence: "7".parse().unwrap(), sub: 0 },
-//!     index: None,
+//!     is_whole: false,
 //!     partition_key: "bed-17".to_owned(),
 //!     arrived_ms: 1_795_218_892_020,
 //!     device_id: Some("bed-17".to_owned()),
 //!     reason: Reason::UnknownDevice,
 //!     detail: "no device bed-17".to_owned(),
+//!     failures: Vec::new(),
+//!     unlisted: 0,
 //!     data: br#"{"hr":71}"#.to_vec(),
 //! };
 //! assert!(letter.key().starts_with("dead-letters/reason=unknown-device/stream=ingest/dt=2026-11-20/hh=23/"));
@@ -25,6 +30,7 @@
 //! ```
 
 mod key;
+mod letters;
 mod memory;
 #[cfg(feature = "s3")]
 mod s3;
@@ -34,6 +40,7 @@ mod wire;
 pub mod conformance;
 
 pub use key::LetterKey;
+pub use letters::Letters;
 pub use memory::MemoryDeadLetters;
 #[cfg(feature = "s3")]
 pub use s3::S3DeadLetters;
@@ -41,7 +48,7 @@ pub use wire::ParseLetterError;
 
 use crate::lake::archive::Hour;
 use crate::platform::errors::{Remedy, RemoteError};
-use crate::stream::batch::{Batch, Position, UserRecord};
+use crate::stream::batch::Position;
 use futures::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -51,6 +58,11 @@ pub const PREFIX: &str = "dead-letters/";
 /// Concurrent puts of one invocation. S3 answers in about 20 ms, so this is well over a thousand letters a second, with
 /// few enough connections for a small function.
 const CONCURRENT_PUTS: usize = 32;
+
+/// The most failures that one letter lists. The record's bytes show the others.
+pub const FAILURES_MAX: usize = 100;
+/// The longest detail in words, in bytes. What is longer is cut.
+const DETAIL_MAX: usize = 1_024;
 
 /// Why a record, or one value of it, could not be processed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -129,6 +141,27 @@ pub struct Problem {
     pub detail: String,
 }
 
+impl Problem {
+    /// With a detail that is not too long to be stored with every record.
+    fn cut(mut self) -> Self {
+        self.detail.truncate(self.detail.floor_char_boundary(DETAIL_MAX));
+        self
+    }
+}
+
+/// One thing that failed in a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The user record, by its index in the aggregate, in the letter of a whole stream record.
+    pub sub: Option<u32>,
+    /// The value, by its index in the message. For several values, the first of them.
+    pub index: Option<u32>,
+    /// The value's metric.
+    pub metric: Option<String>,
+    /// What is wrong with it.
+    pub problem: Problem,
+}
+
 /// One record that could not be processed, or not completely.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
@@ -138,49 +171,30 @@ pub struct DeadLetter {
     pub shard: String,
     /// The record's position in the shard.
     pub position: Position,
-    /// Which failure of the record this is, from 0, if single values of the record failed. `None` if the record failed
-    /// as a whole.
-    pub index: Option<u32>,
+    /// Whether `data` is the whole stream record. Then the letter is about its user records from `position` on.
+    pub is_whole: bool,
     /// The record's own partition key.
     pub partition_key: String,
     /// When the record arrived at the stream, in milliseconds since the epoch.
     pub arrived_ms: i64,
     /// The device, if the record was parsed far enough to name it.
     pub device_id: Option<String>,
-    /// Why the record could not be processed.
+    /// Why the record could not be processed. If single values failed, the reason of the first of them.
     pub reason: Reason,
     /// The reason in words: the field and the problem, never a payload.
     pub detail: String,
+    /// What failed, if not the record as such: at most [`FAILURES_MAX`].
+    pub failures: Vec<Failure>,
+    /// How many more things failed than `failures` lists.
+    pub unlisted: usize,
     /// The record's exact bytes, so that it can be sent again.
     pub data: Vec<u8>,
 }
 
 impl DeadLetter {
-    /// The letter of a user record of `batch`. `index` counts the failures of one record, where several values can fail.
-    pub fn of_record(
-        batch: &Batch,
-        source: &UserRecord<'_>,
-        device_id: Option<&str>,
-        index: Option<u32>,
-        Problem { reason, detail }: Problem,
-    ) -> Self {
-        Self {
-            stream: batch.stream.clone(),
-            shard: batch.shard.clone(),
-            position: source.position(),
-            index,
-            partition_key: source.partition_key.to_owned(),
-            arrived_ms: source.arrived_ms,
-            device_id: device_id.map(str::to_owned),
-            reason,
-            detail,
-            data: source.data.to_vec(),
-        }
-    }
-
     /// The object's key:
-    /// `dead-letters/reason=<reason>/stream=<stream>/dt=YYYY-MM-DD/hh=HH/<shard>/<position>[-<index>].json`, with the
-    /// time of arrival in UTC.
+    /// `dead-letters/reason=<reason>/stream=<stream>/dt=YYYY-MM-DD/hh=HH/<shard>/<position>.json`, with the time of
+    /// arrival in UTC.
     pub fn key(&self) -> String {
         let key = LetterKey {
             reason: self.reason,
@@ -188,7 +202,7 @@ impl DeadLetter {
             hour: Hour::of(self.arrived_ms),
             shard: self.shard.clone(),
             position: self.position,
-            index: self.index,
+            index: None,
         };
         key.to_string()
     }

@@ -22,14 +22,13 @@ pub(crate) struct Name {
 pub(crate) struct Letter {
     stream: String,
     position: Position,
-    index: Option<u32>,
     reason: Reason,
 }
 
 impl Letter {
     pub(crate) fn of(letter: &DeadLetter) -> Self {
-        let DeadLetter { stream, position, index, reason, .. } = letter;
-        Self { stream: stream.clone(), position: *position, index: *index, reason: *reason }
+        let DeadLetter { stream, position, reason, .. } = letter;
+        Self { stream: stream.clone(), position: *position, reason: *reason }
     }
 }
 
@@ -59,20 +58,18 @@ pub(crate) struct Readings {
 impl Readings {
     /// A record was put on `ingest`.
     pub(crate) fn arrived(&mut self, content: Content, position: Position) {
-        let letter = |index, reason| Some(Letter { stream: Stream::Ingest.name().to_owned(), position, index, reason });
+        let letter = |reason| Some(Letter { stream: Stream::Ingest.name().to_owned(), position, reason });
         let expected = match content {
             Content::Message { device, number } => {
                 let metrics = if is_out_of_range(number) { 0..1 } else { 0..METRICS };
                 Expected {
                     readings: metrics.map(|metric| Name { device, number, metric }).collect(),
-                    letter: if is_out_of_range(number) { letter(Some(0), Reason::OutOfRange) } else { None },
+                    letter: if is_out_of_range(number) { letter(Reason::OutOfRange) } else { None },
                 }
             }
-            Content::Stranger => Expected { letter: letter(None, Reason::UnknownDevice), ..Expected::default() },
-            Content::Undecodable { .. } => {
-                Expected { letter: letter(Some(0), Reason::Undecodable), ..Expected::default() }
-            }
-            Content::Garbage => Expected { letter: letter(None, Reason::NotAMessage), ..Expected::default() },
+            Content::Stranger => Expected { letter: letter(Reason::UnknownDevice), ..Expected::default() },
+            Content::Undecodable { .. } => Expected { letter: letter(Reason::Undecodable), ..Expected::default() },
+            Content::Garbage => Expected { letter: letter(Reason::NotAMessage), ..Expected::default() },
             Content::Line => Expected::default(),
         };
         self.expected.insert(position, expected);
@@ -88,7 +85,7 @@ impl Readings {
     /// A record that is not a reading was put on `readings`.
     pub(crate) fn invalid_put(&mut self, position: Position) {
         let stream = Stream::Readings.name().to_owned();
-        self.invalid.insert(position, Letter { stream, position, index: None, reason: Reason::NotAMessage });
+        self.invalid.insert(position, Letter { stream, position, reason: Reason::NotAMessage });
     }
 
     /// A reading was put on `readings`.

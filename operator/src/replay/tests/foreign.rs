@@ -18,7 +18,7 @@ fn object() -> impl Strategy<Value = (String, Vec<u8>)> {
         (format!("rule-errors/{ms}-{id}.json"), body.to_string().into_bytes())
     });
     let letter = (0..7_usize, text(), any::<i64>(), data()).prop_map(|(number, partition_key, arrived_ms, data)| {
-        let letter = letter(number, Reason::Undecodable, None);
+        let letter = letter(number, Reason::Undecodable);
         // The key of a letter has the hour of arrival.
         let key = letter.key();
         (key, DeadLetter { partition_key, arrived_ms, data, ..letter }.to_json())
@@ -54,7 +54,7 @@ fn damaged() -> impl Strategy<Value = (String, Vec<u8>)> {
 proptest! {
     #[test]
     fn no_object_stops_a_replay(objects in proptest::collection::vec(damaged(), 1..6)) {
-        let bucket = bucket([letter(7, Reason::UnknownDevice, None)]);
+        let bucket = bucket([letter(7, Reason::UnknownDevice)]);
         for (key, body) in objects {
             bucket.overwrite(&key, Stored { body: body.into(), ..Stored::default() });
         }

@@ -77,8 +77,8 @@ impl Device {
         };
         let records = readings.iter().map(record).collect();
         let batch = Batch { stream: self.stream.to_owned(), shard: self.shard.to_owned(), records };
-        let parsed = ParsedBatch::of(&batch, Sums::takes);
-        assert_eq!(parsed.letters, []);
+        let mut parsed = ParsedBatch::of(&batch, Sums::takes);
+        assert_eq!(parsed.letters.take(&batch), []);
         let devices = parsed.devices();
         let last = parsed.last.unwrap();
         let slot = SlotInput {

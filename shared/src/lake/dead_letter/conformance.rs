@@ -1,6 +1,6 @@
 //! The conformance suite of every store of dead letters.
 
-use super::{DeadLetter, DeadLetterReader, DeadLetterStore, Reason};
+use super::{DeadLetter, DeadLetterReader, DeadLetterStore, Failure, Problem, Reason};
 use crate::stream::batch::Position;
 
 /// A letter for tests: its record has the sequence number `sequence` and holds `data`.
@@ -12,12 +12,14 @@ pub fn letter(sequence: &str, reason: Reason, data: &[u8]) -> DeadLetter {
         stream: "myaku-IngestStream-1".to_owned(),
         shard: "shardId-000000000003".to_owned(),
         position: Position { sequence: sequence.parse().expect("a sequence number"), sub: 2 },
-        index: None,
+        is_whole: false,
         partition_key: "7d0c".to_owned(),
         arrived_ms: 1_795_218_892_020,
         device_id: Some("bed-17".to_owned()),
         reason,
         detail: "no device bed-17".to_owned(),
+        failures: Vec::new(),
+        unlisted: 0,
         data: data.to_vec(),
     }
 }
@@ -55,14 +57,20 @@ pub async fn suite(store: &(impl DeadLetterStore + DeadLetterReader)) {
     store.put(&again).await.expect("put again");
     assert_eq!(store.keys(Some(Reason::Undecodable)).await.expect("keys"), undecodable);
 
-    // Two values of one record that fail for the same reason are two letters.
-    for index in [0, 1] {
-        let value = DeadLetter { index: Some(index), ..letter("200", Reason::OutOfRange, b"{}") };
-        store.put(&value).await.expect("put");
-    }
-    assert_eq!(store.keys(Some(Reason::OutOfRange)).await.expect("keys").len(), 2);
+    // All failures of a record are in its one letter.
+    let failure = |index| Failure {
+        sub: None,
+        index: Some(index),
+        metric: Some("heart_rate".to_owned()),
+        problem: Problem { reason: Reason::OutOfRange, detail: "it is 9 1/min, below 20".to_owned() },
+    };
+    let values = letter("200", Reason::OutOfRange, b"{}");
+    let values = DeadLetter { failures: vec![failure(0), failure(2)], unlisted: 7, ..values };
+    store.put(&values).await.expect("put");
+    assert_eq!(store.get(&values.key()).await.expect("get"), values);
+    assert_eq!(store.keys(Some(Reason::OutOfRange)).await.expect("keys").len(), 1);
     assert_eq!(store.keys(Some(Reason::TooLarge)).await.expect("keys").len(), 0);
-    assert_eq!(store.keys(None).await.expect("keys").len(), payloads.len() + 2);
+    assert_eq!(store.keys(None).await.expect("keys").len(), payloads.len() + 1);
 
     // A missing letter is an error, not an empty letter.
     assert!(store.get(&letter("999", Reason::TooLarge, b"").key()).await.is_err());

@@ -18,7 +18,7 @@ pub struct LetterKey {
     pub shard: String,
     /// The record's position in the shard.
     pub position: Position,
-    /// Which failure of the record it is, if single values of the record failed.
+    /// Which failure of the record it is. Only letters of earlier versions have it, which wrote one letter a value.
     pub index: Option<u32>,
 }
 

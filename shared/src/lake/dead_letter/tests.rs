@@ -13,29 +13,29 @@ async fn the_memory_store_conforms() {
 
 #[test]
 fn a_key_states_reason_stream_hour_shard_and_position() {
-    let mut letter = letter("49541296383533603670305612607160966548683674396982771921", Reason::UnknownDevice, b"");
+    let letter = letter("49541296383533603670305612607160966548683674396982771921", Reason::UnknownDevice, b"");
     assert_eq!(
         letter.key(),
         "dead-letters/reason=unknown-device/stream=myaku-IngestStream-1/dt=2026-11-20/hh=23/shardId-000000000003/\
          49541296383533603670305612607160966548683674396982771921.0000000002.json"
     );
-    letter.index = Some(12);
-    assert!(letter.key().ends_with("0000000002-0012.json"));
 }
 
 #[test]
 fn a_letters_key_round_trips_and_the_key_of_another_object_does_not_parse() {
+    let letter = letter("7", Reason::UnknownDevice, b"");
+    // Earlier versions wrote one letter for each value of a record, with its number in the key.
     for index in [None, Some(12), Some(12_345)] {
-        let letter = DeadLetter { index, ..letter("7", Reason::UnknownDevice, b"") };
-        let key = LetterKey::parse(&letter.key()).unwrap();
-        assert_eq!(key.to_string(), letter.key());
-        assert_eq!((key.reason, key.position, key.index), (letter.reason, letter.position, index));
+        let key = LetterKey { index, ..LetterKey::parse(&letter.key()).unwrap() };
+        assert_eq!(LetterKey::parse(&key.to_string()), Some(key.clone()));
+        assert_eq!((key.reason, key.position), (letter.reason, letter.position));
     }
     for bad in ["rule-errors/1-a.json", "dead-letters/reason=other/stream=s/dt=2026-11-20/hh=23/shard/7.0.json", ""] {
         assert_eq!(LetterKey::parse(bad), None, "{bad}");
     }
     // No letter has a key in which the position has another spelling.
-    let key = DeadLetter { index: Some(12), ..letter("7", Reason::UnknownDevice, b"") }.key();
+    let key = letter.key().replace(".json", "-0012.json");
+    assert!(LetterKey::parse(&key).is_some());
     for bad in [key.replace("-0012", "-12"), key.replace("-0012", "-+012"), key.replacen("/0", "/", 1)] {
         assert_eq!(LetterKey::parse(&bad), None, "{bad}");
     }
@@ -47,6 +47,30 @@ fn a_letter_is_one_line_of_json_with_the_record_in_readable_form() {
     insta::assert_snapshot!(written(br#"{"deviceId":"bed-17", "n":1.0}"#), @r#"{"reason":"missing-field","detail":"no device bed-17","stream":"myaku-IngestStream-1","shard":"shardId-000000000003","position":"00000000000000000000000000000000000000000000000000000007.0000000002","partitionKey":"7d0c","arrived":1795218892020,"deviceId":"bed-17","json":{"deviceId":"bed-17", "n":1.0}}"#);
     assert!(written(b"plain \xe2\x82\xac\n").ends_with("\"text\":\"plain €\\n\"}\n"));
     assert!(written(b"\xff").ends_with("\"b64\":\"/w==\"}\n"));
+}
+
+#[test]
+fn a_letter_lists_what_failed() {
+    let failure = |sub, index, metric: Option<&str>| Failure {
+        sub,
+        index,
+        metric: metric.map(str::to_owned),
+        problem: Problem { reason: Reason::OutOfRange, detail: "below 20".to_owned() },
+    };
+    let failures = vec![failure(None, Some(3), Some("spo2")), failure(Some(7), None, None)];
+    let letter = DeadLetter { failures, unlisted: 6_662, is_whole: true, ..letter("7", Reason::OutOfRange, b"{}") };
+    let json = String::from_utf8(letter.to_json()).unwrap();
+    let list = r#""whole":true,"partitionKey":"7d0c","arrived":1795218892020,"deviceId":"bed-17","failures":[{"index":3,"metric":"spo2","reason":"out-of-range","detail":"below 20"},{"sub":7,"reason":"out-of-range","detail":"below 20"}],"unlisted":6662,"json":{}"#;
+    assert!(json.contains(list), "{json}");
+    assert_eq!(DeadLetter::from_json(json.as_bytes()).unwrap(), letter);
+}
+
+#[test]
+fn a_letter_of_an_earlier_version_stays_readable() {
+    let old = br#"{"reason":"out-of-range","detail":"hr (value 0): below 20","stream":"myaku-IngestStream-1","shard":"shardId-000000000003","position":"00000000000000000000000000000000000000000000000000000007.0000000002","index":12,"partitionKey":"7d0c","arrived":1795218892020,"deviceId":"bed-17","json":{"hr":9}}"#;
+    let read = DeadLetter::from_json(old).unwrap();
+    let detail = "hr (value 0): below 20".to_owned();
+    assert_eq!(read, DeadLetter { detail, ..letter("7", Reason::OutOfRange, br#"{"hr":9}"#) });
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A letter as JSON. It has the record's bytes in the most readable form from which they can be restored exactly.
 
-use super::{DeadLetter, Reason};
+use super::{DeadLetter, Failure, Problem, Reason};
+use crate::platform::json;
 use crate::stream::batch::Position;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -21,13 +22,17 @@ struct Wire<'a> {
     stream: Cow<'a, str>,
     shard: Cow<'a, str>,
     position: Position,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    index: Option<u32>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    whole: bool,
     partition_key: Cow<'a, str>,
     /// Milliseconds since the epoch.
     arrived: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     device_id: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty", borrow)]
+    failures: Vec<WireFailure<'a>>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    unlisted: usize,
     /// The bytes, if they are JSON on one line.
     #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
     json: Option<&'a RawValue>,
@@ -37,6 +42,22 @@ struct Wire<'a> {
     /// The bytes in base64, if they are not text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     b64: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireFailure<'a> {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sub: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    index: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    metric: Option<Cow<'a, str>>,
+    reason: Reason,
+    detail: Cow<'a, str>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl DeadLetter {
@@ -52,10 +73,12 @@ impl DeadLetter {
             stream: Cow::Borrowed(&self.stream),
             shard: Cow::Borrowed(&self.shard),
             position: self.position,
-            index: self.index,
+            whole: self.is_whole,
             partition_key: Cow::Borrowed(&self.partition_key),
             arrived: self.arrived_ms,
             device_id: self.device_id.as_deref().map(Cow::Borrowed),
+            failures: self.failures.iter().map(WireFailure::of).collect(),
+            unlisted: self.unlisted,
             json,
             text: text.filter(|_| json.is_none()).map(Cow::Borrowed),
             b64: text.is_none().then(|| STANDARD.encode(&self.data)),
@@ -66,7 +89,7 @@ impl DeadLetter {
         line
     }
 
-    /// Parses what [`DeadLetter::to_json`] wrote.
+    /// Parses what [`DeadLetter::to_json`] wrote, in this version or an earlier one.
     pub fn from_json(bytes: &[u8]) -> Result<Self, ParseLetterError> {
         let wire: Wire<'_> = serde_json::from_slice(bytes).map_err(|error| ParseLetterError(error.into()))?;
         let data = match (wire.json, wire.text, wire.b64) {
@@ -79,14 +102,29 @@ impl DeadLetter {
             stream: wire.stream.into_owned(),
             shard: wire.shard.into_owned(),
             position: wire.position,
-            index: wire.index,
+            is_whole: wire.whole,
             partition_key: wire.partition_key.into_owned(),
             arrived_ms: wire.arrived,
             device_id: wire.device_id.map(Cow::into_owned),
             reason: wire.reason,
             detail: wire.detail.into_owned(),
+            failures: wire.failures.into_iter().map(WireFailure::into_failure).collect(),
+            unlisted: wire.unlisted,
             data,
         })
+    }
+}
+
+impl<'a> WireFailure<'a> {
+    fn of(Failure { sub, index, metric, problem }: &'a Failure) -> Self {
+        let (metric, detail) = (metric.as_deref().map(Cow::Borrowed), Cow::Borrowed(problem.detail.as_str()));
+        Self { sub: *sub, index: *index, metric, reason: problem.reason, detail }
+    }
+
+    fn into_failure(self) -> Failure {
+        let Self { sub, index, metric, reason, detail } = self;
+        let problem = Problem { reason, detail: detail.into_owned() };
+        Failure { sub, index, metric: metric.map(Cow::into_owned), problem }
     }
 }
 
@@ -97,8 +135,7 @@ fn embeddable(text: &str) -> Option<&RawValue> {
     if text.contains(['\n', '\r']) || text == "null" {
         return None;
     }
-    // In the letter the record is one level deeper, and readers limit the depth.
-    serde_json::from_str::<serde_json::Value>(&format!("[{text}]")).ok()?;
+    json::check(text.as_bytes()).ok()?;
     let raw: &RawValue = serde_json::from_str(text).ok()?;
     (raw.get().len() == text.len()).then_some(raw)
 }
