@@ -25,7 +25,7 @@ const STARTS: usize = 3;
 /// The time limit of a start.
 const START_MAX: Duration = Duration::from_secs(30);
 /// The environment that Lambda gives to every function, and the template to some.
-const ENVIRONMENT: [(&str, &str); 27] = [
+const ENVIRONMENT: [(&str, &str); 28] = [
     ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
     ("AWS_SECRET_ACCESS_KEY", "secret"),
     ("AWS_SESSION_TOKEN", "token"),
@@ -42,6 +42,7 @@ const ENVIRONMENT: [(&str, &str); 27] = [
     ("REGISTRY_TABLE", "registry"),
     ("RESULTS_TABLE", "results"),
     ("PROGRESS_TABLE", "progress"),
+    ("NOTES_TABLE", "notes"),
     ("READINGS_STREAM", "readings"),
     ("INGEST_STREAM", "ingest"),
     ("STREAM", "ingest"),

@@ -5,6 +5,7 @@
 //! - [`batch`]: the event that Lambda delivers, read without copying, and the [position](batch::Position) that orders all
 //!   records of a shard.
 //! - [`answer`]: what a function answers to a batch: done, or retry from here.
+//! - [`guard`]: sets a record aside that ends the invocations which handle it, so that its shard goes on.
 //! - [`kpl`]: aggregated records of the Kinesis Producer Library, which carry many user records in one.
 //! - `lambda` (feature `lambda`): serves a handler of batches in Lambda. It is here and not in
 //!   [`platform`](crate::platform), because it makes the [`Batch`](batch::Batch) from the event.
@@ -36,6 +37,7 @@
 
 pub mod answer;
 pub mod batch;
+pub mod guard;
 pub mod kpl;
 #[cfg(feature = "lambda")]
 pub mod lambda;

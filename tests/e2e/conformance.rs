@@ -14,6 +14,8 @@ use myaku::scaling::reshard::control::KinesisControl;
 use myaku::scaling::reshard::ledger::DynamoDbLedger;
 use myaku::scaling::reshard::metrics::{CloudWatchMetrics, Metrics as _, SeriesId, Span};
 use myaku::scaling::reshard::{alarms, control, ledger, metrics};
+use myaku::stream::guard;
+use myaku::stream::guard::notes::dynamodb::DynamoDbNotes;
 use myaku::stream::producer;
 use myaku::stream::producer::kinesis::KinesisStream;
 use myaku::{keyed, results};
@@ -51,6 +53,15 @@ async fn dynamodb_holds_progress() -> anyhow::Result<()> {
     let config = AwsEndpoints::from([("dynamodb", server.endpoint())]).sdk_config();
     table(&aws_sdk_dynamodb::Client::new(&config), "progress", &["function", "stream"]).await?;
     keyed::progress::conformance::suite(&DynamoDbProgress::new(&config, "progress"), "test").await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn dynamodb_holds_notes() -> anyhow::Result<()> {
+    let server = servers::dynamodb::start(0).await?;
+    let config = AwsEndpoints::from([("dynamodb", server.endpoint())]).sdk_config();
+    table(&aws_sdk_dynamodb::Client::new(&config), "notes", &["function", "record"]).await?;
+    guard::notes::conformance::suite(&DynamoDbNotes::new(&config, "notes")).await;
     Ok(())
 }
 

@@ -5,6 +5,7 @@ mod autoscaler;
 mod bring_back;
 mod chaos;
 mod conformance;
+mod crash;
 mod lake;
 mod master_data;
 mod own_function;

@@ -23,7 +23,7 @@ Resources:
     Metadata: { BuildProperties: { Binary: archiver } }
     Properties:
       Timeout: 30
-      Environment: { Variables: { LAKE_BUCKET: lake, HEADS_TABLE: heads } }
+      Environment: { Variables: { LAKE_BUCKET: lake, HEADS_TABLE: heads, NOTES_TABLE: notes, DEAD_LETTER_BUCKET: dead } }
       EventInvokeConfig: { DestinationConfig: { OnFailure: { Type: S3Bucket, Destination: !GetAtt Letters.Arn } } }
       Events:
         Published: { Type: SNS, Properties: { Topic: !Ref Topic } }

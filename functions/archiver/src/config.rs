@@ -1,6 +1,7 @@
 //! The function's settings.
 
 use myaku::lake::archive::{Compression, Format};
+use myaku::lake::dead_letter::GuardSettings;
 use myaku::platform::env::{Env, EnvError};
 
 /// The settings, read once at the start.
@@ -10,6 +11,8 @@ pub struct Config {
     pub lake_bucket: String,
     /// `HEADS_TABLE`: the table of heads.
     pub heads_table: String,
+    /// `NOTES_TABLE` and `DEAD_LETTER_BUCKET`: what sets a record aside that ends its invocations.
+    pub guard: GuardSettings,
     /// `COMPRESSION` and `COMPRESSION_LEVEL`: the compression of streams that are new to the lake.
     pub compression: Compression,
 }
@@ -27,6 +30,7 @@ impl Config {
         Ok(Self {
             lake_bucket: env.required("LAKE_BUCKET", "the name of the lake's bucket")?,
             heads_table: env.required("HEADS_TABLE", "the name of the table of heads")?,
+            guard: GuardSettings::from_env(env)?,
             compression,
         })
     }
@@ -38,7 +42,12 @@ mod tests {
     use myaku::platform::env;
 
     fn config(extra: &[(&str, &str)]) -> Result<Config, String> {
-        let set = [("LAKE_BUCKET", "lake"), ("HEADS_TABLE", "heads")];
+        let set = [
+            ("LAKE_BUCKET", "lake"),
+            ("HEADS_TABLE", "heads"),
+            ("NOTES_TABLE", "notes"),
+            ("DEAD_LETTER_BUCKET", "dead"),
+        ];
         Config::from_env(&env::of(extra, &set)).map_err(|error| error.to_string())
     }
 
@@ -61,6 +70,10 @@ mod tests {
             (
                 ("HEADS_TABLE", " "),
                 "environment variable HEADS_TABLE is not set: set it to the name of the table of heads",
+            ),
+            (
+                ("NOTES_TABLE", ""),
+                "environment variable NOTES_TABLE is not set: set it to the name of the table of notes",
             ),
             (("COMPRESSION", "lz4"), "environment variable COMPRESSION is \"lz4\": it must be gzip or zstd"),
             (

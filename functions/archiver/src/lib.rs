@@ -9,6 +9,7 @@ mod config;
 pub use config::Config;
 
 use myaku::lake::archive::{Archiver, DynamoDbHeads, Heads, Lake, S3Lake};
+use myaku::lake::dead_letter::DeployedGuard;
 use myaku::platform::aws;
 use myaku::platform::telemetry::{Metric, count};
 use myaku::stream::answer::Answer;
@@ -18,13 +19,10 @@ use myaku::stream::batch::Batch;
 pub type Deployed = Archiver<S3Lake, DynamoDbHeads>;
 
 /// Connects to what `config` names. Nothing is requested yet: a service that is down fails batches, not the start.
-pub async fn connect(config: &Config) -> Deployed {
+pub async fn connect(config: &Config) -> (Deployed, DeployedGuard) {
     let sdk = aws::config().await;
-    Archiver::new(
-        S3Lake::new(&sdk, &config.lake_bucket),
-        DynamoDbHeads::new(&sdk, &config.heads_table),
-        config.compression,
-    )
+    let (lake, heads) = (S3Lake::new(&sdk, &config.lake_bucket), DynamoDbHeads::new(&sdk, &config.heads_table));
+    (Archiver::new(lake, heads, config.compression), config.guard.guard("archiver", &sdk))
 }
 
 /// Archives one batch. The answer says whether, and from which record, it must be delivered again.

@@ -8,6 +8,6 @@ use myaku::stream::lambda::serve;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let function = Function::start("archiver")?;
-    let context = connect(&Config::from_env(&function.env())?).await;
-    serve(function, async |batch, _| Box::pin(handle(&context, &batch)).await).await
+    let (archiver, guard) = connect(&Config::from_env(&function.env())?).await;
+    serve(function, guard, async |batch, _| Box::pin(handle(&archiver, batch)).await).await
 }

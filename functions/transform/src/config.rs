@@ -1,6 +1,7 @@
 //! The function's settings.
 
 use myaku::device::registry;
+use myaku::lake::dead_letter::GuardSettings;
 use myaku::platform::env::{Env, EnvError};
 use myaku::platform::redis;
 
@@ -9,8 +10,8 @@ use myaku::platform::redis;
 pub struct Config {
     /// `READINGS_STREAM`: the stream for readings.
     pub readings_stream: String,
-    /// `DEAD_LETTER_BUCKET`: the bucket of dead letters.
-    pub dead_letter_bucket: String,
+    /// `NOTES_TABLE` and `DEAD_LETTER_BUCKET`: the notes of suspects, and the bucket of dead letters.
+    pub guard: GuardSettings,
     /// `REGISTRY_TABLE` and `REGISTRY_TTL_SECONDS`: the registry of devices.
     pub registry: registry::Settings,
     /// `REDIS_URL` and the other settings of Redis. Without them, master data comes only from DynamoDB.
@@ -22,7 +23,7 @@ impl Config {
     pub fn from_env<F: Fn(&str) -> Option<String>>(env: &Env<F>) -> Result<Self, EnvError> {
         Ok(Self {
             readings_stream: env.required("READINGS_STREAM", "the name of the stream of readings")?,
-            dead_letter_bucket: env.required("DEAD_LETTER_BUCKET", "the name of the bucket of dead letters")?,
+            guard: GuardSettings::from_env(env)?,
             registry: registry::Settings::from_env(env)?,
             redis: redis::Settings::from_env(env)?,
         })
@@ -36,12 +37,17 @@ mod tests {
     use std::time::Duration;
 
     fn config(extra: &[(&str, &str)]) -> Result<Config, EnvError> {
-        let set = [("READINGS_STREAM", "readings"), ("DEAD_LETTER_BUCKET", "dead"), ("REGISTRY_TABLE", "registry")];
+        let set = [
+            ("READINGS_STREAM", "readings"),
+            ("NOTES_TABLE", "notes"),
+            ("DEAD_LETTER_BUCKET", "dead"),
+            ("REGISTRY_TABLE", "registry"),
+        ];
         Config::from_env(&env::of(extra, &set))
     }
 
     #[test]
-    fn three_names_are_required_and_redis_is_not() {
+    fn four_names_are_required_and_redis_is_not() {
         let config = config(&[]).unwrap();
         assert_eq!(config.registry.ttl, Duration::from_secs(30));
         assert_eq!(config.redis, None);

@@ -20,7 +20,7 @@ use myaku::device::decoding::Content;
 use myaku::device::presence::watch::redis::PatientWatch;
 use myaku::device::presence::watch::{Expected, Hears, expected_by};
 use myaku::device::registry::{self, MasterData, Registry, Resolved};
-use myaku::lake::dead_letter::{DeadLetterStore, Letters, S3DeadLetters, put_all};
+use myaku::lake::dead_letter::{DeadLetterStore, DeployedGuard, Letters, S3DeadLetters, put_all};
 use myaku::platform::clock::{Now, SystemClock};
 use myaku::platform::deadline::{Deadline, out_of_time};
 use myaku::platform::errors::{RemoteError, chain};
@@ -77,19 +77,20 @@ impl Ports for Deployed {
 }
 
 /// Connects to what `config` names. Nothing is requested yet: a service that is down fails batches, not the start.
-pub async fn connect(config: &Config) -> Result<Context<Deployed>, RemoteError> {
+pub async fn connect(config: &Config) -> Result<(Context<Deployed>, DeployedGuard), RemoteError> {
     let sdk = aws::config().await;
     let redis = match &config.redis {
         Some(settings) => Some(redis::Connection::connect(settings, &sdk).await?),
         None => None,
     };
-    Ok(Context {
+    let context = Context {
         watch: redis.clone().map(PatientWatch::new),
         registry: Registry::connect(&sdk, &config.registry, redis),
         readings: Producer::new(KinesisStream::new(&sdk, &config.readings_stream), Placement::Slots, Limits::default()),
-        letters: S3DeadLetters::new(&sdk, &config.dead_letter_bucket),
+        letters: S3DeadLetters::new(&sdk, &config.guard.dead_letter_bucket),
         clock: SystemClock,
-    })
+    };
+    Ok((context, config.guard.guard("transform", &sdk)))
 }
 
 /// Transforms one batch. The answer says whether, and from which record, it must be delivered again.

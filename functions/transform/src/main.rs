@@ -8,6 +8,6 @@ use transform::{Config, connect, handle};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let function = Function::start("transform")?;
-    let context = connect(&Config::from_env(&function.env())?).await?;
-    serve(function, async |batch, invocation| handle(&context, &batch, invocation.deadline as i64).await).await
+    let (context, guard) = connect(&Config::from_env(&function.env())?).await?;
+    serve(function, guard, async |batch, deadline_ms| Box::pin(handle(&context, batch, deadline_ms)).await).await
 }

@@ -112,10 +112,10 @@ fn sent(numbers: impl IntoIterator<Item = usize>) -> Vec<(String, String)> {
 #[tokio::test(start_paused = true)]
 async fn a_letter_with_a_whole_stream_record_sends_the_user_records_that_it_is_about() {
     let data = kpl::encode([("a", &b"1"[..]), ("b", b"2"), ("c", b"3")]);
-    let position = Position { sub: 1, ..letter(1, Reason::NotAMessage).position };
-    let whole = DeadLetter { position, is_whole: true, data, ..letter(1, Reason::NotAMessage) };
-    // A plain record, and an aggregate that a message carries.
-    let plain = DeadLetter { is_whole: true, ..letter(2, Reason::NotAMessage) };
+    let position = Position { sub: 1, ..letter(1, Reason::Crashed).position };
+    let whole = DeadLetter { position, is_whole: true, data, ..letter(1, Reason::Crashed) };
+    // A plain record that was set aside unread, and an aggregate that a message carries.
+    let plain = DeadLetter { is_whole: true, ..letter(2, Reason::Crashed) };
     let carried = DeadLetter { data: whole.data.clone(), ..letter(3, Reason::NotAMessage) };
     let bucket = bucket([whole, plain, carried]);
     let letters = Letters { bucket, reasons: Vec::new(), arrived_ms: 0..i64::MAX };

@@ -9,7 +9,7 @@ use super::shards::Shards;
 use super::states::redis::RedisStates;
 use crate::device::profile::Profile;
 use crate::device::registry;
-use crate::lake::dead_letter::S3DeadLetters;
+use crate::lake::dead_letter::{DeployedGuard, GuardSettings, S3DeadLetters};
 use crate::platform::clock::SystemClock;
 use crate::platform::env::{Env, EnvError};
 use crate::platform::errors::RemoteError;
@@ -28,8 +28,8 @@ use std::time::Duration;
 /// A setting is missing or invalid; the error names the variable. A service that is down fails batches, not the start.
 pub async fn run<R: Rule<Settings = Arc<Profile>>>(name: &'static str) -> Result<(), lambda_runtime::Error> {
     let function = Function::start(name)?;
-    let context = connect::<R>(&Config::from_env(&function.env())?).await?;
-    serve(function, async |batch, invocation| handle(&context, &batch, invocation.deadline as i64).await).await
+    let (context, guard) = connect::<R>(name, &Config::from_env(&function.env())?).await?;
+    serve(function, guard, async |batch, deadline_ms| handle(&context, batch, deadline_ms).await).await
 }
 
 /// The ports of a deployed function.
@@ -46,23 +46,27 @@ impl<R: Rule<Settings = Arc<Profile>>> Ports for Deployed<R> {
     type Clock = SystemClock;
 }
 
-/// Connects to what `config` names. Nothing is requested yet.
+/// Connects the function called `name` to what `config` names. Nothing is requested yet.
 ///
 /// # Errors
 /// A setting of Redis is invalid.
-pub async fn connect<R: Rule<Settings = Arc<Profile>>>(config: &Config) -> Result<Context<Deployed<R>>, RemoteError> {
+pub async fn connect<R: Rule<Settings = Arc<Profile>>>(
+    name: &'static str,
+    config: &Config,
+) -> Result<(Context<Deployed<R>>, DeployedGuard), RemoteError> {
     let sdk = aws::config().await;
     let redis = redis::Connection::connect(&config.redis, &sdk).await?;
-    Ok(Context {
+    let context = Context {
         settings: registry::Deployed::connect(&sdk, &config.registry, Some(redis.clone())),
         shards: Shards::new(KinesisSource::new(&sdk, &config.readings_stream)),
         progress: DynamoDbProgress::new(&sdk, &config.progress_table),
         states: RedisStates::new(redis, config.state_ttl),
         results: DynamoDbResults::new(&sdk, &config.results_table),
-        letters: S3DeadLetters::new(&sdk, &config.dead_letter_bucket),
+        letters: S3DeadLetters::new(&sdk, &config.guard.dead_letter_bucket),
         clock: SystemClock,
         limits: config.limits,
-    })
+    };
+    Ok((context, config.guard.guard(name, &sdk)))
 }
 
 const DAY_SECONDS: u64 = 86_400;
@@ -74,8 +78,8 @@ pub struct Config {
     pub results_table: String,
     /// `REGISTRY_TABLE` and `REGISTRY_TTL_SECONDS`: the registry of devices.
     pub registry: registry::Settings,
-    /// `DEAD_LETTER_BUCKET`: the bucket of dead letters.
-    pub dead_letter_bucket: String,
+    /// `NOTES_TABLE` and `DEAD_LETTER_BUCKET`: the notes of suspects, and the bucket of dead letters.
+    pub guard: GuardSettings,
     /// `REDIS_URL` and the other settings of Redis, which stores the states.
     pub redis: redis::Settings,
     /// `READINGS_STREAM`: the stream whose shards the function reads.
@@ -96,7 +100,7 @@ impl Config {
         Ok(Self {
             results_table: env.required("RESULTS_TABLE", "the name of the table of results")?,
             registry: registry::Settings::from_env(env)?,
-            dead_letter_bucket: env.required("DEAD_LETTER_BUCKET", "the name of the bucket of dead letters")?,
+            guard: GuardSettings::from_env(env)?,
             redis: redis::Settings::required(env)?,
             readings_stream: env.required("READINGS_STREAM", "the name of the stream of readings")?,
             progress_table: env.required("PROGRESS_TABLE", "the name of the table of progress")?,
@@ -115,11 +119,12 @@ mod tests {
     use super::*;
     use crate::platform::env;
 
-    const SET: [(&str, &str); 6] = [
+    const SET: [(&str, &str); 7] = [
         ("READINGS_STREAM", "readings"),
         ("PROGRESS_TABLE", "progress"),
         ("RESULTS_TABLE", "results"),
         ("REGISTRY_TABLE", "registry"),
+        ("NOTES_TABLE", "notes"),
         ("DEAD_LETTER_BUCKET", "dead"),
         ("REDIS_URL", "redis://localhost:6379"),
     ];

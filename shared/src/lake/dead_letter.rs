@@ -29,6 +29,7 @@
 //! assert_eq!(DeadLetter::from_json(&letter.to_json()).unwrap(), letter);
 //! ```
 
+mod aside;
 mod key;
 mod letters;
 mod memory;
@@ -39,6 +40,8 @@ mod wire;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 
+#[cfg(all(feature = "s3", feature = "dynamodb"))]
+pub use aside::{DeployedGuard, GuardSettings};
 pub use key::LetterKey;
 pub use letters::Letters;
 pub use memory::MemoryDeadLetters;
@@ -90,11 +93,14 @@ pub enum Reason {
     TimeBeyondBelief,
     /// The record, or a field of it, is larger than allowed.
     TooLarge,
+    /// Invocations that handled the record did not end: they ran out of memory or time, or aborted. It was set aside
+    /// unread.
+    Crashed,
 }
 
 impl Reason {
     /// Every reason, in the order of this type.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::NotAMessage,
         Self::UnknownDevice,
         Self::InvalidDevice,
@@ -106,6 +112,7 @@ impl Reason {
         Self::OutOfRange,
         Self::TimeBeyondBelief,
         Self::TooLarge,
+        Self::Crashed,
     ];
 
     /// The name in keys, letters and logs: `unknown-device`.
@@ -122,6 +129,7 @@ impl Reason {
             Self::OutOfRange => "out-of-range",
             Self::TimeBeyondBelief => "time-beyond-belief",
             Self::TooLarge => "too-large",
+            Self::Crashed => "crashed",
         }
     }
 }

@@ -16,8 +16,10 @@ pub enum Metric {
     Bytes,
     /// Readings decoded or used. Count.
     Readings,
-    /// Records or readings sent to the dead letters. Count.
+    /// Dead letters that were written, one for each record. Count.
     DeadLetters,
+    /// Records that were set aside unread, because they end the invocations that handle them. Count.
+    Crashed,
     /// Readings of a kind or metric that the function does not use. Count.
     Skipped,
     /// Readings that were counted before, and so are not counted again. Count.
@@ -69,6 +71,7 @@ impl Metric {
             Self::Bytes => "Bytes",
             Self::Readings => "Readings",
             Self::DeadLetters => "DeadLetters",
+            Self::Crashed => "Crashed",
             Self::Skipped => "Skipped",
             Self::Duplicates => "Duplicates",
             Self::TooLate => "TooLate",

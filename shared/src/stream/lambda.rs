@@ -9,14 +9,17 @@
 //! parsed from the payload: a layer cannot pass it any other value. One slot is enough, since an environment handles
 //! one invocation at a time.
 
+use crate::platform::clock::Now;
 use crate::platform::errors::chain;
 use crate::platform::lambda::Function;
+use crate::stream::answer::Answer;
 use crate::stream::batch::{Batch, EventError};
+use crate::stream::guard::notes::Notes;
+use crate::stream::guard::{Guard, Invocation, SetAside};
 use bytes::Bytes;
 use lambda_runtime::layers::TracingLayer;
 use lambda_runtime::tower::{Layer, Service};
-use lambda_runtime::{Context, Diagnostic, Error, LambdaEvent, LambdaInvocation, Runtime, service_fn};
-use serde::Serialize;
+use lambda_runtime::{Diagnostic, Error, LambdaEvent, LambdaInvocation, Runtime, service_fn};
 use serde::de::IgnoredAny;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as TaskContext, Poll};
@@ -27,17 +30,21 @@ const NULL_PAYLOAD: &[u8] = b"null";
 const BAD_EVENT: &str = "BadEvent";
 
 /// Serves invocations of `function` by a Kinesis event source mapping, one at a time, until Lambda shuts the environment
-/// down. An event that is not a valid batch fails its invocation.
-pub async fn serve<R>(function: Function, handler: impl AsyncFn(Batch, Context) -> R) -> Result<(), Error>
-where
-    R: Serialize,
-{
+/// down. `handler` gets a batch, and the time by which it must have answered, in milliseconds since the epoch. `guard` sets
+/// a record aside that ends its invocations. An event that is not a valid batch fails its invocation.
+pub async fn serve<N: Notes, A: SetAside, C: Now>(
+    function: Function,
+    guard: Guard<N, A, C>,
+    handler: impl AsyncFn(&Batch, i64) -> Answer,
+) -> Result<(), Error> {
     let mailbox = Mailbox::default();
     let layer = mailbox.clone();
-    let (mailbox, handler) = (&mailbox, &handler);
+    let (mailbox, guard, handler) = (&mailbox, &guard, &handler);
     let service = service_fn(move |LambdaEvent { context, .. }: LambdaEvent<IgnoredAny>| async move {
         let batch = mailbox.take()?;
-        Ok::<_, Diagnostic>(function.measured(handler(batch, context)).await)
+        let invocation = Invocation { id: &context.request_id, deadline_ms: context.deadline as i64 };
+        let work = guard.handle(&batch, invocation, |deadline_ms| handler(&batch, deadline_ms));
+        Ok::<_, Diagnostic>(function.measured(work).await)
     });
     Runtime::new(service).layer(layer).layer(TracingLayer::new()).run().await
 }

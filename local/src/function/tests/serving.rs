@@ -3,8 +3,13 @@
 
 use super::*;
 use insta::assert_snapshot;
+use myaku::lake::dead_letter::MemoryDeadLetters;
+use myaku::platform::clock::{Now as _, SystemClock};
 use myaku::platform::lambda::Function;
+use myaku::stream::answer::Answer;
 use myaku::stream::batch::Batch;
+use myaku::stream::guard::Guard;
+use myaku::stream::guard::notes::memory::MemoryNotes;
 use myaku::stream::lambda::serve;
 
 /// The message of the handler's panic.
@@ -24,14 +29,14 @@ fn event(shard: &str, records: &[(u32, &str)]) -> Value {
     json!({ "Records": records.iter().map(record).collect::<Vec<_>>() })
 }
 
-/// A function that returns the records that it received.
+/// A function that answers with the last record that it received.
 fn serving() -> Fixture {
     function(|spec| write_runtime(&spec.binary, "function::tests::serving::serving_process"))
 }
 
 /// The expected response to an event.
-fn served(shard: &str, records: &[(u32, &str)]) -> Value {
-    json!({ "shard": shard, "records": records })
+fn served(records: &[(u32, &str)]) -> Value {
+    json!({ "batchItemFailures": [{ "itemIdentifier": records[records.len() - 1].0.to_string() }] })
 }
 
 /// The type and the message of the error of an invocation.
@@ -48,7 +53,7 @@ async fn one_process_serves_several_events_each_with_its_own_records() {
     let shards = ["shardId-000000000000", "shardId-000000000001", "shardId-000000000002"];
     for (shard, first) in shards.into_iter().zip([5, 1, 9]) {
         let records = [(first, "one"), (first + 1, "two")];
-        assert_eq!(fixture.invoke(event(shard, &records)).await.unwrap(), served(shard, &records));
+        assert_eq!(fixture.invoke(event(shard, &records)).await.unwrap(), served(&records));
     }
     assert_eq!(fixture.function.stats().cold_starts, 1);
 }
@@ -74,7 +79,7 @@ async fn a_bad_event_fails_with_a_message_without_values_and_does_not_affect_the
     ");
     // If a bad event were still stored, it would be served now.
     let shard = "shardId-000000000003";
-    assert_eq!(fixture.invoke(event(shard, &records)).await.unwrap(), served(shard, &records));
+    assert_eq!(fixture.invoke(event(shard, &records)).await.unwrap(), served(&records));
     let stats = fixture.function.stats();
     assert_eq!((stats.invocations, stats.errors, stats.cold_starts), (5, 4, 1));
 }
@@ -86,7 +91,7 @@ async fn a_panic_fails_only_its_own_invocation() {
     let (_, message) = error_of(&fixture, event(shard, &[(1, PANIC)]).to_string()).await;
     assert_eq!(message, format!("Lambda panicked: {PANIC}"));
     let records = [(1, "again")];
-    assert_eq!(fixture.invoke(event(shard, &records)).await.unwrap(), served(shard, &records));
+    assert_eq!(fixture.invoke(event(shard, &records)).await.unwrap(), served(&records));
     let stats = fixture.function.stats();
     assert_eq!((stats.errors, stats.crashes, stats.cold_starts), (1, 0, 1));
 }
@@ -100,14 +105,12 @@ fn serving_process() {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let function = Function::start("serving").unwrap();
-    let served = runtime.block_on(serve(function, async |batch: Batch, context| {
-        assert!(!context.request_id.is_empty() && context.deadline > 0);
-        let text = |data: &Bytes| String::from_utf8_lossy(data).into_owned();
-        let number = |sequence: &str| sequence.parse::<u32>().unwrap();
-        let records = batch.records.iter().map(|it| (number(&it.sequence.to_string()), text(&it.data)));
-        let records: Vec<_> = records.collect();
-        assert!(records.iter().all(|(_, text)| text != PANIC), "{PANIC}");
-        json!({ "shard": batch.shard, "records": records })
+    let (notes, aside) = (MemoryNotes::default(), MemoryDeadLetters::new());
+    let guard = Guard { function: "serving", notes, aside, clock: SystemClock };
+    let served = runtime.block_on(serve(function, guard, async |batch: &Batch, deadline_ms| {
+        assert!(deadline_ms > SystemClock.now_ms());
+        assert!(batch.records.iter().all(|record| record.data != PANIC), "{PANIC}");
+        Answer::retry_from_record(batch, batch.records.len() - 1, &std::fmt::Error)
     }));
     served.unwrap();
 }
