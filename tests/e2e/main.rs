@@ -12,3 +12,4 @@ mod own_function;
 mod pipeline;
 mod presence;
 mod ways_in;
+mod worst;
