@@ -98,8 +98,17 @@ const MESSAGE: &[&str] =
 const NOTIFICATION: &[&str] =
     &["\"Sns\":", "\"Message\":", "\"AlarmName\":", "\"alarmData\":", "\"detail\":", "StreamName"];
 const PAYLOAD: &[&str] = &["\"samples\":", "\"schema\":", "\"vital\":", "\"gps\":", "null", "1e308", MARK];
-const PROFILE: &[&str] =
-    &["\"each\":", "[*]", "\"calibration\":", "\"when\":", "\"format\":\"cbor\"", "\"bits\":", "\"step"];
+const PROFILE: &[&str] = &[
+    "\"each\":",
+    "[*]",
+    "\"calibration\":",
+    "\"when\":",
+    "\"format\":\"cbor\"",
+    "\"bits\":",
+    "\"step",
+    "\"windows\":",
+    "\"days\":",
+];
 const ITEM: &[&str] =
     &["\"payloadBase64\":", "\"payload\":", "\"messageId\":", "\"sequence\":", "\u{1f}\u{fffd}", "\n{"];
 

@@ -14,7 +14,7 @@
 //! | [`device`] | devices, their profiles, the readings that a profile decodes, and which devices are connected |
 //! | [`results`] | the rows that readers query |
 //! | [`keyed`] | the state that a function keeps for each device, and the order of effects and commits |
-//! | [`window`] | moving averages, as pure functions of a set of readings |
+//! | [`window`] | moving averages and windows of time, as pure functions of a set of readings |
 //! | [`anomaly`] | how unusual a reading is, by the readings before it |
 //! | [`scaling`] | how many shards a stream should have, and how it gets there; uses `platform` and `stream` only |
 //!

@@ -1,4 +1,4 @@
-//! Moving averages: the window of a device's metric, as a pure function of the *set* of its readings.
+//! Windows of a device's metrics: each result is a pure function of the *set* of its readings. Here is the moving average.
 //!
 //! Neither the order of arrival, nor duplicates, nor where a batch was cut changes a result. Promise 2 rests on that.
 //!
@@ -6,6 +6,7 @@
 //! - [`DeviceState`]: the series of one device, and its bytes.
 //! - [`MovingAverage`]: the rule by which readings advance a device. [`keyed`](crate::keyed) does the rest.
 //! - [`rebuild`]: restores a lost window from readings that were kept elsewhere.
+//! - [`tumbling`]: aggregates over windows of time that close, which have all kinds of values.
 //!
 //! ```
 //! use myaku::device::profile::WindowSpec;
@@ -26,6 +27,7 @@ mod device;
 pub mod rebuild;
 mod rule;
 mod series;
+pub mod tumbling;
 
 pub use device::DeviceState;
 pub use rule::{MetricWindows, MovingAverage};

@@ -44,6 +44,7 @@ mod tree;
 mod unit;
 mod value;
 mod window;
+mod windows;
 
 #[cfg(test)]
 mod tests;
@@ -53,6 +54,7 @@ pub use document::ProfileDocument;
 pub use metric::Metric;
 pub use problem::Problem;
 pub use window::{MAX_READINGS, WindowSpec};
+pub use windows::{MAX_OVERLAPPING, MAX_SESSION_MS, MAX_WINDOWS, Size, Window, WindowDocument, Windows};
 
 use crate::device::event_time::ClockRule;
 use crate::device::reading::Reading;

@@ -135,7 +135,8 @@ pub(super) fn profiles() -> Vec<Vec<u8>> {
         let payload = payloads().into_iter().find(|payload| usize::from(payload[0]) == profile);
         payload.map(|payload| payload[1..].to_vec()).unwrap_or_default()
     };
-    let small = json!({"id": "node", "metrics": {"t": {"unit": "°C", "range": {"min": -40, "max": 80}}},
+    let small = json!({"id": "node", "zone": "Asia/Tokyo", "metrics": {"t": {"unit": "°C", "range": {"min": -40, "max": 80},
+        "windows": [{"seconds": 3600, "stepSeconds": 600}, {"days": 1}, {"gapSeconds": 600}], "allowedLatenessSeconds": 60}},
         "versions": [{"name": "1", "format": "binary", "endian": "little", "records": {"offset": 1, "length": 3,
             "fields": [{"metric": "t", "from": {"offset": 0, "type": "i24", "scale": 0.01, "absent": -1}}]}}]});
     let documents = PROFILES.iter().map(|json| compact(json)).chain([small]).enumerate();

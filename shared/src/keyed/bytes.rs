@@ -45,12 +45,12 @@ pub struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
     /// A reader of `bytes`.
-    pub(super) const fn new(bytes: &'a [u8]) -> Self {
+    pub const fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
     /// Whether all bytes were read.
-    pub(super) const fn is_at_end(&self) -> bool {
+    pub const fn is_at_end(&self) -> bool {
         self.0.is_empty()
     }
 

@@ -9,7 +9,9 @@ use super::Profile;
 use super::document::{ClockDocument, Format, Kind, MetricDocument, ProfileDocument, RangeDocument, VersionDocument};
 use super::metric::Metric;
 use super::problem::{Problem, Scope};
+use super::windows;
 use crate::device::event_time::{ClockRule, ClockSource};
+use jiff::tz::TimeZone;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
@@ -17,6 +19,10 @@ use std::time::Duration;
 /// KB.
 const MAX_VERSIONS: usize = 32;
 const MAX_METRICS: usize = 256;
+/// The greatest numbers of metrics, and of texts among them, that have windows. Each takes up to 3 KB of a row of results, and
+/// a text 12 KB; a row has at most 400 KB.
+const MAX_WINDOWED: usize = 64;
+const MAX_WINDOWED_TEXTS: usize = 16;
 /// The longest name of a metric or a version, and the longest unit, in bytes.
 const MAX_NAME: usize = 64;
 /// The longest skew, delay and interval in seconds: a year.
@@ -38,6 +44,10 @@ pub(super) fn profile(document: &ProfileDocument) -> Result<Profile, Vec<Problem
     }
     let clock = clock(&document.clock, &mut scope.within("clock"));
     let profile_interval = interval(document.expected_interval_seconds, &mut scope);
+    let zone = windows::zone(document.zone.as_deref()).unwrap_or_else(|| {
+        scope.report("zone", "is not a time zone: give a name of the IANA database, like `Asia/Tokyo`");
+        TimeZone::UTC
+    });
     if document.metrics.len() > MAX_METRICS {
         scope.report("metrics", format!("has {} metrics, at most {MAX_METRICS} are allowed", document.metrics.len()));
     }
@@ -45,11 +55,19 @@ pub(super) fn profile(document: &ProfileDocument) -> Result<Profile, Vec<Problem
         .metrics
         .iter()
         .map(|(name, metric)| {
-            compile_metric(name, metric, profile_interval, &mut scope.within(&format!("metrics.{name}")))
+            compile_metric(name, metric, profile_interval, &zone, &mut scope.within(&format!("metrics.{name}")))
         })
         .collect();
     let by_name: Metrics<'_> =
         document.metrics.iter().enumerate().map(|(index, (name, metric))| (name.as_str(), (index, metric))).collect();
+
+    for (most, kind, what) in [(MAX_WINDOWED, None, "metrics"), (MAX_WINDOWED_TEXTS, Some(Kind::Text), "texts")] {
+        let windowed = metrics.iter().filter(|metric| metric.windows.is_some());
+        let count = windowed.filter(|metric| kind.is_none_or(|kind| kind == metric.kind)).count();
+        if count > most {
+            scope.report("metrics", format!("{count} {what} have windows, at most {most} may"));
+        }
+    }
 
     if document.versions.is_empty() || document.versions.len() > MAX_VERSIONS {
         scope.report("versions", format!("must list from 1 to {MAX_VERSIONS} versions"));
@@ -102,6 +120,7 @@ fn compile_metric(
     name: &str,
     document: &MetricDocument,
     profile_interval: Option<Duration>,
+    zone: &TimeZone,
     scope: &mut Scope<'_>,
 ) -> Metric {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
@@ -150,6 +169,9 @@ fn compile_metric(
         range: document.range,
         window: document.window.clone(),
         functions: document.functions.clone(),
+        windows: windows::compile(&document.windows, document.allowed_lateness_seconds, zone, |key, problem| {
+            scope.report(&key, problem);
+        }),
         expected_interval: interval(document.expected_interval_seconds, scope).or(profile_interval),
     }
 }

@@ -37,7 +37,7 @@ pub use calibration::{Beyond, CalibrationDocument, DividerDocument, Side, Voltag
 pub use source::{BinaryDocument, BitsDocument, Source, TimeDocument, TimeUnit};
 
 use crate::device::event_time::ClockSource;
-use crate::device::profile::WindowSpec;
+use crate::device::profile::{WindowDocument, WindowSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -63,6 +63,9 @@ pub struct ProfileDocument {
     /// can have its own interval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_interval_seconds: Option<u32>,
+    /// The time zone of windows by days, by its IANA name: `Asia/Tokyo`. Without it, UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
 }
 
 /// Which clock to trust, and within which bounds.
@@ -110,6 +113,12 @@ pub struct MetricDocument {
     /// Settings for functions of your own, by the function's name: what each function documents.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub functions: BTreeMap<String, Value>,
+    /// The windows that readings of any kind are aggregated into.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<WindowDocument>,
+    /// How much older than the newest reading another may be and still count in `windows`, in seconds. Default 120.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed_lateness_seconds: Option<u32>,
     /// The longest expected time between two readings of this metric, in seconds. Without it, the profile's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_interval_seconds: Option<u32>,

@@ -1,7 +1,7 @@
 //! Holds the compiled metrics of a profile.
 
 use super::document::{Kind, RangeDocument};
-use crate::device::profile::WindowSpec;
+use crate::device::profile::{WindowSpec, Windows};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,6 +21,8 @@ pub struct Metric {
     pub window: Option<WindowSpec>,
     /// Settings for functions of your own, by the function's name.
     pub functions: BTreeMap<String, Value>,
+    /// The windows that its readings are aggregated into.
+    pub windows: Option<Windows>,
     /// The longest expected time between two readings: its own or the profile's.
     pub expected_interval: Option<Duration>,
 }

@@ -138,6 +138,36 @@ fn settings_that_do_not_apply_to_a_metrics_kind_are_reported() {
 }
 
 #[test]
+fn windows_are_for_every_kind_and_their_problems_have_the_metrics_name() {
+    let json = with(|json| {
+        json["zone"] = "Mars/Base".into();
+        json["metrics"]["light"] = json!({"kind": "text", "windows": [{"days": 1}, {"seconds": 0}]});
+        json["versions"][0]["fields"][0] = json!({"metric": "light", "from": "a"});
+    });
+    insta::assert_snapshot!(problems(&json), @r"
+    zone: is not a time zone: give a name of the IANA database, like `Asia/Tokyo`
+    metrics.light.windows[1].seconds: must be from 1 to 86400, not 0
+    ");
+}
+
+#[test]
+fn windows_of_more_metrics_than_fit_into_a_row_are_a_problem() {
+    let json = with(|json| {
+        let mut fields = vec![json!({"metric": "light", "from": "a"})];
+        for n in 0..65 {
+            let kind = if n < 17 { "text" } else { "boolean" };
+            json["metrics"][format!("m{n}")] = json!({"kind": kind, "windows": [{"days": 1}]});
+            fields.push(json!({"metric": format!("m{n}"), "from": "a"}));
+        }
+        json["versions"][0]["fields"] = fields.into();
+    });
+    insta::assert_snapshot!(problems(&json), @r"
+    metrics: 65 metrics have windows, at most 64 may
+    metrics: 17 texts have windows, at most 16 may
+    ");
+}
+
+#[test]
 fn a_field_has_exactly_one_source() {
     let field = |field: Json| problems(&with(|json| json["versions"][0]["fields"][0] = field));
     assert_eq!(field(json!({"metric": "light"})), "versions[0].fields[0].from: is missing: say where the value is");
