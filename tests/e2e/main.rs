@@ -12,4 +12,5 @@ mod own_function;
 mod pipeline;
 mod presence;
 mod ways_in;
+mod windows;
 mod worst;
