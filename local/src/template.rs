@@ -97,6 +97,7 @@ impl Template {
         let parameters = self.parameters(given)?;
         let template = loops::expand(&self.0, &parameters)?;
         let scope = intrinsics::Scope::new(&template, &parameters, names)?;
+        scope.check_rules()?;
         let mut resources = BTreeMap::new();
         for (logical_id, resource) in section(&template, "Resources") {
             let place = format!("Resources.{logical_id}");

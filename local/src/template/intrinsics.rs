@@ -41,6 +41,19 @@ impl<'a> Scope<'a> {
         Ok(Self { template, parameters, names, kinds, depth: Cell::default() })
     }
 
+    /// Checks the assertions of the template's rules; the error has their descriptions.
+    pub(super) fn check_rules(&self) -> Result<(), TemplateError> {
+        for (name, rule) in section(self.template, "Rules") {
+            let place = format!("Rules.{name}");
+            for assertion in rule["Assertions"].as_array().into_iter().flatten() {
+                if !self.truth(&assertion["Assert"], &place)? {
+                    return Err(TemplateError::at(&place, text(&assertion["AssertDescription"])));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Whether a condition of the template holds.
     pub(super) fn condition(&self, name: &str, place: &str) -> Result<bool, TemplateError> {
         match &self.template["Conditions"][name] {

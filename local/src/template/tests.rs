@@ -70,6 +70,26 @@ fn references_conditions_and_functions_resolve_to_plain_values() {
 }
 
 #[test]
+fn a_rule_that_does_not_hold_is_an_error_in_its_own_words() {
+    let text = r#"
+Parameters:
+  Url: { Type: String, Default: "" }
+  Mode: { Type: String, Default: plain }
+Rules:
+  UrlIsLoud:
+    Assertions:
+      - Assert: !Or [!Equals [!Ref Url, ""], !Equals [!Ref Mode, loud]]
+        AssertDescription: Give Url with the mode loud
+Resources:
+  Bucket: { Type: "AWS::S3::Bucket" }
+"#;
+    resolve(text, &[]).unwrap();
+    resolve(text, &[("Url", "redis://a"), ("Mode", "loud")]).unwrap();
+    let error = resolve(text, &[("Url", "redis://a")]).unwrap_err().to_string();
+    assert!(error.contains("UrlIsLoud") && error.contains("Give Url with the mode loud"), "{error}");
+}
+
+#[test]
 fn a_resource_whose_condition_does_not_hold_is_not_made() {
     let resolved = resolve(&SMALL.replace("${Own}", ""), &[]).unwrap();
     assert!(!resolved.resources.contains_key("Only"));

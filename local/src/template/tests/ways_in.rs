@@ -3,10 +3,14 @@
 use super::*;
 
 fn deployed(given: &[(&str, &str)]) -> Resolved {
+    try_deployed(given).unwrap()
+}
+
+fn try_deployed(given: &[(&str, &str)]) -> Result<Resolved, TemplateError> {
     let template = Template::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml")).unwrap();
     let redis = ("RedisUrl", "redis://127.0.0.1:6379");
     let given = given.iter().chain([&redis]).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    template.resolve(&given, &names()).unwrap()
+    template.resolve(&given, &names())
 }
 
 /// The security schemes that the definition of the HTTP API names, for each route.
@@ -28,14 +32,26 @@ fn security(given: &[(&str, &str)]) -> BTreeMap<String, Vec<String>> {
 }
 
 #[test]
-fn every_route_is_closed_and_by_iam_unless_both_issuer_and_audience_are_named() {
+fn every_route_is_closed_and_by_iam_unless_issuer_and_audience_are_named() {
     let (issuer, audience) = (("JwtIssuer", "https://issuer.example"), ("JwtAudience", "myaku"));
-    for (given, scheme) in
-        [(vec![], "AWS_IAM"), (vec![issuer], "AWS_IAM"), (vec![audience], "AWS_IAM"), (vec![issuer, audience], "jwt")]
-    {
+    for (given, scheme) in [(vec![], "AWS_IAM"), (vec![issuer, audience], "jwt")] {
         let security = security(&given);
         assert_eq!(security.keys().collect::<Vec<_>>(), ["GET /openapi.json", "POST /v1/messages"]);
         assert!(security.values().all(|named| named == &[scheme]), "{given:?}: {security:?}");
+    }
+}
+
+#[test]
+fn half_of_what_belongs_together_is_refused() {
+    let pairs = [
+        [("JwtIssuer", "https://issuer.example"), ("JwtAudience", "myaku")],
+        [("SubnetIds", "subnet-1"), ("SecurityGroupIds", "sg-1")],
+    ];
+    for pair in pairs {
+        for half in pair {
+            let error = try_deployed(&[half]).unwrap_err().to_string();
+            assert!(pair.iter().all(|(name, _)| error.contains(name)), "{error}");
+        }
     }
 }
 

@@ -20,6 +20,11 @@ pub struct ShardAlarms {
 }
 
 impl ShardAlarms {
+    /// The names of all alarms. Other alarms are not the stream's, however their names begin.
+    pub fn names(&self) -> [String; 3] {
+        ["high", "low", "throttled"].map(|of| format!("{}-{of}", self.prefix))
+    }
+
     /// The definitions for `open` shards with a `capacity` each, with the thresholds of `policy`.
     ///
     /// The load is the greater of records and bytes, each as a share of what the open shards accept in a minute. If a
@@ -32,8 +37,9 @@ impl ShardAlarms {
     ) -> Result<Vec<AlarmDefinition>, MathError> {
         let marks = Thresholds::of(policy);
         let load = self.load(open, capacity)?;
+        let [high, low, throttled] = self.names();
         let high = AlarmDefinition {
-            name: format!("{}-high", self.prefix),
+            name: high,
             description: format!("{} is over {:.0} % of its {open} shards.", self.stream, marks.high * 100.0),
             metrics: load.clone(),
             evaluation_periods: marks.high_minutes,
@@ -46,7 +52,7 @@ impl ShardAlarms {
             insufficient_data_actions: Vec::new(),
         };
         let low = AlarmDefinition {
-            name: format!("{}-low", self.prefix),
+            name: low,
             description: format!("{} is under {:.0} % of its {open} shards.", self.stream, marks.low * 100.0),
             evaluation_periods: marks.low_minutes,
             datapoints_to_alarm: marks.low_datapoints,
@@ -55,7 +61,7 @@ impl ShardAlarms {
             ..high.clone()
         };
         let throttled = AlarmDefinition {
-            name: format!("{}-throttled", self.prefix),
+            name: throttled,
             description: format!("{} refuses records.", self.stream),
             metrics: vec![self.metric("refused", "WriteProvisionedThroughputExceeded", true)],
             evaluation_periods: 1,

@@ -17,9 +17,9 @@ use std::future::Future;
 
 /// A store of alarms.
 pub trait AlarmStore: Send + Sync {
-    /// Lists the alarms whose names begin with `prefix`. An alarm of a kind that [`AlarmChange::Put`] does not make has
-    /// its name and no metrics.
-    fn list(&self, prefix: &str) -> impl Future<Output = Result<Vec<ExistingAlarm>, RemoteError>> + Send;
+    /// Returns those of the alarms called `names` that exist; at most 100 names. An alarm of a kind that [`AlarmChange::Put`]
+    /// does not make has its name and no metrics.
+    fn describe(&self, names: &[String]) -> impl Future<Output = Result<Vec<ExistingAlarm>, RemoteError>> + Send;
 
     /// Makes one change.
     fn change(&self, change: &AlarmChange) -> impl Future<Output = Result<(), RemoteError>> + Send;
@@ -28,13 +28,13 @@ pub trait AlarmStore: Send + Sync {
     fn delete(&self, names: &[String]) -> impl Future<Output = Result<(), RemoteError>> + Send;
 }
 
-/// Turns the alarms under `prefix` into the `wanted` ones, and returns how many calls that took.
+/// Turns the alarms called `names` into the `wanted` ones, which are some of them, and returns how many calls that took.
 pub async fn update<A: AlarmStore>(
     alarms: &A,
-    prefix: &str,
+    names: &[String],
     wanted: Vec<AlarmDefinition>,
 ) -> Result<usize, RemoteError> {
-    let existing = alarms.list(prefix).await?;
+    let existing = alarms.describe(names).await?;
     let surplus = existing.iter().map(|alarm| &alarm.definition.name);
     let surplus: Vec<String> = surplus.filter(|name| wanted.iter().all(|it| it.name != **name)).cloned().collect();
     let changes = reconcile(wanted, &existing);

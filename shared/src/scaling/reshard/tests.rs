@@ -13,7 +13,6 @@ use crate::scaling::shards::{Direction, Mode, Policy, Step, StreamMode, StreamSt
 use std::time::Duration;
 
 const STREAM: &str = "ingest";
-const PREFIX: &str = "ingest-load";
 const READER: &str = "archiver";
 const NOW_MS: i64 = 1_795_218_900_000;
 const MINUTE_MS: i64 = 60_000;
@@ -21,7 +20,7 @@ const MINUTE_MS: i64 = 60_000;
 type Memory = Autoscaler<MemoryControl, MemoryMetrics, MemoryAlarms, MemoryLedger>;
 
 fn alarms_of() -> ShardAlarms {
-    ShardAlarms { stream: STREAM.to_owned(), prefix: PREFIX.to_owned(), actions: vec!["topic".to_owned()] }
+    ShardAlarms { stream: STREAM.to_owned(), prefix: "ingest-load".to_owned(), actions: vec!["topic".to_owned()] }
 }
 
 fn autoscaler(shards: u32, policy: Policy) -> Memory {
@@ -69,7 +68,7 @@ fn expected_alarms(open: u32, policy: &Policy) -> Vec<crate::scaling::alarms::Al
 }
 
 async fn alarms_are_for(autoscaler: &Memory, open: u32) {
-    let alarms = autoscaler.alarms.list(PREFIX).await.unwrap();
+    let alarms = autoscaler.alarms.describe(&alarms_of().names()).await.unwrap();
     let definitions: Vec<_> = alarms.into_iter().map(|alarm| alarm.definition).collect();
     assert_eq!(definitions, expected_alarms(open, &autoscaler.policy));
 }
@@ -114,13 +113,13 @@ async fn an_idle_stream_halves_and_one_without_metrics_stays() {
 async fn after_a_change_by_hand_the_next_tick_updates_the_alarms_and_resets_one_that_fired() {
     let autoscaler = autoscaler(2, marks());
     tick(&autoscaler, NOW_MS).await;
-    let high = format!("{PREFIX}-high");
+    let [high, ..] = alarms_of().names();
     autoscaler.alarms.set(&high, AlarmState::Alarm);
     autoscaler.control.by_hand(&Step::UpdateShardCount { target: 3 }).unwrap();
     let report = tick(&autoscaler, NOW_MS + MINUTE_MS).await;
     assert_eq!(report.open, Some(3));
     alarms_are_for(&autoscaler, 3).await;
-    let alarms = autoscaler.alarms.list(&high).await.unwrap();
+    let alarms = autoscaler.alarms.describe(&[high]).await.unwrap();
     assert_eq!(alarms[0].state, AlarmState::InsufficientData);
     // A change by hand starts the cool-down too.
     assert_eq!(entry(&autoscaler).await.changes[0].direction, Direction::Grow);
@@ -183,7 +182,7 @@ async fn a_deleted_stream_is_not_a_failure_and_one_on_demand_has_no_alarms() {
     };
     autoscaler.control.describe(on_demand);
     assert_eq!(tick(&autoscaler, NOW_MS + 1).await.outcome, TickOutcome::OnDemand);
-    assert_eq!(autoscaler.alarms.list(PREFIX).await.unwrap(), []);
+    assert_eq!(autoscaler.alarms.describe(&alarms_of().names()).await.unwrap(), []);
     autoscaler.control.delete();
     assert_eq!(tick(&autoscaler, NOW_MS + 2).await.outcome, TickOutcome::Gone);
     assert_eq!(entry(&autoscaler).await, Entry::default());
@@ -217,5 +216,5 @@ async fn a_look_changes_nothing() {
     assert_eq!((observation.open(), plan.steps), (2, vec![Step::UpdateShardCount { target: 4 }]));
     assert!(autoscaler.control.steps().is_empty());
     assert_eq!(entry(&autoscaler).await, Entry::default());
-    assert_eq!(autoscaler.alarms.list(PREFIX).await.unwrap(), []);
+    assert_eq!(autoscaler.alarms.describe(&alarms_of().names()).await.unwrap(), []);
 }

@@ -189,7 +189,7 @@ impl<C: StreamControl, M: Metrics, A: AlarmStore, L: Ledger> Autoscaler<C, M, A,
                 definitions.map_err(|error| RemoteError::new("define alarms", Remedy::GiveUp, error))?
             }
         };
-        update(&self.alarms, &alarms.prefix, wanted).await
+        update(&self.alarms, &alarms.names(), wanted).await
     }
 
     /// Does the next thing for a stream that can be changed.

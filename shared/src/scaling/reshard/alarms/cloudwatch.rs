@@ -43,13 +43,13 @@ impl CloudWatchAlarms {
 }
 
 impl AlarmStore for CloudWatchAlarms {
-    async fn list(&self, prefix: &str) -> Result<Vec<ExistingAlarm>, RemoteError> {
+    async fn describe(&self, names: &[String]) -> Result<Vec<ExistingAlarm>, RemoteError> {
         let mut alarms = Vec::new();
         let mut next: Option<String> = None;
         loop {
-            let call = self.0.describe_alarms().alarm_name_prefix(prefix).alarm_types(AlarmType::MetricAlarm);
-            let page = call.set_next_token(next).send().await;
-            let page = page.map_err(|error| remote_error(format!("DescribeAlarms {prefix}*"), error))?;
+            let call = self.0.describe_alarms().set_alarm_names(Some(names.to_vec()));
+            let page = call.alarm_types(AlarmType::MetricAlarm).set_next_token(next).send().await;
+            let page = page.map_err(|error| remote_error(format!("DescribeAlarms {}", names.join(", ")), error))?;
             alarms.extend(page.metric_alarms.unwrap_or_default().into_iter().map(existing_alarm));
             next = page.next_token;
             if next.is_none() {

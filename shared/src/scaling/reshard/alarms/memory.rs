@@ -24,8 +24,9 @@ impl MemoryAlarms {
 }
 
 impl AlarmStore for MemoryAlarms {
-    async fn list(&self, prefix: &str) -> Result<Vec<ExistingAlarm>, RemoteError> {
-        Ok(self.lock().values().filter(|alarm| alarm.definition.name.starts_with(prefix)).cloned().collect())
+    async fn describe(&self, names: &[String]) -> Result<Vec<ExistingAlarm>, RemoteError> {
+        let alarms = self.lock();
+        Ok(names.iter().filter_map(|name| alarms.get(name)).cloned().collect())
     }
 
     async fn change(&self, change: &AlarmChange) -> Result<(), RemoteError> {

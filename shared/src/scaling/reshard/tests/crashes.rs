@@ -88,8 +88,8 @@ impl Ledger for Mortal<MemoryLedger> {
 }
 
 impl AlarmStore for Mortal<MemoryAlarms> {
-    async fn list(&self, prefix: &str) -> Result<Vec<ExistingAlarm>, RemoteError> {
-        self.1.pass(self.0.list(prefix)).await
+    async fn describe(&self, names: &[String]) -> Result<Vec<ExistingAlarm>, RemoteError> {
+        self.1.pass(self.0.describe(names)).await
     }
 
     async fn change(&self, change: &AlarmChange) -> Result<(), RemoteError> {
