@@ -1,4 +1,9 @@
-//! Reads the present results of a device: from the states of the moving average, and from its latest row what no state has.
+//! Reads the present results of a device: from the states of the moving average, and from its latest row what no state has;
+//! and the windows of time that are not closed.
+
+mod windows;
+
+pub use windows::PresentWindow;
 
 use anyhow::{Context as _, Result};
 use comfy_table::Table;
@@ -10,20 +15,23 @@ use myaku::keyed::states::States;
 use myaku::keyed::{Live, live};
 use myaku::platform::clock::Now;
 use myaku::results::{MetricResult, Results};
+use myaku::window::tumbling::MetricTimelines;
 use myaku::window::{DeviceState, MovingAverage};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Where the results of a device are.
 #[derive(Clone, Copy)]
-pub struct Stores<'a, S, P, R> {
+pub struct Stores<'a, S, W, P, R> {
     /// The states of the moving average.
     pub states: &'a S,
-    /// How far the moving average is.
+    /// The states of the windows of time.
+    pub windows: &'a W,
+    /// How far both are.
     pub progress: &'a P,
-    /// Its rows.
+    /// The rows of the moving average.
     pub results: &'a R,
-    /// The stream that it reads.
+    /// The stream that both read.
     pub readings_stream: &'a str,
 }
 
@@ -39,6 +47,8 @@ pub struct Present {
     pub row_written_at: Option<i64>,
     /// Its results, by metric.
     pub metrics: BTreeMap<String, PresentMetric>,
+    /// Its windows of time that are not closed.
+    pub windows: Vec<PresentWindow>,
 }
 
 /// The present result of a metric.
@@ -91,7 +101,13 @@ impl PresentMetric {
 /// The device is not registered, or a store cannot be read.
 pub async fn present<M: MasterData, N: Now>(
     registry: &Registry<M, N>,
-    stores: Stores<'_, impl States<State = DeviceState>, impl ProgressStore, impl Results>,
+    stores: Stores<
+        '_,
+        impl States<State = DeviceState>,
+        impl States<State = MetricTimelines>,
+        impl ProgressStore,
+        impl Results,
+    >,
     device: &str,
 ) -> Result<Present> {
     let resolved = registry.resolve(&[device]).await.context("cannot read the registry")?;
@@ -100,10 +116,11 @@ pub async fn present<M: MasterData, N: Now>(
         .transpose()
         .map_err(|problem| anyhow::anyhow!("{}; `myaku device list` shows the registered ones", problem.detail))?
         .context("the registry has not answered for the device")?;
-    let Stores { states, progress, results, readings_stream } = stores;
+    let Stores { states, windows, progress, results, readings_stream } = stores;
     let devices = [(device, profile)];
     let live = live::<MovingAverage>(progress, states, readings_stream, &devices);
     let mut live = live.await.context("cannot read the states from Redis")?;
+    let windows = windows::present(windows, progress, readings_stream, device, profile).await?;
     let row = results.latest(device).await.context("cannot read the results")?;
     let facility = row.as_ref().map(|row| row.facility.clone()).or_else(|| registered.facility.clone());
     let row_written_at = row.as_ref().map(|row| row.updated_at);
@@ -116,16 +133,22 @@ pub async fn present<M: MasterData, N: Now>(
     let of_state = results.into_iter().map(|(name, result)| (name, result, From::State));
     // What the state has is as new as the row, or newer.
     let metrics = of_row.chain(of_state).map(|(name, result, from)| (name, PresentMetric::of(result, from))).collect();
-    Ok(Present { device_id: device.to_owned(), facility, row_written_at, metrics })
+    Ok(Present { device_id: device.to_owned(), facility, row_written_at, metrics, windows })
 }
 
 impl Present {
     /// A table for people, with ages as of `now_ms`.
     pub fn to_text(&self, now_ms: i64) -> String {
         let place = self.facility.as_deref().map_or_else(String::new, |facility| format!(" in {facility}"));
-        if self.metrics.is_empty() {
+        if self.metrics.is_empty() && self.windows.is_empty() {
             return format!("{}{place}: no results yet", self.device_id);
         }
+        let tables = [self.metrics_table(now_ms), windows::table(&self.windows)].into_iter().flatten();
+        let tables: Vec<String> = tables.map(|table| table.trim_fmt()).collect();
+        format!("{}{place}\n{}", self.device_id, tables.join("\n\n"))
+    }
+
+    fn metrics_table(&self, now_ms: i64) -> Option<Table> {
         let mut table = Table::new();
         table
             .load_preset(NOTHING)
@@ -133,7 +156,6 @@ impl Present {
         for (name, metric) in &self.metrics {
             let time =
                 Timestamp::from_millisecond(metric.at).map_or_else(|_| metric.at.to_string(), |at| at.to_string());
-            let number = |value: f64| format!("{value:.3}").trim_end_matches('0').trim_end_matches('.').to_owned();
             let notes = [(metric.partial, "partial"), (metric.from == From::Row, "from the row")];
             let notes: Vec<_> = notes.into_iter().filter(|(holds, _)| *holds).map(|(_, note)| note).collect();
             table.add_row([
@@ -149,8 +171,13 @@ impl Present {
                 notes.join(", "),
             ]);
         }
-        format!("{}{place}\n{}", self.device_id, table.trim_fmt())
+        (!self.metrics.is_empty()).then_some(table)
     }
+}
+
+/// A number with three decimals at most.
+fn number(value: f64) -> String {
+    format!("{value:.3}").trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 #[cfg(test)]
@@ -202,7 +229,8 @@ mod tests {
     }
 
     async fn text(states: &MemoryStates<DeviceState>, results: &MemoryResults, device: &str) -> Result<String> {
-        let stores = Stores { states, progress: &MemoryProgress::default(), results, readings_stream: "readings" };
+        let (windows, progress) = (&MemoryStates::default(), &MemoryProgress::default());
+        let stores = Stores { states, windows, progress, results, readings_stream: "readings" };
         Ok(present(&registry(), stores, device).await?.to_text(NOW_MS))
     }
 

@@ -73,7 +73,7 @@ pub mod trial;
 pub use digest::id_digest;
 pub use handle::{Context, GROUP, Limits, Ports, handle};
 pub use kept::{Kept, LastRow};
-pub use live::{Live, live};
+pub use live::{Live, LiveState, live, live_states};
 pub use origin::Origin;
 pub use pending::PendingHistory;
 pub use rule::{Closed, Counts, Incoming, OutcomeOf, Rule, State, Step};

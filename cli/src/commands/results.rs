@@ -10,6 +10,7 @@ use myaku::keyed::states::redis::RedisStates;
 use myaku::platform::clock::{Now as _, SystemClock};
 use myaku::results::dynamodb::DynamoDbResults;
 use myaku::window::DeviceState;
+use myaku::window::tumbling::MetricTimelines;
 use myaku_operator::results::{Stores, present};
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
@@ -35,14 +36,16 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args) -> Result<()> {
     let sdk = myaku::platform::aws::config().await;
     // The time to live matters only to what is written, and nothing is.
-    let states = RedisStates::<DeviceState>::new(StateOptions::redis(&sdk).await?, Duration::ZERO);
+    let redis = StateOptions::redis(&sdk).await?;
+    let states = RedisStates::<DeviceState>::new(redis.clone(), Duration::ZERO);
+    let windows = RedisStates::<MetricTimelines>::new(redis, Duration::ZERO);
     let registry = Registry::new(DynamoDb::new(&sdk, &args.stores.registry), SystemClock, LONGEST_USE);
     let progress = DynamoDbProgress::new(&sdk, &args.stores.progress);
     let results = DynamoDbResults::new(&sdk, &args.stores.results);
     let clears = args.watch && !args.json && std::io::stdout().is_terminal();
     loop {
-        let (states, progress, results) = (&states, &progress, &results);
-        let stores = Stores { states, progress, results, readings_stream: &args.stores.readings };
+        let (states, windows, progress, results) = (&states, &windows, &progress, &results);
+        let stores = Stores { states, windows, progress, results, readings_stream: &args.stores.readings };
         let present = present(&registry, stores, &args.device).await?;
         let text = if args.json { serde_json::to_string(&present)? } else { present.to_text(SystemClock.now_ms()) };
         let mut out = std::io::stdout().lock();

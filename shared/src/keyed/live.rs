@@ -2,7 +2,7 @@
 
 use super::fence::lost_until;
 use super::progress::ProgressStore;
-use super::rule::{OutcomeOf, Rule, State as _};
+use super::rule::{OutcomeOf, Rule, State};
 use super::states::{Loaded, SlotDevices, States};
 use crate::platform::errors::RemoteError;
 use crate::stream::slot::Slot;
@@ -24,6 +24,15 @@ impl<O> Default for Live<O> {
     }
 }
 
+/// The state of a device now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LiveState<S> {
+    /// The state, which notes `lost_until`; `None` if there is none.
+    pub state: Option<S>,
+    /// Readings up to this time may be missing, in milliseconds since the epoch.
+    pub lost_until: Option<i64>,
+}
+
 /// Reads the present results of each of `devices`, which come with their settings.
 ///
 /// The rule that writes the rows computes them. Readings that a state lacks are flagged as in rows, also before the state
@@ -37,32 +46,50 @@ pub async fn live<R: Rule>(
     stream: &str,
     devices: &[(&str, &R::Settings)],
 ) -> Result<Vec<Live<OutcomeOf<R>>>, RemoteError> {
+    let ids: Vec<&str> = devices.iter().map(|(id, _)| *id).collect();
+    let states = live_states(progress, states, stream, &ids).await?;
+    let present = |((_, settings), LiveState { state, lost_until }): (&(&str, &R::Settings), LiveState<R::State>)| {
+        let results = state.map_or_else(BTreeMap::new, |state| R::latest(settings, &state).into_iter().collect());
+        Live { results, lost_until }
+    };
+    Ok(devices.iter().zip(states).map(present).collect())
+}
+
+/// Reads the present state of each of `devices`, for results that are not among those of the latest row.
+///
+/// # Errors
+/// The progress or the states cannot be read.
+pub async fn live_states<S: State>(
+    progress: &impl ProgressStore,
+    states: &impl States<State = S>,
+    stream: &str,
+    devices: &[&str],
+) -> Result<Vec<LiveState<S>>, RemoteError> {
     let mut slots: BTreeMap<Slot, Vec<usize>> = BTreeMap::new();
-    for (index, (device_id, _)) in devices.iter().enumerate() {
+    for (index, device_id) in devices.iter().enumerate() {
         slots.entry(Slot::of(device_id)).or_default().push(index);
     }
     // As for a batch, the progress is read first: a fence that has moved since is not below it.
-    let known = progress.read(R::State::NAME, stream).await?;
-    let ids = |of: &Vec<usize>| of.iter().map(|&index| devices[index].0).collect();
+    let known = progress.read(S::NAME, stream).await?;
+    let ids = |of: &Vec<usize>| of.iter().map(|&index| devices[index]).collect();
     let wanted: Vec<_> = slots.iter().map(|(slot, of)| SlotDevices { slot: *slot, devices: ids(of) }).collect();
     let loaded = states.load(stream, &wanted).await?;
-    let mut live = vec![Live::default(); devices.len()];
+    let mut live = vec![LiveState { state: None, lost_until: None }; devices.len()];
     for ((slot, of), loaded) in slots.into_iter().zip(loaded) {
         let lost_until = lost_until(slot, &loaded.fences, &known);
         for (index, state) in of.into_iter().zip(loaded.states) {
-            live[index] = present::<R>(devices[index].1, state, lost_until);
+            live[index] = flagged(state, lost_until);
         }
     }
     Ok(live)
 }
 
-fn present<R: Rule>(settings: &R::Settings, loaded: Loaded<R::State>, lost_until: Option<i64>) -> Live<OutcomeOf<R>> {
-    let Some(mut kept) = loaded.kept else { return Live { lost_until, ..Live::default() } };
+fn flagged<S: State>(loaded: Loaded<S>, lost_until: Option<i64>) -> LiveState<S> {
+    let Some(mut kept) = loaded.kept else { return LiveState { state: None, lost_until } };
     if let Some(until_ms) = lost_until.filter(|_| lost_until > kept.lost_until) {
         kept.state.lose(until_ms);
     }
-    let results = R::latest(settings, &kept.state).into_iter().collect();
-    Live { results, lost_until: lost_until.max(kept.lost_until) }
+    LiveState { state: Some(kept.state), lost_until: lost_until.max(kept.lost_until) }
 }
 
 #[cfg(test)]
