@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
-/// One shard, so that every record is behind the first one.
+/// One shard, so that every record comes after the first one.
 const PARAMETERS: [(&str, &str); 2] = [("IngestShards", "1"), ("ReadingsShards", "1")];
 /// How long the shard may wait for a record that ends its invocations.
 const DELAY_MAX: Duration = Duration::from_mins(5);

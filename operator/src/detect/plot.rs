@@ -84,7 +84,7 @@ impl Panel<'_> {
             .x_label_formatter(&|x| axis.label(*x))
             .y_label_formatter(&|y| short(*y))
             .draw()?;
-        // Alarms stand behind the curve, over the whole height, so that both panels show them at one place.
+        // Alarms are lines over the whole height, drawn before the curve. So both panels show them at the same place.
         for place in worst {
             let x = axis.places[*place];
             let line = vec![(x, self.range.start), (x, self.range.end)];

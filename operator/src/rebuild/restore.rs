@@ -76,7 +76,7 @@ where
     ) -> Result<BTreeMap<Slot, Devices<'d>>> {
         let Stores { states, progress, results } = self.stores;
         let stream = self.options.readings_stream.as_str();
-        // Otherwise a fence that the moving average has moved since would be taken for one that is behind.
+        // Otherwise a fence that the moving average has moved since would be taken for one that is below.
         let known = progress.read(DeviceState::NAME, stream).await.context("cannot read the progress")?;
         let ids = |devices: &Devices<'d>| devices.iter().map(|(id, _)| id.as_str()).collect();
         let wanted: Vec<_> = slots.iter().map(|(slot, of)| SlotDevices { slot: *slot, devices: ids(of) }).collect();

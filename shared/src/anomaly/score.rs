@@ -1,6 +1,6 @@
 //! A score of how unusual a reading is, learned from the readings of one metric of one device before it.
 //!
-//! There is no training and no setting, and a reading is judged before the next one comes. A [`Detector`] looks at a
+//! It needs no training and no settings, and judges each reading as soon as it comes. A [`Detector`] looks at a
 //! series in 13 [views](View): its level over several stretches of readings, what the recent level and the time of day do not explain
 //! of it, its spread, and how rare the order of its levels is. Each view remembers its eight highest and eight lowest peaks
 //! (`extremes`). What was seen seven times before is ordinary, and what lies beyond it is scored by how far. The score of a

@@ -49,7 +49,8 @@ pub enum Action {
     Step(usize),
     /// An invocation ends.
     Crash(usize),
-    /// A slot, by the index of one of its devices, has again what it had some steps before; all slots, if there is no such device.
+    /// The store loses what a slot got in so many of the last steps. The first number is the index of a device of the slot; an
+    /// index that no device has means all slots.
     Rollback(usize, usize),
 }
 

@@ -1,8 +1,8 @@
 //! Sets a record aside that ends the invocations which handle it, so that its shard goes on.
 //!
 //! A store that is down is an outage: the function answers where to retry from, and Lambda tries until the stream forgets.
-//! A record that ends its invocation (out of memory or time, an abort, a panic) would be tried as long, and nothing behind
-//! it in its shard would be handled. Lambda counts both alike, so the function distinguishes them itself.
+//! A record that ends its invocation (out of memory or time, an abort, a panic) would be tried as long, and the records
+//! after it in its shard would wait. Lambda counts both alike, so the function distinguishes them itself.
 //!
 //! Lambda halves a batch that fails, so the record that ends its invocations soon comes alone and late: it is a
 //! [`Suspect`]. An invocation *notes* a suspect before it handles it, and *strikes it off* when it has an answer, whatever

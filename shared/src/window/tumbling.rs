@@ -11,8 +11,8 @@
 //! ones are folded into aggregates, in the order of their time. So every result is a function of the set of readings,
 //! whatever the order in which they came.
 //!
-//! **By the device's own time.** The newest time that a device sent is its clock; there is no other. A window closes when the
-//! clock reaches its end. Then its result is due. It is due again when a reading within the lateness changes it,
+//! **By the device's own time.** The newest time that a device sent is its clock. A window closes when that clock reaches
+//! its end. Then its result is due. It is due again when a reading within the lateness changes it,
 //! and never after the clock is past its end by the lateness. A window without readings has no result.
 //!
 //! ```

@@ -2,13 +2,12 @@
 
 use super::*;
 use crate::keyed::bytes::put_option;
-use crate::keyed::codec::{DIGEST, decode, encode};
+use crate::keyed::codec::{DIGEST, decode, encode, signed};
 use crate::keyed::{Closed, Kept, LastRow, Origin, PendingHistory};
 use crate::results::{Average, MetricResult};
 use crate::stream::batch::Position;
 use proptest::option::of as maybe;
 use proptest::prelude::*;
-use sha2::{Digest as _, Sha256};
 
 type KeptDevice = Kept<DeviceState>;
 
@@ -54,13 +53,6 @@ fn kept() -> impl Strategy<Value = KeptDevice> {
     (states(), maybe(origins()), numbers, maybe(row), history).prop_map(
         |(state, seen, (counted, lost_until), row, history)| Kept { state, seen, counted, lost_until, row, history },
     )
-}
-
-/// Damage that the digest does not detect, as if a faulty program had written it.
-fn signed(mut bytes: Vec<u8>) -> Vec<u8> {
-    let digest = Sha256::digest(&bytes[DIGEST..]);
-    bytes[..DIGEST].copy_from_slice(&digest[..DIGEST]);
-    bytes
 }
 
 proptest! {

@@ -125,7 +125,12 @@ impl Aggregate {
 
     /// Adds what `other` has. Both must be closed, and of the same kind; otherwise it returns false and changes nothing.
     pub(super) fn merge(&mut self, other: &Self) -> bool {
-        match (self, other) {
+        if self.kind() != other.kind() {
+            return false;
+        }
+        match (&mut *self, other) {
+            _ if other.count() == 0 => {}
+            (here, _) if here.count() == 0 => *here = other.clone(),
             (Self::Numbers(numbers), Self::Numbers(other)) => numbers.merge(other),
             (Self::Booleans(booleans), Self::Booleans(other)) => booleans.merge(other),
             (Self::Texts(texts), Self::Texts(other)) => texts.merge(other),

@@ -56,13 +56,6 @@ impl Booleans {
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
-        if other.count == 0 {
-            return;
-        }
-        if self.count == 0 {
-            *self = *other;
-            return;
-        }
         self.count += other.count;
         self.changes += other.changes;
         self.held = self.held.into_iter().chain(other.held).max_by_key(|held| (held.at, held.value));

@@ -87,13 +87,6 @@ impl Numbers {
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
-        if other.count == 0 {
-            return;
-        }
-        if self.count == 0 {
-            *self = other.clone();
-            return;
-        }
         // Chan's formula: <https://doi.org/10.1007/978-3-642-51461-6_3>
         let delta = finite(other.mean() - self.mean());
         let weight = self.count as f64 / (self.count + other.count) as f64 * other.count as f64;

@@ -75,13 +75,6 @@ impl Positions {
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
-        if other.count == 0 {
-            return;
-        }
-        if self.count == 0 {
-            *self = *other;
-            return;
-        }
         self.count += other.count;
         self.distance_m += other.distance_m;
         self.first = self.first.into_iter().chain(other.first).min_by(order);
@@ -234,7 +227,7 @@ mod tests {
             cut in any::<prop::sample::Index>(),
         ) {
             let positions: Vec<Position> = positions.into_iter().map(|(x, y)| [x.into(), y.into()]).collect();
-            let (left, right) = positions.split_at(cut.index(positions.len()));
+            let (left, right) = positions.split_at(1 + cut.index(positions.len() - 1));
             let mut merged = of(left);
             merged.merge(&of(right));
             for aggregate in [merged, of(&positions)] {

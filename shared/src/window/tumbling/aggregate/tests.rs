@@ -62,6 +62,20 @@ fn aggregates_of_different_kinds_do_not_merge() {
 }
 
 #[test]
+fn an_aggregate_without_readings_adds_nothing_in_a_merge() {
+    for value in [Value::Number(5.0), Value::Boolean(true), Value::Text("on".to_owned()), Value::Position([7.0, 50.0])]
+    {
+        let some = of(super::super::timeline::kind(&value), &[value.clone(), value.clone()]);
+        // A value that was carried into the window does not count as a reading.
+        let mut none = Aggregate::new(some.kind());
+        none.carry(-1, &value);
+        let (mut left, mut right) = (some.clone(), none.clone());
+        assert!(left.merge(&none) && right.merge(&some));
+        assert_eq!((&left, &right), (&some, &some));
+    }
+}
+
+#[test]
 fn a_text_that_comes_often_is_counted_among_a_thousand_others() {
     let values: Vec<_> = (0..2_000)
         .map(|n| Value::Text(if n % 10 == 0 { "timeout".to_owned() } else { format!("error {}", n % 1_000) }))

@@ -3,9 +3,8 @@
 use super::super::tests::{spec, windows};
 use super::*;
 use crate::keyed::Kept;
-use crate::keyed::codec::{DIGEST, decode, encode};
+use crate::keyed::codec::{decode, encode, signed};
 use proptest::prelude::*;
-use sha2::{Digest as _, Sha256};
 
 type KeptDevice = Kept<MetricTimelines>;
 
@@ -31,13 +30,6 @@ fn kept() -> impl Strategy<Value = KeptDevice> {
         }
         Kept { state, ..Kept::default() }
     })
-}
-
-/// Damage that the digest does not detect, as if a faulty program had written it.
-fn signed(mut bytes: Vec<u8>) -> Vec<u8> {
-    let digest = Sha256::digest(&bytes[DIGEST..]);
-    bytes[..DIGEST].copy_from_slice(&digest[..DIGEST]);
-    bytes
 }
 
 proptest! {
