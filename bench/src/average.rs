@@ -29,7 +29,7 @@ use myaku::lake::dead_letter::MemoryDeadLetters;
 use myaku::platform::clock::ManualClock;
 use myaku::platform::errors::RemoteError;
 use myaku::platform::redis::{Connection, Settings};
-use myaku::results::{Results, Row};
+use myaku::results::{Mark, Results, Row};
 use myaku::stream::answer::Answer;
 use myaku::stream::batch::Batch;
 use myaku::stream::kpl::Builder;
@@ -266,7 +266,7 @@ impl Results for AcceptingTable {
         Ok(())
     }
 
-    async fn latest(&self, _: &str) -> Result<Option<Row>, RemoteError> {
+    async fn latest_mark(&self, _: &str) -> Result<Option<Mark>, RemoteError> {
         Ok(None)
     }
 }

@@ -20,7 +20,7 @@ use myaku::keyed::progress::ProgressStore;
 use myaku::keyed::states::States;
 use myaku::lake::archive::{Lake, LakeRecord, ObjectKey};
 use myaku::platform::clock::Now;
-use myaku::results::Results;
+use myaku::results::{Results, ResultsReader};
 use myaku::stream::slot::Slot;
 use myaku::window::DeviceState;
 use myaku::window::rebuild::Recovered;
@@ -91,7 +91,7 @@ struct Device {
 pub async fn rebuild<M: MasterData, N: Now>(
     lake: &impl Lake,
     registry: &Registry<M, N>,
-    stores: Stores<'_, impl States<State = DeviceState>, impl ProgressStore, impl Results>,
+    stores: Stores<'_, impl States<State = DeviceState>, impl ProgressStore, impl Results + ResultsReader>,
     clock: &impl Now,
     options: &Options,
     progress: &ProgressBar,

@@ -14,7 +14,7 @@ use myaku::keyed::progress::ProgressStore;
 use myaku::keyed::states::States;
 use myaku::keyed::{Live, live};
 use myaku::platform::clock::Now;
-use myaku::results::{MetricResult, Results};
+use myaku::results::{MetricResult, ResultsReader};
 use myaku::window::tumbling::MetricTimelines;
 use myaku::window::{DeviceState, MovingAverage};
 use serde::Serialize;
@@ -106,7 +106,7 @@ pub async fn present<M: MasterData, N: Now>(
         impl States<State = DeviceState>,
         impl States<State = MetricTimelines>,
         impl ProgressStore,
-        impl Results,
+        impl ResultsReader,
     >,
     device: &str,
 ) -> Result<Present> {
@@ -192,7 +192,7 @@ mod tests {
     use myaku::keyed::{Incoming, Kept, Rule as _};
     use myaku::platform::clock::ManualClock;
     use myaku::results::memory::MemoryResults;
-    use myaku::results::{Average, Item, Row};
+    use myaku::results::{Average, Item, Results as _, Row};
     use myaku::stream::batch::Position;
     use myaku::stream::slot::Slot;
 

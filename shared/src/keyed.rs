@@ -75,7 +75,7 @@ pub use handle::{Context, GROUP, Limits, Ports, handle};
 pub use kept::{Kept, LastRow};
 pub use live::{Live, LiveState, live, live_states};
 pub use origin::Origin;
-pub use pending::PendingHistory;
+pub use pending::{MetricInterval, Pending, PendingHistory};
 pub use rule::{Closed, Counts, Incoming, OutcomeOf, Rule, State, Step};
 pub use settings::{Found, SettingsSource};
 pub use shards::{ListShards, Shards};

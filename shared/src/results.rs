@@ -5,8 +5,8 @@
 //!
 //! - [`Row`] is one row, [`Item`] says which one. It has an [`Outcome`] for each metric: what its function writes, as fields.
 //!   That of the moving average is a [`MetricResult`], with an [`Average`].
-//! - [`Results`] is the port for writing rows, each on a condition, and for reading the latest; [`HistoryReader`] is the port
-//!   for reading history.
+//! - [`Results`] is the port for writing rows, each on a condition; [`ResultsReader`] is the port for reading those of the
+//!   moving average.
 //! - Adapters: DynamoDB and [`memory`].
 //!
 //! ```
@@ -193,7 +193,7 @@ pub struct Page {
     pub next_ms: Option<i64>,
 }
 
-/// The port for writing results, and for reading the latest ones.
+/// The port for writing results.
 pub trait Results<O: Outcome = MetricResult>: Send + Sync {
     /// Writes each row, unless the stored row was computed from more: it has a higher position, or the same one and more
     /// readings counted. Such a row stays, and is not an error: a later invocation wrote it. The latest row
@@ -204,12 +204,23 @@ pub trait Results<O: Outcome = MetricResult>: Send + Sync {
     /// same device and item.
     fn write(&self, rows: &[Row<O>]) -> impl Future<Output = Result<(), RemoteError>> + Send;
 
-    /// The latest results of a device; `None` if there are none.
-    fn latest(&self, device_id: &str) -> impl Future<Output = Result<Option<Row<O>>, RemoteError>> + Send;
+    /// What the latest row of a device says of losses; `None` if the device has none. Nothing else of the row is read, so a
+    /// row of another version of the function does not stop a batch.
+    fn latest_mark(&self, device_id: &str) -> impl Future<Output = Result<Option<Mark>, RemoteError>> + Send;
 }
 
-/// The port for reading the history of results.
-pub trait HistoryReader: Send + Sync {
+/// What the latest row of a device says of losses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// [`Row::lost_until`].
+    pub lost_until: Option<i64>,
+}
+
+/// The port for reading the results of the moving average.
+pub trait ResultsReader: Send + Sync {
+    /// The latest results of a device; `None` if there are none.
+    fn latest(&self, device_id: &str) -> impl Future<Output = Result<Option<Row>, RemoteError>> + Send;
+
     /// At most `limit` rows of history that have results of a metric, whose intervals begin at `from_ms` or later and before
     /// `to_ms`. Fewer rows do not mean that there are no more: [`Page::next_ms`] says so.
     fn history_page(

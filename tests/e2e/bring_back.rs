@@ -13,7 +13,7 @@ use myaku::lake::dead_letter::Reason;
 use myaku::platform::clock::{Now as _, SystemClock};
 use myaku::platform::redis::{Connection, Settings};
 use myaku::results::dynamodb::DynamoDbResults;
-use myaku::results::{Results as _, Row};
+use myaku::results::{ResultsReader as _, Row};
 use myaku::stream::producer::kinesis::KinesisStream;
 use myaku::stream::producer::{Item, Limits, Placement, Producer};
 use myaku::stream::slot::Slot;
@@ -108,7 +108,7 @@ async fn a_replay_changes_no_average_and_a_dead_letter_becomes_readings_after_it
     producer.send(&[Item { key: message.delivery_id.clone(), data: message.to_json().into_bytes() }]).await?;
     steps::quiet(&stack).await?;
     let rows = DynamoDbResults::new(&config, stack.physical_id("ResultsTable")?);
-    let latest = async || -> Result<Option<Row>, _> { rows.latest("newcomer").await };
+    let latest = async || rows.latest("newcomer").await;
     assert_eq!(latest().await?, None);
     let device = Device { device_id: "newcomer".to_owned(), profile: "vital-band".to_owned(), facility: None };
     let document = device_document(&device).map_err(|problems| anyhow::anyhow!("{problems:?}"))?;

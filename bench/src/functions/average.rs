@@ -12,7 +12,7 @@ use myaku::keyed::{Context, GROUP, Limits, ListShards, Ports, SettingsSource, Sh
 use myaku::lake::dead_letter::{MemoryDeadLetters, Problem};
 use myaku::platform::clock::ManualClock;
 use myaku::platform::errors::RemoteError;
-use myaku::results::{Results, Row};
+use myaku::results::{Mark, Results, Row};
 use myaku::stream::batch::Batch;
 use myaku::stream::source::Shard;
 use myaku::window::{DeviceState, MetricWindows, MovingAverage};
@@ -166,7 +166,7 @@ impl Results for NoTable {
         Ok(())
     }
 
-    async fn latest(&self, _: &str) -> Result<Option<Row>, RemoteError> {
+    async fn latest_mark(&self, _: &str) -> Result<Option<Mark>, RemoteError> {
         Ok(None)
     }
 }

@@ -15,7 +15,7 @@ use myaku::keyed::{Context, GROUP, Limits, Shards, State as _, handle};
 use myaku::lake::dead_letter::{MemoryDeadLetters, Reason};
 use myaku::platform::clock::ManualClock;
 use myaku::platform::errors::Remedy;
-use myaku::results::{HistoryReader as _, Item, MetricResult, Row};
+use myaku::results::{Item, MetricResult, ResultsReader as _, Row};
 use myaku::stream::answer::Answer;
 use myaku::stream::batch::{Batch, Position, StreamRecord};
 use myaku::stream::slot::Slot;

@@ -8,7 +8,7 @@ use myaku::keyed::progress::ProgressStore;
 use myaku::keyed::states::{Commit, Committed, LoadedSlot, SlotCommit, SlotDevices, States};
 use myaku::keyed::{Rule as _, State as _, id_digest};
 use myaku::platform::clock::Now;
-use myaku::results::{Results, Row};
+use myaku::results::{Results, ResultsReader, Row};
 use myaku::stream::slot::Slot;
 use myaku::window::rebuild::{Known, Outcome, Rebuilt, rebuild};
 use myaku::window::{DeviceState, MovingAverage};
@@ -64,7 +64,7 @@ impl<S, P, R, N> Work<'_, S, P, R, N>
 where
     S: States<State = DeviceState>,
     P: ProgressStore,
-    R: Results,
+    R: Results + ResultsReader,
     N: Now,
 {
     /// Restores what the devices of these slots have lost. Returns those whose slots the moving average advanced meanwhile,

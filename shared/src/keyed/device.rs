@@ -3,11 +3,11 @@
 use super::input::ReadingRecord;
 use super::kept::{Kept, LastRow};
 use super::origin::Origin;
-use super::pending::PendingHistory;
+use super::pending::{MetricInterval, PendingHistory};
 use super::progress::Acknowledgements;
 use super::rule::{Closed, Counts, Incoming, OutcomeOf, Rule, State as _};
 use super::states::Loaded;
-use crate::results::{Item, Row};
+use crate::results::{Item, Outcome as _, Row};
 use crate::stream::batch::Position;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -43,6 +43,8 @@ pub(super) struct Tally {
     pub(super) counted: usize,
     pub(super) duplicates: usize,
     pub(super) too_late: usize,
+    /// Readings that the rule does nothing with, although it wants their metric.
+    pub(super) skipped: usize,
 }
 
 impl<'a, R: Rule> DeviceUpdate<'a, R> {
@@ -70,7 +72,7 @@ impl<'a, R: Rule> DeviceUpdate<'a, R> {
         }
         // What is acknowledged was written before. The rest is written again, since an earlier try may have ended before it
         // was.
-        kept.history.retain(|pending| !slot.acknowledged.covers(pending.origin));
+        kept.history.retain(|_, pending| !slot.acknowledged.covers(pending.origin));
         let (mut has_changed, mut is_repeated) = (false, false);
         for record in self.readings {
             let origin = Origin { position: record.source.position(), ..slot.origin };
@@ -81,7 +83,10 @@ impl<'a, R: Rule> DeviceUpdate<'a, R> {
             let reading = &record.reading;
             let incoming = Incoming { metric: &reading.metric, id: record.id, at: reading.at, value: &record.value };
             let step = R::step(self.settings, &mut kept.state, &incoming, kept.lost_until);
-            let Some(step) = step else { continue };
+            let Some(step) = step else {
+                tally.skipped += 1;
+                continue;
+            };
             match step.counts {
                 Counts::Once { late } => {
                     tally.counted += 1;
@@ -94,11 +99,10 @@ impl<'a, R: Rule> DeviceUpdate<'a, R> {
                     is_repeated = true;
                 }
             }
-            for closed in step.history {
-                let metric = reading.metric.to_string();
-                let pending = PendingHistory { origin, counted: kept.counted, metric, closed };
-                kept.history.retain(|known| !known.is_of_same(&pending));
-                kept.history.push(pending);
+            for Closed { seconds, from_ms, outcome } in step.history {
+                let interval = MetricInterval { seconds, from_ms, metric: reading.metric.to_string() };
+                let pending = PendingHistory { origin, counted: kept.counted, fields: outcome.fields() };
+                kept.history.insert(interval, pending);
             }
         }
         let arrived_ms = self.readings.last().map_or(0, |record| record.source.arrived_ms);
@@ -153,9 +157,18 @@ impl<'a, R: Rule> DeviceUpdate<'a, R> {
             rows.push(Row { metrics, ..row(Item::Latest, seen.position, self.kept.counted) });
         }
         let mut history: BTreeMap<Item, Row<_>> = BTreeMap::new();
-        for pending in &self.kept.history {
-            let PendingHistory { origin, counted, metric, closed } = pending;
-            let Closed { seconds, from_ms, outcome } = closed;
+        for (MetricInterval { seconds, from_ms, metric }, pending) in &self.kept.history {
+            let PendingHistory { origin, counted, fields } = pending;
+            let Some(outcome) = OutcomeOf::<R>::from_fields(fields) else {
+                // Only a version that cannot read the fields of an earlier one comes here: see `Outcome::from_fields`.
+                tracing::error!(
+                    device = self.device_id,
+                    metric,
+                    from_ms,
+                    "cannot read a pending result; it has no row"
+                );
+                continue;
+            };
             let item = Item::History { seconds: *seconds, from_ms: *from_ms };
             let of_interval = history.entry(item).or_insert_with(|| Row {
                 // Counted from its own time, so that writing it again writes the same.
@@ -164,7 +177,7 @@ impl<'a, R: Rule> DeviceUpdate<'a, R> {
             });
             of_interval.position = of_interval.position.max(origin.position);
             of_interval.counted = of_interval.counted.max(*counted);
-            of_interval.metrics.insert(metric.clone(), outcome.clone());
+            of_interval.metrics.insert(metric.clone(), outcome);
         }
         rows.extend(history.into_values());
         rows

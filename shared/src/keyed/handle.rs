@@ -297,12 +297,14 @@ impl<P: Ports> Work<'_, P> {
                 tally.counted += update.tally.counted;
                 tally.duplicates += update.tally.duplicates;
                 tally.too_late += update.tally.too_late;
+                tally.skipped += update.tally.skipped;
             }
         }
         context.results.write(&rows).await?;
         count(Metric::Readings, tally.counted);
         count(Metric::Duplicates, tally.duplicates);
         count(Metric::TooLate, tally.too_late);
+        count(Metric::Skipped, tally.skipped);
         Ok(refused)
     }
 
@@ -322,8 +324,8 @@ impl<P: Ports> Work<'_, P> {
         let lookups: Vec<_> = missing
             .map(|((slot, device), state)| async move {
                 let known = round.progress.lost_until.get(&slot).copied();
-                let row = self.context.results.latest(device).await?;
-                state.is_lost = row.is_some_and(|row| row.lost_until >= known);
+                let mark = self.context.results.latest_mark(device).await?;
+                state.is_lost = mark.is_some_and(|mark| mark.lost_until >= known);
                 Ok::<_, RemoteError>(())
             })
             .collect();

@@ -3,11 +3,11 @@
 use super::State;
 use super::bytes::{self, CorruptedState, Reader, put_option};
 use super::origin::{ORIGIN_BYTES, Origin};
-use super::pending::{PENDING_BYTES, PENDING_BYTES_MIN, PendingHistory};
+use super::pending::{PENDING_BYTES, Pending, put_pending, read_pending, read_second_format};
 
 /// What is kept of one device between invocations.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Kept<S: State> {
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Kept<S> {
     /// The state of the rule.
     pub state: S,
     /// The last record of the device that was processed.
@@ -18,8 +18,8 @@ pub struct Kept<S: State> {
     pub lost_until: Option<i64>,
     /// The latest row that was due.
     pub row: Option<LastRow>,
-    /// Rows of history that may not have been written yet.
-    pub history: Vec<PendingHistory<S::Outcome>>,
+    /// Outcomes of intervals that may not have been written yet.
+    pub history: Pending,
 }
 
 /// The latest row that was due.
@@ -29,12 +29,6 @@ pub struct LastRow {
     pub origin: Origin,
     /// When that record arrived, in milliseconds since the epoch.
     pub arrived_ms: i64,
-}
-
-impl<S: State> Default for Kept<S> {
-    fn default() -> Self {
-        Self { state: S::default(), seen: None, counted: 0, lost_until: None, row: None, history: Vec::new() }
-    }
 }
 
 impl<S: State> Kept<S> {
@@ -59,34 +53,30 @@ impl<S: State> Kept<S> {
             row.origin.encode_into(out);
             out.extend(row.arrived_ms.to_le_bytes());
         });
-        bytes::put_varint(out, self.history.len() as u64);
-        for pending in &self.history {
-            pending.encode_into(out);
-        }
+        put_pending(out, &self.history);
         out.push(S::VERSION);
         self.state.encode_into(out);
     }
 
     /// Reads what [`Self::encode_into`] appended.
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, CorruptedState> {
-        Self::decode_with(reader, PendingHistory::decode)
+        Self::decode_with(reader, read_pending)
     }
 
     /// Reads a state of the second format: all pending history was that of the moving average.
     pub(super) fn decode_second_format(reader: &mut Reader<'_>) -> Result<Self, CorruptedState> {
-        Self::decode_with(reader, PendingHistory::decode_average)
+        Self::decode_with(reader, read_second_format)
     }
 
     fn decode_with(
         reader: &mut Reader<'_>,
-        pending: impl Fn(&mut Reader<'_>) -> Result<PendingHistory<S::Outcome>, CorruptedState>,
+        pending: impl Fn(&mut Reader<'_>) -> Result<Pending, CorruptedState>,
     ) -> Result<Self, CorruptedState> {
         let seen = reader.option(Origin::decode)?;
         let counted = reader.varint()?;
         let lost_until = reader.option(Reader::i64)?;
         let row = reader.option(|reader| Ok(LastRow { origin: Origin::decode(reader)?, arrived_ms: reader.i64()? }))?;
-        let count = reader.count(PENDING_BYTES_MIN)?;
-        let history = (0..count).map(|_| pending(reader)).collect::<Result<_, _>>()?;
+        let history = pending(reader)?;
         let [version] = reader.array()?;
         Ok(Self { state: S::decode(version, reader)?, seen, counted, lost_until, row, history })
     }

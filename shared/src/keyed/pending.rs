@@ -2,65 +2,79 @@
 
 use super::bytes::{CorruptedState, Reader, put_text, put_varint};
 use super::origin::{ORIGIN_BYTES, Origin};
-use super::rule::Closed;
-use crate::results::{Field, Fields, Outcome};
+use crate::results::{Field, Fields};
+use std::collections::BTreeMap;
 
 /// The fewest bytes of pending history: the origin, two counts, the beginning, a name, and no fields.
-pub(super) const PENDING_BYTES_MIN: usize = ORIGIN_BYTES + 1 + 1 + 8 + 1 + 1;
+const PENDING_BYTES_MIN: usize = ORIGIN_BYTES + 1 + 1 + 8 + 1 + 1;
 /// About how many bytes it has.
 pub(super) const PENDING_BYTES: usize = PENDING_BYTES_MIN + 150;
 
+/// An interval of a metric.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MetricInterval {
+    /// The length that names one of several kinds of intervals, in seconds; 0 if the function has one kind.
+    pub seconds: u32,
+    /// The beginning of the interval, in milliseconds since the epoch.
+    pub from_ms: i64,
+    /// The metric.
+    pub metric: String,
+}
+
 /// The outcome of an interval that was due, and may not have been written yet.
+///
+/// It has the fields that a row gets, as they were when it was due: so a later version of the function, which computes others,
+/// writes the same row.
 #[derive(Clone, Debug, PartialEq)]
-pub struct PendingHistory<O> {
+pub struct PendingHistory {
     /// The record that made it due.
     pub origin: Origin,
     /// How many readings of the device had been counted by then.
     pub counted: u64,
-    /// The metric.
-    pub metric: String,
-    /// The interval and its outcome.
-    pub closed: Closed<O>,
+    /// The outcome.
+    pub fields: Fields,
 }
 
-impl<O> PendingHistory<O> {
-    /// Whether it is of the same metric and interval as `other`, which then replaces it.
-    pub(super) fn is_of_same(&self, other: &Self) -> bool {
-        let of = |one: &Self| (one.closed.seconds, one.closed.from_ms);
-        of(self) == of(other) && self.metric == other.metric
-    }
-}
+/// What is pending, by its interval.
+pub type Pending = BTreeMap<MetricInterval, PendingHistory>;
 
-impl<O: Outcome> PendingHistory<O> {
-    /// Appends the bytes: `origin counted(v) seconds(v) from[8] metric fields`.
-    pub(super) fn encode_into(&self, out: &mut Vec<u8>) {
-        let Self { origin, counted, metric, closed } = self;
+/// Appends the number of entries, and the bytes of each: `origin counted(v) seconds(v) from[8] metric fields`.
+pub(super) fn put_pending(out: &mut Vec<u8>, pending: &Pending) {
+    put_varint(out, pending.len() as u64);
+    for (MetricInterval { seconds, from_ms, metric }, PendingHistory { origin, counted, fields }) in pending {
         origin.encode_into(out);
         put_varint(out, *counted);
-        put_varint(out, closed.seconds.into());
-        out.extend(closed.from_ms.to_le_bytes());
+        put_varint(out, (*seconds).into());
+        out.extend(from_ms.to_le_bytes());
         put_text(out, metric);
-        put_fields(out, &closed.outcome.fields());
+        put_fields(out, fields);
     }
+}
 
-    /// Reads what [`Self::encode_into`] appended.
-    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, CorruptedState> {
+/// Reads what [`put_pending`] appended.
+pub(super) fn read_pending(reader: &mut Reader<'_>) -> Result<Pending, CorruptedState> {
+    let mut all = Pending::new();
+    for _ in 0..reader.count(PENDING_BYTES_MIN)? {
         let origin = Origin::decode(reader)?;
         let counted = reader.varint()?;
         let seconds = u32::try_from(reader.varint()?).map_err(|_| CorruptedState("a length exceeds 32 bits"))?;
-        let from_ms = reader.i64()?;
-        let metric = reader.text()?.to_owned();
-        let outcome = outcome(&read_fields(reader, DEPTH_MAX)?)?;
-        Ok(Self { origin, counted, metric, closed: Closed { seconds, from_ms, outcome } })
+        let interval = MetricInterval { seconds, from_ms: reader.i64()?, metric: reader.text()?.to_owned() };
+        if all.last_key_value().is_some_and(|(last, _)| *last >= interval) {
+            return Err(CorruptedState("its pending history is not in order"));
+        }
+        all.insert(interval, PendingHistory { origin, counted, fields: read_fields(reader, DEPTH_MAX)? });
     }
+    Ok(all)
+}
 
-    /// Reads the pending history of a moving average as the second format had it:
-    /// `origin counted(v) from[8] metric unit at[8] count(v) value[8] mean[8] min[8] max[8] stddev[8] partial[1] lost_until`.
-    pub(super) fn decode_average(reader: &mut Reader<'_>) -> Result<Self, CorruptedState> {
+/// Reads the pending history of a moving average as the second format had it, in any order:
+/// `origin counted(v) from[8] metric unit at[8] count(v) value[8] mean[8] min[8] max[8] stddev[8] partial[1] lost_until`.
+pub(super) fn read_second_format(reader: &mut Reader<'_>) -> Result<Pending, CorruptedState> {
+    let mut all = Pending::new();
+    for _ in 0..reader.count(PENDING_BYTES_MIN)? {
         let origin = Origin::decode(reader)?;
         let counted = reader.varint()?;
-        let from_ms = reader.i64()?;
-        let metric = reader.text()?.to_owned();
+        let interval = MetricInterval { seconds: 0, from_ms: reader.i64()?, metric: reader.text()?.to_owned() };
         let mut fields = Fields::default().with("unit", reader.text()?).with("at", reader.i64()?);
         let count = u32::try_from(reader.varint()?).map_err(|_| CorruptedState("a count exceeds 32 bits"))?;
         fields = fields.with("count", count);
@@ -68,18 +82,13 @@ impl<O: Outcome> PendingHistory<O> {
             fields = fields.with(name, reader.f64()?);
         }
         fields = fields.with("partial", reader.flag()?).with_some("lostUntil", reader.option(Reader::i64)?);
-        let outcome = outcome(&fields)?;
-        Ok(Self { origin, counted, metric, closed: Closed { seconds: 0, from_ms, outcome } })
+        all.insert(interval, PendingHistory { origin, counted, fields });
     }
+    Ok(all)
 }
 
 /// How deep fields may lie in fields.
 const DEPTH_MAX: usize = 4;
-
-fn outcome<O: Outcome>(fields: &Fields) -> Result<O, CorruptedState> {
-    let outcome = O::from_fields(fields).ok_or(CorruptedState("an outcome lacks a field"))?;
-    if outcome.fields() == *fields { Ok(outcome) } else { Err(CorruptedState("an outcome has another field")) }
-}
 
 /// Appends the number of fields, and each name with its value: a byte for the kind, and what the kind needs.
 fn put_fields(out: &mut Vec<u8>, fields: &Fields) {

@@ -26,7 +26,7 @@ pub struct SlotDevices<'a> {
 
 /// What is stored of a slot. All of it was read at one moment.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LoadedSlot<S: State> {
+pub struct LoadedSlot<S> {
     /// The slot's fences for the shards of the stream.
     pub fences: Fences,
     /// What is stored for each of the devices, in the order in which they were asked for.
@@ -35,7 +35,7 @@ pub struct LoadedSlot<S: State> {
 
 /// What is stored for a device, and its version.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Loaded<S: State> {
+pub struct Loaded<S> {
     /// What is kept; `None` when there is nothing, or nothing that can be read.
     pub kept: Option<Kept<S>>,
     /// What a commit names as the version that it replaces.
@@ -44,7 +44,7 @@ pub struct Loaded<S: State> {
     pub is_lost: bool,
 }
 
-impl<S: State> Default for Loaded<S> {
+impl<S> Default for Loaded<S> {
     fn default() -> Self {
         Self { kept: None, version: Version::default(), is_lost: false }
     }
@@ -56,7 +56,7 @@ pub struct Version(pub(crate) Vec<u8>);
 
 /// A slot to be committed.
 #[derive(Debug)]
-pub struct SlotCommit<'a, S: State> {
+pub struct SlotCommit<'a, S> {
     /// The slot.
     pub slot: Slot,
     /// The fences that were loaded. None of them may be lower by now.
@@ -71,7 +71,7 @@ pub struct SlotCommit<'a, S: State> {
 
 /// A state to be committed.
 #[derive(Debug)]
-pub struct Commit<'a, S: State> {
+pub struct Commit<'a, S> {
     /// The device.
     pub device_id: &'a str,
     /// The version that it was computed from.

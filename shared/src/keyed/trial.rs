@@ -17,7 +17,7 @@ use crate::lake::dead_letter::MemoryDeadLetters;
 use crate::platform::clock::ManualClock;
 use crate::platform::errors::RemoteError;
 use crate::results::memory::MemoryResults;
-use crate::results::{Item, Outcome, Results, Row};
+use crate::results::{Item, Mark, Outcome, Results, Row};
 use crate::stream::batch::{Batch, StreamRecord};
 use crate::stream::slot::Slot;
 use crate::stream::source::memory::MemoryStream;
@@ -94,6 +94,8 @@ pub struct Trial<R: Rule> {
     acknowledged: usize,
     invocations: [Option<Invocation>; INVOCATIONS],
     snapshots: Vec<Snapshot>,
+    /// Whether the store has lost anything.
+    has_lost: bool,
 }
 
 type Running = Pin<Box<dyn Future<Output = Result<(), RemoteError>>>>;
@@ -175,6 +177,7 @@ where
             acknowledged,
             invocations,
             snapshots,
+            has_lost: false,
         }
     }
 
@@ -219,6 +222,7 @@ where
             }
             Action::Crash(place) => self.invocations[place] = None,
             Action::Rollback(device, age) => {
+                self.has_lost = true;
                 let snapshot = &self.snapshots[self.snapshots.len().saturating_sub(age + 1)];
                 match devices().get(device) {
                     Some(device) => self.states.restore_slot(Slot::of(device), snapshot),
@@ -240,6 +244,12 @@ where
     pub fn check(&self) -> Result<(), String> {
         for row in self.results.rows() {
             let position: usize = row.position.sequence.to_string().parse().map_err(|_| "not a position")?;
+            if row.lost_until.is_some() && !self.has_lost {
+                return Err(format!(
+                    "{} notes a loss, and there was none: the state cannot be read as it was stored",
+                    row.key()
+                ));
+            }
             let expected = self.expected.at(&row.device_id, row.item, position);
             let is_right = |metric: &String, outcome: &OutcomeOf<R>| {
                 let is_lost = row.lost_until.is_some() && (self.is_partial)(outcome);
@@ -446,8 +456,8 @@ impl<S: super::State> States for Slow<MemoryStates<S>> {
 }
 
 impl<O: Outcome> Results<O> for Slow<MemoryResults<O>> {
-    async fn latest(&self, device_id: &str) -> Result<Option<Row<O>>, RemoteError> {
-        self.call(self.0.latest(device_id)).await
+    async fn latest_mark(&self, device_id: &str) -> Result<Option<Mark>, RemoteError> {
+        self.call(self.0.latest_mark(device_id)).await
     }
 
     async fn write(&self, rows: &[Row<O>]) -> Result<(), RemoteError> {

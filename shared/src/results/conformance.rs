@@ -1,6 +1,6 @@
 //! What every adapter of the ports to results does.
 
-use super::{Average, HistoryReader, Item, MetricResult, Results, Row};
+use super::{Average, Item, Mark, MetricResult, Results, ResultsReader, Row};
 use crate::stream::batch::Position;
 use std::collections::BTreeMap;
 
@@ -46,20 +46,22 @@ async fn write(port: &impl Results, row: &Row) {
 ///
 /// # Panics
 /// Where the port does something else.
-pub async fn suite(port: &(impl Results + HistoryReader), prefix: &str) {
+pub async fn suite(port: &(impl Results + ResultsReader), prefix: &str) {
     conditions(port, &format!("{prefix}-conditions")).await;
     many_and_odd(port, &format!("{prefix}-many")).await;
     history(port, &format!("{prefix}-history")).await;
     metrics_of_one_interval(port, &format!("{prefix}-interval")).await;
 }
 
-async fn conditions(port: &(impl Results + HistoryReader), device: &str) {
+async fn conditions(port: &(impl Results + ResultsReader), device: &str) {
     let latest = async || port.latest(device).await.expect("latest");
     port.write(&[]).await.expect("write");
-    assert_eq!(latest().await, None);
+    let mark = async || Results::<MetricResult>::latest_mark(port, device).await.expect("latest mark");
+    assert_eq!((latest().await, mark().await), (None, None));
     let third = row(device, Item::Latest, 3);
     write(port, &third).await;
     assert_eq!(latest().await, Some(third.clone()), "a row reads as it was written");
+    assert_eq!(mark().await, Some(Mark { lost_until: third.lost_until }));
     write(port, &row(device, Item::Latest, 2)).await;
     assert_eq!(latest().await, Some(third.clone()), "a zombie overwrites nothing");
     write(port, &Row { counted: 9, updated_at: 0, ..third.clone() }).await;
@@ -78,12 +80,13 @@ async fn conditions(port: &(impl Results + HistoryReader), device: &str) {
     fifth.metrics = BTreeMap::from([("other".to_owned(), result(5))]);
     write(port, &fifth).await;
     assert_eq!(latest().await, Some(fifth), "a later row replaces all metrics, whatever it has counted");
-    let moved = Row { stream: "readings-2".to_owned(), ..row(device, Item::Latest, 1) };
+    let moved = Row { stream: "readings-2".to_owned(), lost_until: None, ..row(device, Item::Latest, 1) };
     write(port, &moved).await;
     assert_eq!(latest().await, Some(moved), "positions of another stream do not compare");
+    assert_eq!(mark().await, Some(Mark { lost_until: None }));
 }
 
-async fn many_and_odd(port: &(impl Results + HistoryReader), device: &str) {
+async fn many_and_odd(port: &(impl Results + ResultsReader), device: &str) {
     let name = |n: u32| format!("{device}-{n}");
     let taken = row(&name(64), Item::Latest, 9);
     write(port, &taken).await;
@@ -114,7 +117,7 @@ async fn many_and_odd(port: &(impl Results + HistoryReader), device: &str) {
     assert_eq!(port.latest(device).await.expect("latest"), Some(odd), "every finite number is kept as it is");
 }
 
-async fn history(port: &(impl Results + HistoryReader), device: &str) {
+async fn history(port: &(impl Results + ResultsReader), device: &str) {
     let item = |n: u32| Item::history(i64::from(n) * 60_000);
     let rows: Vec<Row> = (0..7).map(|n| row(device, item(n), n)).collect();
     let mut all = rows.clone();
@@ -144,7 +147,7 @@ async fn history(port: &(impl Results + HistoryReader), device: &str) {
     assert!(asked >= 3);
 }
 
-async fn metrics_of_one_interval(port: &(impl Results + HistoryReader), device: &str) {
+async fn metrics_of_one_interval(port: &(impl Results + ResultsReader), device: &str) {
     let item = Item::history(60_000);
     let of =
         |metric: &str, n| Row { metrics: BTreeMap::from([(metric.to_owned(), result(n))]), ..row(device, item, n) };

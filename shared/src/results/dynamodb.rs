@@ -6,12 +6,16 @@
 //! Rows of one metric, with its name in their sort keys, were written until rows had all metrics of a device. They are still
 //! read.
 
-use super::{Field, Fields, HistoryReader, Item, LATEST_MS, MetricResult, Outcome, Page, Results, Row, history_key};
+use super::{
+    Field, Fields, Item, LATEST_MS, Mark, MetricResult, Outcome, Page, Results, ResultsReader, Row, RowNames,
+    history_key,
+};
 use crate::platform::aws::{Lazy, incomplete, remote_error};
 use crate::platform::dynamodb::{Attributes, integer, integer_of, is_written, text, text_of};
 use crate::platform::errors::RemoteError;
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use std::collections::{BTreeMap, HashMap};
@@ -79,6 +83,18 @@ impl DynamoDbResults {
         is_written(format!("UpdateItem {}", self.table), update).map(drop)
     }
 
+    /// A query for the rows of a device whose sort keys are from `from` to `to`.
+    fn keys_between(&self, device_id: &str, from: String, to: String) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("deviceId = :device AND #item BETWEEN :from AND :to")
+            .expression_attribute_names("#item", "item")
+            .expression_attribute_values(":device", text(device_id))
+            .expression_attribute_values(":from", AttributeValue::S(from))
+            .expression_attribute_values(":to", AttributeValue::S(to))
+    }
+
     /// The rows of a device whose sort keys are from `from` to `to`, in their order, and where to ask again.
     async fn query<O: Outcome>(
         &self,
@@ -89,14 +105,7 @@ impl DynamoDbResults {
         after: Option<Attributes>,
     ) -> Result<(Vec<Row<O>>, Option<Attributes>), RemoteError> {
         let answer = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("deviceId = :device AND #item BETWEEN :from AND :to")
-            .expression_attribute_names("#item", "item")
-            .expression_attribute_values(":device", text(device_id))
-            .expression_attribute_values(":from", AttributeValue::S(from))
-            .expression_attribute_values(":to", AttributeValue::S(to))
+            .keys_between(device_id, from, to)
             .set_limit(limit.map(|limit| i32::try_from(limit.max(1)).unwrap_or(i32::MAX)))
             .set_exclusive_start_key(after)
             .send()
@@ -143,12 +152,21 @@ impl<O: Outcome> Results<O> for DynamoDbResults {
         writes.buffer_unordered(CONCURRENCY).try_collect().await
     }
 
-    async fn latest(&self, device_id: &str) -> Result<Option<Row<O>>, RemoteError> {
+    async fn latest_mark(&self, device_id: &str) -> Result<Option<Mark>, RemoteError> {
+        let [from, to] = latest_keys(O::NAMES);
+        // The row of all metrics comes before those of one metric.
+        let query = self.keys_between(device_id, from, to).limit(1).projection_expression("lostUntil");
+        let answer = query.send().await.map_err(|error| remote_error(format!("Query {}", self.table), error))?;
+        Ok(answer.items().first().map(|row| Mark { lost_until: integer_of(row, "lostUntil") }))
+    }
+}
+
+impl ResultsReader for DynamoDbResults {
+    async fn latest(&self, device_id: &str) -> Result<Option<Row>, RemoteError> {
         let mut rows = Vec::new();
         let mut after = None;
         loop {
-            // `$` is the character after `#`.
-            let [from, to] = ["#", "$"].map(|end| format!("{}{end}", O::NAMES.latest));
+            let [from, to] = latest_keys(MetricResult::NAMES);
             let (more, next) = self.query(device_id, from, to, None, after).await?;
             rows.extend(more);
             after = next;
@@ -164,9 +182,7 @@ impl<O: Outcome> Results<O> for DynamoDbResults {
         let newest = rows.into_iter().max_by_key(|row| row.position);
         Ok(newest.map(|row| Row { metrics, ..row }))
     }
-}
 
-impl HistoryReader for DynamoDbResults {
     async fn history_page(
         &self,
         device_id: &str,
@@ -195,6 +211,12 @@ impl HistoryReader for DynamoDbResults {
         rows.truncate(limit);
         Ok(Page { rows, next_ms })
     }
+}
+
+/// The first and the last sort key that a latest row can have.
+fn latest_keys(names: RowNames) -> [String; 2] {
+    // `$` is the character after `#`.
+    ["#", "$"].map(|end| format!("{}{end}", names.latest))
 }
 
 /// The beginning of the interval of a row of history.

@@ -1,6 +1,6 @@
 //! Results in memory, for tests and simulations.
 
-use super::{HistoryReader, Item, MetricResult, Outcome, Page, Results, Row};
+use super::{Item, Mark, MetricResult, Outcome, Page, Results, ResultsReader, Row};
 use crate::platform::errors::RemoteError;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -54,12 +54,16 @@ impl<O: Outcome> Results<O> for MemoryResults<O> {
         Ok(())
     }
 
-    async fn latest(&self, device_id: &str) -> Result<Option<Row<O>>, RemoteError> {
-        Ok(self.row(device_id, Item::Latest))
+    async fn latest_mark(&self, device_id: &str) -> Result<Option<Mark>, RemoteError> {
+        Ok(self.row(device_id, Item::Latest).map(|row| Mark { lost_until: row.lost_until }))
     }
 }
 
-impl HistoryReader for MemoryResults {
+impl ResultsReader for MemoryResults {
+    async fn latest(&self, device_id: &str) -> Result<Option<Row>, RemoteError> {
+        Ok(self.row(device_id, Item::Latest))
+    }
+
     async fn history_page(
         &self,
         device_id: &str,

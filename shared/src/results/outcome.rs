@@ -14,8 +14,8 @@ pub trait Outcome: Clone + Debug + PartialEq + Send + Sync + 'static {
     /// The fields to store. Numbers are finite.
     fn fields(&self) -> Fields;
 
-    /// The outcome that has these fields; `None` if one is missing or of another kind. More fields than it needs are
-    /// ignored, so that a program reads the rows of a later version.
+    /// The outcome that has these fields; `None` if one is missing or of another kind. It reads the rows of earlier versions
+    /// and of the next one: a field that was added later may be missing, and more fields than it needs are ignored.
     fn from_fields(fields: &Fields) -> Option<Self>;
 }
 
@@ -118,14 +118,6 @@ impl Fields {
     pub fn bytes(&self, name: &str) -> Option<&[u8]> {
         match self.get(name)? {
             Field::Bytes(bytes) => Some(bytes),
-            _ => None,
-        }
-    }
-
-    /// Several values.
-    pub fn list(&self, name: &str) -> Option<&[Field]> {
-        match self.get(name)? {
-            Field::List(list) => Some(list),
             _ => None,
         }
     }

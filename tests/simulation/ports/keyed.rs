@@ -8,7 +8,7 @@ use myaku::keyed::progress::{Progress, ProgressStore};
 use myaku::keyed::states::{Commit, Committed, LoadedSlot, SlotCommit, SlotDevices, States, Version};
 use myaku::keyed::{Kept, ListShards};
 use myaku::platform::errors::RemoteError;
-use myaku::results::{Results, Row};
+use myaku::results::{Mark, Results, Row};
 use myaku::stream::slot::Slot;
 use myaku::stream::source::{Shard, Source as _};
 use myaku::window::DeviceState;
@@ -171,9 +171,9 @@ impl Results for Ports {
         self.call(Service::DynamoDb, "write", &about, effect).await
     }
 
-    async fn latest(&self, device_id: &str) -> Result<Option<Row>, RemoteError> {
+    async fn latest_mark(&self, device_id: &str) -> Result<Option<Mark>, RemoteError> {
         let of = device_id.to_owned();
-        let effect = move |world: &World, _| at_once(world.results.latest(&of));
+        let effect = move |world: &World, _| at_once(world.results.latest_mark(&of));
         self.call(Service::DynamoDb, "look up", device_id, effect).await
     }
 }

@@ -10,7 +10,7 @@ use myaku::lake::dead_letter::{MemoryDeadLetters, Problem, Reason};
 use myaku::platform::clock::ManualClock;
 use myaku::platform::errors::{Remedy, RemoteError};
 use myaku::results::memory::MemoryResults;
-use myaku::results::{Results, Row};
+use myaku::results::{Mark, Results, Row};
 use myaku::stream::source::memory::MemoryStream;
 use myaku::window::{DeviceState, MetricWindows, MovingAverage};
 use std::collections::{HashMap, VecDeque};
@@ -176,8 +176,8 @@ impl Results for Faulty<MemoryResults> {
         self.write.call(self.port.write(rows)).await
     }
 
-    async fn latest(&self, device_id: &str) -> Result<Option<Row>, RemoteError> {
-        self.read.call(self.port.latest(device_id)).await
+    async fn latest_mark(&self, device_id: &str) -> Result<Option<Mark>, RemoteError> {
+        self.read.call(self.port.latest_mark(device_id)).await
     }
 }
 

@@ -5,7 +5,7 @@ use super::super::settings::Found;
 use super::super::states::Loaded;
 use super::super::states::memory::MemoryStates;
 use super::super::sums::{Ids, Sum, Sums, json};
-use super::super::{Kept, State as _};
+use super::super::{Kept, Pending, State as _};
 use super::*;
 use crate::lake::dead_letter::MemoryDeadLetters;
 use crate::platform::clock::ManualClock;
@@ -210,7 +210,7 @@ async fn states(context: &Context<InMemory>) -> Vec<Option<Kept<Sum>>> {
     let mut states = Vec::new();
     for device in devices() {
         let kept = kept(context, &device).await;
-        states.push(kept.map(|kept| Kept { row: None, history: Vec::new(), ..kept }));
+        states.push(kept.map(|kept| Kept { row: None, history: Pending::new(), ..kept }));
     }
     states
 }

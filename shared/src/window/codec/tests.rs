@@ -3,8 +3,8 @@
 use super::*;
 use crate::keyed::bytes::put_option;
 use crate::keyed::codec::{DIGEST, decode, encode, signed};
-use crate::keyed::{Closed, Kept, LastRow, Origin, PendingHistory};
-use crate::results::{Average, MetricResult};
+use crate::keyed::{Kept, LastRow, MetricInterval, Origin, Pending, PendingHistory};
+use crate::results::{Average, Fields, MetricResult, Outcome as _};
 use crate::stream::batch::Position;
 use proptest::option::of as maybe;
 use proptest::prelude::*;
@@ -31,7 +31,7 @@ fn states() -> impl Strategy<Value = DeviceState> {
     series.prop_map(|series| DeviceState { series: series.into_iter().collect() })
 }
 
-fn pending() -> impl Strategy<Value = PendingHistory<MetricResult>> {
+fn pending() -> impl Strategy<Value = (MetricInterval, PendingHistory)> {
     let numbers = prop::array::uniform5(-1e300..1e300_f64);
     let result = ("[a-z°]{0,4}", numbers, any::<(i64, u32, bool)>(), any::<Option<i64>>());
     let result = result.prop_map(|(unit, [value, mean, min, max, stddev], (at, count, partial), lost_until)| {
@@ -40,15 +40,15 @@ fn pending() -> impl Strategy<Value = PendingHistory<MetricResult>> {
     });
     (origins(), any::<(u64, i64)>(), "[a-zµ_]{0,12}", result).prop_map(
         |(origin, (counted, from_ms), metric, outcome)| {
-            let closed = Closed { seconds: 0, from_ms, outcome };
-            PendingHistory { origin, counted, metric, closed }
+            let interval = MetricInterval { seconds: 0, from_ms, metric };
+            (interval, PendingHistory { origin, counted, fields: outcome.fields() })
         },
     )
 }
 
 fn kept() -> impl Strategy<Value = KeptDevice> {
     let row = (origins(), any::<i64>()).prop_map(|(origin, arrived_ms)| LastRow { origin, arrived_ms });
-    let history = prop::collection::vec(pending(), 0..3);
+    let history = prop::collection::vec(pending(), 0..3).prop_map(|all| all.into_iter().collect());
     let numbers = any::<(u64, Option<i64>)>();
     (states(), maybe(origins()), numbers, maybe(row), history).prop_map(
         |(state, seen, (counted, lost_until), row, history)| Kept { state, seen, counted, lost_until, row, history },
@@ -139,17 +139,21 @@ fn first_format(stream: u64, shards: &[Origin], state: &DeviceState, revisions: 
 
 /// The bytes that were stored while all pending history was that of the moving average.
 fn second_format(kept: &KeptDevice) -> Vec<u8> {
-    let mut out = encode(&KeptDevice { history: Vec::new(), ..kept.clone() });
+    let mut out = encode(&KeptDevice { history: Pending::new(), ..kept.clone() });
     out[DIGEST] = 2;
     let mut after = vec![DeviceState::VERSION];
     kept.state.encode_into(&mut after);
     out.truncate(out.len() - after.len() - 1);
     put_varint(&mut out, kept.history.len() as u64);
-    for PendingHistory { origin, counted, metric, closed } in &kept.history {
-        let MetricResult { unit, value, at, average, partial, lost_until } = &closed.outcome;
+    // That format had no order.
+    for (MetricInterval { from_ms, metric, .. }, PendingHistory { origin, counted, fields }) in
+        kept.history.iter().rev()
+    {
+        let outcome = MetricResult::from_fields(fields).unwrap();
+        let MetricResult { unit, value, at, average, partial, lost_until } = &outcome;
         origin.encode_into(&mut out);
         put_varint(&mut out, *counted);
-        out.extend(closed.from_ms.to_le_bytes());
+        out.extend(from_ms.to_le_bytes());
         put_text(&mut out, metric);
         put_text(&mut out, unit);
         out.extend(at.to_le_bytes());
@@ -162,6 +166,16 @@ fn second_format(kept: &KeptDevice) -> Vec<u8> {
     }
     out.extend(after);
     signed(out)
+}
+
+#[test]
+fn pending_history_whose_fields_this_version_does_not_know_costs_no_state() {
+    let fields = Fields::default().with("of another version", 7_i64);
+    let interval = MetricInterval { seconds: 0, from_ms: 60_000, metric: "m".to_owned() };
+    let pending =
+        PendingHistory { origin: Origin { stream: 1, shard: 2, position: Position::ZERO }, counted: 3, fields };
+    let kept = KeptDevice { history: Pending::from([(interval, pending)]), counted: 3, ..KeptDevice::default() };
+    assert_eq!(decode::<DeviceState>(&encode(&kept)), Ok(kept));
 }
 
 #[test]
@@ -191,7 +205,7 @@ fn twenty_readings_take_half_a_kilobyte() {
         counted: 1_000,
         lost_until: None,
         row: Some(LastRow { origin, arrived_ms: 1_795_218_892_020 }),
-        history: Vec::new(),
+        history: Pending::new(),
     };
     assert_eq!(encode(&kept).len(), 525);
     let average = Average { count: 20, mean: 36.6, min: 36.6, max: 36.6, stddev: 0.0 };
@@ -204,7 +218,7 @@ fn twenty_readings_take_half_a_kilobyte() {
         lost_until: None,
     };
     let metric = "temperature".to_owned();
-    let closed = Closed { seconds: 0, from_ms: 1_795_218_840_000, outcome: result };
-    kept.history.push(PendingHistory { origin, counted: 1_000, metric, closed });
+    let interval = MetricInterval { seconds: 0, from_ms: 1_795_218_840_000, metric };
+    kept.history.insert(interval, PendingHistory { origin, counted: 1_000, fields: result.fields() });
     assert_eq!(encode(&kept).len(), 525 + 190, "and a pending row of history a fifth of one");
 }

@@ -1,6 +1,6 @@
 //! The timelines of one device.
 
-use super::timeline::{Entry, Inserted, MetricSpec, Timeline};
+use super::timeline::{Entry, Inserted, MetricSpec, Timeline, kind};
 
 /// What is kept of the metrics of one device between invocations.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,7 +20,8 @@ impl MetricTimelines {
         self.timelines.iter().map(|(metric, timeline)| (metric.as_str(), timeline))
     }
 
-    /// Advances the timeline of a metric by a reading. A metric that is new lacks the readings up to `lost_until`.
+    /// Advances the timeline of a metric by a reading. A metric that is new lacks the readings up to `lost_until`. A value that
+    /// is not of the kind that `spec` names has no effect, and the answer is `None`.
     pub fn insert(
         &mut self,
         metric: &str,
@@ -28,6 +29,9 @@ impl MetricTimelines {
         entry: Entry,
         lost_until: Option<i64>,
     ) -> Option<Inserted> {
+        if kind(&entry.value) != spec.kind {
+            return None;
+        }
         let index = match self.search(metric) {
             Ok(index) => index,
             Err(index) => {
