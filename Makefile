@@ -98,6 +98,7 @@ new-function-test: $(VENV)/.installed ## Lay out a function in a copy of the sou
 	rm -rf $(NEW_FUNCTION) && mkdir -p $(NEW_FUNCTION)
 	git ls-files -z --cached --others --exclude-standard | tar --null --files-from=- -cf - | tar -C $(NEW_FUNCTION) -xf -
 	ln -s $(CURDIR)/$(VENV) $(NEW_FUNCTION)/$(VENV)
+	@if (cd $(NEW_FUNCTION) && scripts/new_function window 2>/dev/null); then echo "a name that is taken must be refused" >&2; exit 1; fi
 	cd $(NEW_FUNCTION) && scripts/new_function warm-hours && $(IN_VENV) cfn-lint template.yaml
 	cd $(NEW_FUNCTION) && CARGO_BUILD_BUILD_DIR=$(CURDIR)/target CARGO_TARGET_DIR=$(CURDIR)/target/mutants \
 	    cargo test --quiet --offline --profile demo --workspace --exclude myaku-bench --bin warm-hours

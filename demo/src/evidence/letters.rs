@@ -45,6 +45,8 @@ struct LetterObject<'a> {
     whole: bool,
     #[serde(default)]
     failures: Vec<Failure>,
+    #[serde(default)]
+    unlisted: usize,
     #[serde(borrow)]
     json: Option<&'a RawValue>,
     text: Option<String>,
@@ -71,6 +73,13 @@ fn letters(key: &str, bytes: &[u8]) -> Result<Vec<Letter>> {
         |reason: String, data: &[u8]| Letter { key: key.to_owned(), reason, fingerprint: Fingerprint::of_record(data) };
     let records = if written.whole { aggregate::split(&data) } else { None };
     if let Some(records) = records {
+        if written.unlisted > 0 {
+            bail!("it does not list {} of its records", written.unlisted);
+        }
+        if written.failures.is_empty() {
+            // It was set aside unread.
+            return Ok(records.iter().map(|(_, record)| letter(written.reason.clone(), record)).collect());
+        }
         let failures = written.failures.into_iter();
         let of_record = |Failure { reason, sub }| Some(letter(reason, &records.get(sub?)?.1));
         return failures

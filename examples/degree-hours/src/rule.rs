@@ -75,7 +75,8 @@ impl OpenHour {
         let begin_ms = self.at.max(self.from_ms);
         let end_ms = until_ms.min(self.at + HOLDS_MS).min(self.from_ms + HOUR_MS);
         let ms = (end_ms - begin_ms).max(0) as f64;
-        self.warm += (self.value - above).max(0.0) * ms;
+        // What a state keeps must be finite.
+        self.warm = (self.warm + (self.value - above).max(0.0) * ms).min(f64::MAX);
         self.known_ms += ms;
     }
 

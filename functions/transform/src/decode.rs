@@ -4,7 +4,6 @@ use crate::records::ParsedRecord;
 use myaku::device::profile::{Decoded, Rejection};
 use myaku::device::registry::Resolved;
 use myaku::lake::dead_letter::{DeadLetter, Failure, Letters, Problem, Reason};
-use myaku::platform::telemetry::{Metric, count, observe};
 use myaku::stream::batch::Batch;
 use myaku::stream::producer::Item;
 use std::collections::{BTreeMap, HashMap};
@@ -26,9 +25,9 @@ pub(crate) struct Work<'a> {
     pub(crate) letters: Vec<DeadLetter>,
     pub(crate) letter_records: Vec<usize>,
     /// For each user record: its Kinesis record, and its length in bytes.
-    sizes: Vec<(usize, usize)>,
+    pub(crate) sizes: Vec<(usize, usize)>,
     /// For each item, how long after its own time it arrived, in milliseconds.
-    lateness_ms: Vec<i64>,
+    pub(crate) lateness_ms: Vec<i64>,
 }
 
 /// Decodes records from the front of `chunk`, until their readings fill a chunk. All their devices are in `resolved`. What
@@ -111,17 +110,5 @@ impl<'a> Work<'a> {
             first = first.key(),
             "records or values go to the dead letters"
         );
-    }
-
-    /// Counts the Kinesis records before `end`, with their readings and letters. The others are delivered again.
-    pub(crate) fn count(&self, end: usize) {
-        let done = |records: &[usize]| records.partition_point(|&record| record < end);
-        let sizes = &self.sizes[..self.sizes.partition_point(|&(record, _)| record < end)];
-        count(Metric::Records, sizes.len());
-        count(Metric::Bytes, sizes.iter().map(|(_, bytes)| bytes).sum());
-        count(Metric::DeadLetters, done(&self.letter_records));
-        let readings = done(&self.item_records);
-        count(Metric::Readings, readings);
-        observe(Metric::LatenessMs, self.lateness_ms[..readings].iter().map(|&lateness_ms| lateness_ms as f64));
     }
 }

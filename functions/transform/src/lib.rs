@@ -10,11 +10,13 @@
 //! It also reports to the watch which devices were heard. That helps to detect silent devices, and never fails a batch.
 
 mod config;
+mod counts;
 mod decode;
 mod records;
 
 pub use config::Config;
 
+use counts::Counts;
 use decode::Work;
 use myaku::device::decoding::Content;
 use myaku::device::presence::watch::redis::PatientWatch;
@@ -111,16 +113,22 @@ struct Stop {
 }
 
 async fn transform<P: Ports>(context: &Context<P>, batch: &Batch, deadline: Deadline) -> Result<(), Stop> {
-    let mut letters = Letters::default();
+    let mut waiting = Waiting::default();
     let mut records = batch.user_records().peekable();
     while records.peek().is_some() {
         let chunk: Vec<_> = records.by_ref().take(CHUNK).map(ParsedRecord::of).collect();
-        // Letters of a Kinesis record whose other user records are in the next chunk wait for those.
         let next = records.peek().map_or(batch.records.len(), |next| next.record as usize);
         let chunk = Chunk { batch, records: &chunk, next };
-        transform_chunk(context, &chunk, &mut letters, deadline).await?;
+        transform_chunk(context, &chunk, &mut waiting, deadline).await?;
     }
     Ok(())
+}
+
+/// What waits for the other user records of its Kinesis record, which are in the next chunk.
+#[derive(Default)]
+struct Waiting<'b> {
+    letters: Letters<'b>,
+    counts: Counts,
 }
 
 /// Some user records of a batch.
@@ -134,7 +142,7 @@ struct Chunk<'a, 'b> {
 async fn transform_chunk<'b, P: Ports>(
     context: &Context<P>,
     Chunk { batch, records, next }: &Chunk<'_, 'b>,
-    letters: &mut Letters<'b>,
+    Waiting { letters, counts }: &mut Waiting<'b>,
     deadline: Deadline,
 ) -> Result<(), Stop> {
     let devices: Vec<&str> = records.iter().filter_map(|parsed| parsed.content.device_id()).collect();
@@ -149,9 +157,13 @@ async fn transform_chunk<'b, P: Ports>(
         }
         let mut work = decode::decode(rest, &resolved, letters);
         rest = &rest[work.len()..];
-        work.add_letters(letters.take_before(batch, rest.first().map_or(*next, ParsedRecord::record)));
+        let next = rest.first().map_or(*next, ParsedRecord::record);
+        work.add_letters(letters.take_before(batch, next));
         work.report(batch);
-        make_durable(context, &work, deadline).await?;
+        let made = make_durable(context, &work, deadline).await;
+        counts.add(&work);
+        counts.take_before(made.as_ref().map_or_else(|stop| stop.record, |()| next)).count();
+        made?;
     }
     Ok(())
 }
@@ -208,7 +220,6 @@ async fn make_durable<P: Ports>(context: &Context<P>, work: &Work<'_>, deadline:
         Err(_) => work.item_records.first().map(|&record| Stop { record, source: out_of_time("PutRecords") }),
     };
     let stop = [letters, readings].into_iter().flatten().min_by_key(|stop| stop.record);
-    work.count(stop.as_ref().map_or(usize::MAX, |stop| stop.record));
     stop.map_or(Ok(()), Err)
 }
 

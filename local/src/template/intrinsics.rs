@@ -45,6 +45,11 @@ impl<'a> Scope<'a> {
     pub(super) fn check_rules(&self) -> Result<(), TemplateError> {
         for (name, rule) in section(self.template, "Rules") {
             let place = format!("Rules.{name}");
+            if let Some(other) =
+                rule.as_object().into_iter().flat_map(|rule| rule.keys()).find(|key| *key != "Assertions")
+            {
+                return Err(TemplateError::at(&place, format!("`myaku local` does not support {other} in a rule")));
+            }
             for assertion in rule["Assertions"].as_array().into_iter().flatten() {
                 if !self.truth(&assertion["Assert"], &place)? {
                     return Err(TemplateError::at(&place, text(&assertion["AssertDescription"])));

@@ -6,7 +6,7 @@ use myaku::lake::archive::{Hour, Lake};
 use myaku::lake::dead_letter::{self, DeadLetter, LetterKey, Reason};
 use myaku::stream::kpl;
 use myaku::stream::producer::Item;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 /// The dead letters of a bucket.
@@ -38,7 +38,10 @@ impl<B: Lake> Parcels for Letters<B> {
                     continue;
                 };
                 let LetterKey { stream, hour, shard, position, .. } = letter;
-                names.entry(format!("{hour}/{stream}/{shard}/{position}")).or_insert(key);
+                // A record that was set aside has a letter with all of its user records, at the position of the first one,
+                // which may have a letter of its own.
+                let set_aside = if reason == Reason::Crashed { "/whole" } else { "" };
+                names.entry(format!("{hour}/{stream}/{shard}/{position}{set_aside}")).or_insert(key);
             }
         }
         Ok(names.into_iter().map(|(order, key)| Name { order, key }).collect())
@@ -64,12 +67,15 @@ impl<B: Lake> Parcels for Letters<B> {
     }
 }
 
-/// The user records that a letter is about.
+/// The user records that a letter is about: those that it lists. If it lists none or not all, all from its position on.
 fn records(letter: DeadLetter) -> Vec<Item> {
     match kpl::decode(&letter.data).filter(|_| letter.is_whole) {
         Some(aggregate) => {
-            let records = aggregate.records().skip(letter.position.sub as usize);
-            records.map(|(key, _, data)| Item { key: key.to_owned(), data: data.to_vec() }).collect()
+            let listed: BTreeSet<u32> = letter.failures.iter().filter_map(|failure| failure.sub).collect();
+            let lists_all = letter.unlisted == 0 && !listed.is_empty();
+            let records = (0..).zip(aggregate.records()).skip(letter.position.sub as usize);
+            let records = records.filter(|(sub, _)| !lists_all || listed.contains(sub));
+            records.map(|(_, (key, _, data))| Item { key: key.to_owned(), data: data.to_vec() }).collect()
         }
         None => vec![Item { key: letter.partition_key, data: letter.data }],
     }

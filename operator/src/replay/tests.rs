@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use myaku::ingest::message::Message;
 use myaku::lake::archive::{Compression, MemoryHeads, MemoryLake, Stored, list, read_object};
-use myaku::lake::dead_letter::{DeadLetter, Reason};
+use myaku::lake::dead_letter::{DeadLetter, Failure, Problem, Reason};
 use myaku::platform::errors::RemoteError;
 use myaku::stream::batch::{Batch, Position, StreamRecord};
 use myaku::stream::kpl;
@@ -113,11 +113,25 @@ fn sent(numbers: impl IntoIterator<Item = usize>) -> Vec<(String, String)> {
 async fn a_letter_with_a_whole_stream_record_sends_the_user_records_that_it_is_about() {
     let data = kpl::encode([("a", &b"1"[..]), ("b", b"2"), ("c", b"3")]);
     let position = Position { sub: 1, ..letter(1, Reason::Crashed).position };
-    let whole = DeadLetter { position, is_whole: true, data, ..letter(1, Reason::Crashed) };
+    let whole = DeadLetter { position, is_whole: true, data: data.clone(), ..letter(1, Reason::Crashed) };
+    // The record at the same position has a letter of its own, with another reason.
+    let own = DeadLetter { position, partition_key: "own".to_owned(), ..letter(1, Reason::UnknownDevice) };
     // A plain record that was set aside unread, and an aggregate that a message carries.
     let plain = DeadLetter { is_whole: true, ..letter(2, Reason::Crashed) };
     let carried = DeadLetter { data: whole.data.clone(), ..letter(3, Reason::NotAMessage) };
-    let bucket = bucket([whole, plain, carried]);
+    // Of an aggregate, the letter lists a record, or says that it does not list all.
+    let listed = |sub| Failure {
+        sub: Some(sub),
+        index: None,
+        metric: None,
+        problem: Problem { reason: Reason::UnknownDevice, detail: "x".to_owned() },
+    };
+    let of = |n, failures, unlisted| {
+        let letter = letter(n, Reason::UnknownDevice);
+        let position = Position { sub: 1, ..letter.position };
+        DeadLetter { position, is_whole: true, data: data.clone(), failures, unlisted, ..letter }
+    };
+    let bucket = bucket([whole, own, plain, carried, of(4, vec![listed(2)], 0), of(5, vec![listed(2)], 1)]);
     let letters = Letters { bucket, reasons: Vec::new(), arrived_ms: 0..i64::MAX };
     let Ok(names) = letters.names().await else { panic!("the letters are listed") };
     let mut items = Vec::new();
@@ -125,7 +139,7 @@ async fn a_letter_with_a_whole_stream_record_sends_the_user_records_that_it_is_a
         items.extend(letters.open(name).await.unwrap().content.into_items());
     }
     let keys: Vec<_> = items.iter().map(|item| item.key.as_str()).collect();
-    assert_eq!(keys, ["b", "c", "delivery-2", "delivery-3"]);
+    assert_eq!(keys, ["own", "b", "c", "delivery-2", "delivery-3", "c", "b", "c"]);
 }
 
 #[tokio::test(start_paused = true)]

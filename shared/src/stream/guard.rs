@@ -9,7 +9,8 @@
 //! the answer is. Notes that stay are those of invocations which did not end. After [`CRASHES_MAX`] of them in a row the
 //! record goes to the dead letters unread. A batch that is not a suspect costs nothing.
 //!
-//! A note that cannot be written or struck off never fails a batch: an outage of the notes delays the verdict, no more.
+//! A note that cannot be written or struck off never fails a batch. What cannot be noted does not count. What cannot be struck
+//! off is remembered by the process, so that an outage of the notes alone sets nothing aside.
 
 pub mod notes;
 
@@ -20,6 +21,8 @@ use crate::platform::deadline::{Deadline, MARGIN, out_of_time};
 use crate::platform::errors::{RemoteError, chain};
 use crate::platform::telemetry::{Metric, count};
 use notes::Notes;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How long ago a suspect arrived, at least. In quiet times most batches have one record, but a fresh one. Only
@@ -90,6 +93,16 @@ pub struct Guard<N, A, C> {
     pub aside: A,
     /// The wall clock.
     pub clock: C,
+    /// The suspects of which this process knows that their last invocation had an answer, although they are still noted: the
+    /// shard and the sequence number of each.
+    answered: Arc<Mutex<BTreeSet<(String, SequenceNumber)>>>,
+}
+
+impl<N, A, C> Guard<N, A, C> {
+    /// Guards the function called `function`.
+    pub fn new(function: &'static str, notes: N, aside: A, clock: C) -> Self {
+        Self { function, notes, aside, clock, answered: Arc::default() }
+    }
 }
 
 impl<N: Notes, A: SetAside, C: Now> Guard<N, A, C> {
@@ -118,6 +131,8 @@ impl<N: Notes, A: SetAside, C: Now> Guard<N, A, C> {
     /// How many invocations the suspect has ended, as far as is known.
     async fn note(&self, suspect: &Suspect<'_>, invocation: &str) -> usize {
         match limit(self.notes.note(suspect, invocation)).await {
+            // The notes may be those of invocations that were answered, and could not be struck off.
+            Ok(_) if self.answered().contains(&known(suspect)) => 0,
             Ok(others) => others,
             Err(error) => {
                 self.warn(
@@ -130,9 +145,20 @@ impl<N: Notes, A: SetAside, C: Now> Guard<N, A, C> {
     }
 
     async fn strike_off(&self, suspect: &Suspect<'_>) {
-        if let Err(error) = limit(self.notes.strike_off(suspect)).await {
-            self.warn(&error, "cannot strike off a record that was handled; the next invocation that handles it will");
+        match limit(self.notes.strike_off(suspect)).await {
+            Ok(()) => drop(self.answered().remove(&known(suspect))),
+            Err(error) => {
+                self.answered().insert(known(suspect));
+                self.warn(
+                    &error,
+                    "cannot strike off a record that was handled; the next invocation that handles it will",
+                );
+            }
         }
+    }
+
+    fn answered(&self) -> MutexGuard<'_, BTreeSet<(String, SequenceNumber)>> {
+        self.answered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn warn(&self, error: &RemoteError, message: &str) {
@@ -171,6 +197,10 @@ impl<N: Notes, A: SetAside, C: Now> Guard<N, A, C> {
             Err(error) => Answer::retry_from_record(batch, 0, &error),
         }
     }
+}
+
+fn known(suspect: &Suspect<'_>) -> (String, SequenceNumber) {
+    (suspect.shard.to_owned(), suspect.sequence)
 }
 
 /// Waits for a call to the notes, but not long.

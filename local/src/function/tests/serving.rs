@@ -106,7 +106,7 @@ fn serving_process() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let function = Function::start("serving").unwrap();
     let (notes, aside) = (MemoryNotes::default(), MemoryDeadLetters::new());
-    let guard = Guard { function: "serving", notes, aside, clock: SystemClock };
+    let guard = Guard::new("serving", notes, aside, SystemClock);
     let served = runtime.block_on(serve(function, guard, async |batch: &Batch, deadline_ms| {
         assert!(deadline_ms > SystemClock.now_ms());
         assert!(batch.records.iter().all(|record| record.data != PANIC), "{PANIC}");

@@ -47,12 +47,8 @@ mod deployed {
 
         /// The guard of the function called `function`. Nothing is requested yet.
         pub fn guard(&self, function: &'static str, sdk: &SdkConfig) -> DeployedGuard {
-            Guard {
-                function,
-                notes: DynamoDbNotes::new(sdk, &self.notes_table),
-                aside: S3DeadLetters::new(sdk, &self.dead_letter_bucket),
-                clock: SystemClock,
-            }
+            let notes = DynamoDbNotes::new(sdk, &self.notes_table);
+            Guard::new(function, notes, S3DeadLetters::new(sdk, &self.dead_letter_bucket), SystemClock)
         }
     }
 }

@@ -14,12 +14,7 @@ const TIMEOUT_MS: i64 = 60_000;
 type TestGuard = Guard<MemoryNotes, MemoryDeadLetters, ManualClock>;
 
 fn guard() -> TestGuard {
-    Guard {
-        function: "transform",
-        notes: MemoryNotes::default(),
-        aside: MemoryDeadLetters::new(),
-        clock: ManualClock::at(LATE_MS),
-    }
+    Guard::new("transform", MemoryNotes::default(), MemoryDeadLetters::new(), ManualClock::at(LATE_MS))
 }
 
 fn batch(records: u32) -> Batch {
@@ -139,6 +134,23 @@ async fn without_notes_a_batch_is_handled_and_nothing_is_set_aside() {
 }
 
 #[tokio::test]
+async fn what_was_answered_and_cannot_be_struck_off_does_not_count() {
+    let (guard, batch) = (guard(), batch(1));
+    guard.notes.keep(true);
+    for number in 0..3 * CRASHES_MAX {
+        assert_ne!(deliver(&guard, &batch, number, End::Retry).await, Some(Answer::DONE));
+    }
+    assert_eq!(guard.aside.puts(), 0);
+    guard.notes.keep(false);
+    assert_eq!(deliver(&guard, &batch, 99, End::Done).await, Some(Answer::DONE));
+    for number in 100..100 + CRASHES_MAX {
+        deliver(&guard, &batch, number, End::Crash).await;
+    }
+    deliver(&guard, &batch, 200, End::Crash).await;
+    assert_eq!(guard.aside.puts(), 1, "crashes count again");
+}
+
+#[tokio::test]
 async fn even_the_shortest_time_out_leaves_the_handler_some_time() {
     let (guard, batch) = (guard(), batch(1));
     let deadline_ms = LATE_MS + 2_000;
@@ -158,23 +170,27 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let (guard, batch) = (guard(), batch(1));
-            let mut in_a_row = 0;
+            let (mut in_a_row, mut is_known_answered) = (0, false);
             for (number, (end, is_down)) in ends.into_iter().zip(outages).enumerate() {
                 guard.notes.set_down(is_down);
                 let answer = deliver(&guard, &batch, number, end).await;
-                if !is_down && in_a_row == CRASHES_MAX {
+                if !is_down && in_a_row >= CRASHES_MAX && !is_known_answered {
                     prop_assert_eq!(answer, Some(Answer::DONE));
                     prop_assert_eq!(guard.aside.puts(), 1);
                     return Ok(());
                 }
                 prop_assert_ne!(answer, Some(Answer::DONE));
                 prop_assert_eq!(guard.aside.puts(), 0);
-                // While the notes are down, nothing is known of the record.
-                in_a_row = match (end, is_down) {
-                    (End::Crash, false) => in_a_row + 1,
-                    (End::Retry, false) => 0,
-                    _ => in_a_row,
+                // While the notes are down, only the process knows that it had an answer.
+                (in_a_row, is_known_answered) = match (end, is_down) {
+                    (End::Crash, false) => (in_a_row + 1, false),
+                    (End::Crash, true) => (in_a_row, false),
+                    (_, false) => (0, false),
+                    (_, true) => (in_a_row, true),
                 };
+                if end == End::Crash {
+                    guard.answered().clear();
+                }
             }
             Ok(())
         })?;

@@ -14,12 +14,18 @@ struct State {
     noted: HashMap<String, BTreeSet<String>>,
     calls: usize,
     is_down: bool,
+    keeps: bool,
 }
 
 impl MemoryNotes {
     /// Whether each call fails from now on.
     pub fn set_down(&self, is_down: bool) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).is_down = is_down;
+    }
+
+    /// Whether striking off fails from now on.
+    pub fn keep(&self, keeps: bool) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).keeps = keeps;
     }
 
     /// How many calls there were.
@@ -51,6 +57,9 @@ impl Notes for MemoryNotes {
     }
 
     async fn strike_off(&self, suspect: &Suspect<'_>) -> Result<(), RemoteError> {
+        if self.0.lock().unwrap_or_else(PoisonError::into_inner).keeps {
+            return Err(RemoteError::new("strike off", Remedy::Retry, "deletions fail"));
+        }
         self.call(|noted| drop(noted.remove(&key(suspect))))
     }
 }
