@@ -3,7 +3,7 @@
 
 pub mod aggregate;
 pub mod letters;
-mod objects;
+pub mod objects;
 pub mod results;
 pub mod stream;
 

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use aws_sdk_s3::Client;
 
 /// The keys of all objects under `prefix`.
-pub(super) async fn keys(client: &Client, bucket: &str, prefix: &str) -> Result<Vec<String>> {
+pub async fn keys(client: &Client, bucket: &str, prefix: &str) -> Result<Vec<String>> {
     let mut keys = Vec::new();
     let mut token = None;
     loop {
