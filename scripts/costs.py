@@ -54,7 +54,7 @@ CACHE_GB_HOUR = 0.084
 CACHE_ECPU_MILLION = 0.0023
 ALARM = 0.10
 # Those of the template, and three that the autoscaler keeps.
-ALARMS = 56
+ALARMS = 63
 LOG_GB = 0.50
 
 # Assumptions.
@@ -103,8 +103,9 @@ RESULTS_SECONDS = 30
 DEFAULTS = (DEVICE_INTERVAL_SECONDS, RESULTS_WINDOW_SECONDS, RESULTS_SECONDS)
 
 
-# moving-average and tumbling-window.
-STATEFUL_FUNCTIONS = 2
+# moving-average, tumbling-window and anomaly-detector. The profiles of these loads ask only the first for anything, so that the
+# others touch no state.
+READERS_OF_READINGS = 3
 
 
 def kept(part):
@@ -173,13 +174,13 @@ def monthly(mqtt, http, interval_seconds, window_seconds, results_seconds):
     put, put_bytes = aggregates(messages, ingest)
     out = shards(put, put_bytes)
     objects = max(ingest / ARCHIVE_WINDOW_SECONDS, messages * RECORD_BYTES / BATCH_RECORD_BYTES)
-    batches = STATEFUL_FUNCTIONS * out / window_seconds
-    invocations = ingest + batches
+    batches = out / window_seconds
+    invocations = ingest + READERS_OF_READINGS * batches
     archiver, transform, average = cpu_seconds()
     lake_bytes, _ = default_codec()
     functions = (
         lambda_dollars(messages * archiver, objects, ARCHIVER_WAIT_SECONDS)
-        + lambda_dollars(messages * transform + STATEFUL_FUNCTIONS * readings * average, invocations, OTHERS_WAIT_SECONDS)
+        + lambda_dollars(messages * transform + READERS_OF_READINGS * readings * average, invocations, OTHERS_WAIT_SECONDS)
         + lambda_dollars(0, requests, REQUEST_SECONDS)
     )
     devices = messages * interval_seconds
@@ -207,7 +208,7 @@ def monthly(mqtt, http, interval_seconds, window_seconds, results_seconds):
         "DynamoDB, progress": batches * SECONDS / 1e6 * progress,
         # A state is read and written once a device and batch, 1 ECPU for each kB, and so are the fences of each slot.
         "Cache": max(0.1, devices * STATE_BYTES / 1e9) * HOURS * CACHE_GB_HOUR
-        + 2 * (advanced + STATEFUL_FUNCTIONS * SLOTS / window_seconds) * SECONDS / 1e6 * CACHE_ECPU_MILLION,
+        + 2 * (advanced + SLOTS / window_seconds) * SECONDS / 1e6 * CACHE_ECPU_MILLION,
         # A line of metrics for each invocation, and one of the access log for each request.
         "Alarms and logs": ALARMS * ALARM + (objects + invocations + 1.5 * requests) * SECONDS * 700 / 1e9 * LOG_GB,
     }
@@ -369,8 +370,9 @@ At the reference load, and what other designs cost for the same (`scripts/costs.
 - Lambda's part is CPU time that `make bench` measured: a core of that machine for a core of Lambda ({CORE_GB * 1_000:,.0f} MB), at the
   price of arm64.
 - To that comes waiting for other services: {ARCHIVER_WAIT_SECONDS} s for an object, {OTHERS_WAIT_SECONDS} s for an invocation of the other functions.
-- No metric asks for windows of time: tumbling-window reads all readings, at what they cost in the moving average, and writes no rows. A
-  closed window writes a row, like an interval of history, for all metrics of a device that have windows of that length.
+- No metric asks for windows of time or has alert rules: tumbling-window and anomaly-detector read all readings, at what they cost in the
+  moving average, and store nothing. A function that is asked for something writes its progress and its fences like the moving average, and
+  its states. A closed window also writes a row, like an interval of history, for all metrics of a device that have windows of that length.
 - The transform is taken at messages of {MESSAGE_BYTES / 1_000:.0f} KB, the moving average at 1,000 devices in a batch with one reading each.
 - Firehose counts a record as {FIREHOSE_RECORD_BYTES // 1_024} KB at least.
 

@@ -18,6 +18,7 @@ use crate::row::{Bar, Case, Measured, Spread, Unit};
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use myaku::alert::MemoryReporter;
 use myaku::device::event_time::ClockSource;
 use myaku::device::profile::ProfileDocument;
 use myaku::device::reading::{Quality, Reading, Value};
@@ -130,6 +131,7 @@ async fn run(server: &Server) -> Result<Vec<Ratio>, Box<dyn Error>> {
         progress: MemoryProgress::default(),
         states: RedisStates::new(connection, TTL),
         results: AcceptingTable,
+        findings: None,
         letters: MemoryDeadLetters::new(),
         clock: ManualClock::at(FIRST_MS),
         limits: Limits { results_interval: Duration::ZERO, history_ttl: TTL, group: GROUP },
@@ -256,6 +258,7 @@ impl Ports for RealRedis {
     type Progress = MemoryProgress;
     type States = RedisStates<DeviceState>;
     type Results = AcceptingTable;
+    type Findings = Option<MemoryReporter>;
     type Letters = MemoryDeadLetters;
     type Clock = ManualClock;
 }

@@ -1,5 +1,6 @@
 //! The report of a run: as JSON for machines, as tables for people.
 
+use super::alerts::Alerts;
 use super::burst::Burst;
 use super::disturb::Disturbance;
 use super::latency::Latency;
@@ -32,6 +33,8 @@ pub struct Report {
     pub verdict: Verdict,
     /// Whether the platform knew which devices were connected, and which one was silent.
     pub presence: Presence,
+    /// Whether a patient's incidents were reported.
+    pub alerts: Alerts,
     /// How the stream grew under a burst, if the run had one.
     pub burst: Option<Burst>,
     /// What the audit reports about the lake.
@@ -73,6 +76,7 @@ impl Report {
         let sections = [
             self.flow(),
             self.presence.to_text(),
+            self.alerts.to_text(),
             self.burst.as_ref().map(Burst::to_text).unwrap_or_default(),
             self.letters(),
             self.times(),

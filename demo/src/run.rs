@@ -1,6 +1,7 @@
 //! Runs the demo: registers devices, sends traffic under disturbances, waits until all of it is processed, and checks
 //! the result.
 
+use super::alerts;
 use super::disturb::{self, Disturbance};
 use super::latency::{self, Seen};
 use super::presence;
@@ -15,13 +16,17 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// What is done to the pipeline, and when, as a fraction of the sending time.
-const PLAN: [(f64, Action); 5] = [
+const PLAN: [(f64, Action); 6] = [
     (0.30, Action::Split("IngestStream")),
     (0.40, Action::Kill("TransformFunction")),
+    (0.45, Action::Kill("AnomalyDetectorFunction")),
     (0.50, Action::Split("ReadingsStream")),
     (0.60, Action::Kill("MovingAverageFunction")),
     (0.70, Action::Kill("ArchiverFunction")),
 ];
+
+/// When the patient's messages are sent, as a fraction of the sending time: while the function that must find something is killed.
+const PATIENT: f64 = 0.44;
 
 #[derive(Clone, Copy, Debug)]
 enum Action {
@@ -41,13 +46,19 @@ pub async fn run(stack: &Stack, options: &Options, progress: &impl Progress) -> 
 
     progress.stage("sending messages");
     let started = Instant::now();
-    let (sending, disturbances, devices) = tokio::join!(
+    let patient = async {
+        tokio::time::sleep_until(started + options.duration.mul_f64(PATIENT)).await;
+        alerts::send(stack).await
+    };
+    let (sending, disturbances, devices, patient) = tokio::join!(
         steps::send(stack, options, &mut fleet, progress, || true),
         disturbances(stack, options, started, progress),
-        presence::run_devices(stack, options.duration)
+        presence::run_devices(stack, options.duration),
+        patient
     );
-    let Sending { sent, traffic, started_ms, seconds: sending_seconds } = sending?;
-    let (disturbances, devices) = (disturbances?, devices?);
+    let Sending { mut sent, traffic, started_ms, seconds: sending_seconds } = sending?;
+    let (disturbances, devices, patient) = (disturbances?, devices?, patient?);
+    sent.extend(patient.sent.iter().cloned());
     progress.stage("waiting until every function has finished");
     let waiting = Instant::now();
     let quiet = steps::quiet(stack).await.inspect_err(|error| progress.event(&error.to_string()));
@@ -58,12 +69,14 @@ pub async fn run(stack: &Stack, options: &Options, progress: &impl Progress) -> 
 
     progress.stage("checking which devices are connected, and which one is silent");
     let presence = presence::check(stack, &devices).await?;
+    let alerts = alerts::check(stack, &patient)?;
     progress.stage("reading everything back");
     let evidence = Box::pin(steps::gather(stack, sent, started_ms)).await?;
     progress.stage("comparing the results with what was sent");
     let latency = latency::measure(&evidence.sent, &evidence.readings, &seen)?;
     let mut verdict = verify(&evidence, &windows);
     verdict.broken.extend(presence.broken());
+    verdict.broken.extend(alerts.broken());
     let throughput = Throughput {
         sending_seconds,
         messages_per_second: evidence.sent.len() as f64 / sending_seconds,
@@ -78,6 +91,7 @@ pub async fn run(stack: &Stack, options: &Options, progress: &impl Progress) -> 
         disturbances,
         verdict,
         presence,
+        alerts,
         burst: None,
         audit: evidence.audit,
         throughput,

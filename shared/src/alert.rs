@@ -4,6 +4,7 @@
 //!
 //! - [`Incident`]: what is wrong with which device, and since when. [`incidents`] is the port to the store.
 //! - [`Alert`]: the message that an incident begins or is over. [`topic`] is the port that publishes it.
+//! - [`Finding`]: what a rule of a stateful function finds out. A [`Reporter`] makes incidents and alerts of findings.
 //!
 //! A function publishes the alert *before* it stores the incident. A crash between the two repeats the alert under the
 //! same key, and never loses it. So a consumer that remembers [`Alert::key`] acts once.
@@ -25,11 +26,17 @@
 //! assert_eq!(closed.cleared_ms, Some(180_000));
 //! ```
 
+mod finding;
 mod incident;
 pub mod incidents;
+mod kind;
+mod reporter;
 pub mod topic;
 
-pub use incident::{Cleared, Incident, Kind};
+pub use finding::{Begin, Ends, Finding};
+pub use incident::{Cleared, Incident, in_words};
+pub use kind::{Kind, Severity};
+pub use reporter::{Findings, FoundOn, MemoryReporter, Reporter};
 
 use serde::{Deserialize, Serialize};
 
@@ -54,7 +61,7 @@ impl State {
 }
 
 /// An incident begins or is over: the message of the topic `alerts`, as JSON.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Alert {
     /// The incident's id, which is the same in all its alerts.
@@ -63,11 +70,26 @@ pub struct Alert {
     pub state: State,
     /// What it is about.
     pub kind: Kind,
+    /// How urgent it is.
+    #[serde(default)]
+    pub severity: Severity,
+    /// The rule of the profile that found it; missing for a silence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
     /// The device.
     pub device_id: String,
     /// Where the device stands, if the registry says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facility: Option<String>,
+    /// The metric that the rule looks at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<String>,
+    /// The value that the incident was raised for, in the metric's unit, if it is a number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<f64>,
+    /// The limit that the value is judged by, if it is a number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<f64>,
     /// When the incident began, in milliseconds since the epoch: for a silent device, when it was last heard.
     pub since: i64,
     /// When its beginning or its end was detected, in milliseconds since the epoch.

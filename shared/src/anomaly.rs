@@ -16,4 +16,5 @@
 //! assert_eq!(score.reason.unwrap().to_string(), "level: the value is above its usual peaks");
 //! ```
 
+pub mod rules;
 pub mod score;

@@ -20,7 +20,7 @@
 //!
 //! **Each batch, in this order.** (1) Read the progress. (2) Load the fences of all slots of the shard, and the states of the
 //! batch's devices. (3) Judge the fences: declare a loss, or begin again. (4) Compute the devices, purely. (5) Commit each slot,
-//! whole or not at all; begin again with the slots where another invocation was faster. (6) Write the rows that are due. (7) Note
+//! whole or not at all; begin again with the slots where another invocation was faster. (6) Report what was found, and write the rows that are due. (7) Note
 //! in the progress what is acknowledged. (8) Acknowledge.
 //!
 //! **Redelivery.** A state remembers the last position of its device, so a record that is delivered again changes nothing. A
@@ -75,7 +75,7 @@ pub use handle::{Context, GROUP, Limits, Ports, handle};
 pub use kept::{Kept, LastRow};
 pub use live::{Live, LiveState, live, live_states};
 pub use origin::Origin;
-pub use pending::{MetricInterval, Pending, PendingHistory};
+pub use pending::{MetricInterval, Pending, PendingFinding, PendingHistory};
 pub use rule::{Closed, Counts, Incoming, OutcomeOf, Rule, State, Step};
 pub use settings::{Found, SettingsSource};
 pub use shards::{ListShards, Shards};

@@ -38,11 +38,12 @@ const SHARD: &str = "shardId-000000000000";
 /// The most dead letters of a record.
 const LETTERS_MAX: usize = 12;
 /// The functions that read a stream, and their streams.
-const FUNCTIONS: [(&str, &str); 4] = [
+const FUNCTIONS: [(&str, &str); 5] = [
     ("ArchiverFunction", "IngestStream"),
     ("TransformFunction", "IngestStream"),
     ("MovingAverageFunction", "ReadingsStream"),
     ("TumblingWindowFunction", "ReadingsStream"),
+    ("AnomalyDetectorFunction", "ReadingsStream"),
 ];
 
 /// Writes programs to `directory` that start the functions of `binaries` with little memory.

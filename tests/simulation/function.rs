@@ -7,6 +7,7 @@ use crate::ports::{Ports, Running};
 use crate::world::World;
 use archiver::handle as archive;
 use bytes::Bytes;
+use myaku::alert::MemoryReporter;
 use myaku::device::presence::watch::memory::MemoryWatch;
 use myaku::device::registry::{DEFAULT_TTL, Registry};
 use myaku::keyed;
@@ -54,6 +55,7 @@ impl keyed::Ports for Simulated {
     type Progress = Ports;
     type States = Ports;
     type Results = Ports;
+    type Findings = Option<MemoryReporter>;
     type Letters = Ports;
     type Clock = TokioClock;
 }
@@ -89,6 +91,7 @@ impl Environment {
                 progress: ports.clone(),
                 states: ports.clone(),
                 results: ports.clone(),
+                findings: None,
                 letters: ports.clone(),
                 clock: world.clock,
                 limits: *limits,

@@ -3,6 +3,7 @@
 use super::{DEADLINE_MS, NOW_MS, check_answer, runtime};
 use crate::events;
 use anyhow::Result;
+use myaku::alert::MemoryReporter;
 use myaku::device::profile::WindowSpec;
 use myaku::keyed::progress::memory::MemoryProgress;
 use myaku::keyed::progress::{Progress, ProgressStore};
@@ -32,6 +33,7 @@ impl Ports for Free {
     type Progress = FrozenProgress;
     type States = FrozenStates;
     type Results = NoTable;
+    type Findings = Option<MemoryReporter>;
     type Letters = MemoryDeadLetters;
     type Clock = ManualClock;
 }
@@ -51,6 +53,7 @@ impl Average {
             progress: FrozenProgress::default(),
             states: FrozenStates::default(),
             results: NoTable,
+            findings: None,
             letters: MemoryDeadLetters::new(),
             clock: ManualClock::at(NOW_MS),
             limits: Limits { results_interval: Duration::ZERO, history_ttl: Duration::from_hours(24), group: GROUP },

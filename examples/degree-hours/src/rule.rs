@@ -42,13 +42,13 @@ impl Rule for DegreeHours {
         state.lost_until = state.lost_until.max(lost_until);
         let Some(open) = state.hours.get_mut(reading.metric) else {
             state.hours.insert(reading.metric.to_owned(), next);
-            return Some(Step { counts: Counts::Once { late: false }, history: Vec::new() });
+            return Some(Step::of(Counts::Once { late: false }));
         };
         if open.id == reading.id {
-            return Some(Step { counts: Counts::Duplicate, history: Vec::new() });
+            return Some(Step::of(Counts::Duplicate));
         }
         if reading.at <= open.at {
-            return Some(Step { counts: Counts::Once { late: true }, history: Vec::new() });
+            return Some(Step::of(Counts::Once { late: true }));
         }
         let mut history = Vec::new();
         open.hold(reading.at, above);
@@ -60,7 +60,7 @@ impl Rule for DegreeHours {
             open.hold(reading.at, above);
         }
         *open = OpenHour { at: reading.at, id: reading.id, value, ..*open };
-        Some(Step { counts: Counts::Once { late: false }, history })
+        Some(Step { history, ..Step::of(Counts::Once { late: false }) })
     }
 
     fn latest(_: &Arc<Profile>, state: &DeviceState) -> Vec<(String, WarmHour)> {

@@ -55,6 +55,7 @@ impl Test {
             progress: Faulty::on(&stores.progress),
             states: Faulty::on(&stores.states),
             results: Faulty::on(&stores.results),
+            findings: None,
             letters: MemoryDeadLetters::new(),
             clock: ManualClock::at(NOW_MS),
             limits: Limits { results_interval: Duration::ZERO, history_ttl: Duration::from_hours(24), group: GROUP },

@@ -1,5 +1,6 @@
 //! Runs the function on ports in memory: what its rule adds to what every stateful function does.
 
+use myaku::alert::MemoryReporter;
 use myaku::device::registry::{Device, Key, Kind, LONGEST_USE, MemoryMasterData, Registry};
 use myaku::keyed::progress::memory::MemoryProgress;
 use myaku::keyed::states::memory::MemoryStates;
@@ -27,6 +28,7 @@ impl Ports for InMemory {
     type Progress = MemoryProgress;
     type States = MemoryStates<MetricTimelines>;
     type Results = MemoryResults<WindowResult>;
+    type Findings = Option<MemoryReporter>;
     type Letters = MemoryDeadLetters;
     type Clock = ManualClock;
 }
@@ -49,6 +51,7 @@ fn context() -> Context<InMemory> {
         progress: MemoryProgress::default(),
         states: MemoryStates::default(),
         results: MemoryResults::default(),
+        findings: None,
         letters: MemoryDeadLetters::new(),
         clock: ManualClock::at(NOW_MS),
         limits: Limits { results_interval: Duration::ZERO, history_ttl: Duration::from_hours(24), group: GROUP },

@@ -1,6 +1,7 @@
 //! A rebuild beside the moving average itself, on ports in memory.
 
 use super::*;
+use myaku::alert::MemoryReporter;
 use myaku::device::profile::ProfileDocument;
 use myaku::device::registry::{Device as Registered, MemoryMasterData};
 use myaku::keyed::progress::memory::MemoryProgress;
@@ -28,6 +29,7 @@ impl Ports for Memory {
     type Progress = MemoryProgress;
     type States = MemoryStates<DeviceState>;
     type Results = MemoryResults;
+    type Findings = Option<MemoryReporter>;
     type Letters = MemoryDeadLetters;
     type Clock = ManualClock;
 }
@@ -50,6 +52,7 @@ fn context() -> keyed::Context<Memory> {
         progress: MemoryProgress::default(),
         states: MemoryStates::default(),
         results: MemoryResults::default(),
+        findings: None,
         letters: MemoryDeadLetters::new(),
         clock: ManualClock::at(NOW_MS),
         limits: Limits { results_interval: Duration::ZERO, history_ttl: Duration::from_hours(24), group: GROUP },

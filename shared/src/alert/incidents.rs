@@ -1,4 +1,5 @@
-//! The port to the store of incidents: the last incident of each device, and which incidents are open.
+//! The port to the store of incidents: the last silence of each device, the last incident of each rule on each device, and which
+//! incidents are open.
 
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
@@ -14,6 +15,30 @@ use std::str::FromStr;
 /// How many lanes the open incidents are spread over.
 pub const LANES: u8 = 16;
 
+/// What the open incidents of a list have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Queue {
+    /// They are silences.
+    Silent,
+    /// Rules found them.
+    Rules,
+}
+
+impl Queue {
+    /// The queue of an incident.
+    pub const fn of(incident: &Incident) -> Self {
+        if incident.rule.is_none() { Self::Silent } else { Self::Rules }
+    }
+
+    /// Its name in a store.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Silent => "silent",
+            Self::Rules => "rules",
+        }
+    }
+}
+
 /// A position among the open incidents of a lane, which are ordered by when they were raised.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
@@ -21,11 +46,26 @@ pub struct Cursor {
     pub raised_ms: i64,
     /// Its device.
     pub device_id: String,
+    /// Its rule; `None` for a silence.
+    pub rule: Option<String>,
 }
 
+impl Cursor {
+    /// The position of an incident.
+    pub fn of(incident: &Incident) -> Self {
+        let Incident { raised_ms, device_id, rule, .. } = incident;
+        Self { raised_ms: *raised_ms, device_id: device_id.clone(), rule: rule.clone() }
+    }
+}
+
+/// `<raised>#<device>` of a silence: `<raised>#<rule>##<device>` of another incident, since a rule's name has no `#`.
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}#{}", self.raised_ms, self.device_id)
+        write!(f, "{}#", self.raised_ms)?;
+        if let Some(rule) = &self.rule {
+            write!(f, "{rule}##")?;
+        }
+        f.write_str(&self.device_id)
     }
 }
 
@@ -38,13 +78,18 @@ impl FromStr for Cursor {
     type Err = InvalidCursor;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (raised_ms, device_id) = text.split_once('#').ok_or(InvalidCursor)?;
-        Ok(Self { raised_ms: raised_ms.parse().map_err(|_| InvalidCursor)?, device_id: device_id.to_owned() })
+        let (raised_ms, rest) = text.split_once('#').ok_or(InvalidCursor)?;
+        let raised_ms = raised_ms.parse().map_err(|_| InvalidCursor)?;
+        let (rule, device_id) = match rest.split_once("##") {
+            Some((rule, device_id)) => (Some(rule.to_owned()), device_id),
+            None => (None, rest),
+        };
+        Ok(Self { raised_ms, device_id: device_id.to_owned(), rule })
     }
 }
 
 /// A page of open incidents.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Page {
     /// The incidents, by when they were raised.
     pub incidents: Vec<Incident>,
@@ -57,22 +102,26 @@ pub struct Page {
 pub enum Written {
     /// The incident is stored.
     Done,
-    /// Nothing was written: the device has another incident, or this one is over already.
+    /// Nothing was written: the device has another silence or another incident of the rule, or this one is over already.
     Conflict,
 }
 
 /// The store of incidents.
 pub trait Incidents: Send + Sync {
-    /// The open incident of each of `device_ids`, in their order.
+    /// The open silence of each of `device_ids`, in their order.
     fn open_of(&self, device_ids: &[&str]) -> impl Future<Output = Result<Vec<Option<Incident>>, RemoteError>> + Send;
 
-    /// Stores an incident: an open one if the device has no other open one, one that is over if it is the device's last
-    /// one. Repeating a write succeeds.
+    /// The last incident of a rule on a device, open or over.
+    fn last(&self, device_id: &str, rule: &str) -> impl Future<Output = Result<Option<Incident>, RemoteError>> + Send;
+
+    /// Stores a silence, or an incident of a rule: an open one if the device has no other open one of these, one that is over if it
+    /// is the last one. Repeating a write succeeds.
     fn put(&self, incident: &Incident) -> impl Future<Output = Result<Written, RemoteError>> + Send;
 
-    /// At most `limit` open incidents of `lane`, after a cursor or from the beginning. It may lag behind writes.
+    /// At most `limit` open incidents of a lane of `queue`, after a cursor or from the beginning. It may lag behind writes.
     fn open(
         &self,
+        queue: Queue,
         lane: u8,
         after: Option<&Cursor>,
         limit: usize,

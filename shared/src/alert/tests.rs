@@ -20,9 +20,9 @@ fn every_detection_of_one_silence_has_the_same_id() {
 #[test]
 fn an_alert_is_json() {
     let incident = silence("bed-17", BY_MS, BY_MS + 40_000);
-    insta::assert_snapshot!(serde_json::to_string(&incident.raised()).unwrap(), @r#"{"id":"0f90546300daa761ed81b48b934c1c9e","state":"raised","kind":"device-silent","deviceId":"bed-17","facility":"home-3","since":1795218862020,"at":1795218932020,"detail":"bed-17 has not been heard for 70 s."}"#);
+    insta::assert_snapshot!(serde_json::to_string(&incident.raised()).unwrap(), @r#"{"id":"0f90546300daa761ed81b48b934c1c9e","state":"raised","kind":"device-silent","severity":"warning","deviceId":"bed-17","facility":"home-3","since":1795218862020,"at":1795218932020,"detail":"bed-17 has not been heard for 70 s."}"#);
     let (alert, over) = incident.cleared(Cleared::Returned, BY_MS + 7_200_000);
-    insta::assert_snapshot!(serde_json::to_string(&alert).unwrap(), @r#"{"id":"0f90546300daa761ed81b48b934c1c9e","state":"cleared","kind":"device-silent","deviceId":"bed-17","facility":"home-3","since":1795218862020,"at":1795226092020,"detail":"bed-17 is heard again, after 2 hours."}"#);
+    insta::assert_snapshot!(serde_json::to_string(&alert).unwrap(), @r#"{"id":"0f90546300daa761ed81b48b934c1c9e","state":"cleared","kind":"device-silent","severity":"warning","deviceId":"bed-17","facility":"home-3","since":1795218862020,"at":1795226092020,"detail":"bed-17 is heard again, after 2 hours."}"#);
     assert_eq!(over.cleared_ms, Some(BY_MS + 7_200_000));
     let (alert, _) = incident.cleared(Cleared::NotExpected, BY_MS);
     assert_eq!(alert.detail, "bed-17 is not expected to be heard any more.");

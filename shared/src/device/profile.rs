@@ -29,6 +29,7 @@
 //! # Ok::<(), String>(())
 //! ```
 
+mod alerts;
 mod binary;
 mod calibration;
 mod compile;
@@ -49,6 +50,10 @@ mod windows;
 #[cfg(test)]
 mod tests;
 
+pub use alerts::{
+    AlertRule, Alerts, Between, Change, Circle, Condition, Count, Drift, Flat, Forecast, Gap, ScoreAbove, StateIs,
+    StateValue, Threshold, Zone,
+};
 pub use decode::MAX_VALUES;
 pub use document::ProfileDocument;
 pub use metric::Metric;

@@ -1,5 +1,6 @@
 //! Checks the reading of states from Redis.
 
+use crate::anomaly::rules::DetectorState;
 use crate::keyed::State;
 use crate::keyed::codec::{decode, encode};
 use crate::window::DeviceState;
@@ -12,6 +13,7 @@ pub fn state(bytes: &[u8]) {
     for bytes in [bytes, &[&digest[..16], bytes].concat()] {
         check_same_state::<DeviceState>(bytes);
         check_same_state::<MetricTimelines>(bytes);
+        check_same_state::<DetectorState>(bytes);
     }
 }
 

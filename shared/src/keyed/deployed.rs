@@ -7,6 +7,9 @@ use super::progress::dynamodb::DynamoDbProgress;
 use super::rule::Rule;
 use super::shards::Shards;
 use super::states::redis::RedisStates;
+use crate::alert::Reporter;
+use crate::alert::incidents::dynamodb::DynamoDbIncidents;
+use crate::alert::topic::sns::SnsTopic;
 use crate::device::profile::Profile;
 use crate::device::registry;
 use crate::lake::dead_letter::{DeployedGuard, GuardSettings, S3DeadLetters};
@@ -28,7 +31,7 @@ use std::time::Duration;
 /// A setting is missing or invalid; the error names the variable. A service that is down fails batches, not the start.
 pub async fn run<R: Rule<Settings = Arc<Profile>>>(name: &'static str) -> Result<(), lambda_runtime::Error> {
     let function = Function::start(name)?;
-    let (context, guard) = connect::<R>(name, &Config::from_env(&function.env())?).await?;
+    let (context, guard) = connect::<R>(name, &Config::from_env(&function.env(), R::FINDS)?).await?;
     serve(function, guard, async |batch, deadline_ms| handle(&context, batch, deadline_ms).await).await
 }
 
@@ -42,6 +45,7 @@ impl<R: Rule<Settings = Arc<Profile>>> Ports for Deployed<R> {
     type Progress = DynamoDbProgress;
     type States = RedisStates<R::State>;
     type Results = DynamoDbResults;
+    type Findings = Option<Reporter<DynamoDbIncidents, SnsTopic, SystemClock>>;
     type Letters = S3DeadLetters;
     type Clock = SystemClock;
 }
@@ -62,6 +66,11 @@ pub async fn connect<R: Rule<Settings = Arc<Profile>>>(
         progress: DynamoDbProgress::new(&sdk, &config.progress_table),
         states: RedisStates::new(redis, config.state_ttl),
         results: DynamoDbResults::new(&sdk, &config.results_table),
+        findings: config.alerts.as_ref().map(|alerts| Reporter {
+            incidents: DynamoDbIncidents::new(&sdk, &alerts.presence_table, alerts.incident_ttl),
+            topic: SnsTopic::new(&sdk, &alerts.topic),
+            clock: SystemClock,
+        }),
         letters: S3DeadLetters::new(&sdk, &config.guard.dead_letter_bucket),
         clock: SystemClock,
         limits: config.limits,
@@ -91,11 +100,35 @@ pub struct Config {
     /// `RESULTS_SECONDS` and `HISTORY_TTL_DAYS`: how often a device's latest row is written, and how long rows of history are
     /// kept.
     pub limits: Limits,
+    /// Where alerts go; `None` if the rule finds nothing.
+    pub alerts: Option<AlertSettings>,
+}
+
+/// Where the alerts of a function go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlertSettings {
+    /// `PRESENCE_TABLE`: the table of incidents, and of connections.
+    pub presence_table: String,
+    /// `ALERT_TOPIC`: the ARN of the topic of alerts.
+    pub topic: String,
+    /// `PRESENCE_TTL_DAYS`: how long incidents that are over are kept.
+    pub incident_ttl: Duration,
+}
+
+impl AlertSettings {
+    /// Reads the settings; the error names the variable.
+    pub fn from_env<F: Fn(&str) -> Option<String>>(env: &Env<F>) -> Result<Self, EnvError> {
+        Ok(Self {
+            presence_table: env.required("PRESENCE_TABLE", "the name of the table of connections and incidents")?,
+            topic: env.required("ALERT_TOPIC", "the ARN of the topic of alerts")?,
+            incident_ttl: Duration::from_secs(env.within("PRESENCE_TTL_DAYS", 90, 1, 3_660)? * DAY_SECONDS),
+        })
+    }
 }
 
 impl Config {
-    /// Reads the settings; the error names the variable.
-    pub fn from_env<F: Fn(&str) -> Option<String>>(env: &Env<F>) -> Result<Self, EnvError> {
+    /// Reads the settings; the error names the variable. `finds` says whether the function's rule has findings.
+    pub fn from_env<F: Fn(&str) -> Option<String>>(env: &Env<F>, finds: bool) -> Result<Self, EnvError> {
         let state_ttl = env.within("STATE_TTL_SECONDS", 7 * DAY_SECONDS, 60, 366 * DAY_SECONDS)?;
         Ok(Self {
             results_table: env.required("RESULTS_TABLE", "the name of the table of results")?,
@@ -110,6 +143,7 @@ impl Config {
                 history_ttl: Duration::from_secs(env.within("HISTORY_TTL_DAYS", 90, 1, 3_660)? * DAY_SECONDS),
                 group: GROUP,
             },
+            alerts: finds.then(|| AlertSettings::from_env(env)).transpose()?,
         })
     }
 }
@@ -130,7 +164,7 @@ mod tests {
     ];
 
     fn config(extra: &[(&str, &str)]) -> Result<Config, EnvError> {
-        Config::from_env(&env::of(extra, &SET))
+        Config::from_env(&env::of(extra, &SET), false)
     }
 
     #[test]
@@ -154,6 +188,16 @@ mod tests {
             ("REGISTRY_TTL_SECONDS", "61"),
             ("RESULTS_SECONDS", "3601"),
         ] {
+            assert!(config(&[(name, value)]).unwrap_err().to_string().contains(name));
+        }
+    }
+
+    #[test]
+    fn a_function_that_finds_something_needs_a_topic_and_a_table_of_incidents() {
+        let with = [("PRESENCE_TABLE", "presence"), ("ALERT_TOPIC", "arn:aws:sns:us-east-1:0:alerts")];
+        let config = |extra: &[(&str, &str)]| Config::from_env(&env::of(extra, &[&SET[..], &with].concat()), true);
+        assert_eq!(config(&[]).unwrap().alerts.unwrap().incident_ttl, Duration::from_hours(90 * 24));
+        for (name, value) in [("PRESENCE_TABLE", ""), ("ALERT_TOPIC", ""), ("PRESENCE_TTL_DAYS", "0")] {
             assert!(config(&[(name, value)]).unwrap_err().to_string().contains(name));
         }
     }

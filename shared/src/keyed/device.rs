@@ -3,10 +3,11 @@
 use super::input::ReadingRecord;
 use super::kept::{Kept, LastRow};
 use super::origin::Origin;
-use super::pending::{MetricInterval, PendingHistory};
+use super::pending::{MetricInterval, PendingFinding, PendingHistory};
 use super::progress::Acknowledgements;
 use super::rule::{Closed, Counts, Incoming, OutcomeOf, Rule, State as _};
 use super::states::Loaded;
+use crate::alert::FoundOn;
 use crate::results::{Item, Outcome as _, Row};
 use crate::stream::batch::Position;
 use std::collections::BTreeMap;
@@ -73,6 +74,7 @@ impl<'a, R: Rule> DeviceUpdate<'a, R> {
         // What is acknowledged was written before. The rest is written again, since an earlier try may have ended before it
         // was.
         kept.history.retain(|_, pending| !slot.acknowledged.covers(pending.origin));
+        kept.findings.retain(|pending| !slot.acknowledged.covers(pending.origin));
         let (mut has_changed, mut is_repeated) = (false, false);
         for record in self.readings {
             let origin = Origin { position: record.source.position(), ..slot.origin };
@@ -104,6 +106,8 @@ impl<'a, R: Rule> DeviceUpdate<'a, R> {
                 let pending = PendingHistory { origin, counted: kept.counted, fields: outcome.fields() };
                 kept.history.insert(interval, pending);
             }
+            let findings = step.findings.into_iter().map(|finding| PendingFinding { origin, finding });
+            kept.findings.extend(findings);
         }
         let arrived_ms = self.readings.last().map_or(0, |record| record.source.arrived_ms);
         let interval_ms = slot.results_interval.as_millis() as i64;
@@ -132,6 +136,16 @@ impl<'a, R: Rule> DeviceUpdate<'a, R> {
     /// What is to be kept; `None` if nothing has changed.
     pub(super) fn changed(&self) -> Option<&Kept<R::State>> {
         (self.loaded.kept.as_ref() != Some(&self.kept)).then_some(&self.kept)
+    }
+
+    /// What is to be reported, in its order.
+    pub(super) fn findings(&self) -> impl Iterator<Item = FoundOn> + '_ {
+        let facility = self.readings.last().map_or("", |newest| &newest.reading.facility);
+        self.kept.findings.iter().map(|PendingFinding { finding, .. }| FoundOn {
+            device_id: self.device_id.to_owned(),
+            facility: facility.to_owned(),
+            finding: finding.clone(),
+        })
     }
 
     /// The rows that are due.

@@ -12,6 +12,7 @@ use super::rule::{OutcomeOf, Rule};
 use super::settings::SettingsSource;
 use super::shards::{ListShards, Shards};
 use super::states::{Commit, Committed, LoadedSlot, SlotCommit, SlotDevices, States};
+use crate::alert::Findings;
 use crate::lake::dead_letter::{DeadLetterStore, put_all};
 use crate::platform::clock::Now;
 use crate::platform::deadline::{Deadline, out_of_time};
@@ -51,6 +52,8 @@ pub trait Ports: Send + Sync {
     type States: States<State = <Self::Rule as Rule>::State>;
     /// Where the results go.
     type Results: Results<OutcomeOf<Self::Rule>>;
+    /// Where findings go.
+    type Findings: Findings;
     /// Where the dead letters go.
     type Letters: DeadLetterStore;
     /// The wall clock.
@@ -69,6 +72,8 @@ pub struct Context<P: Ports> {
     pub states: P::States,
     /// Where the results go.
     pub results: P::Results,
+    /// Where findings go.
+    pub findings: P::Findings,
     /// Where the dead letters go.
     pub letters: P::Letters,
     /// The wall clock, for the invocation's deadline and for latencies; no result depends on it.
@@ -267,7 +272,7 @@ impl<P: Ports> Work<'_, P> {
         groups
     }
 
-    /// Advances a group of slots: commits their states, and then writes the rows that are due. Returns the slots where
+    /// Advances a group of slots: commits their states, and then reports findings and writes the rows that are due. Returns the slots where
     /// another invocation was faster.
     async fn advance_group(&self, round: &Round, slots: &[Slot]) -> Result<Vec<Refused>, RemoteError> {
         let Self { context, batch, .. } = self;
@@ -285,7 +290,7 @@ impl<P: Ports> Work<'_, P> {
             judged.iter().zip(&updates).map(|(slot, updates)| self.commit(round, slot, updates)).collect();
         let committed = context.states.commit(&batch.stream, &commits).await?;
         let now_ms = context.clock.now_ms();
-        let mut rows = Vec::new();
+        let (mut rows, mut findings) = (Vec::new(), Vec::new());
         let mut tally = Tally::default();
         for ((slot, updates), committed) in judged.iter().zip(&updates).zip(committed) {
             if committed == Committed::Conflict {
@@ -293,6 +298,7 @@ impl<P: Ports> Work<'_, P> {
                 continue;
             }
             for update in updates {
+                findings.extend(update.findings());
                 rows.extend(update.rows(&batch.stream, &batch.shard, now_ms, context.limits.history_ttl));
                 tally.counted += update.tally.counted;
                 tally.duplicates += update.tally.duplicates;
@@ -300,6 +306,8 @@ impl<P: Ports> Work<'_, P> {
                 tally.skipped += update.tally.skipped;
             }
         }
+        // Alerts first: someone may have to act on them.
+        context.findings.report(findings).await?;
         context.results.write(&rows).await?;
         count(Metric::Readings, tally.counted);
         count(Metric::Duplicates, tally.duplicates);

@@ -3,7 +3,9 @@
 use super::State;
 use super::bytes::{self, CorruptedState, Reader, put_option};
 use super::origin::{ORIGIN_BYTES, Origin};
-use super::pending::{PENDING_BYTES, Pending, put_pending, read_pending, read_second_format};
+use super::pending::{
+    PENDING_BYTES, Pending, PendingFinding, put_findings, put_pending, read_findings, read_pending, read_second_format,
+};
 
 /// What is kept of one device between invocations.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,6 +22,8 @@ pub struct Kept<S> {
     pub row: Option<LastRow>,
     /// Outcomes of intervals that may not have been written yet.
     pub history: Pending,
+    /// Findings that may not have been reported yet, in their order.
+    pub findings: Vec<PendingFinding>,
 }
 
 /// The latest row that was due.
@@ -40,11 +44,12 @@ impl<S: State> Kept<S> {
 
     /// About how many bytes [`Self::encode_into`] appends.
     pub(super) fn size_hint(&self) -> usize {
-        1 + 2 * ORIGIN_BYTES + 40 + self.history.len() * PENDING_BYTES + self.state.size_hint()
+        let pending = (self.history.len() + self.findings.len()) * PENDING_BYTES;
+        1 + 2 * ORIGIN_BYTES + 40 + pending + self.state.size_hint()
     }
 
     /// Appends the bytes: `seen(0 | 1 origin) counted(v) lost_until(0 | 1 at[8]) row(0 | 1 origin arrived[8])
-    /// history(v × pending) version[1]`, and then those of the state.
+    /// history(v × pending) findings(v × finding) version[1]`, and then those of the state.
     pub(super) fn encode_into(&self, out: &mut Vec<u8>) {
         put_option(out, self.seen, |out, origin| origin.encode_into(out));
         bytes::put_varint(out, self.counted);
@@ -54,31 +59,32 @@ impl<S: State> Kept<S> {
             out.extend(row.arrived_ms.to_le_bytes());
         });
         put_pending(out, &self.history);
+        put_findings(out, &self.findings);
         out.push(S::VERSION);
         self.state.encode_into(out);
     }
 
     /// Reads what [`Self::encode_into`] appended.
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, CorruptedState> {
-        Self::decode_with(reader, read_pending)
+        Self::decode_with(reader, |reader| Ok((read_pending(reader)?, read_findings(reader)?)))
     }
 
     /// Reads a state of the second format: all pending history was that of the moving average.
     pub(super) fn decode_second_format(reader: &mut Reader<'_>) -> Result<Self, CorruptedState> {
-        Self::decode_with(reader, read_second_format)
+        Self::decode_with(reader, |reader| Ok((read_second_format(reader)?, Vec::new())))
     }
 
     fn decode_with(
         reader: &mut Reader<'_>,
-        pending: impl Fn(&mut Reader<'_>) -> Result<Pending, CorruptedState>,
+        pending: impl Fn(&mut Reader<'_>) -> Result<(Pending, Vec<PendingFinding>), CorruptedState>,
     ) -> Result<Self, CorruptedState> {
         let seen = reader.option(Origin::decode)?;
         let counted = reader.varint()?;
         let lost_until = reader.option(Reader::i64)?;
         let row = reader.option(|reader| Ok(LastRow { origin: Origin::decode(reader)?, arrived_ms: reader.i64()? }))?;
-        let history = pending(reader)?;
+        let (history, findings) = pending(reader)?;
         let [version] = reader.array()?;
-        Ok(Self { state: S::decode(version, reader)?, seen, counted, lost_until, row, history })
+        Ok(Self { state: S::decode(version, reader)?, seen, counted, lost_until, row, history, findings })
     }
 
     /// Reads a state of the first format: the stream, and the last position of each of a few shards, then the state.

@@ -1,7 +1,8 @@
-//! History that is pending: outcomes of intervals that were due, and may not have been written yet.
+//! Effects that are pending: outcomes of intervals that were due and findings, which may not have been written or reported yet.
 
-use super::bytes::{CorruptedState, Reader, put_text, put_varint};
+use super::bytes::{CorruptedState, Reader, put_option, put_text, put_varint};
 use super::origin::{ORIGIN_BYTES, Origin};
+use crate::alert::{Begin, Ends, Finding, Kind, Severity};
 use crate::results::{Field, Fields};
 use std::collections::BTreeMap;
 
@@ -37,6 +38,66 @@ pub struct PendingHistory {
 
 /// What is pending, by its interval.
 pub type Pending = BTreeMap<MetricInterval, PendingHistory>;
+
+/// A finding that may not have been reported yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PendingFinding {
+    /// The record that showed it.
+    pub origin: Origin,
+    /// The finding.
+    pub finding: Finding,
+}
+
+/// Appends the number of findings, and for each `origin kind[1] rule time[8] detail`; of one that begins also
+/// `kind severity metric value?[8] limit?[8]`.
+pub(super) fn put_findings(out: &mut Vec<u8>, findings: &[PendingFinding]) {
+    put_varint(out, findings.len() as u64);
+    for PendingFinding { origin, finding } in findings {
+        origin.encode_into(out);
+        let (tag, time) = match finding {
+            Finding::Begins(begin) => (0, begin.since_ms),
+            Finding::Ends(ends) => (1, ends.at_ms),
+        };
+        out.push(tag);
+        put_text(out, finding.rule());
+        out.extend(time.to_le_bytes());
+        put_text(out, finding.detail());
+        if let Finding::Begins(Begin { kind, severity, metric, value, limit, .. }) = finding {
+            put_text(out, kind.name());
+            put_text(out, severity.name());
+            put_text(out, metric);
+            for number in [value, limit] {
+                put_option(out, *number, |out, number| out.extend(number.to_le_bytes()));
+            }
+        }
+    }
+}
+
+/// Reads what [`put_findings`] appended.
+pub(super) fn read_findings(reader: &mut Reader<'_>) -> Result<Vec<PendingFinding>, CorruptedState> {
+    (0..reader.count(ORIGIN_BYTES + 11)?)
+        .map(|_| Ok(PendingFinding { origin: Origin::decode(reader)?, finding: read_finding(reader)? }))
+        .collect()
+}
+
+fn read_finding(reader: &mut Reader<'_>) -> Result<Finding, CorruptedState> {
+    let [tag] = reader.array()?;
+    let (rule, time, detail) = (reader.text()?.to_owned(), reader.i64()?, reader.text()?.to_owned());
+    match tag {
+        0 => Ok(Finding::Begins(Begin {
+            rule,
+            kind: Kind::of(reader.text()?).ok_or(CorruptedState("the kind of a finding is unknown"))?,
+            severity: Severity::of(reader.text()?).ok_or(CorruptedState("the severity of a finding is unknown"))?,
+            metric: reader.text()?.to_owned(),
+            since_ms: time,
+            value: reader.option(Reader::f64)?,
+            limit: reader.option(Reader::f64)?,
+            detail,
+        })),
+        1 => Ok(Finding::Ends(Ends { rule, at_ms: time, detail })),
+        _ => Err(CorruptedState("a finding neither begins nor ends")),
+    }
+}
 
 /// Appends the number of entries, and the bytes of each: `origin counted(v) seconds(v) from[8] metric fields`.
 pub(super) fn put_pending(out: &mut Vec<u8>, pending: &Pending) {

@@ -1,6 +1,7 @@
 //! What a stateful function brings: a pure rule, and a state with a format of its own.
 
 use super::bytes::{CorruptedState, Reader};
+use crate::alert::Finding;
 use crate::device::reading::Value;
 use crate::results::Outcome;
 
@@ -12,6 +13,9 @@ pub trait Rule: Send + Sync + 'static {
     type Settings: Send + Sync;
     /// What is kept of one device between invocations.
     type State: State;
+
+    /// Whether steps have findings, which become alerts. A function whose rule has none needs no topic.
+    const FINDS: bool = false;
 
     /// Whether the rule takes values of the kind of `value`. Others are skipped before anything is asked of their device.
     fn takes(value: &Value) -> bool;
@@ -86,6 +90,15 @@ pub struct Step<O> {
     pub counts: Counts,
     /// The outcomes of closed intervals that it closes or belongs to.
     pub history: Vec<Closed<O>>,
+    /// What it shows about the device.
+    pub findings: Vec<Finding>,
+}
+
+impl<O> Step<O> {
+    /// A reading that closes no interval and shows nothing.
+    pub const fn of(counts: Counts) -> Self {
+        Self { counts, history: Vec::new(), findings: Vec::new() }
+    }
 }
 
 /// The outcome of a closed interval.

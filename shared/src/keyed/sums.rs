@@ -66,7 +66,7 @@ impl Rule for Sums {
         let Value::Number(value) = *reading.value else { return None };
         state.lost_until = state.lost_until.max(lost_until);
         if *settings == Ids::Known && state.readings.iter().any(|(id, ..)| *id == reading.id) {
-            return Some(Step { counts: Counts::Duplicate, history: Vec::new() });
+            return Some(Step::of(Counts::Duplicate));
         }
         let minute = |at: i64| at.div_euclid(MINUTE_MS) * MINUTE_MS;
         let open = state.readings.iter().map(|(_, at, _)| minute(*at)).max();
@@ -76,7 +76,8 @@ impl Rule for Sums {
             let outcome = state.result(from_ms + MINUTE_MS)?;
             Some(Closed { seconds: 0, from_ms, outcome })
         });
-        Some(Step { counts: Counts::Once { late: false }, history: history.into_iter().collect() })
+        let counts = Counts::Once { late: false };
+        Some(Step { history: history.into_iter().collect(), ..Step::of(counts) })
     }
 
     fn latest(_: &Ids, state: &Sum) -> Vec<(String, MetricResult)> {

@@ -1,29 +1,35 @@
 //! Runs a rule under faults, for its tests: invocations that run at the same time, end anywhere, or go on when they should be
 //! dead, on stores that lose what they had.
 //!
-//! Each row must have what the rule makes of the plain list of readings, or say that it is partial. [`Trial::seeds`] is all that
-//! a function's test needs.
+//! Each row must have what the rule makes of the plain list of readings, or say that it is partial; and each alert must be one
+//! of theirs. [`Trial::seeds`] is all that a function's test needs.
 
+mod expected;
+mod slow;
+
+use super::State as _;
 use super::handle::{Context, Limits, Ports, process};
+use super::progress::ProgressStore as _;
 use super::progress::memory::MemoryProgress;
-use super::progress::{Progress, ProgressStore};
-use super::rule::{Incoming, OutcomeOf, Rule, State as _};
+use super::rule::{OutcomeOf, Rule};
 use super::settings::{Found, SettingsSource};
 use super::shards::Shards;
 use super::states::memory::{MemoryStates, Snapshot};
-use super::states::{Committed, LoadedSlot, SlotCommit, SlotDevices, States};
+use crate::alert::{Alert, Incident, MemoryReporter};
 use crate::device::reading::Reading;
 use crate::lake::dead_letter::MemoryDeadLetters;
 use crate::platform::clock::ManualClock;
 use crate::platform::errors::RemoteError;
 use crate::results::memory::MemoryResults;
-use crate::results::{Item, Mark, Outcome, Results, Row};
+use crate::results::{Item, Outcome as _, Row};
 use crate::stream::batch::{Batch, StreamRecord};
 use crate::stream::slot::Slot;
 use crate::stream::source::memory::MemoryStream;
+use expected::{Expected, reporter};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use slow::Slow;
+use std::collections::BTreeSet;
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::pin::Pin;
@@ -89,6 +95,7 @@ pub struct Trial<R: Rule> {
     progress: Arc<MemoryProgress>,
     states: Arc<MemoryStates<R::State>>,
     results: Arc<MemoryResults<OutcomeOf<R>>>,
+    findings: Arc<MemoryReporter>,
     limits: Limits,
     /// How many records Lambda delivers no more.
     acknowledged: usize,
@@ -163,6 +170,7 @@ where
         let (progress, states, results) = (Arc::default(), Arc::default(), Arc::default());
         let (acknowledged, invocations, snapshots) = (0, [const { None }; INVOCATIONS], vec![Snapshot::new()]);
         let stream = MemoryStream::new(SHARDS);
+        let findings = Arc::new(reporter(begin_ms));
         Self {
             settings,
             is_partial,
@@ -173,6 +181,7 @@ where
             progress,
             states,
             results,
+            findings,
             limits,
             acknowledged,
             invocations,
@@ -192,6 +201,7 @@ where
             progress: Slow(Arc::clone(&self.progress)),
             states: Slow(Arc::clone(&self.states)),
             results: Slow(Arc::clone(&self.results)),
+            findings: Slow(Arc::clone(&self.findings)),
             letters: MemoryDeadLetters::new(),
             clock: ManualClock::at(batch.records.first().map_or(0, |record| record.arrived_ms)),
             limits: self.limits,
@@ -268,10 +278,10 @@ where
         Ok(())
     }
 
-    /// Ends all invocations, runs one after the other to the end of the stream, and checks that no row is missing.
+    /// Ends all invocations, runs one after the other to the end of the stream, and checks that no row and no alert is missing.
     ///
     /// # Errors
-    /// The row that is wrong or missing, in words.
+    /// The row or the alert that is wrong or missing, in words.
     pub fn finish(&mut self) -> Result<(), String> {
         self.invocations = [const { None }; INVOCATIONS];
         while self.acknowledged < self.records.len() {
@@ -288,9 +298,10 @@ where
                 return Err("an invocation without faults does not end".to_owned());
             }
         }
+        self.check_alerts()?;
         let progress = futures::executor::block_on(self.progress.read(R::State::NAME, STREAM));
         let losses = progress.map_err(|error| error.to_string())?.lost_until;
-        for (device, of_device) in &self.expected.0 {
+        for (device, of_device) in &self.expected.devices {
             // An interval all of whose readings are lost before it closes has no row.
             let is_whole = !losses.contains_key(&Slot::of(device));
             let closed: BTreeSet<Item> = of_device.history.keys().map(|(item, _)| *item).collect();
@@ -310,68 +321,30 @@ where
     }
 }
 
-/// What the plain list of readings comes to, by device.
-struct Expected<O>(BTreeMap<String, OfDevice<O>>);
-
-struct OfDevice<O> {
-    /// The latest outcomes after each record.
-    latest: BTreeMap<usize, Vec<(String, O)>>,
-    /// The outcomes of an interval and a metric, by the record that made them due.
-    history: BTreeMap<(Item, String), BTreeMap<usize, O>>,
-}
-
-impl<O: Outcome> Expected<O> {
-    fn of<R: Rule>(settings: &R::Settings, readings: &[Reading]) -> Self
-    where
-        R::State: super::State<Outcome = O>,
-    {
-        let mut devices = BTreeMap::new();
-        let ids: HashSet<&str> = readings.iter().map(|reading| reading.device_id.as_str()).collect();
-        for device in ids {
-            let mut state = R::State::default();
-            let mut of_device = OfDevice { latest: BTreeMap::new(), history: BTreeMap::new() };
-            let mut is_known = false;
-            for (reading, n) in readings.iter().zip(1..).filter(|(reading, _)| reading.device_id == device) {
-                if !R::takes(&reading.value) || !R::wants(settings, &reading.metric) {
-                    continue;
-                }
-                let incoming = Incoming {
-                    metric: &reading.metric,
-                    id: super::id_digest(&reading.id),
-                    at: reading.at,
-                    value: &reading.value,
-                };
-                let closed = R::step(settings, &mut state, &incoming, None).map_or_else(Vec::new, |step| step.history);
-                for closed in closed {
-                    let item = Item::History { seconds: closed.seconds, from_ms: closed.from_ms };
-                    let outcomes = of_device.history.entry((item, reading.metric.clone())).or_default();
-                    outcomes.insert(n, closed.outcome);
-                }
-                of_device.latest.insert(n, R::latest(settings, &state));
-                is_known = true;
-            }
-            if is_known {
-                devices.insert(device.to_owned(), of_device);
-            }
+impl<R: Rule> Trial<R> {
+    /// Checks that the alerts are those of the plain list of readings, some of them several times. After a loss, an incident may have
+    /// begun at another time, but what is over in the plain list is over.
+    fn check_alerts(&self) -> Result<(), String> {
+        let keys = |reporter: &MemoryReporter| -> BTreeSet<_> {
+            reporter.topic.alerts().iter().map(|alert| (alert.key(), alert.detail.clone())).collect()
+        };
+        let (found, expected) = (keys(&self.findings), keys(&self.expected.findings));
+        if !self.has_lost && found != expected {
+            return Err(format!("the alerts are {found:?} instead of {expected:?}"));
         }
-        Self(devices)
-    }
-
-    /// The outcomes of a row for which `position` is the last record.
-    fn at(&self, device: &str, item: Item, position: usize) -> BTreeMap<&str, &O> {
-        let Some(of_device) = self.0.get(device) else { return BTreeMap::new() };
-        match item {
-            Item::Latest => {
-                let latest = of_device.latest.range(..=position).next_back();
-                latest.into_iter().flat_map(|(_, latest)| latest).map(|(metric, o)| (metric.as_str(), o)).collect()
-            }
-            Item::History { .. } => {
-                let of_item = of_device.history.iter().filter(|((of, _), _)| *of == item);
-                let last = of_item.filter_map(|((_, metric), outcomes)| {
-                    Some((metric.as_str(), outcomes.range(..=position).next_back()?.1))
-                });
-                last.collect()
-            }
+        let open = |reporter: &MemoryReporter| -> Vec<_> {
+            let open = reporter.incidents.all().into_iter().filter(|incident| incident.cleared_ms.is_none());
+            open.map(|Incident { device_id, rule, .. }| (device_id, rule)).collect()
+        };
+        let (found, expected) = (open(&self.findings), open(&self.expected.findings));
+        if found != expected {
+            return Err(format!("the open incidents are {found:?} instead of {expected:?}"));
+        }
+        let raised: Vec<Alert> = self.findings.topic.alerts();
+        let raised: BTreeSet<&str> = raised.iter().map(|alert| alert.id.as_str()).collect();
+        match self.findings.incidents.all().iter().find(|incident| !raised.contains(incident.id.as_str())) {
+            Some(incident) => Err(format!("{incident:?} has no alert")),
+            None => Ok(()),
         }
     }
 }
@@ -399,68 +372,7 @@ where
     type Progress = Slow<MemoryProgress>;
     type States = Slow<MemoryStates<R::State>>;
     type Results = Slow<MemoryResults<OutcomeOf<R>>>;
+    type Findings = Slow<MemoryReporter>;
     type Letters = MemoryDeadLetters;
     type Clock = ManualClock;
-}
-
-/// A store that answers at the second poll, so that others can act before a call and after it.
-struct Slow<P>(Arc<P>);
-
-impl<P> Slow<P> {
-    async fn call<T>(&self, call: impl Future<Output = Result<T, RemoteError>>) -> Result<T, RemoteError> {
-        pause().await;
-        let answer = call.await;
-        pause().await;
-        answer
-    }
-}
-
-/// Is ready at the second poll.
-fn pause() -> impl Future<Output = ()> {
-    let mut is_first = true;
-    std::future::poll_fn(move |task| {
-        if std::mem::take(&mut is_first) {
-            task.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        Poll::Ready(())
-    })
-}
-
-impl ProgressStore for Slow<MemoryProgress> {
-    async fn read(&self, function: &str, stream: &str) -> Result<Progress, RemoteError> {
-        self.call(self.0.read(function, stream)).await
-    }
-
-    async fn change(
-        &self,
-        function: &str,
-        stream: &str,
-        before: &Progress,
-        after: &Progress,
-    ) -> Result<bool, RemoteError> {
-        self.call(self.0.change(function, stream, before, after)).await
-    }
-}
-
-impl<S: super::State> States for Slow<MemoryStates<S>> {
-    type State = S;
-
-    async fn load(&self, stream: &str, slots: &[SlotDevices<'_>]) -> Result<Vec<LoadedSlot<S>>, RemoteError> {
-        self.call(self.0.load(stream, slots)).await
-    }
-
-    async fn commit(&self, stream: &str, commits: &[SlotCommit<'_, S>]) -> Result<Vec<Committed>, RemoteError> {
-        self.call(self.0.commit(stream, commits)).await
-    }
-}
-
-impl<O: Outcome> Results<O> for Slow<MemoryResults<O>> {
-    async fn latest_mark(&self, device_id: &str) -> Result<Option<Mark>, RemoteError> {
-        self.call(self.0.latest_mark(device_id)).await
-    }
-
-    async fn write(&self, rows: &[Row<O>]) -> Result<(), RemoteError> {
-        self.call(self.0.write(rows)).await
-    }
 }

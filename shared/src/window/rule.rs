@@ -74,7 +74,7 @@ impl<W: MetricWindows> Rule for MovingAverage<W> {
             let outcome = result(settings.unit(reading.metric), statistics, newest, series);
             Some(Closed { seconds: 0, from_ms, outcome })
         });
-        Some(Step { counts, history: history.collect() })
+        Some(Step { history: history.collect(), ..Step::of(counts) })
     }
 
     fn latest(settings: &W, state: &DeviceState) -> Vec<(String, MetricResult)> {

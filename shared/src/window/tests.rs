@@ -338,7 +338,7 @@ fn a_late_reading_corrects_the_results_it_belongs_to_and_none_when_too_late() {
     let spec = WindowSpec { history_seconds: Some(10), allowed_lateness_seconds: 30, ..WindowSpec::last(2) };
     let mut state = DeviceState::default();
     let steps = [one(1, 5), one(2, 15), one(3, 25), one(4, 12), one(5, 99), one(6, 14)].map(|reading| {
-        let Step { counts, history } = step(&spec, &mut state, &reading, None);
+        let Step { counts, history, .. } = step(&spec, &mut state, &reading, None);
         let means: Vec<_> =
             history.into_iter().map(|closed| (closed.from_ms / 1_000, closed.outcome.average.mean)).collect();
         (counts, means)

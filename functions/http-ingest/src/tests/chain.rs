@@ -1,6 +1,7 @@
 //! Tests from a request to a result, through the functions that read the stream, on ports in memory.
 
 use super::*;
+use myaku::alert::MemoryReporter;
 use myaku::device::presence::watch::memory::MemoryWatch;
 use myaku::keyed;
 use myaku::keyed::Shards;
@@ -47,6 +48,7 @@ impl keyed::Ports for Consumers {
     type Progress = MemoryProgress;
     type States = MemoryStates<DeviceState>;
     type Results = MemoryResults;
+    type Findings = Option<MemoryReporter>;
     type Letters = MemoryDeadLetters;
     type Clock = ManualClock;
 }
@@ -84,6 +86,7 @@ async fn process_all(context: &Fixture) -> (u32, Vec<Reason>) {
         progress: MemoryProgress::default(),
         states: MemoryStates::default(),
         results: MemoryResults::default(),
+        findings: None,
         letters: MemoryDeadLetters::new(),
         clock: ManualClock::at(NOW_MS),
         limits: keyed::Limits {

@@ -4,7 +4,7 @@
 use super::{CONCURRENCY, Tally, TimeLimit, lanes};
 use crate::{Context, Ports};
 use futures::{StreamExt as _, stream};
-use myaku::alert::incidents::{self, Cursor, Incidents};
+use myaku::alert::incidents::{self, Cursor, Incidents, Queue};
 use myaku::alert::topic::Topic;
 use myaku::alert::{Cleared, Incident};
 use myaku::device::presence::watch::{LANES, Watch};
@@ -152,7 +152,7 @@ pub(super) async fn clear<P: Ports>(
         if limit.is_over() || lanes_left == 0 {
             break;
         }
-        let page = match context.incidents.open(lane, after.as_ref(), PAGE).await {
+        let page = match context.incidents.open(Queue::Silent, lane, after.as_ref(), PAGE).await {
             Ok(page) => page,
             Err(error) => return tally.fail(error),
         };

@@ -1,5 +1,6 @@
 //! The ports of the tests: stores in memory with switches for faults, and for what happens in between.
 
+use myaku::alert::MemoryReporter;
 use myaku::device::profile::WindowSpec;
 use myaku::keyed::progress::memory::MemoryProgress;
 use myaku::keyed::progress::{Progress, ProgressStore};
@@ -208,6 +209,7 @@ impl Ports for TestPorts {
     type Progress = Faulty<MemoryProgress>;
     type States = Faulty<MemoryStates<DeviceState>>;
     type Results = Faulty<MemoryResults>;
+    type Findings = Option<MemoryReporter>;
     type Letters = MemoryDeadLetters;
     type Clock = ManualClock;
 }

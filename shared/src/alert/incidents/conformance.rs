@@ -1,7 +1,7 @@
 //! The conformance suite for stores of incidents.
 
-use super::{Cursor, Incident, Incidents, LANES, Written};
-use crate::alert::Cleared;
+use super::{Cursor, Incident, Incidents, LANES, Queue, Written};
+use crate::alert::{Begin, Cleared, Ends, Kind, Severity};
 use crate::platform::lane::lane;
 use std::time::Duration;
 
@@ -17,9 +17,13 @@ async fn put(store: &impl Incidents, incident: &Incident) -> Written {
 
 /// All open incidents in the lane of `device_id` of devices whose names begin with `prefix`, read page by page.
 async fn open(store: &impl Incidents, device_id: &str, prefix: &str) -> Vec<Incident> {
+    open_in(store, Queue::Silent, device_id, prefix).await
+}
+
+async fn open_in(store: &impl Incidents, queue: Queue, device_id: &str, prefix: &str) -> Vec<Incident> {
     let (mut all, mut after) = (Vec::new(), None::<Cursor>);
     loop {
-        let page = store.open(lane(device_id, LANES), after.as_ref(), 2).await.expect("open");
+        let page = store.open(queue, lane(device_id, LANES), after.as_ref(), 2).await.expect("open");
         assert!(page.incidents.len() <= 2, "a page has at most as many as requested");
         all.extend(page.incidents.into_iter().filter(|it| it.device_id.starts_with(prefix)));
         after = page.next;
@@ -63,7 +67,40 @@ pub async fn suite(store: &impl Incidents, prefix: &str) {
     assert_eq!(put(store, &nowhere).await, Written::Done, "a new incident replaces one that is over");
     assert_eq!(open(store, &device, prefix).await, [nowhere]);
 
+    check_rules(store, prefix).await;
     check_pages(store, prefix).await;
+}
+
+async fn check_rules(store: &impl Incidents, prefix: &str) {
+    let device = format!("{prefix}-rules");
+    let found = |rule: &str, since_ms| {
+        let begin = Begin {
+            rule: rule.to_owned(),
+            kind: Kind::Threshold,
+            severity: Severity::Critical,
+            metric: "body_temperature".to_owned(),
+            since_ms,
+            value: Some(39.25),
+            limit: (rule == "fever").then_some(38.5),
+            detail: "39.25 °C".to_owned(),
+        };
+        Incident::found(&begin, &device, Some("home-3"), since_ms + 1_000)
+    };
+    assert_eq!(store.last(&device, "fever").await.expect("last"), None);
+    let (fever, cold) = (found("fever", NOW_MS), found("cold", NOW_MS - 5_000));
+    assert_eq!(put(store, &silence(&device, NOW_MS)).await, Written::Done);
+    assert_eq!(put(store, &fever).await, Written::Done, "each rule has incidents of its own");
+    assert_eq!(put(store, &cold).await, Written::Done);
+    assert_eq!(put(store, &found("fever", NOW_MS + 1)).await, Written::Conflict, "one of a rule at a time");
+    assert_eq!(store.last(&device, "fever").await.expect("last"), Some(fever.clone()));
+    assert_eq!(open_in(store, Queue::Rules, &device, &device).await, [cold.clone(), fever.clone()]);
+    assert_eq!(open(store, &device, &device).await.len(), 1, "silences have a queue of their own");
+
+    let ends = Ends { rule: "fever".to_owned(), at_ms: NOW_MS + 9, detail: "37 °C".to_owned() };
+    let (_, over) = fever.ended(&ends, NOW_MS + 60_000);
+    assert_eq!(put(store, &over).await, Written::Done);
+    assert_eq!(store.last(&device, "fever").await.expect("last"), Some(over));
+    assert_eq!(open_in(store, Queue::Rules, &device, &device).await, [cold]);
 }
 
 async fn check_pages(store: &impl Incidents, prefix: &str) {

@@ -1,10 +1,11 @@
 //! Incidents in a DynamoDB table, which also has the connections.
 //!
-//! The partition key is `deviceId`; the sort key is `item`, with the value `incident#device-silent`. Open incidents
-//! have the attributes `queue` (`silent#<lane>`) and `dueAt`, the keys of the index `due`. Incidents that are over are
-//! not in the index.
+//! The partition key is `deviceId`; the sort key is `item`, with the value `incident#device-silent` or `incident#rule#<rule>`. Open
+//! incidents have the attributes `queue` (`silent#<lane>` or `rules#<lane>`) and `dueAt`, the keys of the index `due`. Incidents
+//! that are over are not in the index.
 
-use super::{Cursor, Incident, Incidents, LANES, Page, Written};
+use super::{Cursor, Incident, Incidents, LANES, Page, Queue, Written};
+use crate::alert::{Kind, Severity};
 use crate::platform::aws::{Lazy, incomplete, remote_error};
 use crate::platform::dynamodb::{Attributes, integer, integer_of, is_written, text, text_of};
 use crate::platform::errors::RemoteError;
@@ -17,7 +18,6 @@ use std::time::Duration;
 
 /// The index of open and due items, by lane and time. Other stores in the same table use it too.
 pub const INDEX: &str = "due";
-const ITEM: &str = "incident#device-silent";
 /// How many reads are in flight at the same time.
 const CONCURRENCY: usize = 32;
 
@@ -35,20 +35,30 @@ impl DynamoDbIncidents {
         Self { client: Lazy::new(config, Client::new), table: table.into(), retention }
     }
 
-    fn operation(&self, call: &str, device_id: &str) -> String {
-        format!("{call} {} {device_id} {ITEM}", self.table)
+    fn operation(&self, call: &str, device_id: &str, rule: Option<&str>) -> String {
+        format!("{call} {} {device_id} {}", self.table, item_key(rule))
     }
 
     fn attributes(&self, incident: &Incident) -> Attributes {
-        let Incident { id, device_id, facility, since_ms, raised_ms, cleared_ms } = incident;
-        let mut attributes = key(device_id);
-        attributes.insert("incident".to_owned(), text(id));
-        attributes.insert("since".to_owned(), integer(*since_ms));
-        attributes.insert("raisedAt".to_owned(), integer(*raised_ms));
-        attributes.extend(facility.as_ref().map(|facility| ("facility".to_owned(), text(facility))));
+        let Incident { id, device_id, facility, rule, since_ms, raised_ms, cleared_ms, .. } = incident;
+        let mut attributes = key(device_id, rule.as_deref());
+        let mut insert = |name: &str, value| attributes.insert(name.to_owned(), value);
+        insert("incident", text(id));
+        insert("kind", text(incident.kind.name()));
+        insert("severity", text(incident.severity.name()));
+        insert("since", integer(*since_ms));
+        insert("raisedAt", integer(*raised_ms));
+        insert("detail", text(&incident.detail));
+        for (name, value) in [("facility", facility), ("rule", rule), ("metric", &incident.metric)] {
+            attributes.extend(value.as_ref().map(|value| (name.to_owned(), text(value))));
+        }
+        for (name, value) in [("value", incident.value), ("limit", incident.limit)] {
+            attributes.extend(value.map(|value| (name.to_owned(), AttributeValue::S(value.to_string()))));
+        }
         match cleared_ms {
             None => {
-                attributes.insert("queue".to_owned(), AttributeValue::S(queue(lane(device_id, LANES))));
+                let queue = queue(Queue::of(incident), lane(device_id, LANES));
+                attributes.insert("queue".to_owned(), AttributeValue::S(queue));
                 attributes.insert("dueAt".to_owned(), integer(*raised_ms));
             }
             Some(at_ms) => {
@@ -60,23 +70,27 @@ impl DynamoDbIncidents {
         attributes
     }
 
-    async fn get(&self, device_id: &str) -> Result<Option<Incident>, RemoteError> {
-        let request = self.client.get_item().table_name(&self.table).set_key(Some(key(device_id)));
+    async fn get(&self, device_id: &str, rule: Option<&str>) -> Result<Option<Incident>, RemoteError> {
+        let request = self.client.get_item().table_name(&self.table).set_key(Some(key(device_id, rule)));
         let answer = request.consistent_read(true).send().await;
-        let answer = answer.map_err(|error| remote_error(self.operation("GetItem", device_id), error))?;
-        let parsed = answer.item.map(|item| {
-            parse(&item).ok_or_else(|| incomplete(&self.operation("GetItem", device_id), "attributes of an incident"))
-        });
+        let operation = || self.operation("GetItem", device_id, rule);
+        let answer = answer.map_err(|error| remote_error(operation(), error))?;
+        let parsed =
+            answer.item.map(|item| parse(&item).ok_or_else(|| incomplete(&operation(), "attributes of an incident")));
         parsed.transpose()
     }
 }
 
-fn queue(lane: u8) -> String {
-    format!("silent#{lane:02}")
+fn queue(queue: Queue, lane: u8) -> String {
+    format!("{}#{lane:02}", queue.name())
 }
 
-fn key(device_id: &str) -> Attributes {
-    [("deviceId".to_owned(), text(device_id)), ("item".to_owned(), text(ITEM))].into()
+fn item_key(rule: Option<&str>) -> String {
+    rule.map_or_else(|| format!("incident#{}", Kind::DeviceSilent.name()), |rule| format!("incident#rule#{rule}"))
+}
+
+fn key(device_id: &str, rule: Option<&str>) -> Attributes {
+    [("deviceId".to_owned(), text(device_id)), ("item".to_owned(), text(&item_key(rule)))].into()
 }
 
 impl Incidents for DynamoDbIncidents {
@@ -84,9 +98,13 @@ impl Incidents for DynamoDbIncidents {
         let ids: Vec<String> = device_ids.iter().map(|id| (*id).to_owned()).collect();
         let found = stream::iter(ids).map(|id| {
             let this = self.clone();
-            async move { Ok(this.get(&id).await?.filter(|incident| incident.cleared_ms.is_none())) }
+            async move { Ok(this.get(&id, None).await?.filter(|incident| incident.cleared_ms.is_none())) }
         });
         found.buffered(CONCURRENCY).try_collect().await
+    }
+
+    async fn last(&self, device_id: &str, rule: &str) -> Result<Option<Incident>, RemoteError> {
+        self.get(device_id, Some(rule)).await
     }
 
     async fn put(&self, incident: &Incident) -> Result<Written, RemoteError> {
@@ -107,14 +125,15 @@ impl Incidents for DynamoDbIncidents {
         if incident.cleared_ms.is_none() {
             put = put.expression_attribute_names("#queue", "queue");
         }
-        let is_written = is_written(self.operation("PutItem", &incident.device_id), put.send().await)?;
+        let is_written =
+            is_written(self.operation("PutItem", &incident.device_id, incident.rule.as_deref()), put.send().await)?;
         Ok(if is_written { Written::Done } else { Written::Conflict })
     }
 
-    async fn open(&self, lane: u8, after: Option<&Cursor>, limit: usize) -> Result<Page, RemoteError> {
-        let queue = AttributeValue::S(queue(lane));
-        let start = after.map(|Cursor { raised_ms, device_id }| {
-            let mut start = key(device_id);
+    async fn open(&self, of: Queue, lane: u8, after: Option<&Cursor>, limit: usize) -> Result<Page, RemoteError> {
+        let queue = AttributeValue::S(queue(of, lane));
+        let start = after.map(|Cursor { raised_ms, device_id, rule }| {
+            let mut start = key(device_id, rule.as_deref());
             start.insert("queue".to_owned(), queue.clone());
             start.insert("dueAt".to_owned(), integer(*raised_ms));
             start
@@ -134,7 +153,9 @@ impl Incidents for DynamoDbIncidents {
             .map_err(|error| remote_error(format!("Query {} {INDEX}", self.table), error))?;
         let next = answer.last_evaluated_key().and_then(|key| {
             let raised_ms = key.get("dueAt")?.as_n().ok()?.parse().ok()?;
-            Some(Cursor { raised_ms, device_id: key.get("deviceId")?.as_s().ok()?.clone() })
+            let item = key.get("item")?.as_s().ok()?;
+            let rule = item.strip_prefix("incident#rule#").map(str::to_owned);
+            Some(Cursor { raised_ms, device_id: key.get("deviceId")?.as_s().ok()?.clone(), rule })
         });
         // An item that cannot be read is logged and skipped: it must not stop the others.
         let incidents = answer.items().iter().filter_map(|item| {
@@ -149,16 +170,25 @@ impl Incidents for DynamoDbIncidents {
     }
 }
 
-/// The incident of an item; `None` if an attribute is missing or of another type.
+/// The incident of an item; `None` if an attribute is missing or of another type. Earlier versions knew only silences, and wrote
+/// neither kind nor words.
 fn parse(item: &Attributes) -> Option<Incident> {
     let text = |name: &str| text_of(item, name).cloned();
     let integer = |name: &str| integer_of(item, name);
+    let number = |name: &str| text_of(item, name)?.parse().ok();
     Some(Incident {
         id: text("incident")?,
+        kind: text_of(item, "kind").map_or(Some(Kind::DeviceSilent), |name| Kind::of(name))?,
+        severity: text_of(item, "severity").map_or(Some(Severity::Warning), |name| Severity::of(name))?,
+        rule: text("rule"),
         device_id: text("deviceId")?,
         facility: text("facility"),
+        metric: text("metric"),
+        value: number("value"),
+        limit: number("limit"),
         since_ms: integer("since")?,
         raised_ms: integer("raisedAt")?,
+        detail: text("detail").unwrap_or_default(),
         cleared_ms: integer("clearedAt"),
     })
 }

@@ -1,6 +1,6 @@
 //! Incidents in memory, for tests and simulations.
 
-use super::{Cursor, Incident, Incidents, LANES, Page, Written};
+use super::{Cursor, Incident, Incidents, LANES, Page, Queue, Written};
 use crate::platform::errors::{Remedy, RemoteError};
 use crate::platform::lane::lane;
 use std::collections::BTreeMap;
@@ -12,7 +12,8 @@ pub struct MemoryIncidents(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    incidents: BTreeMap<String, Incident>,
+    /// By device and rule.
+    incidents: BTreeMap<(String, Option<String>), Incident>,
     is_down: bool,
 }
 
@@ -22,7 +23,7 @@ impl MemoryIncidents {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).is_down = is_down;
     }
 
-    /// The last incident of each device, sorted by device.
+    /// The last silence, and the last incident of each rule, of each device, sorted by device.
     pub fn all(&self) -> Vec<Incident> {
         self.with(|state| state.incidents.values().cloned().collect()).unwrap_or_default()
     }
@@ -39,14 +40,19 @@ impl MemoryIncidents {
 impl Incidents for MemoryIncidents {
     async fn open_of(&self, device_ids: &[&str]) -> Result<Vec<Option<Incident>>, RemoteError> {
         self.with(|state| {
-            let open = |id: &&str| state.incidents.get(*id).filter(|it| it.cleared_ms.is_none()).cloned();
-            device_ids.iter().map(open).collect()
+            let last = |id: &&str| state.incidents.get(&((*id).to_owned(), None));
+            device_ids.iter().map(|id| last(id).filter(|it| it.cleared_ms.is_none()).cloned()).collect()
         })
+    }
+
+    async fn last(&self, device_id: &str, rule: &str) -> Result<Option<Incident>, RemoteError> {
+        self.with(|state| state.incidents.get(&(device_id.to_owned(), Some(rule.to_owned()))).cloned())
     }
 
     async fn put(&self, incident: &Incident) -> Result<Written, RemoteError> {
         self.with(|state| {
-            let stored = state.incidents.get(&incident.device_id);
+            let key = (incident.device_id.clone(), incident.rule.clone());
+            let stored = state.incidents.get(&key);
             let is_allowed = match (stored, incident.cleared_ms) {
                 (None, None) => true,
                 (None, Some(_)) => false,
@@ -58,22 +64,23 @@ impl Incidents for MemoryIncidents {
             if !is_allowed || (is_over && incident.cleared_ms.is_none()) {
                 return Written::Conflict;
             }
-            state.incidents.insert(incident.device_id.clone(), incident.clone());
+            state.incidents.insert(key, incident.clone());
             Written::Done
         })
     }
 
-    async fn open(&self, in_lane: u8, after: Option<&Cursor>, limit: usize) -> Result<Page, RemoteError> {
+    async fn open(&self, queue: Queue, in_lane: u8, after: Option<&Cursor>, limit: usize) -> Result<Page, RemoteError> {
         self.with(|state| {
-            let cursor = |it: &Incident| Cursor { raised_ms: it.raised_ms, device_id: it.device_id.clone() };
-            let open =
-                state.incidents.values().filter(|it| it.cleared_ms.is_none() && lane(&it.device_id, LANES) == in_lane);
+            let is_in_lane = |it: &&Incident| {
+                it.cleared_ms.is_none() && Queue::of(it) == queue && lane(&it.device_id, LANES) == in_lane
+            };
+            let is_after = |it: &&Incident| after.is_none_or(|after| Cursor::of(it) > *after);
             let mut open: Vec<Incident> =
-                open.filter(|it| after.is_none_or(|after| cursor(it) > *after)).cloned().collect();
-            open.sort_by_key(cursor);
+                state.incidents.values().filter(is_in_lane).filter(is_after).cloned().collect();
+            open.sort_by_key(Cursor::of);
             let is_more = open.len() > limit;
             open.truncate(limit);
-            Page { next: open.last().map(cursor).filter(|_| is_more), incidents: open }
+            Page { next: open.last().map(Cursor::of).filter(|_| is_more), incidents: open }
         })
     }
 }

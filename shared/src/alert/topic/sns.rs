@@ -1,4 +1,4 @@
-//! The topic in SNS. The message attributes `kind`, `state` and `facility` let a subscription filter alerts.
+//! The topic in SNS. The message attributes `kind`, `state`, `severity` and `facility` let a subscription filter alerts.
 
 use super::{Alert, Topic};
 use crate::platform::aws::{Lazy, remote_error};
@@ -41,6 +41,7 @@ impl Topic for SnsTopic {
         let attributes = [
             ("kind", Some(alert.kind.name())),
             ("state", Some(alert.state.name())),
+            ("severity", Some(alert.severity.name())),
             ("facility", alert.facility.as_deref()),
         ];
         for (name, value) in attributes {
@@ -55,21 +56,13 @@ impl Topic for SnsTopic {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alert::{Kind, State};
+    use crate::alert::Incident;
+    use std::time::Duration;
 
     #[test]
     fn the_subject_of_an_email_is_one_line_of_ascii() {
-        let alert = Alert {
-            id: "0a".to_owned(),
-            state: State::Raised,
-            kind: Kind::DeviceSilent,
-            device_id: format!("bett-ö\n{}", "x".repeat(200)),
-            facility: None,
-            since: 0,
-            at: 1,
-            detail: String::new(),
-        };
-        let subject = subject(&alert);
+        let device = format!("bett-ö\n{}", "x".repeat(200));
+        let subject = subject(&Incident::silence(&device, 1, Duration::ZERO, None, 1).raised());
         assert!(subject.starts_with("device-silent raised: bett-??xxx"), "{subject}");
         assert_eq!(subject.len(), SUBJECT_MAX);
     }

@@ -2,10 +2,12 @@
 //!
 //! Everything is checked here, once, so that decoding does not have to. All problems are reported together.
 
+mod alerts;
 mod field;
 mod version;
 
 use super::Profile;
+use super::alerts::Condition;
 use super::document::{ClockDocument, Format, Kind, MetricDocument, ProfileDocument, RangeDocument, VersionDocument};
 use super::metric::Metric;
 use super::problem::{Problem, Scope};
@@ -23,6 +25,9 @@ const MAX_METRICS: usize = 256;
 /// a text 12 KB; a row has at most 400 KB.
 const MAX_WINDOWED: usize = 64;
 const MAX_WINDOWED_TEXTS: usize = 16;
+/// The greatest numbers of alert rules, and of scores among them: so a device's state has at most some 80 KB.
+const MAX_ALERT_RULES: usize = 64;
+const MAX_SCORES: usize = 16;
 /// The longest name of a metric or a version, and the longest unit, in bytes.
 const MAX_NAME: usize = 64;
 /// The longest skew, delay and interval in seconds: a year.
@@ -69,6 +74,7 @@ pub(super) fn profile(document: &ProfileDocument) -> Result<Profile, Vec<Problem
         }
     }
 
+    check_alerts(&document.metrics, &mut scope);
     if document.versions.is_empty() || document.versions.len() > MAX_VERSIONS {
         scope.report("versions", format!("must list from 1 to {MAX_VERSIONS} versions"));
     }
@@ -172,7 +178,28 @@ fn compile_metric(
         windows: windows::compile(&document.windows, document.allowed_lateness_seconds, zone, |key, problem| {
             scope.report(&key, problem);
         }),
+        alerts: alerts::compile(&document.alerts, document.kind, zone, |key, problem| scope.report(&key, problem)),
         expected_interval: interval(document.expected_interval_seconds, scope).or(profile_interval),
+    }
+}
+
+/// Reports alert rules that are too many, or whose name another one has: a name stands for a device's incidents.
+fn check_alerts(metrics: &BTreeMap<String, MetricDocument>, scope: &mut Scope<'_>) {
+    let mut names = HashSet::new();
+    let (mut rules, mut scores) = (0, 0);
+    for (metric, document) in metrics {
+        for (index, rule) in document.alerts.iter().enumerate() {
+            rules += 1;
+            scores += usize::from(matches!(rule.when, Condition::Score(_)));
+            if !names.insert(&rule.name) {
+                scope.report(&format!("metrics.{metric}.alerts[{index}].name"), "another rule has the same name");
+            }
+        }
+    }
+    for (count, most, what) in [(rules, MAX_ALERT_RULES, "alert rules"), (scores, MAX_SCORES, "scores")] {
+        if count > most {
+            scope.report("metrics", format!("have {count} {what}, at most {most} are allowed"));
+        }
     }
 }
 

@@ -37,7 +37,7 @@ pub use calibration::{Beyond, CalibrationDocument, DividerDocument, Side, Voltag
 pub use source::{BinaryDocument, BitsDocument, Source, TimeDocument, TimeUnit};
 
 use crate::device::event_time::ClockSource;
-use crate::device::profile::{WindowDocument, WindowSpec};
+use crate::device::profile::{AlertRule, WindowDocument, WindowSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -63,7 +63,7 @@ pub struct ProfileDocument {
     /// can have its own interval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_interval_seconds: Option<u32>,
-    /// The time zone of windows by days, by its IANA name: `Asia/Tokyo`. Without it, UTC.
+    /// The time zone of windows by days and of times of the day, by its IANA name: `Asia/Tokyo`. Without it, UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
 }
@@ -119,6 +119,9 @@ pub struct MetricDocument {
     /// How much older than the newest reading another may be and still count in `windows`, in seconds. Default 120.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed_lateness_seconds: Option<u32>,
+    /// The rules that raise alerts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alerts: Vec<AlertRule>,
     /// The longest expected time between two readings of this metric, in seconds. Without it, the profile's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_interval_seconds: Option<u32>,
@@ -137,6 +140,18 @@ pub enum Kind {
     Text,
     /// Longitude and latitude in degrees.
     Position,
+}
+
+impl Kind {
+    /// The name in a profile.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Number => "number",
+            Self::Boolean => "boolean",
+            Self::Text => "text",
+            Self::Position => "position",
+        }
+    }
 }
 
 /// The range of valid numbers, both ends included.

@@ -1,7 +1,7 @@
 //! Holds the compiled metrics of a profile.
 
 use super::document::{Kind, RangeDocument};
-use crate::device::profile::{WindowSpec, Windows};
+use crate::device::profile::{Alerts, WindowSpec, Windows};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,6 +23,8 @@ pub struct Metric {
     pub functions: BTreeMap<String, Value>,
     /// The windows that its readings are aggregated into.
     pub windows: Option<Windows>,
+    /// The rules that raise alerts.
+    pub alerts: Option<Alerts>,
     /// The longest expected time between two readings: its own or the profile's.
     pub expected_interval: Option<Duration>,
 }

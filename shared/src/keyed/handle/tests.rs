@@ -7,6 +7,7 @@ use super::super::states::memory::MemoryStates;
 use super::super::sums::{Ids, Sum, Sums, json};
 use super::super::{Kept, Pending, State as _};
 use super::*;
+use crate::alert::MemoryReporter;
 use crate::lake::dead_letter::MemoryDeadLetters;
 use crate::platform::clock::ManualClock;
 use crate::results::memory::MemoryResults;
@@ -50,6 +51,7 @@ impl Ports for InMemory {
     type Progress = MemoryProgress;
     type States = MemoryStates<Sum>;
     type Results = MemoryResults;
+    type Findings = Option<MemoryReporter>;
     type Letters = MemoryDeadLetters;
     type Clock = ManualClock;
 }
@@ -63,6 +65,7 @@ fn context(ids: Ids) -> Context<InMemory> {
         progress: MemoryProgress::default(),
         states: MemoryStates::default(),
         results: MemoryResults::default(),
+        findings: None,
         letters: MemoryDeadLetters::new(),
         clock: ManualClock::at(NOW_MS),
         limits: Limits { results_interval: Duration::ZERO, history_ttl: Duration::from_hours(1), group: GROUP },

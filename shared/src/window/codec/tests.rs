@@ -1,9 +1,10 @@
 //! What is kept of a device, as bytes and back.
 
 use super::*;
+use crate::alert::{Begin, Ends, Finding, Kind, Severity};
 use crate::keyed::bytes::put_option;
 use crate::keyed::codec::{DIGEST, decode, encode, signed};
-use crate::keyed::{Kept, LastRow, MetricInterval, Origin, Pending, PendingHistory};
+use crate::keyed::{Kept, LastRow, MetricInterval, Origin, Pending, PendingFinding, PendingHistory};
 use crate::results::{Average, Fields, MetricResult, Outcome as _};
 use crate::stream::batch::Position;
 use proptest::option::of as maybe;
@@ -50,9 +51,30 @@ fn kept() -> impl Strategy<Value = KeptDevice> {
     let row = (origins(), any::<i64>()).prop_map(|(origin, arrived_ms)| LastRow { origin, arrived_ms });
     let history = prop::collection::vec(pending(), 0..3).prop_map(|all| all.into_iter().collect());
     let numbers = any::<(u64, Option<i64>)>();
-    (states(), maybe(origins()), numbers, maybe(row), history).prop_map(
-        |(state, seen, (counted, lost_until), row, history)| Kept { state, seen, counted, lost_until, row, history },
+    let findings = prop::collection::vec(finding(), 0..3);
+    (states(), maybe(origins()), numbers, maybe(row), (history, findings)).prop_map(
+        |(state, seen, (counted, lost_until), row, (history, findings))| Kept {
+            state,
+            seen,
+            counted,
+            lost_until,
+            row,
+            history,
+            findings,
+        },
     )
+}
+
+fn finding() -> impl Strategy<Value = PendingFinding> {
+    let numbers = (maybe(-1e300..1e300_f64), maybe(-1e3..1e3_f64));
+    let begin = (any::<i64>(), numbers, "[a-z°\"# ]{0,12}").prop_map(|(since_ms, (value, limit), detail)| {
+        let (rule, metric) = ("fever".to_owned(), "body_temperature".to_owned());
+        let (kind, severity) = (Kind::Threshold, Severity::Critical);
+        Finding::Begins(Begin { rule, kind, severity, metric, since_ms, value, limit, detail })
+    });
+    let ends =
+        any::<i64>().prop_map(|at_ms| Finding::Ends(Ends { rule: "fever".to_owned(), at_ms, detail: String::new() }));
+    (origins(), prop_oneof![begin, ends]).prop_map(|(origin, finding)| PendingFinding { origin, finding })
 }
 
 proptest! {
@@ -96,6 +118,7 @@ proptest! {
 
     #[test]
     fn a_state_of_the_second_format_is_the_same_state(kept in kept()) {
+        let kept = KeptDevice { findings: Vec::new(), ..kept };
         prop_assert_eq!(decode::<DeviceState>(&second_format(&kept)), Ok(kept));
     }
 
@@ -139,11 +162,12 @@ fn first_format(stream: u64, shards: &[Origin], state: &DeviceState, revisions: 
 
 /// The bytes that were stored while all pending history was that of the moving average.
 fn second_format(kept: &KeptDevice) -> Vec<u8> {
-    let mut out = encode(&KeptDevice { history: Pending::new(), ..kept.clone() });
+    let mut out = encode(&KeptDevice { history: Pending::new(), findings: Vec::new(), ..kept.clone() });
     out[DIGEST] = 2;
     let mut after = vec![DeviceState::VERSION];
     kept.state.encode_into(&mut after);
-    out.truncate(out.len() - after.len() - 1);
+    // It had no findings.
+    out.truncate(out.len() - after.len() - 2);
     put_varint(&mut out, kept.history.len() as u64);
     // That format had no order.
     for (MetricInterval { from_ms, metric, .. }, PendingHistory { origin, counted, fields }) in
@@ -206,8 +230,9 @@ fn twenty_readings_take_half_a_kilobyte() {
         lost_until: None,
         row: Some(LastRow { origin, arrived_ms: 1_795_218_892_020 }),
         history: Pending::new(),
+        findings: Vec::new(),
     };
-    assert_eq!(encode(&kept).len(), 525);
+    assert_eq!(encode(&kept).len(), 526);
     let average = Average { count: 20, mean: 36.6, min: 36.6, max: 36.6, stddev: 0.0 };
     let result = MetricResult {
         unit: "°C".to_owned(),
@@ -220,5 +245,5 @@ fn twenty_readings_take_half_a_kilobyte() {
     let metric = "temperature".to_owned();
     let interval = MetricInterval { seconds: 0, from_ms: 1_795_218_840_000, metric };
     kept.history.insert(interval, PendingHistory { origin, counted: 1_000, fields: result.fields() });
-    assert_eq!(encode(&kept).len(), 525 + 190, "and a pending row of history a fifth of one");
+    assert_eq!(encode(&kept).len(), 526 + 190, "and a pending row of history a fifth of one");
 }

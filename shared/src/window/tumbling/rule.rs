@@ -43,7 +43,7 @@ impl Rule for TumblingWindow {
             from_ms: result.interval.from_ms,
             outcome: result,
         });
-        Some(Step { counts: inserted.counts, history: history.collect() })
+        Some(Step { history: history.collect(), ..Step::of(inserted.counts) })
     }
 }
 
