@@ -1,7 +1,8 @@
-//! Finds what is unusual in a file of readings: the learned score, run over it as a function runs it over a device's metric.
+//! Finds what is wrong in a file of readings: the learned score and the alert rules of a profile, run over it as anomaly-detector runs
+//! them over a device's metric.
 //!
 //! - [`Series`]: the readings of a file. Lines that cannot be used are counted, and cost only themselves.
-//! - [`detect`]: judges each reading, and joins alarms to [`Stretch`]es.
+//! - [`detect`]: judges each reading, and joins alarms to [`Stretch`]es. [`Rules`] are those of a metric.
 //! - [`plot()`]: draws the series, its score and the alarms.
 //!
 //! ```
@@ -13,16 +14,18 @@
 //!     csv += &format!("{},{value}\n", 1_795_219_200 + second);
 //! }
 //! let series = Series::from_csv("bed-17", csv.as_bytes(), &Columns::default())?;
-//! let detection = detect(&series, 0.26);
+//! let detection = detect(&series, 0.26, None);
 //! assert_eq!(detection.stretches.len(), 1);
 //! assert_eq!((detection.stretches[0].from, detection.stretches[0].value), (1_795_219_550_000, 140.0));
 //! # Ok::<(), myaku_operator::detect::SeriesError>(())
 //! ```
 
 mod plot;
+mod rules;
 mod series;
 
 pub use plot::{PlotError, plot};
+pub use rules::{Rules, RulesError};
 pub use series::{Columns, LineProblem, Reading, Series, SeriesError};
 
 use comfy_table::Table;
@@ -31,7 +34,7 @@ use jiff::Timestamp;
 use myaku::anomaly::score::{Detector, SILENCE};
 use serde::Serialize;
 
-/// Alarms of a rule that are at most so many readings apart are one stretch: a score that is repeated while it silences its series has
+/// Alarms of the score that are at most so many readings apart are one stretch: a score that is repeated while it silences its series has
 /// got worse.
 const APART_MAX: usize = SILENCE as usize;
 
@@ -54,63 +57,64 @@ pub struct Detection {
     scores: Vec<f64>,
 }
 
-/// A stretch of alarms of one rule.
+/// A stretch of alarms of the score, or an incident of a rule.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stretch {
-    /// The rule that found it. So far there is one, `score`.
-    pub rule: &'static str,
-    /// The time of the first alarm, in milliseconds since the epoch.
+    /// What found it: `score`, or the name of a rule.
+    pub rule: String,
+    /// The time of the first alarm, in milliseconds since the epoch; of an incident, when it began.
     pub from: i64,
-    /// The time of the last alarm.
+    /// The time of the last alarm; of an incident, when it was over, or that of the last reading.
     pub to: i64,
-    /// How many alarms it has.
+    /// How many alarms it has; an incident is one.
     pub alarms: usize,
-    /// The time of the worst alarm.
+    /// The time of the worst alarm; of an incident, when it was raised.
     pub at: i64,
-    /// Its value.
+    /// The value of that reading.
     pub value: f64,
-    /// Its score, from the threshold to 1.
-    pub score: f64,
-    /// What is unusual about it, in words.
+    /// Its score, from the threshold to 1; `None` for an incident.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
+    /// What is wrong, in words.
     pub reason: String,
     /// The places of the first, the worst and the last alarm among the readings.
     #[serde(skip)]
     places: [usize; 3],
 }
 
-/// What a rule says of a reading.
+/// What the score says of a reading.
 struct Finding {
-    rule: &'static str,
     place: usize,
     reading: Reading,
     score: f64,
     reason: String,
 }
 
-/// Judges each reading of `series`. A score from `threshold` on is an alarm; the score silences its series by its own limit
+/// Judges each reading of `series` by the score, and by `rules` if there are some. A score from `threshold` on is an alarm; the score silences its series by its own limit
 /// ([`ALARM`](myaku::anomaly::score::ALARM)), whatever the threshold is.
-pub fn detect(series: &Series, threshold: f64) -> Detection {
+pub fn detect(series: &Series, threshold: f64, rules: Option<&Rules>) -> Detection {
     let mut detector = Detector::new();
     let (mut scores, mut stretches) = (Vec::with_capacity(series.readings.len()), Vec::new());
     for (place, reading) in series.readings.iter().enumerate() {
         let score = detector.update(reading.at_ms, reading.value);
         scores.push(score.value);
-        // A further rule adds its findings here.
         if let Some(reason) = score.reason.filter(|_| score.value >= threshold) {
             let reason = reason.to_string();
-            join(&mut stretches, Finding { rule: "score", place, reading: *reading, score: score.value, reason });
+            join(&mut stretches, Finding { place, reading: *reading, score: score.value, reason });
         }
     }
+    stretches.extend(rules.map(|rules| rules.incidents(series)).into_iter().flatten());
+    stretches.sort_by_key(|stretch| stretch.places[0]);
     let (readings, left_out) = (scores.len(), series.left_out());
     Detection { series: series.name.clone(), readings, left_out, threshold, stretches, scores }
 }
 
-/// Adds a finding to the latest stretch of its rule, or begins another one.
+/// Adds a finding to the latest stretch, or begins another one.
 fn join(stretches: &mut Vec<Stretch>, finding: Finding) {
-    let Finding { rule, place, reading: Reading { at_ms: at, value }, score, reason } = finding;
-    let latest = stretches.iter_mut().rfind(|stretch| stretch.rule == rule);
-    match latest.filter(|latest| place - latest.places[2] <= APART_MAX) {
+    let Finding { place, reading: Reading { at_ms: at, value }, score, reason } = finding;
+    let (rule, score) = ("score".to_owned(), Some(score));
+    match stretches.last_mut().filter(|latest| place - latest.places[2] <= APART_MAX) {
         Some(stretch) => {
             (stretch.to, stretch.places[2]) = (at, place);
             stretch.alarms += 1;
@@ -145,8 +149,8 @@ impl Detection {
                 alarms.to_string(),
                 time(*at),
                 value.to_string(),
-                format!("{score:.2}"),
-                (*rule).to_owned(),
+                score.map_or(String::new(), |score| format!("{score:.2}")),
+                rule.clone(),
                 reason.clone(),
             ]);
         }

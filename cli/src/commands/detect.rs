@@ -1,8 +1,8 @@
-//! `myaku detect`: finds what is unusual in a file of readings.
+//! `myaku detect`: finds what is unusual in a file of readings, and what breaks the rules of a profile.
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
-use myaku_operator::detect::{Columns, Series, detect, plot};
+use myaku_operator::detect::{Columns, Rules, Series, detect, plot};
 use std::fs::File;
 use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
@@ -21,6 +21,12 @@ pub(super) struct Args {
     /// From which score on a reading is an alarm, above 0 and at most 1.
     #[arg(long, value_name = "SCORE", default_value_t = myaku::anomaly::score::ALARM, value_parser = threshold)]
     threshold: f64,
+    /// Also run the alert rules of a metric of this profile, a JSON file.
+    #[arg(long, value_name = "FILE", requires = "metric")]
+    profile: Option<PathBuf>,
+    /// The metric whose rules are run.
+    #[arg(long, value_name = "NAME", requires = "profile")]
+    metric: Option<String>,
     /// Print JSON instead of a table.
     #[arg(long)]
     json: bool,
@@ -46,7 +52,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
     if series.more_problems > 0 {
         eprintln!("{}: {} more lines cannot be used", series.name, series.more_problems);
     }
-    let detection = detect(&series, args.threshold);
+    let detection = detect(&series, args.threshold, rules(args)?.as_ref());
     if let Some(file) = &args.plot {
         let picture = plot(&series, &detection)?;
         std::fs::write(file, picture).with_context(|| format!("cannot write the picture {}", file.display()))?;
@@ -54,6 +60,13 @@ pub(super) fn run(args: &Args) -> Result<()> {
     let text = if args.json { serde_json::to_string_pretty(&detection)? } else { detection.to_text() };
     writeln!(io::stdout().lock(), "{text}")?;
     Ok(())
+}
+
+/// The rules of the profile and the metric, if they are given.
+fn rules(args: &Args) -> Result<Option<Rules>> {
+    let (Some(file), Some(metric)) = (&args.profile, &args.metric) else { return Ok(None) };
+    let profile = std::fs::read(file).with_context(|| format!("cannot read the profile {}", file.display()))?;
+    Rules::new(&profile, metric).map(Some).with_context(|| format!("cannot use the profile {}", file.display()))
 }
 
 /// Reads the series of a file, which has the file's name without its extension, or of standard input.
@@ -95,6 +108,12 @@ mod tests {
         let (file, picture) = (file.to_str().unwrap(), picture.to_str().unwrap());
         run(&Args::parse_from(["detect", file, "--value", "pulse", "--plot", picture])).unwrap();
         assert!(std::fs::read_to_string(picture).unwrap().contains("bed-17"));
+        let profile = concat!(env!("CARGO_MANIFEST_DIR"), "/../events/profiles/patient-tag.json");
+        run(&Args::parse_from(["detect", file, "--profile", profile, "--metric", "pulse"])).unwrap();
+        let error = run(&Args::parse_from(["detect", file, "--profile", profile, "--metric", "puls"])).unwrap_err();
+        let problem =
+            "the metric \"puls\" has no alert rules; those that have some: battery, position, pulse, temperature";
+        assert_eq!(error.root_cause().to_string(), problem);
         let error = run(&Args::parse_from(["detect", file, "--value", "puls"])).unwrap_err();
         assert_eq!(error.root_cause().to_string(), "no column has the name \"puls\"; the columns are at, pulse, who");
     }

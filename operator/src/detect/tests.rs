@@ -75,7 +75,7 @@ fn a_file_without_a_reading_is_an_error_that_says_what_a_line_needs() {
 #[test]
 fn alarms_are_shown_as_stretches_with_their_worst_reading_and_its_reason() {
     // The second value is more than twice as bad, so it is reported within the silence.
-    let detection = detect(&pulse(900, &[(400, 90.0), (420, 300.0), (700, 5.0)]), 0.26);
+    let detection = detect(&pulse(900, &[(400, 90.0), (420, 300.0), (700, 5.0)]), 0.26, None);
     insta::assert_snapshot!(detection.to_text(), @r"
     bed-17: 900 readings, 2 stretches of alarms
      from                  to                    alarms  worst at              value  score  rule   reason
@@ -96,25 +96,25 @@ fn alarms_are_shown_as_stretches_with_their_worst_reading_and_its_reason() {
 
 #[test]
 fn a_series_without_alarms_is_one_line() {
-    assert_eq!(detect(&pulse(200, &[]), 0.26).to_text(), "bed-17: 200 readings, no alarm from 0.26 on");
-    assert_eq!(detect(&pulse(1, &[]), 0.26).to_text(), "bed-17: 1 reading, no alarm from 0.26 on");
+    assert_eq!(detect(&pulse(200, &[]), 0.26, None).to_text(), "bed-17: 200 readings, no alarm from 0.26 on");
+    assert_eq!(detect(&pulse(1, &[]), 0.26, None).to_text(), "bed-17: 1 reading, no alarm from 0.26 on");
     let half = read("1,1\n2\n").unwrap();
-    let text = detect(&half, 0.26).to_text();
+    let text = detect(&half, 0.26, None).to_text();
     assert_eq!(text, "bed-17: 1 reading, 1 line left out, no alarm from 0.26 on");
 }
 
 #[test]
 fn a_higher_threshold_leaves_milder_alarms_out() {
     let series = pulse(900, &[(400, 71.0), (700, 300.0)]);
-    assert_eq!(detect(&series, 0.26).stretches.len(), 2);
-    let detection = detect(&series, 0.9);
+    assert_eq!(detect(&series, 0.26, None).stretches.len(), 2);
+    let detection = detect(&series, 0.9, None);
     assert_eq!(detection.stretches.iter().map(|stretch| stretch.value).collect::<Vec<_>>(), [300.0]);
 }
 
 #[test]
 fn a_picture_has_the_curves_and_a_mark_for_each_stretch_in_both_panels() {
     let series = pulse(900, &[(400, 300.0), (700, 5.0)]);
-    let picture = plot(&series, &detect(&series, 0.26)).unwrap();
+    let picture = plot(&series, &detect(&series, 0.26, None)).unwrap();
     assert!(picture.starts_with("<svg") && picture.contains("bed-17"));
     assert_eq!(picture.matches("<circle").count(), 4);
     assert!(!picture.contains("fill=\"#FFFFFF\""), "it has no background, so that dark pages show it too");
@@ -123,8 +123,26 @@ fn a_picture_has_the_curves_and_a_mark_for_each_stretch_in_both_panels() {
 #[test]
 fn a_picture_of_any_series_can_be_drawn_and_a_long_one_is_not_large() {
     for series in [pulse(1, &[]), read("1,5\n1,5\n").unwrap(), read("1,-1e300\n2,1e300\n").unwrap()] {
-        plot(&series, &detect(&series, 0.26)).unwrap();
+        plot(&series, &detect(&series, 0.26, None)).unwrap();
     }
     let series = pulse(50_000, &[]);
-    assert!(plot(&series, &detect(&series, 0.26)).unwrap().len() < 120_000);
+    assert!(plot(&series, &detect(&series, 0.26, None)).unwrap().len() < 120_000);
+}
+
+#[test]
+fn incidents_of_rules_stand_beside_the_alarms_of_the_score() {
+    let profile = br#"{"id": "p", "metrics": {"pulse": {"unit": "1/min", "alerts": [
+            {"name": "high", "when": {"threshold": {"above": 100}}, "forSeconds": 60},
+            {"name": "gap", "when": {"gap": {"seconds": 600}}}]}, "m": {}},
+        "versions": [{"name": "1", "format": "json", "fields": [{"metric": "pulse", "from": "p"}, {"metric": "m", "from": "m"}]}]}"#;
+    let rules = Rules::new(profile, "pulse").unwrap();
+    let series = pulse(900, &[(400, 130.0), (401, 131.0), (402, 132.0)]);
+    insta::assert_snapshot!(detect(&series, 0.26, Some(&rules)).to_text(), @r"
+    bed-17: 900 readings, 2 stretches of alarms
+     from                  to                    alarms  worst at              value  score  rule   reason
+     2026-11-21T06:40:00Z                        1       2026-11-21T06:40:00Z  130    0.97   score  spread: the last 64 readings or so vary more than they usually do
+     2026-11-21T06:40:00Z  2026-11-21T06:43:00Z  1       2026-11-21T06:41:00Z  131           high   pulse is 131 1/min, above 100 1/min, for 60 s.
+    ");
+    assert_eq!(Rules::new(profile, "m").unwrap_err(), RulesError::NoRules("m".to_owned(), "pulse".to_owned()));
+    assert!(Rules::new(b"{}", "m").unwrap_err().to_string().contains("id"));
 }
