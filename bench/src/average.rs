@@ -240,7 +240,7 @@ fn registry() -> Result<Registry<MemoryMasterData, ManualClock>, Box<dyn Error>>
     let data = MemoryMasterData::new();
     data.put_profile(&profile);
     for device in 0..DEVICES {
-        data.put_device(&Device { device_id: name(device), profile: profile.id.clone(), facility: None });
+        data.put_device(&Device::new(name(device), &profile.id, None));
     }
     Ok(Registry::new(data, ManualClock::at(FIRST_MS), Duration::from_secs(30)))
 }

@@ -96,7 +96,7 @@ impl Transform {
     /// Makes the messages from a seed.
     fn new(seed: u64) -> Result<Self> {
         let profile = Profile::parse(PROFILE.as_bytes()).map_err(|problems| anyhow!("{problems:?}"))?;
-        let device = Device { device_id: "band-0".to_owned(), profile: profile.id().to_owned(), facility: None };
+        let device = Device::new("band-0", profile.id(), Some("home-3"));
         let mut random = StdRng::seed_from_u64(seed);
         let messages: Vec<_> = (0..MESSAGES).map(|_| message(&mut random)).collect();
         Ok(Self {
@@ -168,6 +168,7 @@ fn message(random: &mut StdRng) -> Message {
         received_at: RECEIVED_MS,
         payload: payload.into_bytes(),
         message_id: None,
+        sender: None,
     }
 }
 

@@ -104,9 +104,8 @@ fn message(number: usize, metric: &'static str, first_ms: i64) -> Planned {
 pub async fn send(stack: &Stack) -> Result<Patient> {
     let describe = |problems: Vec<_>| anyhow!("invalid master data: {problems:?}");
     let profile = parse_profile(PROFILE).and_then(|profile| profile_document(&profile)).map_err(describe)?;
-    let device =
-        Device { device_id: DEVICE.into(), profile: "patient-tag".into(), facility: Some(FACILITY.to_owned()) };
-    let documents = [profile, device_document(&device).map_err(describe)?];
+    let device = device_document(&Device::new(DEVICE, "patient-tag", Some(FACILITY))).map_err(describe)?;
+    let documents = [profile, device];
     DynamoDb::new(&stack.sdk_config(), stack.physical_id("RegistryTable")?).put(&documents).await?;
 
     let broker = stack.endpoints().mqtt;

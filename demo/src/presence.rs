@@ -87,8 +87,7 @@ async fn connect(stack: &Stack, client_id: &str) -> Result<Connection> {
 /// Connects and disconnects the devices for `duration`.
 pub async fn run_devices(stack: &Stack, duration: Duration) -> Result<ConnectedDevices> {
     let registry = DynamoDb::new(&stack.sdk_config(), stack.physical_id("RegistryTable")?);
-    let device =
-        Device { device_id: SILENT_DEVICE.into(), profile: "restless".into(), facility: Some("home-1".into()) };
+    let device = Device::new(SILENT_DEVICE, "restless", Some("home-1"));
     let device = device_document(&device).map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
     registry.put(&[(Key::new(Kind::Profile, "restless"), PROFILE.to_owned()), device]).await?;
     let started = Instant::now();

@@ -24,11 +24,7 @@ pub async fn fill<'a>(config: &SdkConfig, table: &str, devices: impl Iterator<It
         documents.push(parse_profile(json).and_then(|profile| profile_document(&profile)).map_err(describe)?);
     }
     for registration in devices {
-        let device = Device {
-            device_id: registration.device.clone(),
-            profile: registration.profile.to_owned(),
-            facility: Some(registration.facility.clone()),
-        };
+        let device = Device::new(&registration.device, registration.profile, Some(&registration.facility));
         documents.push(device_document(&device).map_err(describe)?);
     }
     DynamoDb::new(config, table).put(&documents).await.with_context(|| format!("cannot write to the registry {table}"))

@@ -200,7 +200,7 @@ mod tests {
 
     fn registry() -> Registry<MemoryMasterData, ManualClock> {
         let store = MemoryMasterData::new();
-        store.put_device(&Device { device_id: "bed-17".to_owned(), profile: "band".to_owned(), facility: None });
+        store.put_device(&Device::new("bed-17", "band", None));
         let profile = r#"{"id": "band",
             "metrics": {"heart_rate": {"unit": "1/min", "window": {"last": 3}}},
             "versions": [{"name": "1", "format": "json", "fields": [{"metric": "heart_rate", "from": "hr"}]}]}"#;

@@ -40,6 +40,7 @@
 //!     received_at: 1_795_218_892_020,
 //!     payload: br#"{"ts": 1795218890, "temp": 68}"#,
 //!     message_id: None,
+//!     sender: None,
 //! };
 //! let decoded = profile.decode(message, 1_795_218_892_120);
 //! let reading = &decoded.readings[0];

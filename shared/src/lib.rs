@@ -48,6 +48,7 @@
 //!     received_at: 1_795_218_892_020,
 //!     payload: br#"{"level": 80}"#,
 //!     message_id: None,
+//!     sender: None,
 //! };
 //! let decoded = profile.decode(message, 1_795_218_892_120);
 //! assert_eq!(decoded.readings[0].value, Value::Number(80.0));

@@ -103,6 +103,7 @@ async fn a_replay_changes_no_average_and_a_dead_letter_becomes_readings_after_it
         payload: format!(r#"{{"id":"m1","ts":{},"vital":{{"hr":61,"spo2":"97","temp":98.2}}}}"#, now_ms / 1_000)
             .into_bytes(),
         message_id: None,
+        sender: None,
     };
     let producer = Producer::new(KinesisStream::new(&config, &ingest), Placement::Shards, Limits::default());
     producer.send(&[Item { key: message.delivery_id.clone(), data: message.to_json().into_bytes() }]).await?;
@@ -110,7 +111,7 @@ async fn a_replay_changes_no_average_and_a_dead_letter_becomes_readings_after_it
     let rows = DynamoDbResults::new(&config, stack.physical_id("ResultsTable")?);
     let latest = async || rows.latest("newcomer").await;
     assert_eq!(latest().await?, None);
-    let device = Device { device_id: "newcomer".to_owned(), profile: "vital-band".to_owned(), facility: None };
+    let device = Device::new("newcomer", "vital-band", Some("home-1"));
     let document = device_document(&device).map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
     DynamoDb::new(&config, stack.physical_id("RegistryTable")?).put(&[document]).await?;
     let found = tokio::time::timeout(PATIENCE, async {

@@ -66,6 +66,7 @@ impl World {
             payload: format!(r#"{{"id":"m1","ts":{},"vital":{{"hr":61,"spo2":"97","temp":98.2}}}}"#, now_ms / 1_000)
                 .into_bytes(),
             message_id: None,
+            sender: None,
         };
         self.messages = devices.iter().map(|device| message(device).to_json()).collect();
         let entry = |message: &String| {

@@ -49,7 +49,7 @@ async fn what_one_function_has_read_is_cached_for_the_next_one_until_it_expires(
     let valkey = servers::redis::start(0).await?;
     let (one, other) = (MemoryMasterData::new(), MemoryMasterData::new());
     let (bed, unregistered) = (Key::new(Kind::Device, "bed-1"), Key::new(Kind::Device, "bed-2"));
-    one.put_device(&Device { device_id: bed.id.clone(), profile: "vital".to_owned(), facility: None });
+    one.put_device(&Device::new(&bed.id, "vital", None));
     let keys = [bed.clone(), unregistered.clone()];
     let read = Shared::new(&one, Some(redis(&valkey).await?), TTL).read(&keys, NOW_MS).await?;
 

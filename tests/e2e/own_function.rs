@@ -33,7 +33,7 @@ async fn a_function_of_ones_own_runs_beside_the_others() -> Result<()> {
 
     let profile = std::fs::read(root.join("examples/degree-hours/profile.json"))?;
     let profile = ProfileDocument::parse(&profile).map_err(|problem| anyhow::anyhow!("{problem}"))?;
-    let device = Device { device_id: DEVICE.to_owned(), profile: "cold-room".to_owned(), facility: None };
+    let device = Device::new(DEVICE, "cold-room", Some("home-1"));
     let documents = [profile_document(&profile), device_document(&device)];
     let documents: Result<Vec<_>, _> = documents.into_iter().collect();
     let documents = documents.map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
@@ -50,6 +50,7 @@ async fn a_function_of_ones_own_runs_beside_the_others() -> Result<()> {
         received_at: SystemClock.now_ms(),
         payload: format!(r#"{{"n":{n},"at":{},"t":{degrees}}}"#, begin_ms + minute * MINUTE_MS).into_bytes(),
         message_id: None,
+        sender: None,
     };
     let messages = (0..).zip([(0, 10), (15, 10), (30, 5), (45, 5), (60, 5)]).map(message);
     let ingest = KinesisStream::new(&config, stack.physical_id("IngestStream")?);

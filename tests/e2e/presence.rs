@@ -122,7 +122,7 @@ async fn a_silent_device_is_reported_once_and_its_return_once() -> anyhow::Resul
     let directory = tempfile::tempdir()?;
     let stack = up(directory.path()).await?;
     let registry = DynamoDb::new(&stack.sdk_config(), stack.physical_id("RegistryTable")?);
-    let device = Device { device_id: "bed-18".into(), profile: "restless".into(), facility: Some("home-1".into()) };
+    let device = Device::new("bed-18", "restless", Some("home-1"));
     let device = device_document(&device).map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
     registry.put(&[(Key::new(Kind::Profile, "restless"), PROFILE.to_owned()), device]).await?;
 

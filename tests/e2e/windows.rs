@@ -45,6 +45,7 @@ fn message(device: &str, n: i64, begin: i64, copy: usize) -> Message {
         payload: format!(r#"{{"n":{n},"t":{at},"p":{pulse},"w":{worn},"m":"{mode}","g":[{longitude},0.0]}}"#)
             .into_bytes(),
         message_id: None,
+        sender: None,
     }
 }
 
@@ -133,7 +134,7 @@ async fn closed_windows_have_what_an_independent_calculation_has() -> anyhow::Re
     let config = stack.sdk_config();
     let mut documents = Vec::new();
     for device in DEVICES {
-        let device = Device { device_id: device.to_owned(), profile: "walker".to_owned(), facility: None };
+        let device = Device::new(device, "walker", Some("home-1"));
         documents.push(device_document(&device).map_err(|problems| anyhow::anyhow!("{problems:?}"))?);
     }
     let profile = ProfileDocument::parse(PROFILE.as_bytes()).map_err(|problem| anyhow::anyhow!("{problem}"))?;

@@ -74,6 +74,7 @@ fn message(device: &str, payload: Vec<u8>) -> Vec<u8> {
         received_at: SystemClock.now_ms(),
         payload,
         message_id: None,
+        sender: None,
     };
     message.to_json().into_bytes()
 }

@@ -345,6 +345,7 @@ fn record(content: Content, delivery: u32, now_ms: i64) -> (String, Vec<u8>) {
             received_at: now_ms,
             payload: payload.into_bytes(),
             message_id: None,
+            sender: None,
         };
         (format!("delivery-{delivery}"), message.to_json().into_bytes())
     };

@@ -238,7 +238,7 @@ impl World {
 /// Three devices of one profile, and a source of lines.
 fn master_data() -> MemoryMasterData {
     let store = MemoryMasterData::new();
-    let device = |id: String, profile: &str| Device { device_id: id, profile: profile.to_owned(), facility: None };
+    let device = |id: String, profile: &str| Device::new(id, profile, None);
     for number in 0..DEVICES {
         store.put_device(&device(device_id(number).to_owned(), "meter"));
     }

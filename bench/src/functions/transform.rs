@@ -41,7 +41,7 @@ impl Transform {
         let store = MemoryMasterData::new();
         for device in 0..DEVICES {
             let (device_id, profile) = (format!("band-{device:04}"), "vital-band".to_owned());
-            store.put_device(&Device { device_id, profile, facility: None });
+            store.put_device(&Device::new(device_id, profile, None));
         }
         store.put_document(Key::new(Kind::Profile, "vital-band"), PROFILE);
         let context = Context {

@@ -20,13 +20,17 @@ pub(super) enum Command {
         /// The id of its profile.
         #[arg(long)]
         profile: String,
-        /// The facility where it stands. If it is not given, the facility in its messages counts.
+        /// The facility where it stands. Without it, only the device itself sends for it, and not a gateway or an app.
         #[arg(long)]
         facility: Option<String>,
+        /// Another facility that it takes messages from, because it moves; `*` for all. Can be given several times.
+        #[arg(long, value_name = "FACILITY")]
+        roams: Vec<String>,
         #[command(flatten)]
         table: Table,
     },
-    /// Register the devices of a CSV file with the columns deviceId, profile and, if wanted, facility.
+    /// Register the devices of a CSV file with the columns deviceId, profile and, if wanted, facility and roams (names with
+    /// spaces between them).
     Import {
         /// The CSV file. Nothing is written unless every line is valid.
         #[arg(value_name = "FILE.csv")]
@@ -55,8 +59,8 @@ pub(super) enum Command {
 pub(super) async fn run(command: Command) -> anyhow::Result<()> {
     let out = &mut io::stdout().lock();
     match command {
-        Command::Put { id, profile, facility, table } => {
-            devices::put(&table.connect().await, &Device { device_id: id, profile, facility }, out).await
+        Command::Put { id, profile, facility, roams, table } => {
+            devices::put(&table.connect().await, &Device { device_id: id, profile, facility, roams }, out).await
         }
         Command::Import { file, table } => {
             let name = file.display().to_string();

@@ -35,7 +35,7 @@ impl Ports for InMemory {
 
 fn context() -> Context<InMemory> {
     let store = MemoryMasterData::new();
-    store.put_device(&Device { device_id: "bed-17".to_owned(), profile: "bed".to_owned(), facility: None });
+    store.put_device(&Device::new("bed-17", "bed", None));
     let profile = r#"{"id": "bed",
         "metrics": {
             "body_temperature": {"unit": "°C", "alerts": [

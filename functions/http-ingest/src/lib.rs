@@ -162,6 +162,7 @@ fn assemble(items: Vec<Item>, devices: Vec<ItemDevice>, received_at: i64, invoca
         received_at,
         payload: item.payload,
         message_id: item.message_id,
+        sender: None,
     };
     items.into_iter().zip(devices).map(message).collect()
 }

@@ -40,8 +40,7 @@ type Fixture = Context<InMemory>;
 fn master_data() -> MemoryMasterData {
     let store = MemoryMasterData::new();
     for (id, facility) in [("bed-17", "home-3"), ("bed-18", "home-3"), ("bed-99", "home-9")] {
-        let facility = Some(facility.to_owned());
-        store.put_device(&Device { device_id: id.to_owned(), profile: "vital".to_owned(), facility });
+        store.put_device(&Device::new(id, "vital", Some(facility)));
     }
     store.put_document(Key::new(Kind::Profile, "vital"), PROFILE);
     store

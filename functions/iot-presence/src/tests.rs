@@ -45,8 +45,7 @@ type Fixture = Context<InMemory>;
 fn fixture() -> Fixture {
     let store = MemoryMasterData::new();
     for (id, profile) in [("bed-17", "vital"), ("bed-18", "vital"), ("bed-19", "vital"), ("app-log", "lines")] {
-        let facility = (id == "bed-17").then(|| "home-3".to_owned());
-        store.put_device(&Device { device_id: id.to_owned(), profile: profile.to_owned(), facility });
+        store.put_device(&Device::new(id, profile, (id == "bed-17").then_some("home-3")));
     }
     for (name, json) in PROFILES {
         store.put_document(Key::new(Kind::Profile, name), json);

@@ -2,6 +2,7 @@
 
 use crate::records::ParsedRecord;
 use myaku::device::profile::{Decoded, Rejection};
+use myaku::device::reading::SentReading;
 use myaku::device::registry::Resolved;
 use myaku::lake::dead_letter::{DeadLetter, Failure, Letters, Problem, Reason};
 use myaku::stream::batch::Batch;
@@ -70,10 +71,11 @@ impl<'a> Work<'a> {
     }
 
     fn add<'b>(&mut self, parsed: &ParsedRecord<'b>, decoded: Decoded<'a>, letters: &mut Letters<'b>) {
+        let sender = parsed.content.sent_by();
         let mut failures: Vec<_> = decoded.rejected.into_iter().map(failure).collect();
         for reading in decoded.readings {
             let begin = self.json.len();
-            match serde_json::to_writer(&mut self.json, &reading) {
+            match serde_json::to_writer(&mut self.json, &SentReading { reading: &reading, sender }) {
                 Ok(()) => {
                     self.lateness_ms.push(parsed.source.arrived_ms - reading.at);
                     self.item_records.push(parsed.record());

@@ -18,7 +18,6 @@ pub use config::Config;
 
 use counts::Counts;
 use decode::Work;
-use myaku::device::decoding::Content;
 use myaku::device::presence::watch::redis::PatientWatch;
 use myaku::device::presence::watch::{Expected, Hears, expected_by};
 use myaku::device::registry::{self, MasterData, Registry, Resolved};
@@ -178,11 +177,12 @@ async fn report_heard<P: Ports>(
     let now_ms = context.clock.now_ms();
     let mut expected = BTreeMap::new();
     for ParsedRecord { content, .. } in records {
-        let (Content::Message(message) | Content::Foreign(message, _)) = content else { continue };
-        let Some(Resolved::Known(_, profile)) = resolved.get(message.device_id.as_ref()) else { continue };
+        let resolved = content.device_id().and_then(|id| resolved.get(id));
+        // Whoever may not speak for a device cannot make it look alive.
+        let Ok((message, profile)) = content.admit(resolved) else { continue };
         let Some(interval) = profile.expected_interval() else { continue };
         if let Some(by_ms) = expected_by(message.received_at, now_ms, interval) {
-            expected.insert(message.device_id.as_ref(), by_ms);
+            expected.insert(message.device_id, by_ms);
         }
     }
     let expected: Vec<Expected> =

@@ -14,6 +14,8 @@ use myaku::stream::producer::memory::{Fault, MemoryStream};
 use std::marker::PhantomData;
 use std::time::Duration;
 
+mod right;
+
 const NOW_MS: i64 = 1_795_218_893_000;
 const DEADLINE_MS: i64 = NOW_MS + 60_000;
 const VITAL: &str = r#"{"id":"vital","metrics":{"heart_rate":{"unit":"1/min","range":{"min":20,"max":250}}},
@@ -40,7 +42,7 @@ fn master_data() -> MemoryMasterData {
     let devices =
         [("bed-17", "vital"), ("bed-18", "vital"), ("app-log", "lines"), ("lost", "nowhere"), ("torn", "broken")];
     for (id, profile) in devices {
-        store.put_device(&Device { device_id: id.to_owned(), profile: profile.to_owned(), facility: None });
+        store.put_device(&Device::new(id, profile, Some("home-3")));
     }
     store.put_document(Key::new(Kind::Device, "garbled"), "{}");
     store.put_document(Key::new(Kind::Profile, "vital"), VITAL);
@@ -73,6 +75,7 @@ fn message(device: &str, payload: &str) -> Vec<u8> {
         received_at: NOW_MS - 1_100,
         payload: payload.as_bytes().to_vec(),
         message_id: None,
+        sender: None,
     };
     message.to_json().into_bytes()
 }
@@ -210,7 +213,7 @@ const METER: &str = r#"{"id":"meter","metrics":{"energy":{"unit":"kWh"}},"versio
 async fn the_profile_of_a_source_decides_whether_its_records_become_readings() {
     let store = MemoryMasterData::new();
     for (id, profile) in [("nginx", "lines"), (myaku::ingest::message::UNNAMED_SOURCE, "lines"), ("meter", "meter")] {
-        store.put_device(&Device { device_id: id.to_owned(), profile: profile.to_owned(), facility: None });
+        store.put_device(&Device::new(id, profile, None));
     }
     store.put_document(Key::new(Kind::Profile, "lines"), LINES);
     store.put_document(Key::new(Kind::Profile, "meter"), METER);
@@ -233,18 +236,6 @@ async fn the_profile_of_a_source_decides_whether_its_records_become_readings() {
     let letters = unregistered.letters.letters();
     assert_eq!(letters.len(), 7, "each record of each aggregate");
     assert!(letters.iter().all(|letter| letter.reason == Reason::NotAMessage));
-}
-
-#[tokio::test]
-async fn the_registry_decides_the_facility_of_a_device() {
-    let context = fixture();
-    let store = MemoryMasterData::new();
-    store.put_document(Key::new(Kind::Profile, "vital"), VITAL);
-    let facility = Some("home-7".to_owned());
-    store.put_device(&Device { device_id: "bed-17".to_owned(), profile: "vital".to_owned(), facility });
-    let context = Context { registry: Registry::new(store, ManualClock::at(NOW_MS), DEFAULT_TTL), ..context };
-    handle(&context, &batch([beat("bed-17", 1)]), DEADLINE_MS).await;
-    assert_eq!(put(&context)[0].1.facility, "home-7");
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ impl Ports for InMemory {
 fn context() -> Context<InMemory> {
     let store = MemoryMasterData::new();
     for device_id in ["bed-17", "bed-18"] {
-        store.put_device(&Device { device_id: device_id.to_owned(), profile: "bed".to_owned(), facility: None });
+        store.put_device(&Device::new(device_id, "bed", None));
     }
     let profile = r#"{"id": "bed",
         "metrics": {

@@ -44,7 +44,7 @@ fn context() -> keyed::Context<Memory> {
     let data = MemoryMasterData::new();
     data.put_profile(&profile);
     for id in ["bed-17", "bed-18"] {
-        data.put_device(&Registered { device_id: id.to_owned(), profile: profile.id.clone(), facility: None });
+        data.put_device(&Registered::new(id, &profile.id, None));
     }
     keyed::Context {
         settings: Registry::new(data, ManualClock::at(NOW_MS), Duration::from_secs(30)),

@@ -93,11 +93,11 @@ fn read(name: &str, csv: impl Read) -> anyhow::Result<Rows> {
             header.iter().collect::<Vec<_>>().join(", ")
         );
     };
-    let facility = column("facility");
-    let known = [Some(id), Some(profile), facility];
+    let (facility, roams) = (column("facility"), column("roams"));
+    let known = [Some(id), Some(profile), facility, roams];
     if let Some(other) = (0..header.len()).find(|&index| !known.contains(&Some(index))) {
         bail!(
-            "{name} has the unknown column {:?}; the columns are deviceId, profile and, if wanted, facility",
+            "{name} has the unknown column {:?}; the columns are deviceId, profile and, if wanted, facility and roams",
             &header[other]
         );
     }
@@ -115,7 +115,8 @@ fn read(name: &str, csv: impl Read) -> anyhow::Result<Rows> {
         let line = record.position().map_or(0, csv::Position::line);
         let field = |index: usize| record.get(index).unwrap_or_default().to_owned();
         let facility = facility.map(field).filter(|facility| !facility.is_empty());
-        let device = Device { device_id: field(id), profile: field(profile), facility };
+        let roams = roams.map(field).unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+        let device = Device { device_id: field(id), profile: field(profile), facility, roams };
         match device_document(&device) {
             Ok(document) => rows.documents.push(document),
             Err(problems) => {
@@ -191,6 +192,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_device_that_moves_has_a_list_of_facilities() {
+        let store = store();
+        let csv = "deviceId,profile,facility,roams\nbed-1,vital,home-3,home-4 home-5\nbed-2,vital,,*\n";
+        imported(&store, csv).await.0.unwrap();
+        let mut out = Vec::new();
+        list(&store, Kind::Device, true, columns, &mut out).await.unwrap();
+        insta::assert_snapshot!(String::from_utf8(out).unwrap(), @r#"
+        {"deviceId":"bed-1","profile":"vital","facility":"home-3","roams":["home-4","home-5"]}
+        {"deviceId":"bed-2","profile":"vital","roams":["*"]}
+        "#);
+    }
+
+    #[tokio::test]
     async fn more_devices_than_fit_into_a_page_or_a_step_are_all_written() {
         let store = store();
         let csv = (0..1_234).fold("deviceId,profile\n".to_owned(), |csv, n| csv + &format!("bed-{n},vital\n"));
@@ -202,11 +216,11 @@ mod tests {
     async fn each_problem_is_printed_with_line_and_field_and_nothing_is_written() {
         let store = store();
         let csv = "deviceId,profile,facility\nbed-1,vital,\nbed/2,vital,a#b\nbed-1,vital,\n\
-                   bed-3,broken,\nbed-4,nowhere,\nbed-5\n,vital,\n";
+                   bed-3,broken,\nbed-4,nowhere,\nbed-5\n,vital,\nbed-6,vital,Haus am See\n";
         let (result, out) = imported(&store, csv).await;
         assert_eq!(
             result.unwrap_err().to_string(),
-            "beds.csv has 7 problems, so none of its devices was written; correct them and import it again"
+            "beds.csv has 8 problems, so none of its devices was written; correct them and import it again"
         );
         let starts = [
             "beds.csv:3: deviceId: has one of / + #",
@@ -216,6 +230,7 @@ mod tests {
             "beds.csv:6: profile: there is no profile \"nowhere\"",
             "beds.csv:7: ",
             "beds.csv:8: deviceId: must not be empty",
+            "beds.csv:9: facility: has one of space, comma",
         ];
         for (line, start) in out.lines().zip(starts) {
             assert!(line.starts_with(start), "{line}");
@@ -234,8 +249,7 @@ mod tests {
     #[tokio::test]
     async fn one_device_is_checked_by_the_same_rules() {
         let (store, mut out) = (store(), Vec::new());
-        let device =
-            |id: &str, profile: &str| Device { device_id: id.to_owned(), profile: profile.to_owned(), facility: None };
+        let device = |id: &str, profile: &str| Device::new(id, profile, None);
         put(&store, &device("bed-1", "vital"), &mut out).await.unwrap();
         assert!(put(&store, &device("bed-2", "nowhere"), &mut out).await.is_err());
         assert!(put(&store, &device("bed\t3", "vital"), &mut out).await.is_err());

@@ -105,5 +105,6 @@ fn message(error: &RuleError, delivery_id: &str, received_at: i64) -> Option<Mes
         received_at,
         payload: STANDARD.decode(&error.base64_original_payload).ok()?,
         message_id: None,
+        sender: None,
     })
 }

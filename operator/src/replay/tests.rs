@@ -300,6 +300,7 @@ async fn a_rule_error_becomes_the_message_that_the_rule_would_have_made() {
         received_at: START_MS,
         payload: vec![0xff, 0],
         message_id: None,
+        sender: None,
     };
     assert_eq!(
         messages,

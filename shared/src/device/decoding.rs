@@ -3,9 +3,9 @@
 //! Decoding is pure. So the function `transform` and the tools that decode the lake's records again get the same
 //! readings.
 
-use crate::device::profile::Decoded;
+use crate::device::profile::{Decoded, Profile};
 use crate::device::registry::Resolved;
-use crate::ingest::message::{BorrowedMessage, Message, MessageRef};
+use crate::ingest::message::{BorrowedMessage, Message, MessageRef, Role, Sender};
 use crate::lake::dead_letter::Problem;
 use crate::stream::batch::UserRecord;
 use std::borrow::Cow;
@@ -45,15 +45,21 @@ impl<'a> Content<'a> {
         }
     }
 
-    /// Decodes the record with what the registry knows of its device.
+    /// Who sent the message, if it is known and not the device itself.
+    pub fn sent_by(&self) -> Option<Sender<'_>> {
+        let (Self::Message(message) | Self::Foreign(message, _)) = self else { return None };
+        let sender = message.sender()?;
+        (sender.role != Role::Device || sender.id != message.device_id).then_some(sender)
+    }
+
+    /// The message with its profile, if the registry knows the device, and its sender may speak for it.
     ///
     /// # Errors
     /// Why the whole record gives no readings, and the device if one is known.
-    pub fn decode<'r>(
+    pub fn admit<'r>(
         &'r self,
         resolved: Option<&'r Resolved>,
-        arrived_ms: i64,
-    ) -> Result<Decoded<'r>, (Option<&'r str>, Cow<'r, Problem>)> {
+    ) -> Result<(MessageRef<'r>, &'r Profile), (Option<&'r str>, Cow<'r, Problem>)> {
         let message = match self {
             Self::Foreign(_, problem) if matches!(resolved, None | Some(Resolved::UnknownDevice)) => {
                 return Err((None, Cow::Borrowed(problem)));
@@ -61,15 +67,31 @@ impl<'a> Content<'a> {
             Self::Message(message) | Self::Foreign(message, _) => message,
             Self::Unreadable(problem) => return Err((None, Cow::Borrowed(problem))),
         };
-        let message = MessageRef::from(message);
+        let mut message = MessageRef::from(message);
         let id = message.device_id;
-        match resolved.ok_or_else(|| Resolved::unknown_device(id)).and_then(|resolved| resolved.known(id)) {
-            Ok((device, profile)) => {
-                // The registry's facility takes precedence over the message's.
-                let facility = device.facility.as_deref().unwrap_or(message.facility);
-                Ok(profile.decode(Message { facility, ..message }, arrived_ms))
+        let known = resolved.ok_or_else(|| Resolved::unknown_device(id)).and_then(|resolved| resolved.known(id));
+        let (device, profile) = known.map_err(|problem| (Some(id), Cow::Owned(problem)))?;
+        match self {
+            // It came through no facility: a producer of ours put it on the stream itself.
+            Self::Foreign(..) => message.facility = device.facility.as_deref().unwrap_or_default(),
+            _ => {
+                let right = device.takes_from(message.facility, message.sender());
+                right.map_err(|wrong| (Some(id), Cow::Owned(wrong.into())))?;
             }
-            Err(problem) => Err((Some(id), Cow::Owned(problem))),
         }
+        Ok((message, profile))
+    }
+
+    /// Decodes the record with what the registry knows of its device.
+    ///
+    /// # Errors
+    /// As [`Self::admit`].
+    pub fn decode<'r>(
+        &'r self,
+        resolved: Option<&'r Resolved>,
+        arrived_ms: i64,
+    ) -> Result<Decoded<'r>, (Option<&'r str>, Cow<'r, Problem>)> {
+        let (message, profile) = self.admit(resolved)?;
+        Ok(profile.decode(message, arrived_ms))
     }
 }

@@ -23,6 +23,7 @@
 //!     received_at: 1_795_218_892_020,
 //!     payload: br#"{"level": 180}"#,
 //!     message_id: None,
+//!     sender: None,
 //! };
 //! let decoded = profile.decode(message, 1_795_218_892_120);
 //! assert_eq!(decoded.rejected[0].detail, "brightness (value 0): it is 180 %, above 100");

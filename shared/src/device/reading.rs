@@ -7,7 +7,7 @@ mod borrowed;
 pub use borrowed::BorrowedReading;
 
 use crate::device::event_time::ClockSource;
-use crate::ingest::message::MAX_ID;
+use crate::ingest::message::{MAX_ID, Sender};
 use crate::platform::clock::MAX_MS;
 use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -48,6 +48,18 @@ pub struct Reading<T = String> {
     /// Whether something is wrong with the value.
     #[serde(default)]
     pub quality: Quality,
+}
+
+/// A reading as *transform* puts it on the stream: with who sent it, if that was not the device itself. Functions read it
+/// as a [`Reading`]; the sender is for whoever asks where a value comes from.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SentReading<'a> {
+    /// The reading.
+    #[serde(flatten)]
+    pub reading: &'a Reading<&'a str>,
+    /// Its sender: `gateway:hub-3`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sender: Option<Sender<'a>>,
 }
 
 /// A measured value.

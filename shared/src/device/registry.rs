@@ -15,7 +15,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), myaku::platform::errors::RemoteError> {
 //! let store = MemoryMasterData::new();
-//! store.put_device(&Device { device_id: "bed-17".to_owned(), profile: "vital-band".to_owned(), facility: None });
+//! store.put_device(&Device::new("bed-17", "vital-band", Some("home-3")));
 //! let registry = Registry::new(store, SystemClock, Duration::from_secs(30));
 //! let resolved = registry.resolve(&["bed-17", "bed-18"]).await?;
 //! assert!(matches!(&resolved["bed-17"], Resolved::UnknownProfile(name) if name == "vital-band"));
@@ -34,6 +34,7 @@ mod dynamodb;
 mod memory;
 #[cfg(feature = "redis")]
 mod redis;
+mod right;
 mod settings;
 
 #[cfg(any(test, feature = "testing"))]
@@ -46,6 +47,7 @@ pub use dynamodb::DynamoDb;
 pub use memory::MemoryMasterData;
 #[cfg(feature = "redis")]
 pub use redis::Shared;
+pub use right::{ANYWHERE, WrongFacility};
 pub use settings::Settings;
 
 use crate::device::profile::Profile;
@@ -235,12 +237,28 @@ impl<M: MasterData, N: Now> Registry<M, N> {
         Ok(resolved.collect())
     }
 
+    /// Returns those devices of `ids`, which may repeat, that are registered and valid. Calls the store at most once.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`].
+    pub async fn devices<'a>(&self, ids: &[&'a str]) -> Result<HashMap<&'a str, Arc<Device>>, RemoteError> {
+        self.load_valid(&self.devices, Kind::Device, ids).await
+    }
+
     /// Returns those profiles of `names`, which may repeat, that exist and are valid. Calls the store at most once.
     pub async fn profiles<'a>(&self, names: &[&'a str]) -> Result<HashMap<&'a str, Arc<Profile>>, RemoteError> {
-        let names: BTreeSet<&'a str> = names.iter().copied().collect();
-        let loaded = self.load(&self.profiles, Kind::Profile, &names).await?;
-        let valid = loaded.into_iter().filter_map(|(name, cached)| match cached {
-            Cached::Valid(profile) => Some((name, profile)),
+        self.load_valid(&self.profiles, Kind::Profile, names).await
+    }
+
+    async fn load_valid<'a, T: document::Parse>(
+        &self,
+        cache: &Mutex<Cache<T>>,
+        kind: Kind,
+        ids: &[&'a str],
+    ) -> Result<HashMap<&'a str, Arc<T>>, RemoteError> {
+        let ids: BTreeSet<&'a str> = ids.iter().copied().collect();
+        let valid = self.load(cache, kind, &ids).await?.into_iter().filter_map(|(id, cached)| match cached {
+            Cached::Valid(value) => Some((id, value)),
             Cached::Invalid(_) | Cached::Absent => None,
         });
         Ok(valid.collect())

@@ -44,6 +44,7 @@ pub(super) fn message(payload: &[u8]) -> Message {
         received_at: RECEIVED_MS,
         payload: payload.to_vec(),
         message_id: None,
+        sender: None,
     }
 }
 

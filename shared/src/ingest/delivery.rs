@@ -39,6 +39,7 @@ mod tests {
             received_at: 1,
             payload: vec![b'x'; payload_bytes],
             message_id: None,
+            sender: None,
         }
     }
 

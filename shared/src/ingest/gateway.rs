@@ -32,7 +32,7 @@ mod tests;
 
 pub use upload::{Upload, UploadError};
 
-use crate::ingest::message::{Message, fingerprint};
+use crate::ingest::message::{Message, Role, Sender, fingerprint};
 use crate::ingest::submission::{BodyError, Form, Item, Items, Limits, RefusedItem, inflate, is_gzip, read};
 use crate::lake::dead_letter::{DeadLetter, Reason};
 use crate::stream::batch::{Position, SequenceNumber};
@@ -111,6 +111,7 @@ fn message(upload: &Upload, received_at: i64, id: &str, item: Item) -> Result<Me
         received_at,
         payload: item.payload,
         message_id: item.message_id,
+        sender: Some(Sender { role: Role::Gateway, id: &upload.gateway }.to_wire()),
     })
 }
 

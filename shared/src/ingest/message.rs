@@ -5,10 +5,12 @@
 
 mod fingerprint;
 mod parse;
+mod sender;
 
 pub(crate) use fingerprint::fingerprint;
 pub use parse::MessageError;
-pub(crate) use parse::topic_level;
+pub use parse::topic_level;
+pub use sender::{MAX_SENDER, Role, Sender};
 
 use crate::stream::batch::Position;
 use base64::Engine as _;
@@ -44,6 +46,21 @@ pub struct Message<T = String, P = Vec<u8>> {
     pub payload: P,
     /// The producer's own id of the message, if it came over HTTP or in a gateway's batch.
     pub message_id: Option<T>,
+    /// Who sent it, as [`Sender::to_wire`] writes it; `None` if the MQTT client says it, or if a producer of ours put the
+    /// message on the stream itself.
+    pub sender: Option<T>,
+}
+
+impl<T: AsRef<str>, P> Message<T, P> {
+    /// Who sent it. `None` if a producer put it on the stream itself: IAM lets only producers of ours do that.
+    pub fn sender(&self) -> Option<Sender<'_>> {
+        if let Some(sender) = &self.sender {
+            return Some(Sender::parse(sender.as_ref()));
+        }
+        let id = self.client_id.as_ref()?.as_ref();
+        let role = if id == self.device_id.as_ref() { Role::Device } else { Role::Client };
+        Some(Sender { role, id })
+    }
 }
 
 /// A message that borrows from its record all texts without escapes.
@@ -63,6 +80,7 @@ impl<'a, T: AsRef<str>, P: AsRef<[u8]>> From<&'a Message<T, P>> for MessageRef<'
             received_at: message.received_at,
             payload: message.payload.as_ref(),
             message_id: message.message_id.as_ref().map(T::as_ref),
+            sender: message.sender.as_ref().map(T::as_ref),
         }
     }
 }
@@ -84,6 +102,7 @@ impl Message {
             received_at: message.received_at,
             payload: message.payload.into_owned(),
             message_id: message.message_id.map(Cow::into_owned),
+            sender: message.sender.map(Cow::into_owned),
         })
     }
 
@@ -106,6 +125,7 @@ impl Message {
             received_at: self.received_at,
             payload: STANDARD.encode(&self.payload),
             message_id: self.message_id.as_deref(),
+            sender: self.sender.as_deref(),
         };
         // Strings and one integer can always be serialized.
         serde_json::to_string(&wire).unwrap_or_default()
@@ -140,6 +160,7 @@ impl<'a> BorrowedMessage<'a> {
             received_at: arrived_ms,
             payload: Cow::Borrowed(data),
             message_id: None,
+            sender: None,
         })
     }
 }
@@ -157,6 +178,8 @@ struct Wire<'a> {
     payload: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     message_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sender: Option<&'a str>,
 }
 
 #[cfg(test)]
@@ -175,6 +198,7 @@ mod tests {
             received_at: 1_795_218_892_020,
             payload: vec![0, 255, 16],
             message_id: None,
+            sender: None,
         };
         insta::assert_snapshot!(
             message.to_json(),
@@ -195,6 +219,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_way_in_says_who_sent_a_message_and_without_its_word_the_client_does() {
+        let sender = |sender: Option<&str>, client: Option<&str>| {
+            let mut message = Message::foreign("bed-17:1", Position::ZERO, 7, b"").unwrap();
+            (message.sender, message.client_id) = (sender.map(Cow::Borrowed), client.map(Cow::Borrowed));
+            message.sender().map(|sender| sender.to_string())
+        };
+        assert_eq!(sender(None, Some("bed-17")).as_deref(), Some("device:bed-17"));
+        assert_eq!(sender(None, Some("hub-3")).as_deref(), Some("client:hub-3"));
+        assert_eq!(sender(Some("gateway:hub-3"), Some("bed-17")).as_deref(), Some("gateway:hub-3"));
+        assert_eq!(sender(None, None), None);
+    }
+
     fn id() -> impl Strategy<Value = String> {
         "[\\PC&&[^/+#]]{1,30}"
     }
@@ -204,11 +241,11 @@ mod tests {
         fn json_round_trips(
             (delivery_id, device_id, facility, kind) in (id(), id(), id(), id()),
             client_id in prop::option::of(id()),
-            message_id in prop::option::of(id()),
+            (message_id, sender) in (prop::option::of(id()), prop::option::of(id())),
             received_at in 0..=crate::platform::clock::MAX_MS,
             payload in prop::collection::vec(any::<u8>(), 0..200),
         ) {
-            let message = Message { delivery_id, device_id, facility, kind, client_id, received_at, payload, message_id };
+            let message = Message { delivery_id, device_id, facility, kind, client_id, received_at, payload, message_id, sender };
             prop_assert_eq!(Message::parse(message.to_json().as_bytes()), Ok(message));
         }
     }

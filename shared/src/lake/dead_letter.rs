@@ -77,6 +77,8 @@ pub enum Reason {
     UnknownDevice,
     /// The registry's entry for the device is not valid.
     InvalidDevice,
+    /// It came through a facility where the device is not registered.
+    WrongFacility,
     /// The device names a profile that the registry does not have.
     UnknownProfile,
     /// The device's profile contradicts itself.
@@ -100,10 +102,11 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of this type.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::NotAMessage,
         Self::UnknownDevice,
         Self::InvalidDevice,
+        Self::WrongFacility,
         Self::UnknownProfile,
         Self::InvalidProfile,
         Self::Undecodable,
@@ -121,6 +124,7 @@ impl Reason {
             Self::NotAMessage => "not-a-message",
             Self::UnknownDevice => "unknown-device",
             Self::InvalidDevice => "invalid-device",
+            Self::WrongFacility => "wrong-facility",
             Self::UnknownProfile => "unknown-profile",
             Self::InvalidProfile => "invalid-profile",
             Self::Undecodable => "undecodable",

@@ -25,7 +25,7 @@ const BARE: &str = r#"{"id":"bare","metrics":{"heart_rate":{"window":{"last":500
 
 fn registered() -> MemoryMasterData {
     let store = master_data();
-    store.put_device(&Device { device_id: "bed-17".to_owned(), profile: "bare".to_owned(), facility: None });
+    store.put_device(&Device::new("bed-17", "bare", Some("home-3")));
     store.put_document(Key::new(Kind::Profile, "bare"), BARE);
     store
 }

@@ -27,6 +27,7 @@ fn message(payload: impl Into<Vec<u8>>) -> Message {
         received_at: RECEIVED,
         payload: payload.into(),
         message_id: None,
+        sender: None,
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 const NOW_MS: i64 = 1_795_218_892_020;
 
 fn device(n: usize) -> Device {
-    Device { device_id: format!("bed-{n}"), profile: "vital".to_owned(), facility: Some("Händel/3".replace('/', "-")) }
+    Device { roams: vec!["Bach-1".to_owned()], ..Device::new(format!("bed-{n}"), "vital", Some("Händel-3")) }
 }
 
 /// Runs all checks against an empty store, which is read through `reader` and written through `writer`. Both may be the
@@ -40,7 +40,7 @@ pub async fn suite(reader: &impl MasterData, writer: &impl MasterDataWriter) {
     assert!(read.values().all(|stored| stored.read_ms == NOW_MS));
 
     // A write replaces the document.
-    let moved = Device { facility: None, ..device(3) };
+    let moved = Device { facility: None, roams: Vec::new(), ..device(3) };
     let moved = device_document(&moved).expect("a good device");
     writer.put(std::slice::from_ref(&moved)).await.expect("put over");
     let much_later_ms = NOW_MS + 3_600_000;

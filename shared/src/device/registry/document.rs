@@ -112,9 +112,9 @@ pub fn parse_profile(json: &str) -> Result<ProfileDocument, Vec<Problem>> {
 /// Returns the key and the document of a device for writing.
 ///
 /// # Errors
-/// Every problem that would make functions reject the device, with its field.
+/// Every problem that would make functions reject the device, or that no list of facilities could name it, with its field.
 pub fn device_document(device: &Device) -> Result<(Key, String), Vec<Problem>> {
-    let problems = device.problems();
+    let problems = device.problems_to_register();
     if !problems.is_empty() {
         return Err(problems);
     }

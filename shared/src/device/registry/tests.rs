@@ -20,7 +20,7 @@ fn registry<'a>(
 }
 
 fn device(id: &str, profile: &str) -> Device {
-    Device { device_id: id.to_owned(), profile: profile.to_owned(), facility: None }
+    Device::new(id, profile, None)
 }
 
 fn profile(id: &str) -> ProfileDocument {
@@ -157,7 +157,8 @@ fn a_document_that_functions_would_reject_is_not_written() {
         (device("bed\n1", "vital"), "deviceId"),
         (device(&"x".repeat(10_000), "vital"), "deviceId"),
         (device("bed-1", ""), "profile"),
-        (Device { facility: Some("a+b".to_owned()), ..device("bed-1", "vital") }, "facility"),
+        (Device::new("bed-1", "vital", Some("a+b")), "facility"),
+        (Device { roams: vec!["home-1".to_owned(), "a/b".to_owned()], ..device("bed-1", "vital") }, "roams"),
     ] {
         let problems = device_document(&bad).unwrap_err();
         assert_eq!(problems.iter().map(|problem| problem.field.as_str()).collect::<Vec<_>>(), [field], "{bad:?}");
@@ -166,6 +167,20 @@ fn a_document_that_functions_would_reject_is_not_written() {
     bad.versions.clear();
     assert!(!profile_document(&bad).unwrap_err().is_empty());
     assert_eq!(profile_document(&profile("")).unwrap_err()[0].field, "id");
+}
+
+#[test]
+fn a_facility_that_no_list_can_name_is_not_registered_and_one_of_earlier_is_still_read() {
+    for name in ["Haus am See", "home,1", "*", "[home-1]", "\"home-1\""] {
+        for (device, field) in [
+            (Device::new("bed-1", "vital", Some(name)), "facility"),
+            (Device { roams: vec!["home-2".to_owned(), name.to_owned()], ..device("bed-1", "vital") }, "roams"),
+        ] {
+            let is_anywhere = field == "roams" && name == ANYWHERE;
+            assert_eq!(device_document(&device).is_ok(), is_anywhere, "{field} {name}");
+            assert_eq!(parse_device(&serde_json::to_string(&device).unwrap()), Ok(device), "{field} {name}");
+        }
+    }
 }
 
 #[test]

@@ -36,8 +36,8 @@ fn a_batch_becomes_messages_of_its_devices_in_its_order() {
     assert_eq!(split.refused, []);
     let messages: Vec<_> = split.messages.iter().map(Message::to_json).collect();
     insta::assert_snapshot!(messages.join("\n"), @r#"
-    {"deliveryId":"55d350b1d9ef9b4aab44166746ed3477-0","deviceId":"bed-17","facility":"home-3","kind":"vital","clientId":"hub-3","receivedAt":1795218892020,"payload":"eyJociI6NjF9"}
-    {"deliveryId":"55d350b1d9ef9b4aab44166746ed3477-1","deviceId":"bed-18","facility":"home-3","kind":"vital","clientId":"hub-3","receivedAt":1795218892020,"payload":"AP8=","messageId":"9"}
+    {"deliveryId":"55d350b1d9ef9b4aab44166746ed3477-0","deviceId":"bed-17","facility":"home-3","kind":"vital","clientId":"hub-3","receivedAt":1795218892020,"payload":"eyJociI6NjF9","sender":"gateway:hub-3"}
+    {"deliveryId":"55d350b1d9ef9b4aab44166746ed3477-1","deviceId":"bed-18","facility":"home-3","kind":"vital","clientId":"hub-3","receivedAt":1795218892020,"payload":"AP8=","messageId":"9","sender":"gateway:hub-3"}
     "#);
 }
 

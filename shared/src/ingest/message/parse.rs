@@ -1,6 +1,6 @@
 //! Parses a record of `ingest`. Every field has a limit, and an error names its field.
 
-use super::{BorrowedMessage, MAX_ID, MAX_MESSAGE_ID, MAX_PAYLOAD};
+use super::{BorrowedMessage, MAX_ID, MAX_MESSAGE_ID, MAX_PAYLOAD, MAX_SENDER};
 use crate::lake::dead_letter::Reason;
 use crate::platform::clock::MAX_MS;
 use crate::platform::json;
@@ -77,6 +77,8 @@ struct Wire<'a> {
     payload: Cow<'a, str>,
     #[serde(borrow, default)]
     message_id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    sender: Option<Cow<'a, str>>,
 }
 
 pub(super) fn message(record: &[u8]) -> Result<BorrowedMessage<'_>, MessageError> {
@@ -91,6 +93,7 @@ pub(super) fn message(record: &[u8]) -> Result<BorrowedMessage<'_>, MessageError
     wire.client_id.as_ref().map_or(Ok(()), |id| text("clientId", id, MAX_ID))?;
     let payload = payload(&wire.payload)?;
     wire.message_id.as_ref().map_or(Ok(()), |id| text("messageId", id, MAX_MESSAGE_ID))?;
+    wire.sender.as_ref().map_or(Ok(()), |sender| text("sender", sender, MAX_SENDER))?;
     Ok(BorrowedMessage {
         delivery_id: wire.delivery_id,
         device_id: wire.device_id,
@@ -100,6 +103,7 @@ pub(super) fn message(record: &[u8]) -> Result<BorrowedMessage<'_>, MessageError
         received_at: wire.received_at,
         payload: Cow::Owned(payload),
         message_id: wire.message_id,
+        sender: wire.sender,
     })
 }
 
@@ -137,7 +141,10 @@ fn level(field: &'static str, value: &str) -> Result<(), MessageError> {
 }
 
 /// Checks whether a text can be a level of a topic, and so the id of a device.
-pub(crate) fn topic_level(value: &str) -> Result<(), &'static str> {
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn topic_level(value: &str) -> Result<(), &'static str> {
     if value.is_empty() || value.len() > MAX_ID {
         Err("it must have 1 to 128 bytes")
     } else if has_control(value) || value.bytes().any(|byte| matches!(byte, b'/' | b'+' | b'#')) {
@@ -153,8 +160,8 @@ fn has_control(value: &str) -> bool {
 }
 
 /// The fields that a message has.
-const FIELDS: [&str; 8] =
-    ["deliveryId", "deviceId", "facility", "kind", "payload", "clientId", "messageId", "receivedAt"];
+const FIELDS: [&str; 9] =
+    ["deliveryId", "deviceId", "facility", "kind", "payload", "clientId", "messageId", "receivedAt", "sender"];
 
 /// Reads the known fields of an object, and forgets the others: there can be any number. The last of equal names counts.
 fn known_fields<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HashMap<&'static str, &'de RawValue>, D::Error> {
@@ -197,7 +204,7 @@ fn diagnose(record: &[u8], error: &serde_json::Error) -> MessageError {
             None => return MessageError::invalid(field, "it is missing"),
         }
     }
-    for field in ["clientId", "messageId"] {
+    for field in ["clientId", "messageId", "sender"] {
         if !fields.get(field).is_none_or(|value| value.get() == "null" || is_string(value)) {
             return MessageError::invalid(field, "it is not a string");
         }
@@ -243,6 +250,8 @@ mod tests {
             ("deviceId", json!(17), "deviceId: it is not a string", Reason::NotAMessage),
             ("deliveryId", json!("d\u{9b}"), "deliveryId: it has a control character", Reason::NotAMessage),
             ("messageId", json!("m".repeat(257)), "messageId: it has 257 bytes; the limit is 256", Reason::TooLarge),
+            ("sender", json!("s".repeat(257)), "sender: it has 257 bytes; the limit is 256", Reason::TooLarge),
+            ("sender", json!(7), "sender: it is not a string", Reason::NotAMessage),
             ("clientId", json!(["gw"]), "clientId: it is not a string", Reason::NotAMessage),
             ("payload", json!("a"), "payload: it is not base64", Reason::NotAMessage),
             ("payload", json!(null), "payload: it is not a string", Reason::NotAMessage),
