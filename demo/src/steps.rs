@@ -147,6 +147,7 @@ fn api(stack: &Stack, fleet: &Fleet) -> Result<Api> {
         ("sub".to_owned(), serde_json::json!("fleet")),
         ("aud".to_owned(), serde_json::json!(claim("JwtAudience", "myaku"))),
         (claim("FacilitiesClaim", "facilities"), serde_json::json!(facilities)),
+        (claim("AppClaim", "scope"), serde_json::json!(claim("AppRole", "myaku/app"))),
     ]);
     let token = Some(issuer.token(claims)?);
     Ok(Api { url: format!("{base}/v1/messages"), token, items: HTTP_ITEMS, lose_every: ANSWERS_PER_LOSS })

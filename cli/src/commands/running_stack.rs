@@ -59,6 +59,10 @@ pub(super) struct ClaimNames {
     pub(super) device: String,
     /// The claim that names facilities.
     pub(super) facilities: String,
+    /// The claim that shows that a token is an app's.
+    pub(super) app: String,
+    /// What that claim contains.
+    pub(super) app_role: String,
 }
 
 impl ClaimNames {
@@ -69,6 +73,8 @@ impl ClaimNames {
             audience: parameter("JwtAudience", "myaku"),
             device: parameter("DeviceClaim", "device_id"),
             facilities: parameter("FacilitiesClaim", "facilities"),
+            app: parameter("AppClaim", "scope"),
+            app_role: parameter("AppRole", "myaku/app"),
         }
     }
 }
@@ -210,6 +216,8 @@ pub(super) mod tests {
                 audience: "myaku".to_owned(),
                 device: "device_id".to_owned(),
                 facilities: "facilities".to_owned(),
+                app: "scope".to_owned(),
+                app_role: "myaku/app".to_owned(),
             },
             resources: BTreeMap::new(),
             functions: BTreeMap::from([("TransformFunction".to_owned(), function)]),

@@ -57,9 +57,11 @@ pub(super) fn subject(running: &RunningStack, device: Option<&str>, facilities: 
         ("sub".to_owned(), json!(device.unwrap_or("app"))),
         ("aud".to_owned(), json!(running.claims.audience)),
     ]);
-    if let Some(device) = device {
-        claims.insert(running.claims.device.clone(), json!(device));
-    }
+    let (claim, value) = match device {
+        Some(device) => (&running.claims.device, json!(device)),
+        None => (&running.claims.app, json!(running.claims.app_role)),
+    };
+    claims.insert(claim.clone(), value);
     match facilities {
         [] => {}
         [one] => _ = claims.insert(running.claims.facilities.clone(), json!(one)),
@@ -98,6 +100,10 @@ mod tests {
         assert_eq!(
             shown(args(None, &["home-3", "home-4"], &["scope=a b", "exp=9"])),
             r#"{"aud":"myaku","exp":9,"facilities":["home-3","home-4"],"scope":"a b","sub":"app"}"#
+        );
+        assert_eq!(
+            shown(args(None, &["home-3"], &[])),
+            r#"{"aud":"myaku","exp":7,"facilities":"home-3","scope":"myaku/app","sub":"app"}"#
         );
     }
 }

@@ -1,8 +1,9 @@
 //! Identifies the caller of a request, and the devices that it may send for. Pure.
 
 use crate::event::Authorizer;
+use myaku::ingest::message::{Role, Sender, topic_level};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The facilities that a caller may send for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,16 +15,13 @@ pub enum Facilities {
 }
 
 impl Facilities {
-    /// Parses `*`, or names separated by commas or spaces, from a setting or a claim. An HTTP API writes a claim that
-    /// is an array as `[a b]`.
+    /// Parses `*`, or names separated by commas or spaces, from a setting or a claim.
     pub fn parse(text: &str) -> Self {
         let text = text.trim();
         if text == "*" {
             return Self::All;
         }
-        let list = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-        let names = list.split([',', ' ']).map(|name| name.trim().trim_matches('"'));
-        Self::Some(names.filter(|name| !name.is_empty()).map(str::to_owned).collect())
+        Self::Some(words(text).map(str::to_owned).collect())
     }
 
     /// Whether `facility` is among them.
@@ -43,6 +41,13 @@ impl Facilities {
     }
 }
 
+/// The words of a claim or a setting, separated by commas or spaces. An HTTP API writes a claim that is an array as
+/// `[a b]`.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let list = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    list.split([',', ' ']).map(|word| word.trim().trim_matches('"')).filter(|word| !word.is_empty())
+}
+
 /// How to identify callers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claims {
@@ -50,13 +55,26 @@ pub struct Claims {
     pub device: String,
     /// The claim that names facilities: those of an app, or the one of a device.
     pub facilities: String,
+    /// The claim that shows that a token is an app's.
+    pub app: String,
+    /// What that claim must contain: a scope or a role.
+    pub app_role: String,
     /// The facilities of callers that sign with IAM.
     pub iam: Facilities,
 }
 
 /// A caller that the API authenticated.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Caller {
+pub struct Caller {
+    /// In what right it speaks, and for which devices.
+    pub right: Right,
+    /// The token's subject, or the ARN of the identity that signed.
+    pub id: String,
+}
+
+/// In what right a caller speaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Right {
     /// A device, which sends only for itself.
     Device {
         /// Its id.
@@ -66,6 +84,20 @@ pub enum Caller {
     },
     /// An app, which sends for the devices of its facilities.
     App(Facilities),
+    /// A caller that signs with IAM, which sends for the devices of its facilities.
+    Iam(Facilities),
+}
+
+impl Caller {
+    /// The caller as a sender of messages.
+    pub fn sender(&self) -> Sender<'_> {
+        let role = match self.right {
+            Right::Device { .. } => Role::Device,
+            Right::App(_) => Role::App,
+            Right::Iam(_) => Role::Iam,
+        };
+        Sender { role, id: &self.id }
+    }
 }
 
 /// Why a caller cannot be identified.
@@ -74,7 +106,27 @@ pub enum CallerError {
     /// The API has no authorizer, or the authorizer found nothing. The function does not serve anonymous callers.
     #[error("no authorizer identified the caller: the API must have an authorizer")]
     Unauthenticated,
-    /// The token names neither a device nor facilities.
+    /// The token has a device claim that names no device. It is not taken for an app's.
+    #[error("the claim {claim} of the token names no device: {problem}")]
+    NoDevice {
+        /// The device claim.
+        claim: String,
+        /// What is wrong with its value.
+        problem: &'static str,
+    },
+    /// The token names no device, and does not say that it is an app's.
+    #[error(
+        "the token has no claim {device}, and its claim {app} does not contain {role}, so it is neither a device's nor an app's"
+    )]
+    NoRole {
+        /// The device claim.
+        device: String,
+        /// The claim that shows that a token is an app's.
+        app: String,
+        /// What that claim must contain.
+        role: String,
+    },
+    /// The token of an app names no facilities.
     #[error("the token has no claim {0}")]
     NoClaim(String),
     /// A device's token names no facility, or several.
@@ -87,10 +139,19 @@ impl Claims {
     pub fn caller(&self, authorizer: Option<&Authorizer>) -> Result<Caller, CallerError> {
         let authorizer = authorizer.ok_or(CallerError::Unauthenticated)?;
         let Some(jwt) = &authorizer.jwt else {
-            let signed = authorizer.iam.as_ref().is_some_and(|iam| !iam.is_null());
-            return if signed { Ok(Caller::App(self.iam.clone())) } else { Err(CallerError::Unauthenticated) };
+            let iam = authorizer.iam.as_ref().filter(|iam| !iam.is_null()).ok_or(CallerError::Unauthenticated)?;
+            let arn = iam["userArn"].as_str().unwrap_or_default();
+            return Ok(Caller { right: Right::Iam(self.iam.clone()), id: arn.to_owned() });
         };
-        let text = |claim: &str| match jwt.claims.get(claim)? {
+        let right = self.right(&jwt.claims)?;
+        // A machine's token can lack a subject.
+        let id = ["sub", "client_id"].into_iter().find_map(|claim| jwt.claims.get(claim)?.as_str());
+        Ok(Caller { right, id: id.unwrap_or_default().to_owned() })
+    }
+
+    /// In what right the bearer of a token with these claims speaks.
+    fn right(&self, claims: &BTreeMap<String, Value>) -> Result<Right, CallerError> {
+        let text = |claim: &str| match claims.get(claim)? {
             Value::String(text) => Some(text.clone()),
             Value::Array(items) => Some(items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")),
             _ => None,
@@ -100,15 +161,19 @@ impl Claims {
             Facilities::All => Facilities::Some(BTreeSet::new()),
             some @ Facilities::Some(_) => some,
         });
-        match (text(&self.device).filter(|device| !device.is_empty()), facilities) {
-            (Some(device_id), facilities) => {
-                let facility = facilities.as_ref().and_then(Facilities::only).map(str::to_owned);
-                let facility = facility.ok_or_else(|| CallerError::NoFacility(self.facilities.clone()))?;
-                Ok(Caller::Device { device_id, facility })
-            }
-            (None, Some(facilities)) => Ok(Caller::App(facilities)),
-            (None, None) => Err(CallerError::NoClaim(self.facilities.clone())),
+        if let Some(device) = claims.get(&self.device) {
+            let device_id = device.as_str().ok_or("it is not a text").and_then(|id| topic_level(id).map(|()| id));
+            let device_id =
+                device_id.map_err(|problem| CallerError::NoDevice { claim: self.device.clone(), problem })?;
+            let facility = facilities.as_ref().and_then(Facilities::only).map(str::to_owned);
+            let facility = facility.ok_or_else(|| CallerError::NoFacility(self.facilities.clone()))?;
+            return Ok(Right::Device { device_id: device_id.to_owned(), facility });
         }
+        if !text(&self.app).is_some_and(|roles| words(&roles).any(|role| role == self.app_role)) {
+            let [device, app, role] = [&self.device, &self.app, &self.app_role].map(Clone::clone);
+            return Err(CallerError::NoRole { device, app, role });
+        }
+        facilities.map(Right::App).ok_or_else(|| CallerError::NoClaim(self.facilities.clone()))
     }
 }
 
@@ -121,6 +186,8 @@ mod tests {
         let claims = Claims {
             device: "device_id".to_owned(),
             facilities: "facilities".to_owned(),
+            app: "scope".to_owned(),
+            app_role: "myaku/app".to_owned(),
             iam: Facilities::parse("home-1, home-2"),
         };
         claims.caller(serde_json::from_value::<Option<Authorizer>>(authorizer.clone()).unwrap().as_ref())
@@ -130,26 +197,64 @@ mod tests {
         Facilities::Some(names.iter().map(|name| (*name).to_owned()).collect())
     }
 
+    /// The right of a token with these claims, and its subject.
+    fn token(claims: &Value) -> Result<Right, CallerError> {
+        caller(&json!({"jwt": {"claims": claims, "scopes": null}})).map(|caller| caller.right)
+    }
+
     #[test]
-    fn the_authorizer_identifies_the_caller() {
-        let app = |facilities: Value| caller(&json!({"jwt": {"claims": {"facilities": facilities}}}));
-        assert_eq!(app(json!("home-3")), Ok(Caller::App(some(&["home-3"]))));
-        assert_eq!(app(json!("[home-3 home-4]")), Ok(Caller::App(some(&["home-3", "home-4"]))));
-        assert_eq!(app(json!(["home-3", "home-4"])), Ok(Caller::App(some(&["home-3", "home-4"]))));
-        assert_eq!(app(json!("*")), Ok(Caller::App(some(&[]))), "a claim is a list of names");
+    fn a_token_is_an_apps_only_if_it_says_so() {
+        let app = |facilities: Value| token(&json!({"facilities": facilities, "scope": "openid myaku/app"}));
+        assert_eq!(app(json!("home-3")), Ok(Right::App(some(&["home-3"]))));
+        assert_eq!(app(json!("[home-3 home-4]")), Ok(Right::App(some(&["home-3", "home-4"]))));
+        assert_eq!(app(json!(["home-3", "home-4"])), Ok(Right::App(some(&["home-3", "home-4"]))));
+        assert_eq!(app(json!("*")), Ok(Right::App(some(&[]))), "a claim is a list of names");
+        assert_eq!(app(Value::Null), Err(CallerError::NoClaim("facilities".to_owned())));
 
-        let device = |facilities: &str| {
-            caller(&json!({"jwt": {"claims": {"device_id": "bed-17", "facilities": facilities}, "scopes": null}}))
+        for scope in [json!("openid"), json!("myaku/apps"), json!(""), json!(true), Value::Null] {
+            let denied = token(&json!({"facilities": "home-3", "scope": scope})).unwrap_err();
+            assert!(matches!(denied, CallerError::NoRole { .. }), "{scope}: {denied}");
+        }
+        assert!(matches!(token(&json!({"facilities": "home-3"})), Err(CallerError::NoRole { .. })));
+        for scope in [json!("[openid myaku/app]"), json!(["myaku/app"]), json!("myaku/app,openid")] {
+            assert!(token(&json!({"facilities": "home-3", "scope": scope})).is_ok(), "{scope}");
+        }
+    }
+
+    #[test]
+    fn a_token_with_a_device_claim_is_a_devices_or_nobodys() {
+        let device = |device: Value, facilities: &str| {
+            token(&json!({"device_id": device, "facilities": facilities, "scope": "myaku/app"}))
         };
-        let bed = Caller::Device { device_id: "bed-17".to_owned(), facility: "home-3".to_owned() };
-        assert_eq!(device("home-3"), Ok(bed));
-        assert_eq!(device("[home-3 home-4]"), Err(CallerError::NoFacility("facilities".to_owned())));
+        let bed = Right::Device { device_id: "bed-17".to_owned(), facility: "home-3".to_owned() };
+        assert_eq!(device(json!("bed-17"), "home-3"), Ok(bed));
+        for facilities in ["[home-3 home-4]", "", "*"] {
+            let denied = device(json!("bed-17"), facilities);
+            assert_eq!(denied, Err(CallerError::NoFacility("facilities".to_owned())), "{facilities}");
+        }
+        for unusable in
+            [json!(""), json!("a/b"), json!("#"), json!("x".repeat(129)), json!(17), json!(["bed-17"]), Value::Null]
+        {
+            let denied = device(unusable.clone(), "home-3").unwrap_err();
+            assert!(matches!(denied, CallerError::NoDevice { .. }), "{unusable}: {denied}");
+        }
+    }
 
-        assert_eq!(caller(&json!({"iam": {"userArn": "arn"}})), Ok(Caller::App(some(&["home-1", "home-2"]))));
-        assert_eq!(
-            caller(&json!({"jwt": {"claims": {"sub": "x"}}})),
-            Err(CallerError::NoClaim("facilities".to_owned()))
-        );
+    #[test]
+    fn a_caller_sends_under_its_subject_or_its_arn() {
+        let sender = |authorizer: Value| caller(&authorizer).unwrap().sender().to_string();
+        let token = |claims: Value| sender(json!({"jwt": {"claims": claims}}));
+        assert_eq!(token(json!({"sub": "s-1", "device_id": "bed-17", "facilities": "home-3"})), "device:s-1");
+        assert_eq!(token(json!({"sub": "alice", "facilities": "home-3", "scope": "myaku/app"})), "app:alice");
+        assert_eq!(token(json!({"client_id": "erp", "facilities": "home-3", "scope": "myaku/app"})), "app:erp");
+        let arn = "arn:aws:iam::123456789012:user/app";
+        assert_eq!(sender(json!({"iam": {"userArn": arn}})), format!("iam:{arn}"));
+        let signed = caller(&json!({"iam": {"userArn": arn}})).unwrap();
+        assert_eq!(signed.right, Right::Iam(some(&["home-1", "home-2"])));
+    }
+
+    #[test]
+    fn without_an_authorizer_there_is_no_caller() {
         for unauthenticated in
             [json!(null), json!({}), json!({"iam": null}), json!({"lambda": {"facilities": "home-3"}})]
         {

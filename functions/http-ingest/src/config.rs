@@ -13,21 +13,24 @@ pub struct Config {
     pub registry: registry::Settings,
     /// `COMMANDS_TABLE`: the table of pending commands. Without it, answers contain no commands.
     pub commands_table: Option<String>,
-    /// `DEVICE_CLAIM`, `FACILITIES_CLAIM`, `IAM_FACILITIES`: which devices a caller may send for.
+    /// `DEVICE_CLAIM`, `FACILITIES_CLAIM`, `APP_CLAIM`, `APP_ROLE`, `IAM_FACILITIES`: which devices a caller may send for.
     pub claims: Claims,
 }
 
 impl Config {
     /// Reads the settings; the error names the variable.
     pub fn from_env<F: Fn(&str) -> Option<String>>(env: &Env<F>) -> Result<Self, EnvError> {
+        let text = |name: &'static str, default: &str| env.optional(name).unwrap_or_else(|| default.to_owned());
         Ok(Self {
             ingest_stream: env.required("INGEST_STREAM", "the name of the stream of messages")?,
             registry: registry::Settings::from_env(env)?,
             commands_table: env.optional("COMMANDS_TABLE"),
             claims: Claims {
-                device: env.optional("DEVICE_CLAIM").unwrap_or_else(|| "device_id".to_owned()),
-                facilities: env.optional("FACILITIES_CLAIM").unwrap_or_else(|| "facilities".to_owned()),
-                iam: Facilities::parse(&env.optional("IAM_FACILITIES").unwrap_or_else(|| "*".to_owned())),
+                device: text("DEVICE_CLAIM", "device_id"),
+                facilities: text("FACILITIES_CLAIM", "facilities"),
+                app: text("APP_CLAIM", "scope"),
+                app_role: text("APP_ROLE", "myaku/app"),
+                iam: Facilities::parse(&text("IAM_FACILITIES", "*")),
             },
         })
     }
@@ -48,6 +51,7 @@ mod tests {
         let config = config(&[("COMMANDS_TABLE", "")]).unwrap();
         assert_eq!(config.commands_table, None);
         assert_eq!((config.claims.device.as_str(), config.claims.facilities.as_str()), ("device_id", "facilities"));
+        assert_eq!((config.claims.app.as_str(), config.claims.app_role.as_str()), ("scope", "myaku/app"));
         assert_eq!(config.claims.iam, Facilities::All);
     }
 

@@ -14,7 +14,7 @@ mod event;
 
 pub use answer::{Answer, DOCUMENT, Status};
 pub use body::LIMITS;
-pub use caller::{Caller, Claims, Facilities};
+pub use caller::{Caller, Claims, Facilities, Right};
 pub use config::Config;
 pub use event::{Request, Response};
 
@@ -60,7 +60,7 @@ pub struct Context<P: Ports> {
     pub registry: Registry<P::MasterData, P::Clock>,
     /// Commands that wait for devices. If `None`, answers contain no commands.
     pub commands: Option<P::Commands>,
-    /// Which claims of a token identify a caller.
+    /// Which claims of a token identify a caller, and what IAM's callers may do.
     pub claims: Claims,
     /// The wall clock.
     pub clock: P::Clock,
@@ -122,7 +122,7 @@ async fn accept_messages<P: Ports>(
     let caller = context.claims.caller(request.request_context.authorizer.as_ref()).map_err(|error| {
         let status = match error {
             CallerError::Unauthenticated => Status::Unauthorized,
-            CallerError::NoClaim(_) | CallerError::NoFacility(_) => Status::Forbidden,
+            _ => Status::Forbidden,
         };
         Answer::error(status, error.to_string())
     })?;
@@ -131,15 +131,18 @@ async fn accept_messages<P: Ports>(
     let put = async {
         let devices = admission::admit(&caller, &items, &context.registry).await?;
         let received = request.request_context.time_epoch.filter(|ms| (0..=MAX_MS).contains(ms)).unwrap_or(now_ms);
-        let messages = assemble(items, devices, received, invocation.id);
-        Ok(put_messages(&context.messages, &messages).await)
+        let is_registered = devices.iter().all(|device| device.is_registered);
+        let messages = assemble(items, devices, &caller, received, invocation.id);
+        Ok((put_messages(&context.messages, &messages).await, is_registered))
     };
-    let answer = Deadline::at(invocation.deadline_ms).limit(&context.clock, put).await.unwrap_or_else(|| {
-        count(Metric::Unavailable, 1);
-        Err(Answer::error(Status::ServiceUnavailable, Status::ServiceUnavailable.problem()))
-    })?;
-    Ok(match (&caller, &context.commands) {
-        (Caller::Device { device_id, .. }, Some(commands)) => {
+    let (answer, is_registered) =
+        Deadline::at(invocation.deadline_ms).limit(&context.clock, put).await.unwrap_or_else(|| {
+            count(Metric::Unavailable, 1);
+            Err(Answer::error(Status::ServiceUnavailable, Status::ServiceUnavailable.problem()))
+        })?;
+    Ok(match (&caller.right, &context.commands) {
+        // Nobody sees or removes a command before the registry has confirmed the device's facility.
+        (Right::Device { device_id, .. }, Some(commands)) if is_registered => {
             let acknowledged = request.header("acknowledge-command");
             let pending = pending_command(commands, device_id, acknowledged, context.clock.now_ms());
             match tokio::time::timeout(COMMAND_PATIENCE, pending).await.ok().flatten() {
@@ -152,7 +155,14 @@ async fn accept_messages<P: Ports>(
 }
 
 /// Makes the messages of a request from its items and their devices. Pure.
-fn assemble(items: Vec<Item>, devices: Vec<ItemDevice>, received_at: i64, invocation: &str) -> Vec<Message> {
+fn assemble(
+    items: Vec<Item>,
+    devices: Vec<ItemDevice>,
+    caller: &Caller,
+    received_at: i64,
+    invocation: &str,
+) -> Vec<Message> {
+    let sender = caller.sender().to_wire();
     let message = |(item, device): (Item, ItemDevice)| Message {
         delivery_id: format!("{invocation}-{}", item.index),
         device_id: device.device_id,
@@ -162,7 +172,7 @@ fn assemble(items: Vec<Item>, devices: Vec<ItemDevice>, received_at: i64, invoca
         received_at,
         payload: item.payload,
         message_id: item.message_id,
-        sender: None,
+        sender: Some(sender.clone()),
     };
     items.into_iter().zip(devices).map(message).collect()
 }

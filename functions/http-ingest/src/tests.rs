@@ -16,6 +16,7 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::marker::PhantomData;
 
+mod callers;
 mod chain;
 mod requests;
 
@@ -36,11 +37,12 @@ impl<S: PutRecords> Ports for InMemory<S> {
 
 type Fixture = Context<InMemory>;
 
-/// Beds in two homes.
+/// Beds in two homes, and one that is in none.
 fn master_data() -> MemoryMasterData {
     let store = MemoryMasterData::new();
-    for (id, facility) in [("bed-17", "home-3"), ("bed-18", "home-3"), ("bed-99", "home-9")] {
-        store.put_device(&Device::new(id, "vital", Some(facility)));
+    let beds = [("bed-17", Some("home-3")), ("bed-18", Some("home-3")), ("bed-99", Some("home-9")), ("bed-0", None)];
+    for (id, facility) in beds {
+        store.put_device(&Device::new(id, "vital", facility));
     }
     store.put_document(Key::new(Kind::Profile, "vital"), PROFILE);
     store
@@ -55,7 +57,13 @@ fn fixture_with(limits: Limits) -> Fixture {
         messages: Producer::seeded(MemoryStream::new(4), Placement::Shards, limits, 1),
         registry: Registry::new(master_data(), ManualClock::at(NOW_MS), DEFAULT_TTL),
         commands: Some(MemoryCommands::default()),
-        claims: Claims { device: "device_id".to_owned(), facilities: "facilities".to_owned(), iam: Facilities::All },
+        claims: Claims {
+            device: "device_id".to_owned(),
+            facilities: "facilities".to_owned(),
+            app: "scope".to_owned(),
+            app_role: "myaku/app".to_owned(),
+            iam: Facilities::All,
+        },
         clock: ManualClock::at(NOW_MS),
     }
 }
@@ -136,8 +144,8 @@ async fn a_message_has_the_fields_and_payload_bytes_of_its_item() {
     assert_eq!(send(&context, &request(body)).await.0, 202);
     let records: Vec<_> = stored_messages(&context).iter().map(Message::to_json).collect();
     insta::assert_snapshot!(records.join("\n"), @r#"
-    {"deliveryId":"7d0c-0","deviceId":"bed-17","facility":"home-3","kind":"vital","receivedAt":1795218892020,"payload":"eyJociI6IDYxLjB9","messageId":"m-1"}
-    {"deliveryId":"7d0c-1","deviceId":"bed-18","facility":"home-3","kind":"raw","receivedAt":1795218892020,"payload":"AP8="}
+    {"deliveryId":"7d0c-0","deviceId":"bed-17","facility":"home-3","kind":"vital","receivedAt":1795218892020,"payload":"eyJociI6IDYxLjB9","messageId":"m-1","sender":"app:app-1"}
+    {"deliveryId":"7d0c-1","deviceId":"bed-18","facility":"home-3","kind":"raw","receivedAt":1795218892020,"payload":"AP8=","sender":"app:app-1"}
     "#);
 }
 
@@ -254,114 +262,4 @@ async fn a_stream_that_hangs_is_answered_before_the_api_gives_up() {
     let answered = handle(&context, &request, Invocation { id: "i", deadline_ms: NOW_MS + 29_000 });
     let response = tokio::time::timeout(Duration::from_secs(29), answered).await.expect("an answer in time");
     assert_eq!(response.status_code, 503);
-}
-
-#[tokio::test]
-async fn a_device_sends_only_for_itself() {
-    let sample = event(include_str!("../../../events/http-device.json"));
-    for (item, status, field) in [
-        (json!({"kind": "vital", "payload": 1}), 202, None),
-        (json!({"deviceId": "bed-17", "facility": "home-3", "kind": "vital", "payload": 1}), 202, None),
-        (json!({"deviceId": "bed-18", "kind": "vital", "payload": 1}), 403, Some("deviceId")),
-        (json!({"facility": "home-4", "kind": "vital", "payload": 1}), 403, Some("facility")),
-    ] {
-        let context = fixture();
-        let mut request = sample.clone();
-        request["body"] = json!(item.to_string());
-        let (found, body) = send(&context, &request).await;
-        assert_eq!((found, body["problems"][0]["field"].as_str()), (status, field), "{item}");
-        assert!(
-            stored_messages(&context)
-                .iter()
-                .all(|message| message.device_id == "bed-17" && message.facility == "home-3")
-        );
-        assert_eq!(stored_messages(&context).is_empty(), status != 202, "{item}");
-    }
-}
-
-#[tokio::test]
-async fn an_app_sends_for_the_registered_devices_of_its_facilities_whatever_the_item_says() {
-    let send_as = async |facilities: &str, item: Value| {
-        let context = fixture();
-        let mut request = request(item.to_string());
-        request["requestContext"]["authorizer"]["jwt"]["claims"] = json!({"facilities": facilities});
-        let (status, body) = send(&context, &request).await;
-        assert_eq!(stored_messages(&context).is_empty(), status != 202);
-        (status, body["problems"][0]["field"].as_str().map(str::to_owned))
-    };
-    let item = |device: &str, facility: Option<&str>| json!({"deviceId": device, "facility": facility, "kind": "vital", "payload": 1});
-    let field = |name: &str| Some(name.to_owned());
-    assert_eq!(send_as("home-3", item("bed-17", None)).await, (202, None), "the token names one facility");
-    assert_eq!(send_as("[home-3 home-4]", item("bed-17", None)).await, (400, field("facility")));
-    assert_eq!(send_as("home-3", item("bed-17", Some("home-9"))).await, (403, field("facility")));
-    assert_eq!(
-        send_as("home-3", item("bed-99", Some("home-3"))).await,
-        (403, field("deviceId")),
-        "it is in another facility"
-    );
-    assert_eq!(send_as("home-3", item("bed-new", Some("home-3"))).await, (202, None), "it is not registered yet");
-    assert_eq!(send_as("*", item("bed-17", Some("home-3"))).await, (403, field("facility")));
-    assert_eq!(send_as("home-3", json!({"kind": "vital", "payload": 1})).await, (400, field("deviceId")));
-}
-
-#[tokio::test]
-async fn an_unidentified_caller_sends_nothing() {
-    for (authorizer, status) in [
-        (Value::Null, 401),
-        (json!({"iam": null}), 401),
-        (json!({"jwt": {"claims": {"sub": "x"}}}), 403),
-        (json!({"jwt": {"claims": {"device_id": "bed-17"}}}), 403),
-    ] {
-        let context = fixture();
-        let mut request = request(item(1).to_string());
-        request["requestContext"]["authorizer"] = authorizer;
-        assert_eq!(send(&context, &request).await.0, status);
-        assert_eq!(context.messages.port().calls(), 0);
-    }
-}
-
-#[tokio::test]
-async fn while_the_registry_is_down_devices_that_cannot_be_checked_are_not_accepted() {
-    let context = fixture();
-    context.registry.store().fail(Remedy::Retry);
-    let response = respond(&context, &request(item(1).to_string()), "i").await;
-    assert_eq!((response.status_code, response.headers["retry-after"].as_str()), (503, "2"));
-    assert_eq!(context.messages.port().calls(), 0);
-    // A device's own token needs no lookup.
-    assert_eq!(send(&context, &event(include_str!("../../../events/http-device.json"))).await.0, 202);
-}
-
-#[tokio::test]
-async fn answers_contain_the_pending_command_until_the_device_acknowledges_it() {
-    let context = fixture();
-    context.clock.set(1_795_218_900_000);
-    let commands = context.commands.as_ref().unwrap();
-    commands.put(&command("bed-17", "c-1")).await.unwrap();
-    let request = event(include_str!("../../../events/http-device.json"));
-    for _ in 0..2 {
-        assert_eq!(send(&context, &request).await.1["pendingCommand"]["id"], "c-1");
-    }
-    let mut acknowledging = request.clone();
-    acknowledging["headers"]["acknowledge-command"] = json!("another");
-    assert_eq!(send(&context, &acknowledging).await.1["pendingCommand"]["id"], "c-1");
-    acknowledging["headers"]["acknowledge-command"] = json!("c-1");
-    assert_eq!(send(&context, &acknowledging).await, (202, json!({"accepted": 1})));
-    assert_eq!(send(&context, &request).await, (202, json!({"accepted": 1})));
-
-    commands.put(&command("bed-17", "c-2")).await.unwrap();
-    context.clock.set(command("bed-17", "c-2").expires_ms);
-    assert_eq!(send(&context, &request).await, (202, json!({"accepted": 1})), "it has expired");
-}
-
-#[tokio::test]
-async fn only_devices_get_commands_and_a_failure_does_not_change_the_status() {
-    let context = fixture();
-    let commands = context.commands.as_ref().unwrap();
-    commands.put(&command("bed-17", "c-1")).await.unwrap();
-    assert_eq!(send(&context, &request(item(1).to_string())).await.1, json!({"accepted": 1}), "an app is not a device");
-    commands.fail();
-    let device = event(include_str!("../../../events/http-device.json"));
-    assert_eq!(send(&context, &device).await, (202, json!({"accepted": 1})));
-    let off = Context { commands: None, ..fixture() };
-    assert_eq!(send(&off, &device).await, (202, json!({"accepted": 1})));
 }
