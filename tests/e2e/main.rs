@@ -11,6 +11,7 @@ mod master_data;
 mod own_function;
 mod pipeline;
 mod presence;
+mod speakers;
 mod ways_in;
 mod windows;
 mod worst;

@@ -25,7 +25,7 @@ pub async fn keys(client: &Client, bucket: &str, prefix: &str) -> Result<Vec<Str
 }
 
 /// The bytes of one object.
-pub(super) async fn object(client: &Client, bucket: &str, key: &str) -> Result<Vec<u8>> {
+pub async fn object(client: &Client, bucket: &str, key: &str) -> Result<Vec<u8>> {
     let answer = client.get_object().bucket(bucket).key(key).send().await;
     let body = answer.with_context(|| format!("cannot fetch s3://{bucket}/{key}"))?.body;
     Ok(body
