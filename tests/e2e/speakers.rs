@@ -83,7 +83,7 @@ const CASES: [Case; 5] = [
     Case { name: "another's device", device: "others", facility: OWN },
     Case { name: "an unknown device", device: "unknown", facility: OWN },
     Case { name: "a device without a facility", device: "nowhere", facility: OWN },
-    Case { name: "a facility that nobody registered", device: "own", facility: "home-0" },
+    Case { name: "a facility that is registered nowhere", device: "own", facility: "home-0" },
 ];
 
 impl Case {
@@ -246,13 +246,13 @@ async fn each_way_in_speaks_for_the_devices_of_its_facility_and_for_no_others() 
         let found: Vec<Fate> = fates.remove(&number).unwrap_or_default().into_iter().map(|(fate, _)| fate).collect();
         assert_eq!(found, [case.fate(way)], "{way:?}: {}", case.name);
     }
-    assert!(fates.is_empty(), "nobody sent {fates:?}");
+    assert!(fates.is_empty(), "these were not sent: {fates:?}");
     senders.stack.down().await;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_spends_another_facilitys_ids_or_sees_its_commands() -> anyhow::Result<()> {
+async fn a_sender_of_another_facility_neither_spends_an_id_nor_sees_a_command() -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let senders = senders(directory.path()).await?;
     let commands = DynamoDbCommands::new(&senders.stack.sdk_config(), senders.stack.physical_id("CommandsTable")?);

@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_with_a_device_claim_is_a_devices_or_nobodys() {
+    fn a_token_with_a_device_claim_is_never_an_apps() {
         let device = |device: Value, facilities: &str| {
             token(&json!({"device_id": device, "facilities": facilities, "scope": "myaku/app"}))
         };

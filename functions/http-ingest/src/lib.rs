@@ -141,7 +141,7 @@ async fn accept_messages<P: Ports>(
             Err(Answer::error(Status::ServiceUnavailable, Status::ServiceUnavailable.problem()))
         })?;
     Ok(match (&caller.right, &context.commands) {
-        // Nobody sees or removes a command before the registry has confirmed the device's facility.
+        // A command is shown or removed only after the registry has confirmed the device's facility.
         (Right::Device { device_id, .. }, Some(commands)) if is_registered => {
             let acknowledged = request.header("acknowledge-command");
             let pending = pending_command(commands, device_id, acknowledged, context.clock.now_ms());

@@ -40,14 +40,14 @@ mod settings;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 
-pub use device::{Device, MAX_ID};
+pub use device::{ANYWHERE, Device, MAX_ID};
 pub use document::{Key, Kind, MAX_DOCUMENT, Stored, device_document, parse_device, parse_profile, profile_document};
 #[cfg(feature = "dynamodb")]
 pub use dynamodb::DynamoDb;
 pub use memory::MemoryMasterData;
 #[cfg(feature = "redis")]
 pub use redis::Shared;
-pub use right::{ANYWHERE, WrongFacility};
+pub use right::WrongFacility;
 pub use settings::Settings;
 
 use crate::device::profile::Profile;

@@ -30,7 +30,7 @@ async fn the_registry_decides_for_whom_each_caller_sends() {
         ("the facility where it is registered", "bed-17", "home-3", [202, 202, 202]),
         ("another's device", "bed-99", "home-3", [403, 403, 403]),
         ("its device in a facility that it is not in", "bed-17", "home-4", [403, 403, 403]),
-        ("its device in a facility that nobody registered", "bed-17", "home-0", [403, 403, 403]),
+        ("its device in a facility that is registered nowhere", "bed-17", "home-0", [403, 403, 403]),
         ("an unknown device, which becomes a dead letter", "bed-new", "home-3", [202, 202, 202]),
         ("a device without a facility", "bed-0", "home-3", [202, 403, 403]),
     ] {

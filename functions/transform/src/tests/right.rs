@@ -52,7 +52,7 @@ async fn a_message_through_another_facility_is_a_letter_and_no_sign_of_life() {
 }
 
 #[tokio::test]
-async fn nobody_spends_the_id_of_a_device_in_another_facility() {
+async fn a_message_through_another_facility_cannot_spend_an_id() {
     let context = fixture();
     // The next number of the device, and the same bytes: it would be the same message.
     let records = [by_gateway("home-1", "bed-17", BEAT), by_itself("home-3", "bed-17", BEAT)];

@@ -1,11 +1,13 @@
 //! Describes a device in the registry, and checks ids.
 
-use super::right::ANYWHERE;
 use crate::device::profile::Problem;
 use serde::{Deserialize, Serialize};
 
 /// The longest id of a device, a profile or a facility, in bytes.
 pub const MAX_ID: usize = 128;
+
+/// In the list of a device that roams: all facilities.
+pub const ANYWHERE: &str = "*";
 
 /// A registered device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

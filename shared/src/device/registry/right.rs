@@ -4,12 +4,9 @@
 //! came through another facility is refused before it counts for anything, so it can neither add a reading, nor spend the
 //! id of one, nor make a silent device look alive.
 
-use super::Device;
+use super::device::{ANYWHERE, Device};
 use crate::ingest::message::{Role, Sender};
 use crate::lake::dead_letter::{Problem, Reason};
-
-/// In the list of a device that roams: all facilities.
-pub const ANYWHERE: &str = "*";
 
 /// Why a device does not take a message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
