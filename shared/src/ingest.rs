@@ -4,6 +4,7 @@
 //!
 //! - [`message`]: the [`Message`](message::Message). The IoT rule builds it in SQL, and the functions build it here.
 //! - [`submission`]: the body of a request or a batch: one item or many, in JSON, NDJSON or CBOR, with or without gzip.
+//! - [`limits`]: how much of a body is read, and how much of what is wrong is shown.
 //! - [`gateway`]: splits a gateway's batch into the messages of its devices.
 //! - [`delivery`]: puts messages that came in together on the stream together.
 //! - [`command`]: the command that waits for a device which only calls in over HTTP.
@@ -28,5 +29,6 @@
 pub mod command;
 pub mod delivery;
 pub mod gateway;
+pub mod limits;
 pub mod message;
 pub mod submission;

@@ -6,6 +6,7 @@ mod bring_back;
 mod chaos;
 mod conformance;
 mod crash;
+mod inflated;
 mod lake;
 mod master_data;
 mod own_function;

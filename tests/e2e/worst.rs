@@ -47,7 +47,7 @@ const FUNCTIONS: [(&str, &str); 5] = [
 ];
 
 /// Writes programs to `directory` that start the functions of `binaries` with little memory.
-fn limit_memory(binaries: &Path, directory: &Path) -> anyhow::Result<()> {
+pub(crate) fn limit_memory(binaries: &Path, directory: &Path) -> anyhow::Result<()> {
     for entry in fs::read_dir(binaries)? {
         let (path, name) = (entry.as_ref().map(fs::DirEntry::path), entry.as_ref().map(fs::DirEntry::file_name));
         let (Ok(path), Ok(name)) = (path, name) else { continue };

@@ -2,6 +2,7 @@
 
 use crate::event::Response;
 use myaku::ingest::command::Command;
+use myaku::ingest::limits::PROBLEMS_IN_ANSWER;
 use myaku::ingest::submission::RefusedItem;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -11,8 +12,6 @@ use std::collections::BTreeMap;
 pub const DOCUMENT: &str = include_str!("../openapi.json");
 /// After how many seconds to try again: a shard's limit applies to each second, and a client adds its own jitter.
 const RETRY_AFTER_SECONDS: u32 = 2;
-/// How many problems an answer names at most.
-const PROBLEMS_MAX: usize = 100;
 
 /// The HTTP statuses that the function answers with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -167,7 +166,7 @@ impl Answer {
 
     /// A failure because of `refused` items. No item of the request is accepted.
     pub fn refused(status: Status, refused: &[RefusedItem]) -> Self {
-        let problems = refused.iter().take(PROBLEMS_MAX).map(|refused| ItemProblem {
+        let problems = refused.iter().take(PROBLEMS_IN_ANSWER).map(|refused| ItemProblem {
             index: refused.index,
             field: refused.field.clone(),
             problem: refused.problem.clone(),
@@ -234,7 +233,7 @@ mod tests {
         let document: Value = serde_json::from_str(DOCUMENT).unwrap();
         let post = &document["paths"]["/v1/messages"]["post"];
         let json = &post["requestBody"]["content"]["application/json"]["schema"]["oneOf"][1];
-        assert_eq!(json["maxItems"], crate::LIMITS.items);
+        assert_eq!(json["maxItems"], myaku::ingest::limits::REQUEST.items);
         assert_eq!(post["parameters"][0]["schema"]["maxLength"], crate::body::MAX_KEY);
         let item = &document["components"]["schemas"]["Item"]["properties"];
         assert_eq!(item["messageId"]["oneOf"][0]["maxLength"], myaku::ingest::message::MAX_MESSAGE_ID);

@@ -2,13 +2,11 @@
 
 use crate::answer::{Answer, Status};
 use crate::event::Request;
+use myaku::ingest::limits::REQUEST;
 use myaku::ingest::message::MAX_MESSAGE_ID;
-use myaku::ingest::submission::{BodyError, Form, Item, Limits, RefusedItem, inflate, message_id, read};
+use myaku::ingest::submission::{BodyError, Form, Item, RefusedItem, inflate, message_id, read};
 use std::borrow::Cow;
 
-/// The limits of a request. The API accepts 10 MB and Lambda 6 MB, which can be gzip of far more. All messages of a
-/// request must be on the stream within the API's 30 seconds.
-pub const LIMITS: Limits = Limits { body_bytes: 8 * 1024 * 1024, items: 1_000 };
 /// The longest `Idempotency-Key`: with `:` and an index it is a message id.
 pub(crate) const MAX_KEY: usize = MAX_MESSAGE_ID - 8;
 
@@ -24,7 +22,7 @@ pub(crate) fn parse_items(request: &Request) -> Result<Vec<Item>, Answer> {
     let body = body.ok_or_else(|| bad_request("the body is marked as base64, and is not base64"))?;
     let body = match is_gzip {
         true if request.is_base64_encoded => {
-            Cow::Owned(inflate(&body, LIMITS.body_bytes).map_err(|error| body_error(&error))?)
+            Cow::Owned(inflate(&body, REQUEST.body_bytes).map_err(|error| body_error(&error))?)
         }
         // The API passes `application/json` on as text, which destroys gzip.
         true if body.starts_with(b"\x1f") => {
@@ -33,7 +31,7 @@ pub(crate) fn parse_items(request: &Request) -> Result<Vec<Item>, Answer> {
         // The body is text: a proxy decompressed it, and left the header.
         _ => body,
     };
-    let read = read(&body, form, false, &LIMITS).map_err(|error| body_error(&error))?;
+    let read = read(&body, form, false, &REQUEST).map_err(|error| body_error(&error))?;
     if read.is_empty() {
         return Err(body_error(&BodyError::Empty));
     }

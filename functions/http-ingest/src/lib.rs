@@ -13,7 +13,6 @@ mod config;
 mod event;
 
 pub use answer::{Answer, DOCUMENT, Status};
-pub use body::LIMITS;
 pub use caller::{Caller, Claims, Facilities, Right};
 pub use config::Config;
 pub use event::{Request, Response};

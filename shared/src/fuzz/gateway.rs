@@ -1,8 +1,9 @@
 //! Checks the reading of what gateways and apps send: events of the topic rule, and bodies with many items.
 
-use crate::ingest::gateway::{LIMITS, Upload, dead_letter, split, summarize};
+use crate::ingest::gateway::{Upload, dead_letter, split, summarize};
+use crate::ingest::limits::{BATCH, MAX_NAME_SHOWN, MAX_PAYLOAD, MAX_PROBLEM};
 use crate::ingest::message::Message;
-use crate::ingest::submission::{Form, Item, Items, MAX_PAYLOAD, RefusedItem, inflate, is_gzip, read};
+use crate::ingest::submission::{Form, Item, Items, RefusedItem, inflate, is_gzip, read};
 use flate2::write::GzEncoder;
 use serde_json::value::RawValue;
 use std::collections::HashSet;
@@ -30,8 +31,8 @@ fn check_split(upload: &Upload) {
     let split_once = split(upload, 1);
     assert_eq!(split(upload, 1), split_once);
     let Ok(split_once) = split_once else { return };
-    assert!(split_once.messages.len() + split_once.refused.len() <= LIMITS.items);
-    assert!(summarize(&split_once.refused).len() <= 64 * 1_024);
+    assert!(split_once.messages.len() + split_once.refused.len() <= BATCH.items);
+    assert!(summarize(&split_once.refused).len() <= 4 * 1_024, "the details of a letter are long");
     let ids: HashSet<_> = split_once.messages.iter().map(|message| message.delivery_id.as_str()).collect();
     assert_eq!(ids.len(), split_once.messages.len(), "two messages have the same id");
     for message in &split_once.messages {
@@ -47,20 +48,21 @@ fn check_split(upload: &Upload) {
     }
 }
 
-/// Uses the bytes as a body in each form.
+/// Uses the bytes, inflated if they are gzip, as a body in each form.
 pub fn submission(bytes: &[u8]) {
     let limit = bytes.len() * 64;
-    if let Ok(inflated) = inflate(bytes, limit) {
-        assert!(inflated.len() <= limit);
-    }
+    let inflated = inflate(bytes, limit);
+    let bytes = inflated.as_deref().unwrap_or(bytes);
+    assert!(inflated.is_err() || bytes.len() <= limit);
     for form in [Form::Json, Form::Lines, Form::CborSequence] {
         for header in [false, true] {
-            let items = read(bytes, form, header, &LIMITS);
-            assert_eq!(read(bytes, form, header, &LIMITS), items);
+            let items = read(bytes, form, header, &BATCH);
+            assert_eq!(read(bytes, form, header, &BATCH), items);
             let Ok(items) = items else { continue };
             let payloads: usize = items.iter().flatten().map(|item| item.payload.len()).sum();
             assert!(payloads <= bytes.len(), "the payloads are longer than the body");
             check_indices(&items, header);
+            check_problems(&items);
         }
     }
     check_array_as_lines(bytes);
@@ -75,6 +77,14 @@ fn check_indices(items: &Items, header: bool) {
     assert!(items.iter().flatten().all(|item| item.payload.len() <= MAX_PAYLOAD && !item.kind.is_empty()));
 }
 
+fn check_problems(items: &Items) {
+    let ellipsis = '…'.len_utf8();
+    for refused in items.iter().filter_map(|item| item.as_ref().err()) {
+        assert!(refused.field.as_ref().is_none_or(|field| field.len() <= MAX_NAME_SHOWN + ellipsis));
+        assert!(refused.problem.len() <= MAX_PROBLEM + ellipsis);
+    }
+}
+
 /// Checks that the items of an array are the same as on separate lines.
 fn check_array_as_lines(bytes: &[u8]) {
     let Ok(items) = serde_json::from_slice::<Vec<&RawValue>>(bytes) else { return };
@@ -82,6 +92,6 @@ fn check_array_as_lines(bytes: &[u8]) {
         return;
     }
     let lines: Vec<&str> = items.iter().map(|item| item.get()).collect();
-    let lines = read(lines.join("\n").as_bytes(), Form::Lines, true, &LIMITS);
-    assert_eq!(read(bytes, Form::Json, true, &LIMITS), lines);
+    let lines = read(lines.join("\n").as_bytes(), Form::Lines, true, &BATCH);
+    assert_eq!(read(bytes, Form::Json, true, &BATCH), lines);
 }

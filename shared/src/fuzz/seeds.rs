@@ -4,12 +4,16 @@
 
 use super::MARK;
 use crate::ingest::gateway::Upload;
+use crate::ingest::limits::BATCH;
 use crate::lake::dead_letter::{DeadLetter, Reason};
 use crate::stream::batch::{Batch, Position, SequenceNumber};
 use crate::stream::kpl;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
+use std::io::Write as _;
 
 macro_rules! sample {
     ($name:literal) => {
@@ -71,7 +75,17 @@ fn records() -> impl Iterator<Item = Vec<u8>> {
 
 fn payloads_sent() -> impl Iterator<Item = Vec<u8>> {
     let events = GATEWAYS.iter().filter_map(|json| Upload::parse(&compact(json)).ok());
-    events.map(|upload| upload.payload)
+    events.map(|upload| upload.payload).chain(inflating())
+}
+
+/// Batches in gzip that inflate to hundreds of times their length, with more items than a batch may have.
+fn inflating() -> impl Iterator<Item = Vec<u8>> {
+    let count = BATCH.items + 1;
+    let array = [b"[1".to_vec(), b",1".repeat(count), b"]".to_vec()].concat();
+    [array, b"1\n".repeat(count), b"\xa0".repeat(count)].into_iter().filter_map(|body| {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+        gzip.write_all(&body).and_then(|()| gzip.finish()).ok()
+    })
 }
 
 /// Whole aggregates, and one without magic number and checksum, which the target adds.

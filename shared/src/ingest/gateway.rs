@@ -32,17 +32,14 @@ mod tests;
 
 pub use upload::{Upload, UploadError};
 
+use crate::ingest::limits::{BATCH, PROBLEMS_IN_LETTER};
 use crate::ingest::message::{Message, Role, Sender, fingerprint};
-use crate::ingest::submission::{BodyError, Form, Item, Items, Limits, RefusedItem, inflate, is_gzip, read};
+use crate::ingest::submission::{BodyError, Form, Item, Items, RefusedItem, inflate, is_gzip, read};
 use crate::lake::dead_letter::{DeadLetter, Reason};
 use crate::stream::batch::{Position, SequenceNumber};
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// The limits of a batch. AWS IoT accepts messages of 128 KB, which can inflate to far more.
-pub const LIMITS: Limits = Limits { body_bytes: 8 * 1024 * 1024, items: 10_000 };
-/// A dead letter names the problems of this many items.
-const PROBLEMS_MAX: usize = 10;
 /// The name of a stream in the dead letters of batches, which never were in a stream.
 const SOURCE: &str = "gateways";
 
@@ -62,7 +59,7 @@ pub struct SplitBatch {
 /// The batch as a whole cannot be parsed.
 pub fn split(upload: &Upload, received_at: i64) -> Result<SplitBatch, BodyError> {
     let body = if is_gzip(&upload.payload) {
-        Cow::Owned(inflate(&upload.payload, LIMITS.body_bytes)?)
+        Cow::Owned(inflate(&upload.payload, BATCH.body_bytes)?)
     } else {
         Cow::Borrowed(upload.payload.as_slice())
     };
@@ -92,7 +89,7 @@ fn items(body: &[u8]) -> Result<Items, BodyError> {
             return Err(BodyError::Malformed(problem.to_owned()));
         }
     };
-    read(body, form, true, &LIMITS)
+    read(body, form, true, &BATCH)
 }
 
 fn message(upload: &Upload, received_at: i64, id: &str, item: Item) -> Result<Message, RefusedItem> {
@@ -142,9 +139,9 @@ pub fn dead_letter(event: &[u8], upload: Option<&Upload>, at_ms: i64, reason: Re
 
 /// The problems of a batch's items in words: the first ones, and the number of the others.
 pub fn summarize(refused: &[RefusedItem]) -> String {
-    let mut text = refused.iter().take(PROBLEMS_MAX).map(ToString::to_string).collect::<Vec<_>>().join("; ");
-    if refused.len() > PROBLEMS_MAX {
-        let _ = write!(text, "; and {} more", refused.len() - PROBLEMS_MAX);
+    let mut text = refused.iter().take(PROBLEMS_IN_LETTER).map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    if refused.len() > PROBLEMS_IN_LETTER {
+        let _ = write!(text, "; and {} more", refused.len() - PROBLEMS_IN_LETTER);
     }
     text
 }

@@ -12,7 +12,8 @@
 //! so that a misspelt `messageId` does not go unnoticed.
 //!
 //! ```
-//! use myaku::ingest::submission::{Form, Limits, read};
+//! use myaku::ingest::limits::Limits;
+//! use myaku::ingest::submission::{Form, read};
 //!
 //! let body = br#"[{"deviceId": "bed-17", "kind": "vital", "payload": {"hr": 61}}, {"kind": "vital"}]"#;
 //! let items = read(body, Form::Json, false, &Limits { body_bytes: 1_000, items: 10 })?;
@@ -30,26 +31,12 @@ mod tests;
 
 pub use inflate::{inflate, is_gzip};
 
+use crate::ingest::limits::{Limits, MAX_NAME_SHOWN, MAX_PAYLOAD, MAX_PROBLEM, shown};
 use crate::ingest::message::{MAX_MESSAGE_ID, topic_level};
 use crate::lake::dead_letter::Reason;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
-
-/// How many levels deep a payload may nest. The decoders allow more, so that they can decode every payload that is
-/// accepted.
-pub const MAX_DEPTH: usize = 100;
-/// The longest payload of an item, in bytes. In base64 and with its envelope it still fits a record of 1 MiB.
-pub const MAX_PAYLOAD: usize = 512 * 1024;
-
-/// The limits of a body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// The greatest length of the inflated body, in bytes.
-    pub body_bytes: usize,
-    /// The greatest number of items.
-    pub items: usize,
-}
 
 /// The format of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +66,7 @@ pub struct Item {
     pub payload: Vec<u8>,
 }
 
-/// Why an item is refused. It shows the names of the item's keys, and no other content.
+/// Why an item is refused. It shows the names of the item's keys as far as [`MAX_NAME_SHOWN`], and no other content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedItem {
     /// Its index in the body, from 0.
@@ -163,9 +150,9 @@ pub fn read(body: &[u8], form: Form, header: bool, limits: &Limits) -> Result<It
         return Err(BodyError::TooLarge { limit: limits.body_bytes });
     }
     let mut fields = match form {
-        Form::Json => json::array(body)?,
-        Form::Lines => json::lines(body)?,
-        Form::CborSequence => cbor::sequence(body)?,
+        Form::Json => json::array(body, limits.items)?,
+        Form::Lines => json::lines(body, limits.items)?,
+        Form::CborSequence => cbor::sequence(body, limits.items)?,
     };
     if fields.len() > limits.items {
         return Err(BodyError::TooMany { limit: limits.items });
@@ -177,8 +164,30 @@ pub fn read(body: &[u8], form: Form, header: bool, limits: &Limits) -> Result<It
     Ok(distinct(fields.into_iter().zip(0..)))
 }
 
-/// An item's unchecked fields; or the problem, and the field that has it, if it is one field.
-type RawItem<'a> = Result<Fields<'a>, (Option<String>, String)>;
+/// An item's unchecked fields, or what is wrong with it. The readers stop after one item more than the limit.
+type RawItem<'a> = Result<Fields<'a>, RawProblem>;
+
+/// What is wrong with an item, and the field that has it, if it is one field. Both are cut to what is shown: the sender
+/// chooses the names of fields, and they can have megabytes.
+#[derive(Debug)]
+struct RawProblem {
+    field: Option<String>,
+    problem: String,
+}
+
+impl RawProblem {
+    /// A problem of the item as a whole.
+    fn whole(problem: &str) -> Self {
+        Self { field: None, problem: shown(problem, MAX_PROBLEM) }
+    }
+
+    /// A problem of one field, which its words may name.
+    fn of(field: &str, problem: &str) -> Self {
+        let name = shown(field, MAX_NAME_SHOWN);
+        let problem = if name == field { problem.to_owned() } else { problem.replace(field, &name) };
+        Self { field: Some(name), problem: shown(&problem, MAX_PROBLEM) }
+    }
+}
 
 #[derive(Debug, Default)]
 struct Fields<'a> {
@@ -241,8 +250,12 @@ pub fn message_id(id: &str) -> Result<(), &'static str> {
 fn distinct<'a>(raw: impl Iterator<Item = (RawItem<'a>, usize)>) -> Items {
     let mut first: HashMap<(Option<String>, String), usize> = HashMap::new();
     let items = raw.map(|(raw, index)| {
-        let fields =
-            raw.map_err(|(field, problem)| RefusedItem { index, field, problem, reason: Reason::NotAMessage })?;
+        let fields = raw.map_err(|RawProblem { field, problem }| RefusedItem {
+            index,
+            field,
+            problem,
+            reason: Reason::NotAMessage,
+        })?;
         let item = fields.check(index)?;
         if let Some(id) = &item.message_id {
             let earlier = *first.entry((item.device_id.clone(), id.clone())).or_insert(index);

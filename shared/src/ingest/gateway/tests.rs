@@ -1,5 +1,5 @@
 use super::*;
-use crate::ingest::submission::MAX_PAYLOAD;
+use crate::ingest::limits::MAX_PAYLOAD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::json;

@@ -1,19 +1,23 @@
 //! Parses items in CBOR, one after the other (RFC 8742). A payload is the content of a byte string, or the item as it
 //! was encoded, so that the lake has exactly what was sent.
 
-use super::{BodyError, Fields, MAX_DEPTH, RawItem};
+use super::{BodyError, Fields, RawItem, RawProblem};
+use crate::ingest::limits::MAX_DEPTH;
 use ciborium::Value;
 use std::borrow::Cow;
 
 /// How many levels deep an item may nest: its payload, and the map around it with its keys and values.
 const DEPTH: usize = MAX_DEPTH + 2;
 
-/// Parses the items of a sequence. If one is malformed, the whole body is, because the next one begins at an unknown
+/// The longest encoding of a value that is neither a string nor a payload, in bytes. A longer one cannot be a number.
+const NUMBER_BYTES: usize = 16;
+
+/// Parses the items of a sequence, and stops after `limit + 1` items. If one is malformed, the whole body is, because the next one begins at an unknown
 /// place.
-pub(super) fn sequence(body: &[u8]) -> Result<Vec<RawItem<'_>>, BodyError> {
+pub(super) fn sequence(body: &[u8], limit: usize) -> Result<Vec<RawItem<'_>>, BodyError> {
     let mut items = Vec::new();
     let mut at = 0;
-    while at < body.len() {
+    while at < body.len() && items.len() <= limit {
         let end = end_of(body, at, DEPTH)
             .map_err(|why| BodyError::Malformed(format!("it is not a CBOR sequence: the item at byte {at} {why}")))?;
         items.push(fields(&body[at..end]));
@@ -24,10 +28,10 @@ pub(super) fn sequence(body: &[u8]) -> Result<Vec<RawItem<'_>>, BodyError> {
 
 fn fields(item: &[u8]) -> RawItem<'_> {
     let mut fields = Fields::default();
-    let entries = entries(item).ok_or_else(|| (None, "it is not a CBOR map".to_owned()))?;
+    let entries = Entries::of(item).ok_or_else(|| RawProblem::whole("it is not a CBOR map"))?;
     for (key, value) in entries {
-        let Some(Value::Text(key)) = decode(key) else { return Err((None, "a key is not a string".to_owned())) };
-        let problem = |problem: &str| (Some(key.clone()), problem.to_owned());
+        let Some(Value::Text(key)) = decode(key) else { return Err(RawProblem::whole("a key is not a string")) };
+        let problem = |problem: &str| RawProblem::of(&key, problem);
         let text = || match decode(value) {
             Some(Value::Text(text)) => Ok(Some(Cow::Owned(text))),
             _ => Err(problem("it is not a string")),
@@ -59,34 +63,52 @@ fn fields(item: &[u8]) -> RawItem<'_> {
     Ok(fields)
 }
 
+/// Decodes a string or a number. Anything else would take many times its length, and has no use here.
 fn decode(item: &[u8]) -> Option<Value> {
-    ciborium::de::from_reader_with_recursion_limit(item, DEPTH).ok()
+    let is_string = matches!(item.first()? >> 5, BYTES | TEXT);
+    let is_short = is_string || item.len() <= NUMBER_BYTES;
+    is_short.then(|| ciborium::de::from_reader_with_recursion_limit(item, DEPTH).ok()).flatten()
 }
 
-/// The entries of a map, each as the encoded key and value. Tags in front of the map, such as that of self-described
-/// CBOR, are skipped.
-fn entries(mut item: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
-    let head = loop {
-        let head = head(item, 0).ok()?;
-        if head.major != TAG {
-            break head;
+/// The entries of a map, each as the encoded key and value.
+struct Entries<'a> {
+    item: &'a [u8],
+    at: usize,
+    /// How many entries are left; `None` if the length is indefinite.
+    left: Option<u64>,
+}
+
+impl<'a> Entries<'a> {
+    /// The entries of an item; `None` if it is not a map. Tags in front of the map, such as that of self-described CBOR, are
+    /// skipped.
+    fn of(mut item: &'a [u8]) -> Option<Self> {
+        loop {
+            let head = head(item, 0).ok()?;
+            match head.major {
+                TAG => item = &item[head.end..],
+                MAP => return Some(Self { item, at: head.end, left: head.argument }),
+                _ => return None,
+            }
         }
-        item = &item[head.end..];
-    };
-    if head.major != MAP {
-        return None;
     }
-    let mut entries = Vec::new();
-    let mut at = head.end;
-    let mut left = head.argument;
-    while left.map_or(item.get(at) != Some(&BREAK), |left| left > 0) {
-        let middle = end_of(item, at, DEPTH).ok()?;
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let Self { item, at, left } = self;
+        if left.map_or(item.get(*at) == Some(&BREAK), |left| left == 0) {
+            return None;
+        }
+        // The item is whole: the end of each of its parts is known to be in it.
+        let middle = end_of(item, *at, DEPTH).ok()?;
         let end = end_of(item, middle, DEPTH).ok()?;
-        entries.push((&item[at..middle], &item[middle..end]));
-        at = end;
-        left = left.map(|left| left - 1);
+        let entry = (&item[*at..middle], &item[middle..end]);
+        *at = end;
+        *left = left.map(|left| left - 1);
+        Some(entry)
     }
-    Some(entries)
 }
 
 /// Major types (RFC 8949, 3.1).

@@ -1,21 +1,30 @@
 //! Parses items in JSON: an array, a single object, or lines. A payload keeps its text; it is checked, and not decoded.
 
-use super::{BodyError, Fields, MAX_DEPTH, RawItem};
+use super::{BodyError, Fields, RawItem, RawProblem};
+use crate::ingest::limits::MAX_DEPTH;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
+use serde::de::{Deserializer as _, Error as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::fmt;
 
-/// Parses an array of items, or a single item.
-pub(super) fn array(body: &[u8]) -> Result<Vec<RawItem<'_>>, BodyError> {
+/// Parses an array of items, or a single item. Stops after `limit + 1` items.
+pub(super) fn array(body: &[u8], limit: usize) -> Result<Vec<RawItem<'_>>, BodyError> {
     let text = utf8(body).map_err(BodyError::Malformed)?.trim_ascii();
     let malformed = |error: serde_json::Error| BodyError::Malformed(format!("it is not JSON: {error}"));
     match text.as_bytes().first() {
         None => Err(BodyError::Empty),
         Some(b'[') => {
-            let items: Vec<&RawValue> = serde_json::from_str(text).map_err(malformed)?;
-            Ok(items.into_iter().map(|item| fields(item.get())).collect())
+            let mut items = Vec::new();
+            let mut json = serde_json::Deserializer::from_str(text);
+            let read = json.deserialize_seq(UpTo { items: &mut items, limit }).and_then(|()| json.end());
+            // The rest of an array with too many items does not matter.
+            if items.len() <= limit {
+                read.map_err(malformed)?;
+            }
+            Ok(items)
         }
         Some(b'{') => {
             let item: &RawValue = serde_json::from_str(text).map_err(malformed)?;
@@ -25,10 +34,35 @@ pub(super) fn array(body: &[u8]) -> Result<Vec<RawItem<'_>>, BodyError> {
     }
 }
 
-/// Parses items on lines. An error in one does not affect the others.
-pub(super) fn lines(body: &[u8]) -> Result<Vec<RawItem<'_>>, BodyError> {
+/// Reads the items of an array until there are more than the limit.
+struct UpTo<'v, 'a> {
+    items: &'v mut Vec<RawItem<'a>>,
+    limit: usize,
+}
+
+impl<'de> Visitor<'de> for UpTo<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<(), A::Error> {
+        while let Some(item) = array.next_element::<&'de RawValue>()? {
+            self.items.push(fields(item.get()));
+            if self.items.len() > self.limit {
+                return Err(A::Error::custom("too many items"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Parses items on lines, and stops after `limit + 1` items. An error in one does not affect the others.
+pub(super) fn lines(body: &[u8], limit: usize) -> Result<Vec<RawItem<'_>>, BodyError> {
     let lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
-    let items: Vec<_> = lines.map(|line| fields(utf8(line).map_err(|problem| (None, problem))?)).collect();
+    let items = lines.map(|line| fields(utf8(line).map_err(|problem| RawProblem::whole(&problem))?));
+    let items: Vec<_> = items.take(limit.saturating_add(1)).collect();
     if items.is_empty() { Err(BodyError::Empty) } else { Ok(items) }
 }
 
@@ -56,31 +90,31 @@ struct Wire<'a> {
 }
 
 fn fields(text: &str) -> RawItem<'_> {
-    let problem = |field: &str, problem: String| (Some(field.to_owned()), problem);
+    let problem = |field: &str, problem: &str| RawProblem::of(field, problem);
     if !text.starts_with('{') {
-        return Err((None, "it is not a JSON object".to_owned()));
+        return Err(RawProblem::whole("it is not a JSON object"));
     }
     let mut json = serde_json::Deserializer::from_str(text);
     let wire: Wire<'_> = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let field = error.path().to_string();
-        // A text that is cut short has no path.
-        let field = Some(field).filter(|field| !matches!(field.as_str(), "." | "?"));
         let words = error.into_inner().to_string();
         // The parser's error would show the value. Every field that has a type is a string.
-        (field, if words.starts_with("invalid type") { "it is not a string".to_owned() } else { words })
+        let words = if words.starts_with("invalid type") { "it is not a string" } else { words.as_str() };
+        // A text that is cut short has no path.
+        if matches!(field.as_str(), "." | "?") { RawProblem::whole(words) } else { RawProblem::of(&field, words) }
     })?;
-    json.end().map_err(|error| (None, error.to_string()))?;
+    json.end().map_err(|error| RawProblem::whole(&error.to_string()))?;
     let payload = match (wire.payload, wire.payload_base64) {
         (Some(_), Some(_)) => {
-            return Err(problem("payloadBase64", "only one of payload and payloadBase64 is allowed".to_owned()));
+            return Err(problem("payloadBase64", "only one of payload and payloadBase64 is allowed"));
         }
         (Some(json), None) if too_deep(json.get()) => {
-            return Err(problem("payload", format!("it nests deeper than {MAX_DEPTH} levels")));
+            return Err(problem("payload", &format!("it nests deeper than {MAX_DEPTH} levels")));
         }
         (Some(json), None) => Some(Cow::Borrowed(json.get().as_bytes())),
         (None, Some(encoded)) => {
             let bytes = STANDARD.decode(encoded.as_bytes());
-            Some(Cow::Owned(bytes.map_err(|_| problem("payloadBase64", "it is not base64".to_owned()))?))
+            Some(Cow::Owned(bytes.map_err(|_| problem("payloadBase64", "it is not base64"))?))
         }
         (None, None) => None,
     };
@@ -90,7 +124,7 @@ fn fields(text: &str) -> RawItem<'_> {
         kind: wire.kind,
         message_id: wire
             .message_id
-            .map(|id| message_id(id.get()).map_err(|why| problem("messageId", why)))
+            .map(|id| message_id(id.get()).map_err(|why| problem("messageId", &why)))
             .transpose()?,
         payload,
         sequence: wire.sequence.is_some(),

@@ -1,7 +1,9 @@
 use super::*;
+use crate::ingest::limits::MAX_DEPTH;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 use std::io::Write as _;
 
 const LIMITS: Limits = Limits { body_bytes: 1_000_000, items: 100 };
@@ -91,6 +93,41 @@ fn the_error_of_an_item_names_its_index_and_field() {
     let other = items(r#"[{"kind":"k","payload":1}, 7]"#);
     assert!(other[0].is_ok());
     assert_eq!(other[1].as_ref().unwrap_err().to_string(), "item 1: it is not a JSON object");
+}
+
+#[test]
+fn one_item_more_than_the_limit_is_read_and_no_further() {
+    let item = r#"{"kind":"k","payload":1}"#;
+    let array = format!("[{}]", [item; 9].join(","));
+    let sequence = cbor(&serde_json::json!({"kind": "k", "payload": 1})).repeat(9);
+    for limit in [0, 2, 8, 9, 10] {
+        let read = (limit + 1).min(9);
+        assert_eq!(json::array(array.as_bytes(), limit).unwrap().len(), read);
+        assert_eq!(json::lines([item; 9].join("\n").as_bytes(), limit).unwrap().len(), read);
+        assert_eq!(super::cbor::sequence(&sequence, limit).unwrap().len(), read);
+    }
+    // What comes after them is not looked at.
+    let limits = Limits { items: 2, ..LIMITS };
+    let cut =
+        |count: usize| read(format!("[{}, and", [item; 9][..count].join(",")).as_bytes(), Form::Json, false, &limits);
+    assert_eq!(cut(3), Err(BodyError::TooMany { limit: 2 }));
+    assert!(matches!(cut(2), Err(BodyError::Malformed(_))));
+}
+
+#[test]
+fn the_name_of_a_field_is_shown_up_to_its_limit() {
+    let name = "n".repeat(100_000);
+    let shown = format!("{}…", "n".repeat(64));
+    let json = format!(r#"{{"kind":"k","payload":1,"{name}":1}}"#);
+    let sequence = cbor(&BTreeMap::from([(name.as_str(), 1)]));
+    for (form, body, problem) in [
+        (Form::Json, json.as_bytes(), format!("unknown field `{shown}`, expected one of `deviceId`")),
+        (Form::CborSequence, sequence.as_slice(), "this field is unknown".to_owned()),
+    ] {
+        let refused = read(body, form, false, &LIMITS).unwrap().remove(0).unwrap_err();
+        assert_eq!(refused.field.as_ref(), Some(&shown), "{form:?}");
+        assert!(refused.problem.starts_with(&problem) && refused.problem.len() < 300, "{}", refused.problem);
+    }
 }
 
 #[test]
