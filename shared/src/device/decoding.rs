@@ -22,6 +22,9 @@ pub enum Content<'a> {
     Unreadable(Problem),
 }
 
+/// Why a whole record gives no readings, after its device if one is known.
+pub type NoReadings<'r> = (Option<&'r str>, Cow<'r, Problem>);
+
 impl<'a> Content<'a> {
     /// Reads as much of a record as is possible without the registry. Never fails: a problem is part of the result.
     pub fn of(source: &UserRecord<'a>) -> Self {
@@ -55,11 +58,11 @@ impl<'a> Content<'a> {
     /// The message with its profile, if the registry knows the device, and its sender may speak for it.
     ///
     /// # Errors
-    /// Why the whole record gives no readings, and the device if one is known.
+    /// The message or its device cannot be used, or the device does not take messages of this sender.
     pub fn admit<'r>(
         &'r self,
         resolved: Option<&'r Resolved>,
-    ) -> Result<(MessageRef<'r>, &'r Profile), (Option<&'r str>, Cow<'r, Problem>)> {
+    ) -> Result<(MessageRef<'r>, &'r Profile), NoReadings<'r>> {
         let message = match self {
             Self::Foreign(_, problem) if matches!(resolved, None | Some(Resolved::UnknownDevice)) => {
                 return Err((None, Cow::Borrowed(problem)));
@@ -71,13 +74,12 @@ impl<'a> Content<'a> {
         let id = message.device_id;
         let known = resolved.ok_or_else(|| Resolved::unknown_device(id)).and_then(|resolved| resolved.known(id));
         let (device, profile) = known.map_err(|problem| (Some(id), Cow::Owned(problem)))?;
-        match self {
+        if let Self::Foreign(..) = self {
             // It came through no facility: a producer of ours put it on the stream itself.
-            Self::Foreign(..) => message.facility = device.facility.as_deref().unwrap_or_default(),
-            _ => {
-                let right = device.takes_from(message.facility, message.sender());
-                right.map_err(|wrong| (Some(id), Cow::Owned(wrong.into())))?;
-            }
+            message.facility = device.facility.as_deref().unwrap_or_default();
+        } else {
+            let right = device.takes_from(message.facility, message.sender());
+            right.map_err(|wrong| (Some(id), Cow::Owned(wrong.into())))?;
         }
         Ok((message, profile))
     }
@@ -90,7 +92,7 @@ impl<'a> Content<'a> {
         &'r self,
         resolved: Option<&'r Resolved>,
         arrived_ms: i64,
-    ) -> Result<Decoded<'r>, (Option<&'r str>, Cow<'r, Problem>)> {
+    ) -> Result<Decoded<'r>, NoReadings<'r>> {
         let (message, profile) = self.admit(resolved)?;
         Ok(profile.decode(message, arrived_ms))
     }
