@@ -176,7 +176,7 @@ impl Alerts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use myaku::alert::{Begin, Ends, Incident, Kind, Severity};
+    use myaku::alert::{Begin, Incident, Kind, Severity};
 
     fn alerts(rule: &str, begins: i64, is_over: bool) -> Vec<Alert> {
         let begin = Begin {
@@ -189,9 +189,8 @@ mod tests {
             limit: None,
             detail: String::new(),
         };
-        let incident = Incident::found(&begin, DEVICE, Some(FACILITY), 0);
-        let ends = Ends { rule: rule.to_owned(), at_ms: 0, detail: String::new() };
-        let over = is_over.then(|| incident.ended(&ends, 1).0);
+        let incident = Incident::found(&begin, DEVICE, Some(FACILITY), "1", 0);
+        let over = is_over.then(|| incident.ended(String::new(), "2", 1).0);
         [incident.raised()].into_iter().chain(over).collect()
     }
 

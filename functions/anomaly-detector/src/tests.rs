@@ -40,9 +40,10 @@ fn context() -> Context<InMemory> {
         "metrics": {
             "body_temperature": {"unit": "°C", "alerts": [
                 {"name": "fever", "when": {"threshold": {"above": 38.5}}, "forSeconds": 60, "severity": "critical"}]},
-            "battery": {"unit": "%", "alerts": [{"name": "battery", "when": {"threshold": {"below": 10}}}]}},
-        "versions": [{"name": "1", "format": "json", "fields": [
-            {"metric": "body_temperature", "from": "t"}, {"metric": "battery", "from": "b"}]}]}"#;
+            "battery": {"unit": "%", "alerts": [{"name": "battery", "when": {"threshold": {"below": 10}}}]},
+            "heart_rate": {"unit": "1/min", "alerts": [{"name": "pulse", "when": {"threshold": {"above": 0}}}]}},
+        "versions": [{"name": "1", "format": "json", "fields": [{"metric": "body_temperature", "from": "t"},
+            {"metric": "battery", "from": "b"}, {"metric": "heart_rate", "from": "h"}]}]}"#;
     store.put_document(Key::new(Kind::Profile, "bed"), profile.to_owned());
     Context {
         settings: Registry::new(store, ManualClock::at(NOW_MS), LONGEST_USE),
@@ -106,6 +107,16 @@ async fn an_incident_is_raised_and_cleared_once() {
 }
 
 #[tokio::test]
+async fn a_value_that_crosses_its_limit_a_thousand_times_in_a_batch_gives_a_few_alerts() {
+    let context = context();
+    let value = |n: u32| if n.is_multiple_of(2) { 5.0 } else { 50.0 };
+    let records = (1..=1_000).map(|n| record(n, "battery", n.into(), value(n))).collect();
+    assert_eq!(answer(&context, records).await, Answer::DONE);
+    let alerts = alerts(&context);
+    assert_eq!((alerts.len(), alerts.last()), (9, Some(&(State::Raised, "battery".to_owned()))));
+}
+
+#[tokio::test]
 async fn an_alert_that_cannot_be_published_is_published_when_the_batch_comes_again() {
     let context = context();
     let low = || vec![record(1, "battery", 0, 5.0)];
@@ -134,5 +145,5 @@ async fn the_sample_event_is_processed() {
     let context = context();
     let sample = Batch::from_event(include_str!("../../../events/kinesis-readings.json")).unwrap();
     assert_eq!(handle(&context, &sample, NOW_MS + 60_000).await, Answer::DONE);
-    assert_eq!(alerts(&context), []);
+    assert_eq!(alerts(&context), [(State::Raised, "pulse".to_owned())]);
 }

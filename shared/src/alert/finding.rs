@@ -22,8 +22,7 @@ pub struct Begin {
     pub severity: Severity,
     /// The metric that the rule looks at.
     pub metric: String,
-    /// When it began, in milliseconds since the epoch. With the rule and the device, it makes the incident's id: it must follow from
-    /// the readings alone.
+    /// When it began, in milliseconds since the epoch. It follows from the readings alone.
     pub since_ms: i64,
     /// The value that it is raised for, if that is a number.
     pub value: Option<f64>,
@@ -38,7 +37,9 @@ pub struct Begin {
 pub struct Ends {
     /// The name of the rule.
     pub rule: String,
-    /// The time of the reading that shows it, in milliseconds since the epoch. What began later is not over.
+    /// The metric that the rule looks at.
+    pub metric: String,
+    /// The time of the reading that shows it, in milliseconds since the epoch.
     pub at_ms: i64,
     /// The same in words.
     pub detail: String,
@@ -49,6 +50,13 @@ impl Finding {
     pub fn rule(&self) -> &str {
         match self {
             Self::Begins(Begin { rule, .. }) | Self::Ends(Ends { rule, .. }) => rule,
+        }
+    }
+
+    /// The metric.
+    pub fn metric(&self) -> &str {
+        match self {
+            Self::Begins(Begin { metric, .. }) | Self::Ends(Ends { metric, .. }) => metric,
         }
     }
 

@@ -1,6 +1,6 @@
 //! An incident, which is raised once and cleared once.
 
-use super::finding::{Begin, Ends};
+use super::finding::Begin;
 use super::kind::{Kind, Severity};
 use super::{Alert, State};
 use sha2::{Digest, Sha256};
@@ -48,6 +48,8 @@ pub struct Incident {
     pub detail: String,
     /// When it was over, in milliseconds since the epoch; `None` while it is open.
     pub cleared_ms: Option<i64>,
+    /// The position of the record that showed its beginning or its end, whichever was last, as a text; `None` for a silence.
+    pub order: Option<String>,
 }
 
 impl Incident {
@@ -57,7 +59,7 @@ impl Incident {
         let since_ms = by_ms.saturating_sub(interval.as_millis() as i64);
         let silent_ms = now_ms.saturating_sub(since_ms);
         Self {
-            id: id(Kind::DeviceSilent.name(), device_id, by_ms),
+            id: id(Kind::DeviceSilent.name(), device_id, &by_ms.to_string()),
             kind: Kind::DeviceSilent,
             severity: Severity::Warning,
             rule: None,
@@ -70,15 +72,16 @@ impl Incident {
             raised_ms: now_ms,
             detail: format!("{device_id} has not been heard for {}.", in_words(silent_ms)),
             cleared_ms: None,
+            order: None,
         }
     }
 
-    /// What a rule has found on a device, at `now_ms`.
-    pub fn found(begin: &Begin, device_id: &str, facility: Option<&str>, now_ms: i64) -> Self {
+    /// What a rule has found on a device, at `now_ms`. `order` is the position of the record that shows it.
+    pub fn found(begin: &Begin, device_id: &str, facility: Option<&str>, order: &str, now_ms: i64) -> Self {
         let Begin { rule, kind, severity, metric, since_ms, value, limit, detail } = begin;
         Self {
             // A rule's name has no `#`, so no other kind's name begins like this.
-            id: id(&format!("rule#{rule}"), device_id, *since_ms),
+            id: id(&format!("rule#{rule}"), device_id, order),
             kind: *kind,
             severity: *severity,
             rule: Some(rule.clone()),
@@ -91,6 +94,7 @@ impl Incident {
             raised_ms: now_ms,
             detail: detail.clone(),
             cleared_ms: None,
+            order: Some(order.to_owned()),
         }
     }
 
@@ -109,9 +113,11 @@ impl Incident {
         self.over(detail, now_ms)
     }
 
-    /// The alert that what a rule found is over, and the incident with its end.
-    pub fn ended(&self, ends: &Ends, now_ms: i64) -> (Alert, Self) {
-        self.over(ends.detail.clone(), now_ms)
+    /// The alert that what a rule found is over, in words, and the incident with its end. `order` is the position of the record that
+    /// shows it.
+    pub fn ended(&self, detail: String, order: &str, now_ms: i64) -> (Alert, Self) {
+        let (alert, incident) = self.over(detail, now_ms);
+        (alert, Self { order: Some(order.to_owned()), ..incident })
     }
 
     fn over(&self, detail: String, now_ms: i64) -> (Alert, Self) {
@@ -137,10 +143,10 @@ impl Incident {
     }
 }
 
-/// The id of what `what` finds on a device, which began at `at_ms`. `what` separates it from other incidents of the device. The length
+/// The id of what `what` finds on a device, which began with `beginning`. `what` separates it from other incidents of the device. The length
 /// separates `bed-1` from a device whose id continues with a `#` and digits.
-fn id(what: &str, device_id: &str, at_ms: i64) -> String {
-    let text = format!("{what}#{}#{device_id}#{at_ms}", device_id.len());
+fn id(what: &str, device_id: &str, beginning: &str) -> String {
+    let text = format!("{what}#{}#{device_id}#{beginning}", device_id.len());
     let mut id = String::with_capacity(2 * ID_BYTES);
     for byte in &Sha256::digest(text.as_bytes())[..ID_BYTES] {
         let _ = write!(id, "{byte:02x}");

@@ -10,8 +10,11 @@ use super::states::Loaded;
 use crate::alert::FoundOn;
 use crate::results::{Item, Outcome as _, Row};
 use crate::stream::batch::Position;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
+
+/// How many findings of a rule are reported of a batch: an end, and the last four incidents with their beginnings and ends.
+const FINDINGS_MAX: usize = 9;
 
 /// What all devices of a slot have in common in one batch.
 pub(super) struct SlotInput<'a> {
@@ -109,6 +112,7 @@ impl<'a, R: Rule> DeviceUpdate<'a, R> {
             let findings = step.findings.into_iter().map(|finding| PendingFinding { origin, finding });
             kept.findings.extend(findings);
         }
+        keep_newest(&mut kept.findings);
         let arrived_ms = self.readings.last().map_or(0, |record| record.source.arrived_ms);
         let interval_ms = slot.results_interval.as_millis() as i64;
         // A new state and one that notes a loss always write the row: a state that goes missing is found by it.
@@ -141,10 +145,8 @@ impl<'a, R: Rule> DeviceUpdate<'a, R> {
     /// What is to be reported, in its order.
     pub(super) fn findings(&self) -> impl Iterator<Item = FoundOn> + '_ {
         let facility = self.readings.last().map_or("", |newest| &newest.reading.facility);
-        self.kept.findings.iter().map(|PendingFinding { finding, .. }| FoundOn {
-            device_id: self.device_id.to_owned(),
-            facility: facility.to_owned(),
-            finding: finding.clone(),
+        self.kept.findings.iter().map(|PendingFinding { origin, finding }| {
+            FoundOn::new(self.device_id, facility, origin.position, finding.clone())
         })
     }
 
@@ -196,6 +198,21 @@ impl<'a, R: Rule> DeviceUpdate<'a, R> {
         rows.extend(history.into_values());
         rows
     }
+}
+
+/// Keeps the newest findings of each rule. A value that crosses a limit thousands of times in a batch gives no thousand alerts.
+fn keep_newest(findings: &mut Vec<PendingFinding>) {
+    if findings.len() <= FINDINGS_MAX {
+        return;
+    }
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    findings.reverse();
+    findings.retain(|pending| {
+        let count = counts.entry(pending.finding.rule().to_owned()).or_default();
+        *count += 1;
+        *count <= FINDINGS_MAX
+    });
+    findings.reverse();
 }
 
 #[cfg(test)]

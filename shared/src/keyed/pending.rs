@@ -48,8 +48,8 @@ pub struct PendingFinding {
     pub finding: Finding,
 }
 
-/// Appends the number of findings, and for each `origin kind[1] rule time[8] detail`; of one that begins also
-/// `kind severity metric value?[8] limit?[8]`.
+/// Appends the number of findings, and for each `origin kind[1] rule time[8] detail metric`; of one that begins also
+/// `kind severity value?[8] limit?[8]`.
 pub(super) fn put_findings(out: &mut Vec<u8>, findings: &[PendingFinding]) {
     put_varint(out, findings.len() as u64);
     for PendingFinding { origin, finding } in findings {
@@ -62,10 +62,10 @@ pub(super) fn put_findings(out: &mut Vec<u8>, findings: &[PendingFinding]) {
         put_text(out, finding.rule());
         out.extend(time.to_le_bytes());
         put_text(out, finding.detail());
-        if let Finding::Begins(Begin { kind, severity, metric, value, limit, .. }) = finding {
+        put_text(out, finding.metric());
+        if let Finding::Begins(Begin { kind, severity, value, limit, .. }) = finding {
             put_text(out, kind.name());
             put_text(out, severity.name());
-            put_text(out, metric);
             for number in [value, limit] {
                 put_option(out, *number, |out, number| out.extend(number.to_le_bytes()));
             }
@@ -75,7 +75,7 @@ pub(super) fn put_findings(out: &mut Vec<u8>, findings: &[PendingFinding]) {
 
 /// Reads what [`put_findings`] appended.
 pub(super) fn read_findings(reader: &mut Reader<'_>) -> Result<Vec<PendingFinding>, CorruptedState> {
-    (0..reader.count(ORIGIN_BYTES + 11)?)
+    (0..reader.count(ORIGIN_BYTES + 12)?)
         .map(|_| Ok(PendingFinding { origin: Origin::decode(reader)?, finding: read_finding(reader)? }))
         .collect()
 }
@@ -83,18 +83,19 @@ pub(super) fn read_findings(reader: &mut Reader<'_>) -> Result<Vec<PendingFindin
 fn read_finding(reader: &mut Reader<'_>) -> Result<Finding, CorruptedState> {
     let [tag] = reader.array()?;
     let (rule, time, detail) = (reader.text()?.to_owned(), reader.i64()?, reader.text()?.to_owned());
+    let metric = reader.text()?.to_owned();
     match tag {
         0 => Ok(Finding::Begins(Begin {
             rule,
             kind: Kind::of(reader.text()?).ok_or(CorruptedState("the kind of a finding is unknown"))?,
             severity: Severity::of(reader.text()?).ok_or(CorruptedState("the severity of a finding is unknown"))?,
-            metric: reader.text()?.to_owned(),
+            metric,
             since_ms: time,
             value: reader.option(Reader::f64)?,
             limit: reader.option(Reader::f64)?,
             detail,
         })),
-        1 => Ok(Finding::Ends(Ends { rule, at_ms: time, detail })),
+        1 => Ok(Finding::Ends(Ends { rule, metric, at_ms: time, detail })),
         _ => Err(CorruptedState("a finding neither begins nor ends")),
     }
 }

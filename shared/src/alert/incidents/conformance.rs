@@ -1,7 +1,7 @@
 //! The conformance suite for stores of incidents.
 
 use super::{Cursor, Incident, Incidents, LANES, Queue, Written};
-use crate::alert::{Begin, Cleared, Ends, Kind, Severity};
+use crate::alert::{Begin, Cleared, Kind, Severity};
 use crate::platform::lane::lane;
 use std::time::Duration;
 
@@ -73,7 +73,8 @@ pub async fn suite(store: &impl Incidents, prefix: &str) {
 
 async fn check_rules(store: &impl Incidents, prefix: &str) {
     let device = format!("{prefix}-rules");
-    let found = |rule: &str, since_ms| {
+    let found = |rule: &str, order: i64| {
+        let since_ms = NOW_MS + order;
         let begin = Begin {
             rule: rule.to_owned(),
             kind: Kind::Threshold,
@@ -84,23 +85,24 @@ async fn check_rules(store: &impl Incidents, prefix: &str) {
             limit: (rule == "fever").then_some(38.5),
             detail: "39.25 °C".to_owned(),
         };
-        Incident::found(&begin, &device, Some("home-3"), since_ms + 1_000)
+        Incident::found(&begin, &device, Some("home-3"), &format!("{order:04}"), since_ms + 1_000)
     };
     assert_eq!(store.last(&device, "fever").await.expect("last"), None);
-    let (fever, cold) = (found("fever", NOW_MS), found("cold", NOW_MS - 5_000));
+    let (fever, cold) = (found("fever", 10), found("cold", 3));
     assert_eq!(put(store, &silence(&device, NOW_MS)).await, Written::Done);
     assert_eq!(put(store, &fever).await, Written::Done, "each rule has incidents of its own");
     assert_eq!(put(store, &cold).await, Written::Done);
-    assert_eq!(put(store, &found("fever", NOW_MS + 1)).await, Written::Conflict, "one of a rule at a time");
+    assert_eq!(put(store, &found("fever", 11)).await, Written::Conflict, "one of a rule at a time");
     assert_eq!(store.last(&device, "fever").await.expect("last"), Some(fever.clone()));
     assert_eq!(open_in(store, Queue::Rules, &device, &device).await, [cold.clone(), fever.clone()]);
     assert_eq!(open(store, &device, &device).await.len(), 1, "silences have a queue of their own");
 
-    let ends = Ends { rule: "fever".to_owned(), at_ms: NOW_MS + 9, detail: "37 °C".to_owned() };
-    let (_, over) = fever.ended(&ends, NOW_MS + 60_000);
+    let (_, over) = fever.ended("37 °C".to_owned(), "0020", NOW_MS + 60_000);
     assert_eq!(put(store, &over).await, Written::Done);
     assert_eq!(store.last(&device, "fever").await.expect("last"), Some(over));
+    assert_eq!(put(store, &found("fever", 15)).await, Written::Conflict, "an older one does not come back");
     assert_eq!(open_in(store, Queue::Rules, &device, &device).await, [cold]);
+    assert_eq!(put(store, &found("fever", 21)).await, Written::Done);
 }
 
 async fn check_pages(store: &impl Incidents, prefix: &str) {

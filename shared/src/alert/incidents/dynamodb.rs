@@ -49,7 +49,9 @@ impl DynamoDbIncidents {
         insert("since", integer(*since_ms));
         insert("raisedAt", integer(*raised_ms));
         insert("detail", text(&incident.detail));
-        for (name, value) in [("facility", facility), ("rule", rule), ("metric", &incident.metric)] {
+        for (name, value) in
+            [("facility", facility), ("rule", rule), ("metric", &incident.metric), ("order", &incident.order)]
+        {
             attributes.extend(value.as_ref().map(|value| (name.to_owned(), text(value))));
         }
         for (name, value) in [("value", incident.value), ("limit", incident.limit)] {
@@ -108,12 +110,17 @@ impl Incidents for DynamoDbIncidents {
     }
 
     async fn put(&self, incident: &Incident) -> Result<Written, RemoteError> {
-        // An item has a `queue` while its incident is open.
-        let condition = if incident.cleared_ms.is_some() {
-            "incident = :id"
-        } else {
-            "attribute_not_exists(deviceId) OR (incident = :id AND attribute_exists(#queue)) \
-             OR (incident <> :id AND attribute_not_exists(#queue))"
+        // An item has a `queue` while its incident is open. A silence has no order.
+        let condition = match (incident.cleared_ms, &incident.order) {
+            (Some(_), _) => "incident = :id",
+            (None, None) => {
+                "attribute_not_exists(deviceId) OR (incident = :id AND attribute_exists(#queue)) \
+                 OR (incident <> :id AND attribute_not_exists(#queue))"
+            }
+            (None, Some(_)) => {
+                "attribute_not_exists(deviceId) OR (incident = :id AND attribute_exists(#queue)) \
+                 OR (incident <> :id AND attribute_not_exists(#queue) AND #order < :order)"
+            }
         };
         let mut put = self
             .client
@@ -124,6 +131,10 @@ impl Incidents for DynamoDbIncidents {
             .expression_attribute_values(":id", text(&incident.id));
         if incident.cleared_ms.is_none() {
             put = put.expression_attribute_names("#queue", "queue");
+            if let Some(order) = &incident.order {
+                put = put.expression_attribute_names("#order", "order");
+                put = put.expression_attribute_values(":order", text(order));
+            }
         }
         let is_written =
             is_written(self.operation("PutItem", &incident.device_id, incident.rule.as_deref()), put.send().await)?;
@@ -190,5 +201,6 @@ fn parse(item: &Attributes) -> Option<Incident> {
         raised_ms: integer("raisedAt")?,
         detail: text("detail").unwrap_or_default(),
         cleared_ms: integer("clearedAt"),
+        order: text("order"),
     })
 }

@@ -56,7 +56,11 @@ impl Incidents for MemoryIncidents {
             let is_allowed = match (stored, incident.cleared_ms) {
                 (None, None) => true,
                 (None, Some(_)) => false,
-                (Some(stored), None) => stored.id == incident.id || stored.cleared_ms.is_some(),
+                (Some(stored), None) if stored.id == incident.id => true,
+                // A silence has no order.
+                (Some(stored), None) => {
+                    stored.cleared_ms.is_some() && (incident.order.is_none() || stored.order < incident.order)
+                }
                 (Some(stored), Some(_)) => stored.id == incident.id,
             };
             // An incident that is over never opens again.

@@ -1,13 +1,13 @@
 //! The bytes of a device's state.
 //!
 //! Numbers with sizes in brackets are little-endian; `v` is a number as LEB128, and `?` an option. A state has `count(v)` metrics:
-//! `name newest?(at[8] id[8]) lost[1] rules(v × rule)`. A rule is `name phase memory`. A phase is 0 (calm) or 1 (not known to be), then
-//! `since?[8]`, or 2 (open), then `since[8] calm?[8]`. A memory is its kind in a byte, and what the kind needs.
+//! `name newest?(at[8] id[8]) lost[1] rules(v × rule)`. A rule is `name phase memory`. A phase is 0 (calm), then
+//! `unsure[1] since?[8]`, or 1 (open), then `since[8] calm?[8]`. A memory is its kind in a byte, and what the kind needs.
 
 use super::flat::Stretch;
 use super::means::Means;
-use super::phase::Phase;
-use super::recent::{Part, Recent};
+use super::phase::{Phase, UNSURE};
+use super::recent::{PARTS, Part, Recent};
 use super::rule::Nothing;
 use super::state::{DetectorState, Memory, MetricState, RuleState};
 use super::trend::{POINTS, Trend};
@@ -81,12 +81,12 @@ fn named<T>(reader: &mut Reader<'_>, read: impl Fn(&mut Reader<'_>) -> Result<T>
 fn put_phase(out: &mut Vec<u8>, phase: Phase) {
     let put_time = |out: &mut Vec<u8>, at: i64| out.extend(at.to_le_bytes());
     match phase {
-        Phase::Calm { is_known, since_ms } => {
-            out.push((!is_known).into());
+        Phase::Calm { unsure, since_ms } => {
+            out.extend([0, unsure]);
             put_option(out, since_ms, put_time);
         }
         Phase::Open { since_ms, calm_ms } => {
-            out.push(2);
+            out.push(1);
             put_time(out, since_ms);
             put_option(out, calm_ms, put_time);
         }
@@ -95,8 +95,14 @@ fn put_phase(out: &mut Vec<u8>, phase: Phase) {
 
 fn read_phase(reader: &mut Reader<'_>) -> Result<Phase> {
     Ok(match reader.array()? {
-        [tag @ (0 | 1)] => Phase::Calm { is_known: tag == 0, since_ms: reader.option(Reader::i64)? },
-        [2] => Phase::Open { since_ms: reader.i64()?, calm_ms: reader.option(Reader::i64)? },
+        [0] => {
+            let [unsure] = reader.array()?;
+            if unsure > UNSURE {
+                return Err(CorruptedState("a phase is unsure for too long"));
+            }
+            Phase::Calm { unsure, since_ms: reader.option(Reader::i64)? }
+        }
+        [1] => Phase::Open { since_ms: reader.i64()?, calm_ms: reader.option(Reader::i64)? },
         _ => return Err(CorruptedState("a phase is unknown")),
     })
 }
@@ -179,6 +185,7 @@ fn read_recent(reader: &mut Reader<'_>) -> Result<Recent> {
     };
     let parts: Vec<Part> = (0..reader.count(33)?).map(|_| part(reader)).collect::<Result<_>>()?;
     let is_right = part_ms > 0
+        && parts.len() <= PARTS
         && parts.is_sorted_by(|a, b| a.index < b.index)
         && parts.iter().all(|part| part.count > 0 && part.min <= part.max);
     if is_right { Ok(Recent { part_ms, parts }) } else { Err(CorruptedState("its recent parts are damaged")) }

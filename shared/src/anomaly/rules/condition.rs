@@ -109,7 +109,7 @@ pub(super) fn judge(condition: &Condition, memory: &mut Memory, situation: &Situ
             trend.add(at, value, ms(forecast.over_seconds.unwrap_or(forecast.within_seconds)));
             let slope = trend.slope();
             *memory = Memory::Trend(trend);
-            let (holds, limit) = reaches(forecast, value, slope)?;
+            let (holds, limit) = reaches(forecast, value, slope);
             judgement(holds, Some(value), limit)
         }
         Condition::Score(above) => {
@@ -123,6 +123,12 @@ pub(super) fn judge(condition: &Condition, memory: &mut Memory, situation: &Situ
             Judgement { score: Some(score), ..judgement(score.value >= above.from, Some(value), None) }
         }
     })
+}
+
+/// Whether what was counted is too old by now, before a reading of `at` counts.
+pub(super) fn has_passed(condition: &Condition, memory: &mut Memory, at: i64) -> bool {
+    let Condition::Count(count) = condition else { return false };
+    with_recent(memory, count.seconds, at, None, Recent::count) < count.at_least.into()
 }
 
 /// What the numbers of the last so many seconds, with `added`, are by `ask`.
@@ -150,16 +156,17 @@ fn exceeds(threshold: &Threshold, value: f64, is_open: bool) -> (bool, Option<f6
 }
 
 /// Whether a number reaches its limit in time. A number that has reached it does, whatever its slope.
-fn reaches(forecast: &Forecast, value: f64, slope: Option<f64>) -> Option<(bool, Option<f64>)> {
+fn reaches(forecast: &Forecast, value: f64, slope: Option<f64>) -> (bool, Option<f64>) {
     let within_ms = f64::from(forecast.within_seconds) * 1_000.0;
     let is_beyond = |value: f64| {
         forecast.below.is_some_and(|below| value < below) || forecast.above.is_some_and(|above| value > above)
     };
     let limit = forecast.below.or(forecast.above);
     if is_beyond(value) {
-        return Some((true, limit));
+        return (true, limit);
     }
-    Some((is_beyond(slope?.mul_add(within_ms, value)), limit))
+    // Without a slope nothing is known of later, and the number has not reached its limit.
+    (slope.is_some_and(|slope| is_beyond(slope.mul_add(within_ms, value))), limit)
 }
 
 /// Whether a boolean or a text has a value; `None` if it is of another kind.

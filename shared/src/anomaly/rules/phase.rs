@@ -1,12 +1,17 @@
 //! When an incident begins, and when it is over.
 
+/// After a loss, so many calm readings end what may be open. One is not enough: an incident may have been reported for a later reading
+/// of a batch that comes again, and what is older than that does not end it.
+pub(super) const UNSURE: u8 = 8;
+
 /// Where a rule stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// No incident of the rule is open.
     Calm {
-        /// Whether that is certain. It is not after a loss: an incident may be open that the state has lost.
-        is_known: bool,
+        /// 0 if that is certain. It is not after a loss: an incident may be open that the state has lost. Then, how many calm readings
+        /// end it.
+        unsure: u8,
         /// Since when the condition holds, in milliseconds since the epoch: not for long enough yet.
         since_ms: Option<i64>,
     },
@@ -31,7 +36,7 @@ pub(super) enum Change {
 impl Phase {
     /// The phase of a rule that is new, on a device whose readings may have been lost before.
     pub(super) const fn new(is_lost: bool) -> Self {
-        Self::Calm { is_known: !is_lost, since_ms: None }
+        Self::Calm { unsure: if is_lost { UNSURE } else { 0 }, since_ms: None }
     }
 
     /// Whether an incident is open.
@@ -49,18 +54,18 @@ impl Phase {
         [for_ms, clear_ms]: [i64; 2],
     ) -> Option<Change> {
         match *self {
-            Self::Calm { is_known, since_ms: before } if holds => {
+            Self::Calm { unsure, since_ms: before } if holds => {
                 let since_ms = before.unwrap_or(since_ms);
                 if at_ms.saturating_sub(since_ms) >= for_ms {
                     *self = Self::Open { since_ms, calm_ms: None };
                     return Some(Change::Begins(since_ms));
                 }
-                *self = Self::Calm { is_known, since_ms: Some(since_ms) };
+                *self = Self::Calm { unsure, since_ms: Some(since_ms) };
                 None
             }
-            Self::Calm { is_known, .. } => {
-                *self = Self::Calm { is_known: true, since_ms: None };
-                (!is_known).then_some(Change::Ends)
+            Self::Calm { unsure, .. } => {
+                *self = Self::Calm { unsure: unsure.saturating_sub(1), since_ms: None };
+                (unsure > 0).then_some(Change::Ends)
             }
             Self::Open { since_ms, .. } if holds => {
                 *self = Self::Open { since_ms, calm_ms: None };
@@ -101,10 +106,11 @@ mod tests {
     }
 
     #[test]
-    fn after_a_loss_the_first_calm_reading_ends_whatever_is_open() {
+    fn after_a_loss_the_first_calm_readings_end_whatever_is_open() {
         let (t, f) = (true, false);
-        assert_eq!(run(Phase::new(true), &[f, f], [1, 0]), [(0, Change::Ends)]);
-        assert_eq!(run(Phase::new(true), &[t, f, f], [1, 0]), [(1, Change::Ends)], "not yet an incident of its own");
+        let ends = |seconds: std::ops::Range<i64>| seconds.map(|second| (second, Change::Ends)).collect::<Vec<_>>();
+        assert_eq!(run(Phase::new(true), &[f; 20], [1, 0]), ends(0..i64::from(UNSURE)));
+        assert_eq!(run(Phase::new(true), &[t, f, f], [1, 0]), ends(1..3), "not yet an incident of its own");
         assert_eq!(run(Phase::new(true), &[t, t, f], [1, 0]), [(1, Change::Begins(0)), (2, Change::Ends)]);
     }
 }

@@ -1,7 +1,7 @@
 //! The numbers of the last so many seconds: their mean, range and count, in constant memory.
 
 /// How many parts the time is cut into. What leaves it leaves by whole parts, so it covers between 15 and 16 sixteenths.
-const PARTS: i64 = 16;
+pub(super) const PARTS: usize = 16;
 
 /// The numbers of a time that ends with the newest.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -26,7 +26,7 @@ pub(super) struct Part {
 impl Recent {
     /// The length of a part of so many seconds, in milliseconds.
     pub(super) fn part_ms(seconds: u32) -> i64 {
-        (i64::from(seconds) * 1_000 / PARTS).max(1)
+        (i64::from(seconds) * 1_000 / PARTS as i64).max(1)
     }
 
     /// Moves on to the time of so many seconds that ends at `at_ms`. Settings that have changed begin again.
@@ -36,7 +36,7 @@ impl Recent {
             *self = Self { part_ms, parts: Vec::new() };
         }
         let newest = at_ms.div_euclid(part_ms);
-        self.parts.retain(|part| part.index > newest - PARTS);
+        self.parts.retain(|part| part.index > newest - PARTS as i64);
     }
 
     /// Adds a number to the time that ends at `at_ms`; times do not go backwards.

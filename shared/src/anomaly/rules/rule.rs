@@ -1,6 +1,6 @@
 //! The rule that advances a device's state by a reading.
 
-use super::condition::{Situation, judge};
+use super::condition::{Situation, has_passed, judge};
 use super::phase::Change;
 use super::state::{DetectorState, MetricState};
 use super::words;
@@ -42,7 +42,8 @@ impl Rule for AnomalyDetector {
     }
 
     fn wants(settings: &Arc<Profile>, metric: &str) -> bool {
-        settings.metric(metric).is_some_and(|metric| metric.alerts.is_some())
+        // Metrics without rules may have had some: see `forget`.
+        settings.metric(metric).is_some() && settings.metrics().iter().any(|metric| metric.alerts.is_some())
     }
 
     fn step(
@@ -52,7 +53,10 @@ impl Rule for AnomalyDetector {
         lost_until: Option<i64>,
     ) -> Option<Step<Nothing>> {
         let metric = settings.metric(reading.metric)?;
-        let alerts = metric.alerts.as_ref()?;
+        let Some(alerts) = &metric.alerts else {
+            let findings = state.forget(reading.metric, reading.at)?;
+            return Some(Step { findings, ..Step::of(Counts::Once { late: false }) });
+        };
         let state = state.metric_mut(reading.metric, lost_until.is_some());
         let before_ms = match state.newest {
             Some(newest) if newest == (reading.at, reading.id) => return Some(Step::of(Counts::Duplicate)),
@@ -76,12 +80,17 @@ impl MetricState {
         reading: &Incoming<'_>,
         before_ms: Option<i64>,
     ) -> Vec<Finding> {
-        let mut findings = self.forget_others(alerts, reading.at);
+        let mut findings = self.forget_others(metric, alerts, reading.at);
         for rule in &alerts.rules {
             let state = self.rule_mut(&rule.name);
             let situation = Situation { reading, before_ms, is_open: state.phase.is_open(), zone: &alerts.zone };
-            let Some(judgement) = judge(&rule.when, &mut state.memory, &situation) else { continue };
             let times = [rule.for_ms(), rule.clear_ms()];
+            // What was counted before may have left the time by now: then this reading begins something new.
+            if state.phase.is_open() && has_passed(&rule.when, &mut state.memory, reading.at) {
+                let change = state.phase.advance(false, reading.at, reading.at, times);
+                findings.extend(change.map(|_| ends(rule, metric, reading.at, words::passed(rule))));
+            }
+            let Some(judgement) = judge(&rule.when, &mut state.memory, &situation) else { continue };
             findings.extend(match state.phase.advance(judgement.holds, judgement.since_ms, reading.at, times) {
                 None => None,
                 Some(Change::Begins(since_ms)) => Some(Finding::Begins(Begin {
@@ -94,23 +103,36 @@ impl MetricState {
                     limit: judgement.limit,
                     detail: words::begins(rule, metric, &judgement, reading.at.saturating_sub(since_ms)),
                 })),
-                Some(Change::Ends) => Some(ends(rule, reading.at, words::ends(rule, metric, reading.value))),
+                Some(Change::Ends) => Some(ends(rule, metric, reading.at, words::ends(rule, metric, reading.value))),
             });
         }
         findings
     }
 
     /// Forgets the rules that the profile does not have any more, and ends their incidents.
-    fn forget_others(&mut self, alerts: &Alerts, at_ms: i64) -> Vec<Finding> {
+    fn forget_others(&mut self, metric: &Metric, alerts: &Alerts, at_ms: i64) -> Vec<Finding> {
         let is_known = |name: &str| alerts.rules.iter().any(|rule| rule.name == name);
         if self.rules.iter().all(|(name, _)| is_known(name)) {
             return Vec::new();
         }
         let gone = self.rules.extract_if(.., |(name, _)| !is_known(name));
-        gone.map(|(rule, _)| Finding::Ends(Ends { detail: words::removed(&rule), rule, at_ms })).collect()
+        gone.map(|(rule, _)| removed(rule, &metric.name, at_ms)).collect()
     }
 }
 
-fn ends(rule: &AlertRule, at_ms: i64, detail: String) -> Finding {
-    Finding::Ends(Ends { rule: rule.name.clone(), at_ms, detail })
+impl DetectorState {
+    /// Forgets a metric that has no rules any more, and ends its incidents; `None` if nothing is known of it.
+    fn forget(&mut self, metric: &str, at_ms: i64) -> Option<Vec<Finding>> {
+        let index = self.metrics.iter().position(|(name, _)| name == metric)?;
+        let (name, state) = self.metrics.remove(index);
+        Some(state.rules.into_iter().map(|(rule, _)| removed(rule, &name, at_ms)).collect())
+    }
+}
+
+fn ends(rule: &AlertRule, metric: &Metric, at_ms: i64, detail: String) -> Finding {
+    Finding::Ends(Ends { rule: rule.name.clone(), metric: metric.name.clone(), at_ms, detail })
+}
+
+fn removed(rule: String, metric: &str, at_ms: i64) -> Finding {
+    Finding::Ends(Ends { detail: words::removed(&rule), rule, metric: metric.to_owned(), at_ms })
 }

@@ -26,7 +26,7 @@ fn profile(kind: &str, rules: &str) -> Arc<Profile> {
 fn found(profile: &Arc<Profile>, state: &mut DetectorState, readings: &[(i64, Value)]) -> Vec<Finding> {
     let step = |(at, value): &(i64, Value)| {
         let reading = Incoming { metric: "m", id: id_digest(&at.to_string()), at: at * 1_000, value };
-        AnomalyDetector::step(profile, state, &reading, None).expect("the metric has rules").findings
+        AnomalyDetector::step(profile, state, &reading, None).expect("the metric has or had rules").findings
     };
     readings.iter().flat_map(step).collect()
 }
@@ -88,6 +88,19 @@ fn a_rule_that_the_profile_loses_ends_its_incident() {
 }
 
 #[test]
+fn a_metric_that_loses_all_its_rules_ends_their_incidents() {
+    let with = profile("number", FEVER);
+    let without = r#"{"id": "p", "metrics": {"m": {}, "n": {"alerts": [{"name": "low", "when": {"threshold": {"below": 0}}}]}},
+        "versions": [{"name": "1", "format": "json", "fields": [{"metric": "m", "from": "m"}, {"metric": "n", "from": "n"}]}]}"#;
+    let without = Arc::new(Profile::parse(without.as_bytes()).unwrap());
+    let mut state = DetectorState::default();
+    found(&with, &mut state, &numbers(&[(0, 39.0), (120, 39.0)]));
+    assert!(AnomalyDetector::wants(&without, "m"));
+    assert_eq!(brief(&found(&without, &mut state, &numbers(&[(180, 39.0)]))), ["-fever@180"]);
+    assert_eq!(state, DetectorState::default());
+}
+
+#[test]
 fn after_a_loss_a_calm_reading_ends_what_may_be_open_and_a_bad_one_begins_again() {
     let profile = profile("number", FEVER);
     let mut state = DetectorState::default();
@@ -132,6 +145,7 @@ fn incidents_are_right_under_faults_whatever_is_lost() {
     let rules = r#"{"name": "high", "when": {"threshold": {"above": 38.5}}},
         {"name": "fever", "when": {"threshold": {"above": 38.5}}, "forSeconds": 20, "clearSeconds": 10},
         {"name": "jump", "when": {"change": {"above": 3, "seconds": 60}}},
-        {"name": "stuck", "when": {"flat": {"seconds": 30}}}"#;
+        {"name": "stuck", "when": {"flat": {"seconds": 30}}},
+        {"name": "often", "when": {"count": {"atLeast": 2, "seconds": 60, "above": 38.5}}}"#;
     Trial::<AnomalyDetector>::seeds(0..300, &profile("number", rules), |_| true, readings);
 }

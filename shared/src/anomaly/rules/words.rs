@@ -45,7 +45,13 @@ pub(super) fn begins(rule: &AlertRule, metric: &Metric, judgement: &Judgement, l
         }
         Condition::Forecast(forecast) => {
             let side = if forecast.below.is_some() { "below" } else { "above" };
-            format!("{name} is {value}, and will be {side} {limit} within {}", span(forecast.within_seconds))
+            let is_there = forecast.below.zip(judgement.value).is_some_and(|(below, value)| value < below)
+                || forecast.above.zip(judgement.value).is_some_and(|(above, value)| value > above);
+            if is_there {
+                format!("{name} is {value}, {side} {limit}")
+            } else {
+                format!("{name} is {value}, and will be {side} {limit} within {}", span(forecast.within_seconds))
+            }
         }
         Condition::Score(_) => {
             let reason = judgement.score.and_then(|score| score.reason);
@@ -73,6 +79,11 @@ pub(super) fn ends(rule: &AlertRule, metric: &Metric, value: &Value) -> String {
         Value::Position([longitude, latitude]) => format!("at {longitude}, {latitude}"),
     };
     format!("{} is over: {} is {value}.", rule.name, metric.name)
+}
+
+/// That what was counted is too old by now.
+pub(super) fn passed(rule: &AlertRule) -> String {
+    format!("{} is over: its time has passed.", rule.name)
 }
 
 /// That a rule that had an incident is not in the profile any more.

@@ -7,6 +7,7 @@ use crate::device::reading::Reading;
 use crate::keyed::{Incoming, Rule, State, id_digest};
 use crate::platform::clock::ManualClock;
 use crate::results::{Item, Outcome};
+use crate::stream::batch::Position;
 use std::collections::{BTreeMap, HashSet};
 
 /// A reporter that has reported nothing, at a time.
@@ -52,11 +53,8 @@ impl<O: Outcome> Expected<O> {
                 };
                 let step = R::step(settings, &mut state, &incoming, None);
                 let (closed, found) = step.map_or_else(Default::default, |step| (step.history, step.findings));
-                let found = found.into_iter().map(|finding| FoundOn {
-                    device_id: device.to_owned(),
-                    facility: reading.facility.clone(),
-                    finding,
-                });
+                let position = Position { sequence: n.to_string().parse().unwrap_or_default(), sub: 0 };
+                let found = found.into_iter().map(|finding| FoundOn::new(device, &reading.facility, position, finding));
                 // Memory is always there.
                 let _ = futures::executor::block_on(findings.report(found.collect()));
                 for closed in closed {

@@ -72,8 +72,9 @@ fn finding() -> impl Strategy<Value = PendingFinding> {
         let (kind, severity) = (Kind::Threshold, Severity::Critical);
         Finding::Begins(Begin { rule, kind, severity, metric, since_ms, value, limit, detail })
     });
-    let ends =
-        any::<i64>().prop_map(|at_ms| Finding::Ends(Ends { rule: "fever".to_owned(), at_ms, detail: String::new() }));
+    let ends = any::<i64>().prop_map(|at_ms| {
+        Finding::Ends(Ends { rule: "fever".to_owned(), metric: "m".to_owned(), at_ms, detail: String::new() })
+    });
     (origins(), prop_oneof![begin, ends]).prop_map(|(origin, finding)| PendingFinding { origin, finding })
 }
 

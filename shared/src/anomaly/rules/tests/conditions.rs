@@ -76,6 +76,9 @@ fn a_count_is_of_the_readings_that_match_within_the_time() {
     let falls = r#""count": {"atLeast": 2, "seconds": 160, "is": "fall"}"#;
     let readings = [text(0, "fall"), text(10, "step"), text(150, "step"), text(155, "fall"), text(170, "step")];
     assert_eq!(of("text", falls, &readings), ["+r@155", "-r@170"]);
+    let fall = r#""count": {"atLeast": 1, "seconds": 160, "is": "fall"}"#;
+    let alone = [text(0, "fall"), text(100, "fall"), text(9_000, "fall")];
+    assert_eq!(of("text", fall, &alone), ["+r@0", "-r@9000", "+r@9000"], "each that comes alone is one of its own");
     let any = r#""count": {"atLeast": 3, "seconds": 16}"#;
     assert_eq!(of_numbers(any, &[(0, 1.0), (10, 1.0), (12, 1.0), (40, 1.0)]), ["+r@12", "-r@40"]);
     let high = r#""count": {"atLeast": 2, "seconds": 16, "above": 5}"#;
@@ -100,11 +103,7 @@ fn a_battery_that_will_be_empty_within_days_is_found_before() {
     assert!((28..36).contains(&hour), "{findings:?}");
     let steady: Vec<_> = (0..100).map(|n| (n * 3_600, 60.0 - f64::from(n as i32 % 3))).collect();
     assert_eq!(of_numbers(battery, &steady), [""; 0]);
-    assert_eq!(
-        of_numbers(battery, &[(0, 9.0), (1, 11.0)]),
-        ["+r@0"],
-        "it is there already; one reading says nothing of later"
-    );
+    assert_eq!(of_numbers(battery, &[(0, 9.0), (1, 11.0)]), ["+r@0", "-r@1"], "it is there already, and back");
 }
 
 #[test]

@@ -27,6 +27,13 @@ fn problems(condition: &Condition, kind: MetricKind) -> Vec<(&'static str, Strin
             problems.need(kind, &[MetricKind::Number]);
             problems.limits(it.above, it.below, Limits::Some);
             problems.positive("hysteresis", it.hysteresis, true);
+            if let (Some(above), Some(below)) = (it.above, it.below)
+                && above >= below
+                && above - it.hysteresis < below + it.hysteresis
+            {
+                let problem = format!("leaves no number between {below} and {above} that clears the alert");
+                problems.0.push(("hysteresis", problem));
+            }
             problems.seconds("meanSeconds", it.mean_seconds);
         }
         Condition::Change(it) => {
@@ -201,6 +208,10 @@ pub(super) fn compile(
                 of_rule(&format!(".{key}"), format!("must be from 0 to {MAX_SECONDS}, not {seconds}"));
             }
         }
+        if matches!(rule.when, Condition::Score(_)) && rule.for_seconds > 0 {
+            let problem = "must be 0 for a score, which reports what is unusual once and is silent afterwards";
+            of_rule(".forSeconds", problem.to_owned());
+        }
         for (key, problem) in problems(&rule.when, kind) {
             let dot = if key.is_empty() { "" } else { "." };
             of_rule(&format!(".when.{}{dot}{key}", rule.when.kind().name()), problem);
@@ -263,7 +274,8 @@ mod tests {
             {"name": "g", "when": {"zone": {"circle": {"at": [181, 0], "radiusM": 0}, "polygon": [[0, 0], [1, 1], [2, 0]]}}},
             {"name": "h", "when": {"forecast": {"below": 1, "above": 2, "withinSeconds": 1}}},
             {"name": "i", "when": {"drift": {"above": 0, "seconds": 60}}},
-            {"name": "j", "when": {"score": {"from": 1}}}, {"name": "k", "when": {"score": {}}}]"#;
+            {"name": "l", "when": {"threshold": {"above": 38, "below": 35, "hysteresis": 2}}},
+            {"name": "j", "when": {"score": {"from": 1}}, "forSeconds": 5}, {"name": "k", "when": {"score": {}}}]"#;
         insta::assert_snapshot!(problems_of(MetricKind::Number, json), @r"
         alerts: has more than one score: a metric has one
         alerts[0].name: must have from 1 to 64 characters: A to Z, a to z, 0 to 9, `_`, `-` and `.`
@@ -289,7 +301,9 @@ mod tests {
         alerts[6].when.zone.circle.radiusM: must be more than 0 and at most 1000000
         alerts[7].when.forecast: must have only one of above and below
         alerts[8].when.drift.above: must be more than 0, not 0
-        alerts[9].when.score.from: must be between 0 and 1
+        alerts[9].when.threshold.hysteresis: leaves no number between 35 and 38 that clears the alert
+        alerts[10].forSeconds: must be 0 for a score, which reports what is unusual once and is silent afterwards
+        alerts[10].when.score.from: must be between 0 and 1
         ");
     }
 
