@@ -5,6 +5,7 @@
 
 mod meter;
 mod outage;
+mod pages;
 mod request;
 mod resharding;
 #[cfg(test)]
@@ -41,7 +42,11 @@ pub async fn start(port: u16) -> anyhow::Result<Kinesis> {
 
 /// The same, with metrics reported to `monitoring`. Its clock also limits the `UpdateShardCount` calls of a day.
 pub async fn start_monitored(port: u16, monitoring: Arc<Monitoring>) -> anyhow::Result<Kinesis> {
-    let (app, _store) = ferrokinesis::create_app(StoreOptions {
+    start_with(port, options(), monitoring).await
+}
+
+fn options() -> StoreOptions {
+    StoreOptions {
         create_stream_ms: TRANSITION_MS,
         delete_stream_ms: TRANSITION_MS,
         update_stream_ms: TRANSITION_MS,
@@ -51,11 +56,16 @@ pub async fn start_monitored(port: u16, monitoring: Arc<Monitoring>) -> anyhow::
         aws_account_id: ACCOUNT.into(),
         aws_region: REGION.into(),
         ..StoreOptions::default()
-    });
+    }
+}
+
+async fn start_with(port: u16, options: StoreOptions, monitoring: Arc<Monitoring>) -> anyhow::Result<Kinesis> {
+    let (app, store) = ferrokinesis::create_app(options);
     // The server's own limit, 2 MB, is the default of its web framework.
     let app = app.layer(axum::extract::DefaultBodyLimit::max(REQUEST_BYTES_MAX));
     let outage = Outage::default();
-    let app = outage::with_outage(turns::with_turns(app), outage.clone());
+    let app = turns::with_turns(pages::with_pages(app, store));
+    let app = outage::with_outage(app, outage.clone());
     let app = resharding::with_lineage(app, monitoring.clock());
     let app = meter::with_meter(app, monitoring);
     let server = Server::start(port, move |socket, stopped| {
