@@ -2,11 +2,12 @@
 
 use super::{print_problems, put_error};
 use anyhow::bail;
+use myaku::device::profile::Profile;
 use myaku::device::registry::{Key, MasterDataWriter, parse_profile, profile_document};
 use std::io::Write;
 
 /// Returns the documents of the files, each a name and its text, if all of them are valid. Prints the problems
-/// otherwise.
+/// otherwise, and in any case what a valid profile asks for and will not get.
 pub fn check(files: &[(String, String)], out: &mut impl Write) -> anyhow::Result<Vec<(Key, String)>> {
     let mut documents = Vec::<(Key, String)>::new();
     let mut invalid = 0;
@@ -16,7 +17,11 @@ pub fn check(files: &[(String, String)], out: &mut impl Write) -> anyhow::Result
                 writeln!(out, "{name}: id: another of these files has {:?}, too; each needs its own", key.id)?;
                 invalid += 1;
             }
-            Ok(document) => documents.push(document),
+            Ok(document) => {
+                let advice = Profile::parse(document.1.as_bytes()).map(|profile| profile.advice()).unwrap_or_default();
+                print_problems(out, &format!("{name}: note"), &advice)?;
+                documents.push(document);
+            }
             Err(problems) => {
                 print_problems(out, name, &problems)?;
                 invalid += 1;
@@ -77,6 +82,20 @@ mod tests {
         assert_eq!(parse_profile(&String::from_utf8(out).unwrap()).unwrap(), parse_profile(GOOD).unwrap());
         let error = show(&store, Key::new(Kind::Profile, "other"), &mut Vec::new()).await.unwrap_err();
         assert_eq!(error.to_string(), "there is no profile \"other\"; `myaku profile list` shows those that are there");
+    }
+
+    #[test]
+    fn a_valid_profile_that_asks_for_more_than_is_remembered_gets_a_note() {
+        let window = r#"{"last":20,"historySeconds":60,"allowedLatenessSeconds":3600}"#;
+        let asking = GOOD.replace("\"°C\"", &format!("\"°C\",\"window\":{window}"));
+        let mut out = Vec::new();
+        assert_eq!(check(&files(&[&asking]), &mut out).unwrap().len(), 1);
+        let out = String::from_utf8(out).unwrap();
+        assert!(out.starts_with("1.json: note: metrics.t.window.allowedLatenessSeconds: where readings come"), "{out}");
+        let heard_rarely = asking.replace("\"description\"", "\"expectedIntervalSeconds\":60,\"description\"");
+        let mut out = Vec::new();
+        check(&files(&[&heard_rarely]), &mut out).unwrap();
+        assert!(out.is_empty());
     }
 
     #[tokio::test]

@@ -159,6 +159,16 @@ impl Profile {
         self.metric(metric)?.window.as_ref()
     }
 
+    /// Says where a profile that is valid asks for more than it will get, with the field.
+    pub fn advice(&self) -> Vec<Problem> {
+        let advice = self.metrics.iter().filter_map(|metric| {
+            let message = metric.window.as_ref()?.advice(metric.expected_interval)?;
+            let field = format!("metrics.{}.window.allowedLatenessSeconds", metric.name);
+            Some(Problem { field, message })
+        });
+        advice.collect()
+    }
+
     /// Which clock gives the readings their time, and within which bounds.
     pub const fn clock(&self) -> &ClockRule {
         &self.clock

@@ -7,9 +7,6 @@
 use crate::device::profile::WindowSpec;
 use crate::results::Average;
 
-/// Readings remembered beyond those that the window holds, at most.
-const RESERVE: usize = 500;
-
 /// The order of a reading: by its time and, at equal times, by the digest of its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
@@ -33,7 +30,8 @@ pub struct Entry {
 pub enum Inserted {
     /// It is new.
     Counted {
-        /// It came after the allowed lateness: no row of history is corrected for it.
+        /// It came after the allowed lateness, or after more readings than are remembered: no row of history is
+        /// corrected for it.
         late: bool,
     },
     /// It was counted before with a later time, and has the earlier one now.
@@ -79,8 +77,11 @@ impl Series {
         }
         let index = self.entries.partition_point(|known| known.place < entry.place);
         self.entries.insert(index, entry);
-        self.forget(spec);
-        inserted
+        let forgotten = self.forget(spec);
+        match inserted {
+            Inserted::Counted { late } => Inserted::Counted { late: late || index < forgotten },
+            known => known,
+        }
     }
 
     /// Notes that readings up to `at_ms` were counted once and are lost.
@@ -142,9 +143,9 @@ impl Series {
         in_time && (spec.last.is_none() || in_number)
     }
 
-    /// Drops the readings that no window needs any more.
-    fn forget(&mut self, spec: &WindowSpec) {
-        let Some(newest) = self.newest() else { return };
+    /// Drops the readings that no window needs any more, and returns how many.
+    fn forget(&mut self, spec: &WindowSpec) -> usize {
+        let Some(newest) = self.newest() else { return 0 };
         let mut since = newest.place.at.saturating_sub(spec.lateness_ms());
         let mut start = self.start(spec, self.entries.len());
         if let Some(interval) = spec.history_ms() {
@@ -152,10 +153,11 @@ impl Series {
             since = since.div_euclid(interval) * interval;
             start = start.min(self.start(spec, self.end_before(since)));
         }
-        start = start.min(self.end_before(since)).max(self.entries.len().saturating_sub(spec.capacity() + RESERVE));
+        start = start.min(self.end_before(since)).max(self.entries.len().saturating_sub(spec.remembered()));
         if let Some(last) = start.checked_sub(1) {
             self.forgotten = self.forgotten.max(Some(self.entries[last].place));
             self.entries.drain(..start);
         }
+        start
     }
 }

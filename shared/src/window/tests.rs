@@ -353,6 +353,19 @@ fn a_late_reading_corrects_the_results_it_belongs_to_and_none_when_too_late() {
 }
 
 #[test]
+fn a_reading_within_the_lateness_that_is_not_remembered_any_more_counts_as_too_late() {
+    let spec = WindowSpec { history_seconds: Some(60), allowed_lateness_seconds: 3_600, ..WindowSpec::last(20) };
+    let each_second: Vec<_> = (0..1_000).map(|n| one(n, i64::from(n))).collect();
+    // Both are in the window of the interval that ends 2 s later.
+    for (late_by, is_too_late) in [(641, true), (281, false)] {
+        let mut state = run(&spec, &each_second).0;
+        let step = step(&spec, &mut state, &one(5_000, 999 - late_by), None);
+        assert_eq!(step.counts, Counts::Once { late: is_too_late }, "{late_by} s late");
+        assert_eq!(step.history.is_empty(), is_too_late, "{late_by} s late");
+    }
+}
+
+#[test]
 fn a_retry_that_moves_a_reading_corrects_history_and_does_not_count() {
     let spec = WindowSpec { history_seconds: Some(10), allowed_lateness_seconds: 60, ..WindowSpec::last(5) };
     let mut state = run(&spec, &[one(1, 5), one(2, 15), one(3, 25)]).0;

@@ -1,6 +1,7 @@
 //! The part of a profile that says over which readings a moving average is calculated.
 
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// The greatest number of readings in a window. A window that is limited by time alone holds at most so many of the
 /// newest.
@@ -9,6 +10,10 @@ pub const MAX_READINGS: u32 = 2_000;
 const MAX_SECONDS: u32 = 86_400;
 /// The longest allowed lateness, in seconds: an hour. The longer it is, the more readings the state must keep.
 const MAX_LATENESS_SECONDS: u32 = 3_600;
+/// Readings that are remembered beyond those that the window holds, at most.
+const RESERVE: usize = 500;
+/// How often a reading is supposed to come where the profile does not say it.
+const SPACING_ASSUMED: Duration = Duration::from_secs(1);
 /// The default lateness, in seconds: devices on a poor connection resend within a minute or two.
 const DEFAULT_LATENESS_SECONDS: u32 = 120;
 
@@ -76,6 +81,31 @@ impl WindowSpec {
         problems
     }
 
+    /// Says where the window allows more lateness than it can correct, because readings come so often that those of
+    /// that time are not all remembered. `expected` is the expected time between two readings.
+    pub(super) fn advice(&self, expected: Option<Duration>) -> Option<String> {
+        let correctable_s = f64::from(self.allowed_lateness_seconds) + f64::from(self.history_seconds?);
+        let (reach_s, remembered) = match (self.last, self.seconds) {
+            // The window before the interval is remembered as well.
+            (Some(_), _) => (correctable_s, RESERVE),
+            (None, seconds) => (correctable_s + f64::from(seconds.unwrap_or_default()), self.remembered()),
+        };
+        let spacing_s = reach_s / remembered as f64;
+        (expected.unwrap_or(SPACING_ASSUMED).as_secs_f64() < spacing_s).then(|| {
+            format!(
+                "where readings come more often than every {spacing_s:.1} s, {remembered} are remembered, which is less \
+                 than the {} s in which a late one may correct the history; one that comes later corrects nothing, and \
+                 counts as TooLate",
+                self.allowed_lateness_seconds
+            )
+        })
+    }
+
+    /// The greatest number of readings that are remembered.
+    pub(crate) fn remembered(&self) -> usize {
+        self.capacity() + RESERVE
+    }
+
     /// The greatest number of readings in the window.
     pub(crate) fn capacity(&self) -> usize {
         self.last.unwrap_or(MAX_READINGS).clamp(1, MAX_READINGS) as usize
@@ -117,6 +147,22 @@ mod tests {
         .unwrap();
         let fields: Vec<_> = spec.problems().into_iter().map(|(field, _)| field).collect();
         assert_eq!(fields, ["last", "seconds", "historySeconds", "allowedLatenessSeconds"]);
+    }
+
+    #[test]
+    fn more_lateness_than_is_remembered_is_advised_against_by_how_often_readings_come() {
+        let spec = |json: &str| serde_json::from_str::<WindowSpec>(json).unwrap();
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        let hour = spec(r#"{"last": 20, "historySeconds": 60, "allowedLatenessSeconds": 3600}"#);
+        let advice = hour.advice(None).unwrap();
+        assert!(advice.starts_with("where readings come more often than every 7.3 s, 500 are remembered"), "{advice}");
+        assert_eq!((hour.advice(seconds(7)).is_some(), hour.advice(seconds(8))), (true, None));
+        // A window by time holds up to 2,000 readings, which are remembered, too.
+        let by_time = spec(r#"{"seconds": 900, "historySeconds": 300, "allowedLatenessSeconds": 600}"#);
+        assert_eq!(by_time.advice(None), None);
+        assert!(by_time.advice(Some(Duration::from_millis(700))).unwrap().contains("2500 are remembered"));
+        let without_history = WindowSpec { history_seconds: None, ..hour };
+        assert_eq!(without_history.advice(None), None);
     }
 
     #[test]
