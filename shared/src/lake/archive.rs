@@ -69,7 +69,7 @@ pub use format::{Compression, CompressionError, Format};
 pub use heads::{Head, Heads, HeadsReader, MemoryHeads};
 pub use line::ParseLineError;
 pub use object::EncodedObject;
-pub use read::{ReadError, list, read, read_object};
+pub use read::{ReadError, check, list, read, read_object};
 pub use record::LakeRecord;
 pub use slot::{Hour, ObjectKey, ParseKeyError, ShardHour, Slot, hour_prefix};
 pub use store::{Lake, MemoryLake, Put, Stored};

@@ -1,6 +1,6 @@
 //! An object of the lake, as an audit read it.
 
-use crate::lake::archive::{Extent, ObjectKey, Stored, read};
+use crate::lake::archive::{Extent, ObjectKey, Stored, check};
 use crate::platform::errors;
 
 /// One object of a shard's hour, and what is wrong with it.
@@ -20,7 +20,7 @@ impl AuditedObject {
     /// Decompresses, counts and hashes the object `stored` under `key`.
     pub fn of(key: ObjectKey, stored: &Stored) -> Self {
         let extent = Extent::from_metadata(&stored.metadata, &key.slot);
-        let problem = extent.is_ok().then(|| read(&key, stored).err()).flatten();
+        let problem = extent.is_ok().then(|| check(&key, stored).err()).flatten();
         // A finding names the key already.
         let problem = problem.map(|error| errors::chain(&error).replacen(&key.to_string(), "it", 1));
         Self { key, bytes: stored.body.len() as u64, extent, problem }
