@@ -74,7 +74,7 @@ enum Command {
     /// Prove that the lake is whole, or read it.
     #[command(subcommand)]
     Archive(archive::Command),
-    /// Send again what failed, or a part of the lake: of the last 24 hours without --since.
+    /// Send again what failed, or a part of the lake.
     Replay(replay::Args),
     /// Show the present results of a device: its values and moving averages.
     Results(results::Args),

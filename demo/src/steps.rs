@@ -214,6 +214,8 @@ pub(super) async fn audit_lake(stack: &Stack, started_ms: i64) -> Result<audit::
         hours: Hour::of(started_ms - CLOCK_MS)..=Hour::of(SystemClock.now_ms() + CLOCK_MS),
         archived_ms: i64::MAX,
         held_since_ms: 0,
+        now_ms: SystemClock.now_ms(),
+        sweep_max: usize::MAX,
         concurrency: AUDIT_CONCURRENCY,
     };
     let lake = S3Lake::new(config, &names.lake);

@@ -5,11 +5,15 @@
 //! were old enough when the objects were listed must be among them. An hour with findings is read a second time, and
 //! only the findings of the second time are reported.
 //!
+//! The hours say nothing of what lies outside them. So all keys of the stream are listed, unless there are too many.
+//!
 //! Memory holds what the objects cover, which is some 500 bytes for each object of the hours that the stream still
-//! holds; the bytes of a few objects at a time; and one page of each shard that is being read.
+//! holds; the bytes of a few objects at a time; one page of each shard that is being read; and the keys of the stream,
+//! some 300 bytes for each, while they are judged.
 
 mod objects;
 mod options;
+mod repair;
 mod report;
 mod stream;
 
@@ -17,24 +21,27 @@ mod stream;
 mod tests;
 
 pub use options::Options;
+pub use repair::repair;
 pub use report::{Report, StreamCompared};
 
 use crate::hours::each_hour;
 use anyhow::{Context as _, Result};
 use futures::{StreamExt as _, TryStreamExt as _, stream as futures_stream};
 use indicatif::ProgressBar;
-use myaku::lake::archive::audit::{AuditedObject, Finding, Lineage, Span, judge_head, judge_hour};
-use myaku::lake::archive::{Format, HeadsReader, Hour, Lake, ShardHour};
+use myaku::lake::archive::audit::{
+    AuditedObject, Finding, Kind, Known, Lineage, Span, judge_head, judge_hour, judge_keys,
+};
+use myaku::lake::archive::{Format, Head, HeadsKeeper, Hour, Lake, ShardHour, Survey, stream_prefix};
 use myaku::stream::source::Source;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The objects of each shard and hour, for the comparison with the stream.
 type ObjectsByHour = BTreeMap<String, BTreeMap<Hour, Vec<AuditedObject>>>;
 
 /// Audits `lake`. Without a `source`, it does not compare the lake with the stream, and calls nothing of Kinesis.
 pub async fn audit(
-    lake: &impl Lake,
-    heads: &impl HeadsReader,
+    lake: &(impl Lake + Survey),
+    heads: &impl HeadsKeeper,
     source: Option<&impl Source>,
     options: &Options,
     progress: &ProgressBar,
@@ -55,7 +62,11 @@ pub async fn audit(
         (shard.id.clone(), Span { starting: shard.starting, ending: shard.ending })
     };
     let lineage: Lineage = shards.iter().map(span).collect();
-    let format = objects::format(lake, &options.stream).await?;
+    let format = objects::format(lake, &options.stream).await?.unwrap_or_else(|finding| {
+        report.findings.push(finding);
+        None
+    });
+    let heads = judged_alone(heads, options, &mut report);
 
     let hours: Vec<Hour> = each_hour(&options.hours).collect();
     progress.set_length(hours.len() as u64);
@@ -79,7 +90,11 @@ pub async fn audit(
         }
         progress.inc(1);
     }
+    let known =
+        Known { stream: &options.stream, format, lineage: &lineage, read: &options.hours, latest: options.latest() };
+    sweep(lake, options.sweep_max, known, &mut report, progress).await?;
     if let Some(source) = source {
+        report.begin_comparison(options);
         // A shard without objects is compared, too: all of its records may be missing.
         for shard in &shards {
             let of_shard = objects.entry(shard.id.clone()).or_default();
@@ -92,6 +107,51 @@ pub async fn audit(
     }
     report.finish();
     Ok(report)
+}
+
+/// Reports the heads that are wrong whatever the lake has, and returns the others.
+fn judged_alone(
+    heads: Vec<(String, Result<Head, String>)>,
+    options: &Options,
+    report: &mut Report,
+) -> Vec<(String, Head)> {
+    let mut good = Vec::new();
+    for (shard, head) in heads {
+        let problem = match head {
+            Ok(head) if head.hour > options.latest() => format!("it is in {}, which has not come yet", head.hour),
+            Ok(head) => {
+                good.push((shard, head));
+                continue;
+            }
+            Err(problem) => problem,
+        };
+        report.findings.push(Finding::new(Kind::Head, format_args!("head {shard}"), problem));
+        report.heads += 1;
+    }
+    good
+}
+
+/// Lists all keys of the stream, if there are at most `max`, and judges them.
+async fn sweep(
+    lake: &impl Survey,
+    max: usize,
+    known: Known<'_>,
+    report: &mut Report,
+    progress: &ProgressBar,
+) -> Result<()> {
+    if max == 0 {
+        return Ok(());
+    }
+    progress.set_message("listing all keys of the stream");
+    let prefix = stream_prefix(known.stream);
+    let listed = lake.survey(&prefix, max).await.with_context(|| format!("cannot list the lake under {prefix}"))?;
+    if let Some(listed) = listed {
+        let reported: BTreeSet<&str> = report.findings.iter().map(|finding| finding.key.as_str()).collect();
+        let found = judge_keys(&listed, known, &reported);
+        report.findings.extend(found);
+        report.keys = Some(listed.len() as u64);
+    }
+    Ok(())
 }
 
 /// Compares each shard of the stream with its objects, some shards at a time.

@@ -7,7 +7,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use indicatif::ProgressBar;
 use myaku::lake::archive::audit::Kind;
 use myaku::lake::archive::{
-    self, Archiver, Compression, DynamoDbHeads, Head, Heads as _, HeadsReader as _, Hour, Lake as _, ObjectKey, S3Lake,
+    self, Archiver, Compression, DynamoDbHeads, Head, Heads as _, HeadsKeeper as _, Hour, Lake as _, ObjectKey, S3Lake,
     Stored,
 };
 use myaku::platform::clock::{Now as _, SystemClock};
@@ -122,6 +122,8 @@ impl World {
             hours: Hour::of(self.began_ms)..=Hour::of(SystemClock.now_ms() + CLOCK_MS),
             archived_ms: i64::MAX,
             held_since_ms: 0,
+            now_ms: SystemClock.now_ms(),
+            sweep_max: usize::MAX,
             concurrency: 8,
         };
         let source = with_stream.then_some(&self.source);
@@ -232,6 +234,7 @@ async fn an_added_object_is_reported_by_its_key() -> anyhow::Result<()> {
 async fn a_head_that_is_not_the_end_of_an_object_is_reported_by_its_shard() -> anyhow::Result<()> {
     let world = World::up().await?;
     let (shard, head) = world.heads.all(STREAM).await?.pop().context("the table has no head")?;
+    let head = head.map_err(anyhow::Error::msg)?;
     let wrong = Head { last: Position { sub: head.last.sub + 1, ..head.last }, ..head };
     world.heads.advance(STREAM, &shard, wrong).await?;
     let report = world.audit(false).await?;
@@ -247,7 +250,15 @@ async fn an_audit_of_a_lake_that_cannot_be_read_fails_without_a_verdict() -> any
     assert!(world.audit(false).await?.clean, "without its note, the lake has the format that the keys show");
     let nowhere = S3Lake::new(&AwsEndpoints::from([("s3", "http://127.0.0.1:9".to_owned())]).sdk_config(), BUCKET);
     let now = Hour::of(SystemClock.now_ms());
-    let options = Options { stream: STREAM.into(), hours: now..=now, archived_ms: 0, held_since_ms: 0, concurrency: 1 };
+    let options = Options {
+        stream: STREAM.into(),
+        hours: now..=now,
+        archived_ms: 0,
+        held_since_ms: 0,
+        now_ms: SystemClock.now_ms(),
+        sweep_max: 0,
+        concurrency: 1,
+    };
     let none = None::<&KinesisSource>;
     assert!(audit(&nowhere, &world.heads, none, &options, &ProgressBar::hidden()).await.is_err());
     Ok(())

@@ -167,7 +167,8 @@ async fn audit(stack: &Stack, began_ms: i64) -> anyhow::Result<Report> {
     let heads = DynamoDbHeads::new(&config, stack.physical_id("HeadsTable")?);
     let hours = Hour::of(began_ms - 2_000)..=Hour::of(SystemClock.now_ms() + 2_000);
     let stream = stack.physical_id("IngestStream")?;
-    let options = Options { stream, hours, archived_ms: i64::MAX, held_since_ms: 0, concurrency: 1 };
+    let (now_ms, sweep_max) = (SystemClock.now_ms(), usize::MAX);
+    let options = Options { stream, hours, archived_ms: i64::MAX, held_since_ms: 0, now_ms, sweep_max, concurrency: 1 };
     audit::audit(&lake, &heads, None::<&KinesisSource>, &options, &ProgressBar::hidden()).await
 }
 

@@ -10,10 +10,10 @@ use std::process::ExitCode;
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Prove that every record of a stream is in the lake, once and undamaged, or list what is wrong. Covers whole
-    /// hours of arrival, the last three without --since. Exit code 0: the lake is whole; 1: there are findings; 2: the
+    /// hours of arrival. Exit code 0: the lake is whole; 1: there are findings; 2: the
     /// audit could not be done.
     Audit(audit::Args),
-    /// Print records of the lake as they were sent: those of the last hour without --since.
+    /// Print records of the lake as they were sent.
     Cat(cat::Args),
 }
 

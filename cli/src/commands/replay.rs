@@ -6,16 +6,12 @@ use super::times::Times;
 use anyhow::{Result, bail};
 use aws_config::SdkConfig;
 use clap::Subcommand;
-use jiff::SignedDuration;
 use myaku::lake::archive::{Archiver, Compression, DynamoDbHeads, S3Lake};
 use myaku::lake::dead_letter::Reason;
 use myaku::stream::producer::kinesis::KinesisStream;
 use myaku_operator::replay::{self, Batches, Letters, Notes, Parcels, Report, RuleErrors, Stretch, Target};
 use myaku_operator::selection::Selection;
 use std::path::PathBuf;
-
-/// The range if no time is given.
-const DEFAULT_RANGE: SignedDuration = SignedDuration::from_hours(24);
 
 /// Arguments of `myaku replay`.
 #[derive(Debug, clap::Args)]
@@ -104,7 +100,7 @@ struct DeadLetterBucket {
 #[derive(Debug, clap::Args)]
 struct Options {
     #[command(flatten)]
-    times: Times,
+    times: Times<24>,
     /// Send everything to this stream. If not given, each record goes to the stream that it was on. The lake then gets
     /// it again, as a new record; its message still counts once.
     #[arg(long, value_name = "STREAM")]
@@ -181,7 +177,7 @@ impl Options {
         }
         let to = self.to.as_deref().unwrap_or("where they were");
         let file = (!self.dry_run).then(|| self.checkpoint.clone());
-        Notes::open(file, format!("{what} to {to}, {:?}", self.times), self.times.range(DEFAULT_RANGE)?)
+        Notes::open(file, format!("{what} to {to}, {:?}", self.times), self.times.range()?)
     }
 
     async fn send(

@@ -6,7 +6,6 @@ use super::state_options::StateOptions;
 use super::times::Times;
 use anyhow::Result;
 use clap::Subcommand;
-use jiff::SignedDuration;
 use myaku::device::registry::{DynamoDb, LONGEST_USE, Registry};
 use myaku::keyed::progress::dynamodb::DynamoDbProgress;
 use myaku::keyed::states::redis::RedisStates;
@@ -18,16 +17,13 @@ use myaku_operator::selection::Selection;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// The range if no time is given: twice the longest window by time.
-const DEFAULT_RANGE: SignedDuration = SignedDuration::from_hours(48);
-
 /// The commands of `myaku state`.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Rebuild windows from the lake after Redis lost its memory. Wait a quarter of an hour after the loss, until the
     /// last messages from before it are archived. Redis is found by the same environment variables as in the function.
-    /// Exit code 1: some devices remain, run the command again. Reads the last two days without --since; a window of
-    /// the last N readings can reach further back.
+    /// Exit code 1: some devices remain, run the command again. A window of the last N readings can reach
+    /// further back than --since.
     Rebuild(RebuildArgs),
 }
 
@@ -40,8 +36,9 @@ pub(super) struct RebuildArgs {
     /// Rebuild only this device.
     #[arg(long, value_name = "ID")]
     device: Option<String>,
+    // Twice the longest window by time.
     #[command(flatten)]
-    times: Times,
+    times: Times<48>,
     /// Read the whole lake, from its beginning.
     #[arg(long, conflicts_with_all = ["since", "until"])]
     everything: bool,
@@ -62,7 +59,7 @@ pub(super) async fn run(command: Command) -> Result<ExitCode> {
     let sdk = myaku::platform::aws::config().await;
     let redis = StateOptions::redis(&sdk).await?;
     let now_ms = SystemClock.now_ms();
-    let arrived_ms = if args.everything { 0..now_ms } else { args.times.range(DEFAULT_RANGE)? };
+    let arrived_ms = if args.everything { 0..now_ms } else { args.times.range()? };
     let options = Options {
         selection: Selection { stream: args.lake.stream, arrived_ms, shard: None, device: args.device },
         is_everything: args.everything,

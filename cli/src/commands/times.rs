@@ -4,15 +4,16 @@ use anyhow::{Result, bail};
 use jiff::tz::Offset;
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp, civil};
 use myaku::platform::clock::{Now as _, SystemClock};
+use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
-/// A range of time.
+/// A range of time. It begins so many hours ago if nothing else is asked for.
 #[derive(Clone, Debug, clap::Args)]
-pub(super) struct Times {
+pub(super) struct Times<const HOURS: i64> {
     /// Begin at this time: 2026-11-21T03:00:00Z, 2026-11-21, or how long ago, such as 90m, 24h or 7d.
-    #[arg(long, value_name = "TIME")]
-    since: Option<Time>,
+    #[arg(long, value_name = "TIME", default_value_t = Time::Ago(SignedDuration::from_hours(HOURS)))]
+    since: Time,
     /// End before this time, in the same forms; now if not given.
     #[arg(long, value_name = "TIME")]
     until: Option<Time>,
@@ -25,23 +26,32 @@ enum Time {
     Ago(SignedDuration),
 }
 
-impl Times {
-    /// Returns the range in milliseconds since the epoch, without its end. `default` is how long ago the range begins
-    /// if `--since` is not given.
-    pub(super) fn range(&self, default: SignedDuration) -> Result<Range<i64>> {
-        self.at(SystemClock.now_ms(), default)
+impl<const HOURS: i64> Times<HOURS> {
+    /// Returns the range in milliseconds since the epoch, without its end.
+    pub(super) fn range(&self) -> Result<Range<i64>> {
+        self.at(SystemClock.now_ms())
     }
 
-    fn at(&self, now_ms: i64, default: SignedDuration) -> Result<Range<i64>> {
+    fn at(&self, now_ms: i64) -> Result<Range<i64>> {
         let ms = |time: Time| match time {
             Time::At(timestamp) => timestamp.as_millisecond(),
             Time::Ago(duration) => now_ms.saturating_sub(duration.as_millis() as i64),
         };
-        let range = ms(self.since.unwrap_or(Time::Ago(default)))..self.until.map_or(now_ms, ms);
+        let range = ms(self.since)..self.until.map_or(now_ms, ms);
         if range.is_empty() {
             bail!("--since must be before --until");
         }
         Ok(range)
+    }
+}
+
+/// As it is parsed.
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(timestamp) => timestamp.fmt(f),
+            Self::Ago(duration) => write!(f, "{duration:#}"),
+        }
     }
 }
 
@@ -76,8 +86,8 @@ mod tests {
 
     fn range(from: Option<&str>, to: Option<&str>) -> Result<Range<i64>> {
         let time = |text: &str| text.parse::<Time>().map_err(anyhow::Error::msg);
-        let times = Times { since: from.map(time).transpose()?, until: to.map(time).transpose()? };
-        times.at(NOW_MS, SignedDuration::from_hours(3))
+        let since = from.map_or(Ok(Time::Ago(SignedDuration::from_hours(3))), time)?;
+        Times::<3> { since, until: to.map(time).transpose()? }.at(NOW_MS)
     }
 
     #[test]
@@ -87,6 +97,9 @@ mod tests {
         assert_eq!(range(Some("7d"), None).unwrap(), NOW_MS - 7 * 24 * HOUR_MS..NOW_MS);
         let day = range(Some("2026-11-20"), Some("2026-11-20T23:00:00+00:00")).unwrap();
         assert_eq!(day, 1_795_132_800_000..1_795_132_800_000 + 23 * HOUR_MS);
+        for text in ["3h", "2026-11-20T23:00:00Z"] {
+            assert_eq!(text.parse::<Time>().unwrap().to_string(), text);
+        }
     }
 
     #[test]

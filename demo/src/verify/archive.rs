@@ -40,7 +40,7 @@ pub(super) fn compare(
     let never_sent = never_sent.map(name).collect::<Vec<_>>();
     let findings = audit.findings.iter().map(ToString::to_string).collect::<Vec<_>>();
     // The audit says nothing about records that it did not compare.
-    let compared = audit.stream_compared.unwrap_or_default();
+    let compared = audit.stream_compared.clone().unwrap_or_default();
     let not_compared = (evidence.stream.len() as u64 != compared.records || audit.records != compared.records)
         .then(|| format!("{} records are on the stream, {} were compared", evidence.stream.len(), compared.records));
     let missing = groups.values().flat_map(|group| group.sent.iter().skip(group.records.len()));

@@ -3,13 +3,17 @@
 use super::options::Options;
 use anyhow::{Context as _, Result};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use myaku::lake::archive::audit::{AuditedObject, Finding, Kind};
-use myaku::lake::archive::{Format, Hour, Lake, ObjectKey, hour_prefix, stream_format};
+use myaku::lake::archive::audit::{AuditedObject, Finding, Kind, unwritten, wrong_format};
+use myaku::lake::archive::{ArchiveError, Format, Hour, Lake, ObjectKey, hour_prefix, stream_format};
 use std::collections::BTreeMap;
 
-/// Reads which format the objects of a stream have.
-pub(super) async fn format(lake: &impl Lake, stream: &str) -> Result<Option<Format>> {
-    stream_format(lake, stream).await.context("cannot read the note of the lake's format")
+/// Reads which format the objects of a stream have. A note that names none is a finding.
+pub(super) async fn format(lake: &impl Lake, stream: &str) -> Result<Result<Option<Format>, Finding>> {
+    match stream_format(lake, stream).await {
+        Ok(format) => Ok(Ok(format)),
+        Err(ArchiveError::Foreign { key, problem }) => Ok(Err(Finding::new(Kind::Damaged, key, problem))),
+        Err(error) => Err(error).context("cannot read the note of the lake's format"),
+    }
 }
 
 /// Reads the objects of an hour by shard, in the order of their keys, and finds what is there and is not an object.
@@ -25,15 +29,11 @@ pub(super) async fn read(
     let mut objects = Vec::new();
     for key in keys {
         match key.parse::<ObjectKey>() {
-            Ok(key) if format.is_none_or(|format| format == key.format) => objects.push(key),
-            Ok(other) => {
-                let what = format!(
-                    "the stream's objects are {}, so another object fills its slot",
-                    format.unwrap_or_default()
-                );
-                findings.push(Finding::new(Kind::Foreign, other, what));
-            }
-            Err(_) => findings.push(Finding::new(Kind::Foreign, key, "the archiver writes no such key")),
+            Ok(key) => match wrong_format(&key, format) {
+                Some(finding) => findings.push(finding),
+                None => objects.push(key),
+            },
+            Err(_) => findings.push(unwritten(&key)),
         }
     }
     let seen = stream::iter(objects.into_iter().map(|key| async move {

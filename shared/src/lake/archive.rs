@@ -63,16 +63,16 @@ mod record;
 mod slot;
 mod store;
 
-pub use archiver::{ArchiveError, ArchiveOutcome, Archiver, EarlyStop, stream_format};
+pub use archiver::{ArchiveError, ArchiveOutcome, Archiver, EarlyStop, format_key, stream_format};
 pub use extent::{Extent, Metadata};
 pub use format::{Compression, CompressionError, Format};
-pub use heads::{Head, Heads, HeadsReader, MemoryHeads};
+pub use heads::{Head, Heads, HeadsKeeper, MemoryHeads};
 pub use line::ParseLineError;
 pub use object::EncodedObject;
 pub use read::{ReadError, check, list, read, read_object};
 pub use record::LakeRecord;
-pub use slot::{Hour, ObjectKey, ParseKeyError, ShardHour, Slot, hour_prefix};
-pub use store::{Lake, MemoryLake, Put, Stored};
+pub use slot::{Hour, ObjectKey, ParseKeyError, ShardHour, Slot, hour_prefix, stream_prefix};
+pub use store::{Lake, Listed, MemoryLake, Put, Stored, Survey};
 
 #[cfg(feature = "dynamodb")]
 pub use heads::DynamoDbHeads;

@@ -4,14 +4,10 @@ use crate::commands::lake_options::LakeOptions;
 use crate::commands::times::Times;
 use anyhow::Result;
 use clap::ValueEnum;
-use jiff::SignedDuration;
 use myaku::lake::archive::S3Lake;
 use myaku_operator::cat;
 use myaku_operator::selection::Selection;
 use std::io::{self, BufWriter};
-
-/// The range if no time is given.
-const DEFAULT_RANGE: SignedDuration = SignedDuration::from_hours(1);
 
 /// Arguments of `myaku archive cat`.
 #[derive(Debug, clap::Args)]
@@ -19,7 +15,7 @@ pub(in crate::commands) struct Args {
     #[command(flatten)]
     lake: LakeOptions,
     #[command(flatten)]
-    times: Times,
+    times: Times<1>,
     /// Print only the records of this shard.
     #[arg(long, value_name = "ID")]
     shard: Option<String>,
@@ -58,12 +54,8 @@ impl From<Form> for cat::Form {
 /// Runs the command.
 pub(super) async fn run(args: Args) -> Result<()> {
     let lake = S3Lake::new(&myaku::platform::aws::config().await, &args.lake.bucket);
-    let selection = Selection {
-        stream: args.lake.stream,
-        arrived_ms: args.times.range(DEFAULT_RANGE)?,
-        shard: args.shard,
-        device: args.device,
-    };
+    let selection =
+        Selection { stream: args.lake.stream, arrived_ms: args.times.range()?, shard: args.shard, device: args.device };
     let mut out = BufWriter::new(io::stdout().lock());
     cat::cat(&lake, &selection, args.form.into(), &mut out).await
 }

@@ -192,7 +192,7 @@ impl<L: Lake, H: Heads> Archiver<L, H> {
 }
 
 /// The key of the note that names the format of a stream's objects.
-fn format_key(stream: &str) -> String {
+pub fn format_key(stream: &str) -> String {
     format!("{}{FORMAT_NAME}", stream_prefix(stream))
 }
 

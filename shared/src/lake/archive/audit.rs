@@ -9,6 +9,7 @@
 //!   ([`AuditedObject::of`]).
 //! - The **shards**, as Kinesis lists them, have no records from before their beginning or after their end
 //!   ([`Lineage::judge`]).
+//! - The **keys** of the whole stream are those of objects, and no two objects have the same bytes ([`judge_keys`]).
 //! - The **heads** were each the end of an object once, and objects are never deleted ([`judge_head`]).
 //! - The **stream** has the records for its retention period. Written as lines again, they have the hash of their
 //!   object. A record that no object covers is missing ([`Comparison`]).
@@ -17,11 +18,13 @@
 //! records too, only a head can show it.
 
 mod hour;
+mod keys;
 mod object;
 mod shard;
 mod stream;
 
 pub use hour::judge as judge_hour;
+pub use keys::{Known, judge_keys, unwritten, wrong_format};
 pub use object::AuditedObject;
 pub use shard::{Lineage, Span, judge_head};
 pub use stream::{Comparison, ComparisonCounts, Coverage};

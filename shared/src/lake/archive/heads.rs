@@ -63,10 +63,23 @@ impl<H: Heads> Heads for &H {
     }
 }
 
-/// The port that reads all heads of a stream, for operators and audits.
-pub trait HeadsReader: Send + Sync {
-    /// The shards of `stream` that have a head, each with its head, in the order of their ids.
-    fn all(&self, stream: &str) -> impl Future<Output = Result<Vec<(String, Head)>, RemoteError>> + Send;
+/// The port to all heads of a stream, for operators and audits.
+pub trait HeadsKeeper: Send + Sync {
+    /// The shards of `stream` that have a head, in the order of their ids, each with its head, or with what is wrong
+    /// with it in words.
+    fn all(
+        &self,
+        stream: &str,
+    ) -> impl Future<Output = Result<Vec<(String, Result<Head, String>)>, RemoteError>> + Send;
+
+    /// Replaces the head of a shard, whatever it is; `None` deletes it. A head that an archiver moves meanwhile may be
+    /// moved back, which is harmless, because heads are hints.
+    fn replace(
+        &self,
+        stream: &str,
+        shard: &str,
+        head: Option<Head>,
+    ) -> impl Future<Output = Result<(), RemoteError>> + Send;
 }
 
 #[cfg(test)]

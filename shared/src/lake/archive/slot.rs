@@ -85,7 +85,7 @@ pub fn hour_prefix(stream: &str, hour: Hour) -> String {
 
 /// The prefix of the keys of a stream's objects. A stream that was deleted and created again has new sequence numbers,
 /// so it needs another name.
-pub(super) fn stream_prefix(stream: &str) -> String {
+pub fn stream_prefix(stream: &str) -> String {
     format!("{ROOT}stream={stream}/")
 }
 

@@ -48,6 +48,24 @@ pub trait Lake: Send + Sync {
     fn list(&self, prefix: &str) -> impl Future<Output = Result<Vec<String>, RemoteError>> + Send;
 }
 
+/// What a listing says of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its key.
+    pub key: String,
+    /// A tag of its bytes. Objects with the same bytes have the same one, except in a bucket that encrypts with keys of
+    /// KMS or of its clients. Empty if the store gives none. <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html>
+    pub tag: String,
+}
+
+/// The port that looks over a lake, for audits.
+pub trait Survey: Send + Sync {
+    /// The objects whose keys begin with `prefix`, in ascending order of their keys; `None` if there are more than
+    /// `max`. It reads no object.
+    fn survey(&self, prefix: &str, max: usize)
+    -> impl Future<Output = Result<Option<Vec<Listed>>, RemoteError>> + Send;
+}
+
 impl<L: Lake> Lake for &L {
     fn put_if_absent(&self, key: &str, object: &Stored) -> impl Future<Output = Result<Put, RemoteError>> + Send {
         (**self).put_if_absent(key, object)

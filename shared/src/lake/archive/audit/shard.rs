@@ -1,7 +1,7 @@
 //! Audits objects and heads by what Kinesis knows of the shards, and DynamoDB of the heads.
 
 use super::{AuditedObject, Finding, Kind};
-use crate::lake::archive::Head;
+use crate::lake::archive::{Head, ObjectKey};
 use crate::stream::batch::SequenceNumber;
 use std::collections::BTreeMap;
 
@@ -25,18 +25,20 @@ impl FromIterator<(String, Span)> for Lineage {
 }
 
 impl Lineage {
-    /// Judges an object by the shard that its key names.
+    /// Judges a key by the shard that it names.
     ///
     /// Kinesis assigns ids in ascending order, with a fixed width. So an id above all known ones was never assigned,
     /// and an unknown id below them may be that of a dropped shard.
+    pub fn judge_key(&self, key: &ObjectKey) -> Option<Finding> {
+        let shard = key.of.shard.as_str();
+        let newest = self.0.last_key_value()?.0;
+        let assigned = self.0.contains_key(shard) || (shard.starts_with("shardId-") && shard < newest.as_str());
+        (!assigned).then(|| Finding::new(Kind::Foreign, key, format!("the stream never had a shard {shard}")))
+    }
+
+    /// Judges an object by the shard that its key names, and by its records.
     pub fn judge(&self, object: &AuditedObject) -> Option<Finding> {
-        let shard = object.key.of.shard.as_str();
-        let Some(span) = self.0.get(shard) else {
-            let newest = self.0.last_key_value()?.0;
-            let assigned = shard.starts_with("shardId-") && shard < newest.as_str();
-            return (!assigned)
-                .then(|| Finding::new(Kind::Foreign, &object.key, format!("the stream never had a shard {shard}")));
-        };
+        let Some(span) = self.0.get(&object.key.of.shard) else { return self.judge_key(&object.key) };
         let extent = object.extent.as_ref().ok()?;
         let (first, last) = (extent.first.sequence, extent.last.sequence);
         let what = if let Some(starting) = span.starting.filter(|starting| first < *starting) {

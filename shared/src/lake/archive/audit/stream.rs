@@ -41,6 +41,8 @@ pub struct ComparisonCounts {
     pub records: u64,
     /// Of these, records that an object should cover and none does.
     pub missing: u64,
+    /// Of these, records that no object covers, and that may still wait for their batch to fill.
+    pub waiting: u64,
     /// Objects all of whose records were compared.
     pub objects: u64,
 }
@@ -98,9 +100,12 @@ impl<'a> Comparison<'a> {
         let object = comparison.objects.get(comparison.next).copied();
         let Some((key, extent)) = object.filter(|(_, extent)| extent.covers(position)) else {
             // `Place::Unknown` is not counted: an object that does not say what it covers may have the record.
-            if record.arrived_ms <= self.coverage.archived_ms
-                && matches!(comparison.tree.place(position), Place::Free(_))
-            {
+            if !matches!(comparison.tree.place(position), Place::Free(_)) {
+                return Ok(());
+            }
+            if record.arrived_ms > self.coverage.archived_ms {
+                self.counts.waiting += 1;
+            } else {
                 self.counts.missing += 1;
                 match &mut comparison.gap {
                     Some(gap) => (gap.last, gap.count) = (position, gap.count + 1),

@@ -282,11 +282,12 @@ fn a_missing_object_is_reported_by_the_key_of_its_slot_and_in_words() {
 }
 
 #[test]
-fn a_record_whose_batch_may_still_be_filling_is_not_missing() {
+fn a_record_whose_batch_may_still_be_filling_is_not_missing_and_is_counted() {
     let mut world = plain();
     world.objects.pop_last();
     let coverage = Coverage { archived_ms: START_MS + 3 * 60_000, ..COMPLETE };
-    assert_eq!(world.compare(coverage, 0).1, []);
+    let (counts, findings) = world.compare(coverage, 0);
+    assert_eq!((findings, counts.missing, counts.waiting), (vec![], 0, 2));
     let coverage = Coverage { archived_ms: START_MS + 4 * 60_000, ..COMPLETE };
     assert_eq!(
         summary(&world.compare(coverage, 0).1),

@@ -1,6 +1,6 @@
 //! The conformance suite of every adapter for heads.
 
-use super::{Head, Heads, HeadsReader};
+use super::{Head, Heads, HeadsKeeper};
 use crate::lake::archive::Hour;
 use crate::stream::batch::Position;
 
@@ -15,7 +15,7 @@ fn head(hour: i64, sequence: &str, sub: u32) -> Head {
 ///
 /// If the heads do not conform.
 #[allow(clippy::unwrap_used)]
-pub async fn suite(heads: impl Heads + HeadsReader) {
+pub async fn suite(heads: impl Heads + HeadsKeeper) {
     let (stream, shard) = ("conformance", "shardId-000000000000");
     let get = || async { heads.get(stream, shard).await.unwrap() };
 
@@ -57,5 +57,15 @@ pub async fn suite(heads: impl Heads + HeadsReader) {
         ("shardId-000000000001", head(1, "1", 7)),
         ("shardId-000000000002", head(2, "2", 0)),
     ];
-    assert_eq!(all, expected.map(|(shard, head)| (shard.to_owned(), head)));
+    assert_eq!(all, expected.map(|(shard, head)| (shard.to_owned(), Ok(head))));
+
+    // A head is replaced by any other one, or by none, and then advances from there.
+    heads.replace(stream, shard, Some(head(3, "3", 0))).await.unwrap();
+    assert_eq!(get().await, Some(head(3, "3", 0)));
+    heads.advance(stream, shard, head(3, "4", 0)).await.unwrap();
+    assert_eq!(get().await, Some(head(3, "4", 0)));
+    for _ in 0..2 {
+        heads.replace(stream, shard, None).await.unwrap();
+        assert_eq!(get().await, None);
+    }
 }

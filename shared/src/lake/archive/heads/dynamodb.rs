@@ -1,6 +1,6 @@
 //! Heads in a DynamoDB table: partition key `stream`, sort key `shard`, attribute `head`.
 
-use super::{Head, Heads, HeadsReader};
+use super::{Head, Heads, HeadsKeeper};
 use crate::platform::aws::{self, Lazy};
 use crate::platform::dynamodb::is_written;
 use crate::platform::errors::{Remedy, RemoteError};
@@ -33,13 +33,11 @@ fn key(stream: &str, shard: &str) -> HashMap<String, AttributeValue> {
         .into()
 }
 
-/// The head of an item, if it has one.
-fn head(item: &HashMap<String, AttributeValue>) -> Option<Head> {
-    item.get("head")?.as_s().ok()?.parse().ok()
-}
-
-fn no_head(operation: String) -> RemoteError {
-    RemoteError::new(operation, Remedy::GiveUp, "the item has no valid attribute `head`")
+/// The head of an item, or what is wrong with the item.
+fn head(item: &HashMap<String, AttributeValue>) -> Result<Head, String> {
+    let text = item.get("head").and_then(|head| head.as_s().ok());
+    let text = text.ok_or("its item has no text as `head`")?;
+    text.parse().map_err(|_| format!("its item has {text:?} as `head`, which is not a head"))
 }
 
 impl Heads for DynamoDbHeads {
@@ -49,7 +47,8 @@ impl Heads for DynamoDbHeads {
         let request = self.client.get_item().table_name(&self.table).set_key(Some(key(stream, shard)));
         let answer = request.consistent_read(true).send().await;
         let item = answer.map_err(|error| aws::remote_error(operation(), error))?.item;
-        item.map(|item| head(&item).ok_or_else(|| no_head(operation()))).transpose()
+        item.map(|item| head(&item).map_err(|problem| RemoteError::new(operation(), Remedy::GiveUp, problem)))
+            .transpose()
     }
 
     async fn advance(&self, stream: &str, shard: &str, head: Head) -> Result<(), RemoteError> {
@@ -67,9 +66,8 @@ impl Heads for DynamoDbHeads {
     }
 }
 
-impl HeadsReader for DynamoDbHeads {
-    async fn all(&self, stream: &str) -> Result<Vec<(String, Head)>, RemoteError> {
-        let operation = |shard: &str| self.operation("Query", stream, shard);
+impl HeadsKeeper for DynamoDbHeads {
+    async fn all(&self, stream: &str) -> Result<Vec<(String, Result<Head, String>)>, RemoteError> {
         let query = self.client.query().table_name(&self.table).consistent_read(true);
         let query = query
             .key_condition_expression("#stream = :stream")
@@ -78,12 +76,27 @@ impl HeadsReader for DynamoDbHeads {
         let mut pages = query.into_paginator().send();
         let mut heads = Vec::new();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| aws::remote_error(operation(""), error))?;
+            let page = page.map_err(|error| aws::remote_error(self.operation("Query", stream, ""), error))?;
             for item in page.items() {
                 let shard = item.get("shard").and_then(|shard| shard.as_s().ok()).map_or("", String::as_str);
-                heads.push((shard.to_owned(), head(item).ok_or_else(|| no_head(operation(shard)))?));
+                heads.push((shard.to_owned(), head(item)));
             }
         }
         Ok(heads)
+    }
+
+    async fn replace(&self, stream: &str, shard: &str, head: Option<Head>) -> Result<(), RemoteError> {
+        let key = key(stream, shard);
+        match head {
+            Some(head) => {
+                let put = self.client.put_item().table_name(&self.table).set_item(Some(key));
+                let put = put.item("head", AttributeValue::S(head.to_string())).send().await;
+                put.map(drop).map_err(|error| aws::remote_error(self.operation("PutItem", stream, shard), error))
+            }
+            None => {
+                let deleted = self.client.delete_item().table_name(&self.table).set_key(Some(key)).send().await;
+                deleted.map(drop).map_err(|error| aws::remote_error(self.operation("DeleteItem", stream, shard), error))
+            }
+        }
     }
 }

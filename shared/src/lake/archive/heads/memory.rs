@@ -1,6 +1,6 @@
 //! Heads in memory, for tests and simulations.
 
-use super::{Head, Heads, HeadsReader};
+use super::{Head, Heads, HeadsKeeper};
 use crate::platform::errors::RemoteError;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,13 +35,22 @@ impl Heads for MemoryHeads {
     }
 }
 
-impl HeadsReader for MemoryHeads {
-    async fn all(&self, stream: &str) -> Result<Vec<(String, Head)>, RemoteError> {
+impl HeadsKeeper for MemoryHeads {
+    async fn all(&self, stream: &str) -> Result<Vec<(String, Result<Head, String>)>, RemoteError> {
         let items = self.lock();
         let of_stream = items.iter().filter(|((of, _), _)| of == stream);
-        let mut heads: Vec<_> = of_stream.map(|((_, shard), head)| (shard.clone(), *head)).collect();
+        let mut heads: Vec<_> = of_stream.map(|((_, shard), head)| (shard.clone(), Ok(*head))).collect();
         heads.sort();
         Ok(heads)
+    }
+
+    async fn replace(&self, stream: &str, shard: &str, head: Option<Head>) -> Result<(), RemoteError> {
+        let key = (stream.to_owned(), shard.to_owned());
+        match head {
+            Some(head) => self.lock().insert(key, head),
+            None => self.lock().remove(&key),
+        };
+        Ok(())
     }
 }
 

@@ -1,7 +1,8 @@
 //! The conformance suite of every lake.
 
-use super::{Lake, Put, Stored};
+use super::{Lake, Listed, Put, Stored, Survey};
 use bytes::Bytes;
+use std::collections::BTreeSet;
 
 fn object(body: &str, metadata: &[(&str, &str)]) -> Stored {
     Stored {
@@ -16,7 +17,7 @@ fn object(body: &str, metadata: &[(&str, &str)]) -> Stored {
 ///
 /// If the lake does not conform.
 #[allow(clippy::unwrap_used)]
-pub async fn suite(lake: impl Lake) {
+pub async fn suite(lake: impl Lake + Survey) {
     let first = object("first", &[("first", "1.0"), ("sha256", "00")]);
     let second = object("second", &[]);
     let key = "conformance/stream=a/dt=2026-11-21/hh=03/s/0.0-end.ndjson.gz";
@@ -62,4 +63,14 @@ pub async fn suite(lake: impl Lake) {
     assert_eq!(lake.list("conformance/many/01").await.unwrap(), keys[100..200]);
     assert_eq!(lake.list("conformance/many/01").await.unwrap().len(), 100);
     assert_eq!(lake.list("conformance/stream=a/dt=2026-11-21/hh=03/s/").await.unwrap().len(), 2);
+
+    // A survey has the keys of a listing, unless there are more than were asked for.
+    let surveyed = lake.survey("conformance/many/", keys.len()).await.unwrap().unwrap();
+    assert_eq!(surveyed.iter().map(|listed| &listed.key).collect::<Vec<_>>(), keys.iter().collect::<Vec<_>>());
+    assert_eq!(lake.survey("conformance/many/", keys.len() - 1).await.unwrap(), None);
+    // Objects with the same bytes have the same tag, and others have others.
+    let tags = |listed: &[Listed]| listed.iter().map(|listed| listed.tag.clone()).collect::<BTreeSet<_>>();
+    assert_eq!(tags(&surveyed).len(), 1);
+    let others = lake.survey("conformance/stream=a/", 2).await.unwrap().unwrap();
+    assert_eq!(tags(&[&others[..], &surveyed[..1]].concat()).len(), 3);
 }

@@ -1,10 +1,11 @@
 //! A lake in memory, for tests and simulations.
 
-use super::{Lake, Put, Stored};
+use super::{Lake, Listed, Put, Stored, Survey};
 use crate::lake::archive::Metadata;
 use crate::platform::errors::RemoteError;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A lake in memory; clones share their objects.
@@ -50,6 +51,23 @@ impl Lake for MemoryLake {
         let objects = self.lock();
         let from = objects.range(prefix.to_owned()..);
         Ok(from.map(|(key, _)| key).take_while(|key| key.starts_with(prefix)).cloned().collect())
+    }
+}
+
+impl Survey for MemoryLake {
+    async fn survey(&self, prefix: &str, max: usize) -> Result<Option<Vec<Listed>>, RemoteError> {
+        let objects = self.lock();
+        let tag = |stored: &Stored| {
+            let mut hasher = DefaultHasher::new();
+            stored.body.hash(&mut hasher);
+            hasher.finish().to_string()
+        };
+        let found = objects
+            .range(prefix.to_owned()..)
+            .take_while(|(key, _)| key.starts_with(prefix))
+            .take(max.saturating_add(1));
+        let found: Vec<_> = found.map(|(key, stored)| Listed { key: key.clone(), tag: tag(stored) }).collect();
+        Ok((found.len() <= max).then_some(found))
     }
 }
 

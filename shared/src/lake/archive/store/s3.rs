@@ -1,6 +1,6 @@
 //! The lake in S3, or in a server that speaks its protocol.
 
-use super::{Lake, Put, Stored};
+use super::{Lake, Listed, Put, Stored, Survey};
 use crate::lake::archive::Metadata;
 use crate::platform::aws::{self, Lazy};
 use crate::platform::errors::{Remedy, RemoteError};
@@ -96,5 +96,25 @@ impl Lake for S3Lake {
             keys.extend(page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key));
         }
         Ok(keys)
+    }
+}
+
+impl Survey for S3Lake {
+    async fn survey(&self, prefix: &str, max: usize) -> Result<Option<Vec<Listed>>, RemoteError> {
+        let mut pages = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).into_paginator().send();
+        let mut found = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| aws::remote_error(self.operation("ListObjectsV2", prefix), error))?;
+            let listed = page
+                .contents
+                .unwrap_or_default()
+                .into_iter()
+                .filter_map(|object| Some(Listed { key: object.key?, tag: object.e_tag.unwrap_or_default() }));
+            found.extend(listed);
+            if found.len() > max {
+                return Ok(None);
+            }
+        }
+        Ok(Some(found))
     }
 }
