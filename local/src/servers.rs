@@ -2,7 +2,7 @@
 //!
 //! This process serves Kinesis, DynamoDB, S3, SNS, CloudWatch and MQTT; Redis is a child process. A server uses a free
 //! port unless a port is given. It can stop and restart on that port without losing its data, so that a test can take a
-//! service away and bring it back.
+//! service away and bring it back. A server that ends by itself is reported and started again.
 //!
 //! ```
 //! use myaku_local::servers::{AwsEndpoints, kinesis};
@@ -33,6 +33,7 @@ pub mod redis;
 mod running;
 pub mod s3;
 pub mod sns;
+mod supervision;
 mod trouble;
 
 pub use listener::Server;

@@ -21,6 +21,7 @@
 //! # }
 //! ```
 
+mod directory;
 mod events;
 mod functions;
 mod http_api;
@@ -34,6 +35,7 @@ mod schedules;
 mod tests;
 mod topics;
 
+pub use directory::runner;
 pub use mappings::MappingStatus;
 
 use crate::clock::TokioClock;
@@ -45,11 +47,12 @@ use crate::template::{Names, Resolved, Template};
 use anyhow::{Context as _, Result};
 use aws_config::SdkConfig;
 use cloudwatch::Monitoring;
+use directory::Directory;
 use myaku::platform::clock::{Now as _, ScaledClock, SystemClock};
 use rand::RngExt as _;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -75,7 +78,7 @@ pub struct Options {
     pub parameters: BTreeMap<String, String>,
     /// The directory of the functions' binaries.
     pub binaries: PathBuf,
-    /// The directory for buckets and logs. Those of an earlier stack are removed.
+    /// The directory for buckets and logs. Those of an earlier stack are removed; of anything else there, nothing is.
     pub directory: PathBuf,
     /// The ports on which the servers listen.
     pub ports: Ports,
@@ -153,20 +156,22 @@ pub struct Stack {
     schedules: JoinSet<()>,
     monitoring_tasks: monitoring::Tasks,
     clock: ScaledClock,
+    _directory: Directory,
 }
 
 impl Stack {
     /// Brings a template up. An error names the resource that caused it.
     pub async fn up(options: Options) -> Result<Self> {
         let Options { template, parameters, binaries, directory, ports, time_scale, timeout_max } = options;
-        let directory = prepare_directory(&directory)?;
+        let taken = Directory::take(&directory)?;
+        let directory = taken.path.clone();
         // For retries, event ages and schedules.
         let clock = TokioClock::start().at_rate(time_scale);
         let monitoring = Arc::new(Monitoring::new(ScaledClock::from_now(time_scale)));
         let (kinesis, dynamodb, s3, sns, cloudwatch, redis, mqtt) = tokio::try_join!(
             async { kinesis::start_monitored(ports.kinesis, Arc::clone(&monitoring)).await.context("Kinesis") },
             async { dynamodb::start(ports.dynamodb).await.context("DynamoDB") },
-            async { s3::start(ports.s3, &directory.join("s3")).await.context("S3") },
+            async { s3::start(ports.s3, &directory.join(directory::BUCKETS)).await.context("S3") },
             async { sns::start(ports.sns, clock).await.context("SNS") },
             async { cloudwatch::start(ports.cloudwatch, Arc::clone(&monitoring)).await.context("CloudWatch") },
             async { redis::start(ports.redis).await.context("Redis") },
@@ -214,6 +219,7 @@ impl Stack {
             schedules,
             monitoring_tasks,
             clock: times.functions,
+            _directory: taken,
         })
     }
 
@@ -353,19 +359,6 @@ impl Servers {
             ("cloudwatch", self.cloudwatch.endpoint()),
         ])
     }
-}
-
-/// Creates the directory and removes what an earlier stack left in it. Returns the absolute path.
-fn prepare_directory(directory: &Path) -> Result<PathBuf> {
-    let failed = || format!("cannot prepare the directory {}", directory.display());
-    for old in ["s3", "logs"] {
-        let old = directory.join(old);
-        if old.exists() {
-            std::fs::remove_dir_all(&old).with_context(failed)?;
-        }
-        std::fs::create_dir_all(&old).with_context(failed)?;
-    }
-    directory.canonicalize().with_context(failed)
 }
 
 fn random_suffix() -> String {

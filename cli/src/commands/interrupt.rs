@@ -2,13 +2,14 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Waits until the user presses Ctrl-C or the system terminates this process.
+/// Waits until the user presses Ctrl-C or closes the terminal, or the system terminates this process.
 pub(super) async fn interrupted() {
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminated) => tokio::select! {
+    match (signal(SignalKind::terminate()), signal(SignalKind::hangup())) {
+        (Ok(mut terminated), Ok(mut hung_up)) => tokio::select! {
             _ = tokio::signal::ctrl_c() => {}
             _ = terminated.recv() => {}
+            _ = hung_up.recv() => {}
         },
-        Err(_) => drop(tokio::signal::ctrl_c().await),
+        _ => drop(tokio::signal::ctrl_c().await),
     }
 }

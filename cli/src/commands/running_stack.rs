@@ -1,10 +1,10 @@
 //! Notes a running stack in a file, in which the other commands find its servers and names.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use myaku::platform::clock::ScaledClock;
 use myaku_local::function::FunctionSpec;
 use myaku_local::function::asynchronous::Asynchronous;
-use myaku_local::stack::Stack;
+use myaku_local::stack::{self, Stack};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -133,13 +133,22 @@ impl RunningStack {
         directory.join("state.json")
     }
 
-    /// Reads the stack that is noted in `directory`.
+    /// Reads the stack that is noted in `directory`, and runs.
     pub(super) fn read(directory: &Path) -> Result<Self> {
         let file = Self::file(directory);
         let json = std::fs::read(&file)
             .with_context(|| format!("cannot read {}: is `myaku local` running in this directory?", file.display()))?;
-        serde_json::from_slice(&json)
-            .with_context(|| format!("{} does not describe a running stack; restart `myaku local`", file.display()))
+        let noted: Self = serde_json::from_slice(&json)
+            .with_context(|| format!("{} does not describe a running stack; restart `myaku local`", file.display()))?;
+        if stack::runner(directory) != Some(noted.process) {
+            bail!(
+                "nothing runs in {}: process {}, which {} notes, has ended; start `myaku local` again",
+                directory.display(),
+                noted.process,
+                file.display()
+            );
+        }
+        Ok(noted)
     }
 
     /// Notes the stack in `directory`.
@@ -225,12 +234,19 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_noted_stack_is_read_back_and_a_missing_note_is_an_error_that_says_what_to_do() {
+    fn a_noted_stack_is_read_back_while_it_runs_and_otherwise_the_error_says_what_to_do() {
         let directory = tempfile::tempdir().unwrap();
         let error = RunningStack::read(directory.path()).unwrap_err();
         assert!(error.to_string().ends_with("is `myaku local` running in this directory?"), "{error}");
-        running_stack().write(directory.path()).unwrap();
-        assert_eq!(RunningStack::read(directory.path()).unwrap(), running_stack());
+        let noted = RunningStack { process: std::process::id(), ..running_stack() };
+        noted.write(directory.path()).unwrap();
+        let lock = std::fs::File::create(directory.path().join("lock")).unwrap();
+        lock.lock().unwrap();
+        std::fs::write(directory.path().join("lock"), noted.process.to_string()).unwrap();
+        assert_eq!(RunningStack::read(directory.path()).unwrap(), noted);
+        drop(lock);
+        let error = RunningStack::read(directory.path()).unwrap_err().to_string();
+        assert!(error.starts_with("nothing runs in ") && error.contains("has ended"), "{error}");
     }
 
     #[test]

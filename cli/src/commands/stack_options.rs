@@ -30,8 +30,8 @@ pub(super) struct StackOptions {
     /// without one gets a free port. Can be given several times.
     #[arg(long = "port", value_name = "SERVER=PORT", value_parser = port)]
     ports: Vec<(Server, u16)>,
-    /// The directory for the servers' data, the functions' logs and the note about the running stack. It is emptied
-    /// first.
+    /// The directory for the servers' data, the functions' logs and the note about the running stack. What an earlier
+    /// stack left there is removed first. One stack can run in it at a time.
     #[arg(long, default_value = ".local", value_name = "DIR")]
     directory: PathBuf,
     /// How many minutes pass in one minute for metrics, alarms, schedules and cool-downs. At 60, half an hour takes
@@ -102,8 +102,6 @@ impl StackOptions {
                 self.template.display()
             );
         }
-        std::fs::create_dir_all(&self.directory)
-            .with_context(|| format!("cannot make the directory {}", self.directory.display()))?;
         // The user's own parameters come last, so that they override the others.
         let parameters = SHORT_TIMES
             .map(|(name, value)| (name.to_owned(), value.to_owned()))

@@ -3,7 +3,7 @@
 use super::invoke::InvokeError;
 use super::runtime_api::{Exchange, Invocation, Phase};
 use super::spec::FunctionSpec;
-use crate::process::{Signal, signal};
+use crate::process::{self, Signal, signal};
 use bytes::Bytes;
 use myaku::platform::clock::{Now as _, SystemClock};
 use std::fs::{File, OpenOptions};
@@ -13,7 +13,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::sync::{Mutex, Notify, mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -41,7 +41,7 @@ impl Environment {
     pub(super) async fn start(spec: &FunctionSpec) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?.to_string();
-        let child = spawn(spec, spec.region(), &address)?;
+        let child = spawn(spec, spec.region(), &address).await?;
         let pid = child.id().ok_or_else(|| io::Error::other("the process ended at once"))?;
         let (mailbox, inbox) = mpsc::channel(1);
         let exchange = Exchange::new(inbox);
@@ -194,41 +194,42 @@ pub(super) fn open_log(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).open(path)
 }
 
-fn spawn(spec: &FunctionSpec, region: &str, runtime_api: &str) -> io::Result<Child> {
-    let log = open_log(&spec.log)?;
-    Command::new(&spec.binary)
-        .env_clear()
-        .envs([
-            ("AWS_ACCESS_KEY_ID", "local"),
-            ("AWS_SECRET_ACCESS_KEY", "local"),
-            ("AWS_REGION", region),
-            ("AWS_DEFAULT_REGION", region),
-            ("AWS_EXECUTION_ENV", "AWS_Lambda_provided.al2023"),
-            ("AWS_LAMBDA_LOG_FORMAT", "JSON"),
-            ("LANG", "en_US.UTF-8"),
-            ("PATH", "/usr/local/bin:/usr/bin:/bin"),
-            ("TZ", ":UTC"),
-        ])
-        .envs(&spec.environment)
-        // Lambda's reserved variables. The function's settings cannot override them.
-        .envs([
-            ("_HANDLER", "bootstrap"),
-            ("AWS_LAMBDA_FUNCTION_NAME", spec.name.as_str()),
-            ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
-            ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
-            ("AWS_LAMBDA_LOG_GROUP_NAME", &format!("/aws/lambda/{}", spec.name)),
-            ("AWS_LAMBDA_LOG_STREAM_NAME", "local"),
-            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &spec.memory_mb.to_string()),
-            ("AWS_LAMBDA_RUNTIME_API", runtime_api),
-        ])
-        .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log)
-        // A process group of its own, so that Ctrl-C in the terminal reaches only the runner, which stops its functions
-        // in order.
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn()
+async fn spawn(spec: &FunctionSpec, region: &str, runtime_api: &str) -> io::Result<Child> {
+    let (log, errors) = (open_log(&spec.log)?, open_log(&spec.log)?);
+    process::start(spec.binary.clone(), |command| {
+        command
+            .env_clear()
+            .envs([
+                ("AWS_ACCESS_KEY_ID", "local"),
+                ("AWS_SECRET_ACCESS_KEY", "local"),
+                ("AWS_REGION", region),
+                ("AWS_DEFAULT_REGION", region),
+                ("AWS_EXECUTION_ENV", "AWS_Lambda_provided.al2023"),
+                ("AWS_LAMBDA_LOG_FORMAT", "JSON"),
+                ("LANG", "en_US.UTF-8"),
+                ("PATH", "/usr/local/bin:/usr/bin:/bin"),
+                ("TZ", ":UTC"),
+            ])
+            .envs(&spec.environment)
+            // Lambda's reserved variables. The function's settings cannot override them.
+            .envs([
+                ("_HANDLER", "bootstrap"),
+                ("AWS_LAMBDA_FUNCTION_NAME", spec.name.as_str()),
+                ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+                ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
+                ("AWS_LAMBDA_LOG_GROUP_NAME", &format!("/aws/lambda/{}", spec.name)),
+                ("AWS_LAMBDA_LOG_STREAM_NAME", "local"),
+                ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &spec.memory_mb.to_string()),
+                ("AWS_LAMBDA_RUNTIME_API", runtime_api),
+            ])
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(errors)
+            // A process group of its own, so that Ctrl-C in the terminal reaches only the runner, which stops its functions
+            // in order.
+            .process_group(0);
+    })
+    .await
 }
 
 async fn supervise(mut child: Child, kill: Arc<Notify>, exchange: Arc<Exchange>) {

@@ -1,12 +1,13 @@
 //! A server that opens, closes and reopens its port. The service and its state stay the same throughout.
 
-use super::port::Port;
+use super::port::{self, Port};
 use super::running::Running;
 use super::trouble::{self, Trouble};
 use axum::Router;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, oneshot};
@@ -18,7 +19,7 @@ const PORT_RELEASE_MAX: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(5);
 
 /// Serves a listener's connections until the stop signal arrives.
-type Serve = Box<dyn Fn(TcpListener, oneshot::Receiver<()>) -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync>;
+type Serve = Arc<dyn Fn(TcpListener, oneshot::Receiver<()>) -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync>;
 
 /// One service on one port of the loopback address. It ends when dropped.
 pub struct Server {
@@ -34,7 +35,7 @@ impl Server {
         serve: impl Fn(TcpListener, oneshot::Receiver<()>) -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync + 'static,
     ) -> anyhow::Result<Self> {
         let port = Port::hold(port)?;
-        let server = Self { port, serve: Box::new(serve), running: Mutex::new(None) };
+        let server = Self { port, serve: Arc::new(serve), running: Mutex::new(None) };
         server.restart().await?;
         Ok(server)
     }
@@ -69,7 +70,7 @@ impl Server {
     pub async fn restart(&self) -> anyhow::Result<()> {
         let mut running = self.running.lock().await;
         if running.is_none() {
-            *running = Some(self.run(self.listen().await?));
+            *running = Some(self.run(listen(self.port.address().port()).await?)?);
         }
         Ok(())
     }
@@ -81,28 +82,41 @@ impl Server {
         if let Some(running) = running.take() {
             running.end().await;
         }
-        let (front, hidden) = (self.listen().await?, Port::hold(0)?);
-        let service = self.run(hidden.listen()?);
+        let (front, hidden) = (listen(self.port.address().port()).await?, Port::hold(0)?);
+        let service = self.run(hidden.listen()?)?;
         let to = hidden.address();
-        *running = Some(Running::new(self.port.address(), |stopped| {
+        *running = Some(Running::once(self.port.address(), |stopped| {
             trouble::serve(front, to, trouble, service, stopped).boxed()
         }));
         Ok(())
     }
 
-    /// Opens the port. Waits while a process that is being started still holds it.
-    async fn listen(&self) -> anyhow::Result<TcpListener> {
-        let began = Instant::now();
-        loop {
-            match self.port.listen() {
-                Err(_) if began.elapsed() < PORT_RELEASE_MAX => sleep(POLL).await,
-                listener => return listener,
+    /// Serves on the port of `socket` until it is told to end. If the service ends by itself, the port is opened again.
+    fn run(&self, socket: TcpListener) -> anyhow::Result<Running> {
+        let address = socket.local_addr()?;
+        let (serve, mut socket) = (Arc::clone(&self.serve), Some(socket));
+        Ok(Running::new(address, move |stopped| {
+            let (serve, socket) = (Arc::clone(&serve), socket.take());
+            async move {
+                let socket = match socket {
+                    Some(socket) => socket,
+                    None => listen(address.port()).await?,
+                };
+                serve(socket, stopped).await
             }
-        }
+            .boxed()
+        }))
     }
+}
 
-    fn run(&self, socket: TcpListener) -> Running {
-        Running::new(self.port.address(), |stopped| (self.serve)(socket, stopped))
+/// Opens a port. Waits while a process that is being started still holds it.
+async fn listen(port: u16) -> anyhow::Result<TcpListener> {
+    let began = Instant::now();
+    loop {
+        match port::listen(port) {
+            Err(_) if began.elapsed() < PORT_RELEASE_MAX => sleep(POLL).await,
+            listener => return listener,
+        }
     }
 }
 

@@ -12,7 +12,8 @@ mod tap;
 pub use tap::PublishedMessage;
 
 use super::port::Port;
-use anyhow::{Context as _, anyhow};
+use super::supervision::{Restarts, end_of};
+use anyhow::Context as _;
 use lifecycle::Lifecycle;
 use protocol::Codec;
 use rumqttd::local::{LinkBuilder, LinkError, LinkTx};
@@ -52,54 +53,86 @@ pub async fn start(port: u16) -> anyhow::Result<Mqtt> {
     let port = Port::hold(port)?;
     let address = port.address();
     let tap = Tap::default();
-    let (lifecycle, events) = Lifecycle::new(tap.clone());
-    let codec = Codec::new(tap.clone(), lifecycle.clone());
     let (stop, stopped) = oneshot::channel();
     // The only way to stop the broker is to end its runtime, and with it every connection. This thread owns the
     // runtime.
-    let thread = std::thread::Builder::new().name("mqtt".into()).spawn(move || {
-        let router = Router::new(0, router_config()).spawn();
-        // The receiving end is kept too: the router ends a connection without one.
-        let (link, _receiving) = match LinkBuilder::new(EVENTS_CLIENT, router.clone()).build() {
-            Ok((link, receiving, _)) => (link, receiving),
-            Err(error) => return tracing::error!(%error, "cannot publish MQTT lifecycle events"),
-        };
-        let mut server = Server::new(settings(address), router, codec);
+    let thread = {
+        let tap = tap.clone();
+        let run = move || run(format!("MQTT on {address}"), stopped, || serve(address, tap.clone()));
+        std::thread::Builder::new().name("mqtt".into()).spawn(run)?
+    };
+    let ready = async {
+        while TcpStream::connect(address).await.is_err() {
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    tokio::time::timeout(START_UP, ready)
+        .await
+        .with_context(|| format!("the MQTT broker did not start within {} s", START_UP.as_secs()))?;
+    Ok(Mqtt { port, tap, running: Some((stop, thread)) })
+}
+
+/// Calls `serve` until the stop signal arrives, again whenever it has ended by itself. Each call has a runtime of its
+/// own, so that a broker's connections end with it.
+fn run<S: Future<Output = anyhow::Result<()>>>(
+    name: String,
+    mut stopped: oneshot::Receiver<()>,
+    mut serve: impl FnMut() -> S,
+) {
+    let mut restarts = None;
+    loop {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => return tracing::error!(%error, "cannot start a runtime for the MQTT broker"),
         };
-        runtime.block_on(async {
-            tokio::select! {
-                ended = server.start(LinkType::Remote) => {
-                    if let Err(error) = ended {
-                        tracing::debug!(%error, "the MQTT broker ended");
-                    }
-                }
-                Err(error) = publish(link, events) => {
-                    tracing::error!(%error, "stopped publishing MQTT lifecycle events");
-                }
-                _ = stopped => {}
-            }
-            lifecycle.stop();
+        let is_stopped = runtime.block_on(async {
+            let restarts = restarts.get_or_insert_with(|| Restarts::new(name.as_str()));
+            let serving = async {
+                let why = end_of(serve()).await;
+                restarts.pause(&why).await;
+            };
+            tokio::select! { () = serving => false, _ = &mut stopped => true }
         });
-    })?;
-    let ready = async {
-        while TcpStream::connect(address).await.is_err() {
-            if thread.is_finished() {
-                return Err(anyhow!(
-                    "the MQTT broker cannot listen on port {} of 127.0.0.1; is it in use?",
-                    address.port()
-                ));
-            }
-            tokio::time::sleep(POLL).await;
+        if is_stopped {
+            return;
         }
-        Ok(())
+    }
+}
+
+/// Serves until the broker ends by itself.
+async fn serve(address: SocketAddr, tap: Tap) -> anyhow::Result<()> {
+    let (lifecycle, events) = Lifecycle::new(tap.clone());
+    let mut silence = Silence(Some(lifecycle.clone()));
+    let router = Router::new(0, router_config()).spawn();
+    // The receiving end is kept too: the router ends a connection without one. It ends with the router.
+    let (link, mut receiving, _) = LinkBuilder::new(EVENTS_CLIENT, router.clone()).build()?;
+    let mut server = Server::new(settings(address), router, Codec::new(tap, lifecycle));
+    let router_ended = async {
+        loop {
+            if let Err(error) = receiving.next().await {
+                break error;
+            }
+        }
     };
-    tokio::time::timeout(START_UP, ready)
-        .await
-        .with_context(|| format!("the MQTT broker did not start within {} s", START_UP.as_secs()))??;
-    Ok(Mqtt { port, tap, running: Some((stop, thread)) })
+    let ended = tokio::select! {
+        ended = server.start(LinkType::Remote) => ended.map_err(Into::into),
+        Err(error) = publish(link, events) => Err(error.into()),
+        error = router_ended => Err(error.into()),
+    };
+    // The broker's clients have lost their connections, which is an event of each.
+    silence.0 = None;
+    ended
+}
+
+/// Ends the lifecycle events when the broker is stopped.
+struct Silence(Option<Lifecycle>);
+
+impl Drop for Silence {
+    fn drop(&mut self) {
+        if let Some(lifecycle) = &self.0 {
+            lifecycle.stop();
+        }
+    }
 }
 
 /// Publishes lifecycle events to the broker's subscribers until there are no more.

@@ -39,9 +39,16 @@ impl Port {
     /// # Errors
     /// Another socket listens on the port.
     pub(super) fn listen(&self) -> anyhow::Result<TcpListener> {
-        let port = self.address.port();
-        bind(port)?.listen(BACKLOG).with_context(|| in_use(port))
+        listen(self.address.port())
     }
+}
+
+/// Listens on a port that is reserved.
+///
+/// # Errors
+/// Another socket listens on the port.
+pub(super) fn listen(port: u16) -> anyhow::Result<TcpListener> {
+    bind(port)?.listen(BACKLOG).with_context(|| in_use(port))
 }
 
 fn bind(port: u16) -> anyhow::Result<TcpSocket> {

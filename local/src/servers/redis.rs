@@ -1,20 +1,24 @@
 //! A Redis or Valkey server as a child process.
 //!
-//! A kill loses all data that the server has not saved. A stop loses nothing.
+//! A kill loses all data that the server has not saved. A stop loses nothing. A server that ends by itself is started
+//! again, and has lost what it had not saved.
 
 use super::port::Port;
-use crate::process::{Signal, signal};
+use super::supervision::Restarts;
+use crate::process::{self, Signal, signal};
 use anyhow::{Context as _, bail};
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 
 /// The programs to look for on the PATH, in this order.
 const PROGRAMS: [&str; 2] = ["redis-server", "valkey-server"];
@@ -22,6 +26,8 @@ const PROGRAMS: [&str; 2] = ["redis-server", "valkey-server"];
 const START_UP: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(5);
 const PING: Duration = Duration::from_millis(500);
+/// How often to look whether the server still runs.
+const CHECK: Duration = Duration::from_millis(200);
 /// How long a server may take to write its data and end.
 const SHUTDOWN: Duration = Duration::from_secs(20);
 /// The file for the data.
@@ -30,9 +36,17 @@ const DUMP: &str = "dump.rdb";
 /// A server process. It is killed when dropped.
 pub struct RedisServer {
     port: Port,
-    child: Mutex<Option<Child>>,
+    /// `None` after a [`kill`](Self::kill) or a [`stop`](Self::stop).
+    child: Arc<Mutex<Option<Child>>>,
     /// Where a server saves its data.
     directory: TempDir,
+    supervisor: JoinHandle<()>,
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.supervisor.abort();
+    }
 }
 
 /// Starts a server on `port` (0 for a free one). If no server is installed, the error says how to install one.
@@ -40,7 +54,28 @@ pub async fn start(port: u16) -> anyhow::Result<RedisServer> {
     let port = Port::hold(port)?;
     let directory = tempfile::tempdir().context("cannot create a temporary directory for Redis")?;
     let child = spawn(port.address(), directory.path(), &PROGRAMS).await?;
-    Ok(RedisServer { port, child: Mutex::new(Some(child)), directory })
+    let child = Arc::new(Mutex::new(Some(child)));
+    let supervisor = tokio::spawn(supervise(Arc::clone(&child), port.address(), directory.path().to_owned()));
+    Ok(RedisServer { port, child, directory, supervisor })
+}
+
+/// Starts the server again whenever it has ended by itself.
+async fn supervise(child: Arc<Mutex<Option<Child>>>, address: SocketAddr, directory: PathBuf) {
+    let mut restarts = Restarts::new(format!("Redis on {address}"));
+    loop {
+        tokio::time::sleep(CHECK).await;
+        let ended = child.lock().await.as_mut().and_then(|child| child.try_wait().transpose());
+        let Some(status) = ended else { continue };
+        restarts.pause(&status.map_or_else(|error| error.to_string(), |status| status.to_string())).await;
+        let mut child = child.lock().await;
+        // It may have been killed or restarted meanwhile.
+        if child.as_mut().is_some_and(|child| !matches!(child.try_wait(), Ok(None))) {
+            match spawn(address, &directory, &PROGRAMS).await {
+                Ok(restarted) => *child = Some(restarted),
+                Err(error) => tracing::error!(error = format!("{error:#}"), "cannot start Redis again"),
+            }
+        }
+    }
 }
 
 impl RedisServer {
@@ -109,30 +144,25 @@ impl RedisServer {
 }
 
 async fn spawn(address: SocketAddr, directory: &Path, programs: &[&str]) -> anyhow::Result<Child> {
-    for program in programs {
-        let child = Command::new(program)
+    let Some((name, program)) = programs.iter().find_map(|name| Some((name, process::find(name)?))) else {
+        bail!(
+            "neither {} is installed; on Debian or Ubuntu type: sudo apt-get install redis-server",
+            programs.join(" nor ")
+        );
+    };
+    let child = process::start(program, |command| {
+        command
             .args(["--bind", "127.0.0.1", "--port", &address.port().to_string()])
             .args(["--save", "", "--appendonly", "no"])
             .args(["--dbfilename", DUMP])
             .current_dir(directory)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn();
-        match child {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error).with_context(|| format!("cannot start {program}")),
-            Ok(mut child) => {
-                wait_until_ready(&mut child, address).await.with_context(|| format!("{program} did not start"))?;
-                return Ok(child);
-            }
-        }
-    }
-    bail!(
-        "neither {} is installed; on Debian or Ubuntu type: sudo apt-get install redis-server",
-        programs.join(" nor ")
-    )
+            .stderr(Stdio::null());
+    });
+    let mut child = child.await.with_context(|| format!("cannot start {name}"))?;
+    wait_until_ready(&mut child, address).await.with_context(|| format!("{name} did not start"))?;
+    Ok(child)
 }
 
 async fn wait_until_ready(child: &mut Child, address: SocketAddr) -> anyhow::Result<()> {
@@ -210,6 +240,27 @@ mod tests {
             valkey.restart().await.unwrap();
             assert_eq!(get().await, expected);
         }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_ends_by_itself_is_started_again_and_a_killed_one_is_not() {
+        let valkey = start(0).await.unwrap();
+        let client = redis::Client::open(valkey.endpoint()).unwrap();
+        let pid = valkey.child.lock().await.as_ref().unwrap().id().unwrap();
+        assert!(signal(pid, Signal::Terminate).await);
+        let again = async {
+            loop {
+                let id = valkey.child.lock().await.as_ref().and_then(Child::id);
+                if id.is_some_and(|id| id != pid) && client.get_multiplexed_async_connection().await.is_ok() {
+                    return;
+                }
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        tokio::time::timeout(START_UP, again).await.expect("it was not started again");
+        valkey.kill().await.unwrap();
+        tokio::time::sleep(CHECK * 3).await;
+        assert!(client.get_multiplexed_async_connection().await.is_err());
     }
 
     #[tokio::test]

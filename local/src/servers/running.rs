@@ -1,5 +1,7 @@
 //! A task that serves connections until it gets the stop signal.
 
+use super::supervision::{Restarts, end_of};
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -16,8 +18,35 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Spawns what `serve` returns; `serve` gets the stop signal. `address` is for the log.
+    /// Spawns what `serve` returns, and calls it again whenever that has ended by itself; `serve` gets the stop signal.
+    /// `address` is for the log.
     pub(super) fn new(
+        address: SocketAddr,
+        mut serve: impl FnMut(oneshot::Receiver<()>) -> BoxFuture<'static, anyhow::Result<()>> + Send + 'static,
+    ) -> Self {
+        let (stop, mut stopped) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            let mut restarts = Restarts::new(address.to_string());
+            loop {
+                let (end, ended) = oneshot::channel();
+                let mut serving = end_of(serve(ended)).boxed();
+                let why = tokio::select! {
+                    why = &mut serving => why,
+                    _ = &mut stopped => {
+                        // It may have ended meanwhile.
+                        let _ = end.send(());
+                        serving.await;
+                        return;
+                    }
+                };
+                tokio::select! { () = restarts.pause(&why) => {}, _ = &mut stopped => return }
+            }
+        });
+        Self { stop: Some(stop), task }
+    }
+
+    /// Spawns what `serve` returns; `serve` gets the stop signal. What has ended by itself stays so.
+    pub(super) fn once(
         address: SocketAddr,
         serve: impl FnOnce(oneshot::Receiver<()>) -> BoxFuture<'static, anyhow::Result<()>>,
     ) -> Self {

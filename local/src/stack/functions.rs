@@ -77,7 +77,7 @@ fn spec(resource: &Resource, endpoints: &AwsEndpoints, binaries: &Path, director
         timeout: Duration::from_secs(u64::try_from(seconds)?),
         memory_mb: u32::try_from(integer(&resource.properties["MemorySize"]).unwrap_or(MEMORY_MB))?,
         concurrency: CONCURRENCY,
-        log: directory.join("logs").join(format!("{binary}.log")),
+        log: directory.join(super::directory::LOGS).join(format!("{binary}.log")),
         asynchronous: Asynchronous::default(),
     })
 }

@@ -75,7 +75,9 @@ fn definition(
     security.check(&routes)?;
     let access_log = match properties["AccessLogSettings"]["Format"].as_str() {
         None => None,
-        Some(format) => Some(AccessLog::open(&directory.join("logs").join(format!("{id}-access.log")), format)?),
+        Some(format) => {
+            Some(AccessLog::open(&directory.join(super::directory::LOGS).join(format!("{id}-access.log")), format)?)
+        }
     };
     Ok(Definition { id: api.physical_id.clone(), routes, cors: cors(&properties["CorsConfiguration"])?, access_log })
 }

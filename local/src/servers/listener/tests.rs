@@ -3,7 +3,6 @@
 use super::*;
 use axum::routing::post;
 use bytes::Bytes;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::time::timeout;
 
@@ -39,6 +38,35 @@ async fn a_restart_waits_until_a_process_that_is_being_started_releases_the_port
         drop(held);
     });
     restarted.unwrap();
+}
+
+#[tokio::test]
+async fn a_service_that_fails_or_panics_is_started_again_on_its_port() {
+    let starts = Arc::new(AtomicUsize::new(0));
+    let server = {
+        let starts = Arc::clone(&starts);
+        Server::start(0, move |socket, stopped| {
+            let start = starts.fetch_add(1, Ordering::SeqCst);
+            async move {
+                match start {
+                    0 => anyhow::bail!("a failure"),
+                    1 => panic!("a panic"),
+                    _ => {}
+                }
+                let app = Router::new().route("/", post(async || "served"));
+                Ok(axum::serve(socket, app).with_graceful_shutdown(async move { drop(stopped.await) }).await?)
+            }
+            .boxed()
+        })
+        .await
+        .unwrap()
+    };
+    while request(&server, PATIENCE).await.is_err() {
+        sleep(POLL).await;
+    }
+    assert_eq!(starts.load(Ordering::SeqCst), 3);
+    server.stop().await;
+    assert!(request(&server, PATIENCE).await.is_err(), "a stopped server stays so");
 }
 
 #[tokio::test]

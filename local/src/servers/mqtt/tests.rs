@@ -48,6 +48,25 @@ async fn the_tap_gets_the_bytes_and_the_publishers_id() {
     mqtt.stop().await;
 }
 
+#[test]
+fn a_broker_that_ends_by_itself_is_started_again_until_it_is_stopped() {
+    let (stop, stopped) = oneshot::channel();
+    let (mut stop, mut starts) = (Some(stop), 0);
+    run("a broker".to_owned(), stopped, || {
+        starts += 1;
+        let is_last = starts == 3;
+        let stop = is_last.then(|| stop.take()).flatten();
+        async move {
+            if let Some(stop) = stop {
+                stop.send(()).unwrap();
+                std::future::pending::<()>().await;
+            }
+            anyhow::bail!("a failure")
+        }
+    });
+    assert_eq!(starts, 3);
+}
+
 #[tokio::test]
 async fn mqtt_5_works_on_the_same_port() {
     let mqtt = start(0).await.unwrap();
