@@ -144,7 +144,26 @@ fn domain_record(record: Record) -> Option<StreamRecord> {
         sequence: record.sequence_number.parse().ok()?,
         // A stream that distributes its records by itself has records without a key.
         partition_key: record.partition_key.unwrap_or_default().into(),
-        arrived_ms: record.approximate_arrival_timestamp?.to_millis().ok()?,
+        arrived_ms: milliseconds(record.approximate_arrival_timestamp?),
         data: record.data.into_inner().into(),
     })
+}
+
+/// A time of arrival in milliseconds since the epoch. The wire has it as seconds in a floating-point number, which is
+/// seldom the exact one: a part of 0.329 s comes as 328,999,996 ns.
+fn milliseconds(time: aws_sdk_kinesis::primitives::DateTime) -> i64 {
+    time.secs() * 1_000 + i64::from((time.subsec_nanos() + 500_000) / 1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_kinesis::primitives::DateTime;
+
+    #[test]
+    fn a_time_of_arrival_is_read_to_the_exact_millisecond() {
+        for ms in (1_796_081_990_000..1_796_081_991_001).chain([0, 1, 253_402_300_799_999]) {
+            assert_eq!(milliseconds(DateTime::from_secs_f64(ms as f64 / 1_000.0)), ms);
+        }
+    }
 }
