@@ -36,8 +36,6 @@ const QUIET: Duration = Duration::from_mins(3);
 /// read.
 const QUIET_CHECKS: u32 = 6;
 const QUIET_TICK: Duration = Duration::from_millis(500);
-/// The stream truncates its times to whole seconds, so a message sent on the hour can have arrived before it.
-const CLOCK_MS: i64 = 2_000;
 /// Objects that the audit fetches in parallel.
 const AUDIT_CONCURRENCY: usize = 16;
 /// The prefix of dead letters in their bucket.
@@ -211,7 +209,7 @@ pub(super) async fn audit_lake(stack: &Stack, started_ms: i64) -> Result<audit::
     let (config, names) = (&stack.sdk_config(), Names::of(stack)?);
     let options = audit::Options {
         stream: names.ingest.clone(),
-        hours: Hour::of(started_ms - CLOCK_MS)..=Hour::of(SystemClock.now_ms() + CLOCK_MS),
+        hours: Hour::of(started_ms)..=Hour::of(SystemClock.now_ms()),
         archived_ms: i64::MAX,
         held_since_ms: 0,
         now_ms: SystemClock.now_ms(),

@@ -31,7 +31,7 @@ use indicatif::ProgressBar;
 use myaku::lake::archive::audit::{
     AuditedObject, Finding, Kind, Known, Lineage, Span, judge_head, judge_hour, judge_keys,
 };
-use myaku::lake::archive::{Format, Head, HeadsKeeper, Hour, Lake, ShardHour, Survey, stream_prefix};
+use myaku::lake::archive::{AllHeads, Format, Head, HeadsKeeper, Hour, Lake, ShardHour, Survey, stream_prefix};
 use myaku::stream::source::Source;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -110,11 +110,7 @@ pub async fn audit(
 }
 
 /// Reports the heads that are wrong whatever the lake has, and returns the others.
-fn judged_alone(
-    heads: Vec<(String, Result<Head, String>)>,
-    options: &Options,
-    report: &mut Report,
-) -> Vec<(String, Head)> {
+fn judged_alone(heads: AllHeads, options: &Options, report: &mut Report) -> Vec<(String, Head)> {
     let mut good = Vec::new();
     for (shard, head) in heads {
         let problem = match head {

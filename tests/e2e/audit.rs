@@ -23,8 +23,6 @@ use std::time::Duration;
 const STREAM: &str = "ingest";
 const BUCKET: &str = "lake";
 const TABLE: &str = "heads";
-/// The stream truncates its times to whole seconds.
-const CLOCK_MS: i64 = 2_000;
 
 /// A stream whose shard was split between two parts of its records, and the lake of that stream.
 struct World {
@@ -41,7 +39,7 @@ struct World {
 impl World {
     async fn up() -> anyhow::Result<Self> {
         let directory = tempfile::tempdir()?;
-        let began_ms = SystemClock.now_ms() - CLOCK_MS;
+        let began_ms = SystemClock.now_ms();
         let servers = (
             servers::kinesis::start(0).await?,
             servers::dynamodb::start(0).await?,
@@ -119,7 +117,7 @@ impl World {
     async fn audit(&self, with_stream: bool) -> anyhow::Result<Report> {
         let options = Options {
             stream: STREAM.into(),
-            hours: Hour::of(self.began_ms)..=Hour::of(SystemClock.now_ms() + CLOCK_MS),
+            hours: Hour::of(self.began_ms)..=Hour::of(SystemClock.now_ms()),
             archived_ms: i64::MAX,
             held_since_ms: 0,
             now_ms: SystemClock.now_ms(),

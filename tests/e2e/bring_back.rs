@@ -33,8 +33,6 @@ const PARAMETERS: [(&str, &str); 1] = [("RegistryTtlSeconds", "1")];
 /// How far ahead a device's clock is trusted.
 const AHEAD_MS: i64 = 300_000;
 const STATE_TTL: Duration = Duration::from_hours(24);
-/// The stream truncates its times to whole seconds.
-const CLOCK_MS: i64 = 2_000;
 
 /// Selects everything that was archived: no test takes an hour.
 fn everything(stream: &str) -> Selection {
@@ -117,7 +115,7 @@ async fn a_replay_changes_no_average_and_a_dead_letter_becomes_readings_after_it
     let found = tokio::time::timeout(PATIENCE, async {
         // The absence of a device is cached for a while. Until it expires, the message becomes a dead letter again.
         loop {
-            Box::pin(send(&stack, &letters(&[Reason::UnknownDevice], now_ms - CLOCK_MS)?)).await?;
+            Box::pin(send(&stack, &letters(&[Reason::UnknownDevice], now_ms)?)).await?;
             if let Some(found) = latest().await? {
                 return anyhow::Ok(found);
             }

@@ -2,10 +2,11 @@
 
 use super::*;
 use myaku::lake::archive::audit::Kind;
-use myaku::lake::archive::{Archiver, Compression, Head, Heads as _, MemoryHeads, MemoryLake, Stored};
+use myaku::lake::archive::{AllHeads, Archiver, Compression, Head, Heads as _, MemoryHeads, MemoryLake, Stored};
 use myaku::platform::errors::RemoteError;
 use myaku::stream::batch::Batch;
 use myaku::stream::source::memory::MemoryStream;
+use myaku::stream::source::{Read, ReadFrom, Shard};
 use std::sync::Mutex;
 
 const STREAM: &str = "ingest";
@@ -200,11 +201,46 @@ async fn the_report_says_for_which_times_it_vouches_and_how_many_later_records_a
     assert!(report.to_text().ends_with("the stream has no record that must be in it."), "{}", report.to_text());
 }
 
+/// A stream to which a record is put before each read.
+struct Endless<'a>(&'a World);
+
+impl Source for Endless<'_> {
+    type Cursor = <MemoryStream as Source>::Cursor;
+
+    async fn shards(&self) -> Result<Vec<Shard>, RemoteError> {
+        self.0.stream.shards().await
+    }
+
+    async fn open(&self, shard: &str, from: ReadFrom) -> Result<Self::Cursor, RemoteError> {
+        self.0.stream.open(shard, from).await
+    }
+
+    async fn read(&self, cursor: &mut Self::Cursor, limit: usize) -> Result<Read, RemoteError> {
+        for index in 0..20 {
+            drop(self.0.put(index, START_MS + 2 * HOUR_MS + 1_000));
+        }
+        self.0.stream.read(cursor, limit).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_audit_ends_although_records_go_on_arriving() {
+    let world = World::new().await;
+    let options =
+        Options { now_ms: START_MS + 2 * HOUR_MS, archived_ms: START_MS + 2 * HOUR_MS - 1, ..World::options() };
+    let source = Endless(&world);
+    let (lake, heads) = (&world.lake, &world.heads);
+    let progress = ProgressBar::hidden();
+    let audit = audit(lake, heads, Some(&source), &options, &progress);
+    let report = tokio::time::timeout(std::time::Duration::from_mins(2), audit).await.expect("it ends").unwrap();
+    assert_eq!(report.findings, []);
+}
+
 /// Heads of which some cannot be read.
 struct BadHeads<'a>(&'a MemoryHeads, Mutex<Vec<(String, String)>>);
 
 impl HeadsKeeper for BadHeads<'_> {
-    async fn all(&self, stream: &str) -> Result<Vec<(String, Result<Head, String>)>, RemoteError> {
+    async fn all(&self, stream: &str) -> Result<AllHeads, RemoteError> {
         let bad = self.1.lock().unwrap().clone();
         let good = self.0.all(stream).await?.into_iter().filter(|(shard, _)| !bad.iter().any(|(bad, _)| bad == shard));
         let bad = bad.iter().map(|(shard, problem)| (shard.clone(), Err(problem.clone())));

@@ -66,7 +66,7 @@ mod store;
 pub use archiver::{ArchiveError, ArchiveOutcome, Archiver, EarlyStop, format_key, stream_format};
 pub use extent::{Extent, Metadata};
 pub use format::{Compression, CompressionError, Format};
-pub use heads::{Head, Heads, HeadsKeeper, MemoryHeads};
+pub use heads::{AllHeads, Head, Heads, HeadsKeeper, MemoryHeads};
 pub use line::ParseLineError;
 pub use object::EncodedObject;
 pub use read::{ReadError, check, list, read, read_object};

@@ -63,14 +63,14 @@ impl<H: Heads> Heads for &H {
     }
 }
 
+/// The shards of a stream that have a head, in the order of their ids, each with its head, or with what is wrong with it in
+/// words.
+pub type AllHeads = Vec<(String, Result<Head, String>)>;
+
 /// The port to all heads of a stream, for operators and audits.
 pub trait HeadsKeeper: Send + Sync {
-    /// The shards of `stream` that have a head, in the order of their ids, each with its head, or with what is wrong
-    /// with it in words.
-    fn all(
-        &self,
-        stream: &str,
-    ) -> impl Future<Output = Result<Vec<(String, Result<Head, String>)>, RemoteError>> + Send;
+    /// The heads of `stream`.
+    fn all(&self, stream: &str) -> impl Future<Output = Result<AllHeads, RemoteError>> + Send;
 
     /// Replaces the head of a shard, whatever it is; `None` deletes it. A head that an archiver moves meanwhile may be
     /// moved back, which is harmless, because heads are hints.

@@ -146,7 +146,7 @@ struct Lines<'a> {
 }
 
 enum Inflater<'a> {
-    Gzip(flate2::bufread::GzDecoder<&'a [u8]>),
+    Gzip(Box<flate2::bufread::GzDecoder<&'a [u8]>>),
     Zstd(zstd::Decoder<'a, &'a [u8]>),
 }
 
@@ -163,7 +163,7 @@ impl<'a> Lines<'a> {
     /// The lines of `body`, which may have `bytes_max` bytes together.
     fn of(format: Format, body: &'a [u8], bytes_max: u64) -> io::Result<Self> {
         let inflater = match format {
-            Format::Gzip => Inflater::Gzip(flate2::bufread::GzDecoder::new(body)),
+            Format::Gzip => Inflater::Gzip(Box::new(flate2::bufread::GzDecoder::new(body))),
             Format::Zstd => Inflater::Zstd(zstd::Decoder::with_buffer(body)?.single_frame()),
         };
         let text = io::BufReader::with_capacity(CHUNK_BYTES, inflater.take(bytes_max + 1));

@@ -1,6 +1,6 @@
 //! Heads in a DynamoDB table: partition key `stream`, sort key `shard`, attribute `head`.
 
-use super::{Head, Heads, HeadsKeeper};
+use super::{AllHeads, Head, Heads, HeadsKeeper};
 use crate::platform::aws::{self, Lazy};
 use crate::platform::dynamodb::is_written;
 use crate::platform::errors::{Remedy, RemoteError};
@@ -67,7 +67,7 @@ impl Heads for DynamoDbHeads {
 }
 
 impl HeadsKeeper for DynamoDbHeads {
-    async fn all(&self, stream: &str) -> Result<Vec<(String, Result<Head, String>)>, RemoteError> {
+    async fn all(&self, stream: &str) -> Result<AllHeads, RemoteError> {
         let query = self.client.query().table_name(&self.table).consistent_read(true);
         let query = query
             .key_condition_expression("#stream = :stream")
@@ -87,16 +87,12 @@ impl HeadsKeeper for DynamoDbHeads {
 
     async fn replace(&self, stream: &str, shard: &str, head: Option<Head>) -> Result<(), RemoteError> {
         let key = key(stream, shard);
-        match head {
-            Some(head) => {
-                let put = self.client.put_item().table_name(&self.table).set_item(Some(key));
-                let put = put.item("head", AttributeValue::S(head.to_string())).send().await;
-                put.map(drop).map_err(|error| aws::remote_error(self.operation("PutItem", stream, shard), error))
-            }
-            None => {
-                let deleted = self.client.delete_item().table_name(&self.table).set_key(Some(key)).send().await;
-                deleted.map(drop).map_err(|error| aws::remote_error(self.operation("DeleteItem", stream, shard), error))
-            }
+        if let Some(head) = head {
+            let put = self.client.put_item().table_name(&self.table).set_item(Some(key));
+            let put = put.item("head", AttributeValue::S(head.to_string())).send().await;
+            return put.map(drop).map_err(|error| aws::remote_error(self.operation("PutItem", stream, shard), error));
         }
+        let deleted = self.client.delete_item().table_name(&self.table).set_key(Some(key)).send().await;
+        deleted.map(drop).map_err(|error| aws::remote_error(self.operation("DeleteItem", stream, shard), error))
     }
 }

@@ -1,6 +1,6 @@
 //! Heads in memory, for tests and simulations.
 
-use super::{Head, Heads, HeadsKeeper};
+use super::{AllHeads, Head, Heads, HeadsKeeper};
 use crate::platform::errors::RemoteError;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,7 +36,7 @@ impl Heads for MemoryHeads {
 }
 
 impl HeadsKeeper for MemoryHeads {
-    async fn all(&self, stream: &str) -> Result<Vec<(String, Result<Head, String>)>, RemoteError> {
+    async fn all(&self, stream: &str) -> Result<AllHeads, RemoteError> {
         let items = self.lock();
         let of_stream = items.iter().filter(|((of, _), _)| of == stream);
         let mut heads: Vec<_> = of_stream.map(|((_, shard), head)| (shard.clone(), Ok(*head))).collect();
