@@ -25,6 +25,32 @@ async fn results_after_a_loss_are_partial_until_the_window_has_filled_again() {
     assert_eq!(latest(&context, "a").counted, 4, "it counts from the loss on");
 }
 
+/// Only the state has the readings of an interval that is open. A fence finds that it was lost, and up to when, and not what
+/// was in it.
+#[tokio::test]
+async fn an_interval_that_was_open_at_a_loss_has_a_row_only_if_its_device_sends_in_it_again() {
+    let context = context();
+    let [other, _] = neighbours_of("a");
+    done(&context, &batch(vec![reading("a", 10), reading(&other, 11)])).await;
+    context.stores.states.lose_everything();
+    let again = [reading(&other, 30)];
+    let full = (61..64).flat_map(|n| [reading("a", 2 * n - 60), reading(&other, 2 * n - 59)]);
+    let closing = [reading("a", 130), reading(&other, 131)];
+    done(&context, &batch(again.into_iter().chain(full).chain(closing).collect())).await;
+    let history = async |device: &str| -> Vec<(i64, bool)> {
+        let rows = context.stores.results.history(device, "heart_rate", 0, i64::MAX).await.unwrap();
+        let rows = rows.into_iter().map(|row| (row.item, row.metrics["heart_rate"].partial));
+        rows.map(|(item, partial)| match item {
+            Item::History { from_ms, .. } => ((from_ms - BEGIN_MS) / 1_000, partial),
+            Item::Latest => panic!("a latest row among the history"),
+        })
+        .collect()
+    };
+    assert_eq!(history("a").await, [(60, false)], "the first interval has no row");
+    assert_eq!(history(&other).await, [(0, true), (60, false)]);
+    assert_eq!(progress(&context).await.lost_until.get(&Slot::of("a")), Some(&at_ms(11)), "the loss is known");
+}
+
 #[tokio::test]
 async fn a_loss_concerns_the_devices_of_its_slot_new_ones_as_well_and_no_others() {
     let context = context();
