@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 /// How long to wait until a process has stopped.
 const STOP_WAIT_MAX: Duration = Duration::from_secs(10);
 /// What a child runs before its program: it gives up if its parent ended before it asked to be killed with it. The shell
-/// adds its directory to the environment, which is no setting of the program's.
+/// adds its directory to the environment, which the program must not have.
 const TIED: &str = r#"[ "$PPID" = "$1" ] || exit 1; shift; unset PWD OLDPWD SHLVL; exec "$@""#;
 
 /// Starts the children.
@@ -123,7 +123,7 @@ mod tests {
         });
         let child = child.await.unwrap();
         println!("\npid {}", child.id().unwrap());
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     fn is_running(pid: u32) -> bool {
@@ -139,8 +139,8 @@ mod tests {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let lines = BufReader::new(parent.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let pid = lines.filter_map(|line| line.strip_prefix("pid ")?.parse().ok()).next().unwrap();
+        let mut lines = BufReader::new(parent.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let pid = lines.find_map(|line| line.strip_prefix("pid ")?.parse().ok()).unwrap();
         assert!(is_running(pid));
         assert!(signal(pid, Signal::Stop).await);
         parent.kill().unwrap();

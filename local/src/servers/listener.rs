@@ -91,7 +91,7 @@ impl Server {
         Ok(())
     }
 
-    /// Serves on the port of `socket` until it is told to end. If the service ends by itself, the port is opened again.
+    /// Serves on the port of `socket` until the stop signal. If the service ends by itself, the port is opened again.
     fn run(&self, socket: TcpListener) -> anyhow::Result<Running> {
         let address = socket.local_addr()?;
         let (serve, mut socket) = (Arc::clone(&self.serve), Some(socket));

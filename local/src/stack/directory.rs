@@ -45,7 +45,7 @@ impl Directory {
         }
         lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id())).with_context(failed)?;
         let is_bucket = |name: &str| name == INCOMING || name.starts_with(super::STACK);
-        let is_log = |name: &str| name.ends_with(".log");
+        let is_log = |name: &str| Path::new(name).extension().is_some_and(|extension| extension == "log");
         // All is checked before anything is removed.
         check_own(&path.join(BUCKETS), is_bucket)?;
         check_own(&path.join(LOGS), is_log)?;
