@@ -60,7 +60,8 @@ async fn serve(stack: &Stack, args: &Args, bar: &Bar) -> Result<()> {
 
 /// Says where the servers listen, and how to use them.
 fn guide(running: &RunningStack, device: Option<&(String, String)>) -> String {
-    let names = running.resources.iter().map(|(id, name)| format!("  {id:<18}{name}"));
+    let width = running.resources.keys().map(String::len).max().unwrap_or_default();
+    let names = running.resources.iter().map(|(id, name)| format!("  {id:<width$}  {name}"));
     let names = names.collect::<Vec<_>>().join("\n");
     let (host, port) = &running.mqtt;
     let (device, facility) = device.map_or(("DEVICE", "FACILITY"), |(device, facility)| (device, facility));
@@ -126,7 +127,7 @@ mod tests {
         };
         let guide = guide(&running, Some(&("band-0000".to_owned(), "home-1".to_owned())));
         for text in [
-            "ResultsTable      results-1",
+            "ResultsTable  results-1",
             "export AWS_ENDPOINT_URL_S3=http://127.0.0.1:1",
             "MQTT listens on 127.0.0.1:1883, Redis at redis://127.0.0.1:6379",
             "-t dt/myaku/home-1/band-0000/vital",

@@ -36,7 +36,7 @@ pub(super) struct StackOptions {
     directory: PathBuf,
     /// How many minutes pass in one minute for metrics, alarms, schedules and cool-downs. At 60, half an hour takes
     /// half a minute.
-    #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
+    #[arg(long, default_value_t = 1.0, value_name = "FACTOR", value_parser = time_scale)]
     time_scale: f64,
 }
 
@@ -44,6 +44,11 @@ fn parameter(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
     pair.map(|(name, value)| (name.to_owned(), value.to_owned()))
         .ok_or_else(|| "a parameter must be NAME=VALUE".to_owned())
+}
+
+fn time_scale(text: &str) -> Result<f64, String> {
+    let factor = text.parse().ok().filter(|factor: &f64| factor.is_finite() && *factor > 0.0);
+    factor.ok_or_else(|| "the factor must be a number greater than 0, such as 60".to_owned())
 }
 
 /// Selects the port of one server.
@@ -171,6 +176,14 @@ mod tests {
             *server(&mut ports) = number;
         }
         assert_eq!(ports, Ports { mqtt: 1883, redis: 6379, ..Ports::default() });
+    }
+
+    #[test]
+    fn a_time_scale_is_a_number_greater_than_0() {
+        assert_eq!(time_scale("0.5"), Ok(0.5));
+        for bad in ["0", "-1", "nan", "inf", "fast", ""] {
+            assert!(time_scale(bad).unwrap_err().contains("greater than 0"), "{bad}");
+        }
     }
 
     #[test]

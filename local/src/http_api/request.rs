@@ -95,9 +95,11 @@ impl Request {
             event["pathParameters"] = json!(parameters);
         }
         if !body.is_empty() {
-            let text = std::str::from_utf8(body).ok().filter(|_| self.is_text());
-            event["isBase64Encoded"] = json!(text.is_none());
-            event["body"] = text.map_or_else(|| STANDARD.encode(body), str::to_owned).into();
+            let is_text = self.is_text();
+            event["isBase64Encoded"] = json!(!is_text);
+            // Text that is not UTF-8, such as gzip, is destroyed.
+            let body = if is_text { String::from_utf8_lossy(body).into_owned() } else { STANDARD.encode(body) };
+            event["body"] = body.into();
         }
         event
     }
@@ -115,16 +117,15 @@ impl Request {
         headers
     }
 
-    /// Whether the function gets the body as text. Other bodies, and those with a content encoding, are base64.
+    /// Whether the function gets the body as text, whatever its content encoding is. Other bodies are base64.
     fn is_text(&self) -> bool {
         let kind = self.header("content-type").unwrap_or_default().to_ascii_lowercase();
         let kind = kind.split(';').next().unwrap_or_default().trim();
-        let is_text = kind.is_empty()
+        kind.is_empty()
             || kind.starts_with("text/")
             || kind.ends_with("+json")
             || kind.ends_with("+xml")
-            || ["application/json", "application/javascript", "application/xml"].contains(&kind);
-        is_text && !self.headers.contains_key("content-encoding")
+            || ["application/json", "application/javascript", "application/xml"].contains(&kind)
     }
 }
 

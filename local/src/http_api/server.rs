@@ -16,6 +16,8 @@ use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::BytesMut;
+use futures::StreamExt as _;
 use myaku::platform::clock::{Now as _, SystemClock};
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -85,6 +87,7 @@ impl Refusal {
     }
 }
 
+const BAD_REQUEST: (StatusCode, &str) = (StatusCode::BAD_REQUEST, "Bad Request");
 const NOT_FOUND: (StatusCode, &str) = (StatusCode::NOT_FOUND, "Not Found");
 const TOO_LARGE: (StatusCode, &str) = (StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
 const TOO_MANY: (StatusCode, &str) = (StatusCode::TOO_MANY_REQUESTS, "Too Many Requests");
@@ -164,7 +167,7 @@ impl Api {
         if self.buckets[index].as_ref().is_some_and(|bucket| !bucket.take(request.at_ms)) {
             return Err(refusal(TOO_MANY));
         }
-        let body = axum::body::to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| refusal(TOO_LARGE))?;
+        let body = read(body).await?;
         let event = request.event(&route.key.to_string(), &found.parameters, authorizer.as_ref(), &body);
         let invoked = route.function.invoke(Bytes::from(event.to_string()));
         let Ok(answer) = tokio::time::timeout(route.timeout, invoked).await else {
@@ -210,6 +213,21 @@ impl Api {
         }
         log.write(&context);
     }
+}
+
+/// Reads a body, up to its limit.
+async fn read(body: Body) -> Result<Bytes, Refusal> {
+    let mut bytes = BytesMut::new();
+    let mut chunks = body.into_data_stream();
+    while let Some(chunk) = chunks.next().await {
+        // It is not what its headers say, such as chunks without a size.
+        let chunk = chunk.map_err(|_| refusal(BAD_REQUEST))?;
+        if bytes.len() + chunk.len() > BODY_BYTES_MAX {
+            return Err(refusal(TOO_LARGE));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes.freeze())
 }
 
 /// Authorizes the caller, and returns what the function gets about them; none for an open route.

@@ -1,15 +1,17 @@
 //! Kinesis Data Streams: every operation, and the throughput limits of each shard.
 //!
-//! One thing differs from AWS: arrival times are whole seconds, so a record can seem to arrive up to a second before it
-//! was sent.
+//! One thing differs from AWS: the oldest records go when all streams together have more than [`KEPT_BYTES_MAX`], so
+//! that a runner with much traffic does not fill the memory.
 
 mod meter;
 mod outage;
 mod pages;
 mod request;
 mod resharding;
+mod retention;
 #[cfg(test)]
 mod source_tests;
+mod stamps;
 mod turns;
 
 use super::Server;
@@ -20,12 +22,15 @@ use futures::FutureExt as _;
 use outage::Outage;
 pub use outage::Refusal;
 use request::REQUEST_BYTES_MAX;
+use retention::Kept;
 use std::sync::Arc;
 
 /// Open shards of all streams together. AWS's quota is 20,000 in the large regions.
 const SHARD_LIMIT: u32 = 10_000;
 /// How long it takes to create, delete or reshard a stream, in milliseconds; AWS takes some seconds.
 const TRANSITION_MS: u64 = 50;
+/// How many bytes of records all streams keep together, as they are stored: half as much again as the records have.
+const KEPT_BYTES_MAX: u64 = 256 << 20;
 /// How often expired records are dropped, in seconds.
 const RETENTION_CHECK_SECONDS: u64 = 60;
 
@@ -42,7 +47,7 @@ pub async fn start(port: u16) -> anyhow::Result<Kinesis> {
 
 /// The same, with metrics reported to `monitoring`. Its clock also limits the `UpdateShardCount` calls of a day.
 pub async fn start_monitored(port: u16, monitoring: Arc<Monitoring>) -> anyhow::Result<Kinesis> {
-    start_with(port, options(), monitoring).await
+    start_with(port, options(), KEPT_BYTES_MAX, monitoring).await
 }
 
 fn options() -> StoreOptions {
@@ -59,12 +64,19 @@ fn options() -> StoreOptions {
     }
 }
 
-async fn start_with(port: u16, options: StoreOptions, monitoring: Arc<Monitoring>) -> anyhow::Result<Kinesis> {
+async fn start_with(
+    port: u16,
+    options: StoreOptions,
+    kept_bytes_max: u64,
+    monitoring: Arc<Monitoring>,
+) -> anyhow::Result<Kinesis> {
     let (app, store) = ferrokinesis::create_app(options);
     // The server's own limit, 2 MB, is the default of its web framework.
     let app = app.layer(axum::extract::DefaultBodyLimit::max(REQUEST_BYTES_MAX));
     let outage = Outage::default();
-    let app = turns::with_turns(pages::with_pages(app, store));
+    let kept = Arc::new(Kept::new(kept_bytes_max));
+    let app = turns::with_turns(pages::with_pages(app, store.clone()), store, Arc::clone(&kept));
+    let app = retention::with_true_periods(app, kept);
     let app = outage::with_outage(app, outage.clone());
     let app = resharding::with_lineage(app, monitoring.clock());
     let app = meter::with_meter(app, monitoring);

@@ -25,9 +25,8 @@ use tap::Tap;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 
-/// The largest publish packet: AWS IoT's 128 KB of payload, and the topic.
-/// <https://docs.aws.amazon.com/general/latest/gr/iot-core.html#message-broker-limits>
-const PACKET_BYTES_MAX: usize = (128 << 10) + 1024;
+/// The largest publish packet: the payload, and the topic.
+const PACKET_BYTES_MAX: usize = protocol::PAYLOAD_BYTES_MAX + 1024;
 /// Concurrent clients.
 const CONNECTIONS_MAX: usize = 20_000;
 /// Messages that wait for the rules. Further messages are dropped and counted, as AWS IoT throttles them.
@@ -58,7 +57,7 @@ pub async fn start(port: u16) -> anyhow::Result<Mqtt> {
     // runtime.
     let thread = {
         let tap = tap.clone();
-        let run = move || run(format!("MQTT on {address}"), stopped, || serve(address, tap.clone()));
+        let run = move || run(&format!("MQTT on {address}"), stopped, || serve(address, tap.clone()));
         std::thread::Builder::new().name("mqtt".into()).spawn(run)?
     };
     let ready = async {
@@ -75,7 +74,7 @@ pub async fn start(port: u16) -> anyhow::Result<Mqtt> {
 /// Calls `serve` until the stop signal arrives, again whenever it has ended by itself. Each call has a runtime of its
 /// own, so that a broker's connections end with it.
 fn run<S: Future<Output = anyhow::Result<()>>>(
-    name: String,
+    name: &str,
     mut stopped: oneshot::Receiver<()>,
     mut serve: impl FnMut() -> S,
 ) {
@@ -86,7 +85,7 @@ fn run<S: Future<Output = anyhow::Result<()>>>(
             Err(error) => return tracing::error!(%error, "cannot start a runtime for the MQTT broker"),
         };
         let is_stopped = runtime.block_on(async {
-            let restarts = restarts.get_or_insert_with(|| Restarts::new(name.as_str()));
+            let restarts = restarts.get_or_insert_with(|| Restarts::new(name));
             let serving = async {
                 let why = end_of(serve()).await;
                 restarts.pause(&why).await;

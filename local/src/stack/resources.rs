@@ -38,7 +38,10 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Whether people and tools use the names of resources of this kind.
 pub(super) fn is_named(kind: &str) -> bool {
-    ["AWS::Kinesis::Stream", "AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SNS::Topic"].contains(&kind)
+    // The name of a rule is in the topics of Basic Ingest.
+    let kinds =
+        ["AWS::Kinesis::Stream", "AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SNS::Topic", "AWS::IoT::TopicRule"];
+    kinds.contains(&kind)
 }
 
 pub(super) async fn create(resolved: &Resolved, config: &SdkConfig) -> Result<()> {

@@ -120,7 +120,7 @@ mod tests {
     #[tokio::test]
     async fn a_backlog_of_40_mebibytes_is_read_in_pages_of_ten() {
         let unlimited = StoreOptions { enforce_limits: false, ..options() };
-        let kinesis = start_with(0, unlimited, Arc::default()).await.unwrap();
+        let kinesis = start_with(0, unlimited, u64::MAX, Arc::default()).await.unwrap();
         let client = Client::new(&AwsEndpoints::from([("kinesis", kinesis.endpoint())]).sdk_config());
         client.create_stream().stream_name("s").shard_count(1).send().await.unwrap();
         let put = |data: Vec<u8>| client.put_record().stream_name("s").partition_key("k").data(Blob::new(data)).send();

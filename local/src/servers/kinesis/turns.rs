@@ -8,21 +8,33 @@
 //! otherwise end, for a reader, before its last record.
 
 use super::request::{BODY_BYTES_MAX, operation};
+use super::retention::Kept;
+use super::stamps::stamp;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
+use ferrokinesis::store::Store;
+use myaku::platform::clock::{Now as _, SystemClock};
 use std::sync::Arc;
 use tokio::sync::RwLock;
 
-/// The app, with one `PutRecord` or `PutRecords` at a time, and `GetRecords` only between them.
-pub(super) fn with_turns(app: Router) -> Router {
-    app.layer(from_fn_with_state(Arc::new(RwLock::new(())), take_turn))
+/// The app, with one `PutRecord` or `PutRecords` at a time, and `GetRecords` only between them. A turn also gives the
+/// records their time, and drops the oldest of those that no longer fit.
+pub(super) fn with_turns(app: Router, store: Store, kept: Arc<Kept>) -> Router {
+    let turns = Turns { lock: RwLock::new(()), kept, store };
+    app.layer(from_fn_with_state(Arc::new(turns), take_turn))
 }
 
-async fn take_turn(State(turn): State<Arc<RwLock<()>>>, request: Request, next: Next) -> Response {
+struct Turns {
+    lock: RwLock<()>,
+    kept: Arc<Kept>,
+    store: Store,
+}
+
+async fn take_turn(State(turns): State<Arc<Turns>>, request: Request, next: Next) -> Response {
     let puts = operation(&request).starts_with("PutRecord");
     if !puts && operation(&request) != "GetRecords" {
         return next.run(request).await;
@@ -30,12 +42,15 @@ async fn take_turn(State(turn): State<Arc<RwLock<()>>>, request: Request, next: 
     // Read the body before the turn begins, so that a slow client does not make others wait.
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, BODY_BYTES_MAX).await else { return StatusCode::PAYLOAD_TOO_LARGE.into_response() };
-    let request = Request::from_parts(parts, Body::from(body));
+    let request = Request::from_parts(parts, Body::from(body.clone()));
     if puts {
-        let _turn = turn.write().await;
-        next.run(request).await
+        let _turn = turns.lock.write().await;
+        let arrived_ms = SystemClock.now_ms();
+        let answer = stamp(&turns.store, &body, next.run(request).await, arrived_ms).await;
+        turns.kept.trim(&turns.store).await;
+        answer
     } else {
-        let _turn = turn.read().await;
+        let _turn = turns.lock.read().await;
         next.run(request).await
     }
 }

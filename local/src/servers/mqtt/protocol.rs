@@ -14,6 +14,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
+/// "The publish request's payload can be no larger than 128 KB", and a client id no longer than 128 bytes.
+/// <https://docs.aws.amazon.com/general/latest/gr/iot-core.html#message-broker-limits>
+pub(super) const PAYLOAD_BYTES_MAX: usize = 128 << 10;
+const CLIENT_ID_BYTES_MAX: usize = 128;
+
 /// Replaces `$` inside the broker, none of whose filters matches a topic with `$`.
 const RESERVED: &str = "reserved/";
 
@@ -31,6 +36,8 @@ pub(super) struct Codec {
     tap: Tap,
     lifecycle: Lifecycle,
     version: Version,
+    /// Whether a packet has been read: only the first may be a CONNECT.
+    is_begun: bool,
     client_id: OnceLock<Arc<str>>,
     /// Set once the client is connected.
     session: OnceLock<Uuid>,
@@ -58,6 +65,7 @@ impl Codec {
             tap,
             lifecycle,
             version: Version::Unknown,
+            is_begun: false,
             client_id: OnceLock::new(),
             session: OnceLock::new(),
             aliases: HashMap::new(),
@@ -86,7 +94,8 @@ impl Codec {
         let topic = if publish.topic.is_empty() { alias.unwrap_or(&publish.topic) } else { &publish.topic };
         // The broker disconnects a client whose topic is not UTF-8.
         let Ok(topic) = std::str::from_utf8(topic) else { return Ok(()) };
-        if topic.starts_with(lifecycle::TOPICS) {
+        let is_impossible = topic.contains(['#', '+', '\0']) || publish.payload.len() > PAYLOAD_BYTES_MAX;
+        if is_impossible || topic.starts_with(lifecycle::TOPICS) {
             return Err(Error::IncorrectPacketFormat);
         }
         self.tap.send(|| PublishedMessage {
@@ -103,6 +112,7 @@ impl Codec {
     }
 
     fn read(&mut self, stream: &mut BytesMut, max_size: usize) -> Result<Packet, Error> {
+        let is_first = !self.is_begun;
         if matches!(self.version, Version::Unknown) {
             self.version = version(stream, max_size)?;
         }
@@ -113,6 +123,9 @@ impl Codec {
         };
         match &mut packet {
             Packet::Connect(connect, ..) => {
+                if !is_first || connect.client_id.len() > CLIENT_ID_BYTES_MAX {
+                    return Err(Error::IncorrectPacketFormat);
+                }
                 self.keep_alive = Duration::from_secs(connect.keep_alive.into());
                 if !connect.client_id.is_empty() {
                     self.client_id.get_or_init(|| connect.client_id.as_str().into());
@@ -134,6 +147,7 @@ impl Codec {
             Packet::Disconnect(..) => self.end_reason = Some(Reason::ClientInitiated),
             _ => {}
         }
+        self.is_begun = true;
         Ok(packet)
     }
 }

@@ -52,7 +52,7 @@ async fn the_tap_gets_the_bytes_and_the_publishers_id() {
 fn a_broker_that_ends_by_itself_is_started_again_until_it_is_stopped() {
     let (stop, stopped) = oneshot::channel();
     let (mut stop, mut starts) = (Some(stop), 0);
-    run("a broker".to_owned(), stopped, || {
+    run("a broker", stopped, || {
         starts += 1;
         let is_last = starts == 3;
         let stop = is_last.then(|| stop.take()).flatten();
@@ -195,4 +195,62 @@ async fn connect(mqtt: &Mqtt, id: &str, keep_alive: u8) -> TcpStream {
     connection.read_exact(&mut answer).await.unwrap();
     assert_eq!(answer, [0x20, 2, 0, 0]);
     connection
+}
+
+/// A packet of MQTT 3.1.1, by its first byte and what follows its length.
+fn packet(kind: u8, content: &[u8]) -> Vec<u8> {
+    let mut packet = vec![kind];
+    let mut length = content.len();
+    loop {
+        let more = if length > 127 { 0x80 } else { 0 };
+        packet.push((length % 128) as u8 | more);
+        length /= 128;
+        if length == 0 {
+            break;
+        }
+    }
+    packet.extend_from_slice(content);
+    packet
+}
+
+fn connect_packet(id: &str) -> Vec<u8> {
+    let id_length = (id.len() as u16).to_be_bytes();
+    packet(0x10, &[b"\0\x04MQTT\x04\x02\0\x3c", &id_length[..], id.as_bytes()].concat())
+}
+
+fn publish_packet(topic: &str, payload: &[u8]) -> Vec<u8> {
+    packet(0x30, &[&(topic.len() as u16).to_be_bytes()[..], topic.as_bytes(), payload].concat())
+}
+
+#[tokio::test]
+async fn what_aws_iot_refuses_closes_the_connection_and_what_it_takes_does_not() {
+    let mqtt = start(0).await.unwrap();
+    let mut tap = mqtt.tap().unwrap();
+    let most = vec![b'x'; protocol::PAYLOAD_BYTES_MAX];
+    let more = vec![b'x'; protocol::PAYLOAD_BYTES_MAX + 1];
+    let long = "i".repeat(128);
+    let cases = [
+        ("a message", connect_packet("c"), publish_packet("t", b"x"), false),
+        ("the largest payload", connect_packet("c"), publish_packet("t", &most), false),
+        ("a larger payload", connect_packet("c"), publish_packet("t", &more), true),
+        ("a wildcard", connect_packet("c"), publish_packet("t/+", b"x"), true),
+        ("another wildcard", connect_packet("c"), publish_packet("t/#", b"x"), true),
+        ("U+0000", connect_packet("c"), publish_packet("t\0", b"x"), true),
+        ("a second CONNECT", connect_packet("c"), connect_packet("c"), true),
+        ("the longest client id", connect_packet(&long), publish_packet("t", b"x"), false),
+        ("a longer client id", connect_packet(&format!("{long}i")), publish_packet("t", b"x"), true),
+    ];
+    for (case, first, then, is_closed) in cases {
+        let mut stream = TcpStream::connect(("127.0.0.1", mqtt.port())).await.unwrap();
+        stream.write_all(&first).await.unwrap();
+        // Fails where the connection is closed already.
+        let _ = stream.write_all(&then).await;
+        if is_closed {
+            let mut rest = Vec::new();
+            let closed = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut rest)).await;
+            assert!(closed.is_ok(), "{case} does not close the connection");
+        } else {
+            assert_eq!(tokio::time::timeout(PATIENCE, message(&mut tap)).await.unwrap().topic, "t", "{case}");
+        }
+    }
 }
