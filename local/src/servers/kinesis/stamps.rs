@@ -30,8 +30,8 @@ struct Put {
     shard_id: Option<String>,
 }
 
-/// Gives the records of a put the time `arrived_ms`. `answer` is the server's answer to the call with this body. Nobody
-/// may read the records meanwhile.
+/// Gives the records of a put the time `arrived_ms`. `answer` is the server's answer to the call with this body. No
+/// other call may read the records meanwhile.
 pub(super) async fn stamp(store: &Store, call: &[u8], answer: Response, arrived_ms: i64) -> Response {
     if answer.status() != StatusCode::OK {
         return answer;
