@@ -1,6 +1,6 @@
 //! Kinesis Data Streams: every operation, and the throughput limits of each shard.
 //!
-//! One thing differs from AWS: the oldest records go when all streams together have more than [`KEPT_BYTES_MAX`], so
+//! One thing differs from AWS: the oldest records go when all streams together have more than `KEPT_BYTES_MAX`, so
 //! that a runner with much traffic does not fill the memory.
 
 mod meter;
