@@ -141,7 +141,7 @@ impl Senders {
     async fn post(&self, claims: Value, item: &Value, headers: &[(&str, &str)]) -> anyhow::Result<(u16, Value)> {
         let Value::Object(mut claims) = claims else { anyhow::bail!("claims are an object") };
         claims.extend(Map::from_iter([("sub".to_owned(), json!("subject")), ("aud".to_owned(), json!("myaku"))]));
-        let token = self.stack.issuer().context("there is no issuer")?.token(claims)?;
+        let token = self.stack.issuer().context("the stack has no issuer of tokens")?.token(claims)?;
         let url = format!("{}/v1/messages", self.stack.endpoints().http.context("there is no API")?);
         let mut request = self.api.post(url).bearer_auth(token).header("content-type", "application/json");
         for (name, value) in headers {

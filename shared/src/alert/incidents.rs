@@ -118,7 +118,7 @@ pub trait Incidents: Send + Sync {
     /// is the last one. Repeating a write succeeds.
     fn put(&self, incident: &Incident) -> impl Future<Output = Result<Written, RemoteError>> + Send;
 
-    /// At most `limit` open incidents of a lane of `queue`, after a cursor or from the beginning. It may lag behind writes.
+    /// At most `limit` open incidents of a lane of `queue`, after a cursor or from the beginning. The latest writes may be missing.
     fn open(
         &self,
         queue: Queue,

@@ -1,7 +1,7 @@
 //! Pages: an answer of `GetRecords` ends at 10 MiB, and the next call goes on from there.
 //!
-//! ferrokinesis 0.7 ends an answer by its number of records alone. A consumer that is behind on large records would get
-//! an answer that no client and no layer here accepts, and would get it again for ever.
+//! ferrokinesis 0.7 ends an answer by its number of records alone. A consumer with a backlog of large records would
+//! get an answer that no client and no layer here accepts, and would get it again for ever.
 //! <https://docs.aws.amazon.com/kinesis/latest/APIReference/API_GetRecords.html>
 
 use super::request::{REQUEST_BYTES_MAX, operation};
