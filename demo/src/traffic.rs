@@ -84,8 +84,12 @@ pub struct Expected {
 pub enum At {
     /// The device's own time, in milliseconds since the epoch.
     Device(i64),
-    /// The record's time of arrival at the stream, because the device's clock is wrong.
-    Arrival,
+    /// So long before the record's arrival at the stream, in milliseconds, because the device's clock is wrong: as long as
+    /// before the newest time of its message.
+    Arrival {
+        /// How long before.
+        before_ms: i64,
+    },
 }
 
 /// What goes wrong with a message.
@@ -160,6 +164,20 @@ struct Sent {
 }
 
 impl Sent {
+    /// What becomes of the readings' times if the device's clock is wrong.
+    fn replace_times(&mut self) {
+        let times = self.readings.iter().filter_map(|reading| match reading.at {
+            At::Device(at_ms) => Some(at_ms),
+            At::Arrival { .. } => None,
+        });
+        let newest = times.max().unwrap_or_default();
+        for reading in &mut self.readings {
+            if let At::Device(at_ms) = reading.at {
+                reading.at = At::Arrival { before_ms: newest - at_ms };
+            }
+        }
+    }
+
     /// Expects a number in its range.
     fn number(&mut self, metric: &'static str, value: f64, at_ms: i64) {
         self.value(metric, Value::Number(value), at_ms);

@@ -16,6 +16,7 @@ use myaku::device::decoding::Content;
 use myaku::device::profile::Profile;
 use myaku::device::reading::{Reading, Value};
 use myaku::device::registry::{MasterData, Registry, Resolved};
+use myaku::keyed::ReadingId;
 use myaku::keyed::progress::ProgressStore;
 use myaku::keyed::states::States;
 use myaku::lake::archive::{Lake, LakeRecord, ObjectKey};
@@ -24,6 +25,7 @@ use myaku::results::{Results, ResultsReader};
 use myaku::stream::slot::Slot;
 use myaku::window::DeviceState;
 use myaku::window::rebuild::Recovered;
+use myaku::window::{Entry, Place};
 use restore::{Devices, Work, groups};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -180,7 +182,9 @@ fn add_readings(
         let device = devices
             .entry(reading.device_id)
             .or_insert_with(|| Device { profile: Arc::clone(profile), recovered: Recovered::default() });
-        device.recovered.insert(spec, &reading.metric, &reading.id, reading.at, *value);
+        let place = Place { at: reading.at, id: ReadingId::of(&reading.id, reading.received_at) };
+        let entry = Entry { place, value: *value, clock: Some(reading.clock) };
+        device.recovered.insert(spec, &reading.metric, entry);
         added += 1;
     }
     added

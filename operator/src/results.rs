@@ -183,8 +183,10 @@ fn number(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use myaku::device::event_time::ClockSource;
     use myaku::device::reading::Value;
     use myaku::device::registry::{Device, Key, Kind, LONGEST_USE, MemoryMasterData};
+    use myaku::keyed::ReadingId;
     use myaku::keyed::fence::Fences;
     use myaku::keyed::progress::memory::MemoryProgress;
     use myaku::keyed::states::memory::MemoryStates;
@@ -210,8 +212,15 @@ mod tests {
 
     fn row(metric: &str, value: f64) -> Row {
         let average = Average { count: 1, mean: value, min: value, max: value, stddev: 0.0 };
-        let result =
-            MetricResult { unit: "%".to_owned(), value, at: NOW_MS - 60_000, average, partial: true, lost_until: None };
+        let result = MetricResult {
+            unit: "%".to_owned(),
+            value,
+            at: NOW_MS - 60_000,
+            clock: None,
+            average,
+            partial: true,
+            lost_until: None,
+        };
         Row {
             device_id: "bed-17".to_owned(),
             item: Item::Latest,
@@ -245,7 +254,8 @@ mod tests {
         let (_, profile) = resolved["bed-17"].known("bed-17").unwrap();
         for (id, value) in [(1, 60.0), (2, 61.0)] {
             let at = NOW_MS - 1_500 + id as i64;
-            let reading = Incoming { metric: "heart_rate", id, at, value: &Value::Number(value) };
+            let (id, clock) = (ReadingId { order: id, digest: id }, ClockSource::Device);
+            let reading = Incoming { metric: "heart_rate", id, at, clock, value: &Value::Number(value) };
             MovingAverage::step(profile, &mut kept.state, &reading, None);
         }
         let (fences, new) = (Fences::new(), Version::default());

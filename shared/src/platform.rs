@@ -38,3 +38,4 @@ pub mod logging;
 #[cfg(feature = "redis")]
 pub mod redis;
 pub mod telemetry;
+pub mod text;

@@ -27,6 +27,7 @@ mod outcome;
 pub use average::Average;
 pub use outcome::{Field, Fields, Outcome, RowNames};
 
+use crate::device::event_time::ClockSource;
 use crate::platform::errors::RemoteError;
 use crate::stream::batch::Position;
 use std::collections::BTreeMap;
@@ -127,6 +128,8 @@ pub struct MetricResult {
     pub value: f64,
     /// The time of that reading, in milliseconds since the epoch.
     pub at: i64,
+    /// The clock that this time comes from, if it is not the device's.
+    pub clock: Option<ClockSource>,
     /// The statistics of the window.
     pub average: Average,
     /// Whether readings that belong to the window may be missing, because the state was lost or the window is full to
@@ -145,6 +148,7 @@ impl Outcome for MetricResult {
             .with("unit", &*self.unit)
             .with("value", self.value)
             .with("at", self.at)
+            .with_some("clock", self.clock.map(ClockSource::name))
             .with("count", count)
             .with("mean", mean)
             .with("min", min)
@@ -159,6 +163,7 @@ impl Outcome for MetricResult {
             unit: fields.text("unit")?.to_owned(),
             value: fields.number("value")?,
             at: fields.integer("at")?,
+            clock: fields.text("clock").and_then(ClockSource::of_name),
             average: Average {
                 count: fields.integer("count")?,
                 mean: fields.number("mean")?,

@@ -10,13 +10,13 @@
 //!
 //! ```
 //! use myaku::device::profile::WindowSpec;
-//! use myaku::keyed::id_digest;
+//! use myaku::keyed::ReadingId;
 //! use myaku::window::{Entry, Place, Series};
 //!
 //! let spec = WindowSpec::last(2);
 //! let mut series = Series::default();
 //! for (id, at, value) in [("a", 1_000, 60.0), ("c", 3_000, 64.0), ("b", 2_000, 62.0), ("c", 3_000, 64.0)] {
-//!     series.insert(&spec, Entry { place: Place { at, id: id_digest(id) }, value });
+//!     series.insert(&spec, Entry { place: Place { at, id: ReadingId::of(id, at) }, value, clock: None });
 //! }
 //! let (average, partial) = series.average(&spec).expect("it has readings");
 //! assert_eq!((average.count, average.mean, partial), (2, 63.0, false));

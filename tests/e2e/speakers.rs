@@ -221,7 +221,7 @@ impl Senders {
         let readings = self.stack.physical_id("ReadingsStream")?;
         for record in stream::read(&aws_sdk_kinesis::Client::new(&config), &readings).await?.records {
             let reading: Value = serde_json::from_slice(&record.data)?;
-            let id = reading["id"].as_str().and_then(|id| id.split_once("/p")?.1.strip_suffix("#0"));
+            let id = reading["id"].as_str().and_then(|id| Some(id.split_once("/p")?.1.split_once(['@', '~'])?.0));
             let number = id.context("a reading has the number of its message")?.parse()?;
             let sender = reading["sender"].as_str().map(str::to_owned);
             fates.entry(number).or_default().push((Fate::Reading(sender), reading["value"].clone()));

@@ -22,8 +22,8 @@ pub(super) fn malformed(rng: &mut StdRng, model: Model, mut sent: Sent) -> Sent 
         Model::BandFormat2 | Model::Node => match rng.random_range(0..3) {
             0 => sent.payload.truncate(sent.payload.len() / 2),
             // Latin-1, which is not valid UTF-8.
-            1 => sent.payload = b"{\"caf\xe9\": 1}".to_vec(),
-            _ => sent.payload.clear(),
+            1 => sent.payload = b"caf\xe9".to_vec(),
+            _ => sent.payload.truncate(1),
         },
         // Neither the 14 nor the 16 bytes of a known firmware.
         Model::BedFirmware1 | Model::BedFirmware2 => sent.payload = vec![7; 15],
@@ -40,8 +40,9 @@ fn band(rng: &mut StdRng, sent: &mut Sent) {
     let vital = |heart| json!({ "hr": heart, "spo2": "97", "temp": 98.6 });
     let heart = match rng.random_range(0..4) {
         0 => {
-            // JSON has no NaN.
-            sent.payload = br#"{"id":"x","ts":1.5,"vital":{"hr":NaN,"spo2":"97","temp":98.6}}"#.to_vec();
+            // JSON has no NaN, and without a time no value can be used.
+            sent.dead_letters = vec!["not-a-number"];
+            sent.payload = br#"{"id":"x","ts":NaN,"vital":{"hr":61,"spo2":"97","temp":98.6}}"#.to_vec();
             return;
         }
         1 => {

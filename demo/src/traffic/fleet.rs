@@ -11,7 +11,7 @@ const DAY_MS: i64 = 86_400 * SECOND_MS;
 /// Only a device whose windows are full sends a reading that is too late for every window, so that the result is
 /// certain.
 const MESSAGES_TO_FILL_WINDOWS: u64 = 40;
-/// One of this many devices has a clock that is days wrong.
+/// One of this many devices has a clock that is days ahead, or was never set.
 const EVERY_WRONG_CLOCK: usize = 17;
 /// Devices in one facility.
 const DEVICES_PER_FACILITY: usize = 40;
@@ -165,7 +165,7 @@ impl Fleet {
             repeats: None,
         };
         match mishap {
-            Some(Mishap::WrongClock) => sent.readings.iter_mut().for_each(|reading| reading.at = At::Arrival),
+            Some(Mishap::WrongClock) => sent.replace_times(),
             Some(Mishap::AbsurdTime) => {
                 sent.readings.clear();
                 sent.dead_letters = vec!["time-beyond-belief"];
@@ -193,9 +193,9 @@ impl Device {
         let is_tidy = index.is_multiple_of(3);
         let has_wrong_clock = !is_tidy && model != Model::AppLog && index % EVERY_WRONG_CLOCK == 1;
         let clock_offset_ms = if has_wrong_clock {
-            // At least two days behind or ahead, which is more than any profile allows.
-            let days = rng.random_range(2..20);
-            if rng.random_bool(0.5) { -days * DAY_MS } else { days * DAY_MS }
+            // At least two days ahead, which is more than any profile allows, or never set: in the last century.
+            let days = if rng.random_bool(0.5) { rng.random_range(2..20) } else { -365 * rng.random_range(30..50) };
+            days * DAY_MS
         } else if !is_tidy && rng.random_bool(0.1) {
             // Ahead, but within what every profile allows.
             rng.random_range(20 * SECOND_MS..45 * SECOND_MS)

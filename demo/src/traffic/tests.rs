@@ -88,7 +88,7 @@ fn the_decoder_gets_the_readings_that_the_generator_expects() {
         let expected = planned.readings.iter().map(|reading| {
             let at = match reading.at {
                 At::Device(at_ms) => at_ms,
-                At::Arrival => arrived_ms,
+                At::Arrival { before_ms } => arrived_ms - before_ms,
             };
             (reading.metric.to_owned(), at, reading.flagged, shown(&reading.value))
         });

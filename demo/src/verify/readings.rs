@@ -164,8 +164,8 @@ fn distinct(evidence: &Evidence) -> (Vec<FoundReading>, usize, Vec<String>) {
 fn times(reading: &Expected, group: &Group<'_>) -> Vec<i64> {
     match reading.at {
         At::Device(at_ms) => vec![at_ms],
-        At::Arrival => {
-            let first = group.records.iter().map(|record| record.arrived_ms).min();
+        At::Arrival { before_ms } => {
+            let first = group.records.iter().map(|record| record.arrived_ms - before_ms).min();
             first.map_or_else(Vec::new, |at| vec![at, at - ARRIVAL_TOLERANCE_MS, at + ARRIVAL_TOLERANCE_MS])
         }
     }
@@ -203,7 +203,8 @@ mod tests {
         };
         let (again, first) = (record("shardId-0", 9_000), record("shardId-1", 8_000));
         let group = Group { sent: Vec::new(), records: vec![&again, &first] };
-        let reading = Expected { metric: "spo2", value: Value::Number(94.0), at: At::Arrival, flagged: false };
-        assert_eq!(times(&reading, &group), [8_000, 7_999, 8_001]);
+        let reading =
+            Expected { metric: "spo2", value: Value::Number(94.0), at: At::Arrival { before_ms: 10 }, flagged: false };
+        assert_eq!(times(&reading, &group), [7_990, 7_989, 7_991]);
     }
 }

@@ -55,7 +55,7 @@ fn readings(planned: &Planned, original: usize, arrived_ms: i64) -> Vec<Record> 
     let record = |(index, reading): (usize, &crate::traffic::Expected)| {
         let at = match reading.at {
             At::Device(at_ms) => at_ms,
-            At::Arrival => arrived_ms,
+            At::Arrival { before_ms } => arrived_ms - before_ms,
         };
         let data = json!({
             "id": format!("{original}#{index}"), "deviceId": planned.device, "metric": reading.metric,
@@ -233,7 +233,13 @@ fn a_reading_from_a_wrong_clock_must_have_its_time_of_arrival() {
         evidence.stream.iter_mut().for_each(|record| record.arrived_ms += 1000);
     };
     let mut moved = evidence;
-    assert!(moved.sent.iter().any(|sent| sent.planned.readings.iter().any(|reading| reading.at == At::Arrival)));
+    assert!(
+        moved.sent.iter().any(|sent| sent
+            .planned
+            .readings
+            .iter()
+            .any(|reading| matches!(reading.at, At::Arrival { .. })))
+    );
     shifted(&mut moved);
     assert!(verify(&moved, &windows).broken[0].starts_with("readings are missing"));
 }

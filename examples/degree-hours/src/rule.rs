@@ -38,13 +38,13 @@ impl Rule for DegreeHours {
         let above = limit(profile, reading.metric)?;
         let Value::Number(value) = *reading.value else { return None };
         let from_ms = reading.at.div_euclid(HOUR_MS) * HOUR_MS;
-        let next = OpenHour { from_ms, at: reading.at, id: reading.id, value, warm: 0.0, known_ms: 0.0 };
+        let next = OpenHour { from_ms, at: reading.at, id: reading.id.digest, value, warm: 0.0, known_ms: 0.0 };
         state.lost_until = state.lost_until.max(lost_until);
         let Some(open) = state.hours.get_mut(reading.metric) else {
             state.hours.insert(reading.metric.to_owned(), next);
             return Some(Step::of(Counts::Once { late: false }));
         };
-        if open.id == reading.id {
+        if open.id == reading.id.digest {
             return Some(Step::of(Counts::Duplicate));
         }
         if reading.at <= open.at {
@@ -59,7 +59,7 @@ impl Rule for DegreeHours {
             *open = OpenHour { from_ms, warm: 0.0, known_ms: 0.0, ..*open };
             open.hold(reading.at, above);
         }
-        *open = OpenHour { at: reading.at, id: reading.id, value, ..*open };
+        *open = OpenHour { at: reading.at, id: reading.id.digest, value, ..*open };
         Some(Step { history, ..Step::of(Counts::Once { late: false }) })
     }
 

@@ -4,10 +4,10 @@ use crate::outcome::WarmHour;
 use crate::rule::DegreeHours;
 use crate::state::DeviceState;
 use myaku::device::profile::Profile;
-use myaku::device::reading::{Reading, Value};
+use myaku::device::reading::Reading;
 use myaku::keyed::codec::{decode, encode};
 use myaku::keyed::trial::{Trial, devices};
-use myaku::keyed::{Incoming, Kept, Rule, Step, id_digest};
+use myaku::keyed::{Incoming, Kept, Rule, Step};
 use myaku::stream::batch::Batch;
 use rand::RngExt as _;
 use std::sync::Arc;
@@ -21,10 +21,17 @@ fn profile() -> Arc<Profile> {
     Arc::new(Profile::parse(include_bytes!("../profile.json")).unwrap())
 }
 
+fn reading(device: &str, id: i64, at: i64, value: f64) -> Reading {
+    let json = format!(
+        r#"{{"id":"{id}","deviceId":"{device}","facility":"home-3","metric":"temperature","value":{value},"at":{at},"clock":"device","receivedAt":{at}}}"#
+    );
+    Reading::parse(json.as_bytes()).unwrap()
+}
+
 fn step(state: &mut DeviceState, minute: i64, value: f64) -> Vec<(i64, WarmHour)> {
-    let (at, value) = (BEGIN_MS + minute * MINUTE_MS, Value::Number(value));
-    let reading = Incoming { metric: "temperature", id: minute as u64, at, value: &value };
-    let Step { history, .. } = DegreeHours::step(&profile(), state, &reading, None).unwrap();
+    let at = BEGIN_MS + minute * MINUTE_MS;
+    let reading = reading("room", minute, at, value);
+    let Step { history, .. } = DegreeHours::step(&profile(), state, &Incoming::of(&reading), None).unwrap();
     history.into_iter().map(|closed| ((closed.from_ms - BEGIN_MS) / MINUTE_MS, closed.outcome)).collect()
 }
 
@@ -57,9 +64,7 @@ fn the_sample_event_has_an_hour_that_is_too_warm() {
     let (profile, mut state, mut history) = (profile(), DeviceState::default(), Vec::new());
     for record in batch.user_records() {
         let reading = Reading::parse(record.data).unwrap();
-        let incoming =
-            Incoming { metric: &reading.metric, id: id_digest(&reading.id), at: reading.at, value: &reading.value };
-        history.extend(DegreeHours::step(&profile, &mut state, &incoming, None).unwrap().history);
+        history.extend(DegreeHours::step(&profile, &mut state, &Incoming::of(&reading), None).unwrap().history);
     }
     assert_eq!((history.len(), &history[0].outcome), (1, &hour(1.0, 60.0)));
 }
@@ -83,11 +88,7 @@ fn every_row_is_right_or_partial_after_any_fault() {
             minute += random.random_range(0..20);
             let at = BEGIN_MS + minute * MINUTE_MS;
             let device = &devices[random.random_range(0..devices.len())];
-            let value = random.random_range(0..15);
-            let json = format!(
-                r#"{{"id":"{n}","deviceId":"{device}","facility":"home-3","metric":"temperature","value":{value},"at":{at},"clock":"device","receivedAt":{at}}}"#
-            );
-            Reading::parse(json.as_bytes()).unwrap()
+            reading(device, n, at, random.random_range(0..15).into())
         });
         readings.collect()
     });

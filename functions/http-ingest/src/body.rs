@@ -4,7 +4,7 @@ use crate::answer::{Answer, Status};
 use crate::event::Request;
 use myaku::ingest::limits::REQUEST;
 use myaku::ingest::message::MAX_MESSAGE_ID;
-use myaku::ingest::submission::{BodyError, Form, Item, RefusedItem, inflate, message_id, read};
+use myaku::ingest::submission::{BodyError, Form, Item, Payloads, RefusedItem, inflate, message_id, read};
 use std::borrow::Cow;
 
 /// The longest `Idempotency-Key`: with `:` and an index it is a message id.
@@ -31,7 +31,7 @@ pub(crate) fn parse_items(request: &Request) -> Result<Vec<Item>, Answer> {
         // The body is text: a proxy decompressed it, and left the header.
         _ => body,
     };
-    let read = read(&body, form, false, &REQUEST).map_err(|error| body_error(&error))?;
+    let read = read(&body, form, Payloads::Json, &REQUEST).map_err(|error| body_error(&error))?;
     if read.is_empty() {
         return Err(body_error(&BodyError::Empty));
     }

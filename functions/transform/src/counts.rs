@@ -14,6 +14,8 @@ pub(crate) struct Counts {
     letters: Vec<usize>,
     /// The readings, with how long after its own time each arrived, in milliseconds.
     lateness_ms: Vec<(usize, i64)>,
+    /// Readings that have the arrival's time in place of the device's.
+    clock_replaced: Vec<(usize, usize)>,
 }
 
 /// What was done of some Kinesis records.
@@ -23,6 +25,7 @@ pub(crate) struct Done {
     bytes: usize,
     letters: usize,
     lateness_ms: Vec<f64>,
+    clock_replaced: usize,
 }
 
 impl Counts {
@@ -30,18 +33,21 @@ impl Counts {
     pub(crate) fn add(&mut self, work: &Work<'_>) {
         self.sizes.extend(&work.sizes);
         self.letters.extend(&work.letter_records);
+        self.clock_replaced.extend(&work.clock_replaced);
         self.lateness_ms.extend(work.item_records.iter().copied().zip(work.lateness_ms.iter().copied()));
     }
 
     /// Takes what was done of the Kinesis records before `end`.
     pub(crate) fn take_before(&mut self, end: usize) -> Done {
         let sizes = take(&mut self.sizes, |(record, _)| *record < end);
+        let clock_replaced = take(&mut self.clock_replaced, |(record, _)| *record < end);
         let readings = take(&mut self.lateness_ms, |(record, _)| *record < end);
         Done {
             records: sizes.len(),
             bytes: sizes.iter().map(|(_, bytes)| bytes).sum(),
             letters: take(&mut self.letters, |record| *record < end).len(),
             lateness_ms: readings.into_iter().map(|(_, lateness_ms)| lateness_ms as f64).collect(),
+            clock_replaced: clock_replaced.iter().map(|(_, readings)| readings).sum(),
         }
     }
 }
@@ -53,6 +59,7 @@ impl Done {
         count(Metric::Bytes, self.bytes);
         count(Metric::DeadLetters, self.letters);
         count(Metric::Readings, self.lateness_ms.len());
+        count(Metric::ClockReplaced, self.clock_replaced);
         observe(Metric::LatenessMs, self.lateness_ms);
     }
 }
@@ -74,15 +81,16 @@ mod tests {
             work.sizes.push((record, 100));
             work.item_records.push(record);
             work.lateness_ms.push(5);
+            work.clock_replaced.push((record, 1));
             work.letter_records.push(record);
             work
         };
         counts.add(&work(0));
         counts.add(&work(1));
-        let one = Done { records: 1, bytes: 100, letters: 1, lateness_ms: vec![5.0] };
+        let one = Done { records: 1, bytes: 100, letters: 1, lateness_ms: vec![5.0], clock_replaced: 1 };
         assert_eq!(counts.take_before(1), one, "the second record goes on in the next chunk");
         counts.add(&work(1));
-        let two = Done { records: 2, bytes: 200, letters: 2, lateness_ms: vec![5.0, 5.0] };
+        let two = Done { records: 2, bytes: 200, letters: 2, lateness_ms: vec![5.0, 5.0], clock_replaced: 2 };
         assert_eq!(counts.take_before(2), two);
         assert_eq!(counts.take_before(9), Done::default());
     }

@@ -29,6 +29,9 @@ pub(crate) struct Work<'a> {
     pub(crate) sizes: Vec<(usize, usize)>,
     /// For each item, how long after its own time it arrived, in milliseconds.
     pub(crate) lateness_ms: Vec<i64>,
+    /// The messages some of whose readings have the arrival's time because the device's cannot be true: each with its Kinesis
+    /// record, and how many readings.
+    pub(crate) clock_replaced: Vec<(usize, usize)>,
 }
 
 /// Decodes records from the front of `chunk`, until their readings fill a chunk. All their devices are in `resolved`. What
@@ -72,6 +75,9 @@ impl<'a> Work<'a> {
 
     fn add<'b>(&mut self, parsed: &ParsedRecord<'b>, decoded: Decoded<'a>, letters: &mut Letters<'b>) {
         let sender = parsed.content.sent_by();
+        if decoded.clock_replaced > 0 {
+            self.clock_replaced.push((parsed.record(), decoded.clock_replaced));
+        }
         let mut failures: Vec<_> = decoded.rejected.into_iter().map(failure).collect();
         for reading in decoded.readings {
             let begin = self.json.len();

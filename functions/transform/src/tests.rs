@@ -399,9 +399,9 @@ async fn the_sample_event_is_transformed() {
         put(&context).iter().map(|(_, reading)| serde_json::to_string(reading).unwrap()).collect();
     readings.sort();
     insta::assert_snapshot!(readings.join("\n"), @r#"
-    {"id":"bed-17/p1#0","deviceId":"bed-17","facility":"home-3","metric":"heart_rate","value":71.0,"unit":"1/min","at":1795218891001,"clock":"device","receivedAt":1795218891901,"quality":"good"}
-    {"id":"bed-17/p2#0","deviceId":"bed-17","facility":"home-3","metric":"heart_rate","value":72.0,"unit":"1/min","at":1795218891002,"clock":"device","receivedAt":1795218891902,"quality":"good"}
-    {"id":"bed-18/p3#0","deviceId":"bed-18","facility":"home-3","metric":"heart_rate","value":64.0,"unit":"1/min","at":1795218891003,"clock":"device","receivedAt":1795218891903,"quality":"good"}
+    {"id":"bed-17/p1@1795218891001#0","deviceId":"bed-17","facility":"home-3","metric":"heart_rate","value":71.0,"unit":"1/min","at":1795218891001,"clock":"device","receivedAt":1795218891901,"quality":"good"}
+    {"id":"bed-17/p2@1795218891002#0","deviceId":"bed-17","facility":"home-3","metric":"heart_rate","value":72.0,"unit":"1/min","at":1795218891002,"clock":"device","receivedAt":1795218891902,"quality":"good"}
+    {"id":"bed-18/p3@1795218891003#0","deviceId":"bed-18","facility":"home-3","metric":"heart_rate","value":64.0,"unit":"1/min","at":1795218891003,"clock":"device","receivedAt":1795218891903,"quality":"good"}
     "#);
     let letters: Vec<_> = context.letters.letters().iter().map(DeadLetter::key).collect();
     insta::assert_snapshot!(letters.join("\n"), @r"
@@ -430,13 +430,14 @@ async fn a_bad_record_of_any_kind_does_not_affect_the_others() {
     not-a-message: deviceId: it has a control character
     time-beyond-belief: receivedAt: -1 is not from 0 to 253402300799999 milliseconds since the epoch
     not-a-message: payload: it is not base64
-    undecodable: version 1: the payload is empty
-    undecodable: version 1: it is not JSON: expected value at line 1 column 34
+    not-a-number: heart_rate (value 0): it is a word that is not JSON, not a number
     not-a-number: heart_rate (value 0): it is a text, and the profile does not allow numbers as text
     missing-field: heart_rate (value 0): it is missing
     out-of-range: heart_rate (value 0): it is 100000 1/min, above 250
     ");
-    for (letter, record) in letters.iter().zip(&batch.records) {
-        assert_eq!(letter.data, record.data, "every record but the last has a letter with its bytes");
+    // An empty payload, which deletes a retained message, says nothing.
+    let with_letters = batch.records.iter().enumerate().filter(|(index, _)| *index != 9);
+    for (letter, (_, record)) in letters.iter().zip(with_letters) {
+        assert_eq!(letter.data, record.data, "every other record but the last has a letter with its bytes");
     }
 }

@@ -3,9 +3,10 @@
 use super::{Series, Stretch};
 use myaku::alert::{Begin, Finding};
 use myaku::anomaly::rules::{AnomalyDetector, DetectorState};
+use myaku::device::event_time::ClockSource;
 use myaku::device::profile::{Problem, Profile};
 use myaku::device::reading::Value;
-use myaku::keyed::{Incoming, Rule as _};
+use myaku::keyed::{Incoming, ReadingId, Rule as _};
 use std::sync::Arc;
 
 /// The alert rules of a metric.
@@ -49,7 +50,9 @@ impl Rules {
         let mut open: Vec<usize> = Vec::new();
         for (place, reading) in series.readings.iter().enumerate() {
             let value = Value::Number(reading.value);
-            let incoming = Incoming { metric: &self.metric, id: place as u64, at: reading.at_ms, value: &value };
+            let id = ReadingId { order: place as u64, digest: place as u64 };
+            let (metric, at, clock) = (self.metric.as_str(), reading.at_ms, ClockSource::Device);
+            let incoming = Incoming { metric, id, at, clock, value: &value };
             let step = AnomalyDetector::step(&self.profile, &mut state, &incoming, None);
             for index in &open {
                 (incidents[*index].to, incidents[*index].places[2]) = (reading.at_ms, place);

@@ -2,8 +2,10 @@
 
 use super::*;
 use myaku::alert::MemoryReporter;
+use myaku::device::event_time::ClockSource;
 use myaku::device::profile::ProfileDocument;
 use myaku::device::registry::{Device as Registered, MemoryMasterData};
+use myaku::keyed::ReadingId;
 use myaku::keyed::progress::memory::MemoryProgress;
 use myaku::keyed::states::memory::MemoryStates;
 use myaku::keyed::{self, GROUP, Limits, Ports, Shards};
@@ -14,6 +16,7 @@ use myaku::stream::answer::Answer;
 use myaku::stream::batch::{Batch, StreamRecord};
 use myaku::stream::source::memory::MemoryStream;
 use myaku::window::MovingAverage;
+use myaku::window::{Entry, Place};
 use std::time::Duration;
 
 const NOW_MS: i64 = 1_795_218_910_000;
@@ -89,7 +92,9 @@ async fn restore(context: &keyed::Context<Memory>, last: u32) -> Report {
         let mut recovered = Recovered::default();
         let spec = profile.window("heart_rate").unwrap();
         for n in 1..=last {
-            recovered.insert(spec, "heart_rate", &format!("{id}-{n}"), at(n), f64::from(n));
+            let place = Place { at: at(n), id: ReadingId::of(&format!("{id}-{n}"), at(n)) };
+            let entry = Entry { place, value: n.into(), clock: Some(ClockSource::Device) };
+            recovered.insert(spec, "heart_rate", entry);
         }
         (id.to_owned(), Device { profile: Arc::clone(profile), recovered })
     });

@@ -118,6 +118,7 @@ mod tests {
     use super::*;
     use myaku::device::reading::Value;
     use myaku::keyed::Kept;
+    use myaku::keyed::ReadingId;
     use myaku::keyed::fence::Fences;
     use myaku::keyed::progress::memory::MemoryProgress;
     use myaku::keyed::states::memory::MemoryStates;
@@ -144,7 +145,8 @@ mod tests {
             [("pulse", Value::Number(60.0)), ("pulse", Value::Number(64.0)), ("mode", Value::Text("walks".to_owned()))];
         for ((metric, value), id) in values.into_iter().zip(1..) {
             let spec = MetricSpec::of(profile.metric(metric).unwrap()).unwrap();
-            kept.state.insert(metric, spec, Entry { at: BEGIN_MS + id as i64 * 1_000, id, value }, None).unwrap();
+            let (at, id) = (BEGIN_MS + id as i64 * 1_000, ReadingId { order: id, digest: id });
+            kept.state.insert(metric, spec, Entry { at, id, value }, None).unwrap();
         }
         let (fences, new) = (Fences::new(), Version::default());
         let states_of = vec![Commit { device_id: "walker-1", replaces: &new, kept: Some(&kept) }];

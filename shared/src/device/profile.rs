@@ -65,6 +65,7 @@ pub use windows::{MAX_OVERLAPPING, MAX_SESSION_MS, MAX_WINDOWS, Size, Window, Wi
 use crate::device::event_time::ClockRule;
 use crate::device::reading::Reading;
 use crate::lake::dead_letter::Reason;
+use crate::platform::text::trimmed;
 use document::Format;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -87,12 +88,14 @@ pub struct Decoded<'a> {
     pub readings: Vec<Reading<&'a str>>,
     /// The values that were rejected, or the whole message.
     pub rejected: Vec<Rejection>,
+    /// How many of the readings have the arrival's time because the device's cannot be true.
+    pub clock_replaced: usize,
 }
 
 impl Decoded<'_> {
     /// No readings: the whole message is rejected.
     fn rejected(rejection: Rejection) -> Self {
-        Self { readings: Vec::new(), rejected: vec![rejection] }
+        Self { rejected: vec![rejection], ..Self::default() }
     }
 }
 
@@ -181,12 +184,12 @@ impl Profile {
 }
 
 impl ProfileDocument {
-    /// Parses a document.
+    /// Parses a document. What an editor may put around it, a byte order mark for example, is ignored.
     ///
     /// # Errors
     /// The problem that stopped the parser: an unknown or missing key, or a value of the wrong type.
     pub fn parse(json: &[u8]) -> Result<Self, Problem> {
-        let mut parser = serde_json::Deserializer::from_slice(json);
+        let mut parser = serde_json::Deserializer::from_slice(trimmed(json));
         let parsed = serde_path_to_error::deserialize(&mut parser);
         let document = parsed
             .map_err(|error| Problem { field: error.path().to_string(), message: error.into_inner().to_string() })?;

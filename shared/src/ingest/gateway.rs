@@ -34,7 +34,7 @@ pub use upload::{Upload, UploadError};
 
 use crate::ingest::limits::{BATCH, PROBLEMS_IN_LETTER};
 use crate::ingest::message::{Message, Role, Sender, fingerprint};
-use crate::ingest::submission::{BodyError, Form, Item, Items, RefusedItem, inflate, is_gzip, read};
+use crate::ingest::submission::{BodyError, Form, Item, Items, Payloads, RefusedItem, inflate, is_gzip, read};
 use crate::lake::dead_letter::{DeadLetter, Reason};
 use crate::stream::batch::{Position, SequenceNumber};
 use std::borrow::Cow;
@@ -76,6 +76,8 @@ pub fn split(upload: &Upload, received_at: i64) -> Result<SplitBatch, BodyError>
 }
 
 fn items(body: &[u8]) -> Result<Items, BodyError> {
+    // NULs stay: they end no CBOR sequence.
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     let form = match body.trim_ascii_start().first() {
         None => return Err(BodyError::Empty),
         Some(b'[') => Form::Json,
@@ -89,7 +91,7 @@ fn items(body: &[u8]) -> Result<Items, BodyError> {
             return Err(BodyError::Malformed(problem.to_owned()));
         }
     };
-    read(body, form, true, &BATCH)
+    read(body, form, Payloads::Any, &BATCH)
 }
 
 fn message(upload: &Upload, received_at: i64, id: &str, item: Item) -> Result<Message, RefusedItem> {

@@ -13,16 +13,17 @@
 //!
 //! ```
 //! use myaku::ingest::limits::Limits;
-//! use myaku::ingest::submission::{Form, read};
+//! use myaku::ingest::submission::{Form, Payloads, read};
 //!
 //! let body = br#"[{"deviceId": "bed-17", "kind": "vital", "payload": {"hr": 61}}, {"kind": "vital"}]"#;
-//! let items = read(body, Form::Json, false, &Limits { body_bytes: 1_000, items: 10 })?;
+//! let items = read(body, Form::Json, Payloads::Json, &Limits { body_bytes: 1_000, items: 10 })?;
 //! assert_eq!(items[0].as_ref().unwrap().payload, br#"{"hr": 61}"#);
 //! assert_eq!(items[1].as_ref().unwrap_err().to_string(), "item 1, payload: it is missing");
 //! # Ok::<(), myaku::ingest::submission::BodyError>(())
 //! ```
 
 mod cbor;
+mod cut;
 mod inflate;
 mod json;
 
@@ -64,6 +65,13 @@ pub struct Item {
     pub message_id: Option<String>,
     /// Exactly what the device sent.
     pub payload: Vec<u8>,
+}
+
+impl Item {
+    /// Whether both items say the same.
+    fn says_what(&self, other: &Self) -> bool {
+        Self { index: other.index, ..self.clone() } == *other
+    }
 }
 
 /// Why an item is refused. It shows the names of the item's keys as far as [`MAX_NAME_SHOWN`], and no other content.
@@ -137,27 +145,37 @@ impl BodyError {
 /// Each item, or why it is refused, in the body's order.
 pub type Items = Vec<Result<Item, RefusedItem>>;
 
+/// What the payloads of a body in JSON may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payloads {
+    /// Values of JSON. An item with another is refused.
+    Json,
+    /// Anything up to the comma or bracket that follows: the profile's decoder judges it, value by value. A gateway passes on
+    /// what its devices send.
+    Any,
+}
+
 /// Parses an inflated body.
 ///
-/// With `header`, the first item may be a header, which has a `sequence` and nothing else. It is skipped, but counts in
-/// the indices of the items. Two items of one device with the same `messageId` contradict each other: the second is
-/// refused.
+/// In a gateway's batch, whose payloads may be anything, the first item may be a header, which has a `sequence` and nothing
+/// else. It is skipped, but counts in the indices of the items. Of two items of one device with the same `messageId`, the second is
+/// left out if it says the same, and refused if not.
 ///
 /// # Errors
 /// The body cannot be parsed, or is beyond `limits`. An item that is wrong alone is an `Err` among the items.
-pub fn read(body: &[u8], form: Form, header: bool, limits: &Limits) -> Result<Items, BodyError> {
+pub fn read(body: &[u8], form: Form, payloads: Payloads, limits: &Limits) -> Result<Items, BodyError> {
     if body.len() > limits.body_bytes {
         return Err(BodyError::TooLarge { limit: limits.body_bytes });
     }
     let mut fields = match form {
-        Form::Json => json::array(body, limits.items)?,
-        Form::Lines => json::lines(body, limits.items)?,
+        Form::Json => json::array(body, limits.items, payloads)?,
+        Form::Lines => json::lines(body, limits.items, payloads)?,
         Form::CborSequence => cbor::sequence(body, limits.items)?,
     };
     if fields.len() > limits.items {
         return Err(BodyError::TooMany { limit: limits.items });
     }
-    if header && fields.first().is_some_and(|first| first.as_ref().is_ok_and(Fields::is_header)) {
+    if payloads == Payloads::Any && fields.first().is_some_and(|first| first.as_ref().is_ok_and(Fields::is_header)) {
         drop(fields.remove(0));
         return Ok(distinct(fields.into_iter().zip(1..)));
     }
@@ -246,24 +264,28 @@ pub fn message_id(id: &str) -> Result<(), &'static str> {
     }
 }
 
-/// Checks the items, and refuses those whose device and `messageId` an earlier item has.
+/// Checks the items. One that says again what an earlier item says, under the same `messageId`, is left out; one that says
+/// something else under it is refused.
 fn distinct<'a>(raw: impl Iterator<Item = (RawItem<'a>, usize)>) -> Items {
     let mut first: HashMap<(Option<String>, String), usize> = HashMap::new();
-    let items = raw.map(|(raw, index)| {
-        let fields = raw.map_err(|RawProblem { field, problem }| RefusedItem {
-            index,
-            field,
-            problem,
-            reason: Reason::NotAMessage,
-        })?;
-        let item = fields.check(index)?;
-        if let Some(id) = &item.message_id {
-            let earlier = *first.entry((item.device_id.clone(), id.clone())).or_insert(index);
-            if earlier != index {
-                return Err(RefusedItem::field(index, "messageId", format!("item {earlier} has the same")));
+    let mut items = Items::new();
+    for (raw, index) in raw {
+        let item = raw
+            .map_err(|RawProblem { field, problem }| RefusedItem { index, field, problem, reason: Reason::NotAMessage })
+            .and_then(|fields| fields.check(index));
+        let Ok(Item { device_id, message_id: Some(id), .. }) = &item else {
+            items.push(item);
+            continue;
+        };
+        let place = *first.entry((device_id.clone(), id.clone())).or_insert(items.len());
+        match items.get(place) {
+            Some(Ok(earlier)) if item.as_ref().is_ok_and(|item| item.says_what(earlier)) => {}
+            Some(Ok(earlier)) => {
+                let problem = format!("item {} has the same, and says something else", earlier.index);
+                items.push(Err(RefusedItem::field(index, "messageId", problem)));
             }
+            _ => items.push(item),
         }
-        Ok(item)
-    });
-    items.collect()
+    }
+    items
 }

@@ -46,6 +46,8 @@ pub(super) struct DeviceUpdate<'a, R: Rule> {
 pub(super) struct Tally {
     pub(super) counted: usize,
     pub(super) duplicates: usize,
+    /// Those of them whose value is not the one that was counted.
+    pub(super) contradictions: usize,
     pub(super) too_late: usize,
     /// Readings that the rule does nothing with, although it wants their metric.
     pub(super) skipped: usize,
@@ -86,7 +88,13 @@ impl<'a, R: Rule> DeviceUpdate<'a, R> {
             }
             kept.seen = Some(origin);
             let reading = &record.reading;
-            let incoming = Incoming { metric: &reading.metric, id: record.id, at: reading.at, value: &record.value };
+            let incoming = Incoming {
+                metric: &reading.metric,
+                id: record.id,
+                at: reading.at,
+                clock: reading.clock,
+                value: &record.value,
+            };
             let step = R::step(self.settings, &mut kept.state, &incoming, kept.lost_until);
             let Some(step) = step else {
                 tally.skipped += 1;
@@ -99,8 +107,9 @@ impl<'a, R: Rule> DeviceUpdate<'a, R> {
                     kept.counted += 1;
                     has_changed = true;
                 }
-                Counts::Duplicate => {
+                repeated @ (Counts::Duplicate | Counts::Contradiction) => {
                     tally.duplicates += 1;
+                    tally.contradictions += usize::from(repeated == Counts::Contradiction);
                     is_repeated = true;
                 }
             }

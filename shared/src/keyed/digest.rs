@@ -2,7 +2,7 @@
 
 /// Eight bytes for an id, which take less room than the id: 64-bit FNV-1a with a finalizer.
 ///
-/// Two ids of one window share a digest with a chance of some 10⁻¹⁷. Readings of the same time are ordered by it.
+/// Two ids of one window share a digest with a chance of some 10⁻¹⁷.
 /// <http://www.isthe.com/chongo/tech/comp/fnv/>, <https://doi.org/10.1145/2714064.2660195> (the mix of `SplitMix`).
 pub fn id_digest(id: &str) -> u64 {
     let hash = id

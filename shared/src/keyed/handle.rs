@@ -302,6 +302,7 @@ impl<P: Ports> Work<'_, P> {
                 rows.extend(update.rows(&batch.stream, &batch.shard, now_ms, context.limits.history_ttl));
                 tally.counted += update.tally.counted;
                 tally.duplicates += update.tally.duplicates;
+                tally.contradictions += update.tally.contradictions;
                 tally.too_late += update.tally.too_late;
                 tally.skipped += update.tally.skipped;
             }
@@ -311,6 +312,7 @@ impl<P: Ports> Work<'_, P> {
         context.results.write(&rows).await?;
         count(Metric::Readings, tally.counted);
         count(Metric::Duplicates, tally.duplicates);
+        count(Metric::Contradictions, tally.contradictions);
         count(Metric::TooLate, tally.too_late);
         count(Metric::Skipped, tally.skipped);
         Ok(refused)

@@ -1,6 +1,7 @@
 //! The records of a batch, parsed: readings by device, and a dead letter for each record that is not a valid reading.
 
-use super::id_digest;
+use super::ReadingId;
+use crate::device::event_time::ClockSource;
 use crate::device::reading::{BorrowedReading, Value};
 use crate::device::registry::MAX_ID;
 use crate::lake::dead_letter::{Letters, Problem, Reason};
@@ -19,8 +20,7 @@ const SKEW_MS_MAX: i64 = 366 * 24 * 60 * 60 * 1_000;
 pub(super) struct ReadingRecord<'a> {
     pub(super) source: UserRecord<'a>,
     pub(super) reading: ReadingFields<'a>,
-    /// [`id_digest`] of its id.
-    pub(super) id: u64,
+    pub(super) id: ReadingId,
     pub(super) value: Value,
 }
 
@@ -30,6 +30,7 @@ pub(super) struct ReadingFields<'a> {
     pub(super) metric: Cow<'a, str>,
     pub(super) facility: Cow<'a, str>,
     pub(super) at: i64,
+    pub(super) clock: ClockSource,
     pub(super) received_at: i64,
 }
 
@@ -90,9 +91,9 @@ impl<'a> ParsedBatch<'a> {
                         Cow::Borrowed(name) => metric = name,
                         Cow::Owned(_) => {}
                     }
-                    let id = id_digest(&reading.id);
-                    let BorrowedReading { metric, facility, at, received_at, value, .. } = reading;
-                    let reading = ReadingFields { metric, facility, at, received_at };
+                    let id = ReadingId::of(&reading.id, reading.received_at);
+                    let BorrowedReading { metric, facility, at, clock, received_at, value, .. } = reading;
+                    let reading = ReadingFields { metric, facility, at, clock, received_at };
                     // The partition key is the device.
                     let device = *known.entry(source.partition_key).or_insert_with(|| {
                         parsed.devices.push((source.partition_key, 0));

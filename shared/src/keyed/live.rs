@@ -95,8 +95,10 @@ fn flagged<S: State>(loaded: Loaded<S>, lost_until: Option<i64>) -> LiveState<S>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::device::event_time::ClockSource;
     use crate::device::profile::WindowSpec;
     use crate::device::reading::Value;
+    use crate::keyed::ReadingId;
     use crate::keyed::fence::{Fence, Fences};
     use crate::keyed::progress::Progress;
     use crate::keyed::progress::memory::MemoryProgress;
@@ -125,7 +127,13 @@ mod tests {
         let settings = Last(WindowSpec::last(3));
         let (progress, states) = (MemoryProgress::default(), MemoryStates::<DeviceState>::default());
         let mut kept = Kept::<DeviceState>::default();
-        let reading = Incoming { metric: "heart_rate", id: 1, at: 1_000, value: &Value::Number(61.0) };
+        let reading = Incoming {
+            metric: "heart_rate",
+            id: ReadingId { order: 1, digest: 1 },
+            at: 1_000,
+            clock: ClockSource::Device,
+            value: &Value::Number(61.0),
+        };
         <Rule as super::Rule>::step(&settings, &mut kept.state, &reading, None);
         let position = |sub| Position { sub, ..Position::ZERO };
         let fence = Fence { position: position(5), lost_until: None };

@@ -1,8 +1,10 @@
 //! What a stateful function brings: a pure rule, and a state with a format of its own.
 
+use super::ReadingId;
 use super::bytes::{CorruptedState, Reader};
 use crate::alert::Finding;
-use crate::device::reading::Value;
+use crate::device::event_time::ClockSource;
+use crate::device::reading::{Reading, Value};
 use crate::results::Outcome;
 
 /// A pure rule: how the readings of one device advance its state, and which results follow from the state.
@@ -75,12 +77,22 @@ pub trait State: Clone + Default + PartialEq + Send + Sync + 'static {
 pub struct Incoming<'a> {
     /// Its metric.
     pub metric: &'a str,
-    /// [`id_digest`](super::id_digest) of its id.
-    pub id: u64,
+    /// Its id.
+    pub id: ReadingId,
     /// Its time, in milliseconds since the epoch.
     pub at: i64,
+    /// The clock that the time comes from.
+    pub clock: ClockSource,
     /// Its value, of a kind that the rule takes. A number is finite.
     pub value: &'a Value,
+}
+
+impl<'a> Incoming<'a> {
+    /// The reading as a rule gets it.
+    pub fn of(reading: &'a Reading) -> Self {
+        let id = ReadingId::of(&reading.id, reading.received_at);
+        Self { metric: &reading.metric, id, at: reading.at, clock: reading.clock, value: &reading.value }
+    }
 }
 
 /// What a reading comes to.
@@ -123,4 +135,6 @@ pub enum Counts {
     /// It was known by its id. The rows that it belongs to are written again: it may be of a batch that was given up before
     /// it wrote them.
     Duplicate,
+    /// As [`Self::Duplicate`], and its value is another one: the producer gave two measurements one id, or changed one.
+    Contradiction,
 }

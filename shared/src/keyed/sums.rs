@@ -38,6 +38,7 @@ impl Sum {
             unit: "°C".to_owned(),
             value,
             at,
+            clock: None,
             average: Average::of(readings.iter().map(|(_, _, value)| *value))?,
             partial: self.lost_until.is_some(),
             lost_until: self.lost_until,
@@ -65,12 +66,12 @@ impl Rule for Sums {
     ) -> Option<Step<MetricResult>> {
         let Value::Number(value) = *reading.value else { return None };
         state.lost_until = state.lost_until.max(lost_until);
-        if *settings == Ids::Known && state.readings.iter().any(|(id, ..)| *id == reading.id) {
+        if *settings == Ids::Known && state.readings.iter().any(|(id, ..)| *id == reading.id.digest) {
             return Some(Step::of(Counts::Duplicate));
         }
         let minute = |at: i64| at.div_euclid(MINUTE_MS) * MINUTE_MS;
         let open = state.readings.iter().map(|(_, at, _)| minute(*at)).max();
-        state.readings.push((reading.id, reading.at, value));
+        state.readings.push((reading.id.digest, reading.at, value));
         let closed = open.filter(|open| *open < minute(reading.at));
         let history = closed.and_then(|from_ms| {
             let outcome = state.result(from_ms + MINUTE_MS)?;

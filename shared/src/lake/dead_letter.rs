@@ -93,6 +93,8 @@ pub enum Reason {
     OutOfRange,
     /// The time is further off than the error of any clock.
     TimeBeyondBelief,
+    /// The message came later than the profile allows, and the profile rejects such messages.
+    Late,
     /// The record, or a field of it, is larger than allowed.
     TooLarge,
     /// Invocations that handled the record did not end: they ran out of memory or time, or aborted. It was set aside
@@ -102,7 +104,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of this type.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::NotAMessage,
         Self::UnknownDevice,
         Self::InvalidDevice,
@@ -114,6 +116,7 @@ impl Reason {
         Self::NotANumber,
         Self::OutOfRange,
         Self::TimeBeyondBelief,
+        Self::Late,
         Self::TooLarge,
         Self::Crashed,
     ];
@@ -132,6 +135,7 @@ impl Reason {
             Self::NotANumber => "not-a-number",
             Self::OutOfRange => "out-of-range",
             Self::TimeBeyondBelief => "time-beyond-belief",
+            Self::Late => "late",
             Self::TooLarge => "too-large",
             Self::Crashed => "crashed",
         }

@@ -24,8 +24,12 @@ pub enum Metric {
     Skipped,
     /// Readings that were counted before, and so are not counted again. Count.
     Duplicates,
+    /// Those of them whose value is not the one that was counted. Count.
+    Contradictions,
     /// Readings that arrived after the allowed lateness. Count.
     TooLate,
+    /// Readings that have the arrival's time, because the device's cannot be true. Count.
+    ClockReplaced,
     /// From a reading's own time to its arrival. Milliseconds.
     LatenessMs,
     /// From the message's receipt to the written result. Milliseconds.
@@ -74,7 +78,9 @@ impl Metric {
             Self::Crashed => "Crashed",
             Self::Skipped => "Skipped",
             Self::Duplicates => "Duplicates",
+            Self::Contradictions => "Contradictions",
             Self::TooLate => "TooLate",
+            Self::ClockReplaced => "ClockReplaced",
             Self::LatenessMs => "LatenessMs",
             Self::EndToEndMs => "EndToEndMs",
             Self::Objects => "Objects",

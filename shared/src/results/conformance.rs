@@ -1,6 +1,7 @@
 //! What every adapter of the ports to results does.
 
 use super::{Average, Item, Mark, MetricResult, Results, ResultsReader, Row};
+use crate::device::event_time::ClockSource;
 use crate::stream::batch::Position;
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ fn result(n: u32) -> MetricResult {
         unit: "°C".to_owned(),
         value,
         at: 1_795_218_892_020,
+        clock: (n % 3 == 1).then_some(ClockSource::Arrival),
         average: Average { count: 3, mean: value / 3.0, min: -value, max: value, stddev: 0.1 },
         partial: n % 2 == 1,
         lost_until: (n % 2 == 1).then_some(1_795_218_892_019),

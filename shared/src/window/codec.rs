@@ -1,20 +1,21 @@
-//! The bytes of a device's windows: some 19 for each reading.
+//! The bytes of a device's windows: some 22 for each reading.
 //!
 //! They are `v` metrics, in the order of their names:
-//! `name(v, UTF-8) forgotten(0 | 1 at[8] id[8]) entries(v × (at: first [8], then v more; id[8] value[8]))`,
-//! where `v` is a number as LEB128 and the others are little-endian. In version 1, a name was followed by a number (v) that is
-//! not needed any more.
+//! `name(v, UTF-8) forgotten(0 | 1 at[8] id) entries(v × (at: first [8], then v more; id value[8] clock[1]))`,
+//! where `v` is a number as LEB128, an id is written by [`ReadingId::put`], and the others are little-endian. Up to version 2, an
+//! id was its digest alone, and there was no clock. In version 1, a name was followed by a number (v) that is not needed any more.
 
 use super::{DeviceState, Entry, Place, Series};
-use crate::keyed::State;
+use crate::device::event_time::ClockSource;
 use crate::keyed::bytes::{CorruptedState, Reader, put_text, put_varint};
+use crate::keyed::{ReadingId, State};
 use crate::results::MetricResult;
 
 impl State for DeviceState {
     type Outcome = MetricResult;
 
     const NAME: &'static str = "window";
-    const VERSION: u8 = 2;
+    const VERSION: u8 = 3;
 
     fn size_hint(&self) -> usize {
         let entries: usize = self.series.iter().map(|(_, series)| series.entries.len()).sum();
@@ -43,7 +44,7 @@ impl State for DeviceState {
             if version == 1 {
                 reader.varint()?;
             }
-            series.push((name.to_owned(), read_series(reader)?));
+            series.push((name.to_owned(), read_series(version, reader)?));
         }
         Ok(Self { series })
     }
@@ -61,25 +62,46 @@ fn put_series(out: &mut Vec<u8>, series: &Series) {
         Some(place) => {
             out.push(1);
             out.extend(place.at.to_le_bytes());
-            out.extend(place.id.to_le_bytes());
+            place.id.put(None, out);
         }
     }
     put_varint(out, series.entries.len() as u64);
-    let mut before = None;
-    for entry in &series.entries {
+    let mut before = None::<Place>;
+    for Entry { place, value, clock } in &series.entries {
         match before {
-            None => out.extend(entry.place.at.to_le_bytes()),
+            None => out.extend(place.at.to_le_bytes()),
             // Ascending, so the difference is not negative; wrapping makes it right over the whole range.
-            Some(before) => put_varint(out, entry.place.at.wrapping_sub(before) as u64),
+            Some(before) => put_varint(out, place.at.wrapping_sub(before.at) as u64),
         }
-        before = Some(entry.place.at);
-        out.extend(entry.place.id.to_le_bytes());
-        out.extend(entry.value.to_le_bytes());
+        place.id.put(before.map(|before| before.id), out);
+        before = Some(*place);
+        out.extend(value.to_le_bytes());
+        out.push(clock.map_or(0, clock_byte));
     }
 }
 
-fn read_series(reader: &mut Reader<'_>) -> Result<Series, CorruptedState> {
-    let forgotten = if reader.flag()? { Some(Place { at: reader.i64()?, id: reader.u64()? }) } else { None };
+/// The byte of a clock; 0 is one that is not known.
+const fn clock_byte(clock: ClockSource) -> u8 {
+    match clock {
+        ClockSource::Device => 1,
+        ClockSource::Ingest => 2,
+        ClockSource::Arrival => 3,
+    }
+}
+
+fn read_clock(reader: &mut Reader<'_>) -> Result<Option<ClockSource>, CorruptedState> {
+    let [byte] = reader.array()?;
+    let clocks = [ClockSource::Device, ClockSource::Ingest, ClockSource::Arrival];
+    let clock = clocks.into_iter().find(|clock| clock_byte(*clock) == byte);
+    if clock.is_some() || byte == 0 { Ok(clock) } else { Err(CorruptedState("a clock is unknown")) }
+}
+
+fn read_series(version: u8, reader: &mut Reader<'_>) -> Result<Series, CorruptedState> {
+    let read_id = |before: Option<Place>, reader: &mut Reader<'_>| match version {
+        ..=2 => ReadingId::read_digest(reader),
+        _ => ReadingId::read(before.map(|before| before.id), reader),
+    };
+    let forgotten = reader.option(|reader| Ok(Place { at: reader.i64()?, id: read_id(None, reader)? }))?;
     let count = reader.count(17)?;
     let mut entries: Vec<Entry> = Vec::with_capacity(count);
     for _ in 0..count {
@@ -91,12 +113,13 @@ fn read_series(reader: &mut Reader<'_>) -> Result<Series, CorruptedState> {
                 .checked_add_unsigned(reader.varint()?)
                 .ok_or(CorruptedState("a time exceeds 64 bits"))?,
         };
-        let place = Place { at, id: reader.u64()? };
+        let place = Place { at, id: read_id(entries.last().map(|before| before.place), reader)? };
         let value = reader.f64()?;
+        let clock = if version > 2 { read_clock(reader)? } else { None };
         if entries.last().is_some_and(|before| before.place >= place) {
             return Err(CorruptedState("readings are out of order"));
         }
-        entries.push(Entry { place, value });
+        entries.push(Entry { place, value, clock });
     }
     Ok(Series { entries, forgotten })
 }

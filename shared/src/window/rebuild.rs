@@ -6,7 +6,7 @@
 
 use super::{DeviceState, Entry, Place, Series};
 use crate::device::profile::WindowSpec;
-use crate::keyed::{Kept, id_digest};
+use crate::keyed::{Kept, ReadingId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Readings of one device that were kept elsewhere, by metric: as many as its windows need.
@@ -14,9 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Recovered(BTreeMap<String, Series>);
 
 impl Recovered {
-    /// Adds a reading: in any order, and as often as it comes.
-    pub fn insert(&mut self, spec: &WindowSpec, metric: &str, id: &str, at: i64, value: f64) {
-        let entry = Entry { place: Place { at, id: id_digest(id) }, value };
+    /// Adds a reading of `metric`: in any order, and as often as it comes.
+    pub fn insert(&mut self, spec: &WindowSpec, metric: &str, entry: Entry) {
         match self.0.get_mut(metric) {
             Some(series) => drop(series.insert(spec, entry)),
             None => drop(self.0.entry(metric.to_owned()).or_default().insert(spec, entry)),
@@ -69,7 +68,7 @@ pub fn rebuild<'s>(
     if until_ms > known.settled_ms {
         return Outcome::Busy;
     }
-    let lost_to = Place { at: until_ms, id: u64::MAX };
+    let lost_to = Place { at: until_ms, id: ReadingId::LAST };
     let mut out = Rebuilt { kept: loaded.cloned().unwrap_or_default(), whole: 0, partial: 0 };
     let is_noted = out.kept.lost_until == Some(until_ms);
     out.kept.lost_until = Some(until_ms);
@@ -111,7 +110,7 @@ fn restored(
     // What lies before the recovered readings is still lost. If nothing was found, everything is.
     let unseen = match since_ms {
         _ if series.entries.is_empty() => Some(lost_to),
-        Some(since_ms) => Some(Place { at: since_ms, id: u64::MAX }.min(lost_to)),
+        Some(since_ms) => Some(Place { at: since_ms, id: ReadingId::LAST }.min(lost_to)),
         None => None,
     };
     series.forgotten = series.forgotten.max(unseen);

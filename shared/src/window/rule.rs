@@ -1,6 +1,7 @@
 //! The rule of the moving average: how readings advance the windows of one device.
 
 use super::{DeviceState, Entry, Inserted, Place, Series};
+use crate::device::event_time::ClockSource;
 use crate::device::profile::{Profile, WindowSpec};
 use crate::device::reading::Value;
 use crate::keyed::{Closed, Counts, Incoming, Rule, Step};
@@ -53,16 +54,17 @@ impl<W: MetricWindows> Rule for MovingAverage<W> {
         let series = state.series_mut(reading.metric, lost_until);
         let before = series.newest();
         let place = Place { at: reading.at, id: reading.id };
-        let inserted = series.insert(spec, Entry { place, value });
+        let inserted = series.insert(spec, Entry { place, value, clock: Some(reading.clock) });
         let counts = match inserted {
             Inserted::Counted { late } => Counts::Once { late },
-            Inserted::Moved | Inserted::Duplicate => Counts::Duplicate,
+            Inserted::Moved { contradicts: true } | Inserted::Duplicate { contradicts: true } => Counts::Contradiction,
+            Inserted::Moved { .. } | Inserted::Duplicate { .. } => Counts::Duplicate,
         };
         let mut due = Vec::new();
         if inserted != (Inserted::Counted { late: true }) {
             due = intervals(series, spec, before, place);
         }
-        let is_repeated = inserted == Inserted::Duplicate;
+        let is_repeated = matches!(inserted, Inserted::Duplicate { .. });
         due.extend(closed_by(series, spec, place).filter(|_| is_repeated));
         let history = due.into_iter().filter_map(|from_ms| {
             let end_ms = from_ms.saturating_add(spec.history_ms().unwrap_or(i64::MAX));
@@ -98,6 +100,7 @@ fn result(unit: &str, (average, partial): (Average, bool), newest: Entry, series
         unit: unit.to_owned(),
         value: newest.value,
         at: newest.place.at,
+        clock: newest.clock.filter(|clock| *clock != ClockSource::Device),
         average,
         partial,
         lost_until: series.forgotten.filter(|_| partial).map(|place| place.at),

@@ -4,16 +4,18 @@
 //! reasons: a late reading corrects the rows of history that it belongs to, and a producer's retry that got another time
 //! (that of its arrival) is still recognised by its id.
 
+use crate::device::event_time::ClockSource;
 use crate::device::profile::WindowSpec;
+use crate::keyed::ReadingId;
 use crate::results::Average;
 
-/// The order of a reading: by its time and, at equal times, by the digest of its id.
+/// The order of a reading: by its time and, at equal times, by its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
     /// The reading's time, in milliseconds since the epoch.
     pub at: i64,
-    /// [`id_digest`](crate::keyed::id_digest) of its id.
-    pub id: u64,
+    /// Its id.
+    pub id: ReadingId,
 }
 
 /// One remembered reading.
@@ -23,6 +25,8 @@ pub struct Entry {
     pub place: Place,
     /// Its value, finite.
     pub value: f64,
+    /// The clock that its time comes from, if it is known.
+    pub clock: Option<ClockSource>,
 }
 
 /// What became of a reading.
@@ -35,9 +39,15 @@ pub enum Inserted {
         late: bool,
     },
     /// It was counted before with a later time, and has the earlier one now.
-    Moved,
+    Moved {
+        /// It has another value as well.
+        contradicts: bool,
+    },
     /// It was counted before.
-    Duplicate,
+    Duplicate {
+        /// With another value.
+        contradicts: bool,
+    },
 }
 
 /// The remembered readings of one metric of one device.
@@ -66,14 +76,15 @@ impl Series {
         let mut inserted = Inserted::Counted {
             late: newest.is_some_and(|newest| entry.place.at < newest.saturating_sub(spec.lateness_ms())),
         };
-        if let Some(index) = self.entries.iter().rposition(|known| known.place.id == entry.place.id) {
+        if let Some(index) = self.entries.iter().rposition(|known| known.place.id.digest == entry.place.id.digest) {
             let known = self.entries[index];
-            let earlier = entry.place.at.cmp(&known.place.at).then(entry.value.total_cmp(&known.value));
+            let earlier = entry.place.cmp(&known.place).then(entry.value.total_cmp(&known.value));
+            let contradicts = entry.value.total_cmp(&known.value).is_ne();
             if earlier.is_ge() {
-                return Inserted::Duplicate;
+                return Inserted::Duplicate { contradicts };
             }
             self.entries.remove(index);
-            inserted = Inserted::Moved;
+            inserted = Inserted::Moved { contradicts };
         }
         let index = self.entries.partition_point(|known| known.place < entry.place);
         self.entries.insert(index, entry);
@@ -86,7 +97,7 @@ impl Series {
 
     /// Notes that readings up to `at_ms` were counted once and are lost.
     pub(super) fn lose(&mut self, at_ms: i64) {
-        self.forgotten = self.forgotten.max(Some(Place { at: at_ms, id: u64::MAX }));
+        self.forgotten = self.forgotten.max(Some(Place { at: at_ms, id: ReadingId::LAST }));
     }
 
     /// The window's statistics, and whether readings that belong to it may be missing.

@@ -2,9 +2,10 @@
 #![allow(clippy::float_cmp, reason = "means of small whole numbers are exact")]
 
 use super::*;
+use crate::device::event_time::ClockSource;
 use crate::device::profile::{MAX_READINGS, WindowSpec};
 use crate::device::reading::Value;
-use crate::keyed::{Closed, Counts, Incoming, Rule, State as _, Step, id_digest};
+use crate::keyed::{Closed, Counts, Incoming, ReadingId, Rule, State as _, Step, id_digest};
 use crate::results::{Average, MetricResult};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +21,7 @@ fn reference(spec: &WindowSpec, readings: &[Reading], before_ms: i64) -> Vec<(i6
         }
     }
     let mut all: Vec<_> = by_id.into_iter().filter(|(_, (at, _))| *at < before_ms).collect();
-    all.sort_by_key(|(id, (at, _))| (*at, id_digest(id)));
+    all.sort_by_key(|(id, (at, _))| (*at, ReadingId::of(id, 0)));
     let newest = all.last().map_or(0, |(_, (at, _))| *at);
     let last = spec.last.map_or(usize::MAX, |last| last as usize);
     let skip = all.len().saturating_sub(last);
@@ -52,7 +53,9 @@ pub(super) fn step(
     lost_until: Option<i64>,
 ) -> Step<MetricResult> {
     let (id, at, value) = reading;
-    let incoming = Incoming { metric: "m", id: id_digest(id), at: *at, value: &Value::Number(*value) };
+    let value = Value::Number(*value);
+    let id = ReadingId::of(id, 0);
+    let incoming = Incoming { metric: "m", id, at: *at, clock: ClockSource::Device, value: &value };
     MovingAverage::step(&Only(spec.clone()), state, &incoming, lost_until).expect("it has a window")
 }
 
@@ -141,7 +144,7 @@ proptest! {
             if counted.insert(&reading.0) {
                 prop_assert_eq!(step.counts, Counts::Once { late: false });
             } else {
-                prop_assert_eq!(step.counts, Counts::Duplicate);
+                prop_assert!(matches!(step.counts, Counts::Duplicate | Counts::Contradiction));
                 prop_assert_eq!(&state, &before);
                 // Its rows are written again, as they are now.
                 for Closed { from_ms, outcome: result, .. } in step.history {
@@ -254,12 +257,33 @@ fn an_id_that_left_the_window_a_short_while_ago_is_still_known() {
 }
 
 #[test]
+fn readings_of_one_second_are_in_the_order_of_their_numbers() {
+    let spec = WindowSpec::last(3);
+    let mut shuffled: Vec<_> = (1..=12).map(|n| (format!("bed-17/p{n}@60000#0"), 60_000, f64::from(n))).collect();
+    shuffled.sort_by_key(|(id, ..)| id_digest(id));
+    let (state, _) = run(&spec, &shuffled);
+    let result = latest(&spec, &state).unwrap();
+    assert_eq!((result.value, result.average.mean), (12.0, 11.0));
+}
+
+#[test]
+fn a_repetition_with_another_value_changes_nothing_and_is_a_contradiction() {
+    let spec = WindowSpec::last(2);
+    let mut state = DeviceState::default();
+    let mut counts = |value: f64| step(&spec, &mut state, &("r".to_owned(), 60_000, value), None).counts;
+    assert_eq!(counts(61.0), Counts::Once { late: false });
+    assert_eq!(counts(61.0), Counts::Duplicate);
+    assert_eq!(counts(62.0), Counts::Contradiction);
+    assert_eq!(latest(&spec, &state).unwrap().value, 61.0);
+}
+
+#[test]
 fn memory_is_bounded_however_fast_readings_come() {
     let spec = WindowSpec { allowed_lateness_seconds: 3_600, ..WindowSpec::last(2) };
     let mut series = Series::default();
     for n in 0..5_000 {
-        let place = Place { at: n, id: id_digest(&n.to_string()) };
-        series.insert(&spec, Entry { place, value: n as f64 });
+        let place = Place { at: n, id: ReadingId::of(&n.to_string(), n) };
+        series.insert(&spec, Entry { place, value: n as f64, clock: None });
     }
     assert_eq!(series.entries().len(), 502);
     assert!(!series.average(&spec).unwrap().1, "the window itself is whole");
@@ -271,8 +295,8 @@ fn a_window_by_time_that_is_full_to_its_limit_says_so() {
     let mut series = Series::default();
     for n in 0..=i64::from(MAX_READINGS) {
         assert!(series.average(&spec).is_none_or(|(_, partial)| !partial));
-        let place = Place { at: n, id: id_digest(&n.to_string()) };
-        series.insert(&spec, Entry { place, value: 1.0 });
+        let place = Place { at: n, id: ReadingId::of(&n.to_string(), n) };
+        series.insert(&spec, Entry { place, value: 1.0, clock: None });
     }
     let (average, partial) = series.average(&spec).unwrap();
     assert_eq!((average.count, partial), (MAX_READINGS, true));
@@ -304,7 +328,8 @@ fn a_loss_concerns_all_metrics_of_a_device_those_it_has_and_new_ones() {
     let settings = Any(WindowSpec::last(1));
     let mut state = DeviceState::default();
     let mut step = |metric, seconds: i64, lost_until| {
-        let incoming = Incoming { metric, id: id_digest("a"), at: seconds * 1_000, value: &Value::Number(1.0) };
+        let (id, at, clock) = (ReadingId::of("a", 0), seconds * 1_000, ClockSource::Device);
+        let incoming = Incoming { metric, id, at, clock, value: &Value::Number(1.0) };
         if seconds == 3 {
             state.lose(3_000);
         }
@@ -328,7 +353,10 @@ fn a_window_by_time_is_whole_again_when_its_time_has_passed() {
     let spec = WindowSpec::seconds(5);
     series.lose(10_000);
     for (at, partial) in [(11_000, true), (14_999, true), (15_000, false)] {
-        series.insert(&spec, Entry { place: Place { at, id: at as u64 }, value: 1.0 });
+        series.insert(
+            &spec,
+            Entry { place: Place { at, id: ReadingId::of(&at.to_string(), at) }, value: 1.0, clock: None },
+        );
         assert_eq!(series.average(&spec).unwrap().1, partial, "{at}");
     }
 }

@@ -18,6 +18,7 @@
 //! ```
 //! use myaku::device::profile::{Size, Windows, document::Kind};
 //! use myaku::device::reading::Value;
+//! use myaku::keyed::ReadingId;
 //! use myaku::window::tumbling::{Entry, MetricSpec, Summary, Timeline};
 //!
 //! let minute = Size::Fixed { length_ms: 60_000, step_ms: 60_000 };
@@ -26,7 +27,7 @@
 //! let mut timeline = Timeline::new(Kind::Number, None);
 //! let mut due = Vec::new();
 //! for (id, at, value) in [(1, 10_000, 60.0), (2, 40_000, 64.0), (3, 65_000, 70.0), (4, 50_000, 80.0)] {
-//!     let inserted = timeline.insert(spec, Entry { at, id, value: Value::Number(value) });
+//!     let inserted = timeline.insert(spec, Entry { at, id: ReadingId { order: id, digest: id }, value: Value::Number(value) });
 //!     due.push(inserted.expect("it is a number").due);
 //! }
 //! assert!(due[0].is_empty() && due[1].is_empty(), "the first minute is open");

@@ -38,7 +38,7 @@ async fn the_answer_names_index_and_field_of_each_wrong_item() {
     {"field":"messageID","index":6,"problem":"unknown field `messageID`, expected one of `deviceId`, `facility`, `kind`, `messageId`, `payload`, `payloadBase64`, `sequence` at line 1 column 47"}
     {"field":"deviceId","index":7,"problem":"it is not a string"}
     {"index":8,"problem":"it is not a JSON object"}
-    {"field":"messageId","index":11,"problem":"item 10 has the same"}
+    {"field":"messageId","index":11,"problem":"item 10 has the same, and says something else"}
     "#);
 }
 

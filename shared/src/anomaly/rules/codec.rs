@@ -1,8 +1,9 @@
 //! The bytes of a device's state.
 //!
 //! Numbers with sizes in brackets are little-endian; `v` is a number as LEB128, and `?` an option. A state has `count(v)` metrics:
-//! `name newest?(at[8] id[8]) lost[1] rules(v × rule)`. A rule is `name phase memory`. A phase is 0 (calm), then
-//! `unsure[1] since?[8]`, or 1 (open), then `since[8] calm?[8]`. A memory is its kind in a byte, and what the kind needs.
+//! `name newest?(at[8] id) lost[1] rules(v × rule)`. A rule is `name phase memory`. A phase is 0 (calm), then
+//! `unsure[1] since?[8]`, or 1 (open), then `since[8] calm?[8]`. A memory is its kind in a byte, and what the kind needs. An id is
+//! written by [`ReadingId::put`]; in version 1 it was its digest alone.
 
 use super::flat::Stretch;
 use super::means::Means;
@@ -12,8 +13,8 @@ use super::rule::Nothing;
 use super::state::{DetectorState, Memory, MetricState, RuleState};
 use super::trend::{POINTS, Trend};
 use crate::anomaly::score::{self, Detector};
-use crate::keyed::State;
 use crate::keyed::bytes::{CorruptedState, Reader, put_option, put_text, put_varint};
+use crate::keyed::{ReadingId, State};
 
 type Result<T> = std::result::Result<T, CorruptedState>;
 
@@ -21,7 +22,7 @@ impl State for DetectorState {
     type Outcome = Nothing;
 
     const NAME: &'static str = "anomaly-detector";
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
 
     fn size_hint(&self) -> usize {
         self.metrics.iter().map(|(_, metric)| 40 + metric.rules.len() * 250).sum()
@@ -33,7 +34,7 @@ impl State for DetectorState {
             put_text(out, name);
             put_option(out, *newest, |out, (at, id)| {
                 out.extend(at.to_le_bytes());
-                out.extend(id.to_le_bytes());
+                id.put(None, out);
             });
             out.push((*is_lost).into());
             put_varint(out, rules.len() as u64);
@@ -46,11 +47,15 @@ impl State for DetectorState {
     }
 
     fn decode(version: u8, reader: &mut Reader<'_>) -> Result<Self> {
-        if version != Self::VERSION {
+        if !(1..=Self::VERSION).contains(&version) {
             return Err(CorruptedState("its version is unknown"));
         }
         let metrics = named(reader, |reader| {
-            let newest = reader.option(|reader| Ok((reader.i64()?, reader.u64()?)))?;
+            let read_id = |reader: &mut Reader<'_>| match version {
+                1 => ReadingId::read_digest(reader),
+                _ => ReadingId::read(None, reader),
+            };
+            let newest = reader.option(|reader| Ok((reader.i64()?, read_id(reader)?)))?;
             let is_lost = reader.flag()?;
             let rules =
                 named(reader, |reader| Ok(RuleState { phase: read_phase(reader)?, memory: read_memory(reader)? }))?;

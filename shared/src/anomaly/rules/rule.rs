@@ -59,8 +59,10 @@ impl Rule for AnomalyDetector {
         };
         let state = state.metric_mut(reading.metric, lost_until.is_some());
         let before_ms = match state.newest {
-            Some(newest) if newest == (reading.at, reading.id) => return Some(Step::of(Counts::Duplicate)),
-            Some((at, _)) if reading.at < at => return Some(Step::of(Counts::Once { late: true })),
+            Some((at, id)) if at == reading.at && id.digest == reading.id.digest => {
+                return Some(Step::of(Counts::Duplicate));
+            }
+            Some(newest) if (reading.at, reading.id) < newest => return Some(Step::of(Counts::Once { late: true })),
             before => before.map(|(at, _)| at),
         };
         state.newest = Some((reading.at, reading.id));

@@ -6,6 +6,7 @@ use super::phase::Phase;
 use super::recent::Recent;
 use super::trend::Trend;
 use crate::anomaly::score::Detector;
+use crate::keyed::ReadingId;
 
 /// What is kept of a device between invocations.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,8 +18,8 @@ pub struct DetectorState {
 /// What is kept of one metric.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MetricState {
-    /// The newest reading: its time in milliseconds since the epoch, and the digest of its id.
-    pub(super) newest: Option<(i64, u64)>,
+    /// The newest reading: its time in milliseconds since the epoch, and its id.
+    pub(super) newest: Option<(i64, ReadingId)>,
     /// Whether readings may have been lost before the first one that the state knows of.
     pub(super) is_lost: bool,
     /// Where each rule stands, in the order of their names.

@@ -1,10 +1,11 @@
 use super::*;
 use crate::alert::{Begin, Ends, Finding};
+use crate::device::event_time::ClockSource;
 use crate::device::profile::Profile;
 use crate::device::reading::{Quality, Reading, Value};
 use crate::keyed::bytes::Reader;
 use crate::keyed::trial::{Trial, devices};
-use crate::keyed::{Counts, Incoming, Rule as _, State as _, id_digest};
+use crate::keyed::{Counts, Incoming, ReadingId, Rule as _, State as _};
 use proptest::prelude::*;
 use rand::rngs::StdRng;
 use std::sync::Arc;
@@ -25,7 +26,13 @@ fn profile(kind: &str, rules: &str) -> Arc<Profile> {
 /// The findings of readings, each a second and a value, as `+rule@second` and `-rule`.
 fn found(profile: &Arc<Profile>, state: &mut DetectorState, readings: &[(i64, Value)]) -> Vec<Finding> {
     let step = |(at, value): &(i64, Value)| {
-        let reading = Incoming { metric: "m", id: id_digest(&at.to_string()), at: at * 1_000, value };
+        let reading = Incoming {
+            metric: "m",
+            id: ReadingId::of(&at.to_string(), *at),
+            at: at * 1_000,
+            clock: ClockSource::Device,
+            value,
+        };
         AnomalyDetector::step(profile, state, &reading, None).expect("the metric has or had rules").findings
     };
     readings.iter().flat_map(step).collect()
@@ -65,14 +72,16 @@ fn a_reading_that_is_older_or_the_same_changes_nothing() {
     let mut counts = |at: i64, id: u64, value: f64| {
         let before = state.clone();
         let value = Value::Number(value);
-        let reading = Incoming { metric: "m", id, at: at * 1_000, value: &value };
+        let id = ReadingId { order: id, digest: id };
+        let reading = Incoming { metric: "m", id, at: at * 1_000, clock: ClockSource::Device, value: &value };
         let step = AnomalyDetector::step(&profile, &mut state, &reading, None).unwrap();
         (step.counts, state == before)
     };
     assert_eq!(counts(60, 1, 40.0), (Counts::Once { late: false }, false));
     assert_eq!(counts(60, 1, 40.0), (Counts::Duplicate, true));
     assert_eq!(counts(59, 2, 36.0), (Counts::Once { late: true }, true));
-    assert_eq!(counts(60, 3, 40.0), (Counts::Once { late: false }, false), "another of the same time counts");
+    assert_eq!(counts(60, 0, 40.0), (Counts::Once { late: true }, true), "one before it, of the same time");
+    assert_eq!(counts(60, 3, 40.0), (Counts::Once { late: false }, false), "one after it counts");
 }
 
 #[test]

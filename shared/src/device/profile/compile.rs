@@ -8,11 +8,14 @@ mod version;
 
 use super::Profile;
 use super::alerts::Condition;
-use super::document::{ClockDocument, Format, Kind, MetricDocument, ProfileDocument, RangeDocument, VersionDocument};
+use super::document::{
+    ClockDocument, Format, Kind, MetricDocument, Offset, ProfileDocument, RangeDocument, VersionDocument,
+};
 use super::metric::Metric;
 use super::problem::{Problem, Scope};
 use super::windows;
 use crate::device::event_time::{ClockRule, ClockSource};
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -32,6 +35,9 @@ const MAX_SCORES: usize = 16;
 const MAX_NAME: usize = 64;
 /// The longest skew, delay and interval in seconds: a year.
 const MAX_SECONDS: u32 = 366 * 24 * 3_600;
+/// The first day that a clock which was set can show, without `notBefore`. Clocks that were never set show 1970, 1980, 2000
+/// or the year in which their maker compiled the firmware.
+const NOT_BEFORE: &str = "2020-01-01";
 
 /// The metrics by name, each with its index in the profile.
 type Metrics<'d> = BTreeMap<&'d str, (usize, &'d MetricDocument)>;
@@ -108,10 +114,28 @@ fn clock(document: &ClockDocument, scope: &mut Scope<'_>) -> ClockRule {
             scope.report(key, format!("{seconds} is more than a year; at most {MAX_SECONDS} seconds are allowed"));
         }
     }
+    let trust = document.trust.unwrap_or(ClockSource::Device);
+    for (key, given) in [
+        ("late", document.late.is_some()),
+        ("notBefore", document.not_before.is_some()),
+        ("offset", document.offset.is_some()),
+    ] {
+        if given && trust != ClockSource::Device {
+            scope.report(key, "is only allowed if clock.trust is `device`");
+        }
+    }
+    let day = document.not_before.as_deref().unwrap_or(NOT_BEFORE);
+    let not_before = day.parse::<Date>().ok().and_then(|day| day.to_zoned(TimeZone::UTC).ok());
+    if not_before.is_none() {
+        scope.report("notBefore", "is not a day: write it as `2026-04-01`");
+    }
     ClockRule {
-        trust: document.trust.unwrap_or(ClockSource::Device),
+        trust,
         allowed_skew_ms: i64::from(document.allowed_skew_seconds) * 1_000,
         allowed_delay_ms: i64::from(delay) * 1_000,
+        not_before_ms: not_before.map_or(0, |day| day.timestamp().as_millisecond().max(0)),
+        late: document.late.unwrap_or_default(),
+        newest_is_now: document.offset == Some(Offset::Newest),
     }
 }
 

@@ -5,13 +5,13 @@
 use super::binary::BinaryField;
 use super::document::Format;
 use super::field::{Field, Time};
-use super::identity::identify;
+use super::identity::{Said, identify};
 use super::path::Path;
 use super::source::{Getter, View};
 use super::tree::Node;
 use super::value::{Fault, Raw};
 use super::{Decoded, Profile, Rejection};
-use crate::device::event_time::{EventTime, Times};
+use crate::device::event_time::{Belief, ClockSource, EventTime, Receipt, WrongTime};
 use crate::device::reading::Reading;
 use crate::ingest::message::MessageRef;
 use crate::lake::dead_letter::Reason;
@@ -29,9 +29,13 @@ pub(super) struct Version {
     pub(super) format: Format,
     pub(super) identity: Vec<Getter>,
     pub(super) time: Option<Time>,
+    pub(super) sent: Option<Time>,
     pub(super) fields: Vec<Field>,
     pub(super) records: Option<Records>,
 }
+
+/// A time by the device's clock, in milliseconds since the epoch; `None` if the device sent none.
+pub(super) type DeviceTime = Result<Option<i64>, Fault>;
 
 /// Which messages a version matches.
 #[derive(Clone, Debug, Default)]
@@ -73,9 +77,6 @@ impl<'a> Payload<'a> {
     }
 
     fn view(&mut self, format: Format) -> Result<View<'_>, String> {
-        if self.bytes.is_empty() && format != Format::Text {
-            return Err("the payload is empty".to_owned());
-        }
         let bytes = self.bytes;
         let tree = match format {
             Format::Json => self.json.get_or_insert_with(|| Node::json(bytes)),
@@ -119,6 +120,10 @@ impl Profile {
     /// `arrived_ms` is the record's arrival at the stream, in milliseconds since the epoch.
     pub fn decode<'a>(&'a self, message: impl Into<MessageRef<'a>>, arrived_ms: i64) -> Decoded<'a> {
         let message = message.into();
+        if message.payload.is_empty() {
+            // A retained message is deleted by an empty one, which says nothing.
+            return Decoded::default();
+        }
         let mut payload = Payload::new(message.payload);
         let mut why = Vec::new();
         for version in &self.versions {
@@ -150,23 +155,40 @@ impl Profile {
             }
         };
         let time = version.time.as_ref().map_or(Ok(None), |time| time.read(view));
-        // If only the records have times, the payload contains them: then a hash of the payload identifies the message.
-        let has_time = version.records.as_ref().is_some_and(|records| records.time.is_some());
-        let identity_time = time.as_ref().ok().copied().flatten().or(has_time.then_some(0));
+        let first = version.fields.len();
+        let records = version.records.as_ref().map(|records| (records, records.find(view, &time, first)));
+        let times = match &records {
+            Some((_, Ok(found))) => found.times.as_slice(),
+            _ => &[],
+        };
+        let receipt = Receipt { ingest: message.received_at, arrival: arrived_ms };
+        let known = std::iter::once(&time).chain(times).filter_map(|time| time.as_ref().ok().copied().flatten());
+        // A message that does not say when it was sent is judged by its times alone.
+        let sent = version.sent.as_ref().and_then(|sent| sent.read(view).ok().flatten());
+        let belief = self.clock.judge(known.clone(), sent, receipt);
         let mut decoding = Decoding {
             profile: self,
             message,
-            arrived_ms,
-            identity: identify(&version.identity, view, &message, identity_time),
-            decoded: Decoded { readings: Vec::with_capacity(version.fields.len()), rejected: Vec::new() },
+            receipt,
+            belief,
+            indices: Vec::with_capacity(first),
+            decoded: Decoded { readings: Vec::with_capacity(first), ..Decoded::default() },
         };
         if !version.fields.is_empty() {
-            decoding.read(&version.fields, view, time.clone(), 0);
+            decoding.read(&version.fields, view, &time, 0);
         }
-        if let Some(records) = &version.records {
-            decoding.read_records(records, version.fields.len(), view, &time);
+        match &records {
+            None => {}
+            Some((_, Err(fault))) => decoding.reject(fault.clone(), first, None),
+            Some((records, Ok(found))) => decoding.read_records(records, found, first),
         }
-        decoding.decoded
+        let said = Said { times: known, readings: &decoding.decoded.readings };
+        let identity = identify(&version.identity, view, &message, said);
+        let Decoding { mut decoded, indices, .. } = decoding;
+        for (reading, index) in decoded.readings.iter_mut().zip(indices) {
+            reading.id = reading_id(&identity, index);
+        }
+        decoded
     }
 }
 
@@ -174,52 +196,52 @@ impl Profile {
 struct Decoding<'a> {
     profile: &'a Profile,
     message: MessageRef<'a>,
-    arrived_ms: i64,
-    identity: String,
+    receipt: Receipt,
+    belief: Belief,
+    /// The index of each reading in the message.
+    indices: Vec<usize>,
+    /// Its readings have no ids yet: these follow from all of them.
     decoded: Decoded<'a>,
 }
 
 impl Decoding<'_> {
-    fn read_records(&mut self, records: &Records, first: usize, view: View<'_>, time: &Result<Option<i64>, Fault>) {
-        let RecordViews { views, fault } = match records.find(view) {
-            Ok(found) => found,
-            Err(fault) => return self.reject(fault, first, None),
-        };
+    fn read_records(&mut self, records: &Records, found: &RecordViews<'_>, first: usize) {
+        let RecordViews { views, times, fault } = found;
         let width = records.fields.len();
-        let room = (MAX_VALUES - first.min(MAX_VALUES)) / width.max(1);
-        for (number, record) in views.iter().take(room).enumerate() {
-            let own = match (&records.time, time) {
-                (Some(own), _) => own.read(*record),
-                (None, Ok(base)) => {
-                    Ok(base.map(|base| base.saturating_add(records.step_ms.saturating_mul(number as i64))))
-                }
-                (None, Err(fault)) => Err(fault.clone()),
-            };
-            self.read(&records.fields, *record, own, first + number * width);
+        for (number, (record, time)) in views.iter().zip(times).enumerate() {
+            self.read(&records.fields, *record, time, first + number * width);
         }
+        let room = times.len();
         if views.len() > room {
             let detail = format!("a message may have at most {MAX_VALUES} values, so only {room} records are read");
             self.reject(Fault::new(Reason::TooLarge, detail), first + room * width, None);
         }
         if let Some(fault) = fault {
-            self.reject(fault, first + views.len() * width, None);
+            self.reject(fault.clone(), first + views.len() * width, None);
         }
     }
 
     /// Reads fields that have the same time.
-    fn read(&mut self, fields: &[Field], view: View<'_>, device: Result<Option<i64>, Fault>, first: usize) {
-        let times = |device| Times { device, ingest: self.message.received_at, arrival: self.arrived_ms };
-        let chosen = device.and_then(|device| {
-            let chosen = self.profile.clock.choose(&times(device));
-            chosen.map_err(|error| Fault::new(Reason::TimeBeyondBelief, error.to_string()))
+    fn read(&mut self, fields: &[Field], view: View<'_>, device: &DeviceTime, first: usize) {
+        let chosen = device.clone().and_then(|device| {
+            let chosen = self.profile.clock.time(self.belief, device, self.receipt);
+            let is_replaced = |clock| clock == ClockSource::Arrival && device.is_some();
+            chosen.map(|time| (time, is_replaced(time.clock))).map_err(|error| {
+                let is_late = matches!(error, WrongTime::Late { .. });
+                Fault::new(if is_late { Reason::Late } else { Reason::TimeBeyondBelief }, error.to_string())
+            })
         });
-        let time = match chosen {
-            Ok(time) => time,
+        let (time, is_replaced) = match chosen {
+            Ok(chosen) => chosen,
             // Without a time, none of these values can be used. One rejection reports them all.
             Err(fault) => return self.reject(fault, first, None),
         };
+        let before = self.decoded.readings.len();
         for (offset, field) in fields.iter().enumerate() {
             self.measure(field, view, time, first + offset);
+        }
+        if is_replaced && self.profile.clock.trust == ClockSource::Device {
+            self.decoded.clock_replaced += self.decoded.readings.len() - before;
         }
     }
 
@@ -227,18 +249,21 @@ impl Decoding<'_> {
         let metric = &self.profile.metrics[field.metric];
         match field.measure(view, metric) {
             Ok(None) => {}
-            Ok(Some((value, quality))) => self.decoded.readings.push(Reading {
-                id: reading_id(&self.identity, index),
-                device_id: self.message.device_id,
-                facility: self.message.facility,
-                metric: &metric.name,
-                value,
-                unit: &metric.unit,
-                at: time.at,
-                clock: time.clock,
-                received_at: self.message.received_at,
-                quality,
-            }),
+            Ok(Some((value, quality))) => {
+                self.indices.push(index);
+                self.decoded.readings.push(Reading {
+                    id: String::new(),
+                    device_id: self.message.device_id,
+                    facility: self.message.facility,
+                    metric: &metric.name,
+                    value,
+                    unit: &metric.unit,
+                    at: time.at,
+                    clock: time.clock,
+                    received_at: self.message.received_at,
+                    quality,
+                });
+            }
             Err(fault) => self.reject(fault, index, Some(metric.name.clone())),
         }
     }
@@ -270,12 +295,27 @@ fn reading_id(identity: &str, index: usize) -> String {
 /// The complete records of a message.
 struct RecordViews<'a> {
     views: Vec<View<'a>>,
+    /// The time of each record that is read: a message can have more records than values are read from it.
+    times: Vec<DeviceTime>,
     /// What is wrong after the complete records.
     fault: Option<Fault>,
 }
 
 impl Records {
-    fn find<'a>(&self, view: View<'a>) -> Result<RecordViews<'a>, Fault> {
+    /// Finds the records after the first `first` values of a message whose time is `message`.
+    fn find<'a>(&self, view: View<'a>, message: &DeviceTime, first: usize) -> Result<RecordViews<'a>, Fault> {
+        let (views, fault) = self.views(view)?;
+        let room = (MAX_VALUES - first.min(MAX_VALUES)) / self.fields.len().max(1);
+        let times = views.iter().take(room).enumerate().map(|(number, record)| match (&self.time, message) {
+            (Some(own), _) => own.read(*record),
+            (None, Ok(base)) => Ok(base.map(|base| base.saturating_add(self.step_ms.saturating_mul(number as i64)))),
+            (None, Err(fault)) => Err(fault.clone()),
+        });
+        Ok(RecordViews { times: times.collect(), views, fault })
+    }
+
+    /// The complete records, and what is wrong after them.
+    fn views<'a>(&self, view: View<'a>) -> Result<(Vec<View<'a>>, Option<Fault>), Fault> {
         let undecodable = |detail| Fault::new(Reason::Undecodable, detail);
         match (&self.source, view) {
             (RecordsSource::Each(path), View::Tree(node)) => {
@@ -287,7 +327,7 @@ impl Records {
                     Some(kind) => Some(undecodable(not_records(kind))),
                     None => None,
                 };
-                Ok(RecordViews { views: nodes.into_iter().map(View::Tree).collect(), fault })
+                Ok((nodes.into_iter().map(View::Tree).collect(), fault))
             }
             (RecordsSource::Packed { offset, length, count }, View::Bytes(bytes)) => {
                 let count = count.as_ref().map(|field| read_count(field, bytes)).transpose()?;
@@ -303,10 +343,10 @@ impl Records {
                     }
                     _ => None,
                 };
-                Ok(RecordViews { views, fault: fault.map(undecodable) })
+                Ok((views, fault.map(undecodable)))
             }
             // Compilation ensures that paths are only used with trees, and offsets only with bytes.
-            _ => Ok(RecordViews { views: Vec::new(), fault: None }),
+            _ => Ok((Vec::new(), None)),
         }
     }
 }

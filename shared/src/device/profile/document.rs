@@ -36,7 +36,7 @@ mod source;
 pub use calibration::{Beyond, CalibrationDocument, DividerDocument, Side, Voltage};
 pub use source::{BinaryDocument, BitsDocument, Source, TimeDocument, TimeUnit};
 
-use crate::device::event_time::ClockSource;
+use crate::device::event_time::{ClockSource, Late};
 use crate::device::profile::{AlertRule, WindowDocument, WindowSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -69,24 +69,51 @@ pub struct ProfileDocument {
 }
 
 /// Which clock to trust, and within which bounds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ClockDocument {
     /// `device`, `ingest` or `arrival`. Without it, the device's time is used if the device sends one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trust: Option<ClockSource>,
     /// How far after the arrival the trusted time may be, and how far before it if there is no `allowedDelaySeconds`.
-    /// Default 300. Outside these bounds the reading gets the arrival's time, and its `clock` says so.
+    /// Default 300. A reading whose time is beyond it gets the arrival's, and its `clock` says so.
     #[serde(default = "five_minutes")]
     pub allowed_skew_seconds: u32,
-    /// How far before the arrival the trusted time may be: for devices that keep readings while they are offline.
+    /// How far before the arrival the trusted time may be before the message is late: for devices that keep readings while
+    /// they are offline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed_delay_seconds: Option<u32>,
+    /// `keep` (the default) or `reject`: what happens to late messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late: Option<Late>,
+    /// The first day that a clock which was set can show, in UTC: `2026-04-01`. Default 2020-01-01. Earlier times are of a
+    /// clock that was never set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<String>,
+    /// For devices that send at once and whose clocks are off: `newest` takes the newest time of a message for the time of
+    /// its receipt. A version that reads `sent` has no need of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset: Option<Offset>,
+}
+
+/// What shows how far a device's clock is off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Offset {
+    /// The newest time of each message.
+    Newest,
 }
 
 impl Default for ClockDocument {
     fn default() -> Self {
-        Self { trust: None, allowed_skew_seconds: five_minutes(), allowed_delay_seconds: None }
+        Self {
+            trust: None,
+            allowed_skew_seconds: five_minutes(),
+            allowed_delay_seconds: None,
+            late: None,
+            not_before: None,
+            offset: None,
+        }
     }
 }
 
@@ -201,6 +228,10 @@ pub struct VersionDocument {
     /// The device's time of the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<TimeDocument>,
+    /// What the device's clock showed when it sent the message. The difference to the time of receipt is added to all
+    /// times of the message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<TimeDocument>,
     /// The fields that are read once in a message.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<FieldDocument>,

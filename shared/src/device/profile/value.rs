@@ -27,9 +27,11 @@ pub(super) enum Raw<'a> {
     Integer(i128),
     /// Also NaN and infinity.
     Number(f64),
+    /// A number of JSON, by its own digits because a double has fewer.
+    Digits(&'a str),
     Text(Cow<'a, str>),
     List(&'a [Node<'a>]),
-    /// Bytes or an object, which no metric can have. The text says which.
+    /// Bytes, an object or what is no value, which no metric can have. The text says which.
     Other(&'static str),
 }
 
@@ -40,6 +42,7 @@ impl<'a> Raw<'a> {
             Some(Node::Boolean(value)) => Self::Boolean(*value),
             Some(Node::Integer(value)) => Self::Integer(*value),
             Some(Node::Number(value)) => Self::Number(*value),
+            Some(Node::Digits(digits)) => Self::Digits(digits),
             Some(Node::Text(value)) => Self::Text(Cow::Borrowed(value)),
             Some(Node::List(items)) => Self::List(items),
             Some(other) => Self::Other(other.kind()),
@@ -52,6 +55,7 @@ impl<'a> Raw<'a> {
         let number = match self {
             Self::Integer(value) => *value as f64,
             Self::Number(value) => *value,
+            Self::Digits(digits) => digits.parse().unwrap_or(f64::NAN),
             Self::Text(value) if text => {
                 value.trim().parse().map_err(|_| not_a_number("it is a text that is not a number"))?
             }
@@ -66,7 +70,7 @@ impl<'a> Raw<'a> {
         match self {
             Self::Boolean(value) => Ok(*value),
             Self::Integer(value @ (0 | 1)) => Ok(*value == 1),
-            Self::Integer(_) | Self::Number(_) => {
+            Self::Integer(_) | Self::Number(_) | Self::Digits(_) => {
                 Err(Fault::new(Reason::OutOfRange, "it is a number other than 0 and 1".to_owned()))
             }
             other => Err(Fault::new(Reason::Undecodable, format!("it is {}, not a boolean", other.kind()))),
@@ -79,6 +83,7 @@ impl<'a> Raw<'a> {
             Self::Text(value) => Ok(value),
             Self::Boolean(value) => Ok(Cow::Borrowed(if value { "true" } else { "false" })),
             Self::Integer(value) => Ok(Cow::Owned(value.to_string())),
+            Self::Digits(digits) => Ok(Cow::Borrowed(digits)),
             Self::Number(value) if value.is_finite() => Ok(Cow::Owned(value.to_string())),
             other => Err(Fault::new(Reason::Undecodable, format!("it is {}, not a text", other.kind()))),
         }
@@ -113,7 +118,7 @@ impl<'a> Raw<'a> {
         match self {
             Self::Absent => "nothing",
             Self::Boolean(_) => "a boolean",
-            Self::Integer(_) | Self::Number(_) => "a number",
+            Self::Integer(_) | Self::Number(_) | Self::Digits(_) => "a number",
             Self::Text(_) => "a text",
             Self::List(_) => "an array",
             Self::Other(kind) => kind,

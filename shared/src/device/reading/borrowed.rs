@@ -77,12 +77,7 @@ impl<'a> BorrowedReading<'a> {
         if rest != "}" && split_quoted(rest.strip_prefix(r#","sender":""#)?)?.1 != "}" {
             return None;
         }
-        let clock = match clock {
-            "device" => ClockSource::Device,
-            "ingest" => ClockSource::Ingest,
-            "arrival" => ClockSource::Arrival,
-            _ => return None,
-        };
+        let clock = ClockSource::of_name(clock)?;
         let [id, device_id, facility, metric, unit] = [id, device_id, facility, metric, unit].map(Cow::Borrowed);
         let value = Value::Number(value);
         Some(Self { id, device_id, facility, metric, value, unit, at, clock, received_at, quality })

@@ -1,7 +1,8 @@
 //! Parses items in JSON: an array, a single object, or lines. A payload keeps its text; it is checked, and not decoded.
 
-use super::{BodyError, Fields, RawItem, RawProblem};
+use super::{BodyError, Fields, Payloads, RawItem, RawProblem, cut};
 use crate::ingest::limits::MAX_DEPTH;
+use crate::platform::text::trimmed;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -10,24 +11,29 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
-/// Parses an array of items, or a single item. Stops after `limit + 1` items.
-pub(super) fn array(body: &[u8], limit: usize) -> Result<Vec<RawItem<'_>>, BodyError> {
-    let text = utf8(body).map_err(BodyError::Malformed)?.trim_ascii();
+/// Parses an array of items, or a single item. Stops after `limit + 1` items. An array that is not JSON is cut into its
+/// items, each of which is judged alone.
+pub(super) fn array(body: &[u8], limit: usize, payloads: Payloads) -> Result<Vec<RawItem<'_>>, BodyError> {
+    let body = trimmed(body);
     let malformed = |error: serde_json::Error| BodyError::Malformed(format!("it is not JSON: {error}"));
-    match text.as_bytes().first() {
+    match body.first() {
         None => Err(BodyError::Empty),
         Some(b'[') => {
             let mut items = Vec::new();
-            let mut json = serde_json::Deserializer::from_str(text);
+            let mut json = serde_json::Deserializer::from_slice(body);
             let read = json.deserialize_seq(UpTo { items: &mut items, limit }).and_then(|()| json.end());
             // The rest of an array with too many items does not matter.
-            if items.len() <= limit {
-                read.map_err(malformed)?;
+            if let Err(error) = read
+                && items.len() <= limit
+            {
+                let elements = cut::elements(body, limit).ok_or_else(|| malformed(error))?;
+                items = elements.into_iter().map(|element| item(element, payloads)).collect();
             }
             Ok(items)
         }
+        Some(b'{') if payloads == Payloads::Any => Ok(vec![item(body, payloads)]),
         Some(b'{') => {
-            let item: &RawValue = serde_json::from_str(text).map_err(malformed)?;
+            let item: &RawValue = serde_json::from_str(utf8(body).map_err(BodyError::Malformed)?).map_err(malformed)?;
             Ok(vec![fields(item.get())])
         }
         Some(_) => Err(BodyError::Malformed("it is neither a JSON object nor a JSON array".to_owned())),
@@ -59,11 +65,37 @@ impl<'de> Visitor<'de> for UpTo<'_, 'de> {
 }
 
 /// Parses items on lines, and stops after `limit + 1` items. An error in one does not affect the others.
-pub(super) fn lines(body: &[u8], limit: usize) -> Result<Vec<RawItem<'_>>, BodyError> {
-    let lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
-    let items = lines.map(|line| fields(utf8(line).map_err(|problem| RawProblem::whole(&problem))?));
-    let items: Vec<_> = items.take(limit.saturating_add(1)).collect();
+pub(super) fn lines(body: &[u8], limit: usize, payloads: Payloads) -> Result<Vec<RawItem<'_>>, BodyError> {
+    let lines = body.split(|byte| *byte == b'\n').map(trimmed).filter(|line| !line.is_empty());
+    let items: Vec<_> = lines.map(|line| item(line, payloads)).take(limit.saturating_add(1)).collect();
     if items.is_empty() { Err(BodyError::Empty) } else { Ok(items) }
+}
+
+/// Parses one item. If it is not JSON because of its payload, and that may be anything, the payload is cut out.
+fn item(text: &[u8], payloads: Payloads) -> RawItem<'_> {
+    let read = utf8(text).map_err(|problem| RawProblem::whole(&problem)).and_then(fields);
+    match read {
+        Err(problem) if payloads == Payloads::Any => beside_payload(text).ok_or(problem),
+        read => read,
+    }
+}
+
+/// An item whose payload is not JSON. `None` if the rest is not an item either.
+fn beside_payload(text: &[u8]) -> Option<Fields<'_>> {
+    let range = cut::member(text, "payload")?;
+    let payload = trimmed(&text[range.clone()]);
+    let rest = [&text[..range.start], b"null", &text[range.end..]].concat();
+    let Fields { device_id, facility, kind, message_id, payload: other, sequence } =
+        fields(std::str::from_utf8(&rest).ok()?).ok()?;
+    let owned = |text: Option<Cow<'_, str>>| text.map(|text| Cow::Owned(text.into_owned()));
+    (other.is_none() && !payload.is_empty() && !too_deep(payload)).then(|| Fields {
+        device_id: owned(device_id),
+        facility: owned(facility),
+        kind: owned(kind),
+        message_id,
+        payload: Some(Cow::Borrowed(payload)),
+        sequence,
+    })
 }
 
 fn utf8(bytes: &[u8]) -> Result<&str, String> {
@@ -108,7 +140,7 @@ fn fields(text: &str) -> RawItem<'_> {
         (Some(_), Some(_)) => {
             return Err(problem("payloadBase64", "only one of payload and payloadBase64 is allowed"));
         }
-        (Some(json), None) if too_deep(json.get()) => {
+        (Some(json), None) if too_deep(json.get().as_bytes()) => {
             return Err(problem("payload", &format!("it nests deeper than {MAX_DEPTH} levels")));
         }
         (Some(json), None) => Some(Cow::Borrowed(json.get().as_bytes())),
@@ -140,10 +172,10 @@ fn message_id(json: &str) -> Result<String, String> {
     number.map(|number| number.to_string()).map_err(|_| "it is neither a string nor a whole number".to_owned())
 }
 
-/// Whether brackets outside of strings nest too deeply. `json` is valid JSON.
-fn too_deep(json: &str) -> bool {
+/// Whether brackets outside of strings nest too deeply.
+fn too_deep(json: &[u8]) -> bool {
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    for byte in json.bytes() {
+    for byte in json {
         match byte {
             _ if escaped => escaped = false,
             b'\\' if in_string => escaped = true,
@@ -154,7 +186,7 @@ fn too_deep(json: &str) -> bool {
                     return true;
                 }
             }
-            b']' | b'}' if !in_string => depth -= 1,
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
             _ => {}
         }
     }

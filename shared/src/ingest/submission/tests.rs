@@ -9,7 +9,7 @@ use std::io::Write as _;
 const LIMITS: Limits = Limits { body_bytes: 1_000_000, items: 100 };
 
 fn items(body: &str) -> Items {
-    read(body.as_bytes(), Form::Json, false, &LIMITS).unwrap()
+    read(body.as_bytes(), Form::Json, Payloads::Json, &LIMITS).unwrap()
 }
 
 /// What is wrong with the only item.
@@ -102,14 +102,15 @@ fn one_item_more_than_the_limit_is_read_and_no_further() {
     let sequence = cbor(&serde_json::json!({"kind": "k", "payload": 1})).repeat(9);
     for limit in [0, 2, 8, 9, 10] {
         let read = (limit + 1).min(9);
-        assert_eq!(json::array(array.as_bytes(), limit).unwrap().len(), read);
-        assert_eq!(json::lines([item; 9].join("\n").as_bytes(), limit).unwrap().len(), read);
+        assert_eq!(json::array(array.as_bytes(), limit, Payloads::Json).unwrap().len(), read);
+        assert_eq!(json::lines([item; 9].join("\n").as_bytes(), limit, Payloads::Json).unwrap().len(), read);
         assert_eq!(super::cbor::sequence(&sequence, limit).unwrap().len(), read);
     }
     // What comes after them is not looked at.
     let limits = Limits { items: 2, ..LIMITS };
-    let cut =
-        |count: usize| read(format!("[{}, and", [item; 9][..count].join(",")).as_bytes(), Form::Json, false, &limits);
+    let cut = |count: usize| {
+        read(format!("[{}, and", [item; 9][..count].join(",")).as_bytes(), Form::Json, Payloads::Json, &limits)
+    };
     assert_eq!(cut(3), Err(BodyError::TooMany { limit: 2 }));
     assert!(matches!(cut(2), Err(BodyError::Malformed(_))));
 }
@@ -124,7 +125,7 @@ fn the_name_of_a_field_is_shown_up_to_its_limit() {
         (Form::Json, json.as_bytes(), format!("unknown field `{shown}`, expected one of `deviceId`")),
         (Form::CborSequence, sequence.as_slice(), "this field is unknown".to_owned()),
     ] {
-        let refused = read(body, form, false, &LIMITS).unwrap().remove(0).unwrap_err();
+        let refused = read(body, form, Payloads::Json, &LIMITS).unwrap().remove(0).unwrap_err();
         assert_eq!(refused.field.as_ref(), Some(&shown), "{form:?}");
         assert!(refused.problem.starts_with(&problem) && refused.problem.len() < 300, "{}", refused.problem);
     }
@@ -140,9 +141,9 @@ fn size_number_and_depth_have_limits() {
 
     let many = |count: usize| format!("[{}]", vec![r#"{"kind":"k","payload":1}"#; count].join(","));
     assert_eq!(items(&many(100)).len(), 100);
-    assert_eq!(read(many(101).as_bytes(), Form::Json, false, &LIMITS), Err(BodyError::TooMany { limit: 100 }));
+    assert_eq!(read(many(101).as_bytes(), Form::Json, Payloads::Json, &LIMITS), Err(BodyError::TooMany { limit: 100 }));
     let large = vec![b' '; 1_000_001];
-    assert_eq!(read(&large, Form::Lines, false, &LIMITS), Err(BodyError::TooLarge { limit: 1_000_000 }));
+    assert_eq!(read(&large, Form::Lines, Payloads::Json, &LIMITS), Err(BodyError::TooLarge { limit: 1_000_000 }));
 
     let deep = |depth: usize| format!(r#"{{"kind":"k","payload":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
     assert!(items(&deep(MAX_DEPTH))[0].is_ok());
@@ -156,46 +157,62 @@ fn size_number_and_depth_have_limits() {
 
 #[test]
 fn a_malformed_body_is_one_error() {
-    let error = |body: &[u8]| read(body, Form::Json, false, &LIMITS).unwrap_err().to_string();
+    let error = |body: &[u8]| read(body, Form::Json, Payloads::Json, &LIMITS).unwrap_err().to_string();
     assert_eq!(error(b" \n"), "it is empty");
     assert_eq!(error(b"hello"), "it is neither a JSON object nor a JSON array");
     assert_eq!(error(b"[1,"), "it is not JSON: EOF while parsing a value at line 1 column 3");
     assert_eq!(error(b"{\"kind\": \"\xff\"}"), "byte 10 is not UTF-8");
     assert_eq!(error(b"{} {}"), "it is not JSON: trailing characters at line 1 column 4");
-    assert_eq!(read(b"[]", Form::Json, false, &LIMITS), Ok(Vec::new()));
+    assert_eq!(read(b"[]", Form::Json, Payloads::Json, &LIMITS), Ok(Vec::new()));
 }
 
 #[test]
 fn a_malformed_line_does_not_affect_the_others() {
     let lines = b"{\"kind\":\"a\",\"payload\":1}\r\n\n{\"kind\":\n\xff\n{\"kind\":\"b\",\"payload\":2}";
-    let items = read(lines, Form::Lines, false, &LIMITS).unwrap();
+    let items = read(lines, Form::Lines, Payloads::Json, &LIMITS).unwrap();
     let outcomes: Vec<_> =
         items.iter().map(|item| item.as_ref().map(|item| item.index).map_err(ToString::to_string)).collect();
     assert_eq!(outcomes[0], Ok(0));
     assert!(outcomes[1].as_ref().unwrap_err().contains("EOF while parsing"), "{outcomes:?}");
     assert_eq!(outcomes[2], Err("item 2: byte 0 is not UTF-8".to_owned()));
     assert_eq!(outcomes[3], Ok(3));
-    assert_eq!(read(b"\n \n", Form::Lines, false, &LIMITS), Err(BodyError::Empty));
+    assert_eq!(read(b"\n \n", Form::Lines, Payloads::Json, &LIMITS), Err(BodyError::Empty));
 }
 
 #[test]
-fn two_items_of_a_device_with_one_message_id_contradict_each_other() {
+fn two_items_of_a_device_with_one_message_id_are_one_or_contradict_each_other() {
     let items = items(
         r#"[{"deviceId":"a","kind":"k","messageId":"m","payload":1},{"deviceId":"b","kind":"k","messageId":"m","payload":1},
-            {"deviceId":"a","kind":"k","messageId":"m","payload":1}]"#,
+            {"deviceId":"a","kind":"k","messageId":"m","payload":1},{"deviceId":"a","kind":"k","messageId":"m","payload":2}]"#,
     );
-    assert!(items[0].is_ok() && items[1].is_ok());
-    assert_eq!(items[2].as_ref().unwrap_err().to_string(), "item 2, messageId: item 0 has the same");
+    let indices: Vec<_> = items.iter().flatten().map(|item| item.index).collect();
+    assert_eq!((items.len(), indices), (3, vec![0, 1]));
+    let problem = items[2].as_ref().unwrap_err().to_string();
+    assert_eq!(problem, "item 3, messageId: item 0 has the same, and says something else");
+}
+
+#[test]
+fn what_is_not_json_costs_only_its_item_or_only_its_value() {
+    let body = b"\xef\xbb\xbf[{\"kind\":\"a\",\"payload\":1}, {\"kind\":\"b\",\"payload\": {\"t\":nan,\"u\":\"\xb0\"} }, {\"kind\":nan}, \xff]";
+    let outcomes = |payloads| {
+        let items = read(body, Form::Json, payloads, &LIMITS).unwrap();
+        let payload = |item: Item| String::from_utf8_lossy(&item.payload).into_owned();
+        let outcomes = items.into_iter().map(|item| item.map(payload).map_err(|refused| refused.index));
+        outcomes.collect::<Vec<_>>()
+    };
+    assert_eq!(outcomes(Payloads::Json), [Ok("1".to_owned()), Err(1), Err(2), Err(3)]);
+    let any = Ok("{\"t\":nan,\"u\":\"\u{fffd}\"}".to_owned());
+    assert_eq!(outcomes(Payloads::Any), [Ok("1".to_owned()), any, Err(2), Err(3)]);
 }
 
 #[test]
 fn a_header_counts_in_the_indices_and_is_only_allowed_first() {
     let body = br#"[{"sequence":"9"},{"kind":"k","payload":1},{"sequence":10}]"#;
-    let items = read(body, Form::Json, true, &LIMITS).unwrap();
+    let items = read(body, Form::Json, Payloads::Any, &LIMITS).unwrap();
     assert_eq!(items.len(), 2);
     assert_eq!(items[0].as_ref().unwrap().index, 1);
     assert_eq!(items[1].as_ref().unwrap_err().field.as_deref(), Some("sequence"));
-    assert!(read(body, Form::Json, false, &LIMITS).unwrap()[0].is_err(), "a request over HTTP has no header");
+    assert!(read(body, Form::Json, Payloads::Json, &LIMITS).unwrap()[0].is_err(), "a request over HTTP has no header");
 }
 
 #[test]
@@ -208,7 +225,7 @@ fn a_cbor_payload_is_a_byte_strings_content_or_the_encoded_item() {
     // {"kind": "k", "payload": 1.0}: self-described, of indefinite length, with a float in eight bytes that fits two.
     let third = [b"\xd9\xd9\xf7\xbf\x64kind\x61k\x67payload\xfb\x3f\xf0".as_slice(), &[0; 6], b"\xff"].concat();
     let body = [cbor(&first), cbor(&second), third].concat();
-    let items = read(&body, Form::CborSequence, false, &LIMITS).unwrap();
+    let items = read(&body, Form::CborSequence, Payloads::Json, &LIMITS).unwrap();
     let items: Vec<_> = items.into_iter().map(Result::unwrap).collect();
     assert_eq!(items[0].payload, cbor(&cbor!({"hr" => 61}).unwrap()));
     assert_eq!((items[0].message_id.as_deref(), items[0].device_id.as_deref()), (Some("7"), Some("bed-17")));
@@ -218,15 +235,16 @@ fn a_cbor_payload_is_a_byte_strings_content_or_the_encoded_item() {
 
 #[test]
 fn errors_of_a_cbor_sequence_name_the_item_or_the_byte() {
-    let item =
-        |bytes: &[u8]| read(bytes, Form::CborSequence, false, &LIMITS).unwrap().remove(0).unwrap_err().to_string();
+    let item = |bytes: &[u8]| {
+        read(bytes, Form::CborSequence, Payloads::Json, &LIMITS).unwrap().remove(0).unwrap_err().to_string()
+    };
     assert_eq!(item(&[0x01]), "item 0: it is not a CBOR map");
     assert_eq!(item(&[0xa1, 0x01, 0x02]), "item 0: a key is not a string");
     assert_eq!(item(b"\xa1\x64kind\x01"), "item 0, kind: it is not a string");
     assert_eq!(item(b"\xa1\x64king\x01"), "item 0, king: this field is unknown");
     assert_eq!(item(b"\xa1\x69messageId\x20"), "item 0, messageId: it is neither a string nor a whole number");
 
-    let whole = |bytes: &[u8]| read(bytes, Form::CborSequence, false, &LIMITS).unwrap_err().to_string();
+    let whole = |bytes: &[u8]| read(bytes, Form::CborSequence, Payloads::Json, &LIMITS).unwrap_err().to_string();
     assert_eq!(whole(&[]), "it is empty");
     assert_eq!(whole(&[0xa0, 0xa1, 0x61]), "it is not a CBOR sequence: the item at byte 1 is cut short");
     assert_eq!(whole(&[0x1c]), "it is not a CBOR sequence: the item at byte 0 begins with an invalid byte");
@@ -281,15 +299,16 @@ proptest! {
             .iter()
             .flat_map(|payload| cbor(&serde_json::json!({"kind": "k", "payload": payload})))
             .collect();
-        let items = read(&body, Form::CborSequence, false, &LIMITS).unwrap();
+        let items = read(&body, Form::CborSequence, Payloads::Json, &LIMITS).unwrap();
         let found: Vec<_> = items.into_iter().map(|item| item.unwrap().payload).collect();
         prop_assert_eq!(found, encoded);
     }
 
     #[test]
-    fn any_bytes_give_items_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..80), header in any::<bool>()) {
+    fn any_bytes_give_items_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
         for form in [Form::Json, Form::Lines, Form::CborSequence] {
-            let _ = read(&bytes, form, header, &LIMITS);
+            let _ = read(&bytes, form, Payloads::Json, &LIMITS);
+            let _ = read(&bytes, form, Payloads::Any, &LIMITS);
         }
         let _ = inflate(&bytes, 1_000);
     }
@@ -299,7 +318,7 @@ proptest! {
         let text = payload.to_string();
         let id_json = serde_json::to_string(&id).unwrap();
         let body = format!(r#"[{{"kind":"k","messageId":{id_json},"payload":{text}}}]"#);
-        let item = read(body.as_bytes(), Form::Json, false, &LIMITS).unwrap().remove(0);
+        let item = read(body.as_bytes(), Form::Json, Payloads::Json, &LIMITS).unwrap().remove(0);
         if payload.is_null() {
             prop_assert!(item.is_err());
         } else {

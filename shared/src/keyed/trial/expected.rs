@@ -4,7 +4,7 @@ use crate::alert::incidents::memory::MemoryIncidents;
 use crate::alert::topic::memory::MemoryTopic;
 use crate::alert::{Findings as _, FoundOn, MemoryReporter, Reporter};
 use crate::device::reading::Reading;
-use crate::keyed::{Incoming, Rule, State, id_digest};
+use crate::keyed::{Incoming, Rule, State};
 use crate::platform::clock::ManualClock;
 use crate::results::{Item, Outcome};
 use crate::stream::batch::Position;
@@ -45,12 +45,7 @@ impl<O: Outcome> Expected<O> {
                 if !R::takes(&reading.value) || !R::wants(settings, &reading.metric) {
                     continue;
                 }
-                let incoming = Incoming {
-                    metric: &reading.metric,
-                    id: id_digest(&reading.id),
-                    at: reading.at,
-                    value: &reading.value,
-                };
+                let incoming = Incoming::of(reading);
                 let step = R::step(settings, &mut state, &incoming, None);
                 let (closed, found) = step.map_or_else(Default::default, |step| (step.history, step.findings));
                 let position = Position { sequence: n.to_string().parse().unwrap_or_default(), sub: 0 };

@@ -1,7 +1,9 @@
 //! Windows that were lost against those that were not: random readings, late and repeated.
 
 use super::*;
+use crate::device::event_time::ClockSource;
 use crate::keyed::State as _;
+use crate::keyed::id_digest;
 use crate::results::MetricResult;
 use crate::window::tests::{Reading, latest, readings, specs, step};
 use proptest::prelude::*;
@@ -55,7 +57,8 @@ impl Device {
 fn recovered(spec: &WindowSpec, readings: impl IntoIterator<Item = Reading>) -> Recovered {
     let mut recovered = Recovered::default();
     for (id, at, value) in readings {
-        recovered.insert(spec, "m", &id, at, value);
+        let place = Place { at, id: ReadingId::of(&id, 0) };
+        recovered.insert(spec, "m", Entry { place, value, clock: Some(ClockSource::Device) });
     }
     recovered
 }

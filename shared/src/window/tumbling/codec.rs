@@ -3,9 +3,10 @@
 //! They are `v` metrics, in the order of their names, where `v` is a number as LEB128, the others are little-endian, and
 //! `[8]?` is 0, or 1 and eight bytes:
 //! `name(v, UTF-8) kind[1] clock[8]? horizon[8]? lost[8]? folded(0 | 1 at[8] value) pending(v × (at: first [8], then v
-//! more; id[8] value)) tracks(v × (name(v, UTF-8) since[8]? open(v × (from[8] length(v) carried[8]? left_out(v)
+//! more; id value)) tracks(v × (name(v, UTF-8) since[8]? open(v × (from[8] length(v) carried[8]? left_out(v)
 //! aggregate))))`. A value has the bytes of its kind: eight of a number, one of a boolean, `v` and UTF-8 of a text, sixteen
-//! of a position.
+//! of a position. An id is written by [`ReadingId::put`]; in version 1
+//! it was its digest alone.
 
 use super::MetricTimelines;
 use super::aggregate::{Aggregate, Timed};
@@ -14,14 +15,14 @@ use super::result::WindowResult;
 use super::timeline::{Entry, Open, Pending, Timeline, Track};
 use crate::device::profile::document::Kind;
 use crate::device::reading::Value;
-use crate::keyed::State;
 use crate::keyed::bytes::{CorruptedState, Reader, put_option, put_text, put_varint};
+use crate::keyed::{ReadingId, State};
 
 impl State for MetricTimelines {
     type Outcome = WindowResult;
 
     const NAME: &'static str = "tumbling-window";
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
 
     fn size_hint(&self) -> usize {
         let pending: usize = self.timelines.iter().map(|(_, timeline)| timeline.pending.iter().len()).sum();
@@ -37,7 +38,7 @@ impl State for MetricTimelines {
     }
 
     fn decode(version: u8, reader: &mut Reader<'_>) -> Result<Self, CorruptedState> {
-        if version != Self::VERSION {
+        if !(1..=Self::VERSION).contains(&version) {
             return Err(CorruptedState("the version of its windows is unknown"));
         }
         let metrics = reader.count(8)?;
@@ -47,7 +48,7 @@ impl State for MetricTimelines {
             if timelines.last().is_some_and(|(last, _)| last.as_str() >= name) {
                 return Err(CorruptedState("metrics are out of order"));
             }
-            timelines.push((name.to_owned(), read_timeline(reader)?));
+            timelines.push((name.to_owned(), read_timeline(version, reader)?));
         }
         Ok(Self { timelines })
     }
@@ -70,15 +71,15 @@ fn put_timeline(out: &mut Vec<u8>, timeline: &Timeline) {
         put_value(out, &folded.value);
     });
     put_varint(out, timeline.pending.iter().len() as u64);
-    let mut before = None;
+    let mut before = None::<&Entry>;
     for entry in timeline.pending.iter() {
         match before {
             None => out.extend(entry.at.to_le_bytes()),
             // Ascending, so the difference is not negative; wrapping makes it right over the whole range.
-            Some(before) => put_varint(out, entry.at.wrapping_sub(before) as u64),
+            Some(before) => put_varint(out, entry.at.wrapping_sub(before.at) as u64),
         }
-        before = Some(entry.at);
-        out.extend(entry.id.to_le_bytes());
+        entry.id.put(before.map(|before| before.id), out);
+        before = Some(entry);
         put_value(out, &entry.value);
     }
     put_varint(out, timeline.tracks.len() as u64);
@@ -97,7 +98,7 @@ fn put_timeline(out: &mut Vec<u8>, timeline: &Timeline) {
     }
 }
 
-fn read_timeline(reader: &mut Reader<'_>) -> Result<Timeline, CorruptedState> {
+fn read_timeline(version: u8, reader: &mut Reader<'_>) -> Result<Timeline, CorruptedState> {
     let kind = read_kind(reader)?;
     let [clock_ms, horizon_ms, lost_until] =
         [reader.option(Reader::i64)?, reader.option(Reader::i64)?, reader.option(Reader::i64)?];
@@ -106,11 +107,12 @@ fn read_timeline(reader: &mut Reader<'_>) -> Result<Timeline, CorruptedState> {
     }
     let folded = reader.option(|reader| Ok(Timed { at: reader.i64()?, value: read_value(kind, reader)? }))?;
     let mut pending = Pending::new();
-    let mut before = None;
+    let (mut before, mut before_id) = (None, None);
     for _ in 0..reader.count(10)? {
         let at = later(before, reader)?;
-        before = Some(at);
-        let entry = Entry { at, id: reader.u64()?, value: read_value(kind, reader)? };
+        let id = if version == 1 { ReadingId::read_digest(reader)? } else { ReadingId::read(before_id, reader)? };
+        (before, before_id) = (Some(at), Some(id));
+        let entry = Entry { at, id, value: read_value(kind, reader)? };
         if !pending.push(entry) {
             return Err(CorruptedState("readings are out of order"));
         }

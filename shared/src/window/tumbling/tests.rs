@@ -7,11 +7,17 @@ use super::*;
 use crate::device::profile::document::Kind;
 use crate::device::profile::{Size, Windows};
 use crate::device::reading::Value;
+use crate::keyed::ReadingId;
 use crate::keyed::codec::{decode, encode};
 use crate::keyed::{Counts, Kept, State as _};
 use proptest::prelude::*;
 use reference::{Reference, check};
 use std::collections::BTreeMap;
+
+/// An id that is after those of lower numbers.
+const fn numbered(id: u64) -> ReadingId {
+    ReadingId { order: id, digest: id }
+}
 
 /// Windows that divide time, that overlap, days, and sessions.
 pub(super) fn windows(allowed_lateness_seconds: i64) -> Windows {
@@ -44,7 +50,11 @@ fn readings(kind: Kind) -> impl Strategy<Value = Vec<Entry>> {
     let reading = (0..60_u64, 0..400_i64, -100..100_i32);
     prop::collection::vec(reading, 1..60).prop_map(move |readings| {
         let midnight = 15 * 3_600_000;
-        let entry = |(id, seconds, n)| Entry { at: midnight + (seconds - 200) * 1_000, id, value: value(kind, n) };
+        let entry = |(id, seconds, n)| Entry {
+            at: midnight + (seconds - 200) * 1_000,
+            id: numbered(id),
+            value: value(kind, n),
+        };
         readings.into_iter().map(entry).collect()
     })
 }
@@ -156,7 +166,7 @@ proptest! {
     ) {
         let windows = windows(400);
         // Each id comes once, so that the set does not depend on what is known.
-        let readings: Vec<_> = (0..).zip(readings).map(|(id, entry)| Entry { id, ..entry }).collect();
+        let readings: Vec<_> = (0..).zip(readings).map(|(id, entry)| Entry { id: numbered(id), ..entry }).collect();
         let (from, to) = (lost.0.index(readings.len()), lost.1.index(readings.len()));
         let (from, to) = (from.min(to), from.max(to) + 1);
         let until_ms = readings[..to].iter().map(|entry| entry.at).max().unwrap();

@@ -131,5 +131,5 @@ fn numbers_of_any_size_leave_a_state_that_can_be_read() {
     found(&profile("number", rules), &mut state, &numbers(&(0..200).map(value).collect::<Vec<_>>()));
     let mut bytes = Vec::new();
     state.encode_into(&mut bytes);
-    assert_eq!(DetectorState::decode(1, &mut Reader::new(&bytes)), Ok(state));
+    assert_eq!(DetectorState::decode(DetectorState::VERSION, &mut Reader::new(&bytes)), Ok(state));
 }

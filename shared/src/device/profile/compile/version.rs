@@ -46,6 +46,7 @@ pub(super) fn compile(
             .filter_map(|(index, part)| reader.getter(part, &mut scope.element("identity", index)))
             .collect(),
         time: document.time.as_ref().and_then(|time| compile_time(time, &reader, &mut scope.within("time"))),
+        sent: document.sent.as_ref().and_then(|sent| compile_time(sent, &reader, &mut scope.within("sent"))),
         fields: compile_fields(&document.fields, &reader, metrics, &mut read, scope),
         records: document.records.as_ref().and_then(|records| {
             if records.step_ms.is_some() && document.time.is_none() {
@@ -59,11 +60,12 @@ pub(super) fn compile(
 
 /// Reports parts of a version that are missing, and parts that are not allowed.
 fn check_content(document: &VersionDocument, trusts_device: bool, scope: &mut Scope<'_>) {
-    let VersionDocument { format, identity, time, fields, records, .. } = document;
+    let VersionDocument { format, identity, time, sent, fields, records, .. } = document;
     if *format == Format::Text {
         for (key, given) in [
             ("identity", !identity.is_empty()),
             ("time", time.is_some()),
+            ("sent", sent.is_some()),
             ("fields", !fields.is_empty()),
             ("records", records.is_some()),
         ] {
@@ -78,6 +80,9 @@ fn check_content(document: &VersionDocument, trusts_device: bool, scope: &mut Sc
     }
     if fields.len() > MAX_FIELDS {
         scope.report("fields", format!("has {} fields, at most {MAX_FIELDS} are allowed", fields.len()));
+    }
+    if sent.is_some() && time.is_none() && records.as_ref().is_none_or(|records| records.time.is_none()) {
+        scope.report("sent", "is only allowed if a time is read, to which the clock's difference is added");
     }
     if trusts_device && time.is_none() {
         let problem = "is missing: clock.trust is `device`, so the device's time must be read";

@@ -23,10 +23,10 @@ fn a_sample_that_is_written_and_parsed_again_is_the_same() {
 fn a_band_of_format_1_sends_one_set_of_values() {
     let payload = r#"{"id": "a-7", "ts": 1795218892, "vital": {"hr": 72, "spo2": "97", "temp": 99.5}, "batt": 81}"#;
     insta::assert_snapshot!(decoded(&profile(VITAL_BAND), payload), @r#"
-    bed-17/pa-7#0 heart_rate = 72.0 1/min at -20 (device, Good)
-    bed-17/pa-7#1 spo2 = 97.0 % at -20 (device, Good)
-    bed-17/pa-7#2 body_temperature = 37.50000000000001 °C at -20 (device, Good)
-    bed-17/pa-7#3 battery = 81.0 % at -20 (device, Good)
+    bed-17/pa-7@1795218892000#0 heart_rate = 72.0 1/min at -20 (device, Good)
+    bed-17/pa-7@1795218892000#1 spo2 = 97.0 % at -20 (device, Good)
+    bed-17/pa-7@1795218892000#2 body_temperature = 37.50000000000001 °C at -20 (device, Good)
+    bed-17/pa-7@1795218892000#3 battery = 81.0 % at -20 (device, Good)
     "#);
 }
 
@@ -36,13 +36,13 @@ fn a_band_of_format_2_sends_samples_with_their_own_times() {
         "status": {"battery": 63, "worn": true, "activity": "walking"}, "gps": {"lon": 139.767, "lat": 35.681},
         "samples": [{"t": 1795218890000, "hr": 71.5, "spo2": 0.97}, {"t": 1795218891000, "temp_f": 113.0}]}"#;
     insta::assert_snapshot!(decoded(&profile(VITAL_BAND), payload), @r#"
-    bed-17/p3:4711#0 battery = 63.0 % at -20 (device, Good)
-    bed-17/p3:4711#1 worn = true  at -20 (device, Good)
-    bed-17/p3:4711#2 activity = "walking"  at -20 (device, Good)
-    bed-17/p3:4711#3 position = [139.767,35.681]  at -20 (device, Good)
-    bed-17/p3:4711#4 heart_rate = 71.5 1/min at -2020 (device, Good)
-    bed-17/p3:4711#5 spo2 = 97.0 % at -2020 (device, Good)
-    bed-17/p3:4711#9 body_temperature = 45.00000000000001 °C at -1020 (device, OutOfRange)
+    bed-17/p3:4711@1795218892000#0 battery = 63.0 % at -20 (device, Good)
+    bed-17/p3:4711@1795218892000#1 worn = true  at -20 (device, Good)
+    bed-17/p3:4711@1795218892000#2 activity = "walking"  at -20 (device, Good)
+    bed-17/p3:4711@1795218892000#3 position = [139.767,35.681]  at -20 (device, Good)
+    bed-17/p3:4711@1795218892000#4 heart_rate = 71.5 1/min at -2020 (device, Good)
+    bed-17/p3:4711@1795218892000#5 spo2 = 97.0 % at -2020 (device, Good)
+    bed-17/p3:4711@1795218892000#9 body_temperature = 45.00000000000001 °C at -1020 (device, OutOfRange)
     "#);
 }
 
@@ -55,11 +55,11 @@ fn a_bed_of_firmware_1_packs_one_sample_into_14_bytes() {
     payload.extend(6_830_i16.to_le_bytes());
     payload.extend([0b0000_0101, 0]);
     insta::assert_snapshot!(decoded(&profile(SMART_BED), payload), @r#"
-    bed-17/p9:1795218890#0 heart_rate = 61.0 1/min at -2020 (device, Good)
-    bed-17/p9:1795218890#1 respiration = 14.25 1/min at -2020 (device, Good)
-    bed-17/p9:1795218890#2 weight = 68.3 kg at -2020 (device, Good)
-    bed-17/p9:1795218890#3 occupied = true  at -2020 (device, Good)
-    bed-17/p9:1795218890#4 posture = "left"  at -2020 (device, Good)
+    bed-17/p9:1795218890@1795218890000#0 heart_rate = 61.0 1/min at -2020 (device, Good)
+    bed-17/p9:1795218890@1795218890000#1 respiration = 14.25 1/min at -2020 (device, Good)
+    bed-17/p9:1795218890@1795218890000#2 weight = 68.3 kg at -2020 (device, Good)
+    bed-17/p9:1795218890@1795218890000#3 occupied = true  at -2020 (device, Good)
+    bed-17/p9:1795218890@1795218890000#4 posture = "left"  at -2020 (device, Good)
     "#);
 }
 
@@ -74,10 +74,10 @@ fn a_bed_of_firmware_2_repeats_its_samples() {
         payload.extend(respiration.to_be_bytes());
     }
     insta::assert_snapshot!(decoded(&profile(SMART_BED), payload), @r#"
-    bed-17/p10:1795218890000#0 occupied = true  at -2020 (device, Good)
-    bed-17/p10:1795218890000#1 heart_rate = 61.2 1/min at -2020 (device, Good)
-    bed-17/p10:1795218890000#2 respiration = 14.25 1/min at -2020 (device, Good)
-    bed-17/p10:1795218890000#4 respiration = 14.3 1/min at -1020 (device, Good)
+    bed-17/p10:1795218890000@1795218890000#0 occupied = true  at -2020 (device, Good)
+    bed-17/p10:1795218890000@1795218890000#1 heart_rate = 61.2 1/min at -2020 (device, Good)
+    bed-17/p10:1795218890000@1795218890000#2 respiration = 14.25 1/min at -2020 (device, Good)
+    bed-17/p10:1795218890000@1795218890000#4 respiration = 14.3 1/min at -1020 (device, Good)
     "#);
 }
 
@@ -108,10 +108,10 @@ fn a_controller_sends_cbor_with_integer_keys() {
     let mut payload = Vec::new();
     ciborium::into_writer(&value, &mut payload).unwrap();
     insta::assert_snapshot!(decoded(&profile(FACILITY_CBOR), payload), @r#"
-    bed-17/pc-1#0 door_open = true  at -20 (device, Good)
-    bed-17/pc-1#1 air_temperature = 21.057000000000002 °C at -12020 (device, Good)
-    bed-17/pc-1#2 humidity = 45.0 % at -12020 (device, Good)
-    bed-17/pc-1#5 humidity = 45.0 % at -11020 (device, Good)
+    bed-17/pc-1@1795218892000#0 door_open = true  at -20 (device, Good)
+    bed-17/pc-1@1795218892000#1 air_temperature = 21.057000000000002 °C at -12020 (device, Good)
+    bed-17/pc-1@1795218892000#2 humidity = 45.0 % at -12020 (device, Good)
+    bed-17/pc-1@1795218892000#5 humidity = 45.0 % at -11020 (device, Good)
     NotANumber: air_temperature (value 4): it is NaN or infinite
     "#);
 }

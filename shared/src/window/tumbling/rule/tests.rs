@@ -3,6 +3,7 @@
 use super::*;
 use crate::device::event_time::ClockSource;
 use crate::device::reading::{Quality, Reading};
+use crate::keyed::ReadingId;
 use crate::keyed::trial::{Trial, devices};
 use crate::results::{Item, Outcome as _};
 use crate::window::tumbling::Summary;
@@ -110,7 +111,8 @@ fn a_result_has_named_fields_and_is_read_from_them() {
         ("place", 62, Value::Position([139.5, 35.5])),
     ];
     for (id, (metric, seconds, value)) in (0..).zip(readings) {
-        let incoming = Incoming { metric, id, at: BEGIN_MS + seconds * 1_000, value: &value };
+        let (id, at) = (ReadingId { order: id, digest: id }, BEGIN_MS + seconds * 1_000);
+        let incoming = Incoming { metric, id, at, clock: ClockSource::Device, value: &value };
         TumblingWindow::step(&profile, &mut state, &incoming, None).unwrap();
     }
     let mut lines = Vec::new();

@@ -8,7 +8,7 @@ fn minutes(allowed_lateness_seconds: i64) -> Windows {
 }
 
 fn entry(id: u64, seconds: i64, value: Value) -> Entry {
-    Entry { at: seconds * 1_000, id, value }
+    Entry { at: seconds * 1_000, id: numbered(id), value }
 }
 
 fn insert(timeline: &mut Timeline, windows: &Windows, entry: Entry) -> Inserted {
@@ -87,14 +87,14 @@ fn a_reading_that_moves_out_of_a_written_window_takes_its_result_back() {
 fn pending_readings_are_bounded_and_what_comes_from_before_them_is_too_late() {
     let (windows, mut timeline) = (minutes(3_600), Timeline::new(Kind::Number, None));
     for n in 0..3_000 {
-        insert(&mut timeline, &windows, Entry { at: 60_000 + n, id: n as u64, value: Value::Number(1.0) });
+        insert(&mut timeline, &windows, Entry { at: 60_000 + n, id: numbered(n as u64), value: Value::Number(1.0) });
     }
     assert_eq!(timeline.pending.iter().len(), MAX_PENDING);
     let live = timeline.live(spec(Kind::Number, &windows));
     assert_eq!((live[0].count(), live[0].partial), (3_000, false), "all of them count");
-    let late = insert(&mut timeline, &windows, Entry { at: 60_999, id: 9_999, value: Value::Number(1.0) });
+    let late = insert(&mut timeline, &windows, Entry { at: 60_999, id: numbered(9_999), value: Value::Number(1.0) });
     assert_eq!(late.counts, Counts::Once { late: true });
-    let late = insert(&mut timeline, &windows, Entry { at: 61_000, id: 9_998, value: Value::Number(1.0) });
+    let late = insert(&mut timeline, &windows, Entry { at: 61_000, id: numbered(9_998), value: Value::Number(1.0) });
     assert_eq!(late.counts, Counts::Once { late: false });
 }
 
@@ -103,7 +103,7 @@ fn pending_texts_are_bounded_by_their_bytes() {
     let (windows, mut timeline) = (minutes(3_600), Timeline::new(Kind::Text, None));
     for n in 0..1_000 {
         let text = Value::Text(format!("{n:0256}"));
-        insert(&mut timeline, &windows, Entry { at: n, id: n as u64, value: text });
+        insert(&mut timeline, &windows, Entry { at: n, id: numbered(n as u64), value: text });
     }
     assert_eq!(timeline.pending.iter().len(), MAX_PENDING_BYTES / 256);
 }
@@ -112,7 +112,7 @@ fn pending_texts_are_bounded_by_their_bytes() {
 fn a_burst_at_the_end_of_a_window_that_exceeds_the_limit_still_closes_it() {
     let (windows, mut timeline) = (minutes(10), Timeline::new(Kind::Number, None));
     for id in 0..2_500 {
-        insert(&mut timeline, &windows, Entry { at: 59_999, id, value: Value::Number(1.0) });
+        insert(&mut timeline, &windows, Entry { at: 59_999, id: numbered(id), value: Value::Number(1.0) });
     }
     let due = insert(&mut timeline, &windows, entry(9_999, 70, Value::Number(1.0))).due;
     assert_eq!((due[0].count(), due[0].left_out), (2_001, 499), "the clock is at the last millisecond of the window");

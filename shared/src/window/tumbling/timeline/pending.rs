@@ -3,6 +3,7 @@
 use super::Interval;
 use crate::device::profile::document::Kind;
 use crate::device::reading::Value;
+use crate::keyed::ReadingId;
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 
@@ -17,8 +18,8 @@ pub const MAX_PENDING_BYTES: usize = 65_536;
 pub struct Entry {
     /// Its time, in milliseconds since the epoch.
     pub at: i64,
-    /// [`id_digest`](crate::keyed::id_digest) of its id. It decides the order at equal times.
-    pub id: u64,
+    /// Its id, which decides the order at equal times.
+    pub id: ReadingId,
     /// Its value.
     pub value: Value,
 }
@@ -93,17 +94,18 @@ impl Pending {
         self.entries.iter()
     }
 
-    pub(super) fn has(&self, id: u64) -> bool {
-        self.entries.iter().any(|known| known.id == id)
+    pub(super) fn has(&self, id: ReadingId) -> bool {
+        self.entries.iter().any(|known| known.id.digest == id.digest)
     }
 
     /// Adds a reading, unless its id is known with a time that is not later. One that is known stays where it is if its other
     /// time is before `horizon_ms`, where everything is folded.
     pub(super) fn place(&mut self, entry: Entry, horizon_ms: i64) -> Placed {
         let mut placed = Placed::New;
-        if let Some(index) = self.entries.iter().rposition(|known| known.id == entry.id) {
+        if let Some(index) = self.entries.iter().rposition(|known| known.id.digest == entry.id.digest) {
             let known = &self.entries[index];
-            let earlier = entry.at.cmp(&known.at).then_with(|| order(&entry.value, &known.value));
+            let earlier =
+                (entry.at, entry.id).cmp(&(known.at, known.id)).then_with(|| order(&entry.value, &known.value));
             if earlier.is_ge() || entry.at < horizon_ms {
                 return Placed::Known { at: known.at };
             }
