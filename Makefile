@@ -133,10 +133,30 @@ $(PEERS)/.installed: $(wildcard bench/peers/*)
 	npm ci --prefix $(PEERS) --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
+##@ The page
+
+PAGE := $(VENV)/page
+
+.PHONY: page
+page: ## Serve the page with a made-up world behind it, and print addresses to open (ARGS="--port 8090")
+	@scripts/need python
+	python3 web/tests/mock.py $(ARGS)
+
+.PHONY: page-test
+page-test: $(PAGE)/.installed ## Test the page in Chromium (ARGS="-k alert" runs some of the tests)
+	@scripts/need chromium
+	$(PAGE)/bin/python -m pytest -q -p no:cacheprovider web/tests $(ARGS)
+
+$(PAGE)/.installed: web/tests/requirements.txt
+	@scripts/need python
+	python3 -m venv $(PAGE)
+	$(PAGE)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
 ##@ Checks
 
 .PHONY: ci
-ci: fmt-check tidy lint no-sdk no-emulator deny template openapi test bench-test new-function-test simulate watch-test interop demo-short ## Run all checks of continuous integration
+ci: fmt-check tidy lint no-sdk no-emulator deny template openapi page-test test bench-test new-function-test simulate watch-test interop demo-short ## Run all checks of continuous integration
 
 .PHONY: fmt
 fmt: ## Format the code
