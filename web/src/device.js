@@ -49,7 +49,7 @@ function Presence({ device }) {
     return html`<dl class="facts presence">
         <div><dt>${t("device.presence")}</dt><dd><${Status} device=${device} />
             <span class="quiet">${heard === null ? t("status.never") : html`<${Age} at=${heard} say=${(text) => t("status.heard", { age: text })} />`}</span></dd></div>
-        <div><dt>${t("device.facility")}</dt><dd><${Link} to=${{ view: "facility", id: device.facility }}>${device.facility}<//></dd></div>
+        <div><dt>${t("device.facility")}</dt><dd>${device.facility ? html`<${Link} to=${{ view: "facility", id: device.facility }}>${device.facility}<//>` : "–"}</dd></div>
         <div><dt>${t("device.profile")}</dt><dd><${Link} to=${{ view: "profiles", query: { id: device.profile } }}>${device.profile}<//>
             ${device.profileVersion && html` <span class="quiet">${t("device.version", { version: device.profileVersion })}</span>`}</dd></div>
     </dl>`;

@@ -22,14 +22,14 @@ class Poll {
 
     start() {
         running.add(this);
-        document.addEventListener("visibilitychange", this.turn);
+        document.addEventListener("visibilitychange", this.now);
         addEventListener("online", this.now);
-        this.turn();
+        this.now();
     }
 
     stop() {
         running.delete(this);
-        document.removeEventListener("visibilitychange", this.turn);
+        document.removeEventListener("visibilitychange", this.now);
         removeEventListener("online", this.now);
         this.#pause();
         forget(this);
@@ -41,9 +41,8 @@ class Poll {
         this.#call = null;
     }
 
-    turn = () => (document.visibilityState === "hidden" ? this.#pause() : this.now());
-
-    // Asks at once. A call that is under way is given up: its answer may be older than what the caller has just changed.
+    // Asks at once, or pauses if the page is hidden. A call that is under way is given up: its answer may be older than what the
+    // caller has just changed.
     now = async () => {
         this.#pause();
         if (document.visibilityState === "hidden") return;

@@ -6,11 +6,13 @@ import time
 from playwright.sync_api import expect
 
 NEXT_POLL = 6_000
+# Less than the time to the next poll: what happens within it was not brought by one. In milliseconds.
+AT_ONCE = 3_000
 
 
 def until(page, condition):
     """Waits for a condition of the server's side. Each call of the page delivers what it has reported meanwhile."""
-    end = time.monotonic() + 10
+    end = time.monotonic() + AT_ONCE / 1000
     while not condition():
         assert time.monotonic() < end, "the condition did not become true"
         page.evaluate("new Promise(requestAnimationFrame)")
@@ -59,7 +61,7 @@ def test_an_operator_acknowledges_with_the_keyboard_alone(visitor):
     expect(page.get_by_role("heading", level=1)).to_have_text("bed-3041")
     expect(page.get_by_role("button", name=re.compile("^Acknowledge: bed-3041"))).to_be_visible()
     press_until("Acknowledge: bed-3041")
-    expect(page.get_by_text("Acknowledged by night-shift")).to_be_visible()
+    expect(page.get_by_text("Acknowledged by night-shift")).to_be_visible(timeout=AT_ONCE)
     expect(page.locator("[data-live=said]")).to_have_text("bed-3041 is acknowledged.")
     expect(page.get_by_role("region", name="Open alerts")).to_contain_text("No open alerts.")
 
@@ -105,7 +107,7 @@ def test_the_page_recovers_as_soon_as_the_network_is_back(visitor):
     page.clock.fast_forward(NEXT_POLL)
     expect(page.locator(".stale")).to_be_visible()
     page.context.set_offline(False)
-    expect(page.locator(".stale")).to_have_count(0)
+    expect(page.locator(".stale")).to_have_count(0, timeout=AT_ONCE)
 
 
 def test_a_server_that_does_not_answer_counts_as_away(visitor):
