@@ -2,6 +2,7 @@
 
 import { html, useMemo } from "vendor/htm-preact.js";
 import { pages } from "myaku/api.js";
+import { useCell } from "myaku/cell.js";
 import { Choice } from "myaku/choice.js";
 import { byUrgency, counts, select, SHOWS, worst } from "myaku/fleet.js";
 import { Link } from "myaku/link.js";
@@ -14,7 +15,7 @@ import { Severity, Sign } from "myaku/sign.js";
 import { t } from "myaku/text.js";
 import { Title } from "myaku/title.js";
 import { Age } from "myaku/when.js";
-import { useOpen } from "myaku/watch.js";
+import { open, useOpen } from "myaku/watch.js";
 
 // Devices that the view holds at most.
 const MOST = 3_000;
@@ -24,11 +25,12 @@ const FIRST = 4;
 export function Facility({ id, query }) {
     const answer = usePoll(`devices of ${id}`, pages("devices", "v1/devices", { facility: id, limit: 200 }, MOST));
     const alerts = useOpen(({ subject }) => subject.facility === id);
+    const complete = useCell(open)?.more === false;
     return html`<${Title} text=${id} />
         <${Outcome} of=${answer}>
             ${({ items, more }) => html`
                 <${Attention} facility=${id} alerts=${alerts ?? []} devices=${items} />
-                <${Devices} devices=${items} more=${more} alerts=${alerts ?? []} query=${query} />`}
+                <${Devices} devices=${items} more=${more} alerts=${alerts ?? []} complete=${complete} query=${query} />`}
         <//>`;
 }
 
@@ -64,7 +66,8 @@ function Attention({ facility, alerts, devices }) {
     </section>`;
 }
 
-function Devices({ devices, more, alerts, query }) {
+// `complete` says that all open alerts are known: then other alerts of a device are acknowledged ones.
+function Devices({ devices, more, alerts, complete, query }) {
     const { q = "", show = "all", profile = "" } = query;
     const severities = useMemo(() => worst(alerts), [alerts.map(({ id, severity }) => id + severity).join()]);
     const chosen = useMemo(() => select(devices, severities, { q, show, profile }), [devices, severities, q, show, profile]);
@@ -91,7 +94,7 @@ function Devices({ devices, more, alerts, query }) {
         ${
             chosen.length
                 ? html`<${LongList} label=${t("facility.devices")} items=${chosen} keyOf=${(device) => device.deviceId}
-                      row=${(device) => html`<${Row} device=${device} severity=${severities.get(device.deviceId)} />`} />`
+                      row=${(device) => html`<${Row} device=${device} severity=${severities.get(device.deviceId) ?? (complete ? null : "warning")} />`} />`
                 : html`<p class="nothing">${t("facility.nothing")} <button type="button" class="button plain"
                       onClick=${() => refine({ q: "", show: "", profile: "" })}>${t("facility.clear")}</button></p>`
         }

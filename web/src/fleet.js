@@ -45,11 +45,15 @@ export function counts(devices) {
 
 const collator = new Intl.Collator(undefined, { numeric: true });
 
-// The devices that match, those with the most urgent alerts first, then silent ones, then the others, each by name.
+// The devices that match: those with the most urgent open alerts first, then those with acknowledged ones, silent ones, and the others,
+// each by name. `severities` has the devices with open alerts.
 export function select(devices, severities, { q = "", show = "all", profile = "" }) {
     const words = q.toLowerCase().split(/\s+/).filter(Boolean);
     const keep = FILTERS[show] ?? FILTERS.all;
-    const urgency = (device) => (device.openAlerts ? 10 + rank(severities.get(device.deviceId)) : status(device) === "silent" ? 1 : 0);
+    const urgency = (device) => {
+        if (severities.has(device.deviceId)) return 10 + rank(severities.get(device.deviceId));
+        return device.openAlerts ? 2 : status(device) === "silent" ? 1 : 0;
+    };
     return devices
         .filter((device) => keep(device) && (!profile || device.profile === profile))
         .filter((device) => words.every((word) => `${device.deviceId} ${device.profile}`.toLowerCase().includes(word)))

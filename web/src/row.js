@@ -3,7 +3,7 @@
 import { Component, html } from "vendor/htm-preact.js";
 import { metric as nameOf, unit, value } from "myaku/format.js";
 import { Link } from "myaku/link.js";
-import { Freshness, Severity, Status } from "myaku/sign.js";
+import { Freshness, Severity, State, Status } from "myaku/sign.js";
 import { language, t } from "myaku/text.js";
 
 // Values that fit into a row. The style sheet hides the last ones where it is narrow.
@@ -18,7 +18,7 @@ export function Value({ metric }) {
     </span>`;
 }
 
-// Drawn again only when its device has changed, so that an answer for 1,000 devices costs little.
+// `severity` is that of the most urgent open alert, or null. Drawn again only when its device has changed, so that an answer for 1,000 devices costs little.
 export class Row extends Component {
     shouldComponentUpdate(next) {
         return next.device !== this.props.device || next.severity !== this.props.severity || this.language !== language.value;
@@ -30,7 +30,7 @@ export class Row extends Component {
             <span class="who"><b>${device.deviceId}</b> <small class="quiet">${device.profile}</small></span>
             <span class="states">
                 <${Status} device=${device} />
-                ${device.openAlerts > 0 && html`<${Severity} of=${severity ?? "warning"} count=${device.openAlerts} />`}
+                ${device.openAlerts > 0 && (severity ? html`<${Severity} of=${severity} count=${device.openAlerts} />` : html`<${State} of="acknowledged" />`)}
             </span>
             <span class="values">
                 ${device.metrics.length === 0 && html`<span class="quiet">${t("value.none")}</span>`}

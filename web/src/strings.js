@@ -48,8 +48,8 @@ export const STRINGS = {
     "error.passing": { en: "The server cannot be reached. Try again.", ja: "サーバーに接続できません。もう一度お試しください。" },
     "error.broken": { en: "This view failed. Reload the page.", ja: "画面の表示に失敗しました。ページを再読み込みしてください。" },
 
-    "count.alerts": { en: "{count} open alert|{count} open alerts", ja: "未対応の警報 {count}件" },
-    "count.none": { en: "No open alerts", ja: "未対応の警報なし" },
+    "count.alerts": { en: "{count} alert|{count} alerts", ja: "警報 {count}件" },
+    "count.none": { en: "No alerts", ja: "警報なし" },
     "count.silent": { en: "{count} silent", ja: "無通信 {count}台" },
     "count.connected": { en: "{count} of {all} connected", ja: "接続 {count}／{all}台" },
 

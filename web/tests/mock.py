@@ -27,7 +27,7 @@ TOKENS = {
     "an-operator": {"subject": "night-shift", "role": "operator", "facilities": None},
     "one-home": {"subject": "sato", "role": "operator", "facilities": ["home-1"]},
 }
-PAGE = 100
+PAGE = 200
 
 
 class Problem(Exception):
@@ -98,7 +98,7 @@ class Handler(BaseHTTPRequestHandler):
             case ["GET", "me"]:
                 return who
             case ["GET", "facilities"]:
-                return {"facilities": [world.facility(name) for name in ("home-1", "home-2", "home-3") if sees(name)]}
+                return self.page("facilities", [name for name in ("home-1", "home-2", "home-3") if sees(name)], query, world.facility)
             case ["GET", "devices"]:
                 names = [name for name, facts in world.devices.items() if sees(facts["facility"]) and facts["facility"] == query.get("facility", facts["facility"])]
                 return self.page("devices", names, query, world.device)
@@ -139,7 +139,7 @@ class Handler(BaseHTTPRequestHandler):
     @staticmethod
     def page(name, items, query, make):
         start = int(query.get("cursor", 0))
-        size = min(PAGE, int(query.get("limit", PAGE)))
+        size = min(PAGE, int(query.get("limit", 50)))
         more = start + size < len(items)
         return {name: [make(item) for item in items[start : start + size]], "next": str(start + size) if more else None}
 

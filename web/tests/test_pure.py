@@ -81,16 +81,16 @@ def test_a_route_is_the_same_after_its_address(run):
     assert run("route", "({ parse }) => parse('#/nowhere/at/all')")["view"] == "facilities"
 
 
-def test_devices_with_urgent_alerts_come_first_then_silent_ones_then_by_name(run):
+def test_devices_with_open_alerts_come_first_then_acknowledged_then_silent_ones_then_by_name(run):
     order = run(
         "fleet",
         """({ select }) => {
             const device = (deviceId, openAlerts, silent = false) => ({ deviceId, openAlerts, profile: "p", status: { silent, connected: true } });
-            const devices = [device("b-10", 0), device("b-9", 0), device("b-3", 0, true), device("b-2", 1), device("b-1", 1)];
+            const devices = [device("b-10", 0), device("b-9", 0), device("b-3", 0, true), device("b-2", 1), device("b-1", 1), device("b-7", 1)];
             return select(devices, new Map([["b-2", "critical"], ["b-1", "info"]]), {}).map(({ deviceId }) => deviceId);
         }""",
     )
-    assert order == ["b-2", "b-1", "b-3", "b-9", "b-10"]
+    assert order == ["b-2", "b-1", "b-7", "b-3", "b-9", "b-10"]
 
 
 def test_the_oldest_poll_that_fails_says_how_old_the_page_is(run):

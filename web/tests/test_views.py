@@ -12,8 +12,8 @@ def test_facilities_with_urgent_alerts_come_first(visitor):
     expect(page.get_by_role("heading", level=1)).to_have_text("Facilities")
     expect(page.locator(".facility h2")).to_have_text(["home-3", "home-2", "home-1"])
     expect(page.locator(".facility").first).to_contain_text("Critical")
-    expect(page.locator(".facility").first).to_contain_text("4 open alerts")
-    expect(page.locator(".facility").nth(2)).to_contain_text("No open alerts")
+    expect(page.locator(".facility").first).to_contain_text("5 alerts")
+    expect(page.locator(".facility").nth(2)).to_contain_text("No alerts")
 
 
 def test_a_token_for_one_facility_skips_the_choice(visitor):
@@ -33,6 +33,13 @@ def test_a_facility_shows_what_needs_attention_before_its_devices(visitor):
     expect(first).to_contain_text("Connected")
     expect(first).to_contain_text(re.compile(r"Heart rate|heart rate"))
     expect(first).to_contain_text("/min")
+
+
+def test_a_device_whose_alerts_are_acknowledged_says_so(visitor):
+    page = visitor.open("#/facilities/home-3?show=alerts")
+    expect(page.locator(".row")).to_have_count(5)
+    expect(page.locator(".row").last).to_contain_text("bed-3021")
+    expect(page.locator(".row").last).to_contain_text("Acknowledged")
 
 
 def test_values_move_without_a_reload(visitor):

@@ -139,7 +139,7 @@ class World:
             "profile": facts["profile"],
             "status": {"connected": facts["connected"], "silent": facts["silent"], "lastHeardAt": heard},
             "metrics": [self.metric(name, metric, heard) for metric in PROFILES[facts["profile"]]],
-            "openAlerts": sum(1 for alert in self.alerts.values() if alert["state"] == "open" and alert["subject"]["deviceId"] == name),
+            "openAlerts": sum(1 for alert in self.alerts.values() if alert["state"] != "cleared" and alert["subject"]["deviceId"] == name),
         }
 
     def metric(self, device, metric, at):
@@ -151,7 +151,7 @@ class World:
             "value": middle,
             "unit": METRICS[metric][0],
             "at": at,
-            "clock": "device",
+            "clock": None,
             "freshness": "live" if age < MINUTE else "late" if age < 10 * MINUTE else "silent",
             "partial": chance(device, metric, "partial") < 0.01,
             "average": {"mean": middle, "min": round(middle - span, 2), "max": round(middle + span, 2), "stddev": round(span / 2, 2), "count": 20},
@@ -159,7 +159,7 @@ class World:
 
     def facility(self, name):
         devices = [facts | {"deviceId": device} for device, facts in self.devices.items() if facts["facility"] == name]
-        alerts = [alert for alert in self.alerts.values() if alert["state"] == "open" and alert["subject"]["facility"] == name]
+        alerts = [alert for alert in self.alerts.values() if alert["state"] != "cleared" and alert["subject"]["facility"] == name]
         return {
             "facility": name,
             "devices": len(devices),
