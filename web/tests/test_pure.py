@@ -8,11 +8,14 @@ import pytest
 WEB = Path(__file__).resolve().parent.parent
 
 
-@pytest.fixture
-def run(visitor):
+@pytest.fixture(scope="module")
+def run(browser, running_server):
     """Evaluates a function that gets the exports of a module."""
-    page = visitor.open(token=None)
-    return lambda module, function: page.evaluate(f'async () => ({function})(await import("myaku/{module}.js"))')
+    context = browser.new_context(locale="en", timezone_id="Asia/Tokyo")
+    page = context.new_page()
+    page.goto(running_server.address)
+    yield lambda module, function: page.evaluate(f'async () => ({function})(await import("myaku/{module}.js"))')
+    context.close()
 
 
 def test_windows_that_do_not_touch_have_a_null_between_them(run):
