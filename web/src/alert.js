@@ -47,8 +47,6 @@ function Span({ alert }) {
 // The facts, and the chart around the alert.
 export function Why({ alert }) {
     const { evidence, subject, since, clearedAt } = alert;
-    // A range that stays the same for a minute, so that the chart of an open alert is not drawn with each answer.
-    const end = clearedAt ?? Math.ceil(Date.now() / 60_000) * 60_000;
     const fact = (term, text) => html`<div><dt>${term}</dt><dd>${text}</dd></div>`;
     return html`<div class="why">
         <dl class="facts">
@@ -61,7 +59,7 @@ export function Why({ alert }) {
         </dl>
         ${evidence?.metric &&
         html`<${History} deviceId=${subject.deviceId} metric=${{ metric: evidence.metric, unit: evidence.unit }}
-            range=${around(since, end)} alerts=${[alert]} limit=${evidence.limit} />`}
+            range=${around(since, clearedAt, Date.now())} alerts=${[alert]} limit=${evidence.limit} />`}
     </div>`;
 }
 

@@ -55,8 +55,10 @@ function drawLimit(plot, limit, colours) {
     ctx.lineTo(bbox.left + bbox.width, y);
     ctx.stroke();
     ctx.fillStyle = colours.ink;
+    ctx.textAlign = "left";
+    ctx.textBaseline = "bottom";
     ctx.font = `${11 * devicePixelRatio}px system-ui`;
-    ctx.fillText(`${t("chart.limit")} ${number(limit)}`, bbox.left + 6 * devicePixelRatio, y - 4 * devicePixelRatio);
+    ctx.fillText(`${t("chart.limit")} ${number(limit)}`, bbox.left + 6 * devicePixelRatio, y - 2 * devicePixelRatio);
     ctx.restore();
 }
 

@@ -12,7 +12,7 @@ import { Outcome } from "myaku/outcome.js";
 import { usePoll } from "myaku/poll.js";
 import { refine } from "myaku/route.js";
 import { range, SPANS } from "myaku/series.js";
-import { Freshness, Partial, Status } from "myaku/sign.js";
+import { Freshness, Partial, Severity, Status } from "myaku/sign.js";
 import { t } from "myaku/text.js";
 import { Title } from "myaku/title.js";
 import { Age } from "myaku/when.js";
@@ -38,7 +38,7 @@ function Known({ device, alerts, span }) {
     return html`
         <${Presence} device=${device} />
         ${open.length > 0 && section("open", t("device.alerts"), list(open, ""))}
-        ${section("values", t("device.values"), html`<${Values} metrics=${device.metrics} />`)}
+        ${section("values", t("device.values"), html`<${Values} metrics=${device.metrics} open=${open} />`)}
         ${device.metrics.some(isNumeric) && section("history", t("device.history"), html`<${Charts} device=${device} alerts=${alerts} span=${span} />`)}
         ${open.length === 0 && section("open", t("device.alerts"), list(open, t("device.noalerts")))}
         ${section("past", t("device.past"), list(others, t("device.nopast")))}`;
@@ -59,8 +59,9 @@ function isNumeric(metric) {
     return typeof metric.value === "number" || Boolean(metric.average);
 }
 
-function Values({ metrics }) {
+function Values({ metrics, open }) {
     if (metrics.length === 0) return html`<p class="quiet">${t("device.nometrics")}</p>`;
+    const urgent = (name) => open.find(({ evidence }) => evidence?.metric === name);
     return html`<ul class="tiles">${metrics.map(
         (metric) => html`<li key=${metric.metric} class=${`tile fresh-${metric.freshness}`}>
             <span class="name">${nameOf(metric.metric)}</span>
@@ -69,6 +70,7 @@ function Values({ metrics }) {
             ${metric.average &&
             html`<span class="quiet">${t("device.average", { mean: number(metric.average.mean), min: number(metric.average.min), max: number(metric.average.max) })}</span>`}
             <${Partial} metric=${metric} />
+            ${urgent(metric.metric) && html`<span><${Severity} of=${urgent(metric.metric).severity} /></span>`}
         </li>`,
     )}</ul>`;
 }

@@ -20,13 +20,15 @@ export function range(span, now) {
     return { from: to - length * 1000, to, step };
 }
 
-// The windows around an alert: half its length before and after, at least half an hour.
-export function around(since, end) {
+// The windows around an alert: half its length before and after, at least half an hour. One that is not over has nothing after it.
+export function around(since, clearedAt, now) {
+    const end = clearedAt ?? now;
     const margin = Math.max(1_800_000, (end - since) / 2);
-    const wanted = (end - since + 2 * margin) / 1000 / 240;
+    const after = clearedAt === null ? 0 : margin;
+    const wanted = (end - since + margin + after) / 1000 / 240;
     const step = Math.max(MINUTE, Math.ceil(wanted / MINUTE) * MINUTE);
     const unit = step * 1000;
-    return { from: Math.floor((since - margin) / unit) * unit, to: Math.ceil((end + margin) / unit) * unit, step };
+    return { from: Math.floor((since - margin) / unit) * unit, to: Math.ceil((end + after) / unit) * unit, step };
 }
 
 // The columns of a chart: times in seconds, then mean, min, max, p95 and the readings as they arrive. Between two windows that do

@@ -82,7 +82,7 @@ export const STRINGS = {
     "status.never": { en: "never heard", ja: "通信なし" },
     "freshness.live": { en: "live", ja: "最新" },
     "freshness.late": { en: "late", ja: "遅れ" },
-    "freshness.silent": { en: "old", ja: "古い値" },
+    "freshness.silent": { en: "old", ja: "古い" },
     "value.none": { en: "no value", ja: "値なし" },
     "value.yes": { en: "yes", ja: "はい" },
     "value.no": { en: "no", ja: "いいえ" },

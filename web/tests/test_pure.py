@@ -45,11 +45,13 @@ def test_the_asked_range_stays_the_same_within_a_step(run):
 
 
 def test_the_range_around_an_alert_holds_it_with_a_margin_and_few_windows(run):
-    short = run("series", "({ around }) => around(7200000, 7260000)")
+    short = run("series", "({ around }) => around(7200000, 7260000, 0)")
     assert short["from"] <= 7_200_000 - 1_800_000 and short["to"] >= 7_260_000 + 1_800_000
-    long = run("series", "({ around }) => around(0, 30 * 86400000)")
+    long = run("series", "({ around }) => around(0, 30 * 86400000, 0)")
     assert (long["to"] - long["from"]) / 1000 / long["step"] <= 250
     assert long["step"] % 60 == 0
+    still_open = run("series", "({ around }) => around(7200000, null, 7260000)")
+    assert still_open["to"] == 7_260_000
 
 
 def test_marks_are_cut_to_the_time_shown(run):

@@ -72,6 +72,8 @@ def test_360_pixels_are_wide_enough(visitor, view, language):
             .map((one) => one.outerHTML.slice(0, 120))"""
     )
     assert cut == []
+    crowded = page.evaluate("() => [...document.querySelectorAll('.value')].filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => one.innerText)")
+    assert crowded == []
 
 
 def test_the_language_is_that_of_the_browser_and_can_be_switched(visitor):

@@ -76,6 +76,7 @@ def test_a_device_shows_its_values_charts_presence_and_alerts(visitor):
     expect(page.locator(".presence")).to_contain_text("Connected")
     expect(page.locator(".presence")).to_contain_text("vital-band")
     expect(page.locator(".tile")).to_have_count(4)
+    expect(page.locator(".tile", has_text="Critical")).to_contain_text("xygen saturation")
     expect(page.locator(".chart canvas")).to_have_count(4)
     expect(page.get_by_role("img").first).to_have_attribute("aria-label", re.compile("windows of 1 min"))
     expect(page.get_by_role("region", name="Open alerts")).to_contain_text("Oxygen saturation")

@@ -49,10 +49,10 @@ def is_silent_at(device, at, now):
     return minute % 97 < 6 or (days % 11 == 3 and 1 <= at % DAY // HOUR < 12)
 
 
-def window(device, metric, start, end, now):
-    """One window of the history, or None if no reading lies in it."""
+def window(device, start, end, now, read):
+    """One window of the history, or None if no reading lies in it. `read` gives the value of a time."""
     times = range(start, end, max(10 * SECOND, (end - start) // 24))
-    values = sorted(value(device, metric, at) for at in times if not is_silent_at(device, at, now))
+    values = sorted(read(at) for at in times if not is_silent_at(device, at, now))
     if not values:
         return None
     share = lambda part: values[min(len(values) - 1, int(part * len(values)))]
@@ -144,7 +144,7 @@ class World:
 
     def metric(self, device, metric, at):
         age = self.now() - at
-        middle = value(device, metric, at)
+        middle = self.value(device, metric, at)
         span = METRICS[metric][2] * 0.2
         return {
             "metric": metric,
@@ -156,6 +156,16 @@ class World:
             "partial": chance(device, metric, "partial") < 0.01,
             "average": {"mean": middle, "min": round(middle - span, 2), "max": round(middle + span, 2), "stddev": round(span / 2, 2), "count": 20},
         }
+
+    def value(self, device, metric, at):
+        """What a device measures at a time: around what an alert reports, from a little before it was raised until it was over."""
+        usual = value(device, metric, at)
+        for alert in self.alerts.values():
+            evidence = alert["evidence"]
+            if alert["subject"]["deviceId"] == device and alert["kind"] == "threshold" and evidence and evidence["metric"] == metric:
+                if alert["since"] - 2 * MINUTE <= at <= (alert["clearedAt"] or self.now()):
+                    return round(evidence["value"] + (usual - METRICS[metric][1]) * 0.4, 2)
+        return usual
 
     def facility(self, name):
         devices = [facts | {"deviceId": device} for device, facts in self.devices.items() if facts["facility"] == name]
@@ -172,4 +182,4 @@ class World:
         """The windows between two times that are over, at most 2,000."""
         unit = step * SECOND
         starts = range(start // unit * unit, min(end, self.now() - unit), unit)
-        return [point for point in (window(device, metric, at, at + unit, self.now()) for at in starts[:2_000]) if point]
+        return [point for point in (window(device, at, at + unit, self.now(), lambda at: self.value(device, metric, at)) for at in starts[:2_000]) if point]
