@@ -45,10 +45,12 @@ function Known({ device, alerts, span }) {
 }
 
 function Presence({ device }) {
-    const heard = device.status.lastHeardAt;
+    const { lastHeardAt: heard, connected } = device.status;
+    // A device whose presence is unknown may have been heard through a gateway.
+    const never = connected === null ? "" : t("status.never");
     return html`<dl class="facts presence">
         <div><dt>${t("device.presence")}</dt><dd><${Status} device=${device} />
-            <span class="quiet">${heard === null ? t("status.never") : html`<${Age} at=${heard} say=${(text) => t("status.heard", { age: text })} />`}</span></dd></div>
+            <span class="quiet">${heard === null ? never : html`<${Age} at=${heard} say=${(text) => t("status.heard", { age: text })} />`}</span></dd></div>
         <div><dt>${t("device.facility")}</dt><dd>${device.facility ? html`<${Link} to=${{ view: "facility", id: device.facility }}>${device.facility}<//>` : "–"}</dd></div>
         <div><dt>${t("device.profile")}</dt><dd><${Link} to=${{ view: "profiles", query: { id: device.profile } }}>${device.profile}<//>
             ${device.profileVersion && html` <span class="quiet">${t("device.version", { version: device.profileVersion })}</span>`}</dd></div>

@@ -11,6 +11,7 @@ import { t } from "myaku/text.js";
 
 // The API returns at most this many windows.
 const POINTS = 2_000;
+const NOTHING = { items: [] };
 // Rows of the table: more would be no help.
 const ROWS = 60;
 
@@ -26,7 +27,10 @@ export function History({ deviceId, metric, range, alerts, limit }) {
     if (history.data) last.current = { kind, data: history.data };
     const data = history.data ?? (last.current.kind === kind ? last.current.data : null);
     const trail = useTrail(`${deviceId} ${metric.metric}`, metric, from);
-    return html`<${Outcome} of=${{ data, error: history.error }}>
+    // The profile of the device asks for no windows of this metric, so that the readings of now are all there is.
+    const kept = !history.error?.problems?.some(({ field }) => field === "metric");
+    return html`${!kept && html`<p class="quiet">${t("chart.unkept")}</p>`}
+    <${Outcome} of=${kept ? { data, error: history.error } : { data: NOTHING, error: null }}>
         ${({ items }) => html`<${Drawn} points=${items} trail=${trail} metric=${metric} range=${range} alerts=${alerts} limit=${limit} />`}
     <//>`;
 }
@@ -49,10 +53,13 @@ function Drawn({ points, trail, metric, range, alerts, limit }) {
     return html`<div class="history">
         <${Chart} columns=${data} from=${from} to=${to} marks=${marks} limit=${limit} pointed=${point} about=${about(metric, points)} />
         <${Readout} columns=${data} index=${pointed} metric=${metric} />
-        <details>
-            <summary>${t("chart.table")}</summary>
-            <${Table} points=${points} metric=${metric} />
-        </details>
+        ${
+            points.length > 0 &&
+            html`<details>
+                <summary>${t("chart.table")}</summary>
+                <${Table} points=${points} metric=${metric} />
+            </details>`
+        }
     </div>`;
 }
 

@@ -117,6 +117,7 @@ export const STRINGS = {
         en: "{metric}: {count} windows of {step}, mean from {min} to {max}, {gaps} gaps.",
         ja: "{metric}：{step}ごとの集計 {count}件、平均 {min}〜{max}、欠測 {gaps}か所。",
     },
+    "chart.unkept": { en: "No history is kept: the profile asks for no windows.", ja: "プロファイルに集計の指定がないため、履歴は保存されていません。" },
     "chart.empty": { en: "No values in this time.", ja: "この期間の値はありません。" },
     "chart.table": { en: "Values as a table", ja: "表で見る" },
     "chart.recent": { en: "The newest {count} of {all} windows.", ja: "全{all}件中、新しい{count}件。" },

@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from assets import Assets  # noqa: E402
 from trial import attempt  # noqa: E402
-from world import World  # noqa: E402
+from world import UNKEPT, World  # noqa: E402
 
 # Who the tokens are.
 TOKENS = {
@@ -108,6 +108,8 @@ class Handler(BaseHTTPRequestHandler):
                 metric = next((metric for metric in world.device(name)["metrics"] if metric["metric"] == query["metric"]), None)
                 if metric is None:
                     raise Problem(404, "Not Found")
+                if (world.devices[name]["profile"], query["metric"]) in UNKEPT:
+                    raise Problem(400, "Bad Request", "its profile asks for no windows of time, which a history is made of", field="metric")
                 step = int(query["step"])
                 points = world.history(name, query["metric"], int(query["from"]), int(query["to"]), step)
                 return {"metric": query["metric"], "unit": metric["unit"], "step": step, "points": points, "next": None}

@@ -92,6 +92,16 @@ def test_the_span_of_the_charts_is_in_the_address_and_gaps_are_counted(visitor):
     expect(page.get_by_role("table").first).to_contain_text("UTC+09:00")
 
 
+def test_a_metric_without_a_history_says_so_and_shows_what_arrives(visitor):
+    page = visitor.open("#/devices/room-1005")
+    chart = page.locator(".charted", has_text="attery")
+    expect(chart).to_contain_text("No history is kept")
+    expect(chart.locator("canvas")).to_be_visible()
+    expect(chart.locator(".readout")).to_contain_text("as it arrives")
+    expect(page.locator(".charted", has_text="umidity").locator(".readout")).to_be_visible()
+    expect(page.get_by_text("No history is kept")).to_have_count(1)
+
+
 def test_every_span_has_a_chart(visitor):
     page = visitor.open("#/devices/bed-1001")
     for span, step in (("Day", "5 min"), ("Week", "1 h"), ("Month", "6 h"), ("Year", "1 day")):

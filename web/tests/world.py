@@ -23,6 +23,8 @@ PROFILES = {
     "smart-bed": ["heart_rate", "body_temperature", "battery"],
     "thermistor-node": ["room_temperature", "humidity", "battery"],
 }
+# Metrics without windows, and so without a history.
+UNKEPT = {("thermistor-node", "battery")}
 FACILITIES = {"home-1": 9, "home-2": 24, "home-3": 1_000}
 
 
