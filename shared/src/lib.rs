@@ -11,6 +11,7 @@
 //! | [`stream`] | records of a Kinesis stream: a batch of them, aggregates, putting records, reading shard by shard |
 //! | [`lake`] | the archive in S3 that holds each record exactly once, and the dead letters |
 //! | [`ingest`] | messages, and the ways by which they arrive |
+//! | [`http`] | requests through the HTTP API, and who makes them |
 //! | [`device`] | devices, their profiles, the readings that a profile decodes, and which devices are connected |
 //! | [`results`] | the rows that readers query |
 //! | [`keyed`] | the state that a function keeps for each device, and the order of effects and commits |
@@ -58,6 +59,7 @@
 pub mod alert;
 pub mod anomaly;
 pub mod device;
+pub mod http;
 pub mod ingest;
 pub mod keyed;
 pub mod lake;

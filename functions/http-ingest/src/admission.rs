@@ -5,8 +5,8 @@
 //! for a device of another facility by naming one of its own.
 
 use crate::answer::{Answer, Status};
-use crate::caller::{Caller, Right};
 use myaku::device::registry::{MasterData, Registry};
+use myaku::http::{Caller, Right};
 use myaku::ingest::submission::{Item, RefusedItem};
 use myaku::platform::clock::Now;
 use myaku::platform::errors::chain;

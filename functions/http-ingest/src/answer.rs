@@ -1,6 +1,6 @@
 //! The answer to a request: its status, and its body as JSON.
 
-use crate::event::Response;
+use myaku::http::Response;
 use myaku::ingest::command::Command;
 use myaku::ingest::limits::PROBLEMS_IN_ANSWER;
 use myaku::ingest::submission::RefusedItem;

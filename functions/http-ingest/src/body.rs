@@ -1,7 +1,7 @@
 //! Parses the items of a request's body, before the caller is known.
 
 use crate::answer::{Answer, Status};
-use crate::event::Request;
+use myaku::http::Request;
 use myaku::ingest::limits::REQUEST;
 use myaku::ingest::message::MAX_MESSAGE_ID;
 use myaku::ingest::submission::{BodyError, Form, Item, Payloads, RefusedItem, inflate, message_id, read};

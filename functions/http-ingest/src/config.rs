@@ -1,7 +1,7 @@
 //! The function's settings.
 
-use crate::caller::{Claims, Facilities};
 use myaku::device::registry;
+use myaku::http::{Claims, Facilities};
 use myaku::platform::env::{Env, EnvError};
 
 /// The settings, read once at the start.

@@ -8,19 +8,15 @@
 mod admission;
 mod answer;
 mod body;
-mod caller;
 mod config;
-mod event;
 
 pub use answer::{Answer, DOCUMENT, Status};
-pub use caller::{Caller, Claims, Facilities, Right};
 pub use config::Config;
-pub use event::{Request, Response};
 
 use admission::ItemDevice;
 use answer::ItemResult;
-use caller::CallerError;
 use myaku::device::registry::{DynamoDb, MasterData, Registry};
+use myaku::http::{Caller, CallerError, Claims, Request, Response, Right};
 use myaku::ingest::command::{Command, Commands, DynamoDbCommands};
 use myaku::ingest::delivery;
 use myaku::ingest::message::Message;

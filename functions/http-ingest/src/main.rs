@@ -1,7 +1,8 @@
 //! Wiring only: configuration, connections, serve. Behaviour is in `lib.rs`.
 
-use http_ingest::{Config, Invocation, Request, connect, handle};
+use http_ingest::{Config, Invocation, connect, handle};
 use lambda_runtime::{Error, LambdaEvent};
+use myaku::http::Request;
 use myaku::platform::lambda::Function;
 
 #[tokio::main(flavor = "current_thread")]

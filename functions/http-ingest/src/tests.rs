@@ -4,6 +4,7 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use myaku::device::registry::{DEFAULT_TTL, Device, Key, Kind, MemoryMasterData};
+use myaku::http::Facilities;
 use myaku::ingest::command::conformance::command;
 use myaku::ingest::command::{CommandsWriter as _, MemoryCommands};
 use myaku::platform::clock::ManualClock;

@@ -1,4 +1,4 @@
-//! The event of an HTTP API, payload format 2.0, as far as the function needs it. The type is our own, so that a claim
+//! The event of an HTTP API, payload format 2.0, as far as functions need it. The type is our own, so that a claim
 //! that is not text, or an unusual header, becomes an answer and not a failed invocation.
 //! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>
 
@@ -16,6 +16,9 @@ pub struct Request {
     /// The path, after the stage's name if the stage is not `$default`.
     #[serde(default)]
     pub raw_path: String,
+    /// What follows the `?`, as it was sent.
+    #[serde(default)]
+    pub raw_query_string: String,
     /// Header fields. The API writes their names in lower case, and joins repeated fields with commas.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
@@ -75,6 +78,30 @@ pub struct Jwt {
     pub claims: BTreeMap<String, Value>,
 }
 
+impl Authorizer {
+    /// The ARN of the IAM identity that signed; empty if IAM does not say it, `None` if none signed.
+    pub fn signer(&self) -> Option<&str> {
+        let iam = self.iam.as_ref().filter(|iam| !iam.is_null())?;
+        Some(iam["userArn"].as_str().unwrap_or_default())
+    }
+}
+
+impl Jwt {
+    /// The text of a claim, or its texts with commas between them; `None` without the claim, or if it is of another kind.
+    pub fn text(&self, claim: &str) -> Option<String> {
+        match self.claims.get(claim)? {
+            Value::String(text) => Some(text.clone()),
+            Value::Array(items) => Some(items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")),
+            _ => None,
+        }
+    }
+
+    /// Whose token it is: `sub`, or `client_id` of a machine without a subject; empty if the token says neither.
+    pub fn subject(&self) -> &str {
+        ["sub", "client_id"].into_iter().find_map(|claim| self.claims.get(claim)?.as_str()).unwrap_or_default()
+    }
+}
+
 impl Request {
     /// The path after the stage's name.
     pub fn path(&self) -> &str {
@@ -112,8 +139,8 @@ pub struct Response {
     pub status_code: u16,
     /// Header fields.
     pub headers: BTreeMap<&'static str, String>,
-    /// The body: JSON.
+    /// The body.
     pub body: String,
-    /// Always `false`: the body is text.
+    /// Whether the body is bytes in base64, and not text.
     pub is_base64_encoded: bool,
 }

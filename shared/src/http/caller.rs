@@ -1,11 +1,10 @@
 //! Identifies the caller of a request, and the devices that it may send for. Pure.
 
-use crate::event::Authorizer;
-use myaku::ingest::message::{Role, Sender, topic_level};
-use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use super::event::{Authorizer, Jwt};
+use crate::ingest::message::{Role, Sender, topic_level};
+use std::collections::BTreeSet;
 
-/// The facilities that a caller may send for.
+/// The facilities that a caller may act in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Facilities {
     /// All of them.
@@ -43,7 +42,7 @@ impl Facilities {
 
 /// The words of a claim or a setting, separated by commas or spaces. An HTTP API writes a claim that is an array as
 /// `[a b]`.
-fn words(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
     let list = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     list.split([',', ' ']).map(|word| word.trim().trim_matches('"')).filter(|word| !word.is_empty())
 }
@@ -139,29 +138,16 @@ impl Claims {
     pub fn caller(&self, authorizer: Option<&Authorizer>) -> Result<Caller, CallerError> {
         let authorizer = authorizer.ok_or(CallerError::Unauthenticated)?;
         let Some(jwt) = &authorizer.jwt else {
-            let iam = authorizer.iam.as_ref().filter(|iam| !iam.is_null()).ok_or(CallerError::Unauthenticated)?;
-            let arn = iam["userArn"].as_str().unwrap_or_default();
+            let arn = authorizer.signer().ok_or(CallerError::Unauthenticated)?;
             return Ok(Caller { right: Right::Iam(self.iam.clone()), id: arn.to_owned() });
         };
-        let right = self.right(&jwt.claims)?;
-        // A machine's token can lack a subject.
-        let id = ["sub", "client_id"].into_iter().find_map(|claim| jwt.claims.get(claim)?.as_str());
-        Ok(Caller { right, id: id.unwrap_or_default().to_owned() })
+        Ok(Caller { right: self.right(jwt)?, id: jwt.subject().to_owned() })
     }
 
-    /// In what right the bearer of a token with these claims speaks.
-    fn right(&self, claims: &BTreeMap<String, Value>) -> Result<Right, CallerError> {
-        let text = |claim: &str| match claims.get(claim)? {
-            Value::String(text) => Some(text.clone()),
-            Value::Array(items) => Some(items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")),
-            _ => None,
-        };
-        // A claim is a list of names. Only the operator's setting can mean all facilities.
-        let facilities = text(&self.facilities).map(|names| match Facilities::parse(&names) {
-            Facilities::All => Facilities::Some(BTreeSet::new()),
-            some @ Facilities::Some(_) => some,
-        });
-        if let Some(device) = claims.get(&self.device) {
+    /// In what right the bearer of a token speaks.
+    fn right(&self, jwt: &Jwt) -> Result<Right, CallerError> {
+        let facilities = facilities(jwt, &self.facilities);
+        if let Some(device) = jwt.claims.get(&self.device) {
             let device_id = device.as_str().ok_or("it is not a text").and_then(|id| topic_level(id).map(|()| id));
             let device_id =
                 device_id.map_err(|problem| CallerError::NoDevice { claim: self.device.clone(), problem })?;
@@ -169,7 +155,7 @@ impl Claims {
             let facility = facility.ok_or_else(|| CallerError::NoFacility(self.facilities.clone()))?;
             return Ok(Right::Device { device_id: device_id.to_owned(), facility });
         }
-        if !text(&self.app).is_some_and(|roles| words(&roles).any(|role| role == self.app_role)) {
+        if !jwt.text(&self.app).is_some_and(|roles| words(&roles).any(|role| role == self.app_role)) {
             let [device, app, role] = [&self.device, &self.app, &self.app_role].map(Clone::clone);
             return Err(CallerError::NoRole { device, app, role });
         }
@@ -177,10 +163,19 @@ impl Claims {
     }
 }
 
+/// The facilities that a claim names; `None` without the claim. A claim is a list of names: only the operator's setting can mean
+/// all facilities.
+pub(super) fn facilities(jwt: &Jwt, claim: &str) -> Option<Facilities> {
+    jwt.text(claim).map(|names| match Facilities::parse(&names) {
+        Facilities::All => Facilities::Some(BTreeSet::new()),
+        some @ Facilities::Some(_) => some,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn caller(authorizer: &Value) -> Result<Caller, CallerError> {
         let claims = Claims {
