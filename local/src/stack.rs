@@ -27,10 +27,10 @@ mod functions;
 mod http_api;
 mod mappings;
 mod monitoring;
-#[cfg(test)]
-mod presence_table;
 mod resources;
 mod schedules;
+#[cfg(test)]
+mod tables;
 #[cfg(test)]
 mod tests;
 mod topics;

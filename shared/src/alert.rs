@@ -34,7 +34,7 @@ mod reporter;
 pub mod topic;
 
 pub use finding::{Begin, Ends, Finding};
-pub use incident::{Cleared, Incident, in_words};
+pub use incident::{Acknowledgement, Cleared, Incident, in_words};
 pub use kind::{Kind, Severity};
 pub use reporter::{Findings, FoundOn, MemoryReporter, Reporter};
 

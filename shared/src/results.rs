@@ -6,7 +6,7 @@
 //! - [`Row`] is one row, [`Item`] says which one. It has an [`Outcome`] for each metric: what its function writes, as fields.
 //!   That of the moving average is a [`MetricResult`], with an [`Average`].
 //! - [`Results`] is the port for writing rows, each on a condition; [`ResultsReader`] is the port for reading those of the
-//!   moving average.
+//!   moving average, and [`ReadIntervals`] for the intervals of any function.
 //! - Adapters: DynamoDB and [`memory`].
 //!
 //! ```
@@ -257,6 +257,29 @@ pub trait ResultsReader: Send + Sync {
             Ok(rows)
         }
     }
+}
+
+/// Some rows of intervals of one length, oldest first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Intervals<O> {
+    /// The rows.
+    pub rows: Vec<Row<O>>,
+    /// Ask again from this time, in milliseconds since the epoch, for the next rows; `None` at the end.
+    pub next_ms: Option<i64>,
+}
+
+/// The port for reading the intervals of any function.
+pub trait ReadIntervals<O: Outcome>: Send + Sync {
+    /// At most `limit` rows of the intervals of a device whose length is `seconds`, and that begin at `from_ms` or later and before
+    /// `to_ms`, with all their metrics.
+    fn intervals(
+        &self,
+        device_id: &str,
+        seconds: u32,
+        from_ms: i64,
+        to_ms: i64,
+        limit: usize,
+    ) -> impl Future<Output = Result<Intervals<O>, RemoteError>> + Send;
 }
 
 /// How many rows of history are read at a time.

@@ -19,6 +19,15 @@ pub enum Cleared {
     NotExpected,
 }
 
+/// That someone has taken notice of an incident.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acknowledgement {
+    /// Who: the subject of a token, or an ARN.
+    pub by: String,
+    /// When, in milliseconds since the epoch.
+    pub at_ms: i64,
+}
+
 /// What is wrong with a device, over or not.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Incident {
@@ -50,6 +59,9 @@ pub struct Incident {
     pub cleared_ms: Option<i64>,
     /// The position of the record that showed its beginning or its end, whichever was last, as a text; `None` for a silence.
     pub order: Option<String>,
+    /// Who has taken notice of it, if anyone has. Only [`ReadIncidents::acknowledge`](super::incidents::ReadIncidents::acknowledge)
+    /// sets it.
+    pub acknowledged: Option<Acknowledgement>,
 }
 
 impl Incident {
@@ -73,6 +85,7 @@ impl Incident {
             detail: format!("{device_id} has not been heard for {}.", in_words(silent_ms)),
             cleared_ms: None,
             order: None,
+            acknowledged: None,
         }
     }
 
@@ -95,6 +108,7 @@ impl Incident {
             detail: detail.clone(),
             cleared_ms: None,
             order: Some(order.to_owned()),
+            acknowledged: None,
         }
     }
 

@@ -1,4 +1,4 @@
-//! The port to the store of incidents: the last silence of each device, the last incident of each rule on each device, and which
+//! The ports to the store of incidents: the last silence of each device, the last incident of each rule on each device, and which
 //! incidents are open.
 
 #[cfg(any(test, feature = "testing"))]
@@ -7,9 +7,10 @@ pub mod conformance;
 pub mod dynamodb;
 pub mod memory;
 
-use super::Incident;
+use super::{Acknowledgement, Incident};
 use crate::platform::errors::RemoteError;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 /// How many lanes the open incidents are spread over.
@@ -115,7 +116,7 @@ pub trait Incidents: Send + Sync {
     fn last(&self, device_id: &str, rule: &str) -> impl Future<Output = Result<Option<Incident>, RemoteError>> + Send;
 
     /// Stores a silence, or an incident of a rule: an open one if the device has no other open one of these, one that is over if it
-    /// is the last one. Repeating a write succeeds.
+    /// is the last one. Repeating a write succeeds. What is stored of its acknowledgement stays, whatever `incident` says of it.
     fn put(&self, incident: &Incident) -> impl Future<Output = Result<Written, RemoteError>> + Send;
 
     /// At most `limit` open incidents of a lane of `queue`, after a cursor or from the beginning. The latest writes may be missing.
@@ -126,4 +127,44 @@ pub trait Incidents: Send + Sync {
         after: Option<&Cursor>,
         limit: usize,
     ) -> impl Future<Output = Result<Page, RemoteError>> + Send;
+}
+
+/// Incidents as people read them, open ones and those that are over.
+pub trait ReadIncidents: Send + Sync {
+    /// The last silence of a device and the last incident of each rule on it, in no particular order.
+    fn of_device(&self, device_id: &str) -> impl Future<Output = Result<Vec<Incident>, RemoteError>> + Send;
+
+    /// Incidents that were raised in a facility within `raised_ms`, in milliseconds since the epoch, the newest first. At least
+    /// `limit` of them, if there are so many, and all that were raised in the same millisecond as the last one. The latest writes
+    /// may be missing.
+    fn of_facility(
+        &self,
+        facility: &str,
+        raised_ms: RangeInclusive<i64>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Recent, RemoteError>> + Send;
+
+    /// The open incidents that were raised in a facility, in no particular order. The latest writes may be missing.
+    fn open_in(&self, facility: &str) -> impl Future<Output = Result<Vec<Incident>, RemoteError>> + Send;
+
+    /// Notes that someone has taken notice of an incident: the one called `id`, if it is the device's last silence or its last
+    /// incident of `rule`. An incident that is over, or that is acknowledged already, stays as it is.
+    ///
+    /// Returns the incident as it is stored now; `None` if the device has another one by now, or none.
+    fn acknowledge(
+        &self,
+        device_id: &str,
+        rule: Option<&str>,
+        id: &str,
+        acknowledgement: &Acknowledgement,
+    ) -> impl Future<Output = Result<Option<Incident>, RemoteError>> + Send;
+}
+
+/// The newest incidents of a facility.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recent {
+    /// The incidents, the newest first.
+    pub incidents: Vec<Incident>,
+    /// Whether older ones exist within the times that were asked for.
+    pub has_more: bool,
 }

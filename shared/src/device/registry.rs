@@ -28,6 +28,7 @@
 mod batches;
 mod cache;
 mod device;
+mod directory;
 mod document;
 #[cfg(feature = "dynamodb")]
 mod dynamodb;
@@ -41,6 +42,7 @@ mod settings;
 pub mod conformance;
 
 pub use device::{ANYWHERE, Device, MAX_ID};
+pub use directory::Directory;
 pub use document::{Key, Kind, MAX_DOCUMENT, Stored, device_document, parse_device, parse_profile, profile_document};
 #[cfg(feature = "dynamodb")]
 pub use dynamodb::DynamoDb;

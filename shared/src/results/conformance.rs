@@ -1,6 +1,6 @@
 //! What every adapter of the ports to results does.
 
-use super::{Average, Item, Mark, MetricResult, Results, ResultsReader, Row};
+use super::{Average, Intervals, Item, Mark, MetricResult, ReadIntervals, Results, ResultsReader, Row};
 use crate::device::event_time::ClockSource;
 use crate::stream::batch::Position;
 use std::collections::BTreeMap;
@@ -48,11 +48,30 @@ async fn write(port: &impl Results, row: &Row) {
 ///
 /// # Panics
 /// Where the port does something else.
-pub async fn suite(port: &(impl Results + ResultsReader), prefix: &str) {
+pub async fn suite(port: &(impl Results + ResultsReader + ReadIntervals<MetricResult>), prefix: &str) {
     conditions(port, &format!("{prefix}-conditions")).await;
     many_and_odd(port, &format!("{prefix}-many")).await;
     history(port, &format!("{prefix}-history")).await;
     metrics_of_one_interval(port, &format!("{prefix}-interval")).await;
+    intervals(port, &format!("{prefix}-lengths")).await;
+}
+
+async fn intervals(port: &(impl Results + ReadIntervals<MetricResult>), device: &str) {
+    let item = |seconds, n: u32| Item::History { seconds, from_ms: i64::from(n) * 300_000 };
+    let rows: Vec<Row> = (0..5).map(|n| row(device, item(300, n), n)).collect();
+    let others = [row(device, item(3_000, 1), 1), row(device, item(30, 1), 1), row(device, item(0, 1), 1)];
+    port.write(&[&rows[..], &others].concat()).await.expect("write");
+    let read = async |from_ms, to_ms, limit| -> Intervals<MetricResult> {
+        port.intervals(device, 300, from_ms, to_ms, limit).await.expect("intervals")
+    };
+    let all = read(0, i64::MAX, 9).await;
+    assert_eq!((&all.rows, all.next_ms), (&rows, None), "those of one length, and no others");
+    assert_eq!(read(300_000, 900_000, 9).await.rows, rows[1..3], "from included, to excluded");
+    assert_eq!(read(300_000, 300_000, 9).await.rows, []);
+    let page = read(0, i64::MAX, 2).await;
+    assert_eq!(page.rows, rows[..2]);
+    let next_ms = page.next_ms.expect("there are more");
+    assert_eq!(read(next_ms, i64::MAX, 9).await.rows, rows[2..]);
 }
 
 async fn conditions(port: &(impl Results + ResultsReader), device: &str) {

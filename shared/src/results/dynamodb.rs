@@ -7,8 +7,8 @@
 //! read.
 
 use super::{
-    Field, Fields, Item, LATEST_MS, Mark, MetricResult, Outcome, Page, Results, ResultsReader, Row, RowNames,
-    history_key,
+    Field, Fields, Intervals, Item, LATEST_MS, Mark, MetricResult, Outcome, Page, ReadIntervals, Results,
+    ResultsReader, Row, RowNames, history_key,
 };
 use crate::platform::aws::{Lazy, incomplete, remote_error};
 use crate::platform::dynamodb::{Attributes, integer, integer_of, is_written, text, text_of};
@@ -213,6 +213,34 @@ impl ResultsReader for DynamoDbResults {
     }
 }
 
+impl<O: Outcome> ReadIntervals<O> for DynamoDbResults {
+    async fn intervals(
+        &self,
+        device_id: &str,
+        seconds: u32,
+        from_ms: i64,
+        to_ms: i64,
+        limit: usize,
+    ) -> Result<Intervals<O>, RemoteError> {
+        if from_ms >= to_ms || to_ms <= 0 {
+            return Ok(Intervals { rows: Vec::new(), next_ms: None });
+        }
+        let key = |from_ms| Item::History { seconds, from_ms }.key(O::NAMES);
+        let (mut rows, mut after) = (Vec::new(), None);
+        loop {
+            let left = limit - rows.len();
+            let (more, next) = self.query(device_id, key(from_ms), key(to_ms - 1), Some(left), after).await?;
+            rows.extend(more);
+            after = next;
+            if after.is_none() || rows.len() >= limit {
+                break;
+            }
+        }
+        let next_ms = rows.last().filter(|_| after.is_some()).map(|row| from_of(row) + 1);
+        Ok(Intervals { rows, next_ms })
+    }
+}
+
 /// The first and the last sort key that a latest row can have.
 fn latest_keys(names: RowNames) -> [String; 2] {
     // `$` is the character after `#`.
@@ -220,7 +248,7 @@ fn latest_keys(names: RowNames) -> [String; 2] {
 }
 
 /// The beginning of the interval of a row of history.
-const fn from_of(row: &Row) -> i64 {
+const fn from_of<O>(row: &Row<O>) -> i64 {
     match row.item {
         Item::History { from_ms, .. } => from_ms,
         Item::Latest => 0,

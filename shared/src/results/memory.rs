@@ -1,6 +1,6 @@
 //! Results in memory, for tests and simulations.
 
-use super::{Item, Mark, MetricResult, Outcome, Page, Results, ResultsReader, Row};
+use super::{Intervals, Item, Mark, MetricResult, Outcome, Page, ReadIntervals, Results, ResultsReader, Row};
 use crate::platform::errors::RemoteError;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -85,6 +85,30 @@ impl ResultsReader for MemoryResults {
             _ => None,
         };
         Ok(Page { rows, next_ms })
+    }
+}
+
+impl<O: Outcome> ReadIntervals<O> for MemoryResults<O> {
+    async fn intervals(
+        &self,
+        device_id: &str,
+        seconds: u32,
+        from_ms: i64,
+        to_ms: i64,
+        limit: usize,
+    ) -> Result<Intervals<O>, RemoteError> {
+        if from_ms >= to_ms {
+            return Ok(Intervals { rows: Vec::new(), next_ms: None });
+        }
+        let key = |from_ms| (device_id.to_owned(), Item::History { seconds, from_ms });
+        let map = self.map();
+        let mut rows = map.range(key(from_ms)..key(to_ms));
+        let found = rows.by_ref().take(limit).map(|(_, row)| row.clone()).collect();
+        let next_ms = match rows.next().map(|((_, item), _)| *item) {
+            Some(Item::History { from_ms, .. }) => Some(from_ms),
+            _ => None,
+        };
+        Ok(Intervals { rows: found, next_ms })
     }
 }
 

@@ -1,7 +1,7 @@
 //! The conformance suite for stores of incidents.
 
-use super::{Cursor, Incident, Incidents, LANES, Queue, Written};
-use crate::alert::{Begin, Cleared, Kind, Severity};
+use super::{Cursor, Incident, Incidents, LANES, Queue, ReadIncidents, Written};
+use crate::alert::{Acknowledgement, Begin, Cleared, Kind, Severity};
 use crate::platform::lane::lane;
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ async fn open_in(store: &impl Incidents, queue: Queue, device_id: &str, prefix: 
 ///
 /// # Panics
 /// If the store breaks the contract.
-pub async fn suite(store: &impl Incidents, prefix: &str) {
+pub async fn suite(store: &(impl Incidents + ReadIncidents), prefix: &str) {
     let device = format!("{prefix}-ü #1");
     assert_eq!(store.open_of(&[&device]).await.expect("open_of"), [None]);
     let first = silence(&device, NOW_MS);
@@ -69,6 +69,8 @@ pub async fn suite(store: &impl Incidents, prefix: &str) {
 
     check_rules(store, prefix).await;
     check_pages(store, prefix).await;
+    check_acknowledgement(store, prefix).await;
+    check_facilities(store, prefix).await;
 }
 
 async fn check_rules(store: &impl Incidents, prefix: &str) {
@@ -120,4 +122,82 @@ async fn check_pages(store: &impl Incidents, prefix: &str) {
     let mut devices: Vec<&str> = devices.iter().map(String::as_str).collect();
     devices.sort_unstable();
     assert_eq!(found, devices, "each is on exactly one page");
+}
+
+async fn check_acknowledgement(store: &(impl Incidents + ReadIncidents), prefix: &str) {
+    let device = format!("{prefix}-acknowledged");
+    let by = |who: &str, at_ms: i64| Acknowledgement { by: who.to_owned(), at_ms };
+    let acknowledge = async |incident: &Incident, by: &Acknowledgement| {
+        let stored = store.acknowledge(&device, incident.rule.as_deref(), &incident.id, by).await.expect("acknowledge");
+        stored.map(|stored| (stored.cleared_ms, stored.acknowledged))
+    };
+    let first = silence(&device, NOW_MS);
+    let alice = by("alice", NOW_MS + 6_000);
+    assert_eq!(acknowledge(&first, &alice).await, None, "nothing is stored yet, and nothing is stored by this");
+    assert_eq!(store.of_device(&device).await.expect("of_device"), []);
+
+    assert_eq!(put(store, &first).await, Written::Done);
+    assert_eq!(acknowledge(&first, &alice).await, Some((None, Some(alice.clone()))));
+    assert_eq!(
+        acknowledge(&first, &by("bob", NOW_MS + 7_000)).await,
+        Some((None, Some(alice.clone()))),
+        "the first counts"
+    );
+    let known = Incident { acknowledged: Some(alice.clone()), ..first.clone() };
+    assert_eq!(store.of_device(&device).await.expect("of_device"), std::slice::from_ref(&known));
+    assert_eq!(store.open_of(&[&device]).await.expect("open_of"), [Some(known)]);
+
+    // A detector knows nothing of it, or has read the incident before.
+    assert_eq!(put(store, &first).await, Written::Done);
+    let (_, over) = first.cleared(Cleared::Returned, NOW_MS + 60_000);
+    assert_eq!(put(store, &over).await, Written::Done);
+    let kept = Some((over.cleared_ms, Some(alice.clone())));
+    assert_eq!(acknowledge(&first, &by("bob", NOW_MS + 61_000)).await, kept, "what detectors write leaves it");
+    assert_eq!(
+        store.open_of(&[&device]).await.expect("open_of"),
+        [None],
+        "an incident that is over does not open again"
+    );
+
+    let second = silence(&device, NOW_MS + 90_000);
+    assert_eq!(put(store, &second).await, Written::Done);
+    assert_eq!(
+        store.of_device(&device).await.expect("of_device"),
+        std::slice::from_ref(&second),
+        "it is another incident"
+    );
+    assert_eq!(acknowledge(&first, &alice).await, None, "and the one before is gone");
+    let (_, over) = second.cleared(Cleared::Returned, NOW_MS + 99_000);
+    assert_eq!(put(store, &over).await, Written::Done);
+    let unnoticed = Some((over.cleared_ms, None));
+    assert_eq!(acknowledge(&second, &alice).await, unnoticed, "what is over needs no notice");
+}
+
+async fn check_facilities(store: &(impl Incidents + ReadIncidents), prefix: &str) {
+    let facility = format!("{prefix}-home");
+    let silence = |n: i64, raised_ms: i64| Incident {
+        facility: Some(facility.clone()),
+        raised_ms,
+        ..silence(&format!("{prefix}-in-{n}"), NOW_MS)
+    };
+    let raised = [10, 20, 20, 20, 30];
+    for (n, raised_ms) in (0..).zip(raised) {
+        assert_eq!(put(store, &silence(n, raised_ms)).await, Written::Done);
+    }
+    let (_, over) = silence(4, 30).cleared(Cleared::Returned, NOW_MS + 60_000);
+    assert_eq!(put(store, &over).await, Written::Done);
+    let read = async |range, limit| {
+        let found = store.of_facility(&facility, range, limit).await.expect("of_facility");
+        (found.incidents.iter().map(|it| it.raised_ms).collect::<Vec<_>>(), found.has_more)
+    };
+    assert_eq!(read(0..=i64::MAX, 9).await, (vec![30, 20, 20, 20, 10], false), "those that are over too");
+    assert_eq!(read(0..=i64::MAX, 1).await, (vec![30], true));
+    assert_eq!(read(0..=i64::MAX, 2).await, (vec![30, 20, 20, 20], true), "all of the same millisecond");
+    assert_eq!(read(20..=29, 3).await, (vec![20, 20, 20], false), "both ends belong to the times");
+    assert_eq!(read(40..=50, 3).await, (vec![], false));
+    let elsewhere = store.of_facility(&format!("{prefix}-none"), 0..=i64::MAX, 3).await.expect("of_facility");
+    assert_eq!(elsewhere.incidents, []);
+    let mut open: Vec<i64> = store.open_in(&facility).await.expect("open_in").iter().map(|it| it.raised_ms).collect();
+    open.sort_unstable();
+    assert_eq!(open, [10, 20, 20, 20]);
 }

@@ -1,23 +1,33 @@
 //! Incidents in a DynamoDB table, which also has the connections.
 //!
+//! An acknowledgement has attributes of its own, with the id of its incident. Writes of an incident leave them, and they count
+//! for the incident of that id only. Incidents with a facility are in the index `facility`, by facility and by when they were raised.
+//!
 //! The partition key is `deviceId`; the sort key is `item`, with the value `incident#device-silent` or `incident#rule#<rule>`. Open
 //! incidents have the attributes `queue` (`silent#<lane>` or `rules#<lane>`) and `dueAt`, the keys of the index `due`. Incidents
 //! that are over are not in the index.
 
-use super::{Cursor, Incident, Incidents, LANES, Page, Queue, Written};
-use crate::alert::{Kind, Severity};
+use super::{Cursor, Incident, Incidents, LANES, Page, Queue, ReadIncidents, Recent, Written};
+use crate::alert::{Acknowledgement, Kind, Severity};
 use crate::platform::aws::{Lazy, incomplete, remote_error};
 use crate::platform::dynamodb::{Attributes, integer, integer_of, is_written, text, text_of};
 use crate::platform::errors::RemoteError;
 use crate::platform::lane::lane;
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// The index of open and due items, by lane and time. Other stores in the same table use it too.
 pub const INDEX: &str = "due";
+/// The index of incidents by facility and by when they were raised.
+pub const FACILITY_INDEX: &str = "facility";
+/// The attributes that not every incident has. A write removes those that its incident does not have.
+const OPTIONAL: [&str; 10] =
+    ["facility", "rule", "metric", "order", "value", "limit", "queue", "dueAt", "clearedAt", "expiresAt"];
 /// How many reads are in flight at the same time.
 const CONCURRENCY: usize = 32;
 
@@ -39,9 +49,10 @@ impl DynamoDbIncidents {
         format!("{call} {} {device_id} {}", self.table, item_key(rule))
     }
 
+    /// The attributes of an incident, without its key and its acknowledgement.
     fn attributes(&self, incident: &Incident) -> Attributes {
         let Incident { id, device_id, facility, rule, since_ms, raised_ms, cleared_ms, .. } = incident;
-        let mut attributes = key(device_id, rule.as_deref());
+        let mut attributes = Attributes::new();
         let mut insert = |name: &str, value| attributes.insert(name.to_owned(), value);
         insert("incident", text(id));
         insert("kind", text(incident.kind.name()));
@@ -112,32 +123,35 @@ impl Incidents for DynamoDbIncidents {
     async fn put(&self, incident: &Incident) -> Result<Written, RemoteError> {
         // An item has a `queue` while its incident is open. A silence has no order.
         let condition = match (incident.cleared_ms, &incident.order) {
-            (Some(_), _) => "incident = :id",
+            (Some(_), _) => "#incident = :incident",
             (None, None) => {
-                "attribute_not_exists(deviceId) OR (incident = :id AND attribute_exists(#queue)) \
-                 OR (incident <> :id AND attribute_not_exists(#queue))"
+                "attribute_not_exists(deviceId) OR (#incident = :incident AND attribute_exists(#queue)) \
+                 OR (#incident <> :incident AND attribute_not_exists(#queue))"
             }
             (None, Some(_)) => {
-                "attribute_not_exists(deviceId) OR (incident = :id AND attribute_exists(#queue)) \
-                 OR (incident <> :id AND attribute_not_exists(#queue) AND #order < :order)"
+                "attribute_not_exists(deviceId) OR (#incident = :incident AND attribute_exists(#queue)) \
+                 OR (#incident <> :incident AND attribute_not_exists(#queue) AND #order < :order)"
             }
         };
-        let mut put = self
+        // An update, because the acknowledgement must stay. `incident` and `queue` are the names in the condition.
+        let (device_id, rule) = (&incident.device_id, incident.rule.as_deref());
+        let attributes = self.attributes(incident);
+        let removed = OPTIONAL.iter().filter(|name| !attributes.contains_key(**name)).map(|name| format!("#{name}"));
+        let removed = removed.collect::<Vec<_>>().join(", ");
+        let set = attributes.keys().map(|name| format!("#{name} = :{name}")).collect::<Vec<_>>().join(", ");
+        let names = attributes.keys().map(String::as_str).chain(OPTIONAL);
+        let names = names.map(|name| (format!("#{name}"), name.to_owned())).collect();
+        let values = attributes.into_iter().map(|(name, value)| (format!(":{name}"), value)).collect();
+        let update = self
             .client
-            .put_item()
+            .update_item()
             .table_name(&self.table)
-            .set_item(Some(self.attributes(incident)))
+            .set_key(Some(key(device_id, rule)))
+            .update_expression(format!("SET {set} REMOVE {removed}"))
             .condition_expression(condition)
-            .expression_attribute_values(":id", text(&incident.id));
-        if incident.cleared_ms.is_none() {
-            put = put.expression_attribute_names("#queue", "queue");
-            if let Some(order) = &incident.order {
-                put = put.expression_attribute_names("#order", "order");
-                put = put.expression_attribute_values(":order", text(order));
-            }
-        }
-        let is_written =
-            is_written(self.operation("PutItem", &incident.device_id, incident.rule.as_deref()), put.send().await)?;
+            .set_expression_attribute_names(Some(names))
+            .set_expression_attribute_values(Some(values));
+        let is_written = is_written(self.operation("UpdateItem", device_id, rule), update.send().await)?;
         Ok(if is_written { Written::Done } else { Written::Conflict })
     }
 
@@ -168,16 +182,108 @@ impl Incidents for DynamoDbIncidents {
             let rule = item.strip_prefix("incident#rule#").map(str::to_owned);
             Some(Cursor { raised_ms, device_id: key.get("deviceId")?.as_s().ok()?.clone(), rule })
         });
-        // An item that cannot be read is logged and skipped: it must not stop the others.
-        let incidents = answer.items().iter().filter_map(|item| {
+        Ok(Page { incidents: self.incidents(answer.items()), next })
+    }
+}
+
+impl DynamoDbIncidents {
+    /// The incidents of items. An item that cannot be read is logged and skipped: it must not stop the others.
+    fn incidents(&self, items: &[Attributes]) -> Vec<Incident> {
+        let incidents = items.iter().filter_map(|item| {
             let incident = parse(item);
             if incident.is_none() {
                 let device = item.get("deviceId").and_then(|id| id.as_s().ok());
-                tracing::error!(table = self.table, device, "an item of the queue is not an incident");
+                tracing::error!(table = self.table, device, "an item that should be an incident is none");
             }
             incident
         });
-        Ok(Page { incidents: incidents.collect(), next })
+        incidents.collect()
+    }
+
+    /// A query for the incidents that were raised in a facility within some time, the newest first.
+    fn in_facility(&self, facility: &str, raised_ms: &RangeInclusive<i64>) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.table)
+            .index_name(FACILITY_INDEX)
+            .key_condition_expression("facility = :facility AND raisedAt BETWEEN :from AND :to")
+            .expression_attribute_values(":facility", text(facility))
+            .expression_attribute_values(":from", integer(*raised_ms.start()))
+            .expression_attribute_values(":to", integer(*raised_ms.end()))
+            .scan_index_forward(false)
+    }
+}
+
+impl ReadIncidents for DynamoDbIncidents {
+    async fn of_device(&self, device_id: &str) -> Result<Vec<Incident>, RemoteError> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("deviceId = :device AND begins_with(#item, :incident)")
+            .expression_attribute_names("#item", "item")
+            .expression_attribute_values(":device", text(device_id))
+            .expression_attribute_values(":incident", text("incident#"));
+        let items: Result<Vec<_>, _> = query.into_paginator().items().send().collect().await;
+        let items = items.map_err(|error| remote_error(format!("Query {} {device_id}", self.table), error))?;
+        Ok(self.incidents(&items))
+    }
+
+    async fn of_facility(
+        &self,
+        facility: &str,
+        raised_ms: RangeInclusive<i64>,
+        limit: usize,
+    ) -> Result<Recent, RemoteError> {
+        // One more shows whether the last millisecond is whole.
+        let limit = limit.max(1);
+        let size = i32::try_from(limit + 1).unwrap_or(i32::MAX);
+        let query = self.in_facility(facility, &raised_ms);
+        let mut items = query.into_paginator().page_size(size).items().send();
+        let (mut found, mut has_more) = (Vec::new(), false);
+        while let Some(item) = items.next().await {
+            let item = item.map_err(|error| remote_error(format!("Query {} {FACILITY_INDEX}", self.table), error))?;
+            let Some(incident) = self.incidents(&[item]).pop() else { continue };
+            let last: Option<&Incident> = found.last();
+            if found.len() >= limit && last.is_some_and(|last| last.raised_ms != incident.raised_ms) {
+                has_more = true;
+                break;
+            }
+            found.push(incident);
+        }
+        Ok(Recent { incidents: found, has_more })
+    }
+
+    async fn open_in(&self, facility: &str) -> Result<Vec<Incident>, RemoteError> {
+        let query = self.in_facility(facility, &(0..=i64::MAX)).filter_expression("attribute_exists(#queue)");
+        let query = query.expression_attribute_names("#queue", "queue");
+        let items: Result<Vec<_>, _> = query.into_paginator().items().send().collect().await;
+        let items = items.map_err(|error| remote_error(format!("Query {} {FACILITY_INDEX}", self.table), error))?;
+        Ok(self.incidents(&items))
+    }
+
+    async fn acknowledge(
+        &self,
+        device_id: &str,
+        rule: Option<&str>,
+        id: &str,
+        acknowledgement: &Acknowledgement,
+    ) -> Result<Option<Incident>, RemoteError> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(device_id, rule)))
+            .update_expression("SET acknowledged = :id, acknowledgedBy = :by, acknowledgedAt = :at")
+            .condition_expression("incident = :id AND attribute_exists(#queue) AND (attribute_not_exists(acknowledged) OR acknowledged <> :id)")
+            .expression_attribute_names("#queue", "queue")
+            .expression_attribute_values(":id", text(id))
+            .expression_attribute_values(":by", text(&acknowledgement.by))
+            .expression_attribute_values(":at", integer(acknowledgement.at_ms))
+            .return_values(ReturnValue::None);
+        is_written(self.operation("UpdateItem", device_id, rule), update.send().await)?;
+        // Whether it was written or not, what is stored now is the answer.
+        Ok(self.get(device_id, rule).await?.filter(|stored| stored.id == id))
     }
 }
 
@@ -187,8 +293,12 @@ fn parse(item: &Attributes) -> Option<Incident> {
     let text = |name: &str| text_of(item, name).cloned();
     let integer = |name: &str| integer_of(item, name);
     let number = |name: &str| text_of(item, name)?.parse().ok();
+    let id = text("incident")?;
+    let acknowledged = text_of(item, "acknowledged").filter(|acknowledged| **acknowledged == id);
+    let acknowledged = acknowledged
+        .and_then(|_| Some(Acknowledgement { by: text("acknowledgedBy")?, at_ms: integer("acknowledgedAt")? }));
     Some(Incident {
-        id: text("incident")?,
+        id,
         kind: text_of(item, "kind").map_or(Some(Kind::DeviceSilent), |name| Kind::of(name))?,
         severity: text_of(item, "severity").map_or(Some(Severity::Warning), |name| Severity::of(name))?,
         rule: text("rule"),
@@ -202,5 +312,6 @@ fn parse(item: &Attributes) -> Option<Incident> {
         detail: text("detail").unwrap_or_default(),
         cleared_ms: integer("clearedAt"),
         order: text("order"),
+        acknowledged,
     })
 }

@@ -1,9 +1,10 @@
 //! Incidents in memory, for tests and simulations.
 
-use super::{Cursor, Incident, Incidents, LANES, Page, Queue, Written};
+use super::{Acknowledgement, Cursor, Incident, Incidents, LANES, Page, Queue, ReadIncidents, Recent, Written};
 use crate::platform::errors::{Remedy, RemoteError};
 use crate::platform::lane::lane;
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::{Mutex, PoisonError};
 
 /// Incidents in memory.
@@ -68,7 +69,8 @@ impl Incidents for MemoryIncidents {
             if !is_allowed || (is_over && incident.cleared_ms.is_none()) {
                 return Written::Conflict;
             }
-            state.incidents.insert(key, incident.clone());
+            let acknowledged = stored.filter(|stored| stored.id == incident.id).and_then(|it| it.acknowledged.clone());
+            state.incidents.insert(key, Incident { acknowledged, ..incident.clone() });
             Written::Done
         })
     }
@@ -85,6 +87,53 @@ impl Incidents for MemoryIncidents {
             let is_more = open.len() > limit;
             open.truncate(limit);
             Page { next: open.last().map(Cursor::of).filter(|_| is_more), incidents: open }
+        })
+    }
+}
+
+impl ReadIncidents for MemoryIncidents {
+    async fn of_device(&self, device_id: &str) -> Result<Vec<Incident>, RemoteError> {
+        self.with(|state| state.incidents.values().filter(|it| it.device_id == device_id).cloned().collect())
+    }
+
+    async fn of_facility(
+        &self,
+        facility: &str,
+        raised_ms: RangeInclusive<i64>,
+        limit: usize,
+    ) -> Result<Recent, RemoteError> {
+        self.with(|state| {
+            let is_asked_for =
+                |it: &&Incident| it.facility.as_deref() == Some(facility) && raised_ms.contains(&it.raised_ms);
+            let mut incidents: Vec<Incident> = state.incidents.values().filter(is_asked_for).cloned().collect();
+            incidents.sort_by_key(|it| std::cmp::Reverse(it.raised_ms));
+            let count = incidents.len();
+            if let Some(last_ms) = incidents.get(limit.max(1) - 1).map(|it| it.raised_ms) {
+                incidents.retain(|it| it.raised_ms >= last_ms);
+            }
+            Recent { has_more: incidents.len() < count, incidents }
+        })
+    }
+
+    async fn open_in(&self, facility: &str) -> Result<Vec<Incident>, RemoteError> {
+        let recent = self.of_facility(facility, 0..=i64::MAX, usize::MAX).await?;
+        Ok(recent.incidents.into_iter().filter(|it| it.cleared_ms.is_none()).collect())
+    }
+
+    async fn acknowledge(
+        &self,
+        device_id: &str,
+        rule: Option<&str>,
+        id: &str,
+        acknowledgement: &Acknowledgement,
+    ) -> Result<Option<Incident>, RemoteError> {
+        self.with(|state| {
+            let stored = state.incidents.get_mut(&(device_id.to_owned(), rule.map(str::to_owned)));
+            let stored = stored.filter(|stored| stored.id == id)?;
+            if stored.cleared_ms.is_none() && stored.acknowledged.is_none() {
+                stored.acknowledged = Some(acknowledgement.clone());
+            }
+            Some(stored.clone())
         })
     }
 }

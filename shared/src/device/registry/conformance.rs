@@ -1,6 +1,6 @@
 //! The conformance suite for stores of master data.
 
-use super::{Device, Key, Kind, MasterData, MasterDataWriter, Stored, device_document};
+use super::{Device, Directory, Key, Kind, MasterData, MasterDataWriter, Stored, device_document};
 use std::collections::BTreeSet;
 
 /// The time of the first read.
@@ -77,4 +77,36 @@ async fn all_pages_together_contain_each_document_once(writer: &impl MasterDataW
         assert_eq!(seen.len(), count);
         assert!(pages >= count / 50);
     }
+}
+
+/// Runs all checks of a directory against an empty store, which is written through `writer`.
+///
+/// # Panics
+/// The store fails a check.
+pub async fn directory_suite(directory: &impl Directory, writer: &impl MasterDataWriter) {
+    assert_eq!(directory.facilities(None, 10).await.expect("facilities"), [""; 0]);
+    let of = |id: &str, facility| device_document(&Device::new(id, "vital", facility)).expect("a good device");
+    let homes = [Some("home-2"), None, Some("home-10"), Some("Händel-3")];
+    let mut documents: Vec<_> = (0..60).map(|n| of(&format!("bed-{n:02}"), homes[n % 4])).collect();
+    documents.push((Key::new(Kind::Profile, "vital"), "{}".to_owned()));
+    writer.put(&documents).await.expect("put");
+
+    let facilities = async |after, limit| directory.facilities(after, limit).await.expect("facilities");
+    assert_eq!(facilities(None, 10).await, ["Händel-3", "home-10", "home-2"]);
+    assert_eq!(facilities(None, 2).await, ["Händel-3", "home-10"]);
+    assert_eq!(facilities(Some("home-10"), 2).await, ["home-2"], "those after a name");
+
+    let devices = async |facility: &str, after: Option<&str>, limit| {
+        let found = directory.devices_of(facility, after, limit).await.expect("devices_of");
+        found.into_iter().map(|device| device.device_id).collect::<Vec<_>>()
+    };
+    let expected: Vec<String> = (0..15).map(|n| format!("bed-{:02}", 4 * n + 2)).collect();
+    assert_eq!(devices("home-10", None, 99).await, expected, "in the order of their ids, and no others");
+    assert_eq!(devices("home-10", Some("bed-06"), 2).await, expected[2..4]);
+    assert_eq!(devices("home-1", None, 99).await, [""; 0]);
+
+    // A device that moves is listed where it stands now.
+    writer.put(&[of("bed-00", Some("home-10")), of("bed-02", None)]).await.expect("put again");
+    assert_eq!(devices("home-10", None, 2).await, ["bed-00", "bed-06"]);
+    assert_eq!(devices("home-2", None, 1).await, ["bed-04"]);
 }

@@ -14,6 +14,8 @@ pub enum Kind {
     Device,
     /// A [`ProfileDocument`].
     Profile,
+    /// A facility where a device was registered. Its document has its name alone.
+    Facility,
 }
 
 impl Kind {
@@ -22,16 +24,17 @@ impl Kind {
         match self {
             Self::Device => "device",
             Self::Profile => "profile",
+            Self::Facility => "facility",
         }
     }
 }
 
-/// The key of a document: `device#<id>` or `profile#<id>`.
+/// The key of a document: `device#<id>`, `profile#<id>` or `facility#<name>`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     /// What the document describes.
     pub kind: Kind,
-    /// The device's or the profile's id.
+    /// The device's or the profile's id, or the facility's name.
     pub id: String,
 }
 
@@ -44,7 +47,7 @@ impl Key {
     /// Parses a key; `None` if `text` is not one.
     pub fn parse(text: &str) -> Option<Self> {
         let (kind, id) = text.split_once('#')?;
-        let kind = [Kind::Device, Kind::Profile].into_iter().find(|known| known.name() == kind)?;
+        let kind = [Kind::Device, Kind::Profile, Kind::Facility].into_iter().find(|known| known.name() == kind)?;
         Some(Self::new(kind, id))
     }
 }
@@ -107,6 +110,17 @@ pub fn parse_profile(json: &str) -> Result<ProfileDocument, Vec<Problem>> {
         None => Ok(document),
         Some(message) => Err(vec![problem("id", message)]),
     }
+}
+
+/// The facility where the device of a document stands; `None` if it stands in none, or the document is not of a valid device.
+pub(super) fn facility_of(key: &Key, document: &str) -> Option<String> {
+    (key.kind == Kind::Device).then(|| parse_device(document).ok()?.facility)?
+}
+
+/// The key and the document of a facility.
+#[cfg(feature = "dynamodb")]
+pub(super) fn facility_document(name: &str) -> (Key, String) {
+    (Key::new(Kind::Facility, name), serde_json::json!({ "facility": name }).to_string())
 }
 
 /// Returns the key and the document of a device for writing.

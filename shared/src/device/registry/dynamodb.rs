@@ -1,15 +1,16 @@
 //! Stores master data in DynamoDB. The partition key is `pk` (`device#<id>`, `profile#<id>`); the attribute `document`
-//! contains the JSON.
+//! contains the JSON. Devices that stand in a facility also have the attribute `facility`, the key of the index of the same name;
+//! facilities have [`FACILITIES`] there.
 
 use super::batches::{CallOutcome, call_all};
-use super::document::{Key, Kind, Stored};
-use super::{MasterData, MasterDataWriter, NotPut, Page};
+use super::document::{Key, Kind, Stored, facility_document, facility_of, parse_device};
+use super::{Device, Directory, MasterData, MasterDataWriter, NotPut, Page};
 use crate::platform::aws::{Lazy, remote_error};
 use crate::platform::errors::{Remedy, RemoteError};
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, PutRequest, WriteRequest};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The greatest number of keys in one `BatchGetItem`.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
@@ -19,10 +20,15 @@ const KEYS: usize = 100;
 const WRITES: usize = 25;
 const KEY: &str = "pk";
 const DOCUMENT: &str = "document";
+/// An attribute, and the index whose partition key it is. The sort key is [`KEY`].
+const FACILITY: &str = "facility";
+/// The facility of the items of facilities, in the index. No name of a facility has a `#`.
+const FACILITIES: &str = "#";
 
 type Item = HashMap<String, AttributeValue>;
 
-/// A table of master data. Reading needs `dynamodb:BatchGetItem`; tools that write need `BatchWriteItem` and `Scan`.
+/// A table of master data. Reading needs `dynamodb:BatchGetItem`, and `Query` on the index to list by facility;
+/// tools that write need `BatchWriteItem` and `Scan`.
 #[derive(Clone, Debug)]
 pub struct DynamoDb {
     client: Lazy<Client>,
@@ -64,11 +70,17 @@ impl DynamoDb {
 
     async fn write(&self, documents: Vec<(Key, String)>) -> Result<CallOutcome<(Key, String), ()>, RemoteError> {
         let request = |(key, document): &(Key, String)| {
-            let put = PutRequest::builder()
+            let facility = match key.kind {
+                Kind::Facility => Some(FACILITIES.to_owned()),
+                Kind::Device | Kind::Profile => facility_of(key, document),
+            };
+            let mut put = PutRequest::builder()
                 .item(KEY, AttributeValue::S(key.to_string()))
-                .item(DOCUMENT, AttributeValue::S(document.clone()))
-                .build()
-                .map_err(|error| self.permanent_error("BatchWriteItem", error))?;
+                .item(DOCUMENT, AttributeValue::S(document.clone()));
+            if let Some(facility) = facility {
+                put = put.item(FACILITY, AttributeValue::S(facility));
+            }
+            let put = put.build().map_err(|error| self.permanent_error("BatchWriteItem", error))?;
             Ok(WriteRequest::builder().put_request(put).build())
         };
         let requests = documents.iter().map(request).collect::<Result<_, RemoteError>>()?;
@@ -112,6 +124,13 @@ impl MasterDataWriter for DynamoDb {
     async fn put(&self, documents: &[(Key, String)]) -> Result<(), NotPut> {
         // DynamoDB rejects a call that contains a key twice. The last document counts.
         let last: BTreeMap<_, _> = documents.iter().cloned().collect();
+        // The facilities come first: a device that is written is listed.
+        let facilities: BTreeSet<_> = last.iter().filter_map(|(key, json)| facility_of(key, json)).collect();
+        let facilities = facilities.iter().map(|name| facility_document(name)).collect();
+        let write = |documents| self.write(documents);
+        if let Err(error) = call_all(&self.operation("BatchWriteItem"), facilities, WRITES, write).await {
+            return Err(NotPut { keys: last.into_keys().collect(), source: error.source });
+        }
         let last: Vec<_> = last.into_iter().collect();
         match call_all(&self.operation("BatchWriteItem"), last, WRITES, |documents| self.write(documents)).await {
             Ok(_) => Ok(()),
@@ -139,5 +158,52 @@ impl MasterDataWriter for DynamoDb {
         let documents = answer.items().iter().map(|item| self.entry("Scan", item)).collect::<Result<_, _>>()?;
         let next = answer.last_evaluated_key.as_ref().and_then(|item| item.get(KEY)).and_then(|key| key.as_s().ok());
         Ok(Page { documents, next: next.cloned() })
+    }
+}
+
+impl DynamoDb {
+    /// What `read` makes of the items of the index under `facility` whose keys are of `kind`, after `after`. Items that it makes
+    /// nothing of are left out.
+    async fn list_in<T>(
+        &self,
+        facility: &str,
+        kind: Kind,
+        after: Option<&str>,
+        limit: usize,
+        read: impl Fn(Key, String) -> Option<T> + Send,
+    ) -> Result<Vec<T>, RemoteError> {
+        let mut items = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(FACILITY)
+            .key_condition_expression("facility = :facility AND #key > :after")
+            .expression_attribute_names("#key", KEY)
+            .expression_attribute_values(":facility", AttributeValue::S(facility.to_owned()))
+            .expression_attribute_values(":after", AttributeValue::S(Key::new(kind, after.unwrap_or("")).to_string()))
+            .limit(i32::try_from(limit.max(1)).unwrap_or(i32::MAX))
+            .into_paginator()
+            .items()
+            .send();
+        // Documents may be large, so several pages may be needed.
+        let mut found = Vec::new();
+        while found.len() < limit {
+            let Some(item) = items.next().await else { break };
+            let item = item.map_err(|error| remote_error(self.operation("Query"), error))?;
+            let (key, document) = self.entry("Query", &item)?;
+            found.extend(read(key, document));
+        }
+        Ok(found)
+    }
+}
+
+impl Directory for DynamoDb {
+    async fn facilities(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>, RemoteError> {
+        self.list_in(FACILITIES, Kind::Facility, after, limit, |key, _| Some(key.id)).await
+    }
+
+    async fn devices_of(&self, facility: &str, after: Option<&str>, limit: usize) -> Result<Vec<Device>, RemoteError> {
+        // The index has valid devices only, but this version may not be able to read one of a later version.
+        self.list_in(facility, Kind::Device, after, limit, |_, document| parse_device(&document).ok()).await
     }
 }

@@ -1,10 +1,10 @@
 //! Stores master data in memory, and simulates faults of a real store.
 
-use super::document::{Key, Kind, Stored};
-use super::{Device, MasterData, MasterDataWriter, NotPut, Page};
+use super::document::{Key, Kind, Stored, facility_of, parse_device};
+use super::{Device, Directory, MasterData, MasterDataWriter, NotPut, Page};
 use crate::device::profile::ProfileDocument;
 use crate::platform::errors::{Remedy, RemoteError};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::{Mutex, PoisonError};
 
@@ -115,6 +115,25 @@ impl MasterDataWriter for MemoryMasterData {
             let documents: Vec<_> = rest.by_ref().take(limit).map(|(key, json)| (key.clone(), json.clone())).collect();
             let next = rest.next().and(documents.last()).map(|(key, _)| key.to_string());
             Page { documents, next }
+        }))
+    }
+}
+
+impl Directory for MemoryMasterData {
+    async fn facilities(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>, RemoteError> {
+        self.answer("list facilities").await?;
+        let names: BTreeSet<String> =
+            self.with(|state| state.documents.iter().filter_map(|(key, json)| facility_of(key, json)).collect());
+        Ok(names.into_iter().filter(|name| after.is_none_or(|after| name.as_str() > after)).take(limit).collect())
+    }
+
+    async fn devices_of(&self, facility: &str, after: Option<&str>, limit: usize) -> Result<Vec<Device>, RemoteError> {
+        self.answer("list devices").await?;
+        Ok(self.with(|state| {
+            let devices = state.documents.iter().filter(|(key, _)| key.kind == Kind::Device);
+            let devices = devices.filter_map(|(_, json)| parse_device(json).ok());
+            let devices = devices.filter(|device| device.facility.as_deref() == Some(facility));
+            devices.filter(|device| after.is_none_or(|after| device.device_id.as_str() > after)).take(limit).collect()
         }))
     }
 }

@@ -43,6 +43,8 @@ fn store() -> MemoryMasterData {
 async fn the_store_in_memory_passes_the_conformance_suite() {
     let store = MemoryMasterData::new();
     conformance::suite(&store, &store).await;
+    let store = MemoryMasterData::new();
+    conformance::directory_suite(&store, &store).await;
 }
 
 #[tokio::test]
