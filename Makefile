@@ -212,8 +212,8 @@ template: $(EXPANDED) ## Check template.yaml, as it is written and with its loop
 	$(IN_VENV) sam validate --lint --template-file $(EXPANDED)
 
 .PHONY: openapi
-openapi: $(VENV)/.installed ## Check the HTTP API's description
-	$(VENV)/bin/openapi-spec-validator functions/http-ingest/openapi.json
+openapi: $(VENV)/.installed ## Check the descriptions of the HTTP API
+	$(VENV)/bin/openapi-spec-validator functions/http-ingest/openapi.json functions/query-api/openapi.json
 
 .PHONY: interop
 interop: $(VENV)/.installed ## Exchange aggregated records with AWS's own Python package, both ways

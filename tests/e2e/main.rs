@@ -12,6 +12,7 @@ mod master_data;
 mod own_function;
 mod pipeline;
 mod presence;
+mod reading;
 mod speakers;
 mod ways_in;
 mod windows;

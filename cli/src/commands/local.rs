@@ -105,6 +105,9 @@ Send as {device}, with its token, which is valid for twelve hours:
   curl -i {http}/v1/messages -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
     -d '{{"kind":"vital","payload":{{"id":"m2","ts":'$(date +%s)',"vital":{{"hr":62,"spo2":"98","temp":98.1}}}}}}'
 
+The page is at {http}/. It asks for a token of a reader:
+  myaku token --facility {facility} --claim scope=myaku/operator
+
 Print other tokens, for example of an app:
   myaku token --device {device} --facility {facility}
   myaku token --facility {facility} --facility home-2 --claim scope=send
@@ -142,6 +145,8 @@ mod tests {
             "export TOKEN=a.b.c",
             r#"curl -i http://127.0.0.1:2/v1/messages -H "Authorization: Bearer $TOKEN""#,
             "myaku token --device band-0000 --facility home-1",
+            "The page is at http://127.0.0.1:2/.",
+            "myaku token --facility home-1 --claim scope=myaku/operator",
         ] {
             assert!(http.contains(text), "{text} is not in\n{http}");
         }

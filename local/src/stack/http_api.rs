@@ -30,6 +30,13 @@ const API: [&str; 10] = [
 /// The members that an operation may have.
 const OPERATION: [&str; 6] = ["security", "summary", "description", "operationId", "responses", "tags"];
 const ROUTE_SETTINGS: [&str; 3] = ["ThrottlingRateLimit", "ThrottlingBurstLimit", "DetailedMetricsEnabled"];
+/// The key of CORS in an `OpenAPI` document.
+const CORS: &str = "x-amazon-apigateway-cors";
+/// What CORS has: in a property of the API, and in its document.
+const CORS_CONFIGURATION: [&str; 6] =
+    ["AllowOrigins", "AllowMethods", "AllowHeaders", "ExposeHeaders", "MaxAge", "AllowCredentials"];
+const CORS_IN_DOCUMENT: [&str; 6] =
+    ["allowOrigins", "allowMethods", "allowHeaders", "exposeHeaders", "maxAge", "allowCredentials"];
 /// The key of an operation that handles any method.
 const ANY: &str = "x-amazon-apigateway-any-method";
 
@@ -79,7 +86,11 @@ fn definition(
             Some(AccessLog::open(&directory.join(super::directory::LOGS).join(format!("{id}-access.log")), format)?)
         }
     };
-    Ok(Definition { id: api.physical_id.clone(), routes, cors: cors(&properties["CorsConfiguration"])?, access_log })
+    let cors = match &properties["DefinitionBody"][CORS] {
+        Value::Null => cors(&properties["CorsConfiguration"], CORS_CONFIGURATION)?,
+        in_document => cors(in_document, CORS_IN_DOCUMENT)?,
+    };
+    Ok(Definition { id: api.physical_id.clone(), routes, cors, access_log })
 }
 
 fn route(event: &FunctionEvent<'_>, api: &Resource, function: &Function, security: &Security) -> Result<Route> {
@@ -111,19 +122,21 @@ fn limits(own: &Value, default: &Value) -> Result<Option<Limits>> {
     })
 }
 
-fn cors(wanted: &Value) -> Result<Option<Cors>> {
+/// What pages of other origins may do, by the names that the template gives it.
+fn cors(wanted: &Value, names: [&str; 6]) -> Result<Option<Cors>> {
     if wanted.is_null() || wanted == false {
         return Ok(None);
     }
-    only(wanted, &["AllowOrigins", "AllowMethods", "AllowHeaders", "ExposeHeaders", "MaxAge", "AllowCredentials"])?;
-    ensure!(wanted.is_object(), "CorsConfiguration must be a map of what it allows");
+    only(wanted, &names)?;
+    ensure!(wanted.is_object(), "the configuration of CORS must be a map of what it allows");
+    let [origins, methods, headers, exposed, max_age, credentials] = names.map(|name| &wanted[name]);
     Ok(Some(Cors {
-        origins: texts(&wanted["AllowOrigins"]),
-        methods: texts(&wanted["AllowMethods"]),
-        headers: texts(&wanted["AllowHeaders"]),
-        exposed: texts(&wanted["ExposeHeaders"]),
-        max_age_seconds: integer(&wanted["MaxAge"]),
-        credentials: flag(&wanted["AllowCredentials"]),
+        origins: texts(origins),
+        methods: texts(methods),
+        headers: texts(headers),
+        exposed: texts(exposed),
+        max_age_seconds: integer(max_age),
+        credentials: flag(credentials),
     }))
 }
 
@@ -135,7 +148,8 @@ struct Security<'a> {
 
 impl<'a> Security<'a> {
     fn new(document: &'a Value, issuer: Option<&'a Issuer>) -> Result<Self> {
-        only(document, &["openapi", "info", "paths", "components", "security", "tags"]).context("DefinitionBody")?;
+        only(document, &["openapi", "info", "paths", "components", "security", "tags", CORS])
+            .context("DefinitionBody")?;
         for (path, operations) in document["paths"].as_object().into_iter().flatten() {
             for (method, operation) in operations.as_object().into_iter().flatten() {
                 only(operation, &OPERATION).with_context(|| format!("DefinitionBody, {method} {path}"))?;
