@@ -1,7 +1,7 @@
 //! The fleet: decides which device sends next, and what goes wrong with its message.
 
 use super::model::{Family, Model};
-use super::{At, Mishap, Moment, Planned, Route, fault};
+use super::{Mishap, Moment, Planned, Route, fault};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::BTreeMap;

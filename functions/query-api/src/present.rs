@@ -4,6 +4,7 @@ use crate::view::{AverageView, MetricView, StatusView, sees_row};
 use crate::{Context, Ports};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use myaku::alert::{Incident, Kind};
+use myaku::device::event_time::ClockSource;
 use myaku::device::presence::store::Presences as _;
 use myaku::device::profile::Profile;
 use myaku::device::registry::Device;
@@ -121,12 +122,13 @@ impl Present {
         // What the state has is as new as the row, or newer.
         metrics.extend(results);
         let view = |(metric, result): (String, MetricResult)| {
-            let MetricResult { unit, value, at, average, partial, .. } = result;
+            let MetricResult { unit, value, at, clock, average, partial, .. } = result;
             let interval = profile.and_then(|profile| profile.metric(&metric)?.expected_interval);
             let freshness = freshness(at, interval, is_silent, now_ms);
             let myaku::results::Average { count, mean, min, max, stddev } = average;
             let average = AverageView { mean, min, max, stddev, count };
-            MetricView { metric, value, unit, at, clock: None, freshness, partial, average }
+            let clock = clock.unwrap_or(ClockSource::Device).name();
+            MetricView { metric, value, unit, at, clock, freshness, partial, average }
         };
         metrics.into_iter().map(view).collect()
     }

@@ -124,7 +124,8 @@ async fn fixture() -> Fixture {
 /// A latest row with a heart rate.
 fn latest(id: &str, facility: &str, value: f64, at: i64) -> Row {
     let average = Average { count: 3, mean: 60.5, min: 60.0, max: 61.0, stddev: 0.5 };
-    let result = MetricResult { unit: "1/min".to_owned(), value, at, average, partial: false, lost_until: None };
+    let result =
+        MetricResult { unit: "1/min".to_owned(), value, at, clock: None, average, partial: false, lost_until: None };
     Row {
         device_id: id.to_owned(),
         item: Item::Latest,

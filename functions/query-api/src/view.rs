@@ -62,8 +62,8 @@ pub(crate) struct MetricView {
     pub(crate) value: f64,
     pub(crate) unit: String,
     pub(crate) at: i64,
-    /// Results do not keep whose clock `at` is.
-    pub(crate) clock: Option<&'static str>,
+    /// Whose clock `at` is.
+    pub(crate) clock: &'static str,
     pub(crate) freshness: &'static str,
     pub(crate) partial: bool,
     pub(crate) average: AverageView,

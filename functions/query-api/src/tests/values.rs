@@ -1,10 +1,11 @@
 //! Present values and status of devices.
 
 use super::*;
+use myaku::device::event_time::ClockSource;
 use myaku::device::reading;
 use myaku::keyed::fence::Fences;
 use myaku::keyed::states::{Commit, Version};
-use myaku::keyed::{Incoming, Kept, Rule as _};
+use myaku::keyed::{Incoming, Kept, ReadingId, Rule as _};
 use myaku::stream::slot::Slot;
 use myaku::window::MovingAverage;
 
@@ -12,7 +13,8 @@ use myaku::window::MovingAverage;
 async fn put_state(context: &Fixture, id: &str, value: f64, at: i64) {
     let profiles = context.registry.profiles(&["vital"]).await.unwrap();
     let mut kept = Kept::<DeviceState>::default();
-    let reading = Incoming { metric: "heart_rate", id: 1, at, value: &reading::Value::Number(value) };
+    let (value, clock) = (reading::Value::Number(value), ClockSource::Arrival);
+    let reading = Incoming { metric: "heart_rate", id: ReadingId::of("1", at), at, clock, value: &value };
     MovingAverage::step(&profiles["vital"], &mut kept.state, &reading, None);
     let (fences, new) = (Fences::new(), Version::default());
     let states = vec![Commit { device_id: id, replaces: &new, kept: Some(&kept) }];
@@ -27,7 +29,7 @@ async fn a_device_has_the_values_of_its_state_and_of_its_row_what_no_state_has()
     put_state(&context, "bed-17", 72.0, NOW_MS - 1_000).await;
     connect_device(&context, "bed-17", true, NOW_MS - 90_000).await;
     let device = body(&context, "/v1/devices/bed-17", &viewer).await;
-    let metric = json!({"metric": "heart_rate", "value": 72.0, "unit": "1/min", "at": NOW_MS - 1_000, "clock": null,
+    let metric = json!({"metric": "heart_rate", "value": 72.0, "unit": "1/min", "at": NOW_MS - 1_000, "clock": "arrival",
         "freshness": "live", "partial": false,
         "average": {"mean": 72.0, "min": 72.0, "max": 72.0, "stddev": 0.0, "count": 1}});
     let status = json!({"connected": true, "silent": false, "lastHeardAt": NOW_MS - 29_500});

@@ -31,7 +31,7 @@ pub(super) enum Raw<'a> {
     Digits(&'a str),
     Text(Cow<'a, str>),
     List(&'a [Node<'a>]),
-    /// Bytes, an object or what is no value, which no metric can have. The text says which.
+    /// Bytes, an object or what is not a value, which no metric can have. The text says which.
     Other(&'static str),
 }
 
