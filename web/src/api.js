@@ -93,7 +93,8 @@ export function pages(name, path, parameters, max) {
             const page = await call(address(path, { ...parameters, cursor }), { signal });
             found.push(page);
             count += page[name].length;
-            cursor = page.next;
+            // A cursor that does not advance would be followed for ever.
+            cursor = page.next === cursor ? null : page.next;
         } while (cursor && count < max);
         const same = found.length === before.pages.length && found.every((page, index) => page === before.pages[index]);
         if (!same) before = { pages: found, list: { items: found.flatMap((page) => page[name]), more: Boolean(cursor) } };

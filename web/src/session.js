@@ -12,15 +12,12 @@ export const ended = new Cell(null);
 export const me = new Cell(null);
 
 // Takes the session of this tab up again. `myaku local` prints an address with `#token=…`, which counts once and is removed
-// from the address before anything is drawn.
+// from the address before anything is drawn. Elsewhere a link must not say who is signed in.
 export function resume() {
-    const found = /^#token=([^&]+)/.exec(location.hash);
-    if (found) {
-        history.replaceState(null, "", location.pathname + location.search);
-        signIn(decodeURIComponent(found[1]));
-        return;
-    }
-    token.value = sessionStorage.getItem(KEY);
+    const found = /^#token=([\w.~-]+)/.exec(location.hash);
+    if (location.hash.startsWith("#token=")) history.replaceState(null, "", location.pathname + location.search);
+    if (found && ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname)) signIn(found[1]);
+    else token.value = sessionStorage.getItem(KEY);
 }
 
 export function signIn(text) {

@@ -3,7 +3,7 @@
 use crate::answer::{Answer, Problem, Status};
 use crate::facilities::{after, named};
 use crate::query::{Query, cursor};
-use crate::view::{AlertId, AlertView, Standing, device, sees};
+use crate::view::{AlertId, AlertView, Standing, can_be_an_id, device, sees};
 use crate::{Context, Ports};
 use futures::future::try_join_all;
 use myaku::alert::incidents::{Cursor, ReadIncidents as _, Recent};
@@ -147,8 +147,13 @@ pub(crate) async fn acknowledge<P: Ports>(
         let detail = format!("a {} cannot acknowledge alerts, only an operator or an admin", reader.role.name());
         return Err(Problem::new(Status::Forbidden, detail));
     }
+    if reader.id.is_empty() {
+        let detail = "the token has no subject, and an acknowledgement says whose it is";
+        return Err(Problem::new(Status::Forbidden, detail));
+    }
     let not_found = || Problem::not_found("the alert");
-    let AlertId { incident, device_id, rule } = AlertId::parse(id).ok_or_else(not_found)?;
+    let AlertId { incident, device_id, rule } =
+        AlertId::parse(id).filter(|id| can_be_an_id(&id.device_id)).ok_or_else(not_found)?;
     let of_device = context.incidents.of_device(&device_id).await?;
     let stored = of_device.into_iter().find(|it| it.id == incident && it.rule == rule).ok_or_else(not_found)?;
     let facility = match stored.facility {

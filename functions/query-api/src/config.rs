@@ -20,7 +20,7 @@ pub struct Config {
     pub readings_stream: String,
     /// `REDIS_URL` and the other settings of Redis, which has the states.
     pub redis: redis::Settings,
-    /// `DEVICE_CLAIM`, `FACILITIES_CLAIM`, `ROLE_CLAIM`, `VIEWER_ROLE`, `OPERATOR_ROLE`, `ADMIN_ROLE`, `IAM_FACILITIES`: who reads what.
+    /// `DEVICE_CLAIM`, `FACILITIES_CLAIM`, `ROLE_CLAIM`, `VIEWER_ROLE`, `OPERATOR_ROLE`, `ADMIN_ROLE`, `IAM_READ_FACILITIES`: who reads what.
     pub claims: ReaderClaims,
 }
 
@@ -44,7 +44,7 @@ impl Config {
                     (ReaderRole::Operator, text("OPERATOR_ROLE", "myaku/operator")),
                     (ReaderRole::Admin, text("ADMIN_ROLE", "myaku/admin")),
                 ],
-                iam: Facilities::parse(&text("IAM_FACILITIES", "*")),
+                iam: Facilities::parse(&text("IAM_READ_FACILITIES", "")),
             },
         })
     }

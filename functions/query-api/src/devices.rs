@@ -4,7 +4,7 @@ use crate::answer::{Answer, Problem};
 use crate::facilities::{after, named};
 use crate::present::{self, is_open_silence};
 use crate::query::{Query, cursor};
-use crate::view::{AlertView, DeviceView, StatusView, device, sees};
+use crate::view::{AlertView, DeviceView, StatusView, can_be_an_id, device, sees};
 use crate::{Context, Ports};
 use myaku::alert::Incident;
 use myaku::alert::incidents::ReadIncidents as _;
@@ -52,7 +52,10 @@ pub(crate) async fn list<P: Ports>(context: &Context<P>, reader: &Reader, query:
     let only = query.text("facility").map(|facility| named(reader, facility)).transpose()?;
     let place: Option<(String, Option<String>)> = query.cursor()?;
     // A place that the reader may not see is not one of the list.
-    let place = place.filter(|(facility, _)| sees(reader, Some(facility)) && only.is_none_or(|only| only == facility));
+    let place = place.filter(|(facility, device)| {
+        let is_listed = sees(reader, Some(facility)) && only.is_none_or(|only| only == facility);
+        is_listed && device.as_deref().is_none_or(can_be_an_id)
+    });
     let (mut facility, mut since) = match (place, only) {
         (Some((facility, device)), _) => (Some(facility), device),
         (None, Some(only)) => (Some(only.to_owned()), None),

@@ -2,10 +2,10 @@
 
 use crate::answer::{Answer, Problem};
 use crate::query::{Query, cursor};
-use crate::view::{device, sees_row};
+use crate::view::{device, sees, sees_present};
 use crate::{Context, Ports};
 use myaku::device::profile::document::Kind;
-use myaku::device::profile::{Metric, Size};
+use myaku::device::profile::{Metric, Profile, Size};
 use myaku::device::registry::Device;
 use myaku::http::Reader;
 use myaku::keyed::live_states;
@@ -21,8 +21,14 @@ use std::collections::BTreeMap;
 const SPAN_MS: i64 = 86_400_000;
 /// The most points of an answer.
 const POINTS_MAX: i64 = 2_000;
-/// The most rows that one request reads, and that one point is merged from. A row has about a kilobyte.
+/// The most rows that one request reads, and that one point is merged from, and about the most bytes. A row has all metrics of
+/// its device that have windows, each with a few kilobytes at most.
 const ROWS_MAX: usize = 2_500;
+const BYTES_MAX: usize = 32 << 20;
+const METRIC_BYTES: usize = 3 << 10;
+/// How often one request reads so many rows, where they are not those of a whole step: other metrics can have more windows of
+/// the same length.
+const READS_MAX: usize = 16;
 
 /// Which windows a history is made from, and into which steps they are merged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,12 +40,20 @@ struct Plan {
     step_ms: i64,
     /// Days of a time zone begin at their own times, and are not merged.
     is_days: bool,
+    /// How many rows are read at once.
+    rows_max: usize,
+}
+
+/// How many rows of the devices of a profile are read at once.
+fn rows_max(profile: &Profile) -> usize {
+    let windowed = profile.metrics().iter().filter(|metric| metric.windows.is_some()).count();
+    (BYTES_MAX / (METRIC_BYTES * windowed.max(1))).min(ROWS_MAX)
 }
 
 impl Plan {
     /// The windows of `metric` that make up the shortest step that is at least `step_ms` and gives at most [`POINTS_MAX`] points
     /// over `span_ms`; of several, the longest, so that the fewest rows are read.
-    fn of(metric: &Metric, step_ms: i64, span_ms: i64) -> Option<Self> {
+    fn of(metric: &Metric, rows_max: usize, step_ms: i64, span_ms: i64) -> Option<Self> {
         let least_ms = step_ms.max(span_ms / POINTS_MAX + i64::from(span_ms % POINTS_MAX > 0));
         let plans = metric.windows.iter().flat_map(|windows| &windows.list).filter_map(|window| {
             let (length_ms, is_days) = match &window.size {
@@ -49,13 +63,13 @@ impl Plan {
             };
             let count = least_ms.div_euclid(length_ms) + i64::from(least_ms % length_ms > 0);
             let count = count.max(1);
-            let is_possible = if is_days { count == 1 } else { count <= ROWS_MAX as i64 };
+            let is_possible = if is_days { count == 1 } else { count <= rows_max as i64 };
             let step_ms = length_ms * count;
             is_possible.then(|| {
                 (
                     step_ms,
                     -length_ms,
-                    Self { window: window.name.clone(), seconds: window.size.seconds(), step_ms, is_days },
+                    Self { window: window.name.clone(), seconds: window.size.seconds(), step_ms, is_days, rows_max },
                 )
             })
         });
@@ -109,7 +123,8 @@ pub(crate) async fn read<P: Ports>(
     if metric.kind != Kind::Number {
         return Err(Problem::field("metric", "its values are not numbers, and only numbers have a history"));
     }
-    let plan = Plan::of(metric, asked_ms, to_ms - from_ms).ok_or_else(|| match &metric.windows {
+    let rows_max = profile.map_or(ROWS_MAX, |profile| rows_max(profile));
+    let plan = Plan::of(metric, rows_max, asked_ms, to_ms - from_ms).ok_or_else(|| match &metric.windows {
         None => Problem::field("metric", "its profile asks for no windows of time, which a history is made of"),
         Some(_) => Problem::field("step", "no windows of the profile make up steps of this length, over so much time"),
     })?;
@@ -148,20 +163,27 @@ impl Steps<'_> {
         device: &Device,
         from_ms: i64,
         to_ms: i64,
-    ) -> Result<Option<i64>, RemoteError> {
-        let (id, seconds) = (&device.device_id, self.plan.seconds);
-        let found = context.intervals.intervals(id, seconds, from_ms, to_ms, ROWS_MAX).await?;
-        // The rest of the last step is not read, so the step is left to the next request.
-        let next_ms = found.next_ms.map(|next_ms| self.plan.step_of(next_ms));
-        for row in found.rows {
-            let Row { facility, mut metrics, counted, .. } = row;
-            let Some(result) = metrics.remove(&self.metric.name) else { continue };
-            let is_read = next_ms.is_none_or(|next_ms| self.plan.step_of(result.interval.from_ms) < next_ms);
-            if is_read && sees_row(reader, device, &facility) {
-                self.add(result, counted);
+    ) -> Result<Option<i64>, Problem> {
+        let (id, seconds, mut place) = (&device.device_id, self.plan.seconds, from_ms);
+        for _ in 0..READS_MAX {
+            let found = context.intervals.intervals(id, seconds, place, to_ms, self.plan.rows_max).await?;
+            // The rest of the last step is not read, so the step is left to the next request; but not the only step.
+            let next_ms = found.next_ms.map(|next_ms| self.plan.step_of(next_ms));
+            let is_whole = next_ms.is_none_or(|next_ms| next_ms > from_ms);
+            for row in found.rows {
+                let Row { facility, mut metrics, counted, .. } = row;
+                let Some(result) = metrics.remove(&self.metric.name) else { continue };
+                let is_read = next_ms.is_none_or(|next_ms| self.plan.step_of(result.interval.from_ms) < next_ms);
+                if (is_read || !is_whole) && sees(reader, Some(&facility)) {
+                    self.add(result, counted);
+                }
+            }
+            match found.next_ms {
+                Some(next_ms) if !is_whole => place = next_ms,
+                _ => return Ok(next_ms),
             }
         }
-        Ok(next_ms)
+        Err(Problem::field("step", "a step has more rows than one request reads: ask for shorter ones"))
     }
 
     /// Adds windows that are not closed.
@@ -206,7 +228,7 @@ async fn open_windows<P: Ports>(
     let devices = [id];
     let states = live_states(&context.progress, &context.timelines, &context.readings_stream, &devices);
     let (row, states) = tokio::join!(context.results.latest(id), context.patience.wait(now_ms, states));
-    if row?.is_some_and(|row| !sees_row(reader, device, &row.facility)) {
+    if row?.is_some_and(|row| !sees_present(reader, device, &row.facility)) {
         return Ok(Vec::new());
     }
     let state = states.into_iter().flatten().find_map(|live| live.state);
@@ -248,7 +270,7 @@ mod tests {
     }
 
     fn plan(windows: &str, step_s: i64, span_s: i64) -> Option<(String, i64)> {
-        Plan::of(&metric(windows), step_s * 1_000, span_s * 1_000).map(|plan| (plan.window, plan.step_ms / 1_000))
+        Plan::of(&metric(windows), ROWS_MAX, step_s * 1_000, span_s * 1_000).map(|plan| (plan.window, plan.step_ms / 1_000))
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What devices say now: their status, and the present values of their metrics.
 
-use crate::view::{AverageView, MetricView, StatusView, sees_row};
+use crate::view::{AverageView, MetricView, StatusView, sees_present};
 use crate::{Context, Ports};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use myaku::alert::{Incident, Kind};
@@ -110,7 +110,7 @@ impl Present {
         is_silent: bool,
         now_ms: i64,
     ) -> Vec<MetricView> {
-        if self.row.as_ref().is_some_and(|row| !sees_row(reader, device, &row.facility)) {
+        if self.row.as_ref().is_some_and(|row| !sees_present(reader, device, &row.facility)) {
             return Vec::new();
         }
         let Live { results, lost_until } = self.live;

@@ -3,7 +3,7 @@
 use crate::answer::Problem;
 use crate::{Context, Ports};
 use myaku::alert::Incident;
-use myaku::device::registry::Device;
+use myaku::device::registry::{Device, MAX_ID};
 use myaku::http::{Facilities, Reader};
 use serde::Serialize;
 use std::sync::Arc;
@@ -16,14 +16,22 @@ pub(crate) fn sees(reader: &Reader, facility: Option<&str>) -> bool {
     }
 }
 
-/// Whether a reader who may see `device` may see what it sent through `facility`: not what it sent before it came from another
-/// tenant. A device that roams belongs to where it is registered.
-pub(crate) fn sees_row(reader: &Reader, device: &Device, facility: &str) -> bool {
+/// Whether a reader who may see `device` may see what it shows now and sent through `facility`. A device that roams belongs to
+/// where it is registered. What is kept of its past belongs to where it was sent: see [`sees`].
+pub(crate) fn sees_present(reader: &Reader, device: &Device, facility: &str) -> bool {
     sees(reader, Some(facility)) || device.takes_from(facility, None).is_ok()
+}
+
+/// Whether a device can have this id. What cannot is not there, before any store is asked.
+pub(crate) fn can_be_an_id(id: &str) -> bool {
+    (1..=MAX_ID).contains(&id.len())
 }
 
 /// The device called `id`, if the reader may see it.
 pub(crate) async fn device<P: Ports>(context: &Context<P>, reader: &Reader, id: &str) -> Result<Arc<Device>, Problem> {
+    if !can_be_an_id(id) {
+        return Err(Problem::not_found("the device"));
+    }
     let device = context.registry.devices(&[id]).await?.remove(id);
     device.filter(|device| sees(reader, device.facility.as_deref())).ok_or_else(|| Problem::not_found("the device"))
 }

@@ -138,17 +138,22 @@ impl ClockRule {
     pub fn judge(&self, times: impl Iterator<Item = i64>, sent: Option<i64>, receipt: Receipt) -> Belief {
         let newest = times.filter(|at| check_plausible(*at, receipt.arrival).is_ok()).max();
         let Some(newest) = newest.filter(|_| self.trust == ClockSource::Device) else { return Belief::Right };
-        if let Some(now) = sent.or(self.newest_is_now.then_some(newest)) {
-            return Belief::Offset { by_ms: receipt.ingest.min(receipt.arrival).saturating_sub(now) };
-        }
-        if newest > receipt.arrival.saturating_add(self.allowed_skew_ms) || newest < self.not_before_ms {
-            return Belief::Wrong { newest };
-        }
-        let since = receipt.ingest.min(receipt.arrival).saturating_sub(self.allowed_delay_ms);
+        let received = receipt.ingest.min(receipt.arrival);
+        let latest = receipt.arrival.saturating_add(self.allowed_skew_ms);
+        let can_be_true = |at: i64| (self.not_before_ms..=latest).contains(&at);
+        let offset = sent.or(self.newest_is_now.then_some(newest)).map(|now| received.saturating_sub(now));
+        // An offset that leads nowhere is no offset.
+        let offset = offset.filter(|by_ms| can_be_true(newest.saturating_add(*by_ms)));
+        let (newest, belief) = match offset {
+            Some(by_ms) => (newest.saturating_add(by_ms), Belief::Offset { by_ms }),
+            None if can_be_true(newest) => (newest, Belief::Right),
+            None => return Belief::Wrong { newest },
+        };
+        let since = received.saturating_sub(self.allowed_delay_ms);
         if newest < since && self.late == Late::Reject {
             return Belief::Late { by_ms: since.saturating_sub(newest) };
         }
-        Belief::Right
+        belief
     }
 
     /// Returns the time of one measurement, whose time by the device's clock is `device`, if it sent one.
@@ -331,6 +336,12 @@ mod tests {
         assert_eq!(judged(&newest, None), Belief::Offset { by_ms: ARRIVAL - 9_000 });
         assert_eq!(judged(&newest, Some(12_000)), Belief::Offset { by_ms: ARRIVAL - 12_000 });
         assert_eq!(judged(&rule(ClockSource::Ingest), Some(12_000)), Belief::Right);
+        // What it showed at sending cannot be true, so it is no offset.
+        let absurd = device.judge([ARRIVAL - 5_000].into_iter(), Some(0), RECEIPT);
+        assert_eq!(absurd, Belief::Right);
+        let fresh = ClockRule { late: Late::Reject, ..device };
+        let late = fresh.judge([HOUR].into_iter(), Some(2 * HOUR), RECEIPT);
+        assert_eq!(late, Belief::Late { by_ms: HOUR - 60_000 }, "it was an hour old when it was sent");
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub struct ReaderClaims {
     pub role: String,
     /// What that claim must contain, for each role: a scope or a role.
     pub roles: [(ReaderRole, String); 3],
-    /// The facilities of callers that sign with IAM. IAM itself decides which routes they may call, so they are admins there.
+    /// The facilities that callers that sign with IAM read. IAM itself decides which routes they may call, so they are admins there.
     pub iam: Facilities,
 }
 
@@ -69,7 +69,7 @@ pub enum ReaderError {
         roles: String,
     },
     /// The token names no facilities, and only an admin's may do that.
-    #[error("the token has no claim {0}")]
+    #[error("the token has no claim {0} that names facilities")]
     NoFacilities(String),
 }
 
@@ -93,7 +93,8 @@ impl ReaderClaims {
         })?;
         let facilities = match (facilities(jwt, &self.facilities), role) {
             (Some(named), _) => named,
-            (None, ReaderRole::Admin) => Facilities::All,
+            // A claim of another kind is not a missing one.
+            (None, ReaderRole::Admin) if !jwt.claims.contains_key(&self.facilities) => Facilities::All,
             (None, _) => return Err(ReaderError::NoFacilities(self.facilities.clone())),
         };
         Ok(Reader { id: jwt.subject().to_owned(), role, facilities })
@@ -133,6 +134,10 @@ mod tests {
         ] {
             let found = token(&json!({"scope": scope, "facilities": "[home-3 home-4]"}));
             assert_eq!(found, Ok((role, Facilities::parse("home-3,home-4"))), "{scope}");
+        }
+        for facilities in [Value::Null, json!(3), json!(true), json!({"0": "home-3"})] {
+            let denied = token(&json!({"scope": "myaku/admin", "facilities": facilities})).unwrap_err();
+            assert!(matches!(denied, ReaderError::NoFacilities(_)), "{facilities}: {denied}");
         }
         for scope in [json!("myaku/app"), json!("myaku/viewers"), json!(""), json!(true), Value::Null] {
             let denied = token(&json!({"scope": scope, "facilities": "home-3"})).unwrap_err();

@@ -71,7 +71,11 @@ impl ReadingId {
     /// # Errors
     /// The bytes are cut short.
     pub fn read_digest(reader: &mut Reader<'_>) -> Result<Self, CorruptedState> {
-        Ok(Self { order: 0, digest: reader.u64()? })
+        // The highest one stood for what is after all others.
+        Ok(match reader.u64()? {
+            u64::MAX => Self::LAST,
+            digest => Self { order: 0, digest },
+        })
     }
 }
 

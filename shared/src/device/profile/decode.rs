@@ -5,7 +5,7 @@
 use super::binary::BinaryField;
 use super::document::Format;
 use super::field::{Field, Time};
-use super::identity::{Said, identify};
+use super::identity::identify;
 use super::path::Path;
 use super::source::{Getter, View};
 use super::tree::Node;
@@ -163,17 +163,25 @@ impl Profile {
         };
         let receipt = Receipt { ingest: message.received_at, arrival: arrived_ms };
         let known = std::iter::once(&time).chain(times).filter_map(|time| time.as_ref().ok().copied().flatten());
+        let sent = version.sent.as_ref().map_or(Ok(None), |sent| sent.read(view));
         // A message that does not say when it was sent is judged by its times alone.
-        let sent = version.sent.as_ref().and_then(|sent| sent.read(view).ok().flatten());
-        let belief = self.clock.judge(known.clone(), sent, receipt);
+        let belief = self.clock.judge(known.clone(), sent.as_ref().ok().copied().flatten(), receipt);
+        // The time of a message can be that of its sending, and change when it is sent again. Those of its records do not.
+        let has_record_times = version.records.as_ref().is_some_and(|records| records.time.is_some());
+        let first_record = times.iter().find_map(|time| time.as_ref().ok().copied().flatten());
+        let time_of_identity = first_record.filter(|_| has_record_times).or_else(|| known.clone().next());
         let mut decoding = Decoding {
             profile: self,
             message,
             receipt,
             belief,
-            indices: Vec::with_capacity(first),
+            identity: identify(&version.identity, view, &message, time_of_identity, self.clock.not_before_ms),
+            is_absent: false,
             decoded: Decoded { readings: Vec::with_capacity(first), ..Decoded::default() },
         };
+        if let Err(fault) = sent {
+            decoding.reject(fault, 0, None);
+        }
         if !version.fields.is_empty() {
             decoding.read(&version.fields, view, &time, 0);
         }
@@ -182,13 +190,16 @@ impl Profile {
             Some((_, Err(fault))) => decoding.reject(fault.clone(), first, None),
             Some((records, Ok(found))) => decoding.read_records(records, found, first),
         }
-        let said = Said { times: known, readings: &decoding.decoded.readings };
-        let identity = identify(&version.identity, view, &message, said);
-        let Decoding { mut decoded, indices, .. } = decoding;
-        for (reading, index) in decoded.readings.iter_mut().zip(indices) {
-            reading.id = reading_id(&identity, index);
+        if decoding.is_absent && view.has_odd_key() {
+            let detail = "a key is not a text, and a value that is missing may stand there".to_owned();
+            decoding.decoded.rejected.push(Rejection {
+                reason: Reason::Undecodable,
+                detail,
+                index: None,
+                metric: None,
+            });
         }
-        decoded
+        decoding.decoded
     }
 }
 
@@ -198,9 +209,9 @@ struct Decoding<'a> {
     message: MessageRef<'a>,
     receipt: Receipt,
     belief: Belief,
-    /// The index of each reading in the message.
-    indices: Vec<usize>,
-    /// Its readings have no ids yet: these follow from all of them.
+    identity: String,
+    /// Whether something that a profile reads is not there.
+    is_absent: bool,
     decoded: Decoded<'a>,
 }
 
@@ -223,6 +234,7 @@ impl Decoding<'_> {
 
     /// Reads fields that have the same time.
     fn read(&mut self, fields: &[Field], view: View<'_>, device: &DeviceTime, first: usize) {
+        self.is_absent |= device == &Ok(None);
         let chosen = device.clone().and_then(|device| {
             let chosen = self.profile.clock.time(self.belief, device, self.receipt);
             let is_replaced = |clock| clock == ClockSource::Arrival && device.is_some();
@@ -248,11 +260,10 @@ impl Decoding<'_> {
     fn measure(&mut self, field: &Field, view: View<'_>, time: EventTime, index: usize) {
         let metric = &self.profile.metrics[field.metric];
         match field.measure(view, metric) {
-            Ok(None) => {}
+            Ok(None) => self.is_absent = true,
             Ok(Some((value, quality))) => {
-                self.indices.push(index);
                 self.decoded.readings.push(Reading {
-                    id: String::new(),
+                    id: reading_id(&self.identity, index),
                     device_id: self.message.device_id,
                     facility: self.message.facility,
                     metric: &metric.name,

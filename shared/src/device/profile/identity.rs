@@ -5,73 +5,48 @@
 
 use super::source::{Getter, View};
 use super::value::Raw;
-use crate::device::reading::{Reading, Value};
 use crate::ingest::message::{MessageRef, fingerprint};
+use crate::platform::text::trimmed;
 use std::fmt::Write as _;
 
 /// The longest identity that stays readable, in bytes. A longer one is replaced by its hash.
 const MAX_READABLE: usize = 64;
 
-/// What a message says.
-pub(super) struct Said<'d, T> {
-    /// Its times by the device's clock: its own, if it has one, and those of its records.
-    pub(super) times: T,
-    pub(super) readings: &'d [Reading<&'d str>],
-}
-
-impl<T: Iterator<Item = i64>> Said<'_, T> {
-    /// A hash of it, with the device.
-    fn fingerprint(self, device: &str) -> String {
-        let mut said = Vec::with_capacity(64 * self.readings.len());
-        for at in self.times {
-            said.extend(at.to_be_bytes());
-        }
-        for reading in self.readings {
-            said.extend(reading.metric.as_bytes());
-            said.push(0);
-            match &reading.value {
-                Value::Number(number) => said.extend(number.to_bits().to_be_bytes()),
-                Value::Boolean(value) => said.push((*value).into()),
-                Value::Text(text) => said.extend(text.as_bytes()),
-                Value::Position(degrees) => said.extend(degrees.iter().flat_map(|part| part.to_bits().to_be_bytes())),
-            }
-            said.push(0xff);
-        }
-        fingerprint(&[device.as_bytes(), &said])
-    }
-}
-
-/// Chooses the identity of a message. It is unique among all devices: `<device>/<the producer's id>`, or a hash.
+/// Chooses the identity of a message, of whose measurements `times` are the times by the device's clock. It is unique among
+/// all devices: `<device>/<the producer's id>`, or a hash.
 ///
-/// 1. If the message has a time, that and what the profile's `identity` names are its identity. Where nothing is named, its
-///    values are, whatever `messageId` they came under.
-/// 2. Without a time, it is the named identity or the `messageId`, with a hash of the values: a counter that begins again
-///    gives its numbers to other values.
-/// 3. Without any of these, it is the delivery. A device that sends neither an id nor a time may measure the same value
+/// 1. What the profile's `identity` names is its identity, with its time. Without a time that a clock which was set can show,
+///    it is that with a hash of the payload: a counter that begins again gives its numbers to other payloads.
+/// 2. Where nothing is named, a time makes the payload its own identity, whatever `messageId` it came under.
+/// 3. Without a time, it is the `messageId` with a hash of the payload.
+/// 4. Without any of these, it is the delivery. A device that sends neither an id nor a time may measure the same value
 ///    twice, so equal messages of different deliveries are different messages.
-pub(super) fn identify<T: Iterator<Item = i64> + Clone>(
+///
+/// Values have no part in it: they change with the profile, and a message that is replayed must stay the same.
+pub(super) fn identify(
     named: &[Getter],
     view: View<'_>,
     message: &MessageRef<'_>,
-    said: Said<'_, T>,
+    time: Option<i64>,
+    not_before_ms: i64,
 ) -> String {
     let device = message.device_id;
-    let at = said.times.clone().next();
-    match (joined(named, view), at, message.message_id) {
-        (Some(mut id), Some(at), _) => {
+    let payload = || fingerprint(&[device.as_bytes(), trimmed(message.payload)]);
+    match (joined(named, view), time, message.message_id) {
+        (Some(mut id), Some(at), _) if at >= not_before_ms => {
             let _ = write!(id, "@{at}");
             readable(device, 'p', &id)
         }
-        (None, Some(_), _) => said.fingerprint(device),
-        (Some(id), None, _) => readable(device, 'p', &with_values(&id, said.fingerprint(device))),
-        (None, None, Some(id)) => readable(device, 'm', &with_values(id, said.fingerprint(device))),
+        (Some(id), _, _) => readable(device, 'p', &with_hash(&id, &payload())),
+        (None, Some(_), _) => payload(),
+        (None, None, Some(id)) => readable(device, 'm', &with_hash(id, &payload())),
         (None, None, None) => readable(device, 'd', message.delivery_id),
     }
 }
 
-/// An id with the first half of the hash of the values, which suffices to tell apart values under one id.
-fn with_values(id: &str, values: String) -> String {
-    format!("{id}~{}", values.get(..16).unwrap_or(&values))
+/// An id with the first half of a hash, which suffices to tell apart payloads under one id.
+fn with_hash(id: &str, hash: &str) -> String {
+    format!("{id}~{}", hash.get(..16).unwrap_or(hash))
 }
 
 /// Joins the parts of a named identity. `None` if a part is missing or is not a simple value.

@@ -105,6 +105,8 @@ fn step_into<'n, 'a>(node: &'n Node<'a>, step: &Step) -> Option<&'n Node<'a>> {
             entries.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value)
         }
         (Step::Index(index), Node::List(items)) => items.get(*index),
+        // What would stand below it cannot be known, which is not the same as missing.
+        (_, Node::Bad(_)) => Some(node),
         _ => None,
     }
 }
@@ -145,6 +147,14 @@ mod tests {
         assert_eq!(numbers, [&Node::Integer(1), &Node::Integer(2), &Node::Integer(3)]);
         assert_eq!(missed, Some("nothing"), "the second element does not have the key");
         assert_eq!(Path::parse("r[1].x[*]").unwrap().find_each(&node), (vec![], Some("a number")));
+    }
+
+    #[test]
+    fn a_path_that_runs_into_what_is_not_json_ends_there() {
+        let node = Node::json(br#"{"s":[{"t":1} x, {"t":2}]}"#).unwrap();
+        let found = |path: &str| Path::parse(path).unwrap().find(&node).cloned();
+        assert_eq!(found("s[0].t"), Some(Node::Bad("a value with something behind it")));
+        assert_eq!(found("s[1].t"), Some(Node::Integer(2)));
     }
 
     #[test]

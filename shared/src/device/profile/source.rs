@@ -12,6 +12,13 @@ pub(super) enum View<'a> {
     Bytes(&'a [u8]),
 }
 
+impl View<'_> {
+    /// Whether an object has a key that no path can name.
+    pub(super) fn has_odd_key(&self) -> bool {
+        matches!(self, Self::Tree(node) if node.has_odd_key())
+    }
+}
+
 /// The compiled source of a value: a path, or a field in the bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Getter {

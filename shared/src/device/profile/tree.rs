@@ -27,13 +27,25 @@ pub(super) enum Node<'a> {
     Text(Cow<'a, str>),
     Bytes(Vec<u8>),
     List(Vec<Self>),
-    /// Keys are texts. An integer key of CBOR becomes its decimal digits. Members with other keys are left out.
+    /// Keys are texts. An integer key of CBOR becomes its decimal digits. Another key is [`ODD_KEY`], which no path names.
     Map(Vec<(Cow<'a, str>, Self)>),
     /// Something else where a value should be, in words.
     Bad(&'static str),
 }
 
+/// Stands for a key that is not a text. A path has no control characters.
+const ODD_KEY: &str = "\0";
+
 impl<'a> Node<'a> {
+    /// Whether an object in it has a key that no path can name. Only asked where something is missing.
+    pub(super) fn has_odd_key(&self) -> bool {
+        match self {
+            Self::Map(members) => members.iter().any(|(key, value)| key == ODD_KEY || value.has_odd_key()),
+            Self::List(items) => items.iter().any(Self::has_odd_key),
+            _ => false,
+        }
+    }
+
     /// Parses JSON, or says in words why the payload is not JSON.
     pub(super) fn json(payload: &'a [u8]) -> Result<Self, String> {
         json::read(payload)
@@ -184,8 +196,7 @@ impl<'de, 'a, F: Fn(&'de str) -> Cow<'a, str> + Clone> Visitor<'de> for Seed<'a,
             match key {
                 Node::Text(key) => entries.push((key, value)),
                 Node::Integer(key) => entries.push((Cow::Owned(key.to_string()), value)),
-                // No path can name it.
-                _ => {}
+                _ => entries.push((Cow::Borrowed(ODD_KEY), value)),
             }
         }
         Ok(Node::Map(entries))
@@ -297,9 +308,10 @@ mod tests {
     }
 
     #[test]
-    fn a_member_whose_key_no_path_can_name_is_left_out() {
+    fn a_key_that_is_not_a_text_costs_only_its_value() {
         // {1.5: 1, h'01': 2, "b": 7}
         let bytes = [0xa3, 0xf9, 0x3e, 0x00, 0x01, 0x41, 0x01, 0x02, 0x61, b'b', 0x07];
-        assert_eq!(Node::cbor(&bytes), Ok(Node::Map(vec![("b".into(), Node::Integer(7))])));
+        let odd = |n: i128| (ODD_KEY.into(), Node::Integer(n));
+        assert_eq!(Node::cbor(&bytes), Ok(Node::Map(vec![odd(1), odd(2), ("b".into(), Node::Integer(7))])));
     }
 }

@@ -229,7 +229,7 @@ fn a_repeated_message_has_the_same_identity_and_a_different_message_a_different_
     let id = |message: &Message| profile(NUMBERS).decode(message, ARRIVED).readings[0].id.clone();
     let sent = message(json!({"a": 1, "t": RECEIVED}).to_string());
     let again = Message { delivery_id: "another".to_owned(), received_at: RECEIVED + 900, ..sent.clone() };
-    assert_eq!(id(&sent), id(&again), "a hash of device, device time and values");
+    assert_eq!(id(&sent), id(&again), "a hash of device and payload");
     assert_eq!(id(&sent).len(), "#0".len() + 32);
     for other in [
         message(json!({"a": 2, "t": RECEIVED}).to_string()),
@@ -237,8 +237,12 @@ fn a_repeated_message_has_the_same_identity_and_a_different_message_a_different_
     ] {
         assert_ne!(id(&sent), id(&other));
     }
-    let spaced = Message { payload: format!(" {{\"t\": {RECEIVED}, \"a\": 1.0}}").into_bytes(), ..again.clone() };
-    assert_eq!(id(&sent), id(&spaced), "the same values at the same time");
+    let padded = Message { payload: [&sent.payload[..], b"\n\0\0"].concat(), ..again.clone() };
+    assert_eq!(id(&sent), id(&padded), "what surrounds a payload is not part of it");
+    let mended = Profile::parse(NUMBERS.replace(r#""max": 100"#, r#""max": 0.5"#).as_bytes()).unwrap();
+    let by_another_profile = message(json!({"a": 1, "b": 2, "t": RECEIVED}).to_string());
+    let ids = |profile: &Profile| profile.decode(&by_another_profile, ARRIVED).readings.last().unwrap().id.clone();
+    assert_eq!(ids(&mended), ids(&profile(NUMBERS)), "a replay after a change of the profile");
     let http = Message { message_id: Some("m-1".to_owned()), ..sent.clone() };
     assert_eq!(id(&http), id(&sent), "by whatever way, and under whatever key");
     // Without id and time, two different measurements may be equal, so the delivery is the identity.
@@ -247,7 +251,7 @@ fn a_repeated_message_has_the_same_identity_and_a_different_message_a_different_
 }
 
 #[test]
-fn without_a_time_a_message_id_stands_for_values() {
+fn without_a_time_a_message_id_stands_for_a_payload() {
     let id = |message_id: &str, a: i32| {
         let message = message(json!({"a": a}).to_string());
         let message = Message { message_id: Some(message_id.to_owned()), ..message };
@@ -272,8 +276,40 @@ fn a_counter_that_begins_again_gives_its_numbers_to_other_readings() {
     assert_eq!(id(Some(RECEIVED), 61, 0), format!("bed-17/p7@{RECEIVED}#0"));
     assert_ne!(id(Some(RECEIVED), 61, 0), id(Some(RECEIVED + 1), 61, 0), "another time");
     assert_eq!(id(Some(RECEIVED), 61, 0), id(Some(RECEIVED), 62, 0), "the same time: it contradicts the first one");
-    assert_eq!(id(None, 61, 0), id(None, 61, 1), "the same values, sent again");
-    assert_ne!(id(None, 61, 0), id(None, 62, 0), "other values, without a time");
+    for at in [None, Some(5_000)] {
+        assert_eq!(id(at, 61, 0), id(at, 61, 0), "sent again");
+        assert_ne!(id(at, 61, 0), id(at, 62, 0), "without a time that can be true, other bytes are another message");
+    }
+}
+
+#[test]
+fn a_message_that_is_sent_again_with_another_time_of_sending_is_the_same_by_its_records() {
+    let profile = profile(
+        r#"{"id": "samples", "metrics": {"a": {}}, "versions": [{"name": "1", "format": "json", "identity": ["n"],
+            "time": {"from": "sent", "unit": "ms"}, "records": {"each": "s[*]", "time": {"from": "t", "unit": "ms"},
+            "fields": [{"metric": "a", "from": "a"}]}}]}"#,
+    );
+    let id = |sent: i64| {
+        let payload = json!({"n": 7, "sent": sent, "s": [{"t": RECEIVED - 9, "a": 1}]}).to_string();
+        profile.decode(&message(payload), ARRIVED).readings[0].id.clone()
+    };
+    assert_eq!(id(RECEIVED), id(RECEIVED + 5_000));
+}
+
+#[test]
+fn what_may_stand_under_a_broken_key_is_reported_and_a_broken_record_as_well() {
+    let odd = "Undecodable: a key is not a text, and a value that is missing may stand there";
+    let optional = r#"{"id": "optional", "metrics": {"a": {}}, "versions": [{"name": "1", "format": "json",
+        "fields": [{"metric": "a", "from": "a", "optional": true}]}]}"#;
+    assert_eq!(decoded(&profile(optional), "{'a': 1}"), odd);
+    assert_eq!(
+        decoded(&profile(optional), r#"{'a': 1, "a": 2}"#),
+        "bed-17/d7d0c#0 a = 2.0  at 80 (not the device's, Good)"
+    );
+    assert_eq!(decoded(&profile(optional), r#"{"b": 1}"#), "");
+    let samples = SAMPLES.replace(r#""from": "a"}"#, r#""from": "a", "optional": true}"#);
+    let broken = decoded(&profile(&samples), format!(r#"{{"s": [{{"t": {RECEIVED}, "a": 1}} x]}}"#));
+    assert!(broken.contains("something behind it"), "{broken}");
 }
 
 #[test]

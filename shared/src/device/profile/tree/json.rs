@@ -3,7 +3,7 @@
 //!
 //! A payload whose objects, arrays and texts do not end is an error.
 
-use super::{MAX_DEPTH, Node};
+use super::{MAX_DEPTH, Node, ODD_KEY};
 use crate::platform::text::trimmed;
 use std::borrow::Cow;
 
@@ -78,7 +78,7 @@ impl<'a> Reader<'a> {
             }
             let value = self.value(depth)?;
             let value = self.alone(value);
-            members.extend(key.map(|key| (key, value)));
+            members.push((key.unwrap_or(Cow::Borrowed(ODD_KEY)), value));
             if !self.take(b',') && self.peek() != Some(b'}') {
                 return Err(self.wrong("an object does not end"));
             }
@@ -422,7 +422,8 @@ mod tests {
         }
         for payload in [&b"{\"a\xff\": 1, \"b\": 7}"[..], b"{a: 1, \"b\": 7}", b"{1: 1, \"b\": 7,}"] {
             let text = String::from_utf8_lossy(payload);
-            assert_eq!(read(payload), Ok(Node::Map(vec![("b".into(), Node::Integer(7))])), "{text}");
+            let expected = vec![(ODD_KEY.into(), Node::Integer(1)), ("b".into(), Node::Integer(7))];
+            assert_eq!(read(payload), Ok(Node::Map(expected)), "{text}");
         }
     }
 
