@@ -12,6 +12,7 @@ ARCH ?= arm64
 
 VENV := .venv
 MINISTACK := $(VENV)/ministack
+QUERY := $(VENV)/query
 # The tools of the virtual environment: `sam` finds `cargo-lambda` on the path.
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" SAM_CLI_TELEMETRY=0
 # template.yaml with its loops expanded.
@@ -36,7 +37,7 @@ local: ## Bring the template up on this machine and keep it running (ARGS=...)
 	target/demo/myaku local $(ARGS)
 
 .PHONY: test
-test: ## Run all tests, those against real servers included
+test: $(QUERY)/.installed ## Run all tests, those against real servers included
 	@scripts/need cargo cc redis
 	$(DEMO_BUILD)
 	cargo test $(PACKAGES) $(ARGS)
@@ -244,7 +245,7 @@ demo-short:
 BUILD_ENV := AWS_LC_SYS_NO_JITTER_ENTROPY=1
 
 .PHONY: tools
-tools: $(VENV)/.installed ## Install sam, cargo-lambda and cfn-lint into .venv
+tools: $(VENV)/.installed $(QUERY)/.installed ## Install sam, cargo-lambda, cfn-lint, and DuckDB for `myaku query`, into .venv
 
 .PHONY: build
 build: $(EXPANDED) ## Build the functions for deployment (ARCH=arm64 or x86_64)
@@ -276,6 +277,13 @@ $(VENV)/.installed: scripts/requirements.txt
 	@scripts/need python
 	python3 -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+# DuckDB and its extension for S3, of one version. By itself, because it needs nothing of the others.
+$(QUERY)/.installed: query/requirements.txt
+	@scripts/need python
+	python3 -m venv $(QUERY)
+	$(QUERY)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 $(MINISTACK)/.installed: scripts/requirements-ministack.txt $(VENV)/.installed

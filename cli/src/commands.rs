@@ -10,6 +10,7 @@ mod lake_options;
 mod master_data;
 mod profile;
 mod progress;
+mod query;
 mod replay;
 mod reshard;
 mod results;
@@ -74,6 +75,8 @@ enum Command {
     /// Prove that the lake is whole, or read it.
     #[command(subcommand)]
     Archive(archive::Command),
+    /// Ask the lake in SQL: messages, readings, dead letters and results. Without SQL, opens a shell.
+    Query(query::Args),
     /// Send again what failed, or a part of the lake.
     Replay(replay::Args),
     /// Show the present results of a device: its values and moving averages.
@@ -113,6 +116,7 @@ pub(super) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         #[cfg(feature = "local")]
         Command::Token(args) => token::run(args).await,
         Command::Archive(command) => Box::pin(archive::run(command)).await,
+        Command::Query(args) => Box::pin(query::run(args)).await,
         Command::Replay(args) => Box::pin(replay::run(args)).await.map(|()| ExitCode::SUCCESS),
         Command::Results(args) => Box::pin(results::run(args)).await.map(|()| ExitCode::SUCCESS),
         Command::Detect(args) => detect::run(&args).map(|()| ExitCode::SUCCESS),

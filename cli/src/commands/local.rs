@@ -85,6 +85,9 @@ Publish as a device:
 Watch its present results:
   myaku results {device} --watch
 
+Ask the lake in SQL (after `make tools`):
+  myaku query "SELECT deviceId, count(*) AS n FROM messages GROUP BY deviceId ORDER BY n DESC LIMIT 5"
+
 Put a record on the stream:
   aws kinesis put-record --stream-name {ingest} --partition-key 1 --cli-binary-format raw-in-base64-out --data hello
 

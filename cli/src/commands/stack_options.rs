@@ -151,7 +151,7 @@ impl StackOptions {
             ));
             next.push((
                 "the lake (with the same exports)".to_owned(),
-                "myaku archive cat --since 1h | head -3".to_owned(),
+                "myaku query \"SELECT kind, count(*) FROM messages GROUP BY kind\"".to_owned(),
             ));
             next.push(("the devices".to_owned(), "myaku device list".to_owned()));
         } else {

@@ -6,6 +6,10 @@
 //! Rows of one metric, with its name in their sort keys, were written until rows had all metrics of a device. They are still
 //! read.
 
+mod scan;
+
+pub use scan::ScanPosition;
+
 use super::{
     Field, Fields, Intervals, Item, LATEST_MS, Mark, MetricResult, Outcome, Page, ReadIntervals, Results,
     ResultsReader, Row, RowNames, history_key,
