@@ -64,6 +64,13 @@ MESSAGE_BYTES = 1_000
 RECORD_BYTES = MESSAGE_BYTES * 4 / 3 + 250
 READINGS_A_MESSAGE = 2
 READING_BYTES = 230
+# Of a reading in the lake: its line, and what zstd 3 leaves of it, as a run of `myaku traffic` with ReadingsLake made them.
+READING_LINE_BYTES = 372
+READING_LAKE_BYTES = 21
+# What all consumers of a shard read together, and how many there are with ReadingsLake.
+SHARD_OUT_BYTES = 2 * 1_048_576
+CONSUMERS_WITH_READINGS_LAKE = 4
+READINGS_LAKE_ALARMS = 4
 UTILISATION = 0.8
 SHARD_BYTES = 1_048_576
 SHARD_RECORDS = 1_000
@@ -217,6 +224,28 @@ def monthly(mqtt, http, interval_seconds, window_seconds, results_seconds):
     return items, {"ingest": ingest, "readings": out}, messaging, on_demand
 
 
+def readings_lake(messages):
+    """Dollars a month of the lake of readings, and the shards of `readings` that its consumers need without EnhancedFanOut."""
+    readings = messages * READINGS_A_MESSAGE
+    out = shards(*aggregates(messages, shards(messages, RECORD_BYTES)))
+    read = math.ceil(readings * READING_BYTES / (SHARD_OUT_BYTES / CONSUMERS_WITH_READINGS_LAKE))
+    objects = max(max(out, read) / ARCHIVE_WINDOW_SECONDS, readings * READING_BYTES / BATCH_RECORD_BYTES)
+    line_bytes, _ = codecs()
+    _, archiver = default_codec()
+    # The archiver's time grows with the bytes of the lines.
+    functions = lambda_dollars(readings * archiver * READING_LINE_BYTES / line_bytes, objects, ARCHIVER_WAIT_SECONDS)
+    dollars = (
+        functions * SECONDS
+        + objects * SECONDS / 1e3 * S3_PUT_THOUSAND
+        + objects * SECONDS / 1e6 * DYNAMODB_WRITES_MILLION
+        + readings * READING_LAKE_BYTES * SECONDS / 1e9 * S3_GB
+        + (max(out, read) - out) * SHARD_HOUR * HOURS
+        + READINGS_LAKE_ALARMS * ALARM
+        + objects * SECONDS * 700 / 1e9 * LOG_GB
+    )
+    return dollars, out, max(out, read)
+
+
 def per_million(rate):
     """Dollars for a million messages at `rate` a second: this design's by item, and what others cost for the same."""
     archiver, transform, average = cpu_seconds()
@@ -312,6 +341,7 @@ def page():
     mebibytes = rate * RECORD_BYTES / SHARD_BYTES
     ingest = large_shards["ingest"]
     by_records = math.ceil(rate / SHARD_RECORDS / UTILISATION)
+    (small_lake, *_), (large_lake, large_out, large_read) = (readings_lake(sum(load)) for load in LOADS)
     line_bytes, _ = codecs()
     sums = {f"{codec['name']} {codec['level']}": sum(parts) for codec, parts in codec_costs()}
     middle = [sums[name] for name in ("gzip 4", "gzip 6", "gzip 9", "zstd 3", "zstd 6", "zstd 9")]
@@ -352,6 +382,23 @@ dollars instead of
 - **HTTP.** A request costs the API, an invocation and lines of logs. An app that sends ten messages in one request saves
   nine tenths of that.
 - **MQTT.** Basic Ingest (`$aws/rules/<rule>/…`) has no price of messaging: the last row but one is what it saves.
+
+## A lake of readings
+
+`ReadingsLake` archives readings as well: {small_lake:,.0f} and {large_lake:,.0f} dollars a month more, with each month's objects for a month.
+A reading's line has {READING_LINE_BYTES} bytes; of the demo's readings, zstd leaves {READING_LAKE_BYTES}, and of yours perhaps more.
+
+All consumers of a shard share {SHARD_OUT_BYTES // 1_048_576} MiB a second. The archiver is the fourth, so a shard may take \
+{SHARD_OUT_BYTES // CONSUMERS_WITH_READINGS_LAKE // 1_024} KiB a second: at the
+reference load that takes {large_read} shards of `readings` instead of {large_out}, which are in the sum, or `EnhancedFanOut`. `myaku archive audit` of that
+stream reads besides.
+
+## Asking the lake
+
+`myaku query` costs a request for each thousand keys that it lists, and two for each object that it reads. Athena costs ${ATHENA_SCANNED_TB:.0f} for
+each terabyte of compressed objects: a day of messages at the reference load is {rate * default_codec()[0] * 86_400 / 1e9:,.0f} GB, or \
+${rate * default_codec()[0] * 86_400 / 1e12 * ATHENA_SCANNED_TB:.2f} each time it is
+read. `AskGigabytesMax` stops a query that would read more. Partitions by projection are no objects in Glue.
 
 ## The shards, computed
 

@@ -21,8 +21,13 @@ const CREATED_ELSEWHERE: [&str; 7] = [
     "AWS::SNS::Topic",
     "AWS::SNS::Subscription",
 ];
-/// Without effect on one machine: permissions, logs, and consumers with a read capacity of their own.
-const WITHOUT_EFFECT: [&str; 8] = [
+/// Without effect on one machine: permissions, logs, consumers with a read capacity of their own, and what Athena asks by
+/// (`myaku query` asks the lake here).
+const WITHOUT_EFFECT: [&str; 12] = [
+    "AWS::Athena::NamedQuery",
+    "AWS::Athena::WorkGroup",
+    "AWS::Glue::Database",
+    "AWS::Glue::Table",
     "AWS::IAM::Role",
     "AWS::Lambda::Permission",
     "AWS::SNS::TopicPolicy",
