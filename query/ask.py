@@ -5,9 +5,11 @@ tables of `lake.json`. A view holds what arrived between two times. The objects 
 first names the view; DuckDB then reads only the hours that the statement's conditions on `dt` and `hh` leave.
 """
 
+import base64
 import csv
 import datetime
 import decimal
+import itertools
 import json
 import os
 import re
@@ -51,7 +53,7 @@ def connect(settings):
         raise Problem(f"{sys.executable} has no duckdb-extension-httpfs; {install_line(settings)}") from missing
     file = Path(wheel.__file__).parent / "extensions" / f"v{duckdb.__version__}" / "httpfs.duckdb_extension"
     if not file.is_file():
-        raise Problem(f"the wheels duckdb {duckdb.__version__} and duckdb-extension-httpfs have different versions; {install_line(settings)}")
+        raise Problem(f"duckdb is {duckdb.__version__}, and duckdb-extension-httpfs has another version; {install_line(settings)}")
     connection.execute(f"LOAD {quoted(str(file))}")
     connection.execute("SET TimeZone = 'UTC'")
     s3 = settings["s3"]
@@ -91,33 +93,36 @@ class Views:
         self.connection, self.settings = connection, settings
         self.made = set()
 
-    def make(self, sql):
-        words = set(re.findall(r"\w+", sql.lower()))
-        for name, table in self.settings["lake"]["tables"].items():
-            if name in words and name not in self.made:
-                self.lake(name, table)
-                self.made.add(name)
-        if "results" in words and "results" not in self.made:
+    def make(self, name):
+        """Makes the view of this name; `False` if there is none, or it is made already."""
+        table = self.settings["lake"]["tables"].get(name)
+        if name in self.made or (table is None and name != "results"):
+            return False
+        if table is None:
             self.results()
-            self.made.add("results")
+        else:
+            self.lake(name, table)
+        self.made.add(name)
+        return True
 
     def files(self, name, table):
         """The objects of a table that may hold something of the time that was asked for."""
-        where = self.settings["names"][name]
-        for variable, value in where.items():
-            if not value:
-                raise Problem(f"the view {name} needs the variable {variable}: it is in the stack's outputs, and `myaku env` prints it for a local stack")
-        bucket, stream = where.get("LAKE_BUCKET") or where.get("DEAD_LETTER_BUCKET"), where.get("INGEST_STREAM") or where.get("READINGS_STREAM")
+        found = self.settings["names"][name]
+        for one in found.values():
+            if not one["value"]:
+                raise Problem(
+                    f"the view {name} needs the variable {one['variable']}: it is in the stack's outputs, "
+                    "and `myaku env` prints it for a local stack"
+                )
         since, until = self.settings["sinceMs"], self.settings["untilMs"]
-        if "reason" in table["location"]:
+        if table["partitions"]:
             # The reason comes before the day in a key, so letters of all days are listed. They are few, or an alarm is raised.
-            location, whole = table["location"].format(reason="*", stream="*", dt="*", hh="*"), utc(since).strftime("dt=%Y-%m-%d/hh=%H")
-            patterns = [location]
+            patterns, first = [re.sub(r"{\w+}", "*", table["location"])], f"dt={utc(since):%Y-%m-%d/hh=%H}"
         else:
-            patterns, whole = prefixes(table["location"].replace("{stream}", stream), since, until), ""
-        patterns = [f"s3://{bucket}/{pattern}{table['files']}" for pattern in patterns]
+            patterns, first = prefixes(table["location"].replace("{stream}", found["stream"]["value"]), since, until), ""
+        patterns = [f"s3://{found['bucket']['value']}/{pattern}{table['files']}" for pattern in patterns]
         rows = self.connection.execute("SELECT file FROM glob(?)", [patterns]).fetchall()
-        return [file for (file,) in rows if not whole or file[file.index("/dt=") + 1 :] >= whole]
+        return [file for (file,) in rows if file[file.index("/dt=") + 1 :] >= first]
 
     def lake(self, name, table):
         lake = self.settings["lake"]
@@ -132,7 +137,8 @@ class Views:
                 f"hive_types = {{{typed(partitions, quoted)}}}, maximum_object_size = 67108864)"
             )
         else:
-            note(f"no object of {name} between {utc(self.settings['sinceMs']):%Y-%m-%dT%H:%MZ} and {utc(self.settings['untilMs']):%Y-%m-%dT%H:%MZ}; see --since")
+            begin, end = (f"{utc(self.settings[ms]):%Y-%m-%dT%H:%MZ}" for ms in ("sinceMs", "untilMs"))
+            note(f"no object of {name} between {begin} and {end}; see --since")
             nothing = ", ".join(f'NULL::{TYPES[kind]} AS "{column}"' for column, kind, *_ in columns + partitions)
             source = f"(SELECT {nothing} WHERE false)"
         decoded = "".join(f', {sql} AS "{column}"' for column, sql, _ in table["decoded"])
@@ -188,12 +194,11 @@ class Watch:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
-def plain(value, kind, nested=False):
+def plain(value, kind):
     """A value for JSON: times as ISO 8601, bytes in base64, and JSON as it is."""
     if isinstance(value, str) and kind == "JSON":
         return json.loads(value)
     if isinstance(value, bytes):
-        import base64
         return base64.b64encode(value).decode()
     if isinstance(value, (datetime.date, datetime.time)):
         return value.isoformat()
@@ -241,20 +246,14 @@ def write(result, form):
 
 
 def table(out, names, kinds, rows):
-    shown, more = [], False
-    for row in rows:
-        if len(shown) == TABLE_ROWS_MAX:
-            more = True
-            break
-        shown.append([cell(value, kind) for value, kind in zip(row, kinds)])
-    # A plan is a drawing: it stays as it is.
-    width_max = None if names[:1] == ["explain_key"] else WIDTH_MAX
-    if width_max is None:
-        for row in shown:
-            out.write("\n".join(row) + "\n")
+    if names[:1] == ["explain_key"]:
+        # A plan is a drawing: it stays as it is.
+        out.writelines("\n".join(row) + "\n" for row in rows)
         return
-    shorten = lambda text: text if len(text) <= width_max else text[: width_max - 1] + "…"
-    shown = [[shorten(text.replace("\n", "⏎")) for text in row] for row in shown]
+    shorten = lambda text: text if len(text) <= WIDTH_MAX else text[: WIDTH_MAX - 1] + "…"
+    first = itertools.islice(rows, TABLE_ROWS_MAX)
+    shown = [[shorten(cell(value, kind).replace("\n", "⏎")) for value, kind in zip(row, kinds)] for row in first]
+    more = next(rows, None) is not None
     widths = [max(map(len, column)) for column in zip(names, *shown)]
     is_number = [kind in ("INTEGER", "BIGINT", "HUGEINT", "DOUBLE") or kind.startswith("DECIMAL") for kind in kinds]
     for row in [names, ["─" * width for width in widths], *shown]:
@@ -266,8 +265,14 @@ def table(out, names, kinds, rows):
 
 HINTS = [
     (r"NoSuchBucket|404", "the bucket does not exist: check LAKE_BUCKET and DEAD_LETTER_BUCKET"),
-    (r"403|AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch", "the credentials may not list or read this bucket (s3:ListBucket, s3:GetObject)"),
-    (r"Could not (establish|connect)|Connection refused|resolve host", "S3 does not answer: is `myaku local` running, and AWS_ENDPOINT_URL_S3 right?"),
+    (
+        r"403|AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch",
+        "the credentials may not list or read this bucket (s3:ListBucket, s3:GetObject)",
+    ),
+    (
+        r"Could not (establish|connect)|Connection refused|resolve host",
+        "S3 does not answer: is `myaku local` running, and AWS_ENDPOINT_URL_S3 right?",
+    ),
 ]
 
 
@@ -280,17 +285,35 @@ def reason_of(error):
     return text
 
 
+def run(connection, views, statement):
+    """Runs one statement. A view that it names and that is not there yet is made."""
+    import duckdb
+
+    while True:
+        try:
+            return connection.execute(statement)
+        except duckdb.CatalogException as error:
+            unknown = re.search(r"Table with name (\w+) does not exist", str(error))
+            if not unknown or not views.make(unknown[1].lower()):
+                raise
+
+
 def ask(connection, views, sql, settings):
     """Runs one or several statements, and writes the rows of the last one."""
     import duckdb
 
     with Watch(connection, settings["timeoutSeconds"]) as watch:
         try:
-            views.make(sql)
-            write(connection.execute(sql), settings["format"])
+            result = None
+            for statement in connection.extract_statements(sql):
+                result = run(connection, views, statement)
+            write(result, settings["format"])
         except (duckdb.Error, RuntimeError) as error:
             if watch.timed_out:
-                raise Problem(f"it was not done in {settings['timeoutSeconds']} s; ask for less time (--since) or fewer hours (dt, hh), or pass --timeout") from error
+                raise Problem(
+                    f"it was not done in {settings['timeoutSeconds']} s; ask for less time (--since) or fewer hours (dt, hh), "
+                    "or pass --timeout"
+                ) from error
             if "INTERRUPT" in str(error).upper():
                 raise KeyboardInterrupt from error
             raise Problem(reason_of(error)) from error
@@ -304,7 +327,8 @@ def shell(connection, views, settings):
         pass
     asks = sys.stdin.isatty()
     if asks:
-        print(f"Tables: {', '.join(settings['lake']['tables'])}, results. End a statement with ; and the shell with Ctrl-D.", file=sys.stderr)
+        views_there = ", ".join(settings["lake"]["tables"])
+        print(f"Views: {views_there}, results. End a statement with ; and the shell with Ctrl-D.", file=sys.stderr)
     statement, failed = "", False
     while True:
         try:

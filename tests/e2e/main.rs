@@ -13,6 +13,7 @@ mod own_function;
 mod pipeline;
 mod presence;
 mod reading;
+mod query;
 mod speakers;
 mod ways_in;
 mod windows;

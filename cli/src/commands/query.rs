@@ -101,14 +101,19 @@ struct Names {
 }
 
 impl Names {
-    /// By view, and by the variable that an error asks for.
+    /// What each view needs: a name, and the variable that an error asks for.
     fn by_view(&self) -> Value {
+        let lake = named("LAKE_BUCKET", self.bucket.as_ref());
         json!({
-            "messages": { "LAKE_BUCKET": self.bucket, "INGEST_STREAM": self.stream },
-            "readings": { "LAKE_BUCKET": self.bucket, "READINGS_STREAM": self.readings },
-            "dead_letters": { "DEAD_LETTER_BUCKET": self.letters },
+            "messages": { "bucket": lake, "stream": named("INGEST_STREAM", self.stream.as_ref()) },
+            "readings": { "bucket": lake, "stream": named("READINGS_STREAM", self.readings.as_ref()) },
+            "dead_letters": { "bucket": named("DEAD_LETTER_BUCKET", self.letters.as_ref()) },
         })
     }
+}
+
+fn named(variable: &str, value: Option<&String>) -> Value {
+    json!({ "variable": variable, "value": value })
 }
 
 /// How rows are printed.
@@ -149,7 +154,7 @@ pub(super) async fn run(args: Args) -> Result<ExitCode> {
     let child =
         Command::new(&python).arg("-c").arg(PROGRAM).env(SETTINGS, settings.to_string()).kill_on_drop(true).spawn();
     let child = child.with_context(|| {
-        format!("cannot start {}; install Python 3.9 or later, or name one with --python", python.display())
+        format!("cannot start {}; install Python 3.10 or later, or name one with --python", python.display())
     })?;
     wait(child, args.sql.is_none()).await
 }
@@ -230,7 +235,8 @@ mod tests {
     fn the_packages_are_those_of_the_file_with_their_versions() {
         let packages = requirements();
         let versions: Vec<_> = packages.split(' ').filter_map(|package| package.split_once("==")).collect();
-        assert_eq!(versions.len(), 2, "{packages}");
+        assert!(packages.starts_with("duckdb==") && versions[1].0 == "duckdb-extension-httpfs", "{packages}");
+        assert_eq!(versions.len(), packages.split(' ').count(), "{packages}");
         assert_eq!(versions[0].1, versions[1].1, "an extension loads into its own version only");
     }
 
