@@ -10,7 +10,7 @@ use myaku::ingest::message::Message;
 use myaku::lake::archive::{Archiver, Compression, DynamoDbHeads, Format, Hour, MemoryHeads, S3Lake};
 use myaku::lake::dead_letter::{DeadLetterReader as _, S3DeadLetters};
 use myaku::platform::clock::{Now as _, SystemClock};
-use myaku::stream::batch::Batch;
+use myaku::stream::batch::{Batch, UserRecord};
 use myaku::stream::source::kinesis::KinesisSource;
 use myaku_demo::run;
 use myaku_local::servers::{self, AwsEndpoints, Server};
@@ -108,7 +108,7 @@ async fn the_view_of_messages_shows_every_record_and_its_payload_in_either_compr
         let sql = "SELECT seq, sub, json, b64, deviceId, payloadBytes, receivedAt FROM messages ORDER BY seq, sub";
         let found = rows(&archived.environment, "2026-11-20", sql).await?;
         let mut sent: Vec<_> = archived.batches.iter().flat_map(Batch::user_records).collect();
-        sent.sort_by_key(|record| record.position());
+        sent.sort_by_key(UserRecord::position);
         assert_eq!(found.len(), sent.len(), "{format:?}");
         let (mut messages, mut others) = (0, 0);
         for (found, sent) in found.iter().zip(&sent) {

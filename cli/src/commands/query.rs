@@ -36,8 +36,11 @@ const RESULTS_MAX: usize = 1_000_000;
 /// Arguments of `myaku query`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// What to ask, in DuckDB's SQL, of the views messages, readings, dead_letters and results. Without it, a shell reads
-    /// statements that end with a semicolon.
+    // No doc comment: its markup would show in the help.
+    #[arg(
+        help = "What to ask, in DuckDB's SQL, of the views messages, readings, dead_letters and results. Without it, \
+                a shell reads statements that end with a semicolon"
+    )]
     sql: Option<String>,
     #[command(flatten)]
     times: Times<24>,
