@@ -270,7 +270,8 @@ mod tests {
     }
 
     fn plan(windows: &str, step_s: i64, span_s: i64) -> Option<(String, i64)> {
-        Plan::of(&metric(windows), ROWS_MAX, step_s * 1_000, span_s * 1_000).map(|plan| (plan.window, plan.step_ms / 1_000))
+        Plan::of(&metric(windows), ROWS_MAX, step_s * 1_000, span_s * 1_000)
+            .map(|plan| (plan.window, plan.step_ms / 1_000))
     }
 
     #[test]

@@ -142,7 +142,7 @@ impl ClockRule {
         let latest = receipt.arrival.saturating_add(self.allowed_skew_ms);
         let can_be_true = |at: i64| (self.not_before_ms..=latest).contains(&at);
         let offset = sent.or(self.newest_is_now.then_some(newest)).map(|now| received.saturating_sub(now));
-        // An offset that leads nowhere is no offset.
+        // An offset that leads nowhere is not used.
         let offset = offset.filter(|by_ms| can_be_true(newest.saturating_add(*by_ms)));
         let (newest, belief) = match offset {
             Some(by_ms) => (newest.saturating_add(by_ms), Belief::Offset { by_ms }),
@@ -336,7 +336,7 @@ mod tests {
         assert_eq!(judged(&newest, None), Belief::Offset { by_ms: ARRIVAL - 9_000 });
         assert_eq!(judged(&newest, Some(12_000)), Belief::Offset { by_ms: ARRIVAL - 12_000 });
         assert_eq!(judged(&rule(ClockSource::Ingest), Some(12_000)), Belief::Right);
-        // What it showed at sending cannot be true, so it is no offset.
+        // What it showed at sending cannot be true, so it is not used.
         let absurd = device.judge([ARRIVAL - 5_000].into_iter(), Some(0), RECEIPT);
         assert_eq!(absurd, Belief::Right);
         let fresh = ClockRule { late: Late::Reject, ..device };

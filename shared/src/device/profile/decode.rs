@@ -176,6 +176,7 @@ impl Profile {
             receipt,
             belief,
             identity: identify(&version.identity, view, &message, time_of_identity, self.clock.not_before_ms),
+            reads_time: version.time.is_some() || has_record_times,
             is_absent: false,
             decoded: Decoded { readings: Vec::with_capacity(first), ..Decoded::default() },
         };
@@ -210,7 +211,9 @@ struct Decoding<'a> {
     receipt: Receipt,
     belief: Belief,
     identity: String,
-    /// Whether something that a profile reads is not there.
+    /// Whether the version reads a time.
+    reads_time: bool,
+    /// Whether something that the version reads is not there.
     is_absent: bool,
     decoded: Decoded<'a>,
 }
@@ -234,7 +237,7 @@ impl Decoding<'_> {
 
     /// Reads fields that have the same time.
     fn read(&mut self, fields: &[Field], view: View<'_>, device: &DeviceTime, first: usize) {
-        self.is_absent |= device == &Ok(None);
+        self.is_absent |= self.reads_time && device == &Ok(None);
         let chosen = device.clone().and_then(|device| {
             let chosen = self.profile.clock.time(self.belief, device, self.receipt);
             let is_replaced = |clock| clock == ClockSource::Arrival && device.is_some();

@@ -36,13 +36,13 @@ fn a_band_of_format_2_sends_samples_with_their_own_times() {
         "status": {"battery": 63, "worn": true, "activity": "walking"}, "gps": {"lon": 139.767, "lat": 35.681},
         "samples": [{"t": 1795218890000, "hr": 71.5, "spo2": 0.97}, {"t": 1795218891000, "temp_f": 113.0}]}"#;
     insta::assert_snapshot!(decoded(&profile(VITAL_BAND), payload), @r#"
-    bed-17/p3:4711@1795218892000#0 battery = 63.0 % at -20 (device, Good)
-    bed-17/p3:4711@1795218892000#1 worn = true  at -20 (device, Good)
-    bed-17/p3:4711@1795218892000#2 activity = "walking"  at -20 (device, Good)
-    bed-17/p3:4711@1795218892000#3 position = [139.767,35.681]  at -20 (device, Good)
-    bed-17/p3:4711@1795218892000#4 heart_rate = 71.5 1/min at -2020 (device, Good)
-    bed-17/p3:4711@1795218892000#5 spo2 = 97.0 % at -2020 (device, Good)
-    bed-17/p3:4711@1795218892000#9 body_temperature = 45.00000000000001 °C at -1020 (device, OutOfRange)
+    bed-17/p3:4711@1795218890000#0 battery = 63.0 % at -20 (device, Good)
+    bed-17/p3:4711@1795218890000#1 worn = true  at -20 (device, Good)
+    bed-17/p3:4711@1795218890000#2 activity = "walking"  at -20 (device, Good)
+    bed-17/p3:4711@1795218890000#3 position = [139.767,35.681]  at -20 (device, Good)
+    bed-17/p3:4711@1795218890000#4 heart_rate = 71.5 1/min at -2020 (device, Good)
+    bed-17/p3:4711@1795218890000#5 spo2 = 97.0 % at -2020 (device, Good)
+    bed-17/p3:4711@1795218890000#9 body_temperature = 45.00000000000001 °C at -1020 (device, OutOfRange)
     "#);
 }
 
@@ -108,10 +108,10 @@ fn a_controller_sends_cbor_with_integer_keys() {
     let mut payload = Vec::new();
     ciborium::into_writer(&value, &mut payload).unwrap();
     insta::assert_snapshot!(decoded(&profile(FACILITY_CBOR), payload), @r#"
-    bed-17/pc-1@1795218892000#0 door_open = true  at -20 (device, Good)
-    bed-17/pc-1@1795218892000#1 air_temperature = 21.057000000000002 °C at -12020 (device, Good)
-    bed-17/pc-1@1795218892000#2 humidity = 45.0 % at -12020 (device, Good)
-    bed-17/pc-1@1795218892000#5 humidity = 45.0 % at -11020 (device, Good)
+    bed-17/pc-1@1795218880000#0 door_open = true  at -20 (device, Good)
+    bed-17/pc-1@1795218880000#1 air_temperature = 21.057000000000002 °C at -12020 (device, Good)
+    bed-17/pc-1@1795218880000#2 humidity = 45.0 % at -12020 (device, Good)
+    bed-17/pc-1@1795218880000#5 humidity = 45.0 % at -11020 (device, Good)
     NotANumber: air_temperature (value 4): it is NaN or infinite
     "#);
 }
