@@ -88,20 +88,24 @@ def test_the_language_is_that_of_the_browser_and_can_be_switched(visitor):
     expect(page.get_by_role("heading", level=1)).to_have_text("Facilities")
 
 
-def pixels(page, colour):
-    """How many pixels of the first chart have a colour, as a list of red, green and blue."""
-    return page.evaluate(
-        """(colour) => {
+def drawn_in(page, colour, other):
+    """Waits until many pixels of the first chart have a colour, and none another: each a list of red, green and blue."""
+    page.wait_for_function(
+        """([colour, other]) => {
             const canvas = document.querySelector("canvas");
+            if (!canvas?.width) return false;
             // A copy, since a browser draws a canvas that is read more slowly, and complains of it.
             const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
             copy.drawImage(canvas, 0, 0);
             const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
-            let count = 0;
-            for (let at = 0; at < data.length; at += 4) count += colour.every((part, index) => data[at + index] === part) && data[at + 3] === 255;
-            return count;
+            const counts = [colour, other].map((wanted) => {
+                let count = 0;
+                for (let at = 0; at < data.length; at += 4) count += wanted.every((part, index) => data[at + index] === part) && data[at + 3] === 255;
+                return count;
+            });
+            return counts[0] > 100 && counts[1] === 0;
         }""",
-        colour,
+        arg=[colour, other],
     )
 
 
@@ -111,11 +115,11 @@ def test_the_theme_is_that_of_the_device_and_can_be_switched(visitor):
     expect(page.locator("canvas").first).to_be_visible()
     # The lines of the grid, as 1-colours.css has them.
     dark, light = [0x25, 0x32, 0x36], [0xE8, 0xE5, 0xDC]
-    assert pixels(page, dark) > 100 and pixels(page, light) == 0
+    drawn_in(page, dark, light)
     page.get_by_label("Colours").select_option("light")
     expect(page.locator("html")).to_have_attribute("data-theme", "light")
     expect(page.locator("canvas").first).to_be_visible()
-    assert pixels(page, light) > 100 and pixels(page, dark) == 0
+    drawn_in(page, light, dark)
     page.get_by_label("Colours").select_option("auto")
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
 
