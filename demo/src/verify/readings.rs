@@ -4,7 +4,7 @@ use super::{Group, report_broken};
 use crate::evidence::Evidence;
 use crate::evidence::stream::Record;
 use crate::fingerprint::Fingerprint;
-use crate::traffic::{At, Expected};
+use crate::traffic::{At, Expected, Planned};
 use md5::{Digest as _, Md5};
 use myaku::device::reading::Value;
 use serde::{Deserialize, Serialize};
@@ -75,24 +75,31 @@ pub(super) fn compare(
         places.entry((reading.device.clone(), reading.metric.clone(), reading.at_ms)).or_default().push(index);
     }
     let mut is_taken = vec![false; found.len()];
-    let (mut expected, mut missing) = (0, Vec::new());
+    let mut open = Vec::new();
     for group in groups.values() {
         let planned = &group.sent[0].planned;
-        for reading in &planned.readings {
-            expected += 1;
-            let candidate = times(reading, group).into_iter().find_map(|at_ms| {
+        open.extend(planned.readings.iter().map(|reading| (group, planned, reading)));
+    }
+    let expected = open.len();
+    // Those whose time is exact first: one that is a millisecond off must not take the reading of another.
+    for is_exact in [true, false] {
+        open.retain(|(group, planned, reading)| {
+            let mut times = times(reading, group).into_iter().take(if is_exact { 1 } else { usize::MAX });
+            let candidate = times.find_map(|at_ms| {
                 let here = places.get(&(planned.device.clone(), reading.metric.to_owned(), at_ms))?;
                 here.iter().copied().find(|index| !is_taken[*index] && agrees(reading, &found[*index]))
             });
-            match candidate {
-                Some(index) => is_taken[index] = true,
-                None => missing.push(format!(
-                    "{} of {} in message {}: {:?} at {:?}",
-                    reading.metric, planned.device, planned.number, reading.value, reading.at
-                )),
+            if let Some(index) = candidate {
+                is_taken[index] = true;
             }
-        }
+            candidate.is_none()
+        });
     }
+    let describe = |(_, planned, reading): &(&Group<'_>, &Planned, &Expected)| {
+        let (metric, device, number) = (reading.metric, &planned.device, planned.number);
+        format!("{metric} of {device} in message {number}: {:?} at {:?}", reading.value, reading.at)
+    };
+    let missing: Vec<_> = open.iter().map(describe).collect();
     let unexpected = found.iter().zip(&is_taken).filter(|(_, is_taken)| !**is_taken);
     let unexpected = unexpected.map(|(reading, _)| format!("{reading:?}")).collect::<Vec<_>>();
     report_broken(broken, "readings are missing", &missing);
