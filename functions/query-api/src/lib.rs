@@ -144,8 +144,9 @@ pub async fn handle<P: Ports>(context: &Context<P>, request: &Request, deadline_
     let method = request.request_context.http.method.as_str();
     let answer = async {
         let route = Route::of(method, request.path());
-        let route = route
-            .ok_or_else(|| Problem::new(Status::NotFound, "there is no such route: /v1/openapi.json lists them"))?;
+        let route = route.ok_or_else(|| {
+            Problem::new(Status::NotFound, "the API has no such route; /v1/openapi.json lists its routes")
+        })?;
         // In a box, because each route has a future of its own.
         Box::pin(answer(context, request, route)).await
     };

@@ -21,7 +21,9 @@ fn reference(spec: &WindowSpec, readings: &[Reading], before_ms: i64) -> Vec<(i6
         }
     }
     let mut all: Vec<_> = by_id.into_iter().filter(|(_, (at, _))| *at < before_ms).collect();
-    all.sort_by_key(|(id, (at, _))| (*at, ReadingId::of(id, 0)));
+    // Readings of one time are in the order of their numbers.
+    let number = |id: &str| id.strip_prefix("b/p").and_then(|id| id.split_once('@')?.0.parse::<u32>().ok());
+    all.sort_by_key(|(id, (at, _))| (*at, number(id)));
     let newest = all.last().map_or(0, |(_, (at, _))| *at);
     let last = spec.last.map_or(usize::MAX, |last| last as usize);
     let skip = all.len().saturating_sub(last);
@@ -102,7 +104,7 @@ pub(super) fn readings() -> impl Strategy<Value = Vec<Reading>> {
             .into_iter()
             .map(|(id, seconds, value)| {
                 let (at, value) = *known.entry(id).or_insert((seconds * 1_000, f64::from(value)));
-                (format!("r{id}"), at, value)
+                (format!("b/p{id}@0#0"), at, value)
             })
             .collect()
     })

@@ -153,7 +153,7 @@ mod tests {
     fn a_path_that_runs_into_what_is_not_json_ends_there() {
         let node = Node::json(br#"{"s":[{"t":1} x, {"t":2}]}"#).unwrap();
         let found = |path: &str| Path::parse(path).unwrap().find(&node).cloned();
-        assert_eq!(found("s[0].t"), Some(Node::Bad("a value with something behind it")));
+        assert_eq!(found("s[0].t"), Some(Node::Bad("a value followed by something else")));
         assert_eq!(found("s[1].t"), Some(Node::Integer(2)));
     }
 

@@ -119,7 +119,7 @@ impl<'a> Reader<'a> {
             return value;
         }
         self.skip_word();
-        Node::Bad("a value with something behind it")
+        Node::Bad("a value followed by something else")
     }
 
     /// Consumes up to what must follow a value.
@@ -412,7 +412,7 @@ mod tests {
             (b"\"\\ud83d\"", "a text with an escape that stands for no character"),
             (b"\"\\x41\"", "a text with an escape that stands for no character"),
             (b"\"a\nb\"", "a text with a control character"),
-            (b"\"21\" C", "a value with something behind it"),
+            (b"\"21\" C", "a value followed by something else"),
         ];
         for (value, what) in values {
             let payload = [b"{\"a\": ".as_slice(), value, b", \"b\": 7}"].concat();
