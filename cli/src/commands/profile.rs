@@ -1,12 +1,13 @@
-//! `myaku profile`: checks, writes, lists and shows device profiles.
+//! `myaku profile`: drafts, checks, writes, lists and shows device profiles.
 
 use super::master_data::Table;
 use anyhow::Context as _;
 use clap::Subcommand;
 use myaku::device::registry::{Key, Kind};
+use myaku::platform::clock::{Now as _, SystemClock};
 use myaku_operator::registry::{list, profiles, show};
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The commands of `myaku profile`.
 #[derive(Debug, Subcommand)]
@@ -25,6 +26,18 @@ pub(super) enum Command {
         #[command(flatten)]
         table: Table,
     },
+    /// Draft a profile from payloads of JSON or CBOR, and say what it was not sure of. Needs no connection. The draft goes
+    /// to the standard output, the doubts to the standard error.
+    Infer {
+        /// Files with one payload each, or with a payload of JSON on each line.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// The id of the profile.
+        #[arg(long, default_value = "draft")]
+        id: String,
+    },
+    /// Print the JSON Schema of profiles, from which editors complete keys: docs/profile.schema.json.
+    Schema,
     /// List the profiles: id and description, separated by a tab.
     List {
         /// Print whole profiles as JSON, one on each line.
@@ -52,6 +65,11 @@ pub(super) async fn run(command: Command) -> anyhow::Result<()> {
             }
             Ok(())
         }
+        Command::Infer { files, id } => {
+            let files: Vec<_> = files.iter().map(|file| read_bytes(file)).collect::<anyhow::Result<_>>()?;
+            profiles::infer(&id, &files, SystemClock.now_ms(), out, &mut io::stderr())
+        }
+        Command::Schema => Ok(writeln!(out, "{:#}", myaku::device::profile::schema())?),
         Command::Put { files, table } => profiles::put(&table.connect().await, &read(&files)?, out).await,
         Command::List { json, table } => {
             list(&table.connect().await, Kind::Profile, json, profiles::columns, out).await
@@ -60,13 +78,16 @@ pub(super) async fn run(command: Command) -> anyhow::Result<()> {
     }
 }
 
+fn read_bytes(file: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))
+}
+
 /// Reads files as pairs of name and text.
 fn read(files: &[PathBuf]) -> anyhow::Result<Vec<(String, String)>> {
     let read = files.iter().map(|file| {
         let name = file.display().to_string();
-        let bytes = std::fs::read(file).with_context(|| format!("cannot read the profile {name}"))?;
-        let text =
-            String::from_utf8(bytes).with_context(|| format!("{name} is not a text in UTF-8; save it as UTF-8"))?;
+        let text = String::from_utf8(read_bytes(file)?)
+            .with_context(|| format!("{name} is not a text in UTF-8; save it as UTF-8"))?;
         Ok((name, text))
     });
     read.collect()

@@ -1,4 +1,4 @@
-//! Checks device profiles as the functions will read them, and writes them.
+//! Drafts device profiles, checks them as the functions will read them, and writes them.
 
 use super::{print_problems, put_error};
 use anyhow::bail;
@@ -32,6 +32,31 @@ pub fn check(files: &[(String, String)], out: &mut impl Write) -> anyhow::Result
         bail!("{invalid} of {} profiles cannot be used; correct the fields above", files.len());
     }
     Ok(documents)
+}
+
+/// Drafts a profile from the payloads in `files`, prints it to `out`, and what it is not sure of to `notes`.
+pub fn infer(
+    id: &str,
+    files: &[Vec<u8>],
+    now_ms: i64,
+    out: &mut impl Write,
+    notes: &mut impl Write,
+) -> anyhow::Result<()> {
+    let samples: Vec<&[u8]> = files.iter().flat_map(|file| payloads(file)).collect();
+    let draft = myaku::device::profile::infer(id, &samples, now_ms).map_err(anyhow::Error::msg)?;
+    writeln!(out, "{}", serde_json::to_string_pretty(&draft.document)?)?;
+    for doubt in &draft.doubts {
+        writeln!(notes, "check {doubt}")?;
+    }
+    writeln!(notes, "{} samples give {} readings with this draft", samples.len(), draft.readings)?;
+    Ok(())
+}
+
+/// The payloads of a file: each of its lines if all of them are JSON, else the file.
+fn payloads(file: &[u8]) -> Vec<&[u8]> {
+    let lines: Vec<&[u8]> = file.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).collect();
+    let is_json = |line: &&[u8]| serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok();
+    if lines.len() > 1 && lines.iter().all(is_json) { lines } else { vec![file] }
 }
 
 /// Checks the files, and writes all of them if all are valid.
@@ -96,6 +121,19 @@ mod tests {
         let mut out = Vec::new();
         check(&files(&[&heard_rarely]), &mut out).unwrap();
         assert!(out.is_empty());
+    }
+
+    #[test]
+    fn a_draft_is_made_of_the_lines_of_a_file_and_is_itself_valid() {
+        let lines = b"{\"seq\":1,\"temp_c\":21.5}\n{\"seq\":2,\"temp_c\":21.6}\n\n".to_vec();
+        let (mut out, mut notes) = (Vec::new(), Vec::new());
+        infer("room", &[lines, b"{\n\"seq\": 3,\n\"temp_c\": 22}".to_vec()], 1_795_219_000_000, &mut out, &mut notes)
+            .unwrap();
+        let out = String::from_utf8(out).unwrap();
+        assert_eq!(check(&files(&[&out]), &mut Vec::new()).unwrap().len(), 1);
+        let notes = String::from_utf8(notes).unwrap();
+        assert!(notes.ends_with("3 samples give 3 readings with this draft\n"), "{notes}");
+        assert!(notes.contains("check temp_c: its unit was guessed"), "{notes}");
     }
 
     #[tokio::test]

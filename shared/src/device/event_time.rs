@@ -11,6 +11,7 @@ const MAX_AHEAD_MS: i64 = 366 * 24 * 3_600 * 1_000;
 
 /// The clock that a time comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ClockSource {
     /// The device's own clock.
@@ -56,6 +57,7 @@ pub struct ClockRule {
 
 /// What happens to a message whose newest time is before the allowed delay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Late {
     /// It keeps its times. A window by time that has moved on leaves them out.

@@ -38,9 +38,12 @@ mod decode;
 pub mod document;
 mod field;
 mod identity;
+mod infer;
 mod metric;
 mod path;
 mod problem;
+#[cfg(feature = "schema")]
+mod schema;
 mod source;
 mod tree;
 mod unit;
@@ -57,8 +60,11 @@ pub use alerts::{
 };
 pub use decode::MAX_VALUES;
 pub use document::ProfileDocument;
+pub use infer::{Draft, infer};
 pub use metric::Metric;
 pub use problem::Problem;
+#[cfg(feature = "schema")]
+pub use schema::schema;
 pub use window::{MAX_READINGS, WindowSpec};
 pub use windows::{MAX_OVERLAPPING, MAX_SESSION_MS, MAX_WINDOWS, Size, Window, WindowDocument, Windows};
 

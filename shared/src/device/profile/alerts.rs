@@ -11,6 +11,7 @@ const SCORE_CLEAR_SECONDS: u32 = 600;
 
 /// A rule that raises an alert while its condition holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AlertRule {
     /// The name, which no other rule of the profile has: `fever`.
@@ -38,6 +39,7 @@ const fn is_zero(seconds: &u32) -> bool {
 
 /// When a rule holds. In JSON an object with one key: `{"threshold": {"above": 38.5}}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Condition {
     /// A number, or its mean, is above or below a limit.
@@ -64,6 +66,7 @@ pub enum Condition {
 
 /// See [`Condition::Threshold`]. At least one limit.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Threshold {
     /// It holds above this number.
@@ -82,6 +85,7 @@ pub struct Threshold {
 
 /// See [`Condition::Change`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Change {
     /// It holds if the largest number less the smallest is above this.
@@ -92,6 +96,7 @@ pub struct Change {
 
 /// See [`Condition::Flat`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Flat {
     /// Numbers that differ by at most this are the same. Default 0.
@@ -103,6 +108,7 @@ pub struct Flat {
 
 /// See [`Condition::Gap`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Gap {
     /// It holds if a reading comes more than so many seconds after the one before.
@@ -111,6 +117,7 @@ pub struct Gap {
 
 /// See [`Condition::Drift`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Drift {
     /// It holds if the two means differ by more than this.
@@ -121,6 +128,7 @@ pub struct Drift {
 
 /// See [`Condition::State`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StateIs {
     /// The value.
@@ -129,6 +137,7 @@ pub struct StateIs {
 
 /// A boolean or a text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum StateValue {
     /// True or false.
@@ -139,6 +148,7 @@ pub enum StateValue {
 
 /// See [`Condition::Count`]. Without `above`, `below` and `is`, all readings count.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Count {
     /// It holds from so many readings on.
@@ -158,6 +168,7 @@ pub struct Count {
 
 /// See [`Condition::Zone`]. One of `circle` and `polygon`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Zone {
     /// The area is a circle.
@@ -177,6 +188,7 @@ pub struct Zone {
 
 /// A circle on the globe.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Circle {
     /// Longitude and latitude of its centre, in degrees.
@@ -187,6 +199,7 @@ pub struct Circle {
 
 /// A time of each day, in the profile's time zone. It may go over midnight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Between {
     /// The beginning: `22:00`.
@@ -197,6 +210,7 @@ pub struct Between {
 
 /// See [`Condition::Forecast`]. One of `below` and `above`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Forecast {
     /// The number that it will be below.
@@ -214,6 +228,7 @@ pub struct Forecast {
 
 /// See [`Condition::Score`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ScoreAbove {
     /// It holds from this score on, between 0 and 1. Default 0.26.

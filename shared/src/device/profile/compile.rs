@@ -32,7 +32,7 @@ const MAX_WINDOWED_TEXTS: usize = 16;
 const MAX_ALERT_RULES: usize = 64;
 const MAX_SCORES: usize = 16;
 /// The longest name of a metric or a version, and the longest unit, in bytes.
-const MAX_NAME: usize = 64;
+pub(super) const MAX_NAME: usize = 64;
 /// The longest skew, delay and interval in seconds: a year.
 const MAX_SECONDS: u32 = 366 * 24 * 3_600;
 /// The first day that a clock which was set can show, without `notBefore`. Clocks that were never set show 1970, 1980, 2000

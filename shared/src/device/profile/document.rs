@@ -44,8 +44,12 @@ use std::collections::BTreeMap;
 
 /// A whole profile.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ProfileDocument {
+    /// Where this schema is, for editors.
+    #[serde(rename = "$schema", default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
     /// The profile's name, which devices in the registry refer to.
     pub id: String,
     /// A description for people.
@@ -70,6 +74,7 @@ pub struct ProfileDocument {
 
 /// Which clock to trust, and within which bounds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ClockDocument {
     /// `device`, `ingest` or `arrival`. Without it, the device's time is used if the device sends one.
@@ -98,6 +103,7 @@ pub struct ClockDocument {
 
 /// What shows how far a device's clock is off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Offset {
     /// The newest time of each message.
@@ -123,6 +129,7 @@ const fn five_minutes() -> u32 {
 
 /// What the values of a metric mean.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MetricDocument {
     /// `number` (the default), `boolean`, `text` or `position`.
@@ -156,6 +163,7 @@ pub struct MetricDocument {
 
 /// The kind of a metric's values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// A finite number.
@@ -183,6 +191,7 @@ impl Kind {
 
 /// The range of valid numbers, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RangeDocument {
     /// The smallest valid number, if there is one.
@@ -198,6 +207,7 @@ pub struct RangeDocument {
 
 /// What happens to a number outside its range.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Outside {
     /// It becomes a dead letter.
@@ -209,6 +219,7 @@ pub enum Outside {
 
 /// One format that devices of the profile send, and how to read it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct VersionDocument {
     /// The version's name, for people and for error messages.
@@ -242,6 +253,7 @@ pub struct VersionDocument {
 
 /// Which messages a version matches. All conditions that are given must hold.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WhenDocument {
     /// The message's kind, which is the last level of its topic.
@@ -266,6 +278,7 @@ pub struct WhenDocument {
 
 /// How a payload is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     /// JSON (RFC 8259), read by paths.
@@ -280,6 +293,7 @@ pub enum Format {
 
 /// The byte order of a number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Endian {
     /// The most significant byte first: network order.
@@ -291,6 +305,7 @@ pub enum Endian {
 
 /// Where the records of a message are, and what is read in each.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RecordsDocument {
     /// In JSON and CBOR: a path with `[*]` for each element of an array: `samples[*]`, `rooms[*].samples[*]`.
@@ -321,6 +336,7 @@ pub struct RecordsDocument {
 
 /// One value to read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FieldDocument {
     /// The metric that the value belongs to.

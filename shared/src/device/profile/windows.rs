@@ -21,6 +21,7 @@ const DEFAULT_LATENESS_SECONDS: u32 = 120;
 
 /// One size of window, as a profile has it: `seconds` (with `stepSeconds` for windows that overlap), `days` or `gapSeconds`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WindowDocument {
     /// The length in seconds. Windows begin at multiples of it since the epoch.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// How to calculate what was measured from what was read, x.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum CalibrationDocument {
     /// `factor · x + offset`.
@@ -58,6 +59,7 @@ const fn room_temperature() -> f64 {
 
 /// What a table gives before its first and after its last point.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Beyond {
     /// An error: the value is out of range.
@@ -71,6 +73,7 @@ pub enum Beyond {
 
 /// A thermistor and a resistor in series between the supply and ground; the voltage between them is read.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DividerDocument {
     /// The supply's voltage, in volts.
@@ -86,6 +89,7 @@ pub struct DividerDocument {
 
 /// The side of the measured point on which the thermistor is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
     /// Between the measured point and ground: a hotter NTC reads a lower voltage.
@@ -96,6 +100,7 @@ pub enum Side {
 
 /// The unit of a voltage that is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Voltage {
     /// Volts.
     #[default]

@@ -7,6 +7,7 @@ use std::fmt;
 
 /// Where the device's time is, and how it is written.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TimeDocument {
     /// Where the time is.
@@ -20,6 +21,7 @@ pub struct TimeDocument {
 
 /// How a time is written. Numbers count from 1970-01-01T00:00:00Z and may have a fraction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum TimeUnit {
     /// Seconds.
     #[serde(rename = "s")]
@@ -38,6 +40,7 @@ pub enum TimeUnit {
 /// Where a value is: a text is a path (`vital.heart["rate.bpm"]`, `samples[0]`), an object describes a field in the
 /// bytes ([`BinaryDocument`]).
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Source {
     /// A path in JSON or CBOR.
@@ -70,6 +73,7 @@ impl<'de> Deserialize<'de> for Source {
 
 /// A field in the bytes of a binary format.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BinaryDocument {
     /// The field's first byte, counted from the beginning of the payload or the record.
@@ -99,6 +103,7 @@ pub struct BinaryDocument {
 
 /// Some bits of an unsigned number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BitsDocument {
     /// The lowest bit; 0 is the least significant.
