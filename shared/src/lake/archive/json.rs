@@ -3,8 +3,10 @@
 //! The lake keeps a record's exact bytes, and has many readers. One cuts the raw text out of the line, another parses
 //! the line and serializes the value again. Both must get the same bytes. So a line embeds a record only if it is JSON
 //! in canonical form: what a compact writer produces that keeps the order of members and writes the shortest digits of
-//! a number. In this form there is no space between tokens (and so no line break), no name occurs twice in an object,
-//! no escape is unnecessary, and every number is exactly what a double holds, without an exponent.
+//! a number. In this form there is no space between tokens (and so no line break), no name occurs twice in an object, even
+//! in another case (DuckDB and Spark take `a` and `A` for one column), no escape is unnecessary, and every number is exactly what a double holds, without an exponent.
+
+use std::collections::HashSet;
 
 /// Values that nest deeper are kept as base64, because parsers have limits. The lowest one in use is a hundred levels.
 const DEPTH_MAX: usize = 64;
@@ -36,7 +38,7 @@ impl Canonical {
             return false;
         }
         self.names.clear();
-        let mut scanner = Scanner { record, rest: record, names: &mut self.names };
+        let mut scanner = Scanner { record, rest: record, names: &mut self.names, is_ascii: all.is_ascii() };
         scanner.value(0).is_some() && scanner.rest.is_empty()
     }
 }
@@ -47,6 +49,7 @@ struct Scanner<'a> {
     record: &'a [u8],
     rest: &'a [u8],
     names: &'a mut Vec<(usize, usize)>,
+    is_ascii: bool,
 }
 
 impl<'a> Scanner<'a> {
@@ -97,17 +100,23 @@ impl<'a> Scanner<'a> {
         unique.then_some(())
     }
 
-    /// Whether the names of the innermost object, which begin at `outer`, all differ. With canonical escapes, two names
-    /// are equal exactly if their bytes are.
+    /// Whether the names of the innermost object, which begin at `outer`, all differ, also in lower case. With canonical
+    /// escapes, two names are equal exactly if their bytes are.
     fn all_differ(&mut self, outer: usize) -> bool {
         let record = self.record;
         let name = |&(begin, len): &(usize, usize)| &record[begin..begin + len];
         let names = &mut self.names[outer..];
-        if names.len() <= FEW_NAMES {
-            return (1..names.len()).all(|end| names[..end].iter().all(|other| name(other) != name(&names[end])));
+        if !self.is_ascii && !names.iter().all(|it| name(it).is_ascii()) {
+            let mut lower = HashSet::with_capacity(names.len());
+            return names.iter().all(|it| lower.insert(String::from_utf8_lossy(name(it)).to_lowercase()));
         }
-        names.sort_unstable_by_key(name);
-        names.windows(2).all(|pair| name(&pair[0]) != name(&pair[1]))
+        if names.len() <= FEW_NAMES {
+            let differs = |one: &(usize, usize), other: &(usize, usize)| !name(one).eq_ignore_ascii_case(name(other));
+            return (1..names.len()).all(|end| names[..end].iter().all(|other| differs(other, &names[end])));
+        }
+        let lower = |it: &(usize, usize)| name(it).iter().map(u8::to_ascii_lowercase);
+        names.sort_unstable_by(|one, other| lower(one).cmp(lower(other)));
+        names.windows(2).all(|pair| lower(&pair[0]).ne(lower(&pair[1])))
     }
 
     fn array(&mut self, depth: usize) -> Option<()> {
@@ -243,6 +252,10 @@ mod tests {
             // Names that occur twice, of which a reader keeps one.
             r#"{"a":1,"a":2}"#,
             r#"{"a":{"b":1,"c":2,"b":3}}"#,
+            // Names that some readers take for the same.
+            r#"{"hr":1,"HR":2}"#,
+            r#"{"É":1,"é":2}"#,
+            "{\"k\":1,\"\u{212a}\":2}",
             // Escapes that are unnecessary, have another spelling, or are half a character.
             r#""\/""#,
             r#""\u0041""#,
@@ -297,6 +310,8 @@ mod tests {
             };
             let mut names: Vec<_> = (0..count).collect();
             assert!(is_canonical(object(&names).as_bytes()), "{count}");
+            let in_capitals = object(&names).replace(&format!("name-{}\"", count - 1), "NAME-0\"");
+            assert!(!is_canonical(in_capitals.as_bytes()), "{count}");
             names[count - 1] = 0;
             assert!(!is_canonical(object(&names).as_bytes()), "{count}");
         }
