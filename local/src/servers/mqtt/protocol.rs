@@ -130,6 +130,7 @@ impl Codec {
                 if !connect.client_id.is_empty() {
                     self.client_id.get_or_init(|| connect.client_id.as_str().into());
                 }
+                connect.client_id = internal_id(&connect.client_id);
             }
             Packet::Publish(publish, properties) => {
                 // AWS IoT has no QoS 2, and disconnects a client that asks for it.
@@ -158,6 +159,19 @@ pub(super) fn to_internal(topic: &mut String) {
     if let Some(rest) = topic.strip_prefix('$').filter(|rest| !rest.starts_with("share/")) {
         *topic = format!("{RESERVED}{rest}");
     }
+}
+
+/// A client's id inside the broker, which refuses some characters that AWS IoT takes. A client that it refused twice would
+/// leave a lock of the broker poisoned, and all others without a connection.
+fn internal_id(id: &str) -> String {
+    id.chars().fold(String::with_capacity(id.len()), |mut internal, letter| {
+        if "%+#$/".contains(letter) {
+            internal.push_str(&format!("%{:02x}", u32::from(letter)));
+        } else {
+            internal.push(letter);
+        }
+        internal
+    })
 }
 
 /// Renames a subscriber's message from its name inside the broker to its public one.

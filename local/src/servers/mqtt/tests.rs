@@ -68,6 +68,23 @@ fn a_broker_that_ends_by_itself_is_started_again_until_it_is_stopped() {
 }
 
 #[tokio::test]
+async fn a_client_id_with_special_characters_connects_as_often_as_it_likes() {
+    let mqtt = start(0).await.unwrap();
+    let mut tap = mqtt.tap().unwrap();
+    for id in ["$bed/17", "bed#17", "bed+17", "bed%2317"] {
+        for time in 0..3 {
+            let (client, events) = client(&mqtt, id);
+            let driven = drive(events);
+            client.publish("again", QoS::AtLeastOnce, false, format!("{time}")).await.unwrap();
+            let published = tokio::time::timeout(PATIENCE, message(&mut tap)).await.unwrap();
+            assert_eq!((&*published.client_id, published.payload), (id, format!("{time}").into()));
+            driven.abort();
+        }
+    }
+    mqtt.stop().await;
+}
+
+#[tokio::test]
 async fn mqtt_5_works_on_the_same_port() {
     let mqtt = start(0).await.unwrap();
     let mut tap = mqtt.tap().unwrap();
