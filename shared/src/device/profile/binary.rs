@@ -1,5 +1,9 @@
 //! Reads fields of packed bytes: numbers of one to eight bytes, bit fields, floats and texts.
 
+mod number;
+
+pub(super) use number::times_ten_to;
+
 use super::document::{BinaryDocument, BitsDocument, Endian};
 use super::value::{Fault, Raw};
 use crate::lake::dead_letter::Reason;
@@ -26,10 +30,21 @@ pub(super) struct BinaryField {
 enum Kind {
     Unsigned,
     Signed,
-    Bits { from: u32, count: u32, signed: bool },
+    Bits {
+        from: u32,
+        count: u32,
+        signed: bool,
+    },
     Float,
+    /// A number of IEEE 11073: 2 bytes with a mantissa of 12 bits, or 4 with one of 24.
+    Medical,
+    /// Two decimal digits a byte.
+    Decimal,
     Text,
 }
+
+/// The types, for people.
+const TYPES: &str = "u8 to u64, i8 to i64, f16, f32, f64, sfloat, float, bcd8 to bcd64 and text";
 
 impl BinaryField {
     /// Compiles a field. Reports each problem with its key.
@@ -48,13 +63,14 @@ impl BinaryField {
             None if document.kind == "text" => (Kind::Text, document.length.unwrap_or(0)),
             None => {
                 let kind = &document.kind;
-                problem("type", format!("`{kind}` is not one of u8 to u64, i8 to i64, f32, f64 and text"));
+                problem("type", format!("`{kind}` is not one of {TYPES}"));
                 return None;
             }
         };
         match (kind, document.length) {
             (Kind::Text, Some(1..=MAX_TEXT))
-            | (Kind::Unsigned | Kind::Signed | Kind::Float | Kind::Bits { .. }, None) => {}
+            | (Kind::Unsigned | Kind::Signed | Kind::Float | Kind::Medical | Kind::Decimal | Kind::Bits { .. }, None) =>
+                {}
             (Kind::Text, _) => problem("length", format!("must be given for a text, from 1 to {MAX_TEXT} bytes")),
             (_, Some(_)) => problem("length", "is only allowed for a text".to_owned()),
         }
@@ -74,8 +90,12 @@ impl BinaryField {
         if kind == Kind::Text && (document.scale.is_some() || document.add.is_some() || document.absent.is_some()) {
             problem("type", "scale, add and absent are not allowed for a text".to_owned());
         }
-        if kind == Kind::Float && document.absent.is_some() {
-            problem("absent", "is not allowed for a float: send NaN, or give the metric a range".to_owned());
+        if matches!(kind, Kind::Float | Kind::Medical) && document.absent.is_some() {
+            problem("absent", "is not allowed for a float: give the field `absent`, or the metric a range".to_owned());
+        }
+        let endian = document.endian.unwrap_or(endian);
+        if matches!(endian, Endian::Cdab | Endian::Badc) && kind != Kind::Text && width % 2 == 1 {
+            problem("endian", "the words of a field with an odd number of bytes cannot be swapped".to_owned());
         }
         let scaling = (document.scale.unwrap_or(1.0), document.add.unwrap_or(0.0));
         if !scaling.0.is_finite() || scaling.0 == 0.0 {
@@ -85,7 +105,7 @@ impl BinaryField {
             offset: document.offset,
             width,
             kind,
-            endian: document.endian.unwrap_or(endian),
+            endian,
             absent: document.absent,
             scaling: (scaling != (1.0, 0.0)).then_some(scaling),
         })
@@ -103,7 +123,7 @@ impl BinaryField {
 
     /// Whether the field is a whole number without scaling.
     pub(super) const fn is_whole(&self) -> bool {
-        matches!(self.kind, Kind::Unsigned | Kind::Signed | Kind::Bits { .. }) && self.scaling.is_none()
+        matches!(self.kind, Kind::Unsigned | Kind::Signed | Kind::Decimal | Kind::Bits { .. }) && self.scaling.is_none()
     }
 
     /// Reads the field from the bytes of a payload or a record.
@@ -121,9 +141,20 @@ impl BinaryField {
             }
             Kind::Float => {
                 let bits = self.unsigned(field);
-                let float = if self.width == 4 { f64::from(f32::from_bits(bits as u32)) } else { f64::from_bits(bits) };
+                let float = match self.width {
+                    2 => number::half(bits as u16),
+                    4 => f64::from(f32::from_bits(bits as u32)),
+                    _ => f64::from_bits(bits),
+                };
                 return Ok(Raw::Number(self.scaled(float)));
             }
+            Kind::Medical => {
+                let mantissa_bits = if self.width == 2 { 12 } else { 24 };
+                let number = number::medical(self.unsigned(field) as u32, mantissa_bits);
+                return Ok(number.map_or(Raw::Absent, |number| Raw::Number(self.scaled(number))));
+            }
+            Kind::Decimal => number::decimal(self.unsigned(field), self.width)
+                .ok_or_else(|| Fault::new(Reason::Undecodable, "a half of its bytes is no decimal digit".to_owned()))?,
             Kind::Unsigned => i128::from(self.unsigned(field)),
             Kind::Signed => i128::from(sign_extended(self.unsigned(field), self.width as u32 * 8)),
             Kind::Bits { from, count, signed } => {
@@ -142,6 +173,8 @@ impl BinaryField {
         match self.endian {
             Endian::Big => field.iter().fold(0, push),
             Endian::Little => field.iter().rev().fold(0, push),
+            Endian::Cdab => field.rchunks(2).flatten().fold(0, push),
+            Endian::Badc => field.chunks(2).flat_map(|word| word.iter().rev()).fold(0, push),
         }
     }
 
@@ -151,13 +184,26 @@ impl BinaryField {
 }
 
 fn number_type(name: &str) -> Option<(Kind, usize)> {
+    match name {
+        "sfloat" => return Some((Kind::Medical, 2)),
+        "float" => return Some((Kind::Medical, 4)),
+        _ => {}
+    }
+    if let Some(bits) = name.strip_prefix("bcd") {
+        return Some((Kind::Decimal, whole_bytes(bits)?));
+    }
     let (kind, bits) = match (name.get(..1)?, name.get(1..)?) {
         ("u", bits) => (Kind::Unsigned, bits),
         ("i", bits) => (Kind::Signed, bits),
-        ("f", bits @ ("32" | "64")) => (Kind::Float, bits),
+        ("f", bits @ ("16" | "32" | "64")) => (Kind::Float, bits),
         _ => return None,
     };
-    ["8", "16", "24", "32", "40", "48", "56", "64"].iter().position(|width| *width == bits).map(|at| (kind, at + 1))
+    whole_bytes(bits).map(|width| (kind, width))
+}
+
+/// How many bytes so many bits are: 8 to 64 in steps of 8.
+fn whole_bytes(bits: &str) -> Option<usize> {
+    ["8", "16", "24", "32", "40", "48", "56", "64"].iter().position(|width| *width == bits).map(|at| at + 1)
 }
 
 /// Reads the lowest `bits` bits of a number as two's complement.
@@ -246,6 +292,34 @@ mod tests {
     }
 
     #[test]
+    fn swapped_words_and_swapped_bytes_are_put_in_order() {
+        let read = |kind: &str, endian, bytes: &[u8]| {
+            compile(&BinaryDocument { endian: Some(endian), ..document(kind) })
+                .read(bytes)
+                .map(|raw| format!("{raw:?}"))
+        };
+        // 21.5 is 41 ac 00 00.
+        assert_eq!(read("f32", Endian::Cdab, &[0, 0, 0x41, 0xac]), Ok("Number(21.5)".to_owned()));
+        assert_eq!(read("f32", Endian::Badc, &[0xac, 0x41, 0, 0]), Ok("Number(21.5)".to_owned()));
+        assert_eq!(
+            read("u64", Endian::Cdab, &[7, 8, 5, 6, 3, 4, 1, 2]),
+            read("u64", Endian::Big, &[1, 2, 3, 4, 5, 6, 7, 8])
+        );
+    }
+
+    #[test]
+    fn medical_and_decimal_numbers_and_half_floats_are_types() {
+        let read = |kind: &str, bytes: &'static [u8]| {
+            compile(&BinaryDocument { endian: Some(Endian::Little), ..document(kind) }).read(bytes)
+        };
+        assert_eq!(read("float", &[0x6c, 0x01, 0, 0xff]), Ok(Raw::Number(36.4)));
+        assert_eq!(read("sfloat", &[0xff, 0x07]), Ok(Raw::Absent));
+        assert_eq!(read("f16", &[0, 0x3c]), Ok(Raw::Number(1.0)));
+        assert_eq!(read("bcd16", &[0x34, 0x12]), Ok(Raw::Integer(1_234)));
+        assert_eq!(read("bcd8", &[0x3f]).unwrap_err().detail, "a half of its bytes is no decimal digit");
+    }
+
+    #[test]
     fn scale_and_add_apply_after_the_check_for_the_absent_value() {
         let field = BinaryDocument { scale: Some(0.5), add: Some(-40.0), absent: Some(255), ..document("u8") };
         assert_eq!(compile(&field).read(&[100]), Ok(Raw::Number(10.0)));
@@ -262,7 +336,10 @@ mod tests {
 
     #[test]
     fn the_problems_of_a_field_are_reported_by_key() {
-        assert_eq!(problems(&document("u12")), ["type: `u12` is not one of u8 to u64, i8 to i64, f32, f64 and text"]);
+        assert_eq!(problems(&document("u12")), [format!("type: `u12` is not one of {TYPES}")]);
+        assert_eq!(problems(&document("bcd")), [format!("type: `bcd` is not one of {TYPES}")]);
+        let odd = BinaryDocument { endian: Some(Endian::Cdab), ..document("u24") };
+        assert_eq!(problems(&odd), ["endian: the words of a field with an odd number of bytes cannot be swapped"]);
         assert_eq!(problems(&document("text")), ["length: must be given for a text, from 1 to 256 bytes"]);
         let wrong = BinaryDocument {
             offset: usize::MAX,

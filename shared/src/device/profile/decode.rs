@@ -3,6 +3,7 @@
 //! Problems are reported value by value: one invalid value does not affect the message's other values.
 
 use super::binary::BinaryField;
+use super::condition::Condition;
 use super::document::Format;
 use super::field::{Field, Time};
 use super::identity::identify;
@@ -43,8 +44,7 @@ pub(super) struct When {
     pub(super) kind: Option<String>,
     pub(super) min_length: usize,
     pub(super) max_length: Option<usize>,
-    /// The field, and the text that it must have; `None` for any.
-    pub(super) field: Option<(Getter, Option<String>)>,
+    pub(super) field: Option<Condition>,
 }
 
 /// The compiled records of a version.
@@ -52,6 +52,8 @@ pub(super) struct When {
 pub(super) struct Records {
     pub(super) source: RecordsSource,
     pub(super) optional: bool,
+    /// The condition under which a record is read.
+    pub(super) condition: Option<Condition>,
     pub(super) time: Option<Time>,
     pub(super) step_ms: i64,
     pub(super) fields: Vec<Field>,
@@ -98,18 +100,7 @@ impl Version {
         if length < when.min_length || when.max_length.is_some_and(|most| length > most) {
             return Err(Cow::Owned(format!("the payload has {length} bytes")));
         }
-        let Some((getter, expected)) = &when.field else { return Ok(()) };
-        let raw = getter.get(payload.view(self.format)?).map_err(|fault| fault.detail)?;
-        match (raw, expected) {
-            (Raw::Absent, _) => Err(Cow::Borrowed("the field is missing")),
-            (raw, Some(expected)) if raw.clone().into_text().is_ok_and(|text| text != *expected) => {
-                Err(Cow::Borrowed("the field has another value"))
-            }
-            (raw, Some(_)) if raw.clone().into_text().is_err() => {
-                Err(Cow::Owned(format!("the field is {}", raw.kind())))
-            }
-            _ => Ok(()),
-        }
+        when.field.as_ref().map_or(Ok(()), |condition| condition.check(payload.view(self.format)?))
     }
 }
 
@@ -222,7 +213,9 @@ impl Decoding<'_> {
     fn read_records(&mut self, records: &Records, found: &RecordViews<'_>, first: usize) {
         let RecordViews { views, times, fault } = found;
         let width = records.fields.len();
-        for (number, (record, time)) in views.iter().zip(times).enumerate() {
+        // A record that is skipped keeps its place in the ids, so that they do not follow from the condition.
+        let is_read = |record: &View<'_>| records.is_read(*record);
+        for (number, (record, time)) in views.iter().zip(times).enumerate().filter(|(_, (record, _))| is_read(record)) {
             self.read(&records.fields, *record, time, first + number * width);
         }
         let room = times.len();
@@ -261,6 +254,9 @@ impl Decoding<'_> {
     }
 
     fn measure(&mut self, field: &Field, view: View<'_>, time: EventTime, index: usize) {
+        if !field.is_here(view) {
+            return;
+        }
         let metric = &self.profile.metrics[field.metric];
         match field.measure(view, metric) {
             Ok(None) => self.is_absent = true,
@@ -321,11 +317,17 @@ impl Records {
         let (views, fault) = self.views(view)?;
         let room = (MAX_VALUES - first.min(MAX_VALUES)) / self.fields.len().max(1);
         let times = views.iter().take(room).enumerate().map(|(number, record)| match (&self.time, message) {
+            (Some(_), _) if !self.is_read(*record) => Ok(None),
             (Some(own), _) => own.read(*record),
             (None, Ok(base)) => Ok(base.map(|base| base.saturating_add(self.step_ms.saturating_mul(number as i64)))),
             (None, Err(fault)) => Err(fault.clone()),
         });
         Ok(RecordViews { times: times.collect(), views, fault })
+    }
+
+    /// Whether a record is read.
+    fn is_read(&self, record: View<'_>) -> bool {
+        self.condition.as_ref().is_none_or(|condition| condition.holds(record))
     }
 
     /// The complete records, and what is wrong after them.

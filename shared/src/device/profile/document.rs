@@ -31,9 +31,11 @@
 //! A key that is not described here is an error, so that a misspelt key is found when the profile is put.
 
 mod calibration;
+mod field;
 mod source;
 
 pub use calibration::{Beyond, CalibrationDocument, DividerDocument, Side, Voltage};
+pub use field::{ConditionDocument, FieldDocument};
 pub use source::{BinaryDocument, BitsDocument, Source, TimeDocument, TimeUnit};
 
 use crate::device::event_time::{ClockSource, Late};
@@ -301,6 +303,11 @@ pub enum Endian {
     Big,
     /// The least significant byte first.
     Little,
+    /// Words of 16 bits, the least significant word first, and in each the most significant byte first: the number ABCD
+    /// is sent as CDAB, as many meters do.
+    Cdab,
+    /// The most significant word first, and in each the least significant byte first: ABCD is sent as BADC.
+    Badc,
 }
 
 /// Where the records of a message are, and what is read in each.
@@ -324,6 +331,9 @@ pub struct RecordsDocument {
     /// In a binary format: where the number of records is. Without it, the records continue to the payload's end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<BinaryDocument>,
+    /// The condition under which a record is read. Others are skipped.
+    #[serde(rename = "where", default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<ConditionDocument>,
     /// The device's time of a record. Without it, the message's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<TimeDocument>,
@@ -332,39 +342,4 @@ pub struct RecordsDocument {
     pub step_ms: Option<i64>,
     /// The fields that are read in each record.
     pub fields: Vec<FieldDocument>,
-}
-
-/// One value to read.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct FieldDocument {
-    /// The metric that the value belongs to.
-    pub metric: String,
-    /// Where the value is. A position that has one source is an array of longitude and latitude.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<Source>,
-    /// Where a position's longitude is, in degrees.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub longitude: Option<Source>,
-    /// Where a position's latitude is, in degrees.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub latitude: Option<Source>,
-    /// Whether the value may be missing or `null`.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub optional: bool,
-    /// Whether a number may be sent as text.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub text: bool,
-    /// The unit of the number that is read or, with a calibration, of the calibration's result. Default: the metric's
-    /// unit, or °C after a thermistor's calibration.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unit: Option<String>,
-    /// How to calculate what was measured from what was read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub calibration: Option<CalibrationDocument>,
-    /// For a metric of kind `text`: the name of each state that is sent (`{"0": "empty", "1": "occupied"}`). Other
-    /// states are out of range.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub states: BTreeMap<String, String>,
 }

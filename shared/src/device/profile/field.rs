@@ -1,7 +1,10 @@
 //! Reads one field of a message, and turns its raw value into a value of its metric.
 
+use super::StateValue;
 use super::calibration::Calibration;
+use super::condition::Condition;
 use super::document::{Kind, Outside, RangeDocument, TimeUnit};
+use super::extra::{Extra, convert};
 use super::metric::Metric;
 use super::source::{Getter, View};
 use super::unit::Conversion;
@@ -21,7 +24,10 @@ pub(super) struct Field {
     pub(super) text: bool,
     pub(super) calibration: Option<Calibration>,
     pub(super) conversion: Option<Conversion>,
-    pub(super) states: BTreeMap<String, String>,
+    pub(super) states: BTreeMap<String, StateValue>,
+    /// The condition under which the value is read.
+    pub(super) condition: Option<Condition>,
+    pub(super) extra: Option<Box<Extra>>,
 }
 
 /// Where the value of a field is.
@@ -32,35 +38,54 @@ pub(super) enum FieldSource {
 }
 
 impl Field {
+    /// Whether the value is this field's.
+    pub(super) fn is_here(&self, view: View<'_>) -> bool {
+        self.condition.as_ref().is_none_or(|condition| condition.holds(view))
+    }
+
     /// Reads the value. `None` if an optional value is missing.
     pub(super) fn measure(&self, view: View<'_>, metric: &Metric) -> Result<Option<(Value, Quality)>, Fault> {
         let good = |value: Value| (value, Quality::Good);
         let measured = match &self.source {
-            FieldSource::One(getter) => match (getter.get(view)?, metric.kind) {
+            FieldSource::One(getter) => match (self.present(getter.get(view)?), metric.kind) {
                 (Raw::Absent, _) => None,
-                (raw, Kind::Number) => Some(self.number(&raw, metric)?),
-                (raw, Kind::Boolean) => Some(good(Value::Boolean(raw.boolean()?))),
+                (raw, Kind::Number) => Some(self.number(&raw, view, metric)?),
+                (raw, Kind::Boolean) => Some(good(Value::Boolean(self.boolean(raw)?))),
                 (raw, Kind::Text) => Some(good(Value::Text(self.state(raw)?))),
                 (raw, Kind::Position) => Some(good(self.pair(&raw)?)),
             },
-            FieldSource::Position { longitude, latitude } => match (longitude.get(view)?, latitude.get(view)?) {
-                (Raw::Absent, Raw::Absent) => None,
-                (Raw::Absent, _) => return Err(missing("its longitude is missing")),
-                (_, Raw::Absent) => return Err(missing("its latitude is missing")),
-                (longitude, latitude) => {
-                    Some(good(position(longitude.number(self.text)?, latitude.number(self.text)?)?))
+            FieldSource::Position { longitude, latitude } => {
+                match (self.present(longitude.get(view)?), self.present(latitude.get(view)?)) {
+                    (Raw::Absent, Raw::Absent) => None,
+                    (Raw::Absent, _) => return Err(missing("its longitude is missing")),
+                    (_, Raw::Absent) => return Err(missing("its latitude is missing")),
+                    (longitude, latitude) => {
+                        Some(good(position(longitude.number(self.text)?, latitude.number(self.text)?)?))
+                    }
                 }
-            },
+            }
         };
         if measured.is_none() && !self.optional { Err(missing("it is missing")) } else { Ok(measured) }
     }
 
-    fn number(&self, raw: &Raw<'_>, metric: &Metric) -> Result<(Value, Quality), Fault> {
-        let mut number = raw.number(self.text)?;
+    fn present<'a>(&self, raw: Raw<'a>) -> Raw<'a> {
+        match &self.extra {
+            None => raw,
+            Some(extra) => extra.present(raw),
+        }
+    }
+
+    fn number(&self, raw: &Raw<'_>, view: View<'_>, metric: &Metric) -> Result<(Value, Quality), Fault> {
+        let (mut number, named_unit) = match &self.extra {
+            None => (raw.number(self.text)?, None),
+            Some(extra) => extra.number(raw, view, self.text)?,
+        };
         if let Some(calibration) = &self.calibration {
             number = calibration.apply(number)?;
         }
-        if let Some(conversion) = &self.conversion {
+        if let Some(unit) = named_unit {
+            number = convert(number, &unit, &metric.unit)?;
+        } else if let Some(conversion) = &self.conversion {
             number = conversion.apply(number);
         }
         if !number.is_finite() {
@@ -71,11 +96,23 @@ impl Field {
         Ok((Value::Number(number), quality))
     }
 
+    fn boolean(&self, raw: Raw<'_>) -> Result<bool, Fault> {
+        if self.states.is_empty() {
+            return raw.boolean();
+        }
+        match self.states.get(raw.into_text()?.as_ref()) {
+            Some(StateValue::Boolean(value)) => Ok(*value),
+            _ => Err(unknown_state()),
+        }
+    }
+
     fn state(&self, raw: Raw<'_>) -> Result<String, Fault> {
         let text = raw.into_text()?;
         if !self.states.is_empty() {
-            let unknown = || Fault::new(Reason::OutOfRange, "it is not one of the profile's states".to_owned());
-            return self.states.get(text.as_ref()).cloned().ok_or_else(unknown);
+            return match self.states.get(text.as_ref()) {
+                Some(StateValue::Text(name)) => Ok(name.clone()),
+                _ => Err(unknown_state()),
+            };
         }
         if text.len() > MAX_TEXT {
             let detail = format!("it has {} bytes, at most {MAX_TEXT} are allowed", text.len());
@@ -95,6 +132,10 @@ impl Field {
         };
         position(Raw::of(Some(longitude)).number(self.text)?, Raw::of(Some(latitude)).number(self.text)?)
     }
+}
+
+fn unknown_state() -> Fault {
+    Fault::new(Reason::OutOfRange, "it is not one of the profile's states".to_owned())
 }
 
 fn missing(detail: &str) -> Fault {

@@ -1,10 +1,11 @@
 //! Parses paths into JSON and CBOR when a profile is compiled, and follows them when a message is decoded.
 //!
 //! In `vital.heart["rate.bpm"].samples[0]`, keys come after dots, keys with special characters are in brackets and
-//! quotes, and indices are in brackets. `[*]` stands for each element of an array, where several records are read. `@`
-//! alone is the record itself.
+//! quotes, and indices are in brackets. `[n="temp"]` is the first element of an array whose member `n` is `temp`. `[*]` stands
+//! for each element of an array, where several records are read. `@` alone is the record itself.
 
 use super::tree::Node;
+use super::value::Raw;
 
 /// The greatest number of steps in a path.
 const MAX_STEPS: usize = 32;
@@ -13,6 +14,11 @@ const MAX_STEPS: usize = 32;
 enum Step {
     Key(String),
     Index(usize),
+    /// The first element whose member `key` has this value, written as text.
+    First {
+        key: String,
+        value: String,
+    },
     Each,
 }
 
@@ -30,8 +36,9 @@ impl Path {
         let mut rest = text;
         while !rest.is_empty() {
             let (step, after) = if let Some(inner) = rest.strip_prefix('[') {
-                Self::parse_bracket(inner)
-                    .ok_or_else(|| format!("`{text}`: brackets must contain an index, `*` or a quoted key"))?
+                Self::parse_bracket(inner).ok_or_else(|| {
+                    format!("`{text}`: brackets must contain an index, `*`, a quoted key or `key=value`")
+                })?
             } else {
                 let key = if steps.is_empty() { Some(rest) } else { rest.strip_prefix('.') };
                 let key = key.ok_or_else(|| format!("`{text}`: a `.` or `[` is missing before `{rest}`"))?;
@@ -53,6 +60,9 @@ impl Path {
 
     /// Parses what is after an opening bracket. Returns the step, and the text after the closing bracket.
     fn parse_bracket(inner: &str) -> Option<(Step, &str)> {
+        if let Some(first) = Self::parse_first(inner) {
+            return Some(first);
+        }
         if let Some(quoted) = inner.strip_prefix('"') {
             let (key, rest) = quoted.split_once("\"]")?;
             return Some((Step::Key(key.to_owned()), rest));
@@ -63,6 +73,18 @@ impl Path {
         }
         let digits = !index.is_empty() && index.bytes().all(|byte| byte.is_ascii_digit());
         digits.then(|| index.parse().ok()).flatten().map(|index| (Step::Index(index), rest))
+    }
+
+    /// Parses `key=value]`, where both may be in quotes.
+    fn parse_first(inner: &str) -> Option<(Step, &str)> {
+        let (key, after) = inner.split_once('=')?;
+        let key = key.strip_prefix('"').map_or(Some(key), |key| key.strip_suffix('"'))?;
+        let (value, rest) = match after.strip_prefix('"') {
+            Some(quoted) => quoted.split_once("\"]")?,
+            None => after.split_once(']').filter(|(value, _)| !value.is_empty())?,
+        };
+        let is_plain = !key.is_empty() && !key.contains(['"', '[', ']']) && !value.contains('"');
+        is_plain.then(|| (Step::First { key: key.to_owned(), value: value.to_owned() }, rest))
     }
 
     /// Whether the path has a `[*]`.
@@ -100,15 +122,22 @@ impl Path {
 
 fn step_into<'n, 'a>(node: &'n Node<'a>, step: &Step) -> Option<&'n Node<'a>> {
     match (step, node) {
-        // If a key occurs twice, the last one counts, as in most parsers.
-        (Step::Key(key), Node::Map(entries)) => {
-            entries.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value)
-        }
+        (Step::Key(key), Node::Map(_)) => member(node, key),
         (Step::Index(index), Node::List(items)) => items.get(*index),
+        (Step::First { key, value }, Node::List(items)) => items.iter().find(|item| {
+            let member = member(item, key).map(|member| Raw::of(Some(member)).into_text());
+            matches!(member, Some(Ok(text)) if text == *value)
+        }),
         // What would stand below it cannot be known, which is not the same as missing.
         (_, Node::Bad(_)) => Some(node),
         _ => None,
     }
+}
+
+/// The member of an object. If a key occurs twice, the last one counts, as in most parsers.
+fn member<'n, 'a>(node: &'n Node<'a>, key: &str) -> Option<&'n Node<'a>> {
+    let Node::Map(entries) = node else { return None };
+    entries.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value)
 }
 
 #[cfg(test)]
@@ -131,9 +160,26 @@ mod tests {
     }
 
     #[test]
+    fn an_element_is_chosen_by_the_value_of_a_member() {
+        let node =
+            Node::json(br#"{"m":[3,{"n":"hr"},{"n":"temp","v":36.5},{"type":1,"on":true,"v":2},{"n":"temp","v":9}]}"#)
+                .unwrap();
+        let found = |path: &str| Path::parse(path).unwrap().find(&node).cloned();
+        for path in [r#"m[n="temp"].v"#, "m[n=temp].v", r#"m["n"="temp"].v"#] {
+            assert_eq!(found(path), Some(Node::Number(36.5)), "{path}");
+        }
+        assert_eq!(found("m[type=1].v"), Some(Node::Integer(2)));
+        assert_eq!(found("m[on=true].v"), Some(Node::Integer(2)));
+        assert_eq!(found("m[n=spo2].v"), None);
+        assert_eq!(Path::parse(r#"m["a=b"]"#).unwrap().0[1], key("a=b"));
+    }
+
+    #[test]
     fn an_invalid_path_is_an_error_in_words() {
-        for bad in ["", ".", "a.", "a..b", ".a", "a[", "a[]", "a[x]", "a[-1]", "a[0]b", "a\"b", "a[\"b]", "a]", "[+1]"]
-        {
+        for bad in [
+            "m[=1]", "m[n=]", "m[n=\"x]", "", ".", "a.", "a..b", ".a", "a[", "a[]", "a[x]", "a[-1]", "a[0]b", "a\"b",
+            "a[\"b]", "a]", "[+1]",
+        ] {
             assert!(Path::parse(bad).is_err(), "{bad}");
         }
         assert!(Path::parse("a.".repeat(40).trim_end_matches('.')).unwrap_err().contains("more than 32"));

@@ -3,6 +3,7 @@
 mod contradictions;
 mod faults;
 mod samples;
+mod values;
 
 use super::*;
 use crate::device::event_time::ClockSource;

@@ -3,13 +3,20 @@
 use super::super::binary::BinaryField;
 use super::super::calibration::Calibration;
 use super::super::document::{Endian, FieldDocument, Format, Kind, MetricDocument, Source};
+use super::super::extra::Extra;
 use super::super::field::{Field, FieldSource};
 use super::super::path::Path;
 use super::super::problem::Scope;
 use super::super::source::Getter;
 use super::super::unit::Conversion;
 use super::Metrics;
+use super::version::condition_of;
+use crate::device::profile::StateValue;
 use crate::device::reading::MAX_TEXT;
+use serde_json::Value;
+
+/// The greatest number of values that mean "no value".
+const MAX_ABSENT: usize = 16;
 
 /// How to read the fields of a version or of its records.
 #[derive(Clone, Copy)]
@@ -73,6 +80,8 @@ pub(super) fn compile(
     let source = compile_source(document, reader, described.kind, scope);
     check_kind(document, described.kind, scope);
     let (calibration, conversion) = compile_steps(document, described, scope);
+    let condition = document.condition.as_ref().map(|it| condition_of(it, reader, &mut scope.within("where")));
+    let extra = compile_extra(document, described, reader, scope);
     Some(Field {
         metric,
         source: source?,
@@ -81,6 +90,8 @@ pub(super) fn compile(
         calibration,
         conversion,
         states: document.states.clone(),
+        condition: condition.flatten(),
+        extra: (extra != Extra::default()).then(|| Box::new(extra)),
     })
 }
 
@@ -96,7 +107,7 @@ fn compile_source(document: &FieldDocument, reader: &Reader, kind: Kind, scope: 
                     Kind::Number if field.is_text() && !document.text => {
                         scope.report("text", "must be true: the binary field is a text, and the metric is a number");
                     }
-                    Kind::Boolean if !field.is_whole() => {
+                    Kind::Boolean if !field.is_whole() && document.states.is_empty() => {
                         scope.report("from", "a boolean must be a whole number (0 or 1), without scale or add");
                     }
                     _ => {}
@@ -140,15 +151,71 @@ fn check_kind(document: &FieldDocument, kind: Kind, scope: &mut Scope<'_>) {
     if document.text && !matches!(kind, Kind::Number | Kind::Position) {
         scope.report("text", "is only allowed if the metric's kind is `number` or `position`");
     }
-    if !document.states.is_empty() && kind != Kind::Text {
-        scope.report("states", "is only allowed if the metric's kind is `text`");
+    if !document.states.is_empty() && !matches!(kind, Kind::Text | Kind::Boolean) {
+        scope.report("states", "is only allowed if the metric's kind is `text` or `boolean`");
     }
-    for (sent, name) in &document.states {
-        if name.is_empty() || name.len() > MAX_TEXT || name.chars().any(char::is_control) {
-            let problem = format!("a state's name must have from 1 to {MAX_TEXT} bytes and no control character");
-            scope.within("states").report(sent, problem);
+    for (sent, state) in &document.states {
+        let mut scope = scope.within("states");
+        match state {
+            StateValue::Text(name) if kind == Kind::Text => {
+                if name.is_empty() || name.len() > MAX_TEXT || name.chars().any(char::is_control) {
+                    let problem =
+                        format!("a state's name must have from 1 to {MAX_TEXT} bytes and no control character");
+                    scope.report(sent, problem);
+                }
+            }
+            StateValue::Boolean(_) if kind == Kind::Boolean => {}
+            StateValue::Text(_) if kind == Kind::Boolean => scope.report(sent, "must be true or false"),
+            _ if kind == Kind::Text => scope.report(sent, "must be a text"),
+            _ => {}
         }
     }
+}
+
+/// Compiles what few fields need.
+fn compile_extra(document: &FieldDocument, metric: &MetricDocument, reader: &Reader, scope: &mut Scope<'_>) -> Extra {
+    let mut extra =
+        Extra { decimal_comma: document.decimal_comma, unit_behind: document.unit_behind, ..Extra::default() };
+    for (index, absent) in document.absent.iter().enumerate() {
+        match absent {
+            Value::String(text) => extra.absent_texts.push(text.trim().to_owned()),
+            Value::Bool(value) => extra.absent_texts.push(value.to_string()),
+            Value::Number(number) => extra.absent_numbers.extend(number.as_f64()),
+            _ => scope.element("absent", index).report_here("must be a number, a text or a boolean"),
+        }
+    }
+    if document.absent.len() > MAX_ABSENT {
+        scope.report("absent", format!("lists {} values, at most {MAX_ABSENT} are allowed", document.absent.len()));
+    }
+    for (key, given) in [("decimalComma", document.decimal_comma), ("unitBehind", document.unit_behind)] {
+        if given && !(document.text && metric.kind == Kind::Number) {
+            scope.report(key, "is only allowed for a number, with `\"text\": true`");
+        }
+    }
+    for (key, given) in [
+        ("unitBehind", document.unit_behind),
+        ("unitFrom", document.unit_from.is_some()),
+        ("exponentFrom", document.exponent_from.is_some()),
+    ] {
+        if given && metric.kind != Kind::Number {
+            scope.report(key, "is only allowed if the metric's kind is `number`");
+        } else if given && key != "exponentFrom" && metric.unit.is_none() {
+            scope.report(key, format!("is only allowed if metrics.{} has a unit to convert to", document.metric));
+        }
+    }
+    if document.unit_behind && document.unit_from.is_some() {
+        scope.report("unitFrom", "is not allowed with unitBehind: the unit stands in one place");
+    }
+    if document.calibration.is_some() && (document.unit_behind || document.unit_from.is_some()) {
+        scope.report("calibration", "is not allowed with a unit that the message names");
+    }
+    for (key, source, slot) in [
+        ("unitFrom", &document.unit_from, &mut extra.unit_from),
+        ("exponentFrom", &document.exponent_from, &mut extra.exponent_from),
+    ] {
+        *slot = source.as_ref().and_then(|source| reader.getter(source, &mut scope.within(key)));
+    }
+    extra
 }
 
 /// Compiles the calibration, and the conversion into the metric's unit.

@@ -1,7 +1,10 @@
 //! Compiles a version: which messages it matches, and how it reads their identity, time, fields and records.
 
+use super::super::condition::Condition;
 use super::super::decode::{Records, RecordsSource, Version, When};
-use super::super::document::{Format, RecordsDocument, Source, TimeDocument, TimeUnit, VersionDocument, WhenDocument};
+use super::super::document::{
+    ConditionDocument, Format, RecordsDocument, Source, TimeDocument, TimeUnit, VersionDocument, WhenDocument,
+};
 use super::super::field::{Field, Time};
 use super::super::path::Path;
 use super::super::problem::Scope;
@@ -115,22 +118,39 @@ fn compile_when(document: &WhenDocument, reader: &Reader, scope: &mut Scope<'_>)
     if equals.is_some() && field.is_none() {
         scope.report("equals", "is only allowed with a field to compare");
     }
-    let expected = equals.as_ref().and_then(|equals| match equals {
-        serde_json::Value::String(text) => Some(text.clone()),
-        serde_json::Value::Bool(_) => Some(equals.to_string()),
-        serde_json::Value::Number(number) if !number.is_f64() => Some(equals.to_string()),
-        _ => {
-            scope.report("equals", "must be a text, a whole number or a boolean");
-            None
-        }
-    });
-    let field = field.as_ref().and_then(|field| reader.getter(field, &mut scope.within("field")));
+    let field = field.as_ref().and_then(|field| condition(field, equals.as_ref(), reader, scope));
     When {
         kind: kind.clone(),
         min_length: length.or(*min_length).unwrap_or(0),
         max_length: length.or(*max_length),
-        field: field.map(|getter| (getter, expected)),
+        field,
     }
+}
+
+/// Compiles a condition, whose keys are `field` and `equals`.
+pub(super) fn condition(
+    field: &Source,
+    equals: Option<&serde_json::Value>,
+    reader: &Reader,
+    scope: &mut Scope<'_>,
+) -> Option<Condition> {
+    let expected = match equals {
+        None => None,
+        Some(serde_json::Value::String(text)) => Some(text.clone()),
+        Some(value @ serde_json::Value::Bool(_)) => Some(value.to_string()),
+        Some(serde_json::Value::Number(number)) if !number.is_f64() => Some(number.to_string()),
+        Some(_) => {
+            scope.report("equals", "must be a text, a whole number or a boolean");
+            None
+        }
+    };
+    let getter = reader.getter(field, &mut scope.within("field"))?;
+    Some(Condition { getter, expected })
+}
+
+/// Compiles the condition of a record or of a field.
+pub(super) fn condition_of(document: &ConditionDocument, reader: &Reader, scope: &mut Scope<'_>) -> Option<Condition> {
+    condition(&document.field, document.equals.as_ref(), reader, scope)
 }
 
 fn compile_time(document: &TimeDocument, reader: &Reader, scope: &mut Scope<'_>) -> Option<Time> {
@@ -194,7 +214,16 @@ fn compile_records<'d>(
     let within = Reader { end: document.length.unwrap_or(MAX_PAYLOAD), ..*reader };
     let time = document.time.as_ref().and_then(|time| compile_time(time, &within, &mut scope.within("time")));
     let fields = compile_fields(&document.fields, &within, metrics, read, scope);
-    Some(Records { source: source?, optional: document.optional, time, step_ms: document.step_ms.unwrap_or(0), fields })
+    let condition = document.condition.as_ref();
+    let condition = condition.and_then(|it| condition_of(it, &within, &mut scope.within("where")));
+    Some(Records {
+        source: source?,
+        optional: document.optional,
+        condition,
+        time,
+        step_ms: document.step_ms.unwrap_or(0),
+        fields,
+    })
 }
 
 fn compile_each(document: &RecordsDocument, scope: &mut Scope<'_>) -> Option<RecordsSource> {

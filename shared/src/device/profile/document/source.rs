@@ -78,7 +78,8 @@ impl<'de> Deserialize<'de> for Source {
 pub struct BinaryDocument {
     /// The field's first byte, counted from the beginning of the payload or the record.
     pub offset: usize,
-    /// `u8` to `u64` and `i8` to `i64` in steps of 8 bits, `f32`, `f64`, or `text` (UTF-8, cut at the first NUL).
+    /// `u8` to `u64` and `i8` to `i64` in steps of 8 bits, `f16`, `f32`, `f64`, `sfloat` and `float` (IEEE 11073, of medical
+    /// devices), `bcd8` to `bcd64` (two decimal digits a byte), or `text` (UTF-8, cut at the first NUL).
     #[serde(rename = "type")]
     pub kind: String,
     /// The length of a `text` in bytes.
