@@ -44,9 +44,11 @@ mod infer;
 mod metric;
 mod path;
 mod problem;
+mod records;
 #[cfg(feature = "schema")]
 mod schema;
 mod source;
+mod time;
 mod tree;
 mod unit;
 mod value;

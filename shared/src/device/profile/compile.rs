@@ -4,6 +4,7 @@
 
 mod alerts;
 mod field;
+mod time;
 mod version;
 
 use super::Profile;
@@ -91,7 +92,7 @@ pub(super) fn profile(document: &ProfileDocument) -> Result<Profile, Vec<Problem
         .iter()
         .enumerate()
         .map(|(index, document)| {
-            version::compile(document, &by_name, trusts_device, &mut scope.element("versions", index))
+            version::compile(document, &by_name, trusts_device, &zone, &mut scope.element("versions", index))
         })
         .collect();
     check_used(document, &mut scope);

@@ -2,15 +2,15 @@
 //!
 //! Problems are reported value by value: one invalid value does not affect the message's other values.
 
-use super::binary::BinaryField;
 use super::condition::Condition;
 use super::document::Format;
-use super::field::{Field, Time};
+use super::field::Field;
 use super::identity::identify;
-use super::path::Path;
+use super::records::{RecordViews, Records, Rows};
 use super::source::{Getter, View};
+use super::time::{Base, Time};
 use super::tree::Node;
-use super::value::{Fault, Raw};
+use super::value::Fault;
 use super::{Decoded, Profile, Rejection};
 use crate::device::event_time::{Belief, ClockSource, EventTime, Receipt, WrongTime};
 use crate::device::reading::Reading;
@@ -45,25 +45,6 @@ pub(super) struct When {
     pub(super) min_length: usize,
     pub(super) max_length: Option<usize>,
     pub(super) field: Option<Condition>,
-}
-
-/// The compiled records of a version.
-#[derive(Clone, Debug)]
-pub(super) struct Records {
-    pub(super) source: RecordsSource,
-    pub(super) optional: bool,
-    /// The condition under which a record is read.
-    pub(super) condition: Option<Condition>,
-    pub(super) time: Option<Time>,
-    pub(super) step_ms: i64,
-    pub(super) fields: Vec<Field>,
-}
-
-/// Where the records of a message are.
-#[derive(Clone, Debug)]
-pub(super) enum RecordsSource {
-    Each(Path),
-    Packed { offset: usize, length: usize, count: Option<BinaryField> },
 }
 
 /// A payload, parsed at most once in each format.
@@ -101,6 +82,55 @@ impl Version {
             return Err(Cow::Owned(format!("the payload has {length} bytes")));
         }
         when.field.as_ref().map_or(Ok(()), |condition| condition.check(payload.view(self.format)?))
+    }
+}
+
+/// The times that are known of a message and its records.
+fn known<'t>(time: &'t DeviceTime, times: &'t [DeviceTime]) -> impl Iterator<Item = i64> + 't {
+    std::iter::once(time).chain(times).filter_map(|time| time.as_ref().ok().copied().flatten())
+}
+
+/// The records that a version reads, and where they are in a message.
+type FoundRecords<'v, 'a> = Option<(&'v Records, Result<RecordViews<'a>, Fault>)>;
+
+impl Version {
+    /// Reads the time of a message, and finds its records with theirs.
+    fn read_times<'v, 'a>(
+        &'v self,
+        view: View<'a>,
+        rows: &'a Rows<'a>,
+        base: Base,
+    ) -> (DeviceTime, FoundRecords<'v, 'a>) {
+        let time = self.time.as_ref().map_or(Ok(None), |time| time.read(view, base));
+        let records = self.records.as_ref();
+        let found = records.map(|records| (records, records.find(view, rows, &time, self.fields.len(), base)));
+        (time, found)
+    }
+
+    /// The time that is part of a message's identity. That of a message can be the time of its sending, and change when it is
+    /// sent again. Those of its records do not.
+    fn time_of_identity(&self, time: &DeviceTime, times: &[DeviceTime]) -> Option<i64> {
+        let first_record = times.iter().find_map(|time| time.as_ref().ok().copied().flatten());
+        first_record.filter(|_| self.has_record_times()).or_else(|| known(time, times).next())
+    }
+
+    fn has_record_times(&self) -> bool {
+        self.records.as_ref().is_some_and(|records| records.time.is_some())
+    }
+
+    /// When a counter of the device begins again, in milliseconds; 0 if none does. Where one does, the message is taken to be
+    /// sent in its second round, and times are of the first or of the second.
+    fn wraps_ms(&self) -> i64 {
+        self.times().find_map(|time| time.wraps_ms).unwrap_or_default()
+    }
+
+    /// Whether a time depends on when the message was received.
+    fn follows_receipt(&self) -> bool {
+        self.times().any(Time::follows_receipt)
+    }
+
+    fn times(&self) -> impl Iterator<Item = &Time> {
+        self.time.iter().chain(self.records.iter().filter_map(|records| records.time.as_ref()))
     }
 }
 
@@ -145,29 +175,35 @@ impl Profile {
                 return Decoded::rejected(Rejection { reason: Reason::Undecodable, detail, index: None, metric: None });
             }
         };
-        let time = version.time.as_ref().map_or(Ok(None), |time| time.read(view));
         let first = version.fields.len();
-        let records = version.records.as_ref().map(|records| (records, records.find(view, &time, first)));
+        let receipt = Receipt { ingest: message.received_at, arrival: arrived_ms };
+        let base = Base { received: Some(receipt.ingest.min(receipt.arrival)), ..Base::default() };
+        let sent = version.sent.as_ref().map_or(Ok(None), |sent| sent.read(view, base));
+        let base = Base { sent: sent.as_ref().ok().copied().flatten(), ..base };
+        let rows = version.records.as_ref().map(|records| records.rows(view)).unwrap_or_default();
+        let (time, records) = version.read_times(view, &rows, base);
         let times = match &records {
             Some((_, Ok(found))) => found.times.as_slice(),
             _ => &[],
         };
-        let receipt = Receipt { ingest: message.received_at, arrival: arrived_ms };
-        let known = std::iter::once(&time).chain(times).filter_map(|time| time.as_ref().ok().copied().flatten());
-        let sent = version.sent.as_ref().map_or(Ok(None), |sent| sent.read(view));
         // A message that does not say when it was sent is judged by its times alone.
-        let belief = self.clock.judge(known.clone(), sent.as_ref().ok().copied().flatten(), receipt);
-        // The time of a message can be that of its sending, and change when it is sent again. Those of its records do not.
-        let has_record_times = version.records.as_ref().is_some_and(|records| records.time.is_some());
-        let first_record = times.iter().find_map(|time| time.as_ref().ok().copied().flatten());
-        let time_of_identity = first_record.filter(|_| has_record_times).or_else(|| known.clone().next());
+        let sent_at = base.sent.map(|sent| sent.saturating_add(version.wraps_ms()));
+        let belief = self.clock.judge(known(&time, times), sent_at, receipt);
+        let time_of_identity = if version.follows_receipt() {
+            // When the message comes again, it is received at another time.
+            let (time, records) = version.read_times(view, &rows, Base { received: None, ..base });
+            let times = records.and_then(|(_, found)| found.ok()).map(|found| found.times).unwrap_or_default();
+            version.time_of_identity(&time, &times)
+        } else {
+            version.time_of_identity(&time, times)
+        };
         let mut decoding = Decoding {
             profile: self,
             message,
             receipt,
             belief,
             identity: identify(&version.identity, view, &message, time_of_identity, self.clock.not_before_ms),
-            reads_time: version.time.is_some() || has_record_times,
+            reads_time: version.time.is_some() || version.has_record_times(),
             is_absent: false,
             decoded: Decoded { readings: Vec::with_capacity(first), ..Decoded::default() },
         };
@@ -300,76 +336,4 @@ fn reading_id(identity: &str, index: usize) -> String {
         None => id.push_str(&index.to_string()),
     }
     id
-}
-
-/// The complete records of a message.
-struct RecordViews<'a> {
-    views: Vec<View<'a>>,
-    /// The time of each record that is read: a message can have more records than values are read from it.
-    times: Vec<DeviceTime>,
-    /// What is wrong after the complete records.
-    fault: Option<Fault>,
-}
-
-impl Records {
-    /// Finds the records after the first `first` values of a message whose time is `message`.
-    fn find<'a>(&self, view: View<'a>, message: &DeviceTime, first: usize) -> Result<RecordViews<'a>, Fault> {
-        let (views, fault) = self.views(view)?;
-        let room = (MAX_VALUES - first.min(MAX_VALUES)) / self.fields.len().max(1);
-        let times = views.iter().take(room).enumerate().map(|(number, record)| match (&self.time, message) {
-            (Some(_), _) if !self.is_read(*record) => Ok(None),
-            (Some(own), _) => own.read(*record),
-            (None, Ok(base)) => Ok(base.map(|base| base.saturating_add(self.step_ms.saturating_mul(number as i64)))),
-            (None, Err(fault)) => Err(fault.clone()),
-        });
-        Ok(RecordViews { times: times.collect(), views, fault })
-    }
-
-    /// Whether a record is read.
-    fn is_read(&self, record: View<'_>) -> bool {
-        self.condition.as_ref().is_none_or(|condition| condition.holds(record))
-    }
-
-    /// The complete records, and what is wrong after them.
-    fn views<'a>(&self, view: View<'a>) -> Result<(Vec<View<'a>>, Option<Fault>), Fault> {
-        let undecodable = |detail| Fault::new(Reason::Undecodable, detail);
-        match (&self.source, view) {
-            (RecordsSource::Each(path), View::Tree(node)) => {
-                let (nodes, missed) = path.find_each(node);
-                let not_records = |kind: &str| format!("instead of an array of records there is {kind}");
-                let fault = match missed {
-                    Some("nothing" | "null") if self.optional => None,
-                    Some(kind @ ("nothing" | "null")) => Some(Fault::new(Reason::MissingField, not_records(kind))),
-                    Some(kind) => Some(undecodable(not_records(kind))),
-                    None => None,
-                };
-                Ok((nodes.into_iter().map(View::Tree).collect(), fault))
-            }
-            (RecordsSource::Packed { offset, length, count }, View::Bytes(bytes)) => {
-                let count = count.as_ref().map(|field| read_count(field, bytes)).transpose()?;
-                let rest = bytes.get(*offset..).unwrap_or_default();
-                let whole = rest.len() / length;
-                let views = rest.chunks_exact(*length).take(count.unwrap_or(whole)).map(View::Bytes).collect();
-                let fault = match count {
-                    Some(count) if count > whole => {
-                        Some(format!("the count is {count} records, and {whole} are complete"))
-                    }
-                    None if rest.len() % length != 0 => {
-                        Some(format!("the last record has {} of {length} bytes", rest.len() % length))
-                    }
-                    _ => None,
-                };
-                Ok((views, fault.map(undecodable)))
-            }
-            // Compilation ensures that paths are only used with trees, and offsets only with bytes.
-            _ => Ok((Vec::new(), None)),
-        }
-    }
-}
-
-fn read_count(field: &BinaryField, bytes: &[u8]) -> Result<usize, Fault> {
-    match field.read(bytes).map_err(|fault| Fault { detail: format!("the count: {}", fault.detail), ..fault })? {
-        Raw::Integer(count) if count >= 0 => Ok(usize::try_from(count).unwrap_or(usize::MAX)),
-        _ => Err(Fault::new(Reason::Undecodable, "the count of records is negative or missing".to_owned())),
-    }
 }

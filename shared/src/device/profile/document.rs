@@ -33,10 +33,12 @@
 mod calibration;
 mod field;
 mod source;
+mod time;
 
 pub use calibration::{Beyond, CalibrationDocument, DividerDocument, Side, Voltage};
 pub use field::{ConditionDocument, FieldDocument};
-pub use source::{BinaryDocument, BitsDocument, Source, TimeDocument, TimeUnit};
+pub use source::{BinaryDocument, BitsDocument, Source};
+pub use time::{Epoch, Relative, StepDocument, TimeDocument, TimeUnit};
 
 use crate::device::event_time::{ClockSource, Late};
 use crate::device::profile::{AlertRule, WindowDocument, WindowSpec};
@@ -322,6 +324,10 @@ pub struct RecordsDocument {
     /// In JSON and CBOR: whether the array may be missing or `null`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub optional: bool,
+    /// In JSON and CBOR, instead of `each`: arrays whose elements belong together by their index, by the name that fields
+    /// call an element: `{"t": "times", "hr": "data.hr"}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub columns: BTreeMap<String, String>,
     /// In a binary format: the offset of the first record, in bytes. The fields' offsets begin at the record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offset: Option<usize>,
@@ -340,6 +346,9 @@ pub struct RecordsDocument {
     /// The time between two records that have no time of their own, in milliseconds. The first has the message's time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step_ms: Option<i64>,
+    /// Where that time stands in the message, instead of `stepMs`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<StepDocument>,
     /// The fields that are read in each record.
     pub fields: Vec<FieldDocument>,
 }

@@ -3,7 +3,7 @@
 use super::StateValue;
 use super::calibration::Calibration;
 use super::condition::Condition;
-use super::document::{Kind, Outside, RangeDocument, TimeUnit};
+use super::document::{Kind, Outside, RangeDocument};
 use super::extra::{Extra, convert};
 use super::metric::Metric;
 use super::source::{Getter, View};
@@ -163,21 +163,5 @@ fn check_range(number: f64, range: RangeDocument, unit: &str) -> Result<Quality,
             let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
             Err(Fault::new(Reason::OutOfRange, format!("it is {number}{unit}, {wrong}")))
         }
-    }
-}
-
-/// Where the device's time is, and how it is written.
-#[derive(Clone, Debug)]
-pub(super) struct Time {
-    pub(super) getter: Getter,
-    pub(super) unit: TimeUnit,
-    pub(super) text: bool,
-}
-
-impl Time {
-    /// Reads the device's time, in milliseconds since the epoch. `None` if the device sent no time.
-    pub(super) fn read(&self, view: View<'_>) -> Result<Option<i64>, Fault> {
-        let of_time = |fault: Fault| Fault { detail: format!("the device's time: {}", fault.detail), ..fault };
-        self.getter.get(view).and_then(|raw| raw.time_ms(self.unit, self.text)).map_err(of_time)
     }
 }

@@ -3,6 +3,7 @@
 mod contradictions;
 mod faults;
 mod samples;
+mod times;
 mod values;
 
 use super::*;

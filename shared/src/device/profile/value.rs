@@ -1,6 +1,5 @@
-//! Reads numbers, booleans, texts and times from raw values, which are the same for all formats.
+//! Reads numbers, booleans and texts from raw values, which are the same for all formats.
 
-use super::document::TimeUnit;
 use super::tree::Node;
 use crate::lake::dead_letter::Reason;
 use std::borrow::Cow;
@@ -89,30 +88,6 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// Reads a time, in milliseconds since the epoch. `None` if the value is absent.
-    pub(super) fn time_ms(&self, unit: TimeUnit, text: bool) -> Result<Option<i64>, Fault> {
-        let per_ms = match (unit, self) {
-            (_, Self::Absent) => return Ok(None),
-            (TimeUnit::Iso8601, Self::Text(value)) => {
-                return match value.trim().parse::<jiff::Timestamp>() {
-                    Ok(time) => Ok(Some(time.as_millisecond())),
-                    Err(_) => Err(Fault::new(
-                        Reason::Undecodable,
-                        "it is not an ISO 8601 time with date, time and offset".to_owned(),
-                    )),
-                };
-            }
-            (TimeUnit::Iso8601, other) => {
-                return Err(Fault::new(Reason::Undecodable, format!("it is {}, not a text", other.kind())));
-            }
-            (TimeUnit::Seconds, _) => 1_000.0,
-            (TimeUnit::Milliseconds, _) => 1.0,
-            (TimeUnit::Microseconds, _) => 0.001,
-        };
-        // The cast saturates. The clock rule rejects such extreme times.
-        Ok(Some((self.number(text)? * per_ms).round() as i64))
-    }
-
     /// The kind of value, for error messages.
     pub(super) const fn kind(&self) -> &'static str {
         match self {
@@ -154,26 +129,5 @@ mod tests {
         assert_eq!((Raw::Integer(1).boolean(), Raw::Integer(0).boolean()), (Ok(true), Ok(false)));
         assert_eq!(Raw::Integer(2).boolean().unwrap_err().reason, Reason::OutOfRange);
         assert_eq!(text("true").boolean().unwrap_err().detail, "it is a text, not a boolean");
-    }
-
-    #[test]
-    fn times_are_read_in_each_unit() {
-        let at = 1_795_218_892_020;
-        for (raw, unit) in [
-            (Raw::Number(1_795_218_892.02), TimeUnit::Seconds),
-            (Raw::Integer(at), TimeUnit::Milliseconds),
-            (Raw::Integer(1_795_218_892_020_400), TimeUnit::Microseconds),
-            (text("2026-11-20T23:54:52.020Z"), TimeUnit::Iso8601),
-            (text("2026-11-21T08:54:52.02+09:00"), TimeUnit::Iso8601),
-        ] {
-            assert_eq!(raw.time_ms(unit, false), Ok(Some(at as i64)), "{raw:?}");
-        }
-        assert_eq!(Raw::Absent.time_ms(TimeUnit::Iso8601, false), Ok(None));
-        assert_eq!(Raw::Number(1e300).time_ms(TimeUnit::Seconds, false), Ok(Some(i64::MAX)));
-        for bad in ["2026-11-21", "2026-11-21T00:34:52", "yesterday", ""] {
-            assert_eq!(text(bad).time_ms(TimeUnit::Iso8601, false).unwrap_err().reason, Reason::Undecodable, "{bad}");
-        }
-        assert_eq!(text("17").time_ms(TimeUnit::Seconds, false).unwrap_err().reason, Reason::NotANumber);
-        assert_eq!(text("17").time_ms(TimeUnit::Seconds, true), Ok(Some(17_000)));
     }
 }

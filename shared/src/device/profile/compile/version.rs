@@ -1,23 +1,26 @@
 //! Compiles a version: which messages it matches, and how it reads their identity, time, fields and records.
 
 use super::super::condition::Condition;
-use super::super::decode::{Records, RecordsSource, Version, When};
-use super::super::document::{
-    ConditionDocument, Format, RecordsDocument, Source, TimeDocument, TimeUnit, VersionDocument, WhenDocument,
-};
-use super::super::field::{Field, Time};
+use super::super::decode::{Version, When};
+use super::super::document::{ConditionDocument, Format, RecordsDocument, Source, VersionDocument, WhenDocument};
+use super::super::field::Field;
 use super::super::path::Path;
 use super::super::problem::Scope;
+use super::super::records::{Records, RecordsSource, Step};
 use super::super::source::Getter;
 use super::Metrics;
 use super::field::{Reader, compile as compile_field};
+use super::time::{self, Place};
 use crate::ingest::message::MAX_PAYLOAD;
+use jiff::tz::TimeZone;
 use std::collections::HashSet;
 
 /// The greatest number of fields of a version, and of fields of its records.
 const MAX_FIELDS: usize = 256;
 /// The greatest number of parts of an identity.
 const MAX_PARTS: usize = 8;
+/// The greatest number of arrays whose elements belong together.
+const MAX_COLUMNS: usize = 64;
 /// The longest step between records: a day.
 const MAX_STEP_MS: i64 = 24 * 3_600 * 1_000;
 
@@ -26,6 +29,7 @@ pub(super) fn compile(
     document: &VersionDocument,
     metrics: &Metrics<'_>,
     trusts_device: bool,
+    zone: &TimeZone,
     scope: &mut Scope<'_>,
 ) -> Version {
     let reader = Reader { format: document.format, endian: document.endian.unwrap_or_default(), end: MAX_PAYLOAD };
@@ -36,6 +40,7 @@ pub(super) fn compile(
     if document.identity.len() > MAX_PARTS {
         scope.report("identity", format!("has {} parts, at most {MAX_PARTS} are allowed", document.identity.len()));
     }
+    let has_sent = document.sent.is_some();
     let mut read = HashSet::new();
     let identity = document.identity.iter().enumerate();
     Version {
@@ -48,15 +53,24 @@ pub(super) fn compile(
         identity: identity
             .filter_map(|(index, part)| reader.getter(part, &mut scope.element("identity", index)))
             .collect(),
-        time: document.time.as_ref().and_then(|time| compile_time(time, &reader, &mut scope.within("time"))),
-        sent: document.sent.as_ref().and_then(|sent| compile_time(sent, &reader, &mut scope.within("sent"))),
+        time: document.time.as_ref().and_then(|time| {
+            time::compile(time, Place::Message { has_sent }, &reader, zone, &mut scope.within("time"))
+        }),
+        sent: document
+            .sent
+            .as_ref()
+            .and_then(|sent| time::compile(sent, Place::Sent, &reader, zone, &mut scope.within("sent"))),
         fields: compile_fields(&document.fields, &reader, metrics, &mut read, scope),
         records: document.records.as_ref().and_then(|records| {
-            if records.step_ms.is_some() && document.time.is_none() {
-                scope
-                    .report("records.stepMs", "is only allowed if the version has a time, which the first record gets");
+            for (key, given) in
+                [("records.stepMs", records.step_ms.is_some()), ("records.step", records.step.is_some())]
+            {
+                if given && document.time.is_none() {
+                    scope.report(key, "is only allowed if the version has a time, which the first record gets");
+                }
             }
-            compile_records(records, &reader, metrics, &mut read, &mut scope.within("records"))
+            let place = Place::Record { has_sent, has_message_time: document.time.is_some() };
+            compile_records(records, place, &reader, zone, metrics, &mut read, &mut scope.within("records"))
         }),
     }
 }
@@ -153,23 +167,6 @@ pub(super) fn condition_of(document: &ConditionDocument, reader: &Reader, scope:
     condition(&document.field, document.equals.as_ref(), reader, scope)
 }
 
-fn compile_time(document: &TimeDocument, reader: &Reader, scope: &mut Scope<'_>) -> Option<Time> {
-    if document.unit == TimeUnit::Iso8601 && document.text {
-        scope.report("text", "is not allowed with the unit iso8601, which is always a text");
-    }
-    let getter = reader.getter(&document.from, &mut scope.within("from"))?;
-    if let Getter::Binary(field) = &getter {
-        match (field.is_text(), document.unit == TimeUnit::Iso8601) {
-            (false, true) => scope.report("unit", "iso8601 is a text, and the binary field is a number"),
-            (true, false) if !document.text => {
-                scope.report("text", "must be true: the binary field is a text, and the unit is that of a number");
-            }
-            _ => {}
-        }
-    }
-    Some(Time { getter, unit: document.unit, text: document.text })
-}
-
 fn compile_fields<'d>(
     documents: &'d [super::super::document::FieldDocument],
     reader: &Reader,
@@ -190,7 +187,9 @@ fn compile_fields<'d>(
 
 fn compile_records<'d>(
     document: &'d RecordsDocument,
+    place: Place,
     reader: &Reader,
+    zone: &TimeZone,
     metrics: &Metrics<'_>,
     read: &mut HashSet<&'d str>,
     scope: &mut Scope<'_>,
@@ -212,7 +211,14 @@ fn compile_records<'d>(
         compile_each(document, scope)
     };
     let within = Reader { end: document.length.unwrap_or(MAX_PAYLOAD), ..*reader };
-    let time = document.time.as_ref().and_then(|time| compile_time(time, &within, &mut scope.within("time")));
+    let time =
+        document.time.as_ref().and_then(|time| time::compile(time, place, &within, zone, &mut scope.within("time")));
+    let step = document.step.as_ref().and_then(|step| {
+        if document.time.is_some() || document.step_ms.is_some() {
+            scope.report("step", "is not allowed with records.time or records.stepMs: give only one of them");
+        }
+        time::compile_step(step, reader, &mut scope.within("step"))
+    });
     let fields = compile_fields(&document.fields, &within, metrics, read, scope);
     let condition = document.condition.as_ref();
     let condition = condition.and_then(|it| condition_of(it, &within, &mut scope.within("where")));
@@ -221,7 +227,7 @@ fn compile_records<'d>(
         optional: document.optional,
         condition,
         time,
-        step_ms: document.step_ms.unwrap_or(0),
+        step: step.map_or(Step::Fixed { ms: document.step_ms.unwrap_or(0) }, Step::Read),
         fields,
     })
 }
@@ -236,8 +242,11 @@ fn compile_each(document: &RecordsDocument, scope: &mut Scope<'_>) -> Option<Rec
             scope.report(key, "is only allowed if the format is `binary`");
         }
     }
+    if !document.columns.is_empty() {
+        return compile_columns(document, scope);
+    }
     let Some(path) = &document.each else {
-        scope.report("each", "is missing: give a path with `[*]`");
+        scope.report("each", "is missing: give a path with `[*]`, or columns");
         return None;
     };
     match Path::parse(path) {
@@ -253,9 +262,34 @@ fn compile_each(document: &RecordsDocument, scope: &mut Scope<'_>) -> Option<Rec
     }
 }
 
-fn compile_packed(document: &RecordsDocument, reader: &Reader, scope: &mut Scope<'_>) -> Option<RecordsSource> {
+fn compile_columns(document: &RecordsDocument, scope: &mut Scope<'_>) -> Option<RecordsSource> {
     if document.each.is_some() {
-        scope.report("each", "is only allowed if the format is `json` or `cbor`");
+        scope.report("columns", "is not allowed with each: give only one of them");
+    }
+    if document.columns.len() > MAX_COLUMNS {
+        let count = document.columns.len();
+        scope.report("columns", format!("has {count} arrays, at most {MAX_COLUMNS} are allowed"));
+    }
+    let mut scope = scope.within("columns");
+    let columns = document.columns.iter().filter_map(|(name, path)| match Path::parse(path) {
+        Ok(path) if path.iterates() => {
+            scope.report(name, "must lead to an array, without `[*]`");
+            None
+        }
+        Ok(path) => Some((name.clone(), path)),
+        Err(problem) => {
+            scope.report(name, problem);
+            None
+        }
+    });
+    Some(RecordsSource::Columns(columns.collect()))
+}
+
+fn compile_packed(document: &RecordsDocument, reader: &Reader, scope: &mut Scope<'_>) -> Option<RecordsSource> {
+    for (key, given) in [("each", document.each.is_some()), ("columns", !document.columns.is_empty())] {
+        if given {
+            scope.report(key, "is only allowed if the format is `json` or `cbor`");
+        }
     }
     if document.optional {
         scope.report(

@@ -1,41 +1,9 @@
-//! The part of a profile document that says where a value is in a message, and how a time is written.
+//! The part of a profile document that says where a value is in a message.
 
 use super::Endian;
 use serde::de::{MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
-
-/// Where the device's time is, and how it is written.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct TimeDocument {
-    /// Where the time is.
-    pub from: Source,
-    /// How the time is written.
-    pub unit: TimeUnit,
-    /// Whether a number may be sent as text.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub text: bool,
-}
-
-/// How a time is written. Numbers count from 1970-01-01T00:00:00Z and may have a fraction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum TimeUnit {
-    /// Seconds.
-    #[serde(rename = "s")]
-    Seconds,
-    /// Milliseconds.
-    #[serde(rename = "ms")]
-    Milliseconds,
-    /// Microseconds.
-    #[serde(rename = "µs", alias = "us")]
-    Microseconds,
-    /// A text in the form of ISO 8601 and RFC 3339, with its offset: `2026-11-21T02:29:00.5+09:00`.
-    #[serde(rename = "iso8601")]
-    Iso8601,
-}
 
 /// Where a value is: a text is a path (`vital.heart["rate.bpm"]`, `samples[0]`), an object describes a field in the
 /// bytes ([`BinaryDocument`]).
