@@ -41,6 +41,7 @@ mod extra;
 mod field;
 mod identity;
 mod infer;
+mod inside;
 mod metric;
 mod path;
 mod problem;

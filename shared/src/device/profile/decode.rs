@@ -3,9 +3,10 @@
 //! Problems are reported value by value: one invalid value does not affect the message's other values.
 
 use super::condition::Condition;
-use super::document::Format;
+use super::document::{CsvDocument, Format};
 use super::field::Field;
 use super::identity::identify;
+use super::inside::Inside;
 use super::records::{RecordViews, Records, Rows};
 use super::source::{Getter, View};
 use super::time::{Base, Time};
@@ -14,9 +15,12 @@ use super::value::Fault;
 use super::{Decoded, Profile, Rejection};
 use crate::device::event_time::{Belief, ClockSource, EventTime, Receipt, WrongTime};
 use crate::device::reading::Reading;
-use crate::ingest::message::MessageRef;
+use crate::ingest::message::{MAX_PAYLOAD, MessageRef};
 use crate::lake::dead_letter::Reason;
+use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::io::Read as _;
 
 /// The greatest number of values that are read from one message. A mebibyte of real samples has fewer, and so many fit
 /// into a function's memory.
@@ -28,6 +32,9 @@ pub(super) struct Version {
     pub(super) name: String,
     pub(super) when: When,
     pub(super) format: Format,
+    pub(super) csv: CsvDocument,
+    pub(super) compressed: bool,
+    pub(super) inside: Option<Inside>,
     pub(super) identity: Vec<Getter>,
     pub(super) time: Option<Time>,
     pub(super) sent: Option<Time>,
@@ -50,23 +57,51 @@ pub(super) struct When {
 /// A payload, parsed at most once in each format.
 struct Payload<'a> {
     bytes: &'a [u8],
-    json: Option<Result<Node<'a>, String>>,
-    cbor: Option<Result<Node<'a>, String>>,
+    /// The same, decompressed when a version asks for it.
+    decompressed: &'a OnceCell<Result<Vec<u8>, String>>,
+    trees: Vec<(Written, Result<Node<'a>, String>)>,
 }
 
+/// How a payload is written.
+type Written = (Format, CsvDocument, bool);
+
 impl<'a> Payload<'a> {
-    const fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, json: None, cbor: None }
+    const fn new(bytes: &'a [u8], decompressed: &'a OnceCell<Result<Vec<u8>, String>>) -> Self {
+        Self { bytes, decompressed, trees: Vec::new() }
     }
 
-    fn view(&mut self, format: Format) -> Result<View<'_>, String> {
-        let bytes = self.bytes;
-        let tree = match format {
-            Format::Json => self.json.get_or_insert_with(|| Node::json(bytes)),
-            Format::Cbor => self.cbor.get_or_insert_with(|| Node::cbor(bytes)),
-            Format::Binary | Format::Text => return Ok(View::Bytes(bytes)),
+    fn view(&mut self, version: &Version) -> Result<View<'_>, String> {
+        let bytes = if version.compressed {
+            self.decompressed.get_or_init(|| decompressed(self.bytes)).as_deref().map_err(Clone::clone)?
+        } else {
+            self.bytes
         };
-        tree.as_ref().map(View::Tree).map_err(Clone::clone)
+        if !version.format.is_tree() {
+            return Ok(View::Bytes(bytes));
+        }
+        let written = (version.format, version.csv, version.compressed);
+        let known = self.trees.iter().position(|(known, _)| *known == written);
+        let index = known.unwrap_or_else(|| {
+            self.trees.push((written, Node::parse(version.format, &version.csv, bytes)));
+            self.trees.len() - 1
+        });
+        self.trees[index].1.as_ref().map(View::Tree).map_err(Clone::clone)
+    }
+}
+
+/// The bytes of gzip or zlib, at most as many as a payload may have, or in words why there are none.
+pub(super) fn decompressed(bytes: &[u8]) -> Result<Vec<u8>, String> {
+    let mut inflated = Vec::new();
+    let limit = MAX_PAYLOAD as u64 + 1;
+    let read = if bytes.starts_with(&[0x1f, 0x8b]) {
+        MultiGzDecoder::new(bytes).take(limit).read_to_end(&mut inflated)
+    } else {
+        ZlibDecoder::new(bytes).take(limit).read_to_end(&mut inflated)
+    };
+    match read {
+        Ok(_) if inflated.len() > MAX_PAYLOAD => Err(format!("it has more than {MAX_PAYLOAD} bytes when decompressed")),
+        Ok(_) => Ok(inflated),
+        Err(_) => Err("it is neither gzip nor zlib, or it is cut".to_owned()),
     }
 }
 
@@ -81,7 +116,7 @@ impl Version {
         if length < when.min_length || when.max_length.is_some_and(|most| length > most) {
             return Err(Cow::Owned(format!("the payload has {length} bytes")));
         }
-        when.field.as_ref().map_or(Ok(()), |condition| condition.check(payload.view(self.format)?))
+        when.field.as_ref().map_or(Ok(()), |condition| condition.check(payload.view(self)?))
     }
 }
 
@@ -97,11 +132,16 @@ impl Version {
     /// Reads the time of a message, and finds its records with theirs.
     fn read_times<'v, 'a>(
         &'v self,
+        outer: View<'_>,
         view: View<'a>,
         rows: &'a Rows<'a>,
         base: Base,
     ) -> (DeviceTime, FoundRecords<'v, 'a>) {
-        let time = self.time.as_ref().map_or(Ok(None), |time| time.read(view, base));
+        let time = match (self.inside.as_ref().and_then(|inside| inside.time.as_ref()), &self.time) {
+            (Some(time), _) => time.read(view, base),
+            (None, Some(time)) => time.read(outer, base),
+            (None, None) => Ok(None),
+        };
         let records = self.records.as_ref();
         let found = records.map(|records| (records, records.find(view, rows, &time, self.fields.len(), base)));
         (time, found)
@@ -130,7 +170,8 @@ impl Version {
     }
 
     fn times(&self) -> impl Iterator<Item = &Time> {
-        self.time.iter().chain(self.records.iter().filter_map(|records| records.time.as_ref()))
+        let of_records = self.records.iter().filter_map(|records| records.time.as_ref());
+        self.inside.iter().filter_map(|inside| inside.time.as_ref()).chain(&self.time).chain(of_records)
     }
 }
 
@@ -145,7 +186,8 @@ impl Profile {
             // A retained message is deleted by an empty one, which says nothing.
             return Decoded::default();
         }
-        let mut payload = Payload::new(message.payload);
+        let decompressed = OnceCell::new();
+        let mut payload = Payload::new(message.payload, &decompressed);
         let mut why = Vec::new();
         for version in &self.versions {
             match version.check_match(&message, &mut payload) {
@@ -168,20 +210,32 @@ impl Profile {
         if version.format == Format::Text {
             return Decoded::default();
         }
-        let view = match payload.view(version.format) {
-            Ok(view) => view,
-            Err(problem) => {
-                let detail = format!("version {}: {problem}", version.name);
-                return Decoded::rejected(Rejection { reason: Reason::Undecodable, detail, index: None, metric: None });
-            }
+        let unread = |reason, problem: String| {
+            let detail = format!("version {}: {problem}", version.name);
+            Decoded::rejected(Rejection { reason, detail, index: None, metric: None })
         };
+        let outer = match payload.view(version) {
+            Ok(view) => view,
+            Err(problem) => return unread(Reason::Undecodable, problem),
+        };
+        let inner = match version.inside.as_ref().map(|inside| inside.open(outer)).transpose() {
+            Ok(inner) => inner,
+            Err(fault) => return unread(fault.reason, fault.detail),
+        };
+        let tree = version.inside.as_ref().zip(inner.as_deref()).filter(|(inside, _)| inside.format.is_tree());
+        let tree = match tree.map(|(inside, bytes)| Node::parse(inside.format, &inside.csv, bytes)).transpose() {
+            Ok(tree) => tree,
+            Err(problem) => return unread(Reason::Undecodable, format!("the payload inside: {problem}")),
+        };
+        // What fields and records are read in.
+        let view = tree.as_ref().map(View::Tree).or(inner.as_deref().map(View::Bytes)).unwrap_or(outer);
         let first = version.fields.len();
         let receipt = Receipt { ingest: message.received_at, arrival: arrived_ms };
         let base = Base { received: Some(receipt.ingest.min(receipt.arrival)), ..Base::default() };
-        let sent = version.sent.as_ref().map_or(Ok(None), |sent| sent.read(view, base));
+        let sent = version.sent.as_ref().map_or(Ok(None), |sent| sent.read(outer, base));
         let base = Base { sent: sent.as_ref().ok().copied().flatten(), ..base };
         let rows = version.records.as_ref().map(|records| records.rows(view)).unwrap_or_default();
-        let (time, records) = version.read_times(view, &rows, base);
+        let (time, records) = version.read_times(outer, view, &rows, base);
         let times = match &records {
             Some((_, Ok(found))) => found.times.as_slice(),
             _ => &[],
@@ -191,7 +245,7 @@ impl Profile {
         let belief = self.clock.judge(known(&time, times), sent_at, receipt);
         let time_of_identity = if version.follows_receipt() {
             // When the message comes again, it is received at another time.
-            let (time, records) = version.read_times(view, &rows, Base { received: None, ..base });
+            let (time, records) = version.read_times(outer, view, &rows, Base { received: None, ..base });
             let times = records.and_then(|(_, found)| found.ok()).map(|found| found.times).unwrap_or_default();
             version.time_of_identity(&time, &times)
         } else {
@@ -202,8 +256,9 @@ impl Profile {
             message,
             receipt,
             belief,
-            identity: identify(&version.identity, view, &message, time_of_identity, self.clock.not_before_ms),
-            reads_time: version.time.is_some() || version.has_record_times(),
+            identity: identify(&version.identity, outer, &message, time_of_identity, self.clock.not_before_ms),
+            reads_time: version.times().next().is_some(),
+            outer,
             is_absent: false,
             decoded: Decoded { readings: Vec::with_capacity(first), ..Decoded::default() },
         };
@@ -232,12 +287,14 @@ impl Profile {
 }
 
 /// The decoding of one message.
-struct Decoding<'a> {
+struct Decoding<'a, 'p> {
     profile: &'a Profile,
     message: MessageRef<'a>,
     receipt: Receipt,
     belief: Belief,
     identity: String,
+    /// The payload outside, where the version reads one within it.
+    outer: View<'p>,
     /// Whether the version reads a time.
     reads_time: bool,
     /// Whether something that the version reads is not there.
@@ -245,7 +302,7 @@ struct Decoding<'a> {
     decoded: Decoded<'a>,
 }
 
-impl Decoding<'_> {
+impl Decoding<'_, '_> {
     fn read_records(&mut self, records: &Records, found: &RecordViews<'_>, first: usize) {
         let RecordViews { views, times, fault } = found;
         let width = records.fields.len();
@@ -290,6 +347,7 @@ impl Decoding<'_> {
     }
 
     fn measure(&mut self, field: &Field, view: View<'_>, time: EventTime, index: usize) {
+        let view = if field.outside { self.outer } else { view };
         if !field.is_here(view) {
             return;
         }

@@ -32,11 +32,13 @@
 
 mod calibration;
 mod field;
+mod inside;
 mod source;
 mod time;
 
 pub use calibration::{Beyond, CalibrationDocument, DividerDocument, Side, Voltage};
 pub use field::{ConditionDocument, FieldDocument};
+pub use inside::{CsvDocument, Encoding, InsideDocument};
 pub use source::{BinaryDocument, BitsDocument, Source};
 pub use time::{Epoch, Relative, StepDocument, TimeDocument, TimeUnit};
 
@@ -233,6 +235,16 @@ pub struct VersionDocument {
     pub when: Option<WhenDocument>,
     /// How the payload is written.
     pub format: Format,
+    /// Whether the payload is compressed, by gzip or zlib.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub compressed: bool,
+    /// How lines of values are written, for the format `csv`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub csv: Option<CsvDocument>,
+    /// The payload within this payload that fields and records are read in. What decides about the version, the identity
+    /// and the time are read outside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inside: Option<InsideDocument>,
     /// The byte order in a binary format, for fields that do not name one. Default `big`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endian: Option<Endian>,
@@ -283,16 +295,40 @@ pub struct WhenDocument {
 /// How a payload is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// JSON (RFC 8259), read by paths.
     Json,
     /// CBOR (RFC 8949), read by paths. A path names an integer key by its decimal digits.
     Cbor,
+    /// MessagePack, read by paths, like CBOR.
+    Msgpack,
+    /// A pack of SenML in JSON (RFC 8428): an array of records with `n`, `t`, `u` and `v`, base values resolved.
+    Senml,
+    /// The same in CBOR.
+    SenmlCbor,
+    /// Sparkplug B: an object with `timestamp`, `seq` and `metrics`, of which each has `name`, `alias`, `timestamp` and
+    /// `value`.
+    Sparkplug,
+    /// Cayenne LPP: an object with a member for each channel, `temperature_3`.
+    CayenneLpp,
+    /// Sentences of NMEA 0183: an object with a member for each kind, `GGA`, `RMC` or `VTG`.
+    Nmea,
+    /// Lines of values: an array of lines, of which each is an array or, with a header, an object.
+    Csv,
+    /// InfluxDB's line protocol: an array of points with `measurement`, `tags`, `fields` and `time`.
+    LineProtocol,
     /// Packed bytes, read by offsets.
     Binary,
     /// Lines of text, or anything else that is only archived in the lake. Nothing is read from it.
     Text,
+}
+
+impl Format {
+    /// Whether it is read by paths.
+    pub(super) const fn is_tree(self) -> bool {
+        !matches!(self, Self::Binary | Self::Text)
+    }
 }
 
 /// The byte order of a number.

@@ -25,6 +25,8 @@ pub(super) struct Field {
     pub(super) calibration: Option<Calibration>,
     pub(super) conversion: Option<Conversion>,
     pub(super) states: BTreeMap<String, StateValue>,
+    /// Whether the value stands outside the payload that the version reads.
+    pub(super) outside: bool,
     /// The condition under which the value is read.
     pub(super) condition: Option<Condition>,
     pub(super) extra: Option<Box<Extra>>,

@@ -2,6 +2,7 @@
 
 mod contradictions;
 mod faults;
+mod ready;
 mod samples;
 mod times;
 mod values;

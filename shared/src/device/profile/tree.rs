@@ -1,9 +1,18 @@
-//! Parses JSON and CBOR into the same tree, so that paths and fields do not depend on the format.
+//! Parses payloads of many formats into the same tree, so that paths and fields do not depend on the format.
 //!
 //! The tree borrows the texts of a JSON payload where possible.
 
+mod cayenne;
+mod csv;
+mod influx;
 mod json;
+mod msgpack;
+mod nmea;
+mod protobuf;
+mod senml;
+mod sparkplug;
 
+use super::document::{CsvDocument, Format};
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
@@ -43,6 +52,23 @@ impl<'a> Node<'a> {
             Self::Map(members) => members.iter().any(|(key, value)| key == ODD_KEY || value.has_odd_key()),
             Self::List(items) => items.iter().any(Self::has_odd_key),
             _ => false,
+        }
+    }
+
+    /// Parses a payload of any format that has a tree, or says in words why it is not of that format.
+    pub(super) fn parse(format: Format, csv: &CsvDocument, payload: &'a [u8]) -> Result<Self, String> {
+        match format {
+            Format::Json => Self::json(payload),
+            Format::Cbor => Node::cbor(payload),
+            Format::Msgpack => msgpack::read(payload),
+            Format::Senml => Self::json(payload).and_then(senml::resolve),
+            Format::SenmlCbor => Node::cbor(payload).and_then(senml::resolve),
+            Format::Sparkplug => sparkplug::read(payload),
+            Format::CayenneLpp => cayenne::read(payload),
+            Format::Nmea => nmea::read(payload),
+            Format::Csv => csv::read(payload, csv),
+            Format::LineProtocol => influx::read(payload),
+            Format::Binary | Format::Text => Err("it has no tree".to_owned()),
         }
     }
 

@@ -32,7 +32,7 @@ impl Reader {
     pub(super) fn getter(&self, source: &Source, scope: &mut Scope<'_>) -> Option<Getter> {
         match (source, self.format) {
             (_, Format::Text) => None,
-            (Source::Path(path), Format::Json | Format::Cbor) => match Path::parse(path) {
+            (Source::Path(path), format) if format.is_tree() => match Path::parse(path) {
                 Ok(path) if path.iterates() => {
                     scope.report_here("`[*]` is only allowed in the `each` of records");
                     None
@@ -51,12 +51,12 @@ impl Reader {
                 }
                 Some(Getter::Binary(field))
             }
-            (Source::Path(_), Format::Binary) => {
+            (Source::Path(_), _) => {
                 scope.report_here("a binary format has no paths: give an object with offset and type");
                 None
             }
-            (Source::Binary(_), Format::Json | Format::Cbor) => {
-                scope.report_here("JSON and CBOR have no offsets: give a path");
+            (Source::Binary(_), _) => {
+                scope.report_here("this format has no offsets: give a path");
                 None
             }
         }
@@ -85,6 +85,7 @@ pub(super) fn compile(
     Some(Field {
         metric,
         source: source?,
+        outside: document.outside,
         optional: document.optional,
         text: document.text,
         calibration,

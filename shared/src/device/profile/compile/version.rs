@@ -2,8 +2,12 @@
 
 use super::super::condition::Condition;
 use super::super::decode::{Version, When};
-use super::super::document::{ConditionDocument, Format, RecordsDocument, Source, VersionDocument, WhenDocument};
+use super::super::document::{
+    ConditionDocument, CsvDocument, FieldDocument, Format, InsideDocument, RecordsDocument, Source, VersionDocument,
+    WhenDocument,
+};
 use super::super::field::Field;
+use super::super::inside::Inside;
 use super::super::path::Path;
 use super::super::problem::Scope;
 use super::super::records::{Records, RecordsSource, Step};
@@ -21,6 +25,8 @@ const MAX_FIELDS: usize = 256;
 const MAX_PARTS: usize = 8;
 /// The greatest number of arrays whose elements belong together.
 const MAX_COLUMNS: usize = 64;
+/// The longest name of such an array, in bytes: each row has its own copy.
+const MAX_COLUMN: usize = 64;
 /// The longest step between records: a day.
 const MAX_STEP_MS: i64 = 24 * 3_600 * 1_000;
 
@@ -36,6 +42,13 @@ pub(super) fn compile(
     if document.endian.is_some() && document.format != Format::Binary {
         scope.report("endian", "is only allowed if the format is `binary`");
     }
+    // Fields and records are read inside, where there is a payload within the payload.
+    let within = document.inside.as_ref().map_or(reader, |inside| Reader {
+        format: inside.format,
+        endian: inside.endian.unwrap_or_default(),
+        end: MAX_PAYLOAD,
+    });
+    check_csv(document.format, document.csv, scope);
     check_content(document, trusts_device, scope);
     if document.identity.len() > MAX_PARTS {
         scope.report("identity", format!("has {} parts, at most {MAX_PARTS} are allowed", document.identity.len()));
@@ -50,6 +63,12 @@ pub(super) fn compile(
             .as_ref()
             .map_or_else(When::default, |when| compile_when(when, &reader, &mut scope.within("when"))),
         format: document.format,
+        csv: document.csv.unwrap_or_default(),
+        compressed: document.compressed,
+        inside: document
+            .inside
+            .as_ref()
+            .and_then(|inside| compile_inside(inside, document, has_sent, &within, zone, &mut scope.within("inside"))),
         identity: identity
             .filter_map(|(index, part)| reader.getter(part, &mut scope.element("identity", index)))
             .collect(),
@@ -60,29 +79,86 @@ pub(super) fn compile(
             .sent
             .as_ref()
             .and_then(|sent| time::compile(sent, Place::Sent, &reader, zone, &mut scope.within("sent"))),
-        fields: compile_fields(&document.fields, &reader, metrics, &mut read, scope),
+        fields: compile_fields(&document.fields, &within, Some(&reader), metrics, &mut read, scope),
         records: document.records.as_ref().and_then(|records| {
             for (key, given) in
                 [("records.stepMs", records.step_ms.is_some()), ("records.step", records.step.is_some())]
             {
-                if given && document.time.is_none() {
+                if given && !has_time(document) {
                     scope.report(key, "is only allowed if the version has a time, which the first record gets");
                 }
             }
-            let place = Place::Record { has_sent, has_message_time: document.time.is_some() };
-            compile_records(records, place, &reader, zone, metrics, &mut read, &mut scope.within("records"))
+            let place = Place::Record { has_sent, has_message_time: has_time(document) };
+            compile_records(records, place, &within, zone, metrics, &mut read, &mut scope.within("records"))
         }),
     }
 }
 
+/// Whether a version reads a time of the message.
+fn has_time(document: &VersionDocument) -> bool {
+    document.time.is_some() || document.inside.as_ref().is_some_and(|inside| inside.time.is_some())
+}
+
+fn check_csv(format: Format, csv: Option<CsvDocument>, scope: &mut Scope<'_>) {
+    if csv.is_some() && format != Format::Csv {
+        scope.report("csv", "is only allowed if the format is `csv`");
+    }
+    let separator = csv.and_then(|csv| csv.separator);
+    if separator.is_some_and(|separator| !separator.is_ascii() || separator == '"' || "\r\n".contains(separator)) {
+        scope.report("csv.separator", "must be one character of ASCII, and no quote and no end of a line");
+    }
+}
+
+/// Compiles a payload within the payload of a version. `within` reads it.
+fn compile_inside(
+    document: &InsideDocument,
+    version: &VersionDocument,
+    has_sent: bool,
+    within: &Reader,
+    zone: &TimeZone,
+    scope: &mut Scope<'_>,
+) -> Option<Inside> {
+    if !version.format.is_tree() {
+        scope.report("from", "is only allowed if the format outside is read by paths");
+    }
+    if document.format == Format::Text {
+        scope.report("format", "must be one that is read: `text` is only archived");
+    }
+    if document.endian.is_some() && document.format != Format::Binary {
+        scope.report("endian", "is only allowed if the format is `binary`");
+    }
+    if version.time.is_some() && document.time.is_some() {
+        scope.report("time", "is not allowed with the version's time: give only one of them");
+    }
+    check_csv(document.format, document.csv, scope);
+    let time = document.time.as_ref();
+    let time =
+        time.and_then(|time| time::compile(time, Place::Message { has_sent }, within, zone, &mut scope.within("time")));
+    let path = match Path::parse(&document.from) {
+        Ok(path) if !path.iterates() => path,
+        Ok(_) => {
+            scope.report("from", "`[*]` is only allowed in the `each` of records");
+            return None;
+        }
+        Err(problem) => {
+            scope.report("from", problem);
+            return None;
+        }
+    };
+    let &InsideDocument { encoding, compressed, format, csv, .. } = document;
+    Some(Inside { path, encoding, compressed, format, csv: csv.unwrap_or_default(), time })
+}
+
 /// Reports parts of a version that are missing, and parts that are not allowed.
 fn check_content(document: &VersionDocument, trusts_device: bool, scope: &mut Scope<'_>) {
-    let VersionDocument { format, identity, time, sent, fields, records, .. } = document;
+    let VersionDocument { format, identity, time, sent, fields, records, inside, .. } = document;
     if *format == Format::Text {
         for (key, given) in [
             ("identity", !identity.is_empty()),
             ("time", time.is_some()),
             ("sent", sent.is_some()),
+            ("inside", inside.is_some()),
+            ("compressed", document.compressed),
             ("fields", !fields.is_empty()),
             ("records", records.is_some()),
         ] {
@@ -98,10 +174,10 @@ fn check_content(document: &VersionDocument, trusts_device: bool, scope: &mut Sc
     if fields.len() > MAX_FIELDS {
         scope.report("fields", format!("has {} fields, at most {MAX_FIELDS} are allowed", fields.len()));
     }
-    if sent.is_some() && time.is_none() && records.as_ref().is_none_or(|records| records.time.is_none()) {
+    if sent.is_some() && !has_time(document) && records.as_ref().is_none_or(|records| records.time.is_none()) {
         scope.report("sent", "is only allowed if a time is read, to which the clock's difference is added");
     }
-    if trusts_device && time.is_none() {
+    if trusts_device && !has_time(document) {
         let problem = "is missing: clock.trust is `device`, so the device's time must be read";
         if !fields.is_empty() {
             scope.report("time", problem);
@@ -168,8 +244,9 @@ pub(super) fn condition_of(document: &ConditionDocument, reader: &Reader, scope:
 }
 
 fn compile_fields<'d>(
-    documents: &'d [super::super::document::FieldDocument],
+    documents: &'d [FieldDocument],
     reader: &Reader,
+    outside: Option<&Reader>,
     metrics: &Metrics<'_>,
     read: &mut HashSet<&'d str>,
     scope: &mut Scope<'_>,
@@ -180,6 +257,14 @@ fn compile_fields<'d>(
         if !read.insert(&document.metric) {
             scope.report("metric", format!("an earlier field of this version already reads `{}`", document.metric));
         }
+        let reader = match outside {
+            Some(outside) if document.outside => outside,
+            None if document.outside => {
+                scope.report("outside", "is not allowed in records, which are read inside");
+                reader
+            }
+            _ => reader,
+        };
         fields.extend(compile_field(document, reader, metrics, &mut scope));
     }
     fields
@@ -219,7 +304,7 @@ fn compile_records<'d>(
         }
         time::compile_step(step, reader, &mut scope.within("step"))
     });
-    let fields = compile_fields(&document.fields, &within, metrics, read, scope);
+    let fields = compile_fields(&document.fields, &within, None, metrics, read, scope);
     let condition = document.condition.as_ref();
     let condition = condition.and_then(|it| condition_of(it, &within, &mut scope.within("where")));
     Some(Records {
@@ -272,6 +357,10 @@ fn compile_columns(document: &RecordsDocument, scope: &mut Scope<'_>) -> Option<
     }
     let mut scope = scope.within("columns");
     let columns = document.columns.iter().filter_map(|(name, path)| match Path::parse(path) {
+        _ if name.is_empty() || name.len() > MAX_COLUMN => {
+            scope.report(name, format!("a name must have from 1 to {MAX_COLUMN} bytes"));
+            None
+        }
         Ok(path) if path.iterates() => {
             scope.report(name, "must lead to an array, without `[*]`");
             None
@@ -288,14 +377,11 @@ fn compile_columns(document: &RecordsDocument, scope: &mut Scope<'_>) -> Option<
 fn compile_packed(document: &RecordsDocument, reader: &Reader, scope: &mut Scope<'_>) -> Option<RecordsSource> {
     for (key, given) in [("each", document.each.is_some()), ("columns", !document.columns.is_empty())] {
         if given {
-            scope.report(key, "is only allowed if the format is `json` or `cbor`");
+            scope.report(key, "is not allowed if the format is `binary`");
         }
     }
     if document.optional {
-        scope.report(
-            "optional",
-            "is only allowed if the format is `json` or `cbor`; `binary` allows zero records anyway",
-        );
+        scope.report("optional", "is not allowed if the format is `binary`, which allows zero records anyway");
     }
     let (offset, length) = (document.offset.unwrap_or(MAX_PAYLOAD), document.length.unwrap_or(0));
     if offset >= MAX_PAYLOAD {

@@ -22,6 +22,9 @@ pub struct FieldDocument {
     /// Where a position's latitude is, in degrees.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latitude: Option<Source>,
+    /// Whether the value stands outside, where the version reads a payload within a payload. For fields of a version.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub outside: bool,
     /// Whether the value may be missing or `null`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub optional: bool,

@@ -63,10 +63,10 @@ fn all_problems_of_a_profile_are_reported_together() {
     versions[0].fields[1].metric: an earlier field of this version already reads `temperature`
     versions[0].fields[1].calibration.factor: must not be 0: every reading would be the same
     versions[0].fields[2].metric: `pressure` is not one of the profile's metrics: define it there, or correct the name
-    versions[0].fields[3].from: JSON and CBOR have no offsets: give a path
+    versions[0].fields[3].from: this format has no offsets: give a path
     versions[1].when: must have at least one condition
     versions[1].time.from: a binary format has no paths: give an object with offset and type
-    versions[1].records.each: is only allowed if the format is `json` or `cbor`
+    versions[1].records.each: is not allowed if the format is `binary`
     versions[1].records.offset: must be given, from 0 to 1048575
     versions[1].records.fields[0].from.offset: the field ends at byte 3, and a record has 2 bytes
     metrics.unread: no version reads this metric: add a field that does, or remove it
@@ -105,7 +105,7 @@ fn a_condition_that_can_never_hold_is_reported() {
     );
     assert_eq!(
         when(json!({"field": {"offset": 0, "type": "u8"}})),
-        "versions[0].when.field: JSON and CBOR have no offsets: give a path"
+        "versions[0].when.field: this format has no offsets: give a path"
     );
 }
 

@@ -1,0 +1,135 @@
+//! Resolves a pack of SenML (RFC 8428): each record gets its whole name, its time, its unit and its value, which may lean on
+//! base values of records before it.
+//!
+//! The tree is an array of objects with `n`, `name` (the record's own part of `n`), `t`, `u`, and `v`, `vs`, `vb`, `vd` or `s`, whatever labels the pack has: those
+//! of JSON, or the numbers of CBOR. LwM2M sends such packs.
+
+use super::Node;
+use std::borrow::Cow;
+
+/// The labels of JSON, and of CBOR.
+const BASE_NAME: [&str; 2] = ["bn", "-2"];
+const BASE_TIME: [&str; 2] = ["bt", "-3"];
+const BASE_UNIT: [&str; 2] = ["bu", "-4"];
+const BASE_VALUE: [&str; 2] = ["bv", "-5"];
+const BASE_SUM: [&str; 2] = ["bs", "-6"];
+const NAME: [&str; 2] = ["n", "0"];
+const UNIT: [&str; 2] = ["u", "1"];
+const VALUE: [&str; 2] = ["v", "2"];
+const SUM: [&str; 2] = ["s", "5"];
+const TIME: [&str; 2] = ["t", "6"];
+/// Other labels that are kept: text, boolean and data.
+const KEPT: [[&str; 2]; 3] = [["vs", "3"], ["vb", "4"], ["vd", "8"]];
+
+/// The longest name and the longest unit, in bytes: each record gets its own copy.
+const NAME_MAX: usize = 256;
+/// The greatest number of records, for the same reason.
+const RECORDS_MAX: usize = 10_000;
+
+/// Resolves a pack.
+pub(super) fn resolve(pack: Node<'_>) -> Result<Node<'_>, String> {
+    let Node::List(records) = pack else {
+        return Err("it is not a pack of SenML, which is an array of records".to_owned());
+    };
+    if records.len() > RECORDS_MAX {
+        return Err(format!("it has {} records, at most {RECORDS_MAX} are allowed", records.len()));
+    }
+    let (mut name, mut time, mut unit, mut value, mut sum) = (String::new(), 0.0, None, 0.0, 0.0);
+    let mut resolved = Vec::with_capacity(records.len());
+    for record in records {
+        let Node::Map(members) = record else {
+            resolved.push(Node::Bad("something that is no record of SenML"));
+            continue;
+        };
+        let find =
+            |labels: [&str; 2]| members.iter().find(|(key, _)| labels.contains(&key.as_ref())).map(|(_, value)| value);
+        let text = |labels| {
+            find(labels).and_then(|value| if let Node::Text(text) = value { Some(text.clone()) } else { None })
+        };
+        let number = |labels| find(labels).and_then(number);
+        // A base stays until the next one.
+        text(BASE_NAME).inspect(|base| name = base.clone().into_owned());
+        number(BASE_TIME).inspect(|base| time = *base);
+        unit = text(BASE_UNIT).or(unit);
+        number(BASE_VALUE).inspect(|base| value = *base);
+        number(BASE_SUM).inspect(|base| sum = *base);
+        let own = text(NAME).unwrap_or_default();
+        if name.len() + own.len() > NAME_MAX || unit.as_ref().is_some_and(|unit| unit.len() > NAME_MAX) {
+            resolved.push(Node::Bad("a record whose name or unit is too long"));
+            continue;
+        }
+        let mut whole = vec![
+            (Cow::Borrowed("n"), Node::Text(Cow::Owned(format!("{name}{own}")))),
+            (Cow::Borrowed("name"), Node::Text(own)),
+            (Cow::Borrowed("t"), Node::Number(time + number(TIME).unwrap_or_default())),
+        ];
+        whole.extend(text(UNIT).or_else(|| unit.clone()).map(|unit| (Cow::Borrowed("u"), Node::Text(unit))));
+        // A record may have base values alone.
+        whole.extend(find(VALUE).map(|own| {
+            (Cow::Borrowed("v"), self::number(own).map_or_else(|| own.clone(), |own| Node::Number(value + own)))
+        }));
+        whole.extend(number(SUM).map(|own| (Cow::Borrowed("s"), Node::Number(sum + own))));
+        for labels in KEPT {
+            whole.extend(find(labels).map(|value| (Cow::Borrowed(labels[0]), value.clone())));
+        }
+        resolved.push(Node::Map(whole));
+    }
+    Ok(Node::List(resolved))
+}
+
+fn number(node: &Node<'_>) -> Option<f64> {
+    match node {
+        Node::Integer(number) => Some(*number as f64),
+        Node::Number(number) => Some(*number),
+        Node::Digits(digits) => digits.parse().ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(base: &str, name: &str, time: f64, unit: &str, value: f64) -> Node<'static> {
+        Node::Map(vec![
+            ("n".into(), Node::Text(format!("{base}{name}").into())),
+            ("name".into(), Node::Text(name.to_owned().into())),
+            ("t".into(), Node::Number(time)),
+            ("u".into(), Node::Text(unit.to_owned().into())),
+            ("v".into(), Node::Number(value)),
+        ])
+    }
+
+    #[test]
+    fn records_get_what_the_base_values_say() {
+        // RFC 8428, section 5.1.3, shortened.
+        let pack = br#"[{"bn":"urn:dev:ow:10e2073a0108006:","bt":1.276020076001e+09,"bu":"A","bver":5,
+            "n":"voltage","u":"V","v":120.1},{"n":"current","t":-5,"v":1.2},{"n":"current","t":0,"v":1.7}]"#;
+        let resolved = resolve(Node::json(pack).unwrap()).unwrap();
+        let (base, at) = ("urn:dev:ow:10e2073a0108006:", 1_276_020_076.001);
+        assert_eq!(
+            resolved,
+            Node::List(vec![
+                of(base, "voltage", at, "V", 120.1),
+                of(base, "current", at - 5.0, "A", 1.2),
+                of(base, "current", at, "A", 1.7),
+            ])
+        );
+    }
+
+    #[test]
+    fn packs_of_cbor_have_numbers_for_labels() {
+        // [{-2: "x/", 0: "t", 1: "Cel", 2: 21.5}]
+        let pack = [0x81, 0xa4, 0x21, 0x62, b'x', b'/', 0, 0x61, b't', 1, 0x63, b'C', b'e', b'l', 2, 0xf9, 0x4d, 0x60];
+        assert_eq!(resolve(Node::cbor(&pack).unwrap()).unwrap(), Node::List(vec![of("x/", "t", 0.0, "Cel", 21.5)]));
+    }
+
+    #[test]
+    fn what_is_no_record_costs_itself() {
+        let resolved = resolve(Node::json(br#"[7,{"n":"a","vb":true},{"bn":"b"}]"#).unwrap()).unwrap();
+        let Node::List(records) = resolved else { panic!("not a list") };
+        assert_eq!(records[0], Node::Bad("something that is no record of SenML"));
+        assert_eq!(records.len(), 3);
+        assert!(resolve(Node::json(b"{}").unwrap()).is_err());
+    }
+}
