@@ -36,6 +36,12 @@ pub(super) enum Command {
         #[arg(long, default_value = "draft")]
         id: String,
     },
+    /// List the units that numbers can be converted from and to, by quantity, with all their names.
+    Units {
+        /// Print them as JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the JSON Schema of profiles, from which editors complete keys: docs/profile.schema.json.
     Schema,
     /// List the profiles: id and description, separated by a tab.
@@ -69,6 +75,7 @@ pub(super) async fn run(command: Command) -> anyhow::Result<()> {
             let files: Vec<_> = files.iter().map(|file| read_bytes(file)).collect::<anyhow::Result<_>>()?;
             profiles::infer(&id, &files, SystemClock.now_ms(), out, &mut io::stderr())
         }
+        Command::Units { json } => profiles::units(json, out),
         Command::Schema => Ok(writeln!(out, "{:#}", myaku::device::profile::schema())?),
         Command::Put { files, table } => profiles::put(&table.connect().await, &read(&files)?, out).await,
         Command::List { json, table } => {

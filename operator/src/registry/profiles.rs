@@ -2,8 +2,10 @@
 
 use super::{print_problems, put_error};
 use anyhow::bail;
+use comfy_table::{Table, presets};
 use myaku::device::profile::Profile;
 use myaku::device::registry::{Key, MasterDataWriter, parse_profile, profile_document};
+use serde_json::{Value, json};
 use std::io::Write;
 
 /// Returns the documents of the files, each a name and its text, if all of them are valid. Prints the problems
@@ -50,6 +52,23 @@ pub fn infer(
     }
     writeln!(notes, "{} samples give {} readings with this draft", samples.len(), draft.readings)?;
     Ok(())
+}
+
+/// Lists the units that are known, with how many base units of its quantity each has.
+pub fn units(json: bool, out: &mut impl Write) -> anyhow::Result<()> {
+    let units = myaku::device::profile::units();
+    if json {
+        let units = units.iter().map(|unit| {
+            json!({"names": unit.names, "quantity": unit.quantity, "factor": unit.factor, "offset": unit.offset})
+        });
+        return Ok(writeln!(out, "{:#}", Value::from_iter(units))?);
+    }
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(["QUANTITY", "UNIT", "OTHER NAMES"]);
+    for unit in units {
+        table.add_row([unit.quantity, unit.names[0], &unit.names[1..].join("  ")]);
+    }
+    Ok(writeln!(out, "{table}")?)
 }
 
 /// The payloads of a file: each of its lines if all of them are JSON, else the file.

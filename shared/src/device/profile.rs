@@ -70,6 +70,7 @@ pub use metric::Metric;
 pub use problem::Problem;
 #[cfg(feature = "schema")]
 pub use schema::schema;
+pub use unit::{Unit, units};
 pub use window::{MAX_READINGS, WindowSpec};
 pub use windows::{MAX_OVERLAPPING, MAX_SESSION_MS, MAX_WINDOWS, Size, Window, WindowDocument, Windows};
 

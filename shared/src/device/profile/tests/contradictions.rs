@@ -181,7 +181,7 @@ fn a_field_has_exactly_one_source() {
     );
     assert_eq!(
         field(json!({"metric": "light", "from": "a", "unit": "mlx"})),
-        "versions[0].fields[0].unit: cannot convert `mlx` to `lx`: the unit `mlx` is unknown"
+        "versions[0].fields[0].unit: cannot convert `mlx` to `lx`: the unit `mlx` is unknown; `myaku profile units` lists those that are known"
     );
 }
 
