@@ -5,8 +5,9 @@ use anyhow::Context as _;
 use clap::Subcommand;
 use myaku::device::registry::{Key, Kind};
 use myaku::platform::clock::{Now as _, SystemClock};
+use myaku_operator::registry::profiles::Trial;
 use myaku_operator::registry::{list, profiles, show};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 /// The commands of `myaku profile`.
@@ -25,6 +26,27 @@ pub(super) enum Command {
         files: Vec<PathBuf>,
         #[command(flatten)]
         table: Table,
+    },
+    /// Show the readings that a payload gives, or why it gives none, step by step. Needs no connection.
+    Try {
+        /// A JSON file with a profile.
+        #[arg(value_name = "PROFILE")]
+        profile: PathBuf,
+        /// A file with the payload; `-` reads the standard input.
+        #[arg(long, value_name = "FILE")]
+        payload: PathBuf,
+        /// The payload is written in hexadecimal digits; assumed of a file whose name ends in `.hex`.
+        #[arg(long)]
+        hex: bool,
+        /// The topic that the message is published to.
+        #[arg(long, default_value = "dt/myaku/facility/device/message")]
+        topic: String,
+        /// When the message is received; now if not given.
+        #[arg(long, value_name = "TIME")]
+        received: Option<jiff::Timestamp>,
+        /// Print everything as JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Draft a profile from payloads of JSON or CBOR, and say what it was not sure of. Needs no connection. The draft goes
     /// to the standard output, the doubts to the standard error.
@@ -71,6 +93,12 @@ pub(super) async fn run(command: Command) -> anyhow::Result<()> {
             }
             Ok(())
         }
+        Command::Try { profile, payload, hex, topic, received, json } => {
+            let hex = hex || payload.extension().is_some_and(|it| it == "hex");
+            let received_ms = received.map_or_else(|| SystemClock.now_ms(), jiff::Timestamp::as_millisecond);
+            let trial = Trial { payload: &read_payload(&payload)?, hex, topic: &topic, received_ms };
+            profiles::attempt(&read(&[profile])?[0], &trial, json, out)
+        }
         Command::Infer { files, id } => {
             let files: Vec<_> = files.iter().map(|file| read_bytes(file)).collect::<anyhow::Result<_>>()?;
             profiles::infer(&id, &files, SystemClock.now_ms(), out, &mut io::stderr())
@@ -83,6 +111,15 @@ pub(super) async fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Show { id, table } => show(&table.connect().await, Key::new(Kind::Profile, id), out).await,
     }
+}
+
+fn read_payload(file: &Path) -> anyhow::Result<Vec<u8>> {
+    if file != Path::new("-") {
+        return read_bytes(file);
+    }
+    let mut bytes = Vec::new();
+    io::stdin().lock().read_to_end(&mut bytes).context("cannot read the standard input")?;
+    Ok(bytes)
 }
 
 fn read_bytes(file: &Path) -> anyhow::Result<Vec<u8>> {

@@ -1,10 +1,11 @@
 //! Drafts device profiles, checks them as the functions will read them, and writes them.
 
 use super::{print_problems, put_error};
-use anyhow::bail;
+use anyhow::{Context as _, anyhow, bail};
 use comfy_table::{Table, presets};
-use myaku::device::profile::Profile;
+use myaku::device::profile::{Decoded, Explanation, Profile, Rejection};
 use myaku::device::registry::{Key, MasterDataWriter, parse_profile, profile_document};
+use myaku::ingest::message::MessageRef;
 use serde_json::{Value, json};
 use std::io::Write;
 
@@ -34,6 +35,102 @@ pub fn check(files: &[(String, String)], out: &mut impl Write) -> anyhow::Result
         bail!("{invalid} of {} profiles cannot be used; correct the fields above", files.len());
     }
     Ok(documents)
+}
+
+/// A message to try a profile on.
+#[derive(Clone, Copy, Debug)]
+pub struct Trial<'a> {
+    /// The payload, or its hexadecimal digits.
+    pub payload: &'a [u8],
+    /// Whether it is written in hexadecimal digits.
+    pub hex: bool,
+    /// The topic that it is published to: `dt/myaku/<facility>/<device>/<kind>`.
+    pub topic: &'a str,
+    /// When it is received, in milliseconds since the epoch.
+    pub received_ms: i64,
+}
+
+/// Decodes a message by the profile in a file, and prints how. Fails if the profile is not valid, or if something of the
+/// message cannot be used.
+pub fn attempt(file: &(String, String), trial: &Trial<'_>, json: bool, out: &mut impl Write) -> anyhow::Result<()> {
+    let (_, document) = check(std::slice::from_ref(file), out)?.remove(0);
+    let profile = Profile::parse(document.as_bytes()).map_err(|_| anyhow!("the profile cannot be used"))?;
+    let payload = if trial.hex { from_hex(trial.payload)? } else { trial.payload.to_vec() };
+    let ["dt", "myaku", facility, device_id, kind] = trial.topic.split('/').collect::<Vec<_>>()[..] else {
+        bail!("--topic must be dt/myaku/<facility>/<device>/<kind>");
+    };
+    let message = MessageRef {
+        delivery_id: "try",
+        device_id,
+        facility,
+        kind,
+        client_id: None,
+        received_at: trial.received_ms,
+        payload: &payload,
+        message_id: None,
+        sender: None,
+    };
+    let (decoded, explanation) = profile.explain(message, trial.received_ms);
+    if json {
+        let rejected = decoded
+            .rejected
+            .iter()
+            .map(|it| json!({"index": it.index, "metric": it.metric, "reason": it.reason.name(), "detail": it.detail}));
+        let rejected = Value::from_iter(rejected);
+        writeln!(out, "{:#}", json!({"explanation": explanation, "readings": decoded.readings, "rejected": rejected}))?;
+    } else {
+        print_steps(&explanation, &decoded, out)?;
+    }
+    match decoded.rejected.len() {
+        0 => Ok(()),
+        count => bail!("{count} parts of the message cannot be used; the lines with `rejected` say why"),
+    }
+}
+
+fn print_steps(explanation: &Explanation, decoded: &Decoded<'_>, out: &mut impl Write) -> anyhow::Result<()> {
+    for tried in &explanation.versions {
+        match &tried.mismatch {
+            None => writeln!(out, "version {:?} matches", tried.name)?,
+            Some(why) => writeln!(out, "version {:?} does not match: {why}", tried.name)?,
+        }
+    }
+    if let (Some(identity), Some(clock)) = (&explanation.identity, &explanation.clock) {
+        writeln!(out, "identity: {identity}\nclock: {clock}")?;
+    }
+    let index_of = |id: &str| id.rsplit_once('#').and_then(|(_, index)| index.parse::<usize>().ok());
+    for value in &explanation.values {
+        writeln!(out, "value {}: {}", value.index, value.metric)?;
+        writeln!(out, "  {} is {}", value.from, value.raw)?;
+        for step in &value.steps {
+            writeln!(out, "  {step}")?;
+        }
+        for reading in decoded.readings.iter().filter(|reading| index_of(&reading.id) == Some(value.index)) {
+            let at = jiff::Timestamp::from_millisecond(reading.at)?;
+            let unit = if reading.unit.is_empty() { String::new() } else { format!(" {}", reading.unit) };
+            let measured = serde_json::to_string(&reading.value)?;
+            writeln!(out, "  reading: {measured}{unit} at {at} by the clock of {:?}", reading.clock)?;
+        }
+        let is_of = |it: &&Rejection| it.index == Some(value.index) && it.metric.is_some();
+        for rejection in decoded.rejected.iter().filter(is_of) {
+            writeln!(out, "  rejected, {}: {}", rejection.reason.name(), rejection.detail)?;
+        }
+    }
+    for rejection in decoded.rejected.iter().filter(|it| it.metric.is_none()) {
+        writeln!(out, "rejected, {}: {}", rejection.reason.name(), rejection.detail)?;
+    }
+    Ok(())
+}
+
+fn from_hex(text: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let digits: Vec<u32> = text
+        .iter()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .map(|byte| char::from(*byte).to_digit(16).context("the payload has a character that is no hexadecimal digit"))
+        .collect::<anyhow::Result<_>>()?;
+    if digits.len() % 2 == 1 {
+        bail!("the payload has an odd number of hexadecimal digits");
+    }
+    Ok(digits.chunks(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect())
 }
 
 /// Drafts a profile from the payloads in `files`, prints it to `out`, and what it is not sure of to `notes`.
@@ -140,6 +237,29 @@ mod tests {
         let mut out = Vec::new();
         check(&files(&[&heard_rarely]), &mut out).unwrap();
         assert!(out.is_empty());
+    }
+
+    #[test]
+    fn a_trial_shows_each_step_and_fails_where_something_is_rejected() {
+        let file = ("t.json".to_owned(), GOOD.to_owned());
+        let run = |payload: &[u8], hex, topic| {
+            let mut out = Vec::new();
+            let trial = Trial { payload, hex, topic, received_ms: 1_795_218_892_020 };
+            let result = attempt(&file, &trial, false, &mut out).map_err(|error| error.to_string());
+            (result, String::from_utf8(out).unwrap())
+        };
+        let topic = "dt/myaku/home-3/bed-7/vital";
+        let (result, out) = run(b"7b 22 74 22 3a 33 36 7d", true, topic);
+        result.unwrap();
+        assert!(
+            out.contains("version \"1\" matches") && out.contains("  t is 36\n  read 36\n  reading: 36.0 °C at "),
+            "{out}"
+        );
+        let (result, out) = run(br#"{"t":"x"}"#, false, topic);
+        assert!(result.unwrap_err().starts_with("1 parts of the message"));
+        assert!(out.contains("  rejected, not-a-number: t (value 0): it is a text"), "{out}");
+        assert!(run(b"7", true, topic).0.unwrap_err().contains("odd number"));
+        assert!(run(b"{}", false, "dt/other").0.unwrap_err().contains("--topic must be"));
     }
 
     #[test]

@@ -37,6 +37,7 @@ mod compile;
 mod condition;
 mod decode;
 pub mod document;
+mod explain;
 mod extra;
 mod field;
 mod identity;
@@ -65,6 +66,7 @@ pub use alerts::{
 };
 pub use decode::MAX_VALUES;
 pub use document::ProfileDocument;
+pub use explain::{Explained, Explanation, Tried};
 pub use infer::{Draft, infer};
 pub use metric::Metric;
 pub use problem::Problem;
@@ -181,7 +183,11 @@ impl Profile {
             let field = format!("metrics.{}.window.allowedLatenessSeconds", metric.name);
             Some(Problem { field, message })
         });
-        advice.collect()
+        let counters = self.versions.iter().enumerate().filter_map(|(index, version)| {
+            let message = version.advice_on_identity()?;
+            Some(Problem { field: format!("versions[{index}].identity"), message })
+        });
+        advice.chain(counters).collect()
     }
 
     /// Which clock gives the readings their time, and within which bounds.

@@ -8,6 +8,7 @@ use super::document::{BinaryDocument, BitsDocument, Endian};
 use super::value::{Fault, Raw};
 use crate::lake::dead_letter::Reason;
 use std::borrow::Cow;
+use std::fmt;
 
 /// The greatest offset at which a field may end: the greatest length of a payload.
 const MAX_END: usize = crate::ingest::message::MAX_PAYLOAD;
@@ -116,6 +117,15 @@ impl BinaryField {
         self.offset + self.width
     }
 
+    /// How many different numbers the field can have, as a power of two; `None` if it is no whole number.
+    pub(super) const fn bits(&self) -> Option<u32> {
+        match self.kind {
+            Kind::Bits { count, .. } => Some(count),
+            Kind::Unsigned | Kind::Signed | Kind::Decimal => Some(self.width as u32 * 8),
+            Kind::Float | Kind::Medical | Kind::Text => None,
+        }
+    }
+
     /// Whether the field is a text.
     pub(super) const fn is_text(&self) -> bool {
         matches!(self.kind, Kind::Text)
@@ -180,6 +190,12 @@ impl BinaryField {
 
     fn scaled(&self, number: f64) -> f64 {
         self.scaling.map_or(number, |(factor, summand)| number * factor + summand)
+    }
+}
+
+impl fmt::Display for BinaryField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "bytes {} to {}", self.offset, self.end() - 1)
     }
 }
 

@@ -4,6 +4,7 @@
 
 use super::condition::Condition;
 use super::document::{CsvDocument, Format};
+use super::explain::Explanation;
 use super::field::Field;
 use super::identity::identify;
 use super::inside::Inside;
@@ -25,6 +26,9 @@ use std::io::Read as _;
 /// The greatest number of values that are read from one message. A mebibyte of real samples has fewer, and so many fit
 /// into a function's memory.
 pub const MAX_VALUES: usize = 10_000;
+
+/// A counter of so many bits comes again within days, at a message every few seconds.
+const NARROW_BITS: u32 = 16;
 
 /// A compiled version.
 #[derive(Clone, Debug)]
@@ -154,6 +158,19 @@ impl Version {
         first_record.filter(|_| self.has_record_times()).or_else(|| known(time, times).next())
     }
 
+    /// What a lone narrow counter is not good for.
+    pub(super) fn advice_on_identity(&self) -> Option<String> {
+        let bits = self.identity.iter().map(Getter::bits).try_fold(0, |sum, bits| bits.map(|bits| sum + bits))?;
+        let is_narrow = (1..=NARROW_BITS).contains(&bits) && self.times().next().is_none();
+        is_narrow.then(|| {
+            format!(
+                "a counter of {bits} bits begins again after {} messages; a later message with the same number and the same \
+                 values then counts as a repetition. Name a wider number, a boot counter beside it, or a time",
+                1_u64 << bits
+            )
+        })
+    }
+
     fn has_record_times(&self) -> bool {
         self.records.as_ref().is_some_and(|records| records.time.is_some())
     }
@@ -181,7 +198,16 @@ impl Profile {
     ///
     /// `arrived_ms` is the record's arrival at the stream, in milliseconds since the epoch.
     pub fn decode<'a>(&'a self, message: impl Into<MessageRef<'a>>, arrived_ms: i64) -> Decoded<'a> {
-        let message = message.into();
+        self.decode_and_explain(message.into(), arrived_ms, None)
+    }
+
+    /// The same, and notes in `explanation` how.
+    pub(super) fn decode_and_explain<'a>(
+        &'a self,
+        message: MessageRef<'a>,
+        arrived_ms: i64,
+        mut explanation: Option<&mut Explanation>,
+    ) -> Decoded<'a> {
         if message.payload.is_empty() {
             // A retained message is deleted by an empty one, which says nothing.
             return Decoded::default();
@@ -190,8 +216,12 @@ impl Profile {
         let mut payload = Payload::new(message.payload, &decompressed);
         let mut why = Vec::new();
         for version in &self.versions {
-            match version.check_match(&message, &mut payload) {
-                Ok(()) => return self.decode_as(version, message, arrived_ms, &mut payload),
+            let matched = version.check_match(&message, &mut payload);
+            if let Some(explanation) = &mut explanation {
+                explanation.tried(&version.name, matched.as_ref().err().map(Cow::as_ref));
+            }
+            match matched {
+                Ok(()) => return self.decode_as(version, message, arrived_ms, &mut payload, explanation),
                 Err(reason) => why.push((&version.name, reason)),
             }
         }
@@ -206,6 +236,7 @@ impl Profile {
         message: MessageRef<'a>,
         arrived_ms: i64,
         payload: &mut Payload<'_>,
+        explanation: Option<&mut Explanation>,
     ) -> Decoded<'a> {
         if version.format == Format::Text {
             return Decoded::default();
@@ -260,8 +291,12 @@ impl Profile {
             reads_time: version.times().next().is_some(),
             outer,
             is_absent: false,
+            explanation,
             decoded: Decoded { readings: Vec::with_capacity(first), ..Decoded::default() },
         };
+        if let Some(explanation) = &mut decoding.explanation {
+            explanation.judged(&decoding.identity, belief, known(&time, times).next().is_some());
+        }
         if let Err(fault) = sent {
             decoding.reject(fault, 0, None);
         }
@@ -299,6 +334,7 @@ struct Decoding<'a, 'p> {
     reads_time: bool,
     /// Whether something that the version reads is not there.
     is_absent: bool,
+    explanation: Option<&'p mut Explanation>,
     decoded: Decoded<'a>,
 }
 
@@ -348,10 +384,13 @@ impl Decoding<'_, '_> {
 
     fn measure(&mut self, field: &Field, view: View<'_>, time: EventTime, index: usize) {
         let view = if field.outside { self.outer } else { view };
+        let metric = &self.profile.metrics[field.metric];
+        if let Some(explanation) = &mut self.explanation {
+            explanation.value(field, view, metric, index);
+        }
         if !field.is_here(view) {
             return;
         }
-        let metric = &self.profile.metrics[field.metric];
         match field.measure(view, metric) {
             Ok(None) => self.is_absent = true,
             Ok(Some((value, quality))) => {

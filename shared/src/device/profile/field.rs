@@ -32,6 +32,20 @@ pub(super) struct Field {
     pub(super) extra: Option<Box<Extra>>,
 }
 
+/// What a number is after each step.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Numbers {
+    pub(super) read: f64,
+    pub(super) calibrated: Option<f64>,
+    pub(super) converted: Option<f64>,
+}
+
+impl Numbers {
+    fn last(&self) -> f64 {
+        self.converted.or(self.calibrated).unwrap_or(self.read)
+    }
+}
+
 /// Where the value of a field is.
 #[derive(Clone, Debug)]
 pub(super) enum FieldSource {
@@ -70,7 +84,7 @@ impl Field {
         if measured.is_none() && !self.optional { Err(missing("it is missing")) } else { Ok(measured) }
     }
 
-    fn present<'a>(&self, raw: Raw<'a>) -> Raw<'a> {
+    pub(super) fn present<'a>(&self, raw: Raw<'a>) -> Raw<'a> {
         match &self.extra {
             None => raw,
             Some(extra) => extra.present(raw),
@@ -78,24 +92,32 @@ impl Field {
     }
 
     fn number(&self, raw: &Raw<'_>, view: View<'_>, metric: &Metric) -> Result<(Value, Quality), Fault> {
-        let (mut number, named_unit) = match &self.extra {
+        let number = self.numbers(raw, view, metric)?.last();
+        let quality = metric.range.map_or(Ok(Quality::Good), |range| check_range(number, range, &metric.unit))?;
+        Ok((Value::Number(number), quality))
+    }
+
+    /// The steps of a number.
+    pub(super) fn numbers(&self, raw: &Raw<'_>, view: View<'_>, metric: &Metric) -> Result<Numbers, Fault> {
+        let (read, named_unit) = match &self.extra {
             None => (raw.number(self.text)?, None),
             Some(extra) => extra.number(raw, view, self.text)?,
         };
+        let mut numbers = Numbers { read, calibrated: None, converted: None };
         if let Some(calibration) = &self.calibration {
-            number = calibration.apply(number)?;
+            numbers.calibrated = Some(calibration.apply(read)?);
         }
+        let number = numbers.last();
         if let Some(unit) = named_unit {
-            number = convert(number, &unit, &metric.unit)?;
+            numbers.converted = Some(convert(number, &unit, &metric.unit)?);
         } else if let Some(conversion) = &self.conversion {
-            number = conversion.apply(number);
+            numbers.converted = Some(conversion.apply(number));
         }
-        if !number.is_finite() {
+        if !numbers.last().is_finite() {
             let detail = "the result of its calibration or conversion is not a finite number".to_owned();
             return Err(Fault::new(Reason::NotANumber, detail));
         }
-        let quality = metric.range.map_or(Ok(Quality::Good), |range| check_range(number, range, &metric.unit))?;
-        Ok((Value::Number(number), quality))
+        Ok(numbers)
     }
 
     fn boolean(&self, raw: Raw<'_>) -> Result<bool, Fault> {

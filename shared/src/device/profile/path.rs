@@ -6,6 +6,7 @@
 
 use super::tree::Node;
 use super::value::Raw;
+use std::fmt;
 
 /// The greatest number of steps in a path.
 const MAX_STEPS: usize = 32;
@@ -120,6 +121,26 @@ impl Path {
     }
 }
 
+/// As [`Path::parse`] reads it.
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("@");
+        }
+        for (index, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Key(key) if key.contains(['.', '[', ']', '"']) => write!(f, "[\"{key}\"]")?,
+                Step::Key(key) if index == 0 => f.write_str(key)?,
+                Step::Key(key) => write!(f, ".{key}")?,
+                Step::Index(index) => write!(f, "[{index}]")?,
+                Step::First { key, value } => write!(f, "[\"{key}\"=\"{value}\"]")?,
+                Step::Each => f.write_str("[*]")?,
+            }
+        }
+        Ok(())
+    }
+}
+
 fn step_into<'n, 'a>(node: &'n Node<'a>, step: &Step) -> Option<&'n Node<'a>> {
     match (step, node) {
         (Step::Key(key), Node::Map(_)) => member(node, key),
@@ -154,6 +175,9 @@ mod tests {
             Path::parse(r#"rooms[*]["a.b"][12].c"#).unwrap().0,
             [key("rooms"), Step::Each, key("a.b"), Step::Index(12), key("c")]
         );
+        for text in [r#"rooms[*]["a.b"][12].c"#, "[0].a", "@", r#"m["n"="x y"].v"#] {
+            assert_eq!(Path::parse(text).unwrap().to_string(), text);
+        }
         assert_eq!(Path::parse("[0]").unwrap().0, [Step::Index(0)]);
         assert_eq!(Path::parse("0").unwrap().0, [key("0")]);
         assert_eq!(Path::parse("@").unwrap().0, []);

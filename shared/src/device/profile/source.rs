@@ -4,6 +4,7 @@ use super::binary::BinaryField;
 use super::path::Path;
 use super::tree::Node;
 use super::value::{Fault, Raw};
+use std::fmt;
 
 /// A payload, or one record of it.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +27,25 @@ pub(super) enum Getter {
     Binary(BinaryField),
 }
 
+/// As a profile names it.
+impl fmt::Display for Getter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => path.fmt(f),
+            Self::Binary(field) => field.fmt(f),
+        }
+    }
+}
+
 impl Getter {
+    /// How many bits a whole number in the bytes has. `None` for all else, whose range is not known.
+    pub(super) const fn bits(&self) -> Option<u32> {
+        match self {
+            Self::Path(_) => None,
+            Self::Binary(field) => field.bits(),
+        }
+    }
+
     /// Reads the raw value from `view`.
     pub(super) fn get<'a>(&self, view: View<'a>) -> Result<Raw<'a>, Fault> {
         match (self, view) {

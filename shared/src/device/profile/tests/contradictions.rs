@@ -168,6 +168,23 @@ fn windows_of_more_metrics_than_fit_into_a_row_are_a_problem() {
 }
 
 #[test]
+fn a_lone_narrow_counter_is_advised_against() {
+    let with = |version: &str| {
+        let json = format!(
+            r#"{{"id":"p","metrics":{{"m":{{}}}},"versions":[{{"name":"1","format":"binary",{version},"fields":[{{"metric":"m","from":{{"offset":9,"type":"u8"}}}}]}}]}}"#
+        );
+        profile(&json).advice()
+    };
+    let counter = r#""identity":[{"offset":0,"type":"u8"}]"#;
+    let advice = with(counter);
+    assert_eq!(advice[0].field, "versions[0].identity");
+    assert!(advice[0].message.starts_with("a counter of 8 bits begins again after 256 messages"), "{}", advice[0]);
+    assert_eq!(with(r#""identity":[{"offset":0,"type":"u32"}]"#), []);
+    assert_eq!(with(r#""identity":[{"offset":0,"type":"u8"},{"offset":1,"type":"u16"}]"#), []);
+    assert_eq!(with(&format!(r#"{counter},"time":{{"from":{{"offset":1,"type":"u32"}},"unit":"s"}}"#)), []);
+}
+
+#[test]
 fn a_field_has_exactly_one_source() {
     let field = |field: Json| problems(&with(|json| json["versions"][0]["fields"][0] = field));
     assert_eq!(field(json!({"metric": "light"})), "versions[0].fields[0].from: is missing: say where the value is");
