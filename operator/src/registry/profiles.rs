@@ -76,7 +76,7 @@ pub fn attempt(file: &(String, String), trial: &Trial<'_>, json: bool, out: &mut
             .rejected
             .iter()
             .map(|it| json!({"index": it.index, "metric": it.metric, "reason": it.reason.name(), "detail": it.detail}));
-        let rejected = Value::from_iter(rejected);
+        let rejected: Value = rejected.collect();
         writeln!(out, "{:#}", json!({"explanation": explanation, "readings": decoded.readings, "rejected": rejected}))?;
     } else {
         print_steps(&explanation, &decoded, out)?;
@@ -108,7 +108,12 @@ fn print_steps(explanation: &Explanation, decoded: &Decoded<'_>, out: &mut impl 
             let at = jiff::Timestamp::from_millisecond(reading.at)?;
             let unit = if reading.unit.is_empty() { String::new() } else { format!(" {}", reading.unit) };
             let measured = serde_json::to_string(&reading.value)?;
-            writeln!(out, "  reading: {measured}{unit} at {at} by the clock of {:?}", reading.clock)?;
+            let clock = serde_json::to_value(reading.clock)?;
+            writeln!(
+                out,
+                "  reading: {measured}{unit} at {at}, by the clock `{}`",
+                clock.as_str().unwrap_or_default()
+            )?;
         }
         let is_of = |it: &&Rejection| it.index == Some(value.index) && it.metric.is_some();
         for rejection in decoded.rejected.iter().filter(is_of) {
@@ -125,7 +130,9 @@ fn from_hex(text: &[u8]) -> anyhow::Result<Vec<u8>> {
     let digits: Vec<u32> = text
         .iter()
         .filter(|byte| !byte.is_ascii_whitespace())
-        .map(|byte| char::from(*byte).to_digit(16).context("the payload has a character that is no hexadecimal digit"))
+        .map(|byte| {
+            char::from(*byte).to_digit(16).context("the payload has a character that is not a hexadecimal digit")
+        })
         .collect::<anyhow::Result<_>>()?;
     if digits.len() % 2 == 1 {
         bail!("the payload has an odd number of hexadecimal digits");
@@ -158,7 +165,7 @@ pub fn units(json: bool, out: &mut impl Write) -> anyhow::Result<()> {
         let units = units.iter().map(|unit| {
             json!({"names": unit.names, "quantity": unit.quantity, "factor": unit.factor, "offset": unit.offset})
         });
-        return Ok(writeln!(out, "{:#}", Value::from_iter(units))?);
+        return Ok(writeln!(out, "{:#}", units.collect::<Value>())?);
     }
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(["QUANTITY", "UNIT", "OTHER NAMES"]);

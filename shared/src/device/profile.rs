@@ -45,6 +45,7 @@ mod infer;
 mod inside;
 mod metric;
 mod path;
+mod payload;
 mod problem;
 mod records;
 #[cfg(feature = "schema")]
@@ -64,12 +65,12 @@ pub use alerts::{
     AlertRule, Alerts, Between, Change, Circle, Condition, Count, Drift, Flat, Forecast, Gap, ScoreAbove, StateIs,
     StateValue, Threshold, Zone,
 };
-pub use decode::MAX_VALUES;
 pub use document::ProfileDocument;
 pub use explain::{Explained, Explanation, Tried};
 pub use infer::{Draft, infer};
 pub use metric::Metric;
 pub use problem::Problem;
+pub use records::MAX_VALUES;
 #[cfg(feature = "schema")]
 pub use schema::schema;
 pub use unit::{Unit, units};

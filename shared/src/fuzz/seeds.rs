@@ -28,7 +28,32 @@ pub(super) const PROFILES: &[&str] = &[
     sample!("profiles/thermistor-node"),
     sample!("profiles/facility-cbor"),
     sample!("profiles/app-log"),
+    sample!("profiles/ttn-v3"),
+    sample!("profiles/chirpstack-v4"),
+    sample!("profiles/sparkplug-b"),
+    sample!("profiles/senml-meter"),
+    sample!("profiles/senml-meter-cbor"),
+    sample!("profiles/tasmota-bme280"),
+    sample!("profiles/ble-heart-rate"),
+    sample!("profiles/withings-scale"),
+    CSV,
+    MSGPACK,
+    NMEA,
+    LINE_PROTOCOL,
+    COMPRESSED,
 ];
+const CSV: &str = r#"{"id":"csv","metrics":{"m":{"unit":"V"}},"versions":[{"name":"1","format":"csv","csv":{"header":true},"records":
+    {"each":"[*]","fields":[{"metric":"m","from":"v","text":true,"unitBehind":true,"decimalComma":true,"optional":true}]}}]}"#;
+const MSGPACK: &str = r#"{"id":"msgpack","metrics":{"m":{}},"versions":[{"name":"1","format":"msgpack","records":
+    {"columns":{"t":"t","v":"v"},"time":{"from":"t","unit":"s","relative":"after-previous"},"fields":[{"metric":"m","from":"v"}]},
+    "time":{"from":"ts","unit":"ns","epoch":"gps"}}]}"#;
+const NMEA: &str = r#"{"id":"nmea","metrics":{"p":{"kind":"position"}},"versions":[{"name":"1","format":"nmea",
+    "time":{"from":"RMC.time","unit":"iso8601"},"fields":[{"metric":"p","longitude":"RMC.longitude","latitude":"RMC.latitude"}]}]}"#;
+const LINE_PROTOCOL: &str = r#"{"id":"line-protocol","metrics":{"m":{}},"versions":[{"name":"1","format":"line-protocol","records":
+    {"each":"[*]","where":{"field":"measurement","equals":"m"},"time":{"from":"time","unit":"ns"},"fields":[{"metric":"m","from":"fields.v"}]}}]}"#;
+const COMPRESSED: &str = r#"{"id":"compressed","metrics":{"m":{}},"versions":[{"name":"1","format":"json","compressed":true,
+    "inside":{"from":"p","encoding":"hex","compressed":true,"format":"binary","endian":"cdab"},
+    "fields":[{"metric":"m","from":{"offset":0,"type":"f32"}}]}]}"#;
 const KINESIS: &[&str] = &[
     sample!("kinesis-aggregated"),
     sample!("kinesis-archiver"),

@@ -164,14 +164,10 @@ pub(super) fn to_internal(topic: &mut String) {
 /// A client's id inside the broker, which refuses some characters that AWS IoT takes. A client that it refused twice would
 /// leave a lock of the broker poisoned, and all others without a connection.
 fn internal_id(id: &str) -> String {
-    id.chars().fold(String::with_capacity(id.len()), |mut internal, letter| {
-        if "%+#$/".contains(letter) {
-            internal.push_str(&format!("%{:02x}", u32::from(letter)));
-        } else {
-            internal.push(letter);
-        }
-        internal
-    })
+    let escaped = |letter: char| {
+        if "%+#$/".contains(letter) { format!("%{:02x}", u32::from(letter)) } else { letter.to_string() }
+    };
+    id.chars().map(escaped).collect()
 }
 
 /// Renames a subscriber's message from its name inside the broker to its public one.

@@ -117,7 +117,7 @@ impl BinaryField {
         self.offset + self.width
     }
 
-    /// How many different numbers the field can have, as a power of two; `None` if it is no whole number.
+    /// How many different numbers the field can have, as a power of two; `None` if it is not a whole number.
     pub(super) const fn bits(&self) -> Option<u32> {
         match self.kind {
             Kind::Bits { count, .. } => Some(count),
@@ -164,7 +164,7 @@ impl BinaryField {
                 return Ok(number.map_or(Raw::Absent, |number| Raw::Number(self.scaled(number))));
             }
             Kind::Decimal => number::decimal(self.unsigned(field), self.width)
-                .ok_or_else(|| Fault::new(Reason::Undecodable, "a half of its bytes is no decimal digit".to_owned()))?,
+                .ok_or_else(|| Fault::new(Reason::Undecodable, "a half of a byte is not a decimal digit".to_owned()))?,
             Kind::Unsigned => i128::from(self.unsigned(field)),
             Kind::Signed => i128::from(sign_extended(self.unsigned(field), self.width as u32 * 8)),
             Kind::Bits { from, count, signed } => {
@@ -332,7 +332,7 @@ mod tests {
         assert_eq!(read("sfloat", &[0xff, 0x07]), Ok(Raw::Absent));
         assert_eq!(read("f16", &[0, 0x3c]), Ok(Raw::Number(1.0)));
         assert_eq!(read("bcd16", &[0x34, 0x12]), Ok(Raw::Integer(1_234)));
-        assert_eq!(read("bcd8", &[0x3f]).unwrap_err().detail, "a half of its bytes is no decimal digit");
+        assert_eq!(read("bcd8", &[0x3f]).unwrap_err().detail, "a half of a byte is not a decimal digit");
     }
 
     #[test]

@@ -3,7 +3,9 @@
 //! Everything is checked here, once, so that decoding does not have to. All problems are reported together.
 
 mod alerts;
+mod condition;
 mod field;
+mod reader;
 mod time;
 mod version;
 

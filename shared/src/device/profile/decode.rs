@@ -8,24 +8,19 @@ use super::explain::Explanation;
 use super::field::Field;
 use super::identity::identify;
 use super::inside::Inside;
-use super::records::{RecordViews, Records, Rows};
+use super::payload::Payload;
+use super::records::{MAX_VALUES, RecordViews, Records, Rows};
 use super::source::{Getter, View};
-use super::time::{Base, Time};
+use super::time::{Base, DeviceTime, Time};
 use super::tree::Node;
 use super::value::Fault;
 use super::{Decoded, Profile, Rejection};
 use crate::device::event_time::{Belief, ClockSource, EventTime, Receipt, WrongTime};
 use crate::device::reading::Reading;
-use crate::ingest::message::{MAX_PAYLOAD, MessageRef};
+use crate::ingest::message::MessageRef;
 use crate::lake::dead_letter::Reason;
-use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::io::Read as _;
-
-/// The greatest number of values that are read from one message. A mebibyte of real samples has fewer, and so many fit
-/// into a function's memory.
-pub const MAX_VALUES: usize = 10_000;
 
 /// A counter of so many bits comes again within days, at a message every few seconds.
 const NARROW_BITS: u32 = 16;
@@ -46,9 +41,6 @@ pub(super) struct Version {
     pub(super) records: Option<Records>,
 }
 
-/// A time by the device's clock, in milliseconds since the epoch; `None` if the device sent none.
-pub(super) type DeviceTime = Result<Option<i64>, Fault>;
-
 /// Which messages a version matches.
 #[derive(Clone, Debug, Default)]
 pub(super) struct When {
@@ -56,57 +48,6 @@ pub(super) struct When {
     pub(super) min_length: usize,
     pub(super) max_length: Option<usize>,
     pub(super) field: Option<Condition>,
-}
-
-/// A payload, parsed at most once in each format.
-struct Payload<'a> {
-    bytes: &'a [u8],
-    /// The same, decompressed when a version asks for it.
-    decompressed: &'a OnceCell<Result<Vec<u8>, String>>,
-    trees: Vec<(Written, Result<Node<'a>, String>)>,
-}
-
-/// How a payload is written.
-type Written = (Format, CsvDocument, bool);
-
-impl<'a> Payload<'a> {
-    const fn new(bytes: &'a [u8], decompressed: &'a OnceCell<Result<Vec<u8>, String>>) -> Self {
-        Self { bytes, decompressed, trees: Vec::new() }
-    }
-
-    fn view(&mut self, version: &Version) -> Result<View<'_>, String> {
-        let bytes = if version.compressed {
-            self.decompressed.get_or_init(|| decompressed(self.bytes)).as_deref().map_err(Clone::clone)?
-        } else {
-            self.bytes
-        };
-        if !version.format.is_tree() {
-            return Ok(View::Bytes(bytes));
-        }
-        let written = (version.format, version.csv, version.compressed);
-        let known = self.trees.iter().position(|(known, _)| *known == written);
-        let index = known.unwrap_or_else(|| {
-            self.trees.push((written, Node::parse(version.format, &version.csv, bytes)));
-            self.trees.len() - 1
-        });
-        self.trees[index].1.as_ref().map(View::Tree).map_err(Clone::clone)
-    }
-}
-
-/// The bytes of gzip or zlib, at most as many as a payload may have, or in words why there are none.
-pub(super) fn decompressed(bytes: &[u8]) -> Result<Vec<u8>, String> {
-    let mut inflated = Vec::new();
-    let limit = MAX_PAYLOAD as u64 + 1;
-    let read = if bytes.starts_with(&[0x1f, 0x8b]) {
-        MultiGzDecoder::new(bytes).take(limit).read_to_end(&mut inflated)
-    } else {
-        ZlibDecoder::new(bytes).take(limit).read_to_end(&mut inflated)
-    };
-    match read {
-        Ok(_) if inflated.len() > MAX_PAYLOAD => Err(format!("it has more than {MAX_PAYLOAD} bytes when decompressed")),
-        Ok(_) => Ok(inflated),
-        Err(_) => Err("it is neither gzip nor zlib, or it is cut".to_owned()),
-    }
 }
 
 impl Version {
@@ -120,7 +61,9 @@ impl Version {
         if length < when.min_length || when.max_length.is_some_and(|most| length > most) {
             return Err(Cow::Owned(format!("the payload has {length} bytes")));
         }
-        when.field.as_ref().map_or(Ok(()), |condition| condition.check(payload.view(self)?))
+        when.field
+            .as_ref()
+            .map_or(Ok(()), |condition| condition.check(payload.view(self.format, self.csv, self.compressed)?))
     }
 }
 
@@ -245,7 +188,7 @@ impl Profile {
             let detail = format!("version {}: {problem}", version.name);
             Decoded::rejected(Rejection { reason, detail, index: None, metric: None })
         };
-        let outer = match payload.view(version) {
+        let outer = match payload.view(version.format, version.csv, version.compressed) {
             Ok(view) => view,
             Err(problem) => return unread(Reason::Undecodable, problem),
         };
@@ -254,7 +197,7 @@ impl Profile {
             Err(fault) => return unread(fault.reason, fault.detail),
         };
         let tree = version.inside.as_ref().zip(inner.as_deref()).filter(|(inside, _)| inside.format.is_tree());
-        let tree = match tree.map(|(inside, bytes)| Node::parse(inside.format, &inside.csv, bytes)).transpose() {
+        let tree = match tree.map(|(inside, bytes)| Node::parse(inside.format, inside.csv, bytes)).transpose() {
             Ok(tree) => tree,
             Err(problem) => return unread(Reason::Undecodable, format!("the payload inside: {problem}")),
         };

@@ -1,8 +1,8 @@
 //! Opens a payload that stands in a field of another one.
 
-use super::decode::decompressed;
 use super::document::{CsvDocument, Encoding, Format};
 use super::path::Path;
+use super::payload::decompress;
 use super::source::View;
 use super::time::Time;
 use super::tree::Node;
@@ -46,7 +46,7 @@ impl Inside {
             }
             (Some(other), _) => return Err(undecodable(&format!("it is {}, not a text", other.kind()))),
         };
-        if self.compressed { decompressed(&bytes).map_err(|problem| undecodable(&problem)) } else { Ok(bytes) }
+        if self.compressed { decompress(&bytes).map_err(|problem| undecodable(&problem)) } else { Ok(bytes) }
     }
 }
 

@@ -2,15 +2,18 @@
 
 use super::binary::BinaryField;
 use super::condition::Condition;
-use super::decode::{DeviceTime, MAX_VALUES};
 use super::field::Field;
 use super::path::Path;
 use super::source::View;
-use super::time::{Base, Time};
+use super::time::{Base, DeviceTime, Time};
 use super::tree::Node;
 use super::value::{Fault, Raw};
 use crate::lake::dead_letter::Reason;
 use std::borrow::Cow;
+
+/// The greatest number of values that are read from one message. A mebibyte of real samples has fewer, and so many fit
+/// into a function's memory.
+pub const MAX_VALUES: usize = 10_000;
 
 /// The compiled records of a version.
 #[derive(Clone, Debug)]

@@ -1,6 +1,5 @@
 //! Reads the times that a device sends, in whatever way it writes them.
 
-use super::decode::DeviceTime;
 use super::document::{Epoch, Relative, TimeUnit};
 use super::source::{Getter, View};
 use super::value::{Fault, Raw};
@@ -10,6 +9,9 @@ use jiff::tz::{AmbiguousOffset, TimeZone};
 
 /// Below this number of seconds, a time of SenML is relative (RFC 8428, section 4.5.3).
 const SENML_RELATIVE_MS: f64 = 268_435_456_000.0;
+
+/// A time by the device's clock, in milliseconds since the epoch; `None` if the device sent none.
+pub(super) type DeviceTime = Result<Option<i64>, Fault>;
 
 /// Where the device's time is, and how it is written.
 #[derive(Clone, Debug)]

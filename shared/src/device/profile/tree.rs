@@ -56,7 +56,7 @@ impl<'a> Node<'a> {
     }
 
     /// Parses a payload of any format that has a tree, or says in words why it is not of that format.
-    pub(super) fn parse(format: Format, csv: &CsvDocument, payload: &'a [u8]) -> Result<Self, String> {
+    pub(super) fn parse(format: Format, csv: CsvDocument, payload: &'a [u8]) -> Result<Self, String> {
         match format {
             Format::Json => Self::json(payload),
             Format::Cbor => Node::cbor(payload),

@@ -38,7 +38,7 @@ pub(super) fn half(bits: u16) -> f64 {
     if bits >> 15 == 1 { -size } else { size }
 }
 
-/// Two decimal digits a byte, the first in the high half. `None` if a half is no digit.
+/// Two decimal digits a byte, the first in the high half. `None` if a half is not a digit.
 pub(super) fn decimal(bits: u64, width: usize) -> Option<i128> {
     (0..width * 2).rev().try_fold(0, |number, digit| {
         let digit = i128::from(bits >> (digit * 4) & 0xf);
@@ -93,7 +93,7 @@ mod tests {
             (0x7c00, f64::INFINITY),
             (0xfc00, f64::NEG_INFINITY),
         ] {
-            assert_eq!(half(bits), expected, "{bits:04x}");
+            assert_eq!(half(bits).to_bits(), f64::to_bits(expected), "{bits:04x}");
         }
         assert!(half(0x7e01).is_nan());
     }

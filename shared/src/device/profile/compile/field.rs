@@ -1,67 +1,21 @@
 //! Compiles a field: where its value is, and the steps that lead to its metric's unit.
 
-use super::super::binary::BinaryField;
 use super::super::calibration::Calibration;
-use super::super::document::{Endian, FieldDocument, Format, Kind, MetricDocument, Source};
+use super::super::document::{FieldDocument, Kind, MetricDocument};
 use super::super::extra::Extra;
 use super::super::field::{Field, FieldSource};
-use super::super::path::Path;
 use super::super::problem::Scope;
 use super::super::source::Getter;
 use super::super::unit::Conversion;
 use super::Metrics;
-use super::version::condition_of;
+use super::condition;
+use super::reader::Reader;
 use crate::device::profile::StateValue;
 use crate::device::reading::MAX_TEXT;
 use serde_json::Value;
 
 /// The greatest number of values that mean "no value".
 const MAX_ABSENT: usize = 16;
-
-/// How to read the fields of a version or of its records.
-#[derive(Clone, Copy)]
-pub(super) struct Reader {
-    pub(super) format: Format,
-    pub(super) endian: Endian,
-    /// The greatest length of the payload, or the length of a record, in bytes.
-    pub(super) end: usize,
-}
-
-impl Reader {
-    /// Compiles the source of a value.
-    pub(super) fn getter(&self, source: &Source, scope: &mut Scope<'_>) -> Option<Getter> {
-        match (source, self.format) {
-            (_, Format::Text) => None,
-            (Source::Path(path), format) if format.is_tree() => match Path::parse(path) {
-                Ok(path) if path.iterates() => {
-                    scope.report_here("`[*]` is only allowed in the `each` of records");
-                    None
-                }
-                Ok(path) => Some(Getter::Path(path)),
-                Err(problem) => {
-                    scope.report_here(problem);
-                    None
-                }
-            },
-            (Source::Binary(field), Format::Binary) => {
-                let field = BinaryField::compile(field, self.endian, |key, problem| scope.report(key, problem))?;
-                if field.end() > self.end {
-                    let (end, length) = (field.end(), self.end);
-                    scope.report("offset", format!("the field ends at byte {end}, and a record has {length} bytes"));
-                }
-                Some(Getter::Binary(field))
-            }
-            (Source::Path(_), _) => {
-                scope.report_here("a binary format has no paths: give an object with offset and type");
-                None
-            }
-            (Source::Binary(_), _) => {
-                scope.report_here("this format has no offsets: give a path");
-                None
-            }
-        }
-    }
-}
 
 /// Compiles a field.
 pub(super) fn compile(
@@ -80,7 +34,7 @@ pub(super) fn compile(
     let source = compile_source(document, reader, described.kind, scope);
     check_kind(document, described.kind, scope);
     let (calibration, conversion) = compile_steps(document, described, scope);
-    let condition = document.condition.as_ref().map(|it| condition_of(it, reader, &mut scope.within("where")));
+    let condition = document.condition.as_ref().map(|it| condition::compile(it, reader, &mut scope.within("where")));
     let extra = compile_extra(document, described, reader, scope);
     Some(Field {
         metric,
@@ -158,16 +112,15 @@ fn check_kind(document: &FieldDocument, kind: Kind, scope: &mut Scope<'_>) {
     for (sent, state) in &document.states {
         let mut scope = scope.within("states");
         match state {
-            StateValue::Text(name) if kind == Kind::Text => {
-                if name.is_empty() || name.len() > MAX_TEXT || name.chars().any(char::is_control) {
-                    let problem =
-                        format!("a state's name must have from 1 to {MAX_TEXT} bytes and no control character");
-                    scope.report(sent, problem);
-                }
+            StateValue::Text(name)
+                if kind == Kind::Text
+                    && (name.is_empty() || name.len() > MAX_TEXT || name.chars().any(char::is_control)) =>
+            {
+                let problem = format!("a state's name must have from 1 to {MAX_TEXT} bytes and no control character");
+                scope.report(sent, problem);
             }
-            StateValue::Boolean(_) if kind == Kind::Boolean => {}
             StateValue::Text(_) if kind == Kind::Boolean => scope.report(sent, "must be true or false"),
-            _ if kind == Kind::Text => scope.report(sent, "must be a text"),
+            StateValue::Boolean(_) if kind == Kind::Text => scope.report(sent, "must be a text"),
             _ => {}
         }
     }

@@ -5,7 +5,7 @@ use super::super::problem::Scope;
 use super::super::source::Getter;
 use super::super::time::Time;
 use super::super::windows;
-use super::field::Reader;
+use super::reader::Reader;
 use jiff::tz::TimeZone;
 
 /// What a time belongs to.

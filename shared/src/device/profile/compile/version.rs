@@ -1,10 +1,8 @@
 //! Compiles a version: which messages it matches, and how it reads their identity, time, fields and records.
 
-use super::super::condition::Condition;
 use super::super::decode::{Version, When};
 use super::super::document::{
-    ConditionDocument, CsvDocument, FieldDocument, Format, InsideDocument, RecordsDocument, Source, VersionDocument,
-    WhenDocument,
+    CsvDocument, FieldDocument, Format, InsideDocument, RecordsDocument, Source, VersionDocument, WhenDocument,
 };
 use super::super::field::Field;
 use super::super::inside::Inside;
@@ -13,7 +11,9 @@ use super::super::problem::Scope;
 use super::super::records::{Records, RecordsSource, Step};
 use super::super::source::Getter;
 use super::Metrics;
-use super::field::{Reader, compile as compile_field};
+use super::condition;
+use super::field::compile as compile_field;
+use super::reader::Reader;
 use super::time::{self, Place};
 use crate::ingest::message::MAX_PAYLOAD;
 use jiff::tz::TimeZone;
@@ -208,39 +208,13 @@ fn compile_when(document: &WhenDocument, reader: &Reader, scope: &mut Scope<'_>)
     if equals.is_some() && field.is_none() {
         scope.report("equals", "is only allowed with a field to compare");
     }
-    let field = field.as_ref().and_then(|field| condition(field, equals.as_ref(), reader, scope));
+    let field = field.as_ref().and_then(|field| condition::of(field, equals.as_ref(), reader, scope));
     When {
         kind: kind.clone(),
         min_length: length.or(*min_length).unwrap_or(0),
         max_length: length.or(*max_length),
         field,
     }
-}
-
-/// Compiles a condition, whose keys are `field` and `equals`.
-pub(super) fn condition(
-    field: &Source,
-    equals: Option<&serde_json::Value>,
-    reader: &Reader,
-    scope: &mut Scope<'_>,
-) -> Option<Condition> {
-    let expected = match equals {
-        None => None,
-        Some(serde_json::Value::String(text)) => Some(text.clone()),
-        Some(value @ serde_json::Value::Bool(_)) => Some(value.to_string()),
-        Some(serde_json::Value::Number(number)) if !number.is_f64() => Some(number.to_string()),
-        Some(_) => {
-            scope.report("equals", "must be a text, a whole number or a boolean");
-            None
-        }
-    };
-    let getter = reader.getter(field, &mut scope.within("field"))?;
-    Some(Condition { getter, expected })
-}
-
-/// Compiles the condition of a record or of a field.
-pub(super) fn condition_of(document: &ConditionDocument, reader: &Reader, scope: &mut Scope<'_>) -> Option<Condition> {
-    condition(&document.field, document.equals.as_ref(), reader, scope)
 }
 
 fn compile_fields<'d>(
@@ -306,7 +280,7 @@ fn compile_records<'d>(
     });
     let fields = compile_fields(&document.fields, &within, None, metrics, read, scope);
     let condition = document.condition.as_ref();
-    let condition = condition.and_then(|it| condition_of(it, &within, &mut scope.within("where")));
+    let condition = condition.and_then(|it| condition::compile(it, &within, &mut scope.within("where")));
     Some(Records {
         source: source?,
         optional: document.optional,
@@ -328,7 +302,7 @@ fn compile_each(document: &RecordsDocument, scope: &mut Scope<'_>) -> Option<Rec
         }
     }
     if !document.columns.is_empty() {
-        return compile_columns(document, scope);
+        return Some(compile_columns(document, scope));
     }
     let Some(path) = &document.each else {
         scope.report("each", "is missing: give a path with `[*]`, or columns");
@@ -347,7 +321,7 @@ fn compile_each(document: &RecordsDocument, scope: &mut Scope<'_>) -> Option<Rec
     }
 }
 
-fn compile_columns(document: &RecordsDocument, scope: &mut Scope<'_>) -> Option<RecordsSource> {
+fn compile_columns(document: &RecordsDocument, scope: &mut Scope<'_>) -> RecordsSource {
     if document.each.is_some() {
         scope.report("columns", "is not allowed with each: give only one of them");
     }
@@ -371,7 +345,7 @@ fn compile_columns(document: &RecordsDocument, scope: &mut Scope<'_>) -> Option<
             None
         }
     });
-    Some(RecordsSource::Columns(columns.collect()))
+    RecordsSource::Columns(columns.collect())
 }
 
 fn compile_packed(document: &RecordsDocument, reader: &Reader, scope: &mut Scope<'_>) -> Option<RecordsSource> {

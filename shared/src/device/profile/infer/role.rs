@@ -149,7 +149,7 @@ pub(super) fn of(leaf: &Leaf, now_ms: i64, of_message: bool, samples: usize) -> 
         && !leaf.values.iter().any(|value| matches!(value, Seen::Boolean(_)))
         && (leaf.is_text() || is_named(IDENTITY))
     {
-        return Role::Nothing("it names a thing, and is no measurement");
+        return Role::Nothing("it names a thing and is not measured");
     }
     if is_longitude(leaf) {
         return Role::Longitude;
@@ -161,7 +161,7 @@ pub(super) fn of(leaf: &Leaf, now_ms: i64, of_message: bool, samples: usize) -> 
     if is_each(|value| matches!(value, Seen::Boolean(_))) {
         return Role::Value(Read::of(leaf, "boolean"));
     }
-    if is_each(|value| matches!(value, Seen::Number(number) if *number == 0.0 || *number == 1.0)) && is_named(SWITCH) {
+    if is_each(|value| matches!(value, Seen::Number(0.0 | 1.0))) && is_named(SWITCH) {
         let doubt = Some("read as a boolean, by its name and since it is always 1 or 0".to_owned());
         return Role::Value(Read { doubt, ..Read::of(leaf, "boolean") });
     }

@@ -64,8 +64,8 @@ impl Leaf {
     }
 
     /// The texts, if all values are texts.
-    pub(super) fn texts(&self) -> Option<Vec<&str>> {
-        let text = |seen| if let &Seen::Text(ref text) = seen { Some(text.as_str()) } else { None };
+    pub(super) fn texts<'s>(&'s self) -> Option<Vec<&'s str>> {
+        let text = |seen: &'s Seen| if let Seen::Text(text) = seen { Some(text.as_str()) } else { None };
         self.values.iter().map(text).collect::<Option<Vec<_>>>().filter(|texts| !texts.is_empty())
     }
 

@@ -12,7 +12,7 @@ fn read(profile: &str, payload: &str, at: &str) -> String {
     profile.clock.not_before = (profile.clock.trust.is_none()).then(|| "2000-01-01".to_owned());
     let profile = Profile::compile(&profile).unwrap_or_else(|problems| panic!("{problems:#?}"));
     let text = std::fs::read_to_string(format!("{events}/payloads/{payload}")).unwrap();
-    let payload = if payload.ends_with(".hex") {
+    let payload = if payload.contains(".hex") {
         text.trim()
             .as_bytes()
             .chunks(2)

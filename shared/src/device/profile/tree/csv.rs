@@ -8,7 +8,7 @@ use std::borrow::Cow;
 const NAME_MAX: usize = 64;
 
 /// Reads the lines. With a header, each line is an object by the header's names; without, an array.
-pub(super) fn read(payload: &[u8], settings: &CsvDocument) -> Result<Node<'static>, String> {
+pub(super) fn read(payload: &[u8], settings: CsvDocument) -> Result<Node<'static>, String> {
     let payload = crate::platform::text::trimmed(payload);
     let separator = settings.separator.unwrap_or(',');
     let mut reader = csv::ReaderBuilder::new()
@@ -17,9 +17,10 @@ pub(super) fn read(payload: &[u8], settings: &CsvDocument) -> Result<Node<'stati
         .flexible(true)
         .trim(csv::Trim::All)
         .from_reader(payload);
-    let header = match settings.header {
-        false => None,
-        true => Some(reader.headers().map_err(|_| "the header is not UTF-8".to_owned())?.clone()),
+    let header = if settings.header {
+        Some(reader.headers().map_err(|_| "the header is not UTF-8".to_owned())?.clone())
+    } else {
+        None
     };
     if header.as_ref().is_some_and(|header| header.iter().any(|name| name.len() > NAME_MAX)) {
         return Err(format!("a name of the header has more than {NAME_MAX} bytes"));
@@ -63,7 +64,7 @@ mod tests {
     #[test]
     fn lines_are_arrays_or_objects_by_the_header() {
         let plain = CsvDocument { separator: Some(';'), header: false };
-        let node = read("\u{feff}A7;21.5;\r\n\"x;y\";-3;007\n".as_bytes(), &plain).unwrap();
+        let node = read("\u{feff}A7;21.5;\r\n\"x;y\";-3;007\n".as_bytes(), plain).unwrap();
         let text = |text: &str| Node::Text(text.to_owned().into());
         assert_eq!(
             node,
@@ -74,7 +75,7 @@ mod tests {
         );
         let header = CsvDocument { separator: None, header: true };
         assert_eq!(
-            read(b"t, hr\n1, 61\n", &header).unwrap(),
+            read(b"t, hr\n1, 61\n", header).unwrap(),
             Node::List(vec![Node::Map(vec![("t".into(), Node::Integer(1)), ("hr".into(), Node::Integer(61))])])
         );
     }
@@ -82,7 +83,7 @@ mod tests {
     #[test]
     fn a_line_that_is_not_text_costs_itself() {
         let settings = CsvDocument { separator: None, header: false };
-        let Node::List(lines) = read(b"1,2\n\xff\xfe\n3,4\n", &settings).unwrap() else { panic!("not a list") };
+        let Node::List(lines) = read(b"1,2\n\xff\xfe\n3,4\n", settings).unwrap() else { panic!("not a list") };
         assert_eq!(lines[1], Node::Bad("a line that is not UTF-8"));
         assert_eq!(lines.len(), 3);
     }

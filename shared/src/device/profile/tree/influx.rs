@@ -5,13 +5,13 @@
 use super::Node;
 use std::borrow::Cow;
 
-/// Reads the points. A line that is none costs itself alone.
+/// Reads the points. A line that is not a point costs itself alone.
 pub(super) fn read(payload: &[u8]) -> Result<Node<'static>, String> {
     let text = std::str::from_utf8(crate::platform::text::trimmed(payload))
         .map_err(|error| format!("it is not UTF-8 from byte {} on", error.valid_up_to()))?;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     Ok(Node::List(
-        lines.map(|line| point(line).unwrap_or(Node::Bad("a line that is no point of line protocol"))).collect(),
+        lines.map(|line| point(line).unwrap_or(Node::Bad("a line that is not a point of line protocol"))).collect(),
     ))
 }
 
@@ -122,11 +122,11 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_no_point_costs_itself() {
+    fn a_line_that_is_not_a_point_costs_itself() {
         let Node::List(points) = read(b"# note\nm v=1\nm v=\nm\nm v=2 x\nm v=3\n").unwrap() else {
             panic!("not a list")
         };
-        let bad = Node::Bad("a line that is no point of line protocol");
+        let bad = Node::Bad("a line that is not a point of line protocol");
         assert_eq!(points.iter().filter(|point| **point == bad).count(), 3);
         assert_eq!(points.len(), 5);
         assert!(read(b"\xff").is_err());

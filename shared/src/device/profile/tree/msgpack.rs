@@ -43,7 +43,7 @@ mod tests {
     #[test]
     fn what_is_cut_or_too_deep_or_followed_by_more_is_an_error() {
         assert_eq!(read(&[0x92, 1]).unwrap_err(), "it is not MessagePack: it ends within an item");
-        assert!(read(&[0x91; 100_000]).unwrap_err().contains("it nests deeper than 128"));
+        assert!(read(&vec![0x91; 100_000]).unwrap_err().contains("it nests deeper than 128"));
         assert_eq!(read(&[1, 2]).unwrap_err(), "the MessagePack item is followed by 1 bytes");
         assert_eq!(read(&[1, 0, 0]), Ok(Node::Integer(1)));
         // An array that claims four billion elements.

@@ -38,7 +38,7 @@ pub(super) fn resolve(pack: Node<'_>) -> Result<Node<'_>, String> {
     let mut resolved = Vec::with_capacity(records.len());
     for record in records {
         let Node::Map(members) = record else {
-            resolved.push(Node::Bad("something that is no record of SenML"));
+            resolved.push(Node::Bad("something that is not a record of SenML"));
             continue;
         };
         let find =
@@ -125,10 +125,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_record_costs_itself() {
+    fn what_is_not_a_record_costs_itself() {
         let resolved = resolve(Node::json(br#"[7,{"n":"a","vb":true},{"bn":"b"}]"#).unwrap()).unwrap();
         let Node::List(records) = resolved else { panic!("not a list") };
-        assert_eq!(records[0], Node::Bad("something that is no record of SenML"));
+        assert_eq!(records[0], Node::Bad("something that is not a record of SenML"));
         assert_eq!(records.len(), 3);
         assert!(resolve(Node::json(b"{}").unwrap()).is_err());
     }
