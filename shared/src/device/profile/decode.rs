@@ -39,6 +39,10 @@ pub(super) struct Version {
     pub(super) sent: Option<Time>,
     pub(super) fields: Vec<Field>,
     pub(super) records: Option<Records>,
+    /// Whether any time is read.
+    pub(super) reads_time: bool,
+    /// Whether a time depends on when the message was received.
+    pub(super) follows_receipt: bool,
 }
 
 /// Which messages a version matches.
@@ -104,7 +108,7 @@ impl Version {
     /// What a lone narrow counter is not good for.
     pub(super) fn advice_on_identity(&self) -> Option<String> {
         let bits = self.identity.iter().map(Getter::bits).try_fold(0, |sum, bits| bits.map(|bits| sum + bits))?;
-        let is_narrow = (1..=NARROW_BITS).contains(&bits) && self.times().next().is_none();
+        let is_narrow = (1..=NARROW_BITS).contains(&bits) && !self.reads_time;
         is_narrow.then(|| {
             format!(
                 "a counter of {bits} bits begins again after {} messages; a later message with the same number and the same \
@@ -124,9 +128,11 @@ impl Version {
         self.times().find_map(|time| time.wraps_ms).unwrap_or_default()
     }
 
-    /// Whether a time depends on when the message was received.
-    fn follows_receipt(&self) -> bool {
-        self.times().any(Time::follows_receipt)
+    /// With what follows from its times.
+    pub(super) fn with_times_known(self) -> Self {
+        let reads_time = self.times().next().is_some();
+        let follows_receipt = self.times().any(Time::follows_receipt);
+        Self { reads_time, follows_receipt, ..self }
     }
 
     fn times(&self) -> impl Iterator<Item = &Time> {
@@ -217,7 +223,7 @@ impl Profile {
         // A message that does not say when it was sent is judged by its times alone.
         let sent_at = base.sent.map(|sent| sent.saturating_add(version.wraps_ms()));
         let belief = self.clock.judge(known(&time, times), sent_at, receipt);
-        let time_of_identity = if version.follows_receipt() {
+        let time_of_identity = if version.follows_receipt {
             // When the message comes again, it is received at another time.
             let (time, records) = version.read_times(outer, view, &rows, Base { received: None, ..base });
             let times = records.and_then(|(_, found)| found.ok()).map(|found| found.times).unwrap_or_default();
@@ -231,7 +237,7 @@ impl Profile {
             receipt,
             belief,
             identity: identify(&version.identity, outer, &message, time_of_identity, self.clock.not_before_ms),
-            reads_time: version.times().next().is_some(),
+            reads_time: version.reads_time,
             outer,
             is_absent: false,
             explanation,

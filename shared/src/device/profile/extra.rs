@@ -1,6 +1,7 @@
-//! What few fields need beside a value: values that mean none, and units and powers of ten that the message names.
+//! What few fields need beside a value: a condition, values that mean none, and units and powers of ten that the message names.
 
 use super::binary::times_ten_to;
+use super::condition::Condition;
 use super::source::{Getter, View};
 use super::unit::Conversion;
 use super::value::{Fault, Raw};
@@ -9,6 +10,8 @@ use crate::lake::dead_letter::Reason;
 /// The settings of a field that most fields do without.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Extra {
+    /// The condition under which the value is read.
+    pub(super) condition: Option<Condition>,
     /// Numbers, and texts, that mean "no value".
     pub(super) absent_numbers: Vec<f64>,
     pub(super) absent_texts: Vec<String>,
@@ -19,6 +22,11 @@ pub(super) struct Extra {
 }
 
 impl Extra {
+    /// Whether the value is this field's.
+    pub(super) fn is_here(&self, view: View<'_>) -> bool {
+        self.condition.as_ref().is_none_or(|condition| condition.holds(view))
+    }
+
     /// The value, or nothing if it means "no value".
     pub(super) fn present<'a>(&self, raw: Raw<'a>) -> Raw<'a> {
         let is_absent = match &raw {

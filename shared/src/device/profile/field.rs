@@ -2,7 +2,6 @@
 
 use super::StateValue;
 use super::calibration::Calibration;
-use super::condition::Condition;
 use super::document::{Kind, Outside, RangeDocument};
 use super::extra::{Extra, convert};
 use super::metric::Metric;
@@ -27,8 +26,6 @@ pub(super) struct Field {
     pub(super) states: BTreeMap<String, StateValue>,
     /// Whether the value stands outside the payload that the version reads.
     pub(super) outside: bool,
-    /// The condition under which the value is read.
-    pub(super) condition: Option<Condition>,
     pub(super) extra: Option<Box<Extra>>,
 }
 
@@ -55,8 +52,9 @@ pub(super) enum FieldSource {
 
 impl Field {
     /// Whether the value is this field's.
+    #[inline]
     pub(super) fn is_here(&self, view: View<'_>) -> bool {
-        self.condition.as_ref().is_none_or(|condition| condition.holds(view))
+        self.extra.as_ref().is_none_or(|extra| extra.is_here(view))
     }
 
     /// Reads the value. `None` if an optional value is missing.
@@ -84,6 +82,7 @@ impl Field {
         if measured.is_none() && !self.optional { Err(missing("it is missing")) } else { Ok(measured) }
     }
 
+    #[inline]
     pub(super) fn present<'a>(&self, raw: Raw<'a>) -> Raw<'a> {
         match &self.extra {
             None => raw,
@@ -98,6 +97,8 @@ impl Field {
     }
 
     /// The steps of a number.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "it is on the path of each value")]
     pub(super) fn numbers(&self, raw: &Raw<'_>, view: View<'_>, metric: &Metric) -> Result<Numbers, Fault> {
         let (read, named_unit) = match &self.extra {
             None => (raw.number(self.text)?, None),

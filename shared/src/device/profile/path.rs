@@ -141,21 +141,29 @@ impl fmt::Display for Path {
     }
 }
 
+#[inline]
 fn step_into<'n, 'a>(node: &'n Node<'a>, step: &Step) -> Option<&'n Node<'a>> {
     match (step, node) {
         (Step::Key(key), Node::Map(_)) => member(node, key),
         (Step::Index(index), Node::List(items)) => items.get(*index),
-        (Step::First { key, value }, Node::List(items)) => items.iter().find(|item| {
-            let member = member(item, key).map(|member| Raw::of(Some(member)).into_text());
-            matches!(member, Some(Ok(text)) if text == *value)
-        }),
+        (Step::First { key, value }, Node::List(items)) => first(items, key, value),
         // What would stand below it cannot be known, which is not the same as missing.
         (_, Node::Bad(_)) => Some(node),
         _ => None,
     }
 }
 
+/// The first element whose member `key` has this value, written as text.
+#[cold]
+fn first<'n, 'a>(items: &'n [Node<'a>], key: &str, value: &str) -> Option<&'n Node<'a>> {
+    items.iter().find(|item| {
+        let member = member(item, key).map(|member| Raw::of(Some(member)).into_text());
+        matches!(member, Some(Ok(text)) if text == value)
+    })
+}
+
 /// The member of an object. If a key occurs twice, the last one counts, as in most parsers.
+#[inline]
 fn member<'n, 'a>(node: &'n Node<'a>, key: &str) -> Option<&'n Node<'a>> {
     let Node::Map(entries) = node else { return None };
     entries.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value)

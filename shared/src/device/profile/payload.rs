@@ -13,7 +13,9 @@ pub(super) struct Payload<'a> {
     bytes: &'a [u8],
     /// The same, decompressed when a version asks for it.
     decompressed: &'a OnceCell<Result<Vec<u8>, String>>,
-    trees: Vec<(Written, Result<Node<'a>, String>)>,
+    /// The tree that was read first. Most profiles have one format.
+    first: Option<(Written, Result<Node<'a>, String>)>,
+    others: Vec<(Written, Result<Node<'a>, String>)>,
 }
 
 /// How a payload is written.
@@ -21,7 +23,7 @@ type Written = (Format, CsvDocument, bool);
 
 impl<'a> Payload<'a> {
     pub(super) const fn new(bytes: &'a [u8], decompressed: &'a OnceCell<Result<Vec<u8>, String>>) -> Self {
-        Self { bytes, decompressed, trees: Vec::new() }
+        Self { bytes, decompressed, first: None, others: Vec::new() }
     }
 
     /// What is read of a payload in this format. The error says in words why nothing is.
@@ -35,12 +37,14 @@ impl<'a> Payload<'a> {
             return Ok(View::Bytes(bytes));
         }
         let written = (format, csv, compressed);
-        let known = self.trees.iter().position(|(known, _)| *known == written);
-        let index = known.unwrap_or_else(|| {
-            self.trees.push((written, Node::parse(format, csv, bytes)));
-            self.trees.len() - 1
-        });
-        self.trees[index].1.as_ref().map(View::Tree).map_err(Clone::clone)
+        let read = || (written, Node::parse(format, csv, bytes));
+        if self.first.get_or_insert_with(read).0 != written && !self.others.iter().any(|(other, _)| *other == written) {
+            self.others.push(read());
+        }
+        let trees = self.first.iter().chain(&self.others);
+        let tree = trees.into_iter().find(|(known, _)| *known == written).map(|(_, tree)| tree);
+        let tree = tree.ok_or_else(|| "it was not read".to_owned())?;
+        tree.as_ref().map(View::Tree).map_err(Clone::clone)
     }
 }
 

@@ -47,6 +47,7 @@ impl Getter {
     }
 
     /// Reads the raw value from `view`.
+    #[inline]
     pub(super) fn get<'a>(&self, view: View<'a>) -> Result<Raw<'a>, Fault> {
         match (self, view) {
             (Self::Path(path), View::Tree(node)) => Ok(Raw::of(path.find(node))),

@@ -34,7 +34,6 @@ pub(super) fn compile(
     let source = compile_source(document, reader, described.kind, scope);
     check_kind(document, described.kind, scope);
     let (calibration, conversion) = compile_steps(document, described, scope);
-    let condition = document.condition.as_ref().map(|it| condition::compile(it, reader, &mut scope.within("where")));
     let extra = compile_extra(document, described, reader, scope);
     Some(Field {
         metric,
@@ -45,7 +44,6 @@ pub(super) fn compile(
         calibration,
         conversion,
         states: document.states.clone(),
-        condition: condition.flatten(),
         extra: (extra != Extra::default()).then(|| Box::new(extra)),
     })
 }
@@ -130,6 +128,8 @@ fn check_kind(document: &FieldDocument, kind: Kind, scope: &mut Scope<'_>) {
 fn compile_extra(document: &FieldDocument, metric: &MetricDocument, reader: &Reader, scope: &mut Scope<'_>) -> Extra {
     let mut extra =
         Extra { decimal_comma: document.decimal_comma, unit_behind: document.unit_behind, ..Extra::default() };
+    let condition = document.condition.as_ref();
+    extra.condition = condition.and_then(|it| condition::compile(it, reader, &mut scope.within("where")));
     for (index, absent) in document.absent.iter().enumerate() {
         match absent {
             Value::String(text) => extra.absent_texts.push(text.trim().to_owned()),

@@ -91,7 +91,10 @@ pub(super) fn compile(
             let place = Place::Record { has_sent, has_message_time: has_time(document) };
             compile_records(records, place, &within, zone, metrics, &mut read, &mut scope.within("records"))
         }),
+        reads_time: false,
+        follows_receipt: false,
     }
+    .with_times_known()
 }
 
 /// Whether a version reads a time of the message.
