@@ -136,3 +136,13 @@ fn read(files: &[PathBuf]) -> anyhow::Result<Vec<(String, String)>> {
     });
     read.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_published_schema_is_that_of_the_code() {
+        let published = include_str!("../../../docs/profile.schema.json");
+        let current = format!("{:#}\n", myaku::device::profile::schema());
+        assert!(published == current, "write it again: myaku profile schema > docs/profile.schema.json");
+    }
+}

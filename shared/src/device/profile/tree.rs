@@ -20,6 +20,8 @@ use std::marker::PhantomData;
 
 /// How deep a payload may nest.
 const MAX_DEPTH: usize = 128;
+/// The greatest number of lines that are read: one more than the values that are read of a message, so that it shows.
+const MAX_LINES: usize = 10_001;
 /// The greatest number of elements for which memory is reserved before they are read. A CBOR header can claim any
 /// number.
 const MAX_RESERVED: usize = 64;

@@ -1,6 +1,6 @@
 //! Reads lines of values between separators (CSV, RFC 4180) as a tree: an array of lines.
 
-use super::Node;
+use super::{MAX_LINES, Node};
 use crate::device::profile::document::CsvDocument;
 use std::borrow::Cow;
 
@@ -25,7 +25,7 @@ pub(super) fn read(payload: &[u8], settings: CsvDocument) -> Result<Node<'static
     if header.as_ref().is_some_and(|header| header.iter().any(|name| name.len() > NAME_MAX)) {
         return Err(format!("a name of the header has more than {NAME_MAX} bytes"));
     }
-    let lines = reader.into_records().map(|line| {
+    let lines = reader.into_records().take(MAX_LINES).map(|line| {
         // A line that is not text costs itself alone.
         let Ok(line) = line else { return Node::Bad("a line that is not UTF-8") };
         match &header {
@@ -77,6 +77,16 @@ mod tests {
         assert_eq!(
             read(b"t, hr\n1, 61\n", header).unwrap(),
             Node::List(vec![Node::Map(vec![("t".into(), Node::Integer(1)), ("hr".into(), Node::Integer(61))])])
+        );
+    }
+
+    #[test]
+    fn more_lines_than_values_are_not_read() {
+        let settings = CsvDocument { separator: None, header: true };
+        let Node::List(lines) = read("v\n".repeat(20_000).as_bytes(), settings).unwrap() else { panic!("not a list") };
+        assert_eq!(lines.len(), MAX_LINES);
+        assert!(
+            read(format!("{}\n1\n", "v".repeat(65)).as_bytes(), settings).unwrap_err().contains("more than 64 bytes")
         );
     }
 

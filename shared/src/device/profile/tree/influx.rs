@@ -2,14 +2,14 @@
 //!
 //! <https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/>
 
-use super::Node;
+use super::{MAX_LINES, Node};
 use std::borrow::Cow;
 
 /// Reads the points. A line that is not a point costs itself alone.
 pub(super) fn read(payload: &[u8]) -> Result<Node<'static>, String> {
     let text = std::str::from_utf8(crate::platform::text::trimmed(payload))
         .map_err(|error| format!("it is not UTF-8 from byte {} on", error.valid_up_to()))?;
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).take(MAX_LINES);
     Ok(Node::List(
         lines.map(|line| point(line).unwrap_or(Node::Bad("a line that is not a point of line protocol"))).collect(),
     ))
