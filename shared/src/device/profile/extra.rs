@@ -30,7 +30,10 @@ impl Extra {
     /// The value, or nothing if it means "no value".
     pub(super) fn present<'a>(&self, raw: Raw<'a>) -> Raw<'a> {
         let is_absent = match &raw {
-            Raw::Text(text) => self.absent_texts.iter().any(|absent| absent == text.trim()),
+            Raw::Text(text) => {
+                self.absent_texts.iter().any(|absent| absent == text.trim())
+                    || self.written(text).is_ok_and(|(number, _)| self.absent_numbers.contains(&number))
+            }
             Raw::Boolean(value) => self.absent_texts.iter().any(|absent| *absent == value.to_string()),
             Raw::Integer(_) | Raw::Number(_) | Raw::Digits(_) => {
                 raw.number(false).is_ok_and(|number| self.absent_numbers.contains(&number))

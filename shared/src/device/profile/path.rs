@@ -79,10 +79,15 @@ impl Path {
     /// Parses `key=value]`, where both may be in quotes.
     fn parse_first(inner: &str) -> Option<(Step, &str)> {
         let (key, after) = inner.split_once('=')?;
+        let key = key.trim();
         let key = key.strip_prefix('"').map_or(Some(key), |key| key.strip_suffix('"'))?;
+        let after = after.trim_start();
         let (value, rest) = match after.strip_prefix('"') {
             Some(quoted) => quoted.split_once("\"]")?,
-            None => after.split_once(']').filter(|(value, _)| !value.is_empty())?,
+            None => after
+                .split_once(']')
+                .map(|(value, rest)| (value.trim(), rest))
+                .filter(|(value, _)| !value.is_empty())?,
         };
         let is_plain = !key.is_empty() && !key.contains(['"', '[', ']']) && !value.contains('"');
         is_plain.then(|| (Step::First { key: key.to_owned(), value: value.to_owned() }, rest))
@@ -197,7 +202,7 @@ mod tests {
             Node::json(br#"{"m":[3,{"n":"hr"},{"n":"temp","v":36.5},{"type":1,"on":true,"v":2},{"n":"temp","v":9}]}"#)
                 .unwrap();
         let found = |path: &str| Path::parse(path).unwrap().find(&node).cloned();
-        for path in [r#"m[n="temp"].v"#, "m[n=temp].v", r#"m["n"="temp"].v"#] {
+        for path in [r#"m[n="temp"].v"#, "m[n=temp].v", r#"m["n"="temp"].v"#, "m[ n = temp ].v"] {
             assert_eq!(found(path), Some(Node::Number(36.5)), "{path}");
         }
         assert_eq!(found("m[type=1].v"), Some(Node::Integer(2)));

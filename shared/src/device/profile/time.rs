@@ -83,8 +83,11 @@ impl Time {
             None => {
                 let at = whole.saturating_add(self.epoch.milliseconds());
                 Some(match (self.wraps_ms, base.sent) {
-                    // The counter has not begun again since: this is its second round, in which the message was sent.
-                    (Some(wraps_ms), Some(sent)) if at <= sent => at.saturating_add(wraps_ms),
+                    // More than half a round after the sending is before it, in the round before. The message was sent in the
+                    // second round.
+                    (Some(wraps_ms), Some(sent)) if at.saturating_sub(sent) <= wraps_ms / 2 => {
+                        at.saturating_add(wraps_ms)
+                    }
                     _ => at,
                 })
             }
@@ -199,6 +202,8 @@ mod tests {
         let sent = Base { sent: Some(1_000), ..known() };
         assert_eq!(read(&counter, "4294966296", sent), Ok(Some(4_294_966_296)));
         assert_eq!(read(&counter, "400", sent), Ok(Some(4_294_967_296 + 400)));
+        // A sample that the counter places right after the sending is not of the round before.
+        assert_eq!(read(&counter, "1001", sent), Ok(Some(4_294_967_296 + 1_001)));
     }
 
     #[test]

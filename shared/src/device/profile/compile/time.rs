@@ -6,6 +6,8 @@ use super::super::source::Getter;
 use super::super::time::Time;
 use super::super::windows;
 use super::reader::Reader;
+use jiff::civil::{DateTime, date};
+use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 
 /// What a time belongs to.
@@ -36,6 +38,12 @@ pub(super) fn compile(
         }
         (own.flatten().unwrap_or_else(|| zone.clone()), document.pattern.clone())
     });
+    if document.pattern.as_deref().is_some_and(|pattern| !is_readable(pattern)) {
+        scope.report(
+            "pattern",
+            "does not give a date and a time: use directives of strftime, such as `%Y-%m-%d %H:%M:%S`",
+        );
+    }
     let unit_ms = document.unit.milliseconds().unwrap_or(1.0);
     Some(Time {
         getter,
@@ -46,6 +54,12 @@ pub(super) fn compile(
         local,
         wraps_ms: document.wraps_at.map(|number| (number as f64 * unit_ms) as i64),
     })
+}
+
+/// Whether a time that is written by a pattern can be read by it.
+fn is_readable(pattern: &str) -> bool {
+    let time = date(2026, 11, 21).at(8, 54, 52, 0);
+    strtime::format(pattern, time).and_then(|text| DateTime::strptime(pattern, text)).is_ok()
 }
 
 /// Compiles the time between two records, which is a number.

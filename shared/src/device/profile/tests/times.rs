@@ -116,6 +116,10 @@ fn settings_of_times_that_cannot_be_are_reported_by_field() {
             "time.zone: is not a time zone: give a name of the IANA database, like `Asia/Tokyo`",
         ),
         (
+            r#""time":{"from":"t","unit":"local","pattern":"%Q %d"}"#,
+            "time.pattern: does not give a date and a time: use directives of strftime, such as `%Y-%m-%d %H:%M:%S`",
+        ),
+        (
             r#""time":{"from":"t","unit":"iso8601","epoch":"gps"}"#,
             "time.epoch: is only allowed with the unit of a number",
         ),

@@ -22,7 +22,15 @@ fn read(profile: &Profile, payload: &str) -> String {
 fn values_that_mean_none_are_missing() {
     let field = r#""from":"v","text":true,"optional":true,"absent":[-127,"","unavailable",85.0]"#;
     let profile = one(r#"{"unit":"°C"}"#, field);
-    for absent in [r#"{"v":-127}"#, r#"{"v":""}"#, r#"{"v":" unavailable "}"#, r#"{"v":85}"#, "{}"] {
+    for absent in [
+        r#"{"v":-127}"#,
+        r#"{"v":"-127"}"#,
+        r#"{"v":"85.0"}"#,
+        r#"{"v":""}"#,
+        r#"{"v":" unavailable "}"#,
+        r#"{"v":85}"#,
+        "{}",
+    ] {
         assert_eq!(read(&profile, absent), "", "{absent}");
     }
     assert_eq!(read(&profile, r#"{"v":84.9}"#), "84.9");

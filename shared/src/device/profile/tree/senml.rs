@@ -34,56 +34,93 @@ pub(super) fn resolve(pack: Node<'_>) -> Result<Node<'_>, String> {
     if records.len() > RECORDS_MAX {
         return Err(format!("it has {} records, at most {RECORDS_MAX} are allowed", records.len()));
     }
-    let (mut name, mut time, mut unit, mut value, mut sum) = (String::new(), 0.0, None, 0.0, 0.0);
-    let mut resolved = Vec::with_capacity(records.len());
-    for record in records {
-        let Node::Map(members) = record else {
-            resolved.push(Node::Bad("something that is not a record of SenML"));
-            continue;
-        };
-        let find =
-            |labels: [&str; 2]| members.iter().find(|(key, _)| labels.contains(&key.as_ref())).map(|(_, value)| value);
-        let text = |labels| {
-            find(labels).and_then(|value| if let Node::Text(text) = value { Some(text.clone()) } else { None })
-        };
-        let number = |labels| find(labels).and_then(number);
-        // A base stays until the next one.
-        text(BASE_NAME).inspect(|base| name = base.clone().into_owned());
-        number(BASE_TIME).inspect(|base| time = *base);
-        unit = text(BASE_UNIT).or(unit);
-        number(BASE_VALUE).inspect(|base| value = *base);
-        number(BASE_SUM).inspect(|base| sum = *base);
-        let own = text(NAME).unwrap_or_default();
-        if name.len() + own.len() > NAME_MAX || unit.as_ref().is_some_and(|unit| unit.len() > NAME_MAX) {
-            resolved.push(Node::Bad("a record whose name or unit is too long"));
-            continue;
+    let mut base = Base { name: Ok(String::new()), time: Ok(0.0), unit: Ok(None), value: Ok(0.0), sum: Ok(0.0) };
+    let resolved = records.into_iter().map(|record| match record {
+        Node::Map(members) => base.resolve(&members).unwrap_or_else(Node::Bad),
+        _ => Node::Bad("something that is not a record of SenML"),
+    });
+    Ok(Node::List(resolved.collect()))
+}
+
+/// The base values, each of which stays until the next one. One that is not of its type spoils the records that lean on it.
+struct Base<'a> {
+    name: Result<String, &'static str>,
+    time: Result<f64, &'static str>,
+    unit: Result<Option<Cow<'a, str>>, &'static str>,
+    value: Result<f64, &'static str>,
+    sum: Result<f64, &'static str>,
+}
+
+type Members<'a> = [(Cow<'a, str>, Node<'a>)];
+
+impl<'a> Base<'a> {
+    /// Takes the base values of a record, and gives its whole values. The error is what stands in its place.
+    fn resolve(&mut self, members: &Members<'a>) -> Result<Node<'a>, &'static str> {
+        let find = |labels: [&str; 2]| find(members, labels);
+        if let Some(given) = find(BASE_NAME) {
+            self.name = text(given).map(Cow::into_owned);
         }
+        if let Some(given) = find(BASE_TIME) {
+            self.time = number(given);
+        }
+        if let Some(given) = find(BASE_UNIT) {
+            self.unit = text(given).map(Some);
+        }
+        if let Some(given) = find(BASE_VALUE) {
+            self.value = number(given);
+        }
+        if let Some(given) = find(BASE_SUM) {
+            self.sum = number(given);
+        }
+        // RFC 8428, section 4.4: a label that ends so must be understood.
+        if members.iter().any(|(label, _)| label.ends_with('_')) {
+            return Err("a record with a label that must be understood, and is not");
+        }
+        let own = find(NAME).map_or(Ok(Cow::Borrowed("")), text)?;
+        let name = [self.name.as_deref().map_err(|why| *why)?, own.as_ref()].concat();
+        let unit = match find(UNIT) {
+            Some(own) => Some(text(own)?),
+            None => self.unit.clone()?,
+        };
+        if name.len() > NAME_MAX || unit.as_ref().is_some_and(|unit| unit.len() > NAME_MAX) {
+            return Err("a record whose name or unit is too long");
+        }
+        let time = self.time? + find(TIME).map_or(Ok(0.0), number)?;
         let mut whole = vec![
-            (Cow::Borrowed("n"), Node::Text(Cow::Owned(format!("{name}{own}")))),
+            (Cow::Borrowed("n"), Node::Text(Cow::Owned(name))),
             (Cow::Borrowed("name"), Node::Text(own)),
-            (Cow::Borrowed("t"), Node::Number(time + number(TIME).unwrap_or_default())),
+            (Cow::Borrowed("t"), Node::Number(time)),
         ];
-        whole.extend(text(UNIT).or_else(|| unit.clone()).map(|unit| (Cow::Borrowed("u"), Node::Text(unit))));
+        whole.extend(unit.map(|unit| (Cow::Borrowed("u"), Node::Text(unit))));
         // A record may have base values alone.
-        whole.extend(find(VALUE).map(|own| {
-            (Cow::Borrowed("v"), self::number(own).map_or_else(|| own.clone(), |own| Node::Number(value + own)))
-        }));
-        whole.extend(number(SUM).map(|own| (Cow::Borrowed("s"), Node::Number(sum + own))));
+        for (label, labels, base) in [("v", VALUE, self.value), ("s", SUM, self.sum)] {
+            if let Some(own) = find(labels) {
+                whole.push((Cow::Borrowed(label), Node::Number(base? + number(own)?)));
+            }
+        }
         for labels in KEPT {
             whole.extend(find(labels).map(|value| (Cow::Borrowed(labels[0]), value.clone())));
         }
-        resolved.push(Node::Map(whole));
+        Ok(Node::Map(whole))
     }
-    Ok(Node::List(resolved))
 }
 
-fn number(node: &Node<'_>) -> Option<f64> {
-    match node {
+fn find<'n, 'a>(members: &'n Members<'a>, labels: [&str; 2]) -> Option<&'n Node<'a>> {
+    members.iter().find(|(key, _)| labels.contains(&key.as_ref())).map(|(_, value)| value)
+}
+
+fn text<'a>(node: &Node<'a>) -> Result<Cow<'a, str>, &'static str> {
+    if let Node::Text(text) = node { Ok(text.clone()) } else { Err("a record whose name or unit is not a text") }
+}
+
+fn number(node: &Node<'_>) -> Result<f64, &'static str> {
+    let number = match node {
         Node::Integer(number) => Some(*number as f64),
         Node::Number(number) => Some(*number),
         Node::Digits(digits) => digits.parse().ok(),
         _ => None,
-    }
+    };
+    number.ok_or("a record whose time, value or sum is not a number")
 }
 
 #[cfg(test)]
@@ -130,6 +167,12 @@ mod tests {
         let Node::List(records) = resolved else { panic!("not a list") };
         assert_eq!(records[0], Node::Bad("something that is not a record of SenML"));
         assert_eq!(records.len(), 3);
+        let wrong =
+            br#"[{"n":"a","t":"x","v":1},{"n":"a","u":7,"v":1},{"bv":"five"},{"n":"a","v":1},{"n":"b","vb":true},
+            {"bv":0,"n":"a","v":1},{"n":"a","x_":0,"v":1}]"#;
+        let Node::List(records) = resolve(Node::json(wrong).unwrap()).unwrap() else { panic!("not a list") };
+        let is_bad: Vec<bool> = records.iter().map(|record| matches!(record, Node::Bad(_))).collect();
+        assert_eq!(is_bad, [true, true, false, true, false, false, true]);
         assert!(resolve(Node::json(b"{}").unwrap()).is_err());
     }
 }
