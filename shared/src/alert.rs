@@ -4,6 +4,8 @@
 //!
 //! - [`Incident`]: what is wrong with which device, and since when. [`incidents`] is the port to the store.
 //! - [`Alert`]: the message that an incident begins or is over. [`topic`] is the port that publishes it.
+//! - [`case`]: what the [`Contact`]s of a facility are told of alerts, when, and in which words. [`cases`] is the port to the store, and
+//!   [`messenger`] the one that sends.
 //! - [`Finding`]: what a rule of a stateful function finds out. A [`Reporter`] makes incidents and alerts of findings.
 //!
 //! A function publishes the alert *before* it stores the incident. A crash between the two repeats the alert under the
@@ -26,13 +28,18 @@
 //! assert_eq!(closed.cleared_ms, Some(180_000));
 //! ```
 
+pub mod case;
+pub mod cases;
+mod contact;
 mod finding;
 mod incident;
 pub mod incidents;
 mod kind;
+pub mod messenger;
 mod reporter;
 pub mod topic;
 
+pub use contact::{Contact, ContactProblem, Quiet, Via};
 pub use finding::{Begin, Ends, Finding};
 pub use incident::{Acknowledgement, Cleared, Incident, in_words};
 pub use kind::{Kind, Severity};

@@ -18,16 +18,6 @@ const PROFILES: [(&str, &str); 2] = [
     ("lines", r#"{"id":"lines","versions":[{"name":"1","format":"text"}]}"#),
 ];
 
-/// A clock that all parts of a test share.
-#[derive(Clone, Default)]
-struct Clock(Arc<ManualClock>);
-
-impl Now for Clock {
-    fn now_ms(&self) -> i64 {
-        self.0.now_ms()
-    }
-}
-
 struct InMemory;
 
 impl Ports for InMemory {
@@ -36,7 +26,7 @@ impl Ports for InMemory {
     type Topic = MemoryTopic;
     type Watch = MemoryWatch;
     type MasterData = MemoryMasterData;
-    type Clock = Clock;
+    type Clock = Arc<ManualClock>;
 }
 
 type Fixture = Context<InMemory>;
@@ -50,8 +40,7 @@ fn fixture() -> Fixture {
     for (name, json) in PROFILES {
         store.put_document(Key::new(Kind::Profile, name), json);
     }
-    let clock = Clock::default();
-    clock.0.set(NOW_MS);
+    let clock = Arc::new(ManualClock::at(NOW_MS));
     Context {
         presences: MemoryPresences::default(),
         incidents: MemoryIncidents::default(),
@@ -65,7 +54,7 @@ fn fixture() -> Fixture {
 
 impl Fixture {
     fn pass(&self, seconds: i64) {
-        self.clock.0.set(self.clock.now_ms() + seconds * 1_000);
+        self.clock.set(self.clock.now_ms() + seconds * 1_000);
     }
 
     async fn sweep(&self) -> SweepReport {

@@ -329,23 +329,15 @@ impl DeadLetterStore for Slow<'_> {
     }
 }
 
-struct Shared<'a>(&'a ManualClock);
-
-type SlowPorts<'a> = InMemory<Slow<'a>, Option<MemoryWatch>, Shared<'a>>;
-
-impl Now for Shared<'_> {
-    fn now_ms(&self) -> i64 {
-        self.0.now_ms()
-    }
-}
+type SlowPorts<'a> = InMemory<Slow<'a>, Option<MemoryWatch>, &'a ManualClock>;
 
 #[tokio::test]
 async fn a_batch_that_runs_out_of_time_keeps_the_chunks_that_are_done() {
     let clock = ManualClock::at(NOW_MS);
-    let registry = Registry::new(master_data(), Shared(&clock), DEFAULT_TTL);
+    let registry = Registry::new(master_data(), &clock, DEFAULT_TTL);
     let readings = fixture().readings;
     let letters = Slow(&clock, MemoryDeadLetters::new());
-    let context = Context::<SlowPorts<'_>> { registry, readings, letters, watch: None, clock: Shared(&clock) };
+    let context = Context::<SlowPorts<'_>> { registry, readings, letters, watch: None, clock: &clock };
     // An aggregate crosses the end of the first chunk: its letters wait for the second one.
     let two = [b"bad".as_slice(); 2].map(|data| ("k", data));
     let mut records = vec![b"bad".to_vec(); CHUNK + 500];

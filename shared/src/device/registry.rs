@@ -32,6 +32,7 @@ mod directory;
 mod document;
 #[cfg(feature = "dynamodb")]
 mod dynamodb;
+mod facility;
 mod memory;
 #[cfg(feature = "redis")]
 mod redis;
@@ -43,9 +44,13 @@ pub mod conformance;
 
 pub use device::{ANYWHERE, Device, MAX_ID};
 pub use directory::Directory;
-pub use document::{Key, Kind, MAX_DOCUMENT, Stored, device_document, parse_device, parse_profile, profile_document};
+pub use document::{
+    Key, Kind, MAX_DOCUMENT, Stored, device_document, facility_document, parse_device, parse_facility, parse_profile,
+    profile_document,
+};
 #[cfg(feature = "dynamodb")]
 pub use dynamodb::DynamoDb;
+pub use facility::{Facility, MAX_CONTACTS};
 pub use memory::MemoryMasterData;
 #[cfg(feature = "redis")]
 pub use redis::Shared;
@@ -73,6 +78,8 @@ const PAUSE_MS: i64 = 5_000;
 const DEVICES: usize = 50_000;
 /// The greatest number of profiles in memory; each takes some kilobytes.
 const PROFILES: usize = 1_000;
+/// The greatest number of facilities in memory; each takes a kilobyte or two.
+const FACILITIES: usize = 5_000;
 
 /// The port for reading master data.
 pub trait MasterData: Send + Sync {
@@ -83,10 +90,11 @@ pub trait MasterData: Send + Sync {
     -> impl Future<Output = Result<HashMap<Key, Stored>, RemoteError>> + Send;
 }
 
-/// The port for writing master data, for tools. The documents come from [`device_document`] or [`profile_document`],
-/// which check them in the same way as reading does.
+/// The port for writing master data, for tools. The documents come from [`device_document`], [`profile_document`] or
+/// [`facility_document`], which check them in the same way as reading does.
 pub trait MasterDataWriter: Send + Sync {
-    /// Writes documents, and replaces those that exist. If a key occurs twice, the last document counts.
+    /// Writes documents, and replaces those that exist. If a key occurs twice, the last document counts. The facilities of devices
+    /// are noted by their names, where they are not known yet.
     fn put(&self, documents: &[(Key, String)]) -> impl Future<Output = Result<(), NotPut>> + Send;
 
     /// Lists about `limit` documents of `kind`, starting after the cursor `after`, or at the beginning if it is `None`.
@@ -167,6 +175,7 @@ pub struct Registry<M, N> {
     ttl_ms: i64,
     devices: Mutex<Cache<Device>>,
     profiles: Mutex<Cache<Profile>>,
+    facilities: Mutex<Cache<Facility>>,
     /// After a failure the store is not called before this time, in milliseconds since the epoch, if the cache is
     /// enough.
     paused_until_ms: AtomicI64,
@@ -199,6 +208,7 @@ impl<M: MasterData, N: Now> Registry<M, N> {
             ttl_ms: ttl.min(LONGEST_USE).as_millis() as i64,
             devices: Mutex::new(Cache::new(DEVICES)),
             profiles: Mutex::new(Cache::new(PROFILES)),
+            facilities: Mutex::new(Cache::new(FACILITIES)),
             paused_until_ms: AtomicI64::new(i64::MIN),
         }
     }
@@ -250,6 +260,11 @@ impl<M: MasterData, N: Now> Registry<M, N> {
     /// Returns those profiles of `names`, which may repeat, that exist and are valid. Calls the store at most once.
     pub async fn profiles<'a>(&self, names: &[&'a str]) -> Result<HashMap<&'a str, Arc<Profile>>, RemoteError> {
         self.load_valid(&self.profiles, Kind::Profile, names).await
+    }
+
+    /// Returns those facilities of `names`, which may repeat, that are known and valid. Calls the store at most once.
+    pub async fn facilities<'a>(&self, names: &[&'a str]) -> Result<HashMap<&'a str, Arc<Facility>>, RemoteError> {
+        self.load_valid(&self.facilities, Kind::Facility, names).await
     }
 
     async fn load_valid<'a, T: document::Parse>(

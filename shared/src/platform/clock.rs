@@ -4,6 +4,7 @@ mod scaled;
 
 pub use scaled::{ParseClockError, ScaledClock};
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -14,6 +15,19 @@ pub const MAX_MS: i64 = 253_402_300_799_999;
 pub trait Now: Send + Sync {
     /// Milliseconds since the epoch.
     fn now_ms(&self) -> i64;
+}
+
+/// The parts of a test share a clock.
+impl<N: Now> Now for &N {
+    fn now_ms(&self) -> i64 {
+        (**self).now_ms()
+    }
+}
+
+impl<N: Now> Now for Arc<N> {
+    fn now_ms(&self) -> i64 {
+        (**self).now_ms()
+    }
 }
 
 /// The machine's clock.

@@ -46,6 +46,12 @@ pub enum Metric {
     Raised,
     /// Incidents that were cleared. Count.
     Cleared,
+    /// Messages that were sent to contacts. Count.
+    Notified,
+    /// Messages that were given up: a contact does not hear of an alert. Count.
+    NotNotified,
+    /// From an alert to the message about it. Milliseconds.
+    NotifyMs,
     /// Steps of a reshard that were started. Count.
     ReshardSteps,
     /// Calls that corrected a stream's alarms. Count.
@@ -89,6 +95,9 @@ impl Metric {
             Self::Settled => "Settled",
             Self::Raised => "Raised",
             Self::Cleared => "Cleared",
+            Self::Notified => "Notified",
+            Self::NotNotified => "NotNotified",
+            Self::NotifyMs => "NotifyMs",
             Self::ReshardSteps => "ReshardSteps",
             Self::AlarmsChanged => "AlarmsChanged",
             Self::IgnoredNotifications => "IgnoredNotifications",

@@ -1,6 +1,9 @@
 //! The conformance suite for stores of master data.
 
-use super::{Device, Directory, Key, Kind, MasterData, MasterDataWriter, Stored, device_document};
+use super::{
+    Device, Directory, Facility, Key, Kind, MasterData, MasterDataWriter, Stored, device_document, facility_document,
+};
+use crate::alert::{Contact, Via};
 use std::collections::BTreeSet;
 
 /// The time of the first read.
@@ -83,7 +86,7 @@ async fn all_pages_together_contain_each_document_once(writer: &impl MasterDataW
 ///
 /// # Panics
 /// The store fails a check.
-pub async fn directory_suite(directory: &impl Directory, writer: &impl MasterDataWriter) {
+pub async fn directory_suite(directory: &(impl Directory + MasterData), writer: &impl MasterDataWriter) {
     assert_eq!(directory.facilities(None, 10).await.expect("facilities"), [""; 0]);
     let of = |id: &str, facility| device_document(&Device::new(id, "vital", facility)).expect("a good device");
     let homes = [Some("home-2"), None, Some("home-10"), Some("Händel-3")];
@@ -104,6 +107,18 @@ pub async fn directory_suite(directory: &impl Directory, writer: &impl MasterDat
     assert_eq!(devices("home-10", None, 99).await, expected, "in the order of their ids, and no others");
     assert_eq!(devices("home-10", Some("bed-06"), 2).await, expected[2..4]);
     assert_eq!(devices("home-1", None, 99).await, [""; 0]);
+
+    // The contacts of a facility stay when a device is registered there, and a facility needs no device to be listed.
+    let with_contacts = |name: &str| {
+        let contacts = vec![Contact::new("nurse", Via::Topic, None)];
+        facility_document(&Facility { contacts, ..Facility::new(name) }).expect("a good facility")
+    };
+    let (home, other) = (with_contacts("home-10"), with_contacts("home-11"));
+    writer.put(&[home.clone(), other.clone()]).await.expect("put facilities");
+    writer.put(&[of("bed-02", Some("home-10"))]).await.expect("put a device");
+    let read = directory.read(&[home.0.clone(), other.0.clone()], NOW_MS).await.expect("read");
+    assert_eq!((read[&home.0].document.as_ref(), read[&other.0].document.as_ref()), (Some(&home.1), Some(&other.1)));
+    assert_eq!(facilities(Some("home-10"), 2).await, ["home-11", "home-2"]);
 
     // A device that moves is listed where it stands now.
     writer.put(&[of("bed-00", Some("home-10")), of("bed-02", None)]).await.expect("put again");

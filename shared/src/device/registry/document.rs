@@ -1,6 +1,7 @@
 //! Reads and writes the documents of the registry, which are JSON under a key. Both use the same checks.
 
 use super::device::{Device, id_problem};
+use super::facility::Facility;
 use crate::device::profile::{Problem, Profile, ProfileDocument};
 use std::fmt;
 
@@ -14,7 +15,7 @@ pub enum Kind {
     Device,
     /// A [`ProfileDocument`].
     Profile,
-    /// A facility where a device was registered. Its document has its name alone.
+    /// A [`Facility`] where a device was registered, or which has contacts.
     Facility,
 }
 
@@ -90,6 +91,40 @@ impl Parse for Profile {
     }
 }
 
+impl Parse for Facility {
+    fn parse(id: &str, document: &str) -> Result<Self, String> {
+        parse_facility(document)
+            .and_then(|facility| check_id("facility", &facility.facility, id).map(|()| facility))
+            .map_err(|problems| join(&problems))
+    }
+}
+
+/// Parses a facility.
+///
+/// # Errors
+/// Every problem of the document, with its field.
+pub fn parse_facility(json: &str) -> Result<Facility, Vec<Problem>> {
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    let facility: Facility = serde_path_to_error::deserialize(&mut deserializer)
+        .map_err(|error| vec![problem(&error.path().to_string(), error.inner().to_string())])?;
+    deserializer.end().map_err(|error| vec![syntax(&error)])?;
+    let problems = facility.problems();
+    if problems.is_empty() { Ok(facility) } else { Err(problems) }
+}
+
+/// Returns the key and the document of a facility for writing.
+///
+/// # Errors
+/// Every problem that would make functions reject the facility, with its field.
+pub fn facility_document(facility: &Facility) -> Result<(Key, String), Vec<Problem>> {
+    let problems = facility.problems();
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let json = serde_json::to_string(facility).map_err(|error| vec![syntax(&error)])?;
+    Ok((Key::new(Kind::Facility, &facility.facility), json))
+}
+
 /// Parses a device.
 ///
 /// # Errors
@@ -115,12 +150,6 @@ pub fn parse_profile(json: &str) -> Result<ProfileDocument, Vec<Problem>> {
 /// The facility where the device of a document stands; `None` if it stands in none, or the document is not of a valid device.
 pub(super) fn facility_of(key: &Key, document: &str) -> Option<String> {
     (key.kind == Kind::Device).then(|| parse_device(document).ok()?.facility)?
-}
-
-/// The key and the document of a facility.
-#[cfg(feature = "dynamodb")]
-pub(super) fn facility_document(name: &str) -> (Key, String) {
-    (Key::new(Kind::Facility, name), serde_json::json!({ "facility": name }).to_string())
 }
 
 /// Returns the key and the document of a device for writing.

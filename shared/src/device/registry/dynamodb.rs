@@ -3,13 +3,15 @@
 //! facilities have [`FACILITIES`] there.
 
 use super::batches::{CallOutcome, call_all};
-use super::document::{Key, Kind, Stored, facility_document, facility_of, parse_device};
-use super::{Device, Directory, MasterData, MasterDataWriter, NotPut, Page};
+use super::document::{Key, Kind, Stored, facility_of, parse_device};
+use super::{Device, Directory, Facility, MasterData, MasterDataWriter, NotPut, Page};
 use crate::platform::aws::{Lazy, remote_error};
+use crate::platform::dynamodb::is_written;
 use crate::platform::errors::{Remedy, RemoteError};
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, PutRequest, WriteRequest};
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The greatest number of keys in one `BatchGetItem`.
@@ -18,6 +20,8 @@ const KEYS: usize = 100;
 /// The greatest number of items in one `BatchWriteItem`.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>
 const WRITES: usize = 25;
+/// How many facilities are noted at the same time.
+const CONCURRENCY: usize = 16;
 const KEY: &str = "pk";
 const DOCUMENT: &str = "document";
 /// An attribute, and the index whose partition key it is. The sort key is [`KEY`].
@@ -28,7 +32,7 @@ const FACILITIES: &str = "#";
 type Item = HashMap<String, AttributeValue>;
 
 /// A table of master data. Reading needs `dynamodb:BatchGetItem`, and `Query` on the index to list by facility;
-/// tools that write need `BatchWriteItem` and `Scan`.
+/// tools that write need `BatchWriteItem`, `PutItem` and `Scan`.
 #[derive(Clone, Debug)]
 pub struct DynamoDb {
     client: Lazy<Client>,
@@ -93,6 +97,17 @@ impl DynamoDb {
         Ok(CallOutcome { done: (), undone })
     }
 
+    /// Notes a facility by its name, unless it is known: its document may have contacts.
+    async fn note_facility(&self, name: String) -> Result<(), RemoteError> {
+        let key = Key::new(Kind::Facility, &name).to_string();
+        let json = serde_json::to_string(&Facility::new(name));
+        let json = json.map_err(|error| self.permanent_error("PutItem", error))?;
+        let put = self.client.put_item().table_name(&self.table).item(KEY, AttributeValue::S(key));
+        let put = put.item(DOCUMENT, AttributeValue::S(json)).item(FACILITY, AttributeValue::S(FACILITIES.to_owned()));
+        let put = put.condition_expression("attribute_not_exists(#key)").expression_attribute_names("#key", KEY);
+        is_written(self.operation("PutItem"), put.send().await).map(drop)
+    }
+
     fn key(&self, call: &str, item: &Item) -> Result<Key, RemoteError> {
         let text = item.get(KEY).and_then(|value| value.as_s().ok());
         text.and_then(|text| Key::parse(text))
@@ -126,10 +141,12 @@ impl MasterDataWriter for DynamoDb {
         let last: BTreeMap<_, _> = documents.iter().cloned().collect();
         // The facilities come first: a device that is written is listed.
         let facilities: BTreeSet<_> = last.iter().filter_map(|(key, json)| facility_of(key, json)).collect();
-        let facilities = facilities.iter().map(|name| facility_document(name)).collect();
-        let write = |documents| self.write(documents);
-        if let Err(error) = call_all(&self.operation("BatchWriteItem"), facilities, WRITES, write).await {
-            return Err(NotPut { keys: last.into_keys().collect(), source: error.source });
+        let noted = stream::iter(facilities).map(|name| {
+            let this = self.clone();
+            async move { this.note_facility(name).await }
+        });
+        if let Err(source) = noted.buffer_unordered(CONCURRENCY).try_collect::<()>().await {
+            return Err(NotPut { keys: last.into_keys().collect(), source });
         }
         let last: Vec<_> = last.into_iter().collect();
         match call_all(&self.operation("BatchWriteItem"), last, WRITES, |documents| self.write(documents)).await {

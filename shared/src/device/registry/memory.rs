@@ -122,8 +122,12 @@ impl MasterDataWriter for MemoryMasterData {
 impl Directory for MemoryMasterData {
     async fn facilities(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>, RemoteError> {
         self.answer("list facilities").await?;
+        let name = |key: &Key, json: &str| match key.kind {
+            Kind::Facility => Some(key.id.clone()),
+            Kind::Device | Kind::Profile => facility_of(key, json),
+        };
         let names: BTreeSet<String> =
-            self.with(|state| state.documents.iter().filter_map(|(key, json)| facility_of(key, json)).collect());
+            self.with(|state| state.documents.iter().filter_map(|(key, json)| name(key, json)).collect());
         Ok(names.into_iter().filter(|name| after.is_none_or(|after| name.as_str() > after)).take(limit).collect())
     }
 

@@ -5,12 +5,6 @@ use crate::platform::errors::Remedy;
 
 const START_MS: i64 = 1_795_218_892_020;
 
-impl Now for &ManualClock {
-    fn now_ms(&self) -> i64 {
-        (**self).now_ms()
-    }
-}
-
 fn registry<'a>(
     store: &'a MemoryMasterData,
     clock: &'a ManualClock,

@@ -1,0 +1,77 @@
+//! Messages through SNS: to the topic for people, and as text messages.
+
+use super::{Contact, Message};
+use crate::platform::aws::{Lazy, remote_error};
+use crate::platform::errors::{Remedy, RemoteError};
+use aws_config::SdkConfig;
+use aws_sdk_sns::Client;
+use aws_sdk_sns::types::MessageAttributeValue;
+use serde_json::json;
+
+/// The longest subject of a letter. <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>
+const SUBJECT_MAX: usize = 99;
+/// The most characters of a text message: what one message takes if a letter of it needs two bytes is 70, and two of them are joined.
+const TEXT_MAX: usize = 134;
+
+/// The ways through SNS. Needs the permission `sns:Publish`.
+#[derive(Clone, Debug)]
+pub struct SnsMessenger {
+    client: Lazy<Client>,
+    topic_arn: String,
+}
+
+impl SnsMessenger {
+    /// Creates it, with the topic for people.
+    pub fn new(config: &SdkConfig, topic_arn: impl Into<String>) -> Self {
+        Self { client: Lazy::new(config, Client::new), topic_arn: topic_arn.into() }
+    }
+
+    /// Publishes a letter for people, and JSON for programs. The attributes let a subscription choose.
+    pub(super) async fn publish(&self, contact: &Contact, message: &Message) -> Result<(), RemoteError> {
+        let operation = || format!("Publish {} {}", self.topic_arn, message.id);
+        let give_up =
+            |error: Box<dyn std::error::Error + Send + Sync>| RemoteError::new(operation(), Remedy::GiveUp, error);
+        let json = serde_json::to_string(message).map_err(|error| give_up(error.into()))?;
+        let letter = message.letter();
+        let texts = json!({
+            "default": letter, "sms": message.line(TEXT_MAX), "email-json": json, "sqs": json, "lambda": json, "http": json,
+            "https": json, "firehose": json,
+        });
+        let call = self.client.publish().topic_arn(&self.topic_arn).subject(subject(message));
+        let mut call = call.message_structure("json").message(texts.to_string());
+        let attributes = [
+            ("contact", Some(contact.name.as_str())),
+            ("facility", message.facility.as_deref()),
+            ("kind", Some(message.kind.name())),
+            ("severity", Some(message.severity.name())),
+            ("step", Some(message.step.name())),
+        ];
+        for (name, value) in attributes {
+            let Some(value) = value.filter(|value| !value.is_empty()) else { continue };
+            call = call.message_attributes(name, attribute(value).map_err(|error| give_up(error.into()))?);
+        }
+        call.send().await.map(drop).map_err(|error| remote_error(operation(), error))
+    }
+
+    /// Sends a text message.
+    pub(super) async fn text(&self, contact: &Contact, message: &Message) -> Result<(), RemoteError> {
+        let number = contact.to.as_deref().unwrap_or_default();
+        // A telephone number is no business of a log.
+        let operation = || format!("Publish a text message to {} {}", contact.name, message.id);
+        let kind = attribute("Transactional");
+        let kind = kind.map_err(|error| RemoteError::new(operation(), Remedy::GiveUp, error))?;
+        let call = self.client.publish().phone_number(number).message(message.line(TEXT_MAX));
+        let call = call.message_attributes("AWS.SNS.SMS.SMSType", kind);
+        call.send().await.map(drop).map_err(|error| remote_error(operation(), error))
+    }
+}
+
+fn attribute(value: &str) -> Result<MessageAttributeValue, aws_smithy_types::error::operation::BuildError> {
+    MessageAttributeValue::builder().data_type("String").string_value(value).build()
+}
+
+/// The subject of a letter: "ASCII text that begins with a letter, number, or punctuation mark", without line breaks.
+fn subject(message: &Message) -> String {
+    let ascii = |letter: char| if letter.is_ascii_graphic() || letter == ' ' { letter } else { '?' };
+    message.subject().chars().map(ascii).take(SUBJECT_MAX).collect()
+}
