@@ -5,6 +5,7 @@ mod archive;
 mod command;
 mod detect;
 mod device;
+mod facility;
 mod interrupt;
 mod lake_options;
 mod master_data;
@@ -92,6 +93,9 @@ enum Command {
     /// Put, import, list and show devices.
     #[command(subcommand)]
     Device(device::Command),
+    /// Put, list and show facilities, with those who hear of their alerts.
+    #[command(subcommand)]
+    Facility(facility::Command),
     /// Show a stream's shards, plan for them, and change them.
     #[command(subcommand)]
     Reshard(reshard::Command),
@@ -123,6 +127,7 @@ pub(super) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::State(command) => Box::pin(state::run(command)).await,
         Command::Profile(command) => profile::run(command).await.map(|()| ExitCode::SUCCESS),
         Command::Device(command) => device::run(command).await.map(|()| ExitCode::SUCCESS),
+        Command::Facility(command) => facility::run(command).await.map(|()| ExitCode::SUCCESS),
         Command::Reshard(command) => Box::pin(reshard::run(command)).await.map(|()| ExitCode::SUCCESS),
         Command::Pending(action) => command::run(action).await.map(|()| ExitCode::SUCCESS),
     }

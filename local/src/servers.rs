@@ -1,6 +1,6 @@
 //! The services that the template uses. Each speaks its own wire protocol, on the loopback address only.
 //!
-//! This process serves Kinesis, DynamoDB, S3, SNS, CloudWatch and MQTT; Redis is a child process. A server uses a free
+//! This process serves Kinesis, DynamoDB, S3, SNS, CloudWatch, Secrets Manager and AWS IoT; Redis is a child process. A server uses a free
 //! port unless a port is given. It can stop and restart on that port without losing its data, so that a test can take a
 //! service away and bring it back. A server that ends by itself is reported and started again.
 //!
@@ -24,6 +24,7 @@
 
 pub mod cloudwatch;
 pub mod dynamodb;
+pub mod iot_data;
 pub mod issuer;
 pub mod kinesis;
 mod listener;
@@ -32,6 +33,7 @@ mod port;
 pub mod redis;
 mod running;
 pub mod s3;
+pub mod secrets;
 pub mod sns;
 mod supervision;
 mod trouble;

@@ -42,7 +42,9 @@ use crate::clock::TokioClock;
 use crate::function::Function;
 use crate::http_api::HttpApi;
 use crate::iot::{Engine, Rule, Targets};
-use crate::servers::{AwsEndpoints, Server, cloudwatch, dynamodb, issuer, kinesis, mqtt, redis, s3, sns};
+use crate::servers::{
+    AwsEndpoints, Server, cloudwatch, dynamodb, iot_data, issuer, kinesis, mqtt, redis, s3, secrets, sns,
+};
 use crate::template::{Names, Resolved, Template};
 use anyhow::{Context as _, Result};
 use aws_config::SdkConfig;
@@ -106,6 +108,10 @@ pub struct Ports {
     pub sns: u16,
     /// CloudWatch.
     pub cloudwatch: u16,
+    /// AWS IoT's data plane over HTTP.
+    pub iot: u16,
+    /// Secrets Manager.
+    pub secrets: u16,
     /// The HTTP API.
     pub http: u16,
     /// The issuer of tokens for the HTTP API.
@@ -124,6 +130,10 @@ pub struct Servers {
     pub sns: sns::Sns,
     /// CloudWatch.
     pub cloudwatch: cloudwatch::CloudWatch,
+    /// AWS IoT's data plane over HTTP.
+    pub iot: Server,
+    /// Secrets Manager.
+    pub secrets: Server,
     /// Redis or Valkey.
     pub redis: redis::RedisServer,
 }
@@ -168,16 +178,18 @@ impl Stack {
         // For retries, event ages and schedules.
         let clock = TokioClock::start().at_rate(time_scale);
         let monitoring = Arc::new(Monitoring::new(ScaledClock::from_now(time_scale)));
-        let (kinesis, dynamodb, s3, sns, cloudwatch, redis, mqtt) = tokio::try_join!(
+        let (kinesis, dynamodb, s3, sns, cloudwatch, secrets, redis, mqtt) = tokio::try_join!(
             async { kinesis::start_monitored(ports.kinesis, Arc::clone(&monitoring)).await.context("Kinesis") },
             async { dynamodb::start(ports.dynamodb).await.context("DynamoDB") },
             async { s3::start(ports.s3, &directory.join(directory::BUCKETS)).await.context("S3") },
             async { sns::start(ports.sns, clock).await.context("SNS") },
             async { cloudwatch::start(ports.cloudwatch, Arc::clone(&monitoring)).await.context("CloudWatch") },
+            async { secrets::start(ports.secrets).await.context("Secrets Manager") },
             async { redis::start(ports.redis).await.context("Redis") },
             async { mqtt::start(ports.mqtt).await.context("MQTT") },
         )?;
-        let servers = Servers { kinesis, dynamodb, s3, sns, cloudwatch, redis };
+        let iot = iot_data::start(ports.iot, mqtt.publisher(), mqtt.shadows()).await.context("AWS IoT")?;
+        let servers = Servers { kinesis, dynamodb, s3, sns, cloudwatch, iot, secrets, redis };
         let template = Template::load(&template)?;
         let mut values = BTreeMap::from([(REDIS_PARAMETER.to_owned(), servers.redis.endpoint())]);
         let issuer = if template.declares(ISSUER_PARAMETER) {
@@ -339,6 +351,8 @@ impl Stack {
         for function in self.functions.values() {
             function.stop().await;
         }
+        self.servers.secrets.stop().await;
+        self.servers.iot.stop().await;
         self.servers.cloudwatch.server().stop().await;
         self.servers.sns.server().stop().await;
         self.servers.s3.stop().await;
@@ -357,6 +371,8 @@ impl Servers {
             ("s3", self.s3.endpoint()),
             ("sns", self.sns.endpoint()),
             ("cloudwatch", self.cloudwatch.endpoint()),
+            ("iot data plane", self.iot.endpoint()),
+            ("secrets manager", self.secrets.endpoint()),
         ])
     }
 }

@@ -1,9 +1,10 @@
-//! Checks, writes, lists and shows master data: device profiles and devices.
+//! Checks, writes, lists and shows master data: device profiles, devices and facilities.
 //!
 //! Everything is checked as the functions will read it, and nothing is written unless all of it is good. Each problem
 //! is printed with the file, the line and the field, so that a person can correct all of them at once.
 
 pub mod devices;
+pub mod facilities;
 pub mod profiles;
 
 use anyhow::Context as _;

@@ -9,6 +9,7 @@ mod crash;
 mod inflated;
 mod lake;
 mod master_data;
+mod notify;
 mod own_function;
 mod pipeline;
 mod presence;

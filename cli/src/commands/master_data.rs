@@ -1,6 +1,8 @@
-//! The argument that names the table of master data, for `myaku profile` and `myaku device`.
+//! What `myaku profile`, `myaku device` and `myaku facility` share: the argument that names the table of master data, and files of it.
 
+use anyhow::Context as _;
 use myaku::device::registry::DynamoDb;
+use std::path::{Path, PathBuf};
 
 /// The argument that names the table of master data.
 #[derive(Debug, clap::Args)]
@@ -20,4 +22,20 @@ impl Table {
     pub(super) async fn connect(&self) -> DynamoDb {
         DynamoDb::new(&myaku::platform::aws::config().await, &self.name)
     }
+}
+
+/// Reads a file.
+pub(super) fn read_bytes(file: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))
+}
+
+/// Reads files as pairs of name and text.
+pub(super) fn read_files(files: &[PathBuf]) -> anyhow::Result<Vec<(String, String)>> {
+    let read = files.iter().map(|file| {
+        let name = file.display().to_string();
+        let text = String::from_utf8(read_bytes(file)?)
+            .with_context(|| format!("{name} is not a text in UTF-8; save it as UTF-8"))?;
+        Ok((name, text))
+    });
+    read.collect()
 }

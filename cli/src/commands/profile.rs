@@ -1,6 +1,6 @@
 //! `myaku profile`: drafts, checks, writes, lists and shows device profiles.
 
-use super::master_data::Table;
+use super::master_data::{Table, read_bytes, read_files};
 use anyhow::Context as _;
 use clap::Subcommand;
 use myaku::device::registry::{Key, Kind};
@@ -88,7 +88,7 @@ pub(super) async fn run(command: Command) -> anyhow::Result<()> {
     let out = &mut io::stdout().lock();
     match command {
         Command::Check { files } => {
-            for (key, _) in profiles::check(&read(&files)?, out)? {
+            for (key, _) in profiles::check(&read_files(&files)?, out)? {
                 writeln!(out, "profile {:?} is valid", key.id)?;
             }
             Ok(())
@@ -97,7 +97,7 @@ pub(super) async fn run(command: Command) -> anyhow::Result<()> {
             let hex = hex || payload.extension().is_some_and(|it| it == "hex");
             let received_ms = received.map_or_else(|| SystemClock.now_ms(), jiff::Timestamp::as_millisecond);
             let trial = Trial { payload: &read_payload(&payload)?, hex, topic: &topic, received_ms };
-            profiles::attempt(&read(&[profile])?[0], &trial, json, out)
+            profiles::attempt(&read_files(&[profile])?[0], &trial, json, out)
         }
         Command::Infer { files, id } => {
             let files: Vec<_> = files.iter().map(|file| read_bytes(file)).collect::<anyhow::Result<_>>()?;
@@ -105,7 +105,7 @@ pub(super) async fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Units { json } => profiles::units(json, out),
         Command::Schema => Ok(writeln!(out, "{:#}", myaku::device::profile::schema())?),
-        Command::Put { files, table } => profiles::put(&table.connect().await, &read(&files)?, out).await,
+        Command::Put { files, table } => profiles::put(&table.connect().await, &read_files(&files)?, out).await,
         Command::List { json, table } => {
             list(&table.connect().await, Kind::Profile, json, profiles::columns, out).await
         }
@@ -120,21 +120,6 @@ fn read_payload(file: &Path) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     io::stdin().lock().read_to_end(&mut bytes).context("cannot read the standard input")?;
     Ok(bytes)
-}
-
-fn read_bytes(file: &Path) -> anyhow::Result<Vec<u8>> {
-    std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))
-}
-
-/// Reads files as pairs of name and text.
-fn read(files: &[PathBuf]) -> anyhow::Result<Vec<(String, String)>> {
-    let read = files.iter().map(|file| {
-        let name = file.display().to_string();
-        let text = String::from_utf8(read_bytes(file)?)
-            .with_context(|| format!("{name} is not a text in UTF-8; save it as UTF-8"))?;
-        Ok((name, text))
-    });
-    read.collect()
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ pub(super) struct StackOptions {
     /// The directory with the functions' binaries; that of this program if not given.
     #[arg(long, value_name = "DIR")]
     binaries: Option<PathBuf>,
-    /// The port of a server on 127.0.0.1: kinesis, dynamodb, s3, sns, cloudwatch, mqtt, redis, http or issuer. A server
+    /// The port of a server on 127.0.0.1: kinesis, dynamodb, s3, sns, cloudwatch, iot, secrets, mqtt, redis, http or issuer. A server
     /// without one gets a free port. Can be given several times.
     #[arg(long = "port", value_name = "SERVER=PORT", value_parser = port)]
     ports: Vec<(Server, u16)>,
@@ -62,6 +62,8 @@ fn port(text: &str) -> Result<(Server, u16), String> {
         "s3" => |ports| &mut ports.s3,
         "sns" => |ports| &mut ports.sns,
         "cloudwatch" => |ports| &mut ports.cloudwatch,
+        "iot" => |ports| &mut ports.iot,
+        "secrets" => |ports| &mut ports.secrets,
         "mqtt" => |ports| &mut ports.mqtt,
         "redis" => |ports| &mut ports.redis,
         "http" => |ports| &mut ports.http,
@@ -69,7 +71,7 @@ fn port(text: &str) -> Result<(Server, u16), String> {
         other => {
             return Err(format!(
                 "unknown server {other:?}; \
-                 choose from kinesis, dynamodb, s3, sns, cloudwatch, mqtt, redis, http, issuer"
+                 choose from kinesis, dynamodb, s3, sns, cloudwatch, iot, secrets, mqtt, redis, http, issuer"
             ));
         }
     };

@@ -18,6 +18,8 @@ pub struct Config {
     pub registry: registry::Settings,
     /// `NOTICE_TOPIC` and `WEBHOOK_SECRETS`: the ARN of the topic for people, and what the names of webhooks' secrets begin with.
     pub messenger: messenger::Settings,
+    /// `CLEAR_AFTER_SECONDS`: how long an alert must be over before its contacts hear so. One that comes back meanwhile was never away.
+    pub settle: Duration,
     /// `CASE_TTL_DAYS`: how long is kept what was told, after all of it is over.
     pub case_ttl: Duration,
 }
@@ -33,6 +35,7 @@ impl Config {
                 topic_arn: env.required("NOTICE_TOPIC", "the ARN of the topic for people")?,
                 secret_prefix: env.required("WEBHOOK_SECRETS", "what the names of webhooks' secrets begin with")?,
             },
+            settle: Duration::from_secs(env.within("CLEAR_AFTER_SECONDS", 60, 0, 3_600)?),
             case_ttl: Duration::from_secs(env.within("CASE_TTL_DAYS", 90, 1, 3_660)? * DAY_SECONDS),
         })
     }
@@ -59,6 +62,8 @@ mod tests {
             let error = config(&[(name, "")]).unwrap_err().to_string();
             assert!(error.contains(&format!("{name} is not set")), "{error}");
         }
-        assert!(config(&[("CASE_TTL_DAYS", "0")]).unwrap_err().to_string().contains("CASE_TTL_DAYS"));
+        for (name, value) in [("CASE_TTL_DAYS", "0"), ("CLEAR_AFTER_SECONDS", "3601")] {
+            assert!(config(&[(name, value)]).unwrap_err().to_string().contains(name));
+        }
     }
 }

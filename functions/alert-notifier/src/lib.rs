@@ -28,6 +28,7 @@ use myaku::platform::clock::{Now, SystemClock};
 use myaku::platform::errors::RemoteError;
 use myaku::platform::telemetry::{Metric, count};
 use serde::Serialize;
+use std::time::Duration;
 
 /// The ports that the function works with. A type without values: it names the others.
 pub trait Ports: Send + Sync {
@@ -55,6 +56,8 @@ pub struct Context<P: Ports> {
     pub registry: Registry<P::MasterData, P::Clock>,
     /// The wall clock.
     pub clock: P::Clock,
+    /// How long an alert must be over before its contacts hear so.
+    pub settle: Duration,
 }
 
 /// The ports of the deployed function.
@@ -113,6 +116,7 @@ pub async fn connect(config: &Config) -> Result<Context<Deployed>, RemoteError> 
         // Without the cache in Redis, so that alerts do not depend on it.
         registry: Registry::connect(&sdk, &config.registry, None),
         clock: SystemClock,
+        settle: config.settle,
     })
 }
 

@@ -40,7 +40,7 @@ pub(crate) async fn run<P: Ports>(context: &Context<P>, alerts: &[Alert]) -> Res
 pub(crate) async fn plan<P: Ports>(context: &Context<P>, alert: &Alert) -> Result<String, RemoteError> {
     let Context { cases, clock, .. } = context;
     let hearers = hearers(context, alert).await?;
-    let told = Told { contacts: &hearers.contacts, zone: &hearers.zone };
+    let told = Told { contacts: &hearers.contacts, zone: &hearers.zone, settle_ms: context.settle.as_millis() as i64 };
     let key = device_key(&alert.device_id, alert.rule.as_deref());
     let now_ms = clock.now_ms();
     if alert.state == State::Cleared {

@@ -43,6 +43,7 @@ fn context() -> Context<Memory> {
         incidents: MemoryIncidents::default(),
         registry: Registry::new(store, clock.clone(), Duration::from_secs(30)),
         clock,
+        settle: Duration::from_mins(1),
     }
 }
 

@@ -1,21 +1,26 @@
 //! An MQTT broker: versions 3.1.1 and 5 on one port, QoS 0 and 1, payloads as large as AWS IoT allows.
 //!
-//! It publishes AWS IoT's lifecycle events of its clients on `$aws/events/presence/…`.
+//! It publishes AWS IoT's lifecycle events of its clients on `$aws/events/presence/…`, and keeps device shadows.
 //!
 //! The rules get a message where the broker reads it from the network, in front of the router: the router drops the
 //! publisher's client id, and a subscriber would add a queue.
 
 mod lifecycle;
 mod protocol;
+mod publisher;
+mod shadow;
 mod tap;
 
+pub use protocol::PAYLOAD_BYTES_MAX;
+pub use publisher::Publisher;
+pub use shadow::{Operation as ShadowOperation, Refusal, ShadowName, Shadows};
 pub use tap::PublishedMessage;
 
 use super::port::Port;
 use super::supervision::{Restarts, end_of};
 use anyhow::Context as _;
 use lifecycle::Lifecycle;
-use protocol::Codec;
+use protocol::{Codec, Shared};
 use rumqttd::local::{LinkBuilder, LinkError, LinkTx};
 use rumqttd::{ConnectionSettings, LinkType, Router, RouterConfig, Server, ServerSettings};
 use std::net::SocketAddr;
@@ -37,13 +42,15 @@ const SEGMENTS: usize = 4;
 const START_UP: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(2);
 
-/// The client id under which the broker publishes lifecycle events to its subscribers.
-const EVENTS_CLIENT: &str = "lifecycle-events";
+/// The client id under which the broker publishes its own messages to its subscribers.
+const OWN_CLIENT: &str = "broker";
 
 /// A broker of this process, on its own threads. It ends when dropped.
 pub struct Mqtt {
     port: Port,
     tap: Tap,
+    publisher: Publisher,
+    shadows: Shadows,
     running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
@@ -52,12 +59,13 @@ pub async fn start(port: u16) -> anyhow::Result<Mqtt> {
     let port = Port::hold(port)?;
     let address = port.address();
     let tap = Tap::default();
+    let (publisher, shadows) = (Publisher::new(tap.clone()), Shadows::default());
     let (stop, stopped) = oneshot::channel();
     // The only way to stop the broker is to end its runtime, and with it every connection. This thread owns the
     // runtime.
     let thread = {
-        let tap = tap.clone();
-        let run = move || run(&format!("MQTT on {address}"), stopped, || serve(address, tap.clone()));
+        let parts = (tap.clone(), publisher.clone(), shadows.clone());
+        let run = move || run(&format!("MQTT on {address}"), stopped, || serve(address, parts.clone()));
         std::thread::Builder::new().name("mqtt".into()).spawn(run)?
     };
     let ready = async {
@@ -68,7 +76,7 @@ pub async fn start(port: u16) -> anyhow::Result<Mqtt> {
     tokio::time::timeout(START_UP, ready)
         .await
         .with_context(|| format!("the MQTT broker did not start within {} s", START_UP.as_secs()))?;
-    Ok(Mqtt { port, tap, running: Some((stop, thread)) })
+    Ok(Mqtt { port, tap, publisher, shadows, running: Some((stop, thread)) })
 }
 
 /// Calls `serve` until the stop signal arrives, again whenever it has ended by itself. Each call has a runtime of its
@@ -99,13 +107,14 @@ fn run<S: Future<Output = anyhow::Result<()>>>(
 }
 
 /// Serves until the broker ends by itself.
-async fn serve(address: SocketAddr, tap: Tap) -> anyhow::Result<()> {
-    let (lifecycle, events) = Lifecycle::new(tap.clone());
-    let mut silence = Silence(Some(lifecycle.clone()));
+async fn serve(address: SocketAddr, (tap, publisher, shadows): (Tap, Publisher, Shadows)) -> anyhow::Result<()> {
+    let messages = publisher.connect();
+    let lifecycle = Lifecycle::new(publisher.clone());
+    let mut silence = Silence(Some(publisher.clone()));
     let router = Router::new(0, router_config()).spawn();
     // The receiving end is kept too: the router ends a connection without one. It ends with the router.
-    let (link, mut receiving, _) = LinkBuilder::new(EVENTS_CLIENT, router.clone()).build()?;
-    let mut server = Server::new(settings(address), router, Codec::new(tap, lifecycle));
+    let (link, mut receiving, _) = LinkBuilder::new(OWN_CLIENT, router.clone()).build()?;
+    let mut server = Server::new(settings(address), router, Codec::new(Shared { tap, lifecycle, publisher, shadows }));
     let router_ended = async {
         loop {
             if let Err(error) = receiving.next().await {
@@ -115,7 +124,7 @@ async fn serve(address: SocketAddr, tap: Tap) -> anyhow::Result<()> {
     };
     let ended = tokio::select! {
         ended = server.start(LinkType::Remote) => ended.map_err(Into::into),
-        Err(error) = publish(link, events) => Err(error.into()),
+        Err(error) = publish(link, messages) => Err(error.into()),
         error = router_ended => Err(error.into()),
     };
     // The broker's clients have lost their connections, which is an event of each.
@@ -123,20 +132,20 @@ async fn serve(address: SocketAddr, tap: Tap) -> anyhow::Result<()> {
     ended
 }
 
-/// Ends the lifecycle events when the broker is stopped.
-struct Silence(Option<Lifecycle>);
+/// Ends the broker's own messages when it is stopped.
+struct Silence(Option<Publisher>);
 
 impl Drop for Silence {
     fn drop(&mut self) {
-        if let Some(lifecycle) = &self.0 {
-            lifecycle.stop();
+        if let Some(publisher) = &self.0 {
+            publisher.disconnect();
         }
     }
 }
 
-/// Publishes lifecycle events to the broker's subscribers until there are no more.
-async fn publish(mut link: LinkTx, mut events: mpsc::UnboundedReceiver<PublishedMessage>) -> Result<(), LinkError> {
-    while let Some(PublishedMessage { mut topic, payload, .. }) = events.recv().await {
+/// Publishes the broker's own messages to its subscribers until there are no more.
+async fn publish(mut link: LinkTx, mut messages: mpsc::UnboundedReceiver<PublishedMessage>) -> Result<(), LinkError> {
+    while let Some(PublishedMessage { mut topic, payload, .. }) = messages.recv().await {
         protocol::to_internal(&mut topic);
         link.publish(topic, payload)?;
     }
@@ -159,6 +168,16 @@ impl Mqtt {
         let (sender, receiver) = mpsc::channel(TAP_MESSAGES_MAX);
         self.tap.connect(sender)?;
         Ok(receiver)
+    }
+
+    /// What publishes messages that no client sent.
+    pub fn publisher(&self) -> Publisher {
+        self.publisher.clone()
+    }
+
+    /// The shadows of devices.
+    pub fn shadows(&self) -> Shadows {
+        self.shadows.clone()
     }
 
     /// How many messages were dropped because the receiver was too slow.

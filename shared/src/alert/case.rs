@@ -1,7 +1,7 @@
 //! What a facility's contacts are told of alerts: which of them, when, and in which words.
 //!
 //! A [`Case`] has the incidents that are told of together, and a [`Notice`] for each contact and step. Most cases are about one rule on
-//! one device. If it flaps, its incidents follow one another within [`Case::SETTLE_MS`] and are one round of the case: its contacts hear
+//! one device. If it flaps, its incidents follow one another within [`Told::settle_ms`] and are one round of the case: its contacts hear
 //! once that it begins, and once that it is over. The other cases are floods: of the alerts of a kind and facility that arrive within a
 //! minute, the first [`ALONE`] are told one by one, and the others together, when the minute is over.
 //!
@@ -19,7 +19,7 @@
 //! use std::time::Duration;
 //!
 //! let contacts = [Contact::new("nurse", Via::Topic, None)];
-//! let told = Told { contacts: &contacts, zone: &TimeZone::UTC };
+//! let told = Told { contacts: &contacts, zone: &TimeZone::UTC, settle_ms: 60_000 };
 //! let incident = Incident::silence("bed-17", 90_000, Duration::from_secs(30), Some("home-3"), 130_000);
 //!
 //! let mut case = Case::default();
@@ -112,8 +112,6 @@ pub fn device_key(device_id: &str, rule: Option<&str>) -> String {
 }
 
 impl Case {
-    /// How long an alert must be over before its contacts hear so, in milliseconds. One that comes back meanwhile was never away.
-    pub const SETTLE_MS: i64 = 60_000;
     /// How long the outcome of a claim is waited for, in milliseconds: longer than an invocation.
     pub const LEASE_MS: i64 = 90_000;
 

@@ -1,16 +1,16 @@
 //! The port that sends messages to contacts.
 
-#[cfg(all(feature = "sns", feature = "iot", feature = "webhook"))]
+#[cfg(feature = "notify")]
 mod deployed;
-#[cfg(feature = "iot")]
-pub mod iot;
+#[cfg(feature = "notify")]
+mod iot;
 pub mod memory;
-#[cfg(feature = "sns")]
-pub mod sns;
-#[cfg(feature = "webhook")]
-pub mod webhook;
+#[cfg(feature = "notify")]
+mod sns;
+#[cfg(feature = "notify")]
+mod webhook;
 
-#[cfg(all(feature = "sns", feature = "iot", feature = "webhook"))]
+#[cfg(feature = "notify")]
 pub use deployed::{DeployedMessenger, Settings};
 
 use super::Contact;

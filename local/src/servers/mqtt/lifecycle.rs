@@ -5,17 +5,15 @@
 //! do not authenticate here, so that the principal is always the same.
 //! <https://docs.aws.amazon.com/iot/latest/developerguide/life-cycle-events.html>
 
-use super::tap::{PublishedMessage, Tap};
+use super::publisher::{NO_CLIENT, Publisher};
+use super::tap::PublishedMessage;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::mpsc;
 use uuid::Uuid;
 
 /// The prefix of lifecycle topics. No client may publish there.
 pub(super) const TOPICS: &str = "$aws/events/";
-/// The publisher of such an event, as `clientid()` returns it in a rule.
-const NO_CLIENT: &str = "n/a";
 /// The principal of every connection.
 const PRINCIPAL: &str = "local";
 /// "If a client is not connected for approximately one hour, the version number is reset to 0."
@@ -132,42 +130,29 @@ fn event(
     })
 }
 
-/// The clients of a broker, and the receivers of their events.
+/// The clients of a broker, and what publishes their events.
 #[derive(Clone)]
 pub(super) struct Lifecycle(Arc<Inner>);
 
 struct Inner {
     clients: Mutex<Clients>,
-    tap: Tap,
-    /// To the broker's own subscribers; none after [`stop`](Lifecycle::stop).
-    subscribers: Mutex<Option<mpsc::UnboundedSender<PublishedMessage>>>,
+    publisher: Publisher,
 }
 
 impl Lifecycle {
-    /// Sends events to the `tap` and to the returned receiver, which is for the broker's subscribers.
-    pub(super) fn new(tap: Tap) -> (Self, mpsc::UnboundedReceiver<PublishedMessage>) {
-        let (subscribers, events) = mpsc::unbounded_channel();
-        let subscribers = Mutex::new(Some(subscribers));
-        (Self(Arc::new(Inner { clients: Mutex::default(), tap, subscribers })), events)
+    /// Publishes events by `publisher`.
+    pub(super) fn new(publisher: Publisher) -> Self {
+        Self(Arc::new(Inner { clients: Mutex::default(), publisher }))
     }
 
-    /// Makes a change to the clients, and sends the events that it returns.
+    /// Makes a change to the clients, and publishes the events that it returns.
     pub(super) fn change<E: IntoIterator<Item = PublishedMessage>>(&self, make: impl FnOnce(&mut Clients) -> E) {
-        // Events are sent under the lock, which keeps those of a client in order. No critical section panics half way.
+        // Events are published under the lock, which keeps those of a client in order. No critical section panics half way.
         let mut clients = self.0.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let subscribers = self.0.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
-        let events = make(&mut clients);
-        let Some(subscribers) = &*subscribers else { return };
-        for event in events {
-            self.0.tap.send(|| event.clone());
-            // The receiver is gone only while the broker ends.
-            let _ = subscribers.send(event);
+        for event in make(&mut clients) {
+            // Without a broker, connections end because it does.
+            self.0.publisher.send(event);
         }
-    }
-
-    /// Sends no more events: from now on connections end because the broker does.
-    pub(super) fn stop(&self) {
-        self.0.subscribers.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 

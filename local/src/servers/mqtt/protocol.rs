@@ -3,6 +3,8 @@
 //! It passes published messages to the tap, and reports connects and disconnects to the lifecycle.
 
 use super::lifecycle::{self, Lifecycle, Reason};
+use super::publisher::Publisher;
+use super::shadow::Shadows;
 use super::tap::{PublishedMessage, Tap};
 use bytes::{Bytes, BytesMut};
 use myaku::platform::clock::{Now as _, SystemClock};
@@ -16,7 +18,7 @@ use uuid::Uuid;
 
 /// "The publish request's payload can be no larger than 128 KB", and a client id no longer than 128 bytes.
 /// <https://docs.aws.amazon.com/general/latest/gr/iot-core.html#message-broker-limits>
-pub(super) const PAYLOAD_BYTES_MAX: usize = 128 << 10;
+pub const PAYLOAD_BYTES_MAX: usize = 128 << 10;
 const CLIENT_ID_BYTES_MAX: usize = 128;
 
 /// Replaces `$` inside the broker, none of whose filters matches a topic with `$`.
@@ -30,11 +32,19 @@ enum Version {
     V5,
 }
 
+/// What all connections share.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) tap: Tap,
+    pub(super) lifecycle: Lifecycle,
+    pub(super) publisher: Publisher,
+    pub(super) shadows: Shadows,
+}
+
 /// The codec of one connection. The broker clones its own for each connection, and drops the clone with the connection.
 #[derive(Clone)]
 pub(super) struct Codec {
-    tap: Tap,
-    lifecycle: Lifecycle,
+    shared: Shared,
     version: Version,
     /// Whether a packet has been read: only the first may be a CONNECT.
     is_begun: bool,
@@ -55,15 +65,14 @@ impl Drop for Codec {
         let is_silent = self.read_at.is_some_and(|at| at.elapsed() >= self.keep_alive.mul_f64(1.5));
         let otherwise = if is_silent { Reason::KeepAliveTimeout } else { Reason::ConnectionLost };
         let reason = self.end_reason.unwrap_or(otherwise);
-        self.lifecycle.change(|clients| clients.disconnect(client_id, *session, reason, SystemClock.now_ms()));
+        self.shared.lifecycle.change(|clients| clients.disconnect(client_id, *session, reason, SystemClock.now_ms()));
     }
 }
 
 impl Codec {
-    pub(super) fn new(tap: Tap, lifecycle: Lifecycle) -> Self {
+    pub(super) fn new(shared: Shared) -> Self {
         Self {
-            tap,
-            lifecycle,
+            shared,
             version: Version::Unknown,
             is_begun: false,
             client_id: OnceLock::new(),
@@ -79,7 +88,7 @@ impl Codec {
     fn report_connected(&self) {
         if let (Some(client_id), true) = (self.client_id.get(), self.session.get().is_none()) {
             let session = self.session.get_or_init(Uuid::new_v4);
-            self.lifecycle.change(|clients| clients.connect(client_id, *session, SystemClock.now_ms()));
+            self.shared.lifecycle.change(|clients| clients.connect(client_id, *session, SystemClock.now_ms()));
         }
     }
 
@@ -98,12 +107,16 @@ impl Codec {
         if is_impossible || topic.starts_with(lifecycle::TOPICS) {
             return Err(Error::IncorrectPacketFormat);
         }
-        self.tap.send(|| PublishedMessage {
+        self.shared.tap.send(|| PublishedMessage {
             client_id: self.client_id.get().cloned().unwrap_or_else(|| "".into()),
             topic: topic.into(),
             payload: publish.payload.clone(),
             received_at_ms: SystemClock.now_ms(),
         });
+        let now_s = SystemClock.now_ms() / 1_000;
+        for (topic, document) in self.shared.shadows.message(topic, &publish.payload, now_s) {
+            self.shared.publisher.publish(topic, document.to_string());
+        }
         if let Some(rest) = topic.strip_prefix('$') {
             // The broker disconnects a client that publishes to a topic without a matching filter.
             publish.topic = format!("{RESERVED}{rest}").into();

@@ -94,7 +94,8 @@ fn perform(topics: &Topics, action: &str, form: &Form) -> Result<String, Fault> 
     match action {
         "Publish" => {
             if !form.text("PhoneNumber").is_empty() {
-                return Err(Fault::parameter("PhoneNumber: text messages cannot be sent from this machine"));
+                let id = topics.text(form.text("PhoneNumber"), &publication(form, "")?)?;
+                return Ok(text("MessageId", &id.to_string()));
             }
             let arn = if form.text("TopicArn").is_empty() { "TargetArn" } else { "TopicArn" };
             let id = topics.publish(form.required(arn)?, publication(form, "")?)?;

@@ -2,7 +2,7 @@
 
 use super::delivery::Courier;
 use super::notification::{MessageId, Notification};
-use super::publication::Publication;
+use super::publication::{InvalidPublication, Publication};
 use super::subscription::{Endpoint, InvalidEndpoint, Subscription};
 use crate::clock::TokioClock;
 use crate::function::Function;
@@ -23,6 +23,8 @@ struct Inner {
     /// The functions that can be subscribed, by ARN.
     functions: OnceLock<BTreeMap<String, Function>>,
     topics: Mutex<BTreeMap<String, Topic>>,
+    /// The last text messages, oldest first: the number and the text.
+    texts: Mutex<VecDeque<(String, String)>>,
 }
 
 #[derive(Debug, Default)]
@@ -40,7 +42,7 @@ pub struct UnknownTopic(pub String);
 impl Topics {
     pub(super) fn new(clock: TokioClock) -> Self {
         let courier = Courier::new(clock);
-        Self(Arc::new(Inner { courier, functions: OnceLock::new(), topics: Mutex::default() }))
+        Self(Arc::new(Inner { courier, functions: OnceLock::new(), topics: Mutex::default(), texts: Mutex::default() }))
     }
 
     /// Sets the server's base URL, for the links in messages.
@@ -86,6 +88,26 @@ impl Topics {
             self.0.courier.deliver(&notification, &subscription);
         }
         Ok(notification.id)
+    }
+
+    /// Sends a text message: a line in the log.
+    pub(super) fn text(&self, number: &str, publication: &Publication) -> Result<MessageId, InvalidPublication> {
+        let digits = number.strip_prefix('+').unwrap_or_default();
+        if !(7..=15).contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(InvalidPublication(format!("PhoneNumber Reason: {number} is not valid to publish to")));
+        }
+        tracing::info!(number, text = publication.message, "a text message");
+        let mut texts = self.0.texts.lock().unwrap_or_else(PoisonError::into_inner);
+        if texts.len() == MESSAGES_KEPT {
+            texts.pop_front();
+        }
+        texts.push_back((number.to_owned(), publication.message.clone()));
+        Ok(MessageId(Uuid::new_v4()))
+    }
+
+    /// The last text messages, oldest first: the number and the text.
+    pub fn texts(&self) -> Vec<(String, String)> {
+        self.0.texts.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
     /// The last messages of a topic, oldest first.

@@ -15,6 +15,8 @@ pub struct Told<'a> {
     pub contacts: &'a [Contact],
     /// Its time zone.
     pub zone: &'a TimeZone,
+    /// How long an alert must be over before they hear so, in milliseconds. One that comes back meanwhile was never away.
+    pub settle_ms: i64,
 }
 
 impl Case {
@@ -160,7 +162,7 @@ impl Case {
         let message = Message::of(alert, Step::Cleared, told.zone);
         let message = if self.alone.is_empty() { message } else { self.of_flood(message, told.zone) };
         for contact in hearers {
-            self.plan(&contact, message.clone(), told, now_ms + Self::SETTLE_MS);
+            self.plan(&contact, message.clone(), told, now_ms + told.settle_ms);
         }
     }
 }

@@ -46,12 +46,12 @@ impl Trial {
     }
 
     fn raise(&mut self, incident: &Incident, now_ms: i64) {
-        let told = Told { contacts: &self.contacts, zone: &TimeZone::UTC };
+        let told = Told { contacts: &self.contacts, zone: &TimeZone::UTC, settle_ms: MINUTE };
         self.case.raise(&incident.raised(), &told, now_ms);
     }
 
     fn clear(&mut self, incident: &Incident, now_ms: i64) {
-        let told = Told { contacts: &self.contacts, zone: &TimeZone::UTC };
+        let told = Told { contacts: &self.contacts, zone: &TimeZone::UTC, settle_ms: MINUTE };
         self.case.clear(&end_of(incident, now_ms), &told, now_ms);
     }
 
@@ -226,7 +226,7 @@ fn an_end_that_comes_before_its_beginning_is_told_after_it() {
 fn a_flood_is_told_once_when_its_minute_is_over() {
     let mut trial = Trial::new([contact("nurse", 0)]);
     let incidents: Vec<_> = (0..37).map(|n| incident(&format!("bed-{n:02}"), "1", Severity::Warning, NOW)).collect();
-    let told = Told { contacts: &trial.contacts, zone: &TimeZone::UTC };
+    let told = Told { contacts: &trial.contacts, zone: &TimeZone::UTC, settle_ms: MINUTE };
     for _ in 0..2 {
         for (index, incident) in incidents.iter().enumerate() {
             let way = trial.case.admit(&incident.raised(), &told, NOW);
@@ -241,7 +241,7 @@ fn a_flood_is_told_once_when_its_minute_is_over() {
     trial.case.finish(&claimed[0].id, Outcome::Sent, tell_ms);
     // One that comes later is told as well.
     let late = incident("bed-99", "1", Severity::Warning, NOW);
-    let told = Told { contacts: &trial.contacts, zone: &TimeZone::UTC };
+    let told = Told { contacts: &trial.contacts, zone: &TimeZone::UTC, settle_ms: MINUTE };
     assert_eq!(trial.case.admit(&late.raised(), &told, tell_ms + 1), Way::Together);
     assert_eq!(trial.send(tell_ms + 2 * MINUTE), ["nurse raised"]);
     for incident in incidents[ALONE..].iter().chain([&late]) {
@@ -256,7 +256,7 @@ fn a_flood_is_told_once_when_its_minute_is_over() {
 #[test]
 fn a_flood_lists_so_many_and_counts_the_others() {
     let contacts = [contact("nurse", 0)];
-    let told = Told { contacts: &contacts, zone: &TimeZone::UTC };
+    let told = Told { contacts: &contacts, zone: &TimeZone::UTC, settle_ms: MINUTE };
     let mut case = Case::default();
     for n in 0..2_000 {
         case.admit(&incident(&format!("bed-{n}"), "1", Severity::Warning, NOW).raised(), &told, NOW);

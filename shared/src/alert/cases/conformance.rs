@@ -14,7 +14,7 @@ const NOW_MS: i64 = 1_795_218_892_020;
 /// If a check fails.
 pub async fn suite(cases: &impl Cases) {
     let contacts = [Contact::new("nurse", Via::Topic, None)];
-    let told = Told { contacts: &contacts, zone: &TimeZone::UTC };
+    let told = Told { contacts: &contacts, zone: &TimeZone::UTC, settle_ms: 60_000 };
     let incident = Incident::silence("bed-17", NOW_MS, Duration::from_secs(30), Some("home-3"), NOW_MS);
     let key = "device#bed-17#";
     let lane = self::lane(key);

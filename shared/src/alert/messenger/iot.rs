@@ -14,13 +14,13 @@ const REQUEST: &str = "alert";
 
 /// The ways through AWS IoT. Needs the permissions `iot:Publish` and `iot:UpdateThingShadow`.
 #[derive(Clone, Debug)]
-pub struct IotMessenger {
+pub(super) struct IotMessenger {
     client: Lazy<Client>,
 }
 
 impl IotMessenger {
     /// Creates it.
-    pub fn new(config: &SdkConfig) -> Self {
+    pub(super) fn new(config: &SdkConfig) -> Self {
         Self { client: Lazy::new(config, Client::new) }
     }
 

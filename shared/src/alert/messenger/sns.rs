@@ -15,14 +15,14 @@ const TEXT_MAX: usize = 134;
 
 /// The ways through SNS. Needs the permission `sns:Publish`.
 #[derive(Clone, Debug)]
-pub struct SnsMessenger {
+pub(super) struct SnsMessenger {
     client: Lazy<Client>,
     topic_arn: String,
 }
 
 impl SnsMessenger {
     /// Creates it, with the topic for people.
-    pub fn new(config: &SdkConfig, topic_arn: impl Into<String>) -> Self {
+    pub(super) fn new(config: &SdkConfig, topic_arn: impl Into<String>) -> Self {
         Self { client: Lazy::new(config, Client::new), topic_arn: topic_arn.into() }
     }
 

@@ -28,7 +28,7 @@ const ENCODED: &str = "whsec_";
 
 /// Webhooks, and their secrets in Secrets Manager. Needs the permission `secretsmanager:GetSecretValue`.
 #[derive(Clone, Debug)]
-pub struct WebhookMessenger {
+pub(super) struct WebhookMessenger {
     secrets: Lazy<Client>,
     prefix: String,
     http: reqwest::Client,
@@ -50,7 +50,7 @@ impl WebhookMessenger {
     ///
     /// # Errors
     /// The machine has no certificates to trust.
-    pub fn new(config: &SdkConfig, prefix: impl Into<String>) -> Result<Self, RemoteError> {
+    pub(super) fn new(config: &SdkConfig, prefix: impl Into<String>) -> Result<Self, RemoteError> {
         // A redirect would take a signed message to where its contact did not say.
         let http =
             reqwest::Client::builder().redirect(Policy::none()).connect_timeout(CONNECT_TIMEOUT).timeout(TIMEOUT);
