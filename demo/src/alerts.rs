@@ -1,9 +1,11 @@
 //! Sends the day of a patient, in which something goes wrong four times. Then checks that each was reported once, and reported over.
 
+use crate::notices::Told;
 use crate::traffic::send::Sender;
 use crate::traffic::{At, Expected, Planned, Route, SentMessage};
 use anyhow::{Context as _, Result, anyhow};
 use myaku::alert::Alert;
+use myaku::alert::case::Step;
 use myaku::device::reading::Value;
 use myaku::device::registry::{
     Device, DynamoDb, MasterDataWriter as _, device_document, parse_profile, profile_document,
@@ -16,7 +18,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 const DEVICE: &str = "patient-1";
-const FACILITY: &str = "home-1";
+/// Where the patient lives.
+pub const FACILITY: &str = "home-1";
 /// The profile with its alert rules.
 const PROFILE: &str = include_str!("../../events/profiles/patient-tag.json");
 /// How many samples each series has, and how far they lie apart: ten minutes by the patient's clock.
@@ -124,6 +127,15 @@ pub async fn send(stack: &Stack) -> Result<Patient> {
     }
     sender.settle(SETTLE).await?;
     Ok(Patient { sent, first_ms })
+}
+
+/// What the contacts of the facility must hear of the patient.
+pub fn told() -> Vec<Told> {
+    let told = EXPECTED.into_iter().flat_map(|(rule, _, ends)| {
+        let steps = [Step::Raised].into_iter().chain(ends.map(|_| Step::Cleared));
+        steps.map(move |step| (DEVICE.to_owned(), rule.to_owned(), step))
+    });
+    told.collect()
 }
 
 /// Compares the alerts of the patient with what was planted.

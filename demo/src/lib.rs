@@ -7,7 +7,7 @@
 //! - [`disturb`] and [`burst`]: what is done to the pipeline during a run, and before it.
 //! - [`evidence`]: what a run left in every store, read back.
 //! - [`verify`]: the verdict on each promise, computed independently of the pipeline's own code.
-//! - [`latency`], [`presence`], [`alerts`], [`report`]: what else is measured, and how everything is printed.
+//! - [`latency`], [`presence`], [`alerts`], [`notices`], [`report`]: what else is measured, and how everything is printed.
 
 pub mod alerts;
 pub mod burst;
@@ -15,6 +15,7 @@ pub mod disturb;
 pub mod evidence;
 pub mod fingerprint;
 pub mod latency;
+pub mod notices;
 mod options;
 pub mod presence;
 mod progress;

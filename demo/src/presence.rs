@@ -1,7 +1,10 @@
 //! Runs devices that connect and disconnect, and one that stays silent. Then checks what the platform reports about
 //! them.
 
+use crate::alerts::FACILITY;
+use crate::notices::Told;
 use anyhow::{Context as _, Result};
+use myaku::alert::case::Step;
 use myaku::device::presence::store::Presences as _;
 use myaku::device::presence::store::dynamodb::DynamoDbPresences;
 use myaku::device::registry::{Device, DynamoDb, Key, Kind, MasterDataWriter as _, device_document};
@@ -49,6 +52,11 @@ pub struct Presence {
     pub repeated_alerts: Vec<String>,
 }
 
+/// What the contacts of its facility must hear of the silent device.
+pub fn told() -> Told {
+    (SILENT_DEVICE.to_owned(), String::new(), Step::Raised)
+}
+
 /// The devices that are connected when [`run_devices`] ends. They stay connected until this is dropped.
 pub struct ConnectedDevices {
     connections: usize,
@@ -87,7 +95,7 @@ async fn connect(stack: &Stack, client_id: &str) -> Result<Connection> {
 /// Connects and disconnects the devices for `duration`.
 pub async fn run_devices(stack: &Stack, duration: Duration) -> Result<ConnectedDevices> {
     let registry = DynamoDb::new(&stack.sdk_config(), stack.physical_id("RegistryTable")?);
-    let device = Device::new(SILENT_DEVICE, "restless", Some("home-1"));
+    let device = Device::new(SILENT_DEVICE, "restless", Some(FACILITY));
     let device = device_document(&device).map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
     registry.put(&[(Key::new(Kind::Profile, "restless"), PROFILE.to_owned()), device]).await?;
     let started = Instant::now();

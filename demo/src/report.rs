@@ -4,6 +4,7 @@ use super::alerts::Alerts;
 use super::burst::Burst;
 use super::disturb::Disturbance;
 use super::latency::Latency;
+use super::notices::Notices;
 use super::presence::Presence;
 use super::routes::Traffic;
 use super::verify::Verdict;
@@ -35,6 +36,8 @@ pub struct Report {
     pub presence: Presence,
     /// Whether a patient's incidents were reported.
     pub alerts: Alerts,
+    /// Whether contacts heard of them.
+    pub notices: Notices,
     /// How the stream grew under a burst, if the run had one.
     pub burst: Option<Burst>,
     /// What the audit reports about the lake.
@@ -77,6 +80,7 @@ impl Report {
             self.flow(),
             self.presence.to_text(),
             self.alerts.to_text(),
+            self.notices.to_text(),
             self.burst.as_ref().map(Burst::to_text).unwrap_or_default(),
             self.letters(),
             self.times(),

@@ -4,6 +4,7 @@
 use super::alerts;
 use super::disturb::{self, Disturbance};
 use super::latency::{self, Seen};
+use super::notices;
 use super::presence;
 use super::report::{Report, Throughput};
 use super::steps::{self, Sending};
@@ -38,6 +39,7 @@ enum Action {
 pub async fn run(stack: &Stack, options: &Options, progress: &impl Progress) -> Result<Report> {
     progress.stage("registering profiles and devices");
     let (mut fleet, windows) = steps::register(stack, options).await?;
+    let contacts = notices::listen(stack, alerts::FACILITY).await?;
     let tidy = fleet.registrations().filter(|it| it.is_tidy && it.profile != "app-log").map(|it| it.device.clone());
     let (stop, stopped) = watch::channel(false);
     let dynamodb = aws_sdk_dynamodb::Client::new(&stack.sdk_config());
@@ -70,6 +72,9 @@ pub async fn run(stack: &Stack, options: &Options, progress: &impl Progress) -> 
     progress.stage("checking which devices are connected, and which one is silent");
     let presence = presence::check(stack, &devices).await?;
     let alerts = alerts::check(stack, &patient)?;
+    progress.stage("checking who has heard of the alerts");
+    let told: Vec<_> = alerts::told().into_iter().chain([presence::told()]).collect();
+    let notices = notices::check(stack, &contacts, &told).await?;
     progress.stage("reading everything back");
     let evidence = Box::pin(steps::gather(stack, sent, started_ms)).await?;
     progress.stage("comparing the results with what was sent");
@@ -77,6 +82,7 @@ pub async fn run(stack: &Stack, options: &Options, progress: &impl Progress) -> 
     let mut verdict = verify(&evidence, &windows);
     verdict.broken.extend(presence.broken());
     verdict.broken.extend(alerts.broken());
+    verdict.broken.extend(notices.broken());
     let throughput = Throughput {
         sending_seconds,
         messages_per_second: evidence.sent.len() as f64 / sending_seconds,
@@ -92,6 +98,7 @@ pub async fn run(stack: &Stack, options: &Options, progress: &impl Progress) -> 
         verdict,
         presence,
         alerts,
+        notices,
         burst: None,
         audit: evidence.audit,
         throughput,

@@ -1,7 +1,12 @@
 //! Runs the conformance suites of the ports to streams, states, progress and results against real servers.
 
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum};
-use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
+    ScalarAttributeType,
+};
+use myaku::alert::cases;
+use myaku::alert::cases::dynamodb::DynamoDbCases;
 use myaku::ingest::command;
 use myaku::ingest::command::DynamoDbCommands;
 use myaku::keyed::progress::dynamodb::DynamoDbProgress;
@@ -20,6 +25,7 @@ use myaku::stream::producer;
 use myaku::stream::producer::kinesis::KinesisStream;
 use myaku::{keyed, results};
 use myaku_local::servers::{self, AwsEndpoints};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The beginning of an hour.
@@ -27,14 +33,50 @@ const HOUR_MS: i64 = 1_795_219_200_000;
 
 /// Creates a table whose keys are strings.
 pub(crate) async fn table(client: &aws_sdk_dynamodb::Client, name: &str, keys: &[&str]) -> anyhow::Result<()> {
+    table_with_index(client, name, keys, None).await
+}
+
+/// Creates a table whose keys are strings, and an index with these keys and types.
+pub(crate) async fn table_with_index(
+    client: &aws_sdk_dynamodb::Client,
+    name: &str,
+    keys: &[&str],
+    index: Option<(&str, [(&str, ScalarAttributeType); 2])>,
+) -> anyhow::Result<()> {
+    let kinds = [KeyType::Hash, KeyType::Range];
+    let key =
+        |name: &str, kind: &KeyType| KeySchemaElement::builder().attribute_name(name).key_type(kind.clone()).build();
+    let mut types: BTreeMap<&str, ScalarAttributeType> =
+        keys.iter().map(|key| (*key, ScalarAttributeType::S)).collect();
     let mut call = client.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
-    for (key, kind) in keys.iter().copied().zip([KeyType::Hash, KeyType::Range]) {
-        let text = ScalarAttributeType::S;
-        call = call
-            .attribute_definitions(AttributeDefinition::builder().attribute_name(key).attribute_type(text).build()?)
-            .key_schema(KeySchemaElement::builder().attribute_name(key).key_type(kind).build()?);
+    for (name, kind) in keys.iter().zip(&kinds) {
+        call = call.key_schema(key(name, kind)?);
+    }
+    if let Some((name, attributes)) = index {
+        let mut index = GlobalSecondaryIndex::builder()
+            .index_name(name)
+            .projection(Projection::builder().projection_type(ProjectionType::All).build());
+        for ((name, scalar), kind) in attributes.into_iter().zip(&kinds) {
+            index = index.key_schema(key(name, kind)?);
+            types.insert(name, scalar);
+        }
+        call = call.global_secondary_indexes(index.build()?);
+    }
+    for (name, scalar) in types {
+        let definition = AttributeDefinition::builder().attribute_name(name).attribute_type(scalar);
+        call = call.attribute_definitions(definition.build()?);
     }
     call.send().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn dynamodb_holds_cases() -> anyhow::Result<()> {
+    let server = servers::dynamodb::start(0).await?;
+    let config = AwsEndpoints::from([("dynamodb", server.endpoint())]).sdk_config();
+    let due = ("due", [("queue", ScalarAttributeType::S), ("dueAt", ScalarAttributeType::N)]);
+    table_with_index(&aws_sdk_dynamodb::Client::new(&config), "cases", &["case"], Some(due)).await?;
+    cases::conformance::suite(&DynamoDbCases::new(&config, "cases", Duration::from_hours(1))).await;
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! Master data and dead letters over the wire: DynamoDB, S3, and Redis as a cache in front of DynamoDB.
 
-use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
+use crate::conformance::table_with_index;
+use aws_sdk_dynamodb::types::ScalarAttributeType;
 use myaku::device::registry::{self, Device, DynamoDb, Key, Kind, MasterData as _, MemoryMasterData, Shared};
 use myaku::lake::dead_letter::{self, S3DeadLetters};
 use myaku::platform::redis::{Connection, Settings};
@@ -13,12 +14,8 @@ const TABLE: &str = "registry";
 
 async fn table(server: &Server) -> anyhow::Result<DynamoDb> {
     let config = AwsEndpoints::from([("dynamodb", server.endpoint())]).sdk_config();
-    let key = KeySchemaElement::builder().attribute_name("pk").key_type(KeyType::Hash).build()?;
-    let attribute =
-        AttributeDefinition::builder().attribute_name("pk").attribute_type(ScalarAttributeType::S).build()?;
-    let client = aws_sdk_dynamodb::Client::new(&config);
-    let request = client.create_table().table_name(TABLE).key_schema(key).attribute_definitions(attribute);
-    request.billing_mode(BillingMode::PayPerRequest).send().await?;
+    let by_facility = ("facility", [("facility", ScalarAttributeType::S), ("pk", ScalarAttributeType::S)]);
+    table_with_index(&aws_sdk_dynamodb::Client::new(&config), TABLE, &["pk"], Some(by_facility)).await?;
     Ok(DynamoDb::new(&config, TABLE))
 }
 
@@ -32,6 +29,9 @@ async fn dynamodb_holds_master_data_as_every_store_does() -> anyhow::Result<()> 
     let server = servers::dynamodb::start(0).await?;
     let store = table(&server).await?;
     registry::conformance::suite(&store, &store).await;
+    let server = servers::dynamodb::start(0).await?;
+    let store = table(&server).await?;
+    registry::conformance::directory_suite(&store, &store).await;
     Ok(())
 }
 

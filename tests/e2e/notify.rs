@@ -2,10 +2,6 @@
 
 use crate::pipeline::up_with;
 use anyhow::Context as _;
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
-    ScalarAttributeType,
-};
 use axum::Router;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -13,14 +9,11 @@ use axum::routing::post;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use myaku::alert::cases;
-use myaku::alert::cases::dynamodb::DynamoDbCases;
 use myaku::alert::topic::Topic as _;
 use myaku::alert::topic::sns::SnsTopic;
 use myaku::alert::{Cleared, Contact, Incident, Via};
 use myaku::device::registry::{DynamoDb, Facility, MasterDataWriter as _, facility_document};
 use myaku::platform::clock::{Now as _, SystemClock};
-use myaku_local::servers::{self, AwsEndpoints};
 use myaku_local::stack::Stack;
 use rumqttc::{AsyncClient, Event, Incoming, MqttOptions, QoS};
 use serde_json::{Value, json};
@@ -165,28 +158,5 @@ async fn each_contact_hears_once_that_it_begins_and_once_that_it_is_over() -> an
     assert!(serde_json::from_str::<Value>(notice.text("sqs"))?["id"].is_string());
     assert!(sns.texts()[0].1.starts_with("warning: bed-17"), "{:?}", sns.texts());
     stack.down().await;
-    Ok(())
-}
-
-#[tokio::test]
-async fn dynamodb_holds_cases() -> anyhow::Result<()> {
-    let server = servers::dynamodb::start(0).await?;
-    let config = AwsEndpoints::from([("dynamodb", server.endpoint())]).sdk_config();
-    let client = aws_sdk_dynamodb::Client::new(&config);
-    let key = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build();
-    let index = GlobalSecondaryIndex::builder()
-        .index_name("due")
-        .key_schema(key("queue", KeyType::Hash)?)
-        .key_schema(key("dueAt", KeyType::Range)?)
-        .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build());
-    let mut create = client.create_table().table_name("cases").billing_mode(BillingMode::PayPerRequest);
-    for (name, kind) in
-        [("case", ScalarAttributeType::S), ("queue", ScalarAttributeType::S), ("dueAt", ScalarAttributeType::N)]
-    {
-        let definition = AttributeDefinition::builder().attribute_name(name).attribute_type(kind);
-        create = create.attribute_definitions(definition.build()?);
-    }
-    create.key_schema(key("case", KeyType::Hash)?).global_secondary_indexes(index.build()?).send().await?;
-    cases::conformance::suite(&DynamoDbCases::new(&config, "cases", Duration::from_hours(1))).await;
     Ok(())
 }

@@ -57,7 +57,12 @@ pub(crate) async fn up_with(directory: &Path, parameters: &[(&str, &str)]) -> an
 /// The options of that stack. Tests are short, so times are, and each change of a result is written.
 pub(crate) fn stack_options(directory: &Path, parameters: &[(&str, &str)]) -> anyhow::Result<stack::Options> {
     let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
-    let short = [("ArchiveWindowSeconds", "1"), ("DisconnectGraceSeconds", "2"), ("ResultsSeconds", "0")];
+    let short = [
+        ("ArchiveWindowSeconds", "1"),
+        ("DisconnectGraceSeconds", "2"),
+        ("ResultsSeconds", "0"),
+        ("ClearAfterSeconds", "2"),
+    ];
     let parameters = short.iter().chain(parameters);
     let parameters: BTreeMap<_, _> =
         parameters.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();

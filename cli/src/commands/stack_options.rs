@@ -9,10 +9,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Parameters with shorter times than in the template, in seconds, because on one machine a person waits for the
-/// result: for how long the archiver fills a batch, for how long a disconnected device may reconnect, and how often a
-/// device's row is written.
-const SHORT_TIMES: [(&str, &str); 3] =
-    [("ArchiveWindowSeconds", "5"), ("DisconnectGraceSeconds", "5"), ("ResultsSeconds", "0")];
+/// result: for how long the archiver fills a batch, for how long a disconnected device may reconnect, how often a
+/// device's row is written, and for how long an alert must be over.
+const SHORT_TIMES: [(&str, &str); 4] = [
+    ("ArchiveWindowSeconds", "5"),
+    ("DisconnectGraceSeconds", "5"),
+    ("ResultsSeconds", "0"),
+    ("ClearAfterSeconds", "5"),
+];
 
 /// Arguments that `myaku demo` and `myaku local` share.
 #[derive(Clone, Debug, clap::Args)]

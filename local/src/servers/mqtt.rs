@@ -59,7 +59,7 @@ pub async fn start(port: u16) -> anyhow::Result<Mqtt> {
     let port = Port::hold(port)?;
     let address = port.address();
     let tap = Tap::default();
-    let (publisher, shadows) = (Publisher::new(tap.clone()), Shadows::default());
+    let (publisher, shadows) = (Publisher::default(), Shadows::default());
     let (stop, stopped) = oneshot::channel();
     // The only way to stop the broker is to end its runtime, and with it every connection. This thread owns the
     // runtime.
@@ -108,7 +108,7 @@ fn run<S: Future<Output = anyhow::Result<()>>>(
 
 /// Serves until the broker ends by itself.
 async fn serve(address: SocketAddr, (tap, publisher, shadows): (Tap, Publisher, Shadows)) -> anyhow::Result<()> {
-    let messages = publisher.connect();
+    let messages = publisher.connect(tap.clone());
     let lifecycle = Lifecycle::new(publisher.clone());
     let mut silence = Silence(Some(publisher.clone()));
     let router = Router::new(0, router_config()).spawn();

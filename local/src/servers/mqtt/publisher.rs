@@ -10,37 +10,33 @@ use tokio::sync::mpsc;
 pub(super) const NO_CLIENT: &str = "n/a";
 
 /// Publishes to the rules and to the broker's subscribers: a handle that is cheap to clone.
-#[derive(Clone)]
-pub struct Publisher(Arc<Inner>);
+#[derive(Clone, Default)]
+pub struct Publisher(Arc<Mutex<Option<Connected>>>);
 
-struct Inner {
+/// A running broker. Nothing keeps its tap after it ended, since the rules wait for that.
+struct Connected {
     tap: Tap,
-    /// To the broker's subscribers; none while there is no broker.
-    subscribers: Mutex<Option<mpsc::UnboundedSender<PublishedMessage>>>,
+    subscribers: mpsc::UnboundedSender<PublishedMessage>,
 }
 
 impl Publisher {
-    pub(super) fn new(tap: Tap) -> Self {
-        Self(Arc::new(Inner { tap, subscribers: Mutex::default() }))
-    }
-
-    /// What is published from now on, for the broker's subscribers.
-    pub(super) fn connect(&self) -> mpsc::UnboundedReceiver<PublishedMessage> {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        *self.0.subscribers.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+    /// What is published from now on, for the broker's subscribers. The rules get it by the `tap`.
+    pub(super) fn connect(&self, tap: Tap) -> mpsc::UnboundedReceiver<PublishedMessage> {
+        let (subscribers, receiver) = mpsc::unbounded_channel();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Connected { tap, subscribers });
         receiver
     }
 
     /// Publishes nothing more until the next [`connect`](Self::connect).
     pub(super) fn disconnect(&self) {
-        self.0.subscribers.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     /// Publishes a message. Returns whether there is a broker to publish it.
     pub(super) fn send(&self, message: PublishedMessage) -> bool {
-        let subscribers = self.0.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(subscribers) = &*subscribers else { return false };
-        self.0.tap.send(|| message.clone());
+        let connected = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(Connected { tap, subscribers }) = &*connected else { return false };
+        tap.send(|| message.clone());
         subscribers.send(message).is_ok()
     }
 

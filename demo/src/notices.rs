@@ -1,0 +1,219 @@
+//! Contacts of a facility, by a webhook, a command and the topic for people. Checks that each heard of each alert once.
+
+use anyhow::{Context as _, Result, anyhow};
+use axum::extract::State;
+use axum::routing::post;
+use axum::{Json, Router};
+use hdrhistogram::Histogram;
+use myaku::alert::case::{Message, Step};
+use myaku::alert::{Contact, Via};
+use myaku::device::registry::{DynamoDb, Facility, MasterDataWriter as _, facility_document};
+use myaku::platform::clock::{Now as _, SystemClock};
+use myaku_local::stack::Stack;
+use rumqttc::{AsyncClient, Event, EventLoop, Incoming, MqttOptions, QoS};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// The contacts: how many of them hear of each alert.
+const CONTACTS: [&str; 3] = ["ward", "lamp", "nurses"];
+const SECRET: &str = "the demo's own, which is no secret";
+/// How long the sweep may take to tell all.
+const PATIENCE: Duration = Duration::from_mins(2);
+/// Between two sweeps. The schedule has its own sweeps, once a minute.
+const INTERVAL: Duration = Duration::from_millis(500);
+/// The event that the schedule sends.
+const SWEEP: &str = include_str!("../../events/alert-notifier-sweep.json");
+
+/// The result of the check.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Notices {
+    /// Contacts of the facility.
+    pub contacts: usize,
+    /// Messages that they must get.
+    pub expected: usize,
+    /// Messages that they got.
+    pub heard: usize,
+    /// Those of them that said that they may have been sent before.
+    pub repeated: usize,
+    /// Messages that are missing, unexpected, or there again without a mark.
+    pub wrong: Vec<String>,
+    /// From an alert to the contact, in milliseconds: the median, and the longest.
+    pub milliseconds: Option<(u64, u64)>,
+}
+
+/// What contacts hear: who, what, and when in milliseconds since the epoch.
+type Heard = Arc<Mutex<Vec<(&'static str, Message, i64)>>>;
+
+/// The contacts, who listen until this is dropped.
+pub struct Contacts {
+    heard: Heard,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Drop for Contacts {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+}
+
+/// What must be told: device, rule and step.
+pub type Told = (String, String, Step);
+
+fn note(heard: &Heard, contact: &'static str, message: Message) {
+    heard.lock().unwrap_or_else(PoisonError::into_inner).push((contact, message, SystemClock.now_ms()));
+}
+
+/// Registers the contacts of `facility`, and listens for them.
+pub async fn listen(stack: &Stack, facility: &str) -> Result<Contacts> {
+    let heard = Heard::default();
+    let app = Router::new().route("/", post(ward)).with_state(Arc::clone(&heard));
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
+    let webhook = format!("http://{}/", listener.local_addr()?);
+    let serving = tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, app).await {
+            tracing::error!(%error, "the webhook stopped");
+        }
+    });
+    let secrets = stack.endpoints().aws.sdk_config();
+    let secrets = aws_sdk_secretsmanager::Client::new(&secrets);
+    secrets.create_secret().name("myaku/webhooks/ward").secret_string(SECRET).send().await?;
+    let events = lamp(stack, facility).await?;
+    let lamp = tokio::spawn(shine(events, Arc::clone(&heard)));
+    let contacts = vec![
+        Contact { secret: Some("ward".to_owned()), ..Contact::new("ward", Via::Webhook, Some(&webhook)) },
+        Contact::new("lamp", Via::Device, Some("lamp-1")),
+        Contact::new("nurses", Via::Topic, None),
+    ];
+    let document = facility_document(&Facility { contacts, ..Facility::new(facility) });
+    let document = document.map_err(|problems| anyhow!("invalid master data: {problems:?}"))?;
+    DynamoDb::new(&stack.sdk_config(), stack.physical_id("RegistryTable")?).put(&[document]).await?;
+    Ok(Contacts { heard, tasks: vec![serving, lamp] })
+}
+
+async fn ward(State(heard): State<Heard>, Json(message): Json<Message>) {
+    note(&heard, "ward", message);
+}
+
+/// Connects the lamp, and subscribes it to its commands.
+async fn lamp(stack: &Stack, facility: &str) -> Result<(AsyncClient, EventLoop)> {
+    let broker = stack.endpoints().mqtt;
+    let (client, mut events) = AsyncClient::new(MqttOptions::new("lamp-1", broker.ip().to_string(), broker.port()), 10);
+    client.subscribe(format!("cmd/myaku/{facility}/lamp-1/+"), QoS::AtLeastOnce).await?;
+    let subscribed = async {
+        while !matches!(events.poll().await?, Event::Incoming(Incoming::SubAck(_))) {}
+        anyhow::Ok(())
+    };
+    tokio::time::timeout(PATIENCE, subscribed).await.context("the lamp cannot connect to the MQTT broker")??;
+    Ok((client, events))
+}
+
+async fn shine((_client, mut events): (AsyncClient, EventLoop), heard: Heard) {
+    while let Ok(event) = events.poll().await {
+        if let Event::Incoming(Incoming::Publish(publish)) = event
+            && let Ok(message) = serde_json::from_slice(&publish.payload)
+        {
+            note(&heard, "lamp", message);
+        }
+    }
+}
+
+/// Sweeps until the contacts have heard what is expected, or until time is up.
+pub async fn check(stack: &Stack, contacts: &Contacts, expected: &[Told]) -> Result<Notices> {
+    let function = stack.function("AlertNotifierFunction")?;
+    let started = SystemClock.now_ms();
+    loop {
+        function.invoke(SWEEP.as_bytes().into()).await.context("the sweep failed")?;
+        let mut heard = contacts.heard.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for message in stack.servers().sns.topics().messages(&stack.physical_id("NoticeTopic")?)? {
+            let is_facilitys = message.publication.attributes.get("contact").is_some_and(|it| it.value == "nurses");
+            if is_facilitys {
+                heard.push(("nurses", serde_json::from_str(message.publication.text("sqs"))?, message.published_at_ms));
+            }
+        }
+        let notices = compare(&heard, expected);
+        if notices.wrong.is_empty() || SystemClock.now_ms() - started > PATIENCE.as_millis() as i64 {
+            return Ok(notices);
+        }
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+fn compare(heard: &[(&'static str, Message, i64)], expected: &[Told]) -> Notices {
+    let mut counts: BTreeMap<(&str, Told), i64> = BTreeMap::new();
+    for told in expected {
+        counts.extend(CONTACTS.map(|contact| ((contact, told.clone()), -1)));
+    }
+    let total = counts.len();
+    let devices: Vec<&String> = expected.iter().map(|(device, ..)| device).collect();
+    let about = heard.iter().filter(|(_, message, _)| devices.contains(&&message.device_id));
+    let (repeated, first): (Vec<_>, Vec<_>) = about.partition(|(_, message, _)| message.is_repetition);
+    let mut delays = Histogram::<u64>::new(3).unwrap_or_else(|_| unreachable!("three digits are allowed"));
+    for (contact, message, at_ms) in &first {
+        let told = (message.device_id.clone(), message.rule.clone().unwrap_or_default(), message.step);
+        *counts.entry((contact, told)).or_default() += 1;
+        if message.step == Step::Raised {
+            delays.saturating_record((at_ms - message.at).max(0) as u64);
+        }
+    }
+    let wrong = counts.into_iter().filter(|(_, count)| *count != 0).map(|((contact, (device, rule, step)), count)| {
+        let what = if count < 0 { "did not hear".to_owned() } else { format!("heard {} times", count + 1) };
+        format!("{contact} {what} of {device} {rule} {}", step.name())
+    });
+    Notices {
+        contacts: CONTACTS.len(),
+        expected: total,
+        heard: first.len(),
+        repeated: repeated.len(),
+        wrong: wrong.collect(),
+        milliseconds: (!delays.is_empty()).then(|| (delays.value_at_quantile(0.5), delays.max())),
+    }
+}
+
+impl Notices {
+    /// The promises that were broken, in words.
+    pub fn broken(&self) -> Vec<String> {
+        self.wrong.iter().map(|wrong| format!("a message about an alert is wrong: {wrong}")).collect()
+    }
+
+    /// One line for people.
+    pub fn to_text(&self) -> String {
+        let verdict = if self.wrong.is_empty() { "✓" } else { "✗ a promise is broken" };
+        let (median, longest) = self.milliseconds.unwrap_or_default();
+        format!(
+            "Messages: {} contacts heard {} of {}, each once and {} marked as repeated; from alert to contact {median} ms (median), \
+             {longest} ms (longest). {verdict}",
+            self.contacts, self.heard, self.expected, self.repeated
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(step: &str, is_repetition: bool) -> Message {
+        let json = serde_json::json!({
+            "id": "1#x", "step": step, "isRepetition": is_repetition, "kind": "threshold", "severity": "info", "deviceId": "patient-1",
+            "rule": "fever", "since": 0, "at": 1_000, "detail": "", "sinceLocal": "",
+        });
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn a_message_that_is_missing_or_there_twice_breaks_the_promise_and_one_that_says_so_does_not() {
+        let expected = [("patient-1".to_owned(), "fever".to_owned(), Step::Raised)];
+        let mut heard: Vec<_> = CONTACTS.map(|contact| (contact, message("raised", false), 1_200)).into();
+        heard.push(("ward", message("raised", true), 9_000));
+        let notices = compare(&heard, &expected);
+        assert_eq!((notices.wrong.len(), notices.heard, notices.repeated), (0, 3, 1));
+        assert_eq!(notices.milliseconds, Some((200, 200)));
+        assert_eq!(compare(&heard[1..], &expected).wrong, ["ward did not hear of patient-1 fever raised"]);
+        heard.push(("lamp", message("raised", false), 2_000));
+        assert_eq!(compare(&heard, &expected).wrong, ["lamp heard 2 times of patient-1 fever raised"]);
+        heard = vec![("lamp", message("cleared", false), 0)];
+        assert_eq!(compare(&heard, &expected).wrong.len(), 4);
+    }
+}
