@@ -54,7 +54,7 @@ CACHE_GB_HOUR = 0.084
 CACHE_ECPU_MILLION = 0.0023
 ALARM = 0.10
 # Those of the template, and three that the autoscaler keeps.
-ALARMS = 66
+ALARMS = 72
 LOG_GB = 0.50
 
 # Assumptions.

@@ -1,6 +1,6 @@
 //! Sends the day of a patient, in which something goes wrong four times. Then checks that each was reported once, and reported over.
 
-use crate::notices::Told;
+use crate::notices::Announcement;
 use crate::traffic::send::Sender;
 use crate::traffic::{At, Expected, Planned, Route, SentMessage};
 use anyhow::{Context as _, Result, anyhow};
@@ -130,12 +130,12 @@ pub async fn send(stack: &Stack) -> Result<Patient> {
 }
 
 /// What the contacts of the facility must hear of the patient.
-pub fn told() -> Vec<Told> {
-    let told = EXPECTED.into_iter().flat_map(|(rule, _, ends)| {
+pub fn announcements() -> Vec<Announcement> {
+    let announcements = EXPECTED.into_iter().flat_map(|(rule, _, ends)| {
         let steps = [Step::Raised].into_iter().chain(ends.map(|_| Step::Cleared));
         steps.map(move |step| (DEVICE.to_owned(), rule.to_owned(), step))
     });
-    told.collect()
+    announcements.collect()
 }
 
 /// Compares the alerts of the patient with what was planted.

@@ -18,8 +18,8 @@ use std::time::Duration;
 
 /// The contacts: how many of them hear of each alert.
 const CONTACTS: [&str; 3] = ["ward", "lamp", "nurses"];
-const SECRET: &str = "the demo's own, which is no secret";
-/// How long the sweep may take to tell all.
+const SECRET: &str = "known to everyone who reads this";
+/// How long the sweep may take to send all.
 const PATIENCE: Duration = Duration::from_mins(2);
 /// Between two sweeps. The schedule has its own sweeps, once a minute.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -59,8 +59,8 @@ impl Drop for Contacts {
     }
 }
 
-/// What must be told: device, rule and step.
-pub type Told = (String, String, Step);
+/// What a contact must hear: device, rule and step.
+pub type Announcement = (String, String, Step);
 
 fn note(heard: &Heard, contact: &'static str, message: Message) {
     heard.lock().unwrap_or_else(PoisonError::into_inner).push((contact, message, SystemClock.now_ms()));
@@ -121,7 +121,7 @@ async fn shine((_client, mut events): (AsyncClient, EventLoop), heard: Heard) {
 }
 
 /// Sweeps until the contacts have heard what is expected, or until time is up.
-pub async fn check(stack: &Stack, contacts: &Contacts, expected: &[Told]) -> Result<Notices> {
+pub async fn check(stack: &Stack, contacts: &Contacts, expected: &[Announcement]) -> Result<Notices> {
     let function = stack.function("AlertNotifierFunction")?;
     let started = SystemClock.now_ms();
     loop {
@@ -141,10 +141,10 @@ pub async fn check(stack: &Stack, contacts: &Contacts, expected: &[Told]) -> Res
     }
 }
 
-fn compare(heard: &[(&'static str, Message, i64)], expected: &[Told]) -> Notices {
-    let mut counts: BTreeMap<(&str, Told), i64> = BTreeMap::new();
-    for told in expected {
-        counts.extend(CONTACTS.map(|contact| ((contact, told.clone()), -1)));
+fn compare(heard: &[(&'static str, Message, i64)], expected: &[Announcement]) -> Notices {
+    let mut counts: BTreeMap<(&str, Announcement), i64> = BTreeMap::new();
+    for announcement in expected {
+        counts.extend(CONTACTS.map(|contact| ((contact, announcement.clone()), -1)));
     }
     let total = counts.len();
     let devices: Vec<&String> = expected.iter().map(|(device, ..)| device).collect();
@@ -152,8 +152,8 @@ fn compare(heard: &[(&'static str, Message, i64)], expected: &[Told]) -> Notices
     let (repeated, first): (Vec<_>, Vec<_>) = about.partition(|(_, message, _)| message.is_repetition);
     let mut delays = Histogram::<u64>::new(3).unwrap_or_else(|_| unreachable!("three digits are allowed"));
     for (contact, message, at_ms) in &first {
-        let told = (message.device_id.clone(), message.rule.clone().unwrap_or_default(), message.step);
-        *counts.entry((contact, told)).or_default() += 1;
+        let announcement = (message.device_id.clone(), message.rule.clone().unwrap_or_default(), message.step);
+        *counts.entry((contact, announcement)).or_default() += 1;
         if message.step == Step::Raised {
             delays.saturating_record((at_ms - message.at).max(0) as u64);
         }

@@ -2,7 +2,7 @@
 //! them.
 
 use crate::alerts::FACILITY;
-use crate::notices::Told;
+use crate::notices::Announcement;
 use anyhow::{Context as _, Result};
 use myaku::alert::case::Step;
 use myaku::device::presence::store::Presences as _;
@@ -53,7 +53,7 @@ pub struct Presence {
 }
 
 /// What the contacts of its facility must hear of the silent device.
-pub fn told() -> Told {
+pub fn announcement() -> Announcement {
     (SILENT_DEVICE.to_owned(), String::new(), Step::Raised)
 }
 

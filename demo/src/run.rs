@@ -73,8 +73,8 @@ pub async fn run(stack: &Stack, options: &Options, progress: &impl Progress) -> 
     let presence = presence::check(stack, &devices).await?;
     let alerts = alerts::check(stack, &patient)?;
     progress.stage("checking who has heard of the alerts");
-    let told: Vec<_> = alerts::told().into_iter().chain([presence::told()]).collect();
-    let notices = notices::check(stack, &contacts, &told).await?;
+    let expected: Vec<_> = alerts::announcements().into_iter().chain([presence::announcement()]).collect();
+    let notices = notices::check(stack, &contacts, &expected).await?;
     progress.stage("reading everything back");
     let evidence = Box::pin(steps::gather(stack, sent, started_ms)).await?;
     progress.stage("comparing the results with what was sent");

@@ -4,7 +4,7 @@
 //!
 //! - [`Incident`]: what is wrong with which device, and since when. [`incidents`] is the port to the store.
 //! - [`Alert`]: the message that an incident begins or is over. [`topic`] is the port that publishes it.
-//! - [`case`]: what the [`Contact`]s of a facility are told of alerts, when, and in which words. [`cases`] is the port to the store, and
+//! - [`case`]: what the [`Contact`]s of a facility hear of alerts, when, and in which words. [`cases`] is the port to the store, and
 //!   [`messenger`] the one that sends.
 //! - [`Finding`]: what a rule of a stateful function finds out. A [`Reporter`] makes incidents and alerts of findings.
 //!

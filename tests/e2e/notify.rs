@@ -3,7 +3,6 @@
 use crate::pipeline::up_with;
 use anyhow::Context as _;
 use axum::Router;
-use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::routing::post;
 use base64::Engine as _;
@@ -32,15 +31,17 @@ struct Webhook(Arc<Mutex<Vec<(HeaderMap, String)>>>);
 impl Webhook {
     /// Serves, and returns the URL.
     async fn start(&self) -> anyhow::Result<String> {
-        let app = Router::new().route("/alerts", post(Self::take)).with_state(self.clone());
+        let this = self.clone();
+        let take = post(async move |headers: HeaderMap, body: String| this.take(headers, body));
+        let app = Router::new().route("/alerts", take);
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
         let url = format!("http://{}/alerts", listener.local_addr()?);
         tokio::spawn(async move { axum::serve(listener, app).await });
         Ok(url)
     }
 
-    async fn take(State(this): State<Self>, headers: HeaderMap, body: String) {
-        this.0.lock().unwrap_or_else(PoisonError::into_inner).push((headers, body));
+    fn take(&self, headers: HeaderMap, body: String) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((headers, body));
     }
 
     fn requests(&self) -> Vec<(HeaderMap, String)> {

@@ -10,7 +10,7 @@ const DAY_SECONDS: u64 = 86_400;
 /// The settings, read once at the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// `CASE_TABLE`: the table of what was and will be told.
+    /// `CASE_TABLE`: the table of what contacts heard and will hear.
     pub case_table: String,
     /// `PRESENCE_TABLE`: the table of incidents, which knows what is acknowledged.
     pub presence_table: String,
@@ -20,7 +20,7 @@ pub struct Config {
     pub messenger: messenger::Settings,
     /// `CLEAR_AFTER_SECONDS`: how long an alert must be over before its contacts hear so. One that comes back meanwhile was never away.
     pub settle: Duration,
-    /// `CASE_TTL_DAYS`: how long is kept what was told, after all of it is over.
+    /// `CASE_TTL_DAYS`: how long is kept what contacts heard, after all of it is over.
     pub case_ttl: Duration,
 }
 
@@ -28,7 +28,7 @@ impl Config {
     /// Reads the settings; the error names the variable.
     pub fn from_env<F: Fn(&str) -> Option<String>>(env: &Env<F>) -> Result<Self, EnvError> {
         Ok(Self {
-            case_table: env.required("CASE_TABLE", "the name of the table of what was and will be told")?,
+            case_table: env.required("CASE_TABLE", "the name of the table of what contacts heard and will hear")?,
             presence_table: env.required("PRESENCE_TABLE", "the name of the table of connections and incidents")?,
             registry: registry::Settings::from_env(env)?,
             messenger: messenger::Settings {

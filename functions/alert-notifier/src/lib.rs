@@ -1,6 +1,6 @@
-//! Tells a facility's contacts of its alerts: once that something is wrong, again if it is not acknowledged, and once that it is over.
+//! Notifies a facility's contacts of its alerts: once that something is wrong, again if it is not acknowledged, and once that it is over.
 //!
-//! There are two kinds of invocation: one for each alert of the topic, and a scheduled sweep. What an alert has to tell at once is sent
+//! There are two kinds of invocation: one for each alert of the topic, and a scheduled sweep. What is due at once for an alert is sent
 //! by its own invocation. The sweep sends what is due later: after quiet hours, for want of an acknowledgement, about a flood, after a
 //! failure, and what an invocation left that ended half way.
 //!
@@ -9,9 +9,9 @@
 
 mod config;
 mod event;
+mod send;
 mod sweep;
 mod take;
-mod tell;
 
 pub use config::Config;
 pub use event::EventError;
@@ -32,7 +32,7 @@ use std::time::Duration;
 
 /// The ports that the function works with. A type without values: it names the others.
 pub trait Ports: Send + Sync {
-    /// What was and will be told.
+    /// What contacts heard, and will hear.
     type Cases: Cases;
     /// What sends.
     type Messenger: Messenger;
@@ -46,7 +46,7 @@ pub trait Ports: Send + Sync {
 
 /// What the function works with, made once.
 pub struct Context<P: Ports> {
-    /// What was and will be told.
+    /// What contacts heard, and will hear.
     pub cases: P::Cases,
     /// What sends.
     pub messenger: P::Messenger,
@@ -79,7 +79,7 @@ pub enum HandleError {
     #[error("the event is not valid")]
     Event(#[from] EventError),
     /// A store failed.
-    #[error("cannot tell of the alert")]
+    #[error("cannot notify contacts of the alert")]
     Store(#[from] RemoteError),
 }
 
@@ -103,21 +103,18 @@ impl std::ops::AddAssign for Report {
 }
 
 /// Connects to what `config` names. Nothing is requested yet: a service that is down fails invocations, not the start.
-///
-/// # Errors
-/// The machine has no certificates to trust.
-pub async fn connect(config: &Config) -> Result<Context<Deployed>, RemoteError> {
+pub async fn connect(config: &Config) -> Context<Deployed> {
     let sdk = aws::config().await;
-    Ok(Context {
+    Context {
         cases: DynamoDbCases::new(&sdk, &config.case_table, config.case_ttl),
-        messenger: DeployedMessenger::new(&sdk, &config.messenger)?,
+        messenger: DeployedMessenger::new(&sdk, &config.messenger),
         // Incidents are only read.
         incidents: DynamoDbIncidents::new(&sdk, &config.presence_table, config.case_ttl),
         // Without the cache in Redis, so that alerts do not depend on it.
         registry: Registry::connect(&sdk, &config.registry, None),
         clock: SystemClock,
         settle: config.settle,
-    })
+    }
 }
 
 /// Handles one invocation. `deadline_ms` is when Lambda ends it, in milliseconds since the epoch.

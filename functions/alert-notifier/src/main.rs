@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let function = Function::start("alert-notifier")?;
-    let context = connect(&Config::from_env(&function.env())?).await?;
+    let context = connect(&Config::from_env(&function.env())?).await;
     let handler = async |event: LambdaEvent<Box<RawValue>>| {
         let handled = handle(&context, event.payload.get().as_bytes(), event.context.deadline as i64).await;
         handled.map_err(|error| Error::from(chain(&error)))

@@ -1,6 +1,6 @@
-//! The sweep: tells what is due of all cases.
+//! The sweep: sends what is due of all cases.
 
-use crate::{Context, Ports, Report, tell};
+use crate::{Context, Ports, Report, send};
 use futures::{StreamExt as _, stream};
 use myaku::alert::cases::{Cases as _, LANES};
 use myaku::platform::clock::Now as _;
@@ -11,10 +11,10 @@ use std::collections::BTreeSet;
 const MARGIN_MS: i64 = 20_000;
 /// How many cases of a lane are read at a time.
 const PAGE: usize = 100;
-/// How many cases are told of at the same time.
+/// How many cases are handled at the same time.
 const CONCURRENCY: usize = 16;
 
-/// Tells what is due. A case that cannot be told of does not stop the others.
+/// Sends what is due. A case that fails does not stop the others.
 pub(crate) async fn run<P: Ports>(context: &Context<P>, deadline_ms: i64) -> Result<Report, RemoteError> {
     let (mut report, mut failed) = (Report::default(), None);
     // The index may name a case again whose notices are sent.
@@ -32,16 +32,16 @@ pub(crate) async fn run<P: Ports>(context: &Context<P>, deadline_ms: i64) -> Res
             if due.is_empty() {
                 break;
             }
-            let mut told =
-                stream::iter(&due).map(async |key| (key, tell::run(context, key).await)).buffer_unordered(CONCURRENCY);
-            while let Some((key, told)) = told.next().await {
-                match told {
-                    Ok(told) => report += told,
+            let mut sent =
+                stream::iter(&due).map(async |key| (key, send::run(context, key).await)).buffer_unordered(CONCURRENCY);
+            while let Some((key, sent)) = sent.next().await {
+                match sent {
+                    Ok(sent) => report += sent,
                     Err(error) => {
                         tracing::error!(
                             case = key,
                             error = chain(&error),
-                            "cannot tell of a case; the next sweep does"
+                            "cannot send what is due of a case; the next sweep does"
                         );
                         failed.get_or_insert(error);
                     }

@@ -1,8 +1,8 @@
-//! Takes alerts: plans what is told of them, and tells what is due at once.
+//! Takes alerts: plans what contacts hear of them, and sends what is due at once.
 
-use crate::{Context, Ports, Report, tell};
+use crate::{Context, Ports, Report, send};
 use jiff::tz::TimeZone;
-use myaku::alert::case::{Told, Way, device_key, flood_key};
+use myaku::alert::case::{Recipients, Way, device_key, flood_key};
 use myaku::alert::cases::change;
 use myaku::alert::{Alert, Contact, State, Via};
 use myaku::platform::clock::Now as _;
@@ -21,14 +21,14 @@ struct Hearers {
 pub(crate) async fn run<P: Ports>(context: &Context<P>, alerts: &[Alert]) -> Result<Report, RemoteError> {
     let (mut report, mut failed) = (Report::default(), None);
     for alert in alerts {
-        let told = async {
+        let sent = async {
             let key = plan(context, alert).await?;
-            tell::run(context, &key).await
+            send::run(context, &key).await
         };
-        match told.await {
-            Ok(told) => report += told,
+        match sent.await {
+            Ok(sent) => report += sent,
             Err(error) => {
-                tracing::error!(alert = alert.key(), error = chain(&error), "cannot tell of an alert");
+                tracing::error!(alert = alert.key(), error = chain(&error), "cannot notify contacts of an alert");
                 failed.get_or_insert(error);
             }
         }
@@ -36,26 +36,27 @@ pub(crate) async fn run<P: Ports>(context: &Context<P>, alerts: &[Alert]) -> Res
     failed.map_or(Ok(report), Err)
 }
 
-/// Plans what is told of an alert. Returns the key of the case that tells of it.
+/// Plans what contacts hear of an alert. Returns the key of the case that announces it.
 pub(crate) async fn plan<P: Ports>(context: &Context<P>, alert: &Alert) -> Result<String, RemoteError> {
     let Context { cases, clock, .. } = context;
     let hearers = hearers(context, alert).await?;
-    let told = Told { contacts: &hearers.contacts, zone: &hearers.zone, settle_ms: context.settle.as_millis() as i64 };
+    let recipients =
+        Recipients { contacts: &hearers.contacts, zone: &hearers.zone, settle_ms: context.settle.as_millis() as i64 };
     let key = device_key(&alert.device_id, alert.rule.as_deref());
     let now_ms = clock.now_ms();
     if alert.state == State::Cleared {
-        let flood = change(cases, &key, |case| case.clear(alert, &told, now_ms)).await?;
+        let flood = change(cases, &key, |case| case.clear(alert, &recipients, now_ms)).await?;
         let Some(flood) = flood else { return Ok(key) };
-        change(cases, &flood, |case| case.clear(alert, &told, now_ms)).await?;
+        change(cases, &flood, |case| case.clear(alert, &recipients, now_ms)).await?;
         return Ok(flood);
     }
     // The key of the flood is stored before the flood decides, so that every delivery of the alert asks the same one.
     let flood = flood_key(alert.facility.as_deref(), alert.kind, now_ms);
     let Some(flood) = change(cases, &key, |case| case.note(alert, &flood)).await? else { return Ok(key) };
-    match change(cases, &flood, |case| case.admit(alert, &told, now_ms)).await? {
+    match change(cases, &flood, |case| case.admit(alert, &recipients, now_ms)).await? {
         Way::Together => Ok(flood),
         Way::Alone => {
-            change(cases, &key, |case| case.raise(alert, &told, now_ms)).await?;
+            change(cases, &key, |case| case.raise(alert, &recipients, now_ms)).await?;
             Ok(key)
         }
     }

@@ -1,9 +1,9 @@
-//! What a facility's contacts are told of alerts: which of them, when, and in which words.
+//! What a facility's contacts hear of alerts: which of them, when, and in which words.
 //!
-//! A [`Case`] has the incidents that are told of together, and a [`Notice`] for each contact and step. Most cases are about one rule on
-//! one device. If it flaps, its incidents follow one another within [`Told::settle_ms`] and are one round of the case: its contacts hear
+//! A [`Case`] has the incidents that are announced together, and a [`Notice`] for each contact and step. Most cases are about one rule on
+//! one device. If it flaps, its incidents follow one another within [`Recipients::settle_ms`] and are one round of the case: its contacts hear
 //! once that it begins, and once that it is over. The other cases are floods: of the alerts of a kind and facility that arrive within a
-//! minute, the first [`ALONE`] are told one by one, and the others together, when the minute is over.
+//! minute, the first [`ALONE`] are announced one by one, and the others together, when the minute is over.
 //!
 //! Everything here is pure. Its caller stores a case by compare-and-set, claims what is due, sends it, and stores what came of it:
 //!
@@ -13,17 +13,17 @@
 //! - Alerts may come again, and in any order.
 //!
 //! ```
-//! use myaku::alert::case::{Case, Outcome, Told};
+//! use myaku::alert::case::{Case, Outcome, Recipients};
 //! use myaku::alert::{Contact, Incident, Via};
 //! use jiff::tz::TimeZone;
 //! use std::time::Duration;
 //!
 //! let contacts = [Contact::new("nurse", Via::Topic, None)];
-//! let told = Told { contacts: &contacts, zone: &TimeZone::UTC, settle_ms: 60_000 };
+//! let recipients = Recipients { contacts: &contacts, zone: &TimeZone::UTC, settle_ms: 60_000 };
 //! let incident = Incident::silence("bed-17", 90_000, Duration::from_secs(30), Some("home-3"), 130_000);
 //!
 //! let mut case = Case::default();
-//! case.raise(&incident.raised(), &told, 130_500);
+//! case.raise(&incident.raised(), &recipients, 130_500);
 //! let due = case.claim(130_500, false);
 //! assert_eq!(due[0].message.detail, "bed-17 has not been heard for 70 s.");
 //! assert_eq!(due[0].contact.name, "nurse");
@@ -39,7 +39,7 @@ mod plan;
 pub use flood::{ALONE, Way, flood_key};
 pub use message::{Message, Step};
 pub use notice::{Claimed, Notice, NoticeId, Outcome, Progress, TRIES, Withdrawn};
-pub use plan::Told;
+pub use plan::Recipients;
 
 use super::{Alert, Severity};
 use serde::{Deserialize, Serialize};
@@ -59,12 +59,12 @@ pub struct Member {
     pub rule: Option<String>,
     /// When its alert was made, in milliseconds since the epoch.
     pub at: i64,
-    /// The key of the flood that it may be, or is, told of with.
+    /// The key of the flood that it may be, or is, announced with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flood: Option<String>,
-    /// Whether this case tells of it.
+    /// Whether this case announces it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub is_told: bool,
+    pub is_announced: bool,
     /// Whether it is over.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_over: bool,
@@ -73,7 +73,7 @@ pub struct Member {
     pub end: Option<Box<Alert>>,
 }
 
-/// Incidents that are told of together, and what was and will be told of them.
+/// Incidents that are announced together, and what contacts heard and will hear of them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Case {
@@ -90,9 +90,9 @@ pub struct Case {
     /// The highest severity of this round.
     #[serde(default)]
     severity: Severity,
-    /// What is told: of this round, and what is not settled of those before.
+    /// What contacts hear: of this round, and what is not settled of those before.
     notices: Vec<Notice>,
-    /// In the case of a flood, the incidents of its minute that are told of one by one.
+    /// In the case of a flood, the incidents of its minute that are announced one by one.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     alone: BTreeSet<String>,
     /// In the case of a flood, how many incidents it has that it does not list.
@@ -125,9 +125,9 @@ impl Case {
         self.incidents.get(id)
     }
 
-    /// The open incidents that it tells of, with their ids.
+    /// The open incidents that it announces, with their ids.
     pub fn open(&self) -> impl Iterator<Item = (&str, &Member)> {
-        let open = self.incidents.iter().filter(|(_, member)| member.is_told && !member.is_over);
+        let open = self.incidents.iter().filter(|(_, member)| member.is_announced && !member.is_over);
         open.map(|(id, member)| (id.as_str(), member))
     }
 

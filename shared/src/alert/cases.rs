@@ -1,4 +1,4 @@
-//! The port to the store of cases: what was and will be told, and to whom.
+//! The port to the store of cases: what contacts heard of alerts, and what they will hear.
 
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;

@@ -91,6 +91,7 @@ mod clock_time {
     use jiff::civil::Time;
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     pub(super) fn serialize<S: Serializer>(time: &Time, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&format_args!("{:02}:{:02}", time.hour(), time.minute()))
     }
@@ -141,7 +142,7 @@ impl Contact {
         Self { name: name.into(), via, to, secret: None, from: Severity::Info, quiet: None, after: 0 }
     }
 
-    /// When the contact may be told what is due at `at_ms`, in milliseconds since the epoch.
+    /// When the contact may hear what is due at `at_ms`, in milliseconds since the epoch.
     pub fn free_ms(&self, severity: Severity, at_ms: i64, zone: &TimeZone) -> i64 {
         let quiet = self.quiet.filter(|_| severity < Severity::Critical);
         quiet.and_then(|quiet| quiet.end(at_ms, zone)).unwrap_or(at_ms)
@@ -161,7 +162,7 @@ impl Contact {
             (Some(secret), Via::Webhook) if !secret.is_empty() && secret.chars().all(is_of_secret) => {}
             (Some(_), Via::Webhook) => wrong("secret", "must be a name of letters, digits, - and _".to_owned()),
             (None, Via::Webhook) => {
-                wrong("secret", "is missing: the name of the secret that signs requests".to_owned())
+                wrong("secret", "is missing: the name of the secret that signs requests".to_owned());
             }
             (Some(_), _) => wrong("secret", "is for webhooks only".to_owned()),
             (None, _) => {}

@@ -82,7 +82,7 @@ impl ShadowName {
         format!("{TOPICS}{}/shadow{name}/{}", self.thing, operation.name())
     }
 
-    /// The shadow and the operation that a message to `topic` is a request for; `None` if it is no request.
+    /// The shadow and the operation that a message to `topic` is a request for; `None` if it is another message.
     fn parse(topic: &str) -> Option<(Self, Operation)> {
         let levels: Vec<&str> = topic.strip_prefix(TOPICS)?.split('/').collect();
         let (thing, name, operation) = match levels.as_slice() {
@@ -130,7 +130,7 @@ impl Shadows {
                     Ok((Some(deleted), answer, Vec::new()))
                 }
             },
-            Operation::Update => update(stored.unwrap_or_default(), payload, now_s).map(|(shadow, answer, more)| {
+            Operation::Update => update(&stored.unwrap_or_default(), payload, now_s).map(|(shadow, answer, more)| {
                 let more =
                     more.into_iter().map(|(suffix, document)| (format!("{topic}/{suffix}"), with_token(document)));
                 (Some(shadow), answer, more.collect())
@@ -163,7 +163,7 @@ fn missing(name: &ShadowName) -> Refusal {
 /// What an update leads to: the shadow, the answer, and further messages by the ends of their topics.
 type Updated = (Shadow, Value, Vec<(&'static str, Value)>);
 
-fn update(before: Shadow, payload: &[u8], now_s: i64) -> Result<Updated, Refusal> {
+fn update(before: &Shadow, payload: &[u8], now_s: i64) -> Result<Updated, Refusal> {
     let bad = |message: &str| Refusal { code: 400, message: message.to_owned() };
     let body: Value = serde_json::from_slice(payload).map_err(|_| bad("Payload contains invalid json"))?;
     let Some(state) = body["state"].as_object() else { return Err(bad("Missing required node: state")) };
@@ -300,11 +300,11 @@ mod tests {
         ShadowName { thing: "lamp-3".to_owned(), name: None }
     }
 
-    fn request(shadows: &Shadows, operation: Operation, body: Value) -> Answered {
+    fn request(shadows: &Shadows, operation: Operation, body: &Value) -> Answered {
         shadows.request(&name(), operation, body.to_string().as_bytes(), NOW_S)
     }
 
-    fn update(shadows: &Shadows, body: Value) -> Answered {
+    fn update(shadows: &Shadows, body: &Value) -> Answered {
         request(shadows, Operation::Update, body)
     }
 
@@ -313,7 +313,7 @@ mod tests {
         let shadows = Shadows::default();
         let wanted = update(
             &shadows,
-            json!({ "state": { "desired": { "light": { "on": true, "level": 3 } } }, "clientToken": "t" }),
+            &json!({ "state": { "desired": { "light": { "on": true, "level": 3 } } }, "clientToken": "t" }),
         );
         let topics: Vec<&str> = wanted.messages.iter().map(|(topic, _)| topic.as_str()).collect();
         assert_eq!(
@@ -324,31 +324,31 @@ mod tests {
             (&wanted.answer.unwrap()["clientToken"], &wanted.messages[1].1["version"]),
             (&json!("t"), &json!(1))
         );
-        let reported = update(&shadows, json!({ "state": { "reported": { "light": { "on": true } } } }));
+        let reported = update(&shadows, &json!({ "state": { "reported": { "light": { "on": true } } } }));
         assert_eq!(reported.messages[1].1["state"], json!({ "light": { "level": 3 } }));
-        let document = request(&shadows, Operation::Get, json!({})).answer.unwrap();
+        let document = request(&shadows, Operation::Get, &json!({})).answer.unwrap();
         assert_eq!(document["state"]["delta"], json!({ "light": { "level": 3 } }));
         assert_eq!(document["metadata"]["reported"]["light"]["on"]["timestamp"], NOW_S);
-        let same = update(&shadows, json!({ "state": { "reported": { "light": { "level": 3 } } } }));
+        let same = update(&shadows, &json!({ "state": { "reported": { "light": { "level": 3 } } } }));
         assert!(same.messages.iter().all(|(topic, _)| !topic.ends_with("/delta")));
     }
 
     #[test]
     fn null_removes_a_value_or_a_part() {
         let shadows = Shadows::default();
-        update(&shadows, json!({ "state": { "desired": { "a": 1, "b": { "c": 2, "d": null } } } }));
-        update(&shadows, json!({ "state": { "desired": { "a": null } } }));
-        let state = |shadows: &Shadows| request(shadows, Operation::Get, json!({})).answer.unwrap()["state"].clone();
+        update(&shadows, &json!({ "state": { "desired": { "a": 1, "b": { "c": 2, "d": null } } } }));
+        update(&shadows, &json!({ "state": { "desired": { "a": null } } }));
+        let state = |shadows: &Shadows| request(shadows, Operation::Get, &json!({})).answer.unwrap()["state"].clone();
         assert_eq!(state(&shadows)["desired"], json!({ "b": { "c": 2 } }));
-        update(&shadows, json!({ "state": { "desired": null } }));
+        update(&shadows, &json!({ "state": { "desired": null } }));
         assert_eq!(state(&shadows), json!({}));
     }
 
     #[test]
     fn a_request_that_is_wrong_or_of_another_version_is_refused() {
         let shadows = Shadows::default();
-        update(&shadows, json!({ "state": { "desired": { "a": 1 } } }));
-        let code = |body: Value| update(&shadows, body).answer.unwrap_err().code;
+        update(&shadows, &json!({ "state": { "desired": { "a": 1 } } }));
+        let code = |body: Value| update(&shadows, &body).answer.unwrap_err().code;
         assert_eq!(code(json!({ "state": { "desired": { "a": 2 } }, "version": 7 })), 409);
         assert_eq!(code(json!({ "desired": {} })), 400);
         assert_eq!(code(json!({ "state": { "wanted": {} } })), 400);
@@ -360,7 +360,7 @@ mod tests {
         assert_eq!(refused.messages[0].0, "$aws/things/lamp-3/shadow/update/rejected");
         // None of it changed anything.
         assert_eq!(
-            update(&shadows, json!({ "state": { "desired": { "a": 2 } }, "version": 1 })).answer.unwrap()["version"],
+            update(&shadows, &json!({ "state": { "desired": { "a": 2 } }, "version": 1 })).answer.unwrap()["version"],
             2
         );
     }
@@ -368,11 +368,11 @@ mod tests {
     #[test]
     fn a_shadow_that_is_made_again_goes_on_with_its_version() {
         let shadows = Shadows::default();
-        assert_eq!(request(&shadows, Operation::Delete, json!({})).answer.unwrap_err().code, 404);
-        update(&shadows, json!({ "state": { "desired": { "a": 1 } } }));
-        assert_eq!(request(&shadows, Operation::Delete, json!({})).answer.unwrap()["version"], 1);
-        assert_eq!(request(&shadows, Operation::Get, json!({})).answer.unwrap_err().code, 404);
-        assert_eq!(update(&shadows, json!({ "state": { "desired": { "b": 1 } } })).answer.unwrap()["version"], 2);
+        assert_eq!(request(&shadows, Operation::Delete, &json!({})).answer.unwrap_err().code, 404);
+        update(&shadows, &json!({ "state": { "desired": { "a": 1 } } }));
+        assert_eq!(request(&shadows, Operation::Delete, &json!({})).answer.unwrap()["version"], 1);
+        assert_eq!(request(&shadows, Operation::Get, &json!({})).answer.unwrap_err().code, 404);
+        assert_eq!(update(&shadows, &json!({ "state": { "desired": { "b": 1 } } })).answer.unwrap()["version"], 2);
     }
 
     #[test]

@@ -2,20 +2,20 @@
 
 use super::message::Message;
 use super::notice::Notice;
-use super::plan::Told;
+use super::plan::Recipients;
 use super::{Case, Member};
 use crate::alert::{Alert, Kind};
 use jiff::tz::TimeZone;
 
-/// How many alerts of a kind and facility within a minute are told one by one.
+/// How many alerts of a kind and facility within a minute are announced one by one.
 pub const ALONE: usize = 10;
 /// How many incidents a flood lists. It only counts those beyond: what is stored of a case has its limits.
 const LISTED: usize = 1_500;
 const MINUTE_MS: i64 = 60_000;
-/// How long after its minute a flood is told, in milliseconds, so that the last alerts are in it.
-const TELL_AFTER_MS: i64 = 5_000;
+/// How long after its minute a flood is announced, in milliseconds, so that the last alerts are in it.
+const ANNOUNCE_AFTER_MS: i64 = 5_000;
 
-/// How an alert is told.
+/// How an alert is announced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     /// By a case of its own.
@@ -31,9 +31,9 @@ pub fn flood_key(facility: Option<&str>, kind: Kind, now_ms: i64) -> String {
 }
 
 impl Case {
-    /// Takes the alert that an incident begins into the case of a flood, and says how it is told. The answer for an alert is always
+    /// Takes the alert that an incident begins into the case of a flood, and says how it is announced. The answer for an alert is always
     /// the same.
-    pub fn admit(&mut self, alert: &Alert, told: &Told<'_>, now_ms: i64) -> Way {
+    pub fn admit(&mut self, alert: &Alert, recipients: &Recipients<'_>, now_ms: i64) -> Way {
         if self.alone.contains(&alert.id) {
             return Way::Alone;
         }
@@ -43,13 +43,13 @@ impl Case {
         }
         if self.is_full() && !self.incidents.contains_key(&alert.id) {
             self.more += 1;
-            self.rewrite(told.zone);
+            self.rewrite(recipients.zone);
         } else if self.begin(alert, now_ms) {
-            let tell_ms = (now_ms.div_euclid(MINUTE_MS) + 1) * MINUTE_MS + TELL_AFTER_MS;
+            let announce_ms = (now_ms.div_euclid(MINUTE_MS) + 1) * MINUTE_MS + ANNOUNCE_AFTER_MS;
             let waits = |notice: &Notice| notice.tries == 0 && !notice.is_settled();
-            self.tell_of_the_beginning(alert, told, tell_ms, waits);
-            self.rewrite(told.zone);
-            self.tell_of_an_early_end(alert, told, tell_ms);
+            self.announce_beginning(alert, recipients, announce_ms, waits);
+            self.rewrite(recipients.zone);
+            self.announce_early_end(alert, recipients, announce_ms);
         }
         Way::Together
     }
@@ -72,10 +72,10 @@ impl Case {
 
     /// The message about this flood.
     pub(super) fn of_flood(&self, message: Message, zone: &TimeZone) -> Message {
-        let told = self.incidents.values().filter(|member| member.is_told);
-        let devices: Vec<&str> = told.clone().map(|member: &Member| member.device_id.as_str()).collect();
+        let announced = self.incidents.values().filter(|member| member.is_announced);
+        let devices: Vec<&str> = announced.clone().map(|member: &Member| member.device_id.as_str()).collect();
         let count = devices.len() + self.more as usize;
-        let since = told.map(|member| member.at).min().unwrap_or(message.at);
+        let since = announced.map(|member| member.at).min().unwrap_or(message.at);
         message.about_a_flood(count, &devices, since, zone)
     }
 }

@@ -1,4 +1,4 @@
-//! What a contact is told: facts for machines, and words for people.
+//! What a contact hears: facts for machines, and words for people.
 
 use crate::alert::{Alert, Kind, Severity, in_words};
 use jiff::Timestamp;
@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 /// How many devices of a flood a message names.
 const NAMED: usize = 20;
 
-/// What a notice tells.
+/// What a notice says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Step {
@@ -32,14 +32,14 @@ impl Step {
     }
 }
 
-/// What a contact is told. Machines get it as JSON.
+/// What a contact hears. Machines get it as JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Message {
     /// The id of the incident that began it, and the step: the same whenever the message comes. An incident that follows within a
     /// minute goes on under the id of the first.
     pub id: String,
-    /// What is told.
+    /// What the contact hears.
     pub step: Step,
     /// Whether the message may have been sent before.
     #[serde(default)]
@@ -116,7 +116,7 @@ impl Message {
         let mut names: Vec<&str> = devices.to_vec();
         names.sort_unstable();
         names.dedup();
-        let named = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+        let listed = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
         let others = match names.len().saturating_sub(NAMED) {
             0 => String::new(),
             others => format!(" and {others} others"),
@@ -125,9 +125,9 @@ impl Message {
         let place = self.facility.as_deref().map(|facility| format!(" in {facility}")).unwrap_or_default();
         let kind = self.kind.name();
         let detail = match self.step {
-            Step::Cleared => format!("{count} alerts of the kind {kind}{place} are over, on {named}{others}."),
+            Step::Cleared => format!("{count} alerts of the kind {kind}{place} are over, on {listed}{others}."),
             Step::Raised | Step::Escalated => {
-                format!("{count} more alerts of the kind {kind}{place} since {since_local}, on {named}{others}.")
+                format!("{count} more alerts of the kind {kind}{place} since {since_local}, on {listed}{others}.")
             }
         };
         Self { alerts: Some(count), since, since_local, detail, ..self }

@@ -1,4 +1,4 @@
-//! One notice: what one contact is told of a case, once.
+//! One notice: what one contact is announced a case, once.
 
 use super::Case;
 use super::message::{Message, Step};
@@ -18,7 +18,7 @@ const RETRY_MAX_MS: i64 = 600_000;
 pub struct NoticeId {
     /// The round of the case that it belongs to.
     pub round: u32,
-    /// What it tells.
+    /// What it says.
     pub step: Step,
     /// The name of its contact.
     pub contact: String,
@@ -35,7 +35,7 @@ pub enum Withdrawn {
     Over,
     /// The alert was acknowledged before it was due.
     Acknowledged,
-    /// The alert came back before it was told that it was over.
+    /// The alert came back before the contact heard that it was over.
     Back,
 }
 
@@ -70,15 +70,15 @@ pub enum Progress {
     },
 }
 
-/// What one contact is told, once.
+/// What one contact hears, once.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Notice {
     /// Its identity within the case.
     pub id: NoticeId,
-    /// Who is told.
+    /// Who hears it.
     pub contact: Contact,
-    /// What is told.
+    /// What the contact hears.
     pub message: Message,
     /// How far it is.
     pub progress: Progress,
@@ -95,9 +95,9 @@ pub struct Notice {
 pub struct Claimed {
     /// Its identity within the case.
     pub id: NoticeId,
-    /// Who is told.
+    /// Who hears it.
     pub contact: Contact,
-    /// What is told.
+    /// What the contact hears.
     pub message: Message,
 }
 
@@ -118,7 +118,7 @@ impl Notice {
         matches!(self.progress, Progress::Sent { .. } | Progress::Failed { .. } | Progress::Withdrawn { .. })
     }
 
-    /// Whether it tells that something begins or goes on.
+    /// Whether it says that something begins or goes on.
     pub(super) fn is_beginning(&self) -> bool {
         self.id.step != Step::Cleared
     }

@@ -1,4 +1,4 @@
-//! Who is told of what happens to a case, and when.
+//! Who is announced what happens to a case, and when.
 
 use super::message::{Message, Step};
 use super::notice::{Notice, NoticeId, Progress, Withdrawn};
@@ -8,9 +8,9 @@ use jiff::tz::TimeZone;
 
 const MINUTE_MS: i64 = 60_000;
 
-/// Who is told, and by which clock.
+/// Who hears of a facility's alerts, and when.
 #[derive(Clone, Copy, Debug)]
-pub struct Told<'a> {
+pub struct Recipients<'a> {
     /// The contacts of the facility.
     pub contacts: &'a [Contact],
     /// Its time zone.
@@ -20,36 +20,55 @@ pub struct Told<'a> {
 }
 
 impl Case {
-    /// Notes the alert that an incident begins, before it is known whether the flood called `flood` tells of it. Returns the key of the
-    /// flood to ask, which may be an earlier one; `None` if this case tells of it already.
+    /// Notes the alert that an incident begins, before it is known whether the flood called `flood` announces it. Returns the key of the
+    /// flood to ask, which may be an earlier one; `None` if this case announces it already.
     pub fn note(&mut self, alert: &Alert, flood: &str) -> Option<String> {
         let member = self.incidents.entry(alert.id.clone()).or_insert_with(|| Member::of(alert));
-        if !member.is_told && member.flood.is_none() {
+        if !member.is_announced && member.flood.is_none() {
             member.flood = Some(flood.to_owned());
         }
         member.flood.clone()
     }
 
-    /// Takes the alert that an incident begins: this case tells of it.
-    pub fn raise(&mut self, alert: &Alert, told: &Told<'_>, now_ms: i64) {
+    /// Takes the alert that an incident begins: this case announces it.
+    pub fn raise(&mut self, alert: &Alert, recipients: &Recipients<'_>, now_ms: i64) {
+        self.end_earlier(alert, recipients, now_ms);
         if self.begin(alert, now_ms) {
             let is_enough = |notice: &Notice| !matches!(notice.progress, Progress::Withdrawn { .. });
-            self.tell_of_the_beginning(alert, told, now_ms, is_enough);
-            self.tell_of_an_early_end(alert, told, now_ms);
+            self.announce_beginning(alert, recipients, now_ms, is_enough);
+            self.announce_early_end(alert, recipients, now_ms);
         }
     }
 
-    /// Adds an incident that this case tells of. Returns whether it is new.
+    /// A rule has one open incident on a device. So an earlier one that seems open is over: the alert that says so was lost, or is late.
+    /// The new one is announced as what it is, and begins a round.
+    fn end_earlier(&mut self, alert: &Alert, recipients: &Recipients<'_>, now_ms: i64) {
+        let is_known = self.incidents.get(&alert.id).is_some_and(|member| member.is_announced);
+        let mut is_any = false;
+        for member in self.incidents.values_mut().filter(|member| !is_known && member.at <= alert.at) {
+            is_any |= member.is_announced && !member.is_over;
+            member.is_over |= member.is_announced;
+        }
+        if is_any && !self.is_open() {
+            let detail = format!("{}: what was reported before is over.", alert.device_id);
+            self.announce_end(&Alert { detail, ..alert.clone() }, recipients, now_ms);
+            self.begin_a_round(alert, now_ms);
+        }
+    }
+
+    /// Adds an incident that this case announces. Returns whether it is new.
     pub(super) fn begin(&mut self, alert: &Alert, now_ms: i64) -> bool {
-        if self.incidents.get(&alert.id).is_some_and(|member| member.is_told) {
+        if self.incidents.get(&alert.id).is_some_and(|member| member.is_announced) {
             return false;
         }
-        if !self.is_open() && !self.withdraw_the_end() {
+        // Unless `end_earlier` has begun the round.
+        let has_begun = self.began == alert.id;
+        if !has_begun && !self.is_open() && !self.withdraw_the_end() {
             self.begin_a_round(alert, now_ms);
         }
         self.severity = self.severity.max(alert.severity);
         let member = self.incidents.entry(alert.id.clone()).or_insert_with(|| Member::of(alert));
-        (member.is_told, member.flood) = (true, None);
+        (member.is_announced, member.flood) = (true, None);
         self.newest = Some(alert.clone());
         true
     }
@@ -86,33 +105,33 @@ impl Case {
     }
 
     /// Plans a notice for each contact, unless it has one in this round that is enough.
-    pub(super) fn tell_of_the_beginning(
+    pub(super) fn announce_beginning(
         &mut self,
         alert: &Alert,
-        told: &Told<'_>,
+        recipients: &Recipients<'_>,
         at_ms: i64,
         is_enough: fn(&Notice) -> bool,
     ) {
         let severity = self.severity;
-        for contact in told.contacts.iter().filter(|contact| contact.from <= severity) {
-            let is_told = self.beginnings().filter(|notice| notice.id.contact == contact.name).any(is_enough);
-            if !is_told {
+        for contact in recipients.contacts.iter().filter(|contact| contact.from <= severity) {
+            let is_announced = self.beginnings().filter(|notice| notice.id.contact == contact.name).any(is_enough);
+            if !is_announced {
                 let step = if contact.after == 0 { Step::Raised } else { Step::Escalated };
-                self.plan(contact, Message::of(alert, step, told.zone).waited(contact.after), told, at_ms);
+                self.plan(contact, Message::of(alert, step, recipients.zone).waited(contact.after), recipients, at_ms);
             }
         }
     }
 
-    /// The notices of this round that tell of its beginning.
+    /// The notices of this round that say that it begins.
     fn beginnings(&self) -> impl Iterator<Item = &Notice> {
         self.notices.iter().filter(|notice| notice.id.round == self.round && notice.is_beginning())
     }
 
     /// Plans that a contact hears a message, `contact.after` minutes after `at_ms` or when its quiet hours end.
-    fn plan(&mut self, contact: &Contact, message: Message, told: &Told<'_>, at_ms: i64) {
+    fn plan(&mut self, contact: &Contact, message: Message, recipients: &Recipients<'_>, at_ms: i64) {
         let (round, step, name) = (self.round, message.step, contact.name.clone());
         let wanted_ms = if step == Step::Escalated { at_ms + i64::from(contact.after) * MINUTE_MS } else { at_ms };
-        let due = contact.free_ms(self.severity, wanted_ms, told.zone);
+        let due = contact.free_ms(self.severity, wanted_ms, recipients.zone);
         let same = |id: &NoticeId| id.round == round && id.step == step && id.contact == name;
         let again = self.notices.iter().filter(|notice| same(&notice.id)).count() as u32;
         let message = Message { id: message_id(&self.began, step, again), ..message };
@@ -126,43 +145,43 @@ impl Case {
         });
     }
 
-    /// Takes the alert that an incident is over. Returns the key of the flood that may tell of it, if there is one.
-    pub fn clear(&mut self, alert: &Alert, told: &Told<'_>, now_ms: i64) -> Option<String> {
+    /// Takes the alert that an incident is over. Returns the key of the flood that may announce it, if there is one.
+    pub fn clear(&mut self, alert: &Alert, recipients: &Recipients<'_>, now_ms: i64) -> Option<String> {
         if self.is_full() && !self.incidents.contains_key(&alert.id) {
             return None;
         }
         let member = self.incidents.entry(alert.id.clone()).or_insert_with(|| Member::of(alert));
         let was_over = std::mem::replace(&mut member.is_over, true);
-        if !member.is_told {
+        if !member.is_announced {
             // Its beginning is on the way.
             member.end.get_or_insert_with(|| Box::new(alert.clone()));
             return member.flood.clone();
         }
         if !was_over && !self.is_open() {
-            self.tell_of_the_end(alert, told, now_ms);
+            self.announce_end(alert, recipients, now_ms);
         }
         None
     }
 
-    /// Tells that an incident is over whose end came before its beginning.
-    pub(super) fn tell_of_an_early_end(&mut self, alert: &Alert, told: &Told<'_>, now_ms: i64) {
+    /// Announces that an incident is over whose end came before its beginning.
+    pub(super) fn announce_early_end(&mut self, alert: &Alert, recipients: &Recipients<'_>, now_ms: i64) {
         let end = self.incidents.get_mut(&alert.id).and_then(|member| member.end.take());
         if let Some(end) = end.filter(|_| !self.is_open()) {
-            self.tell_of_the_end(&end, told, now_ms);
+            self.announce_end(&end, recipients, now_ms);
         }
     }
 
-    fn tell_of_the_end(&mut self, alert: &Alert, told: &Told<'_>, now_ms: i64) {
+    fn announce_end(&mut self, alert: &Alert, recipients: &Recipients<'_>, now_ms: i64) {
         let mut hearers: Vec<Contact> = Vec::new();
         for notice in self.beginnings().filter(|notice| notice.is_heard()) {
             if !hearers.iter().any(|hearer| hearer.name == notice.contact.name) {
                 hearers.push(notice.contact.clone());
             }
         }
-        let message = Message::of(alert, Step::Cleared, told.zone);
-        let message = if self.alone.is_empty() { message } else { self.of_flood(message, told.zone) };
+        let message = Message::of(alert, Step::Cleared, recipients.zone);
+        let message = if self.alone.is_empty() { message } else { self.of_flood(message, recipients.zone) };
         for contact in hearers {
-            self.plan(&contact, message.clone(), told, now_ms + told.settle_ms);
+            self.plan(&contact, message.clone(), recipients, now_ms + recipients.settle_ms);
         }
     }
 }
@@ -180,7 +199,7 @@ impl Member {
             rule: alert.rule.clone(),
             at: alert.at,
             flood: None,
-            is_told: false,
+            is_announced: false,
             is_over: false,
             end: None,
         }

@@ -34,7 +34,7 @@ fn contact(name: &str, after: u32) -> Contact {
     Contact { after, ..Contact::new(name, Via::Topic, None) }
 }
 
-/// A case, and the contacts that are told of it.
+/// A case, and the contacts that hear of it.
 struct Trial {
     case: Case,
     contacts: Vec<Contact>,
@@ -46,13 +46,13 @@ impl Trial {
     }
 
     fn raise(&mut self, incident: &Incident, now_ms: i64) {
-        let told = Told { contacts: &self.contacts, zone: &TimeZone::UTC, settle_ms: MINUTE };
-        self.case.raise(&incident.raised(), &told, now_ms);
+        let recipients = Recipients { contacts: &self.contacts, zone: &TimeZone::UTC, settle_ms: MINUTE };
+        self.case.raise(&incident.raised(), &recipients, now_ms);
     }
 
     fn clear(&mut self, incident: &Incident, now_ms: i64) {
-        let told = Told { contacts: &self.contacts, zone: &TimeZone::UTC, settle_ms: MINUTE };
-        self.case.clear(&end_of(incident, now_ms), &told, now_ms);
+        let recipients = Recipients { contacts: &self.contacts, zone: &TimeZone::UTC, settle_ms: MINUTE };
+        self.case.clear(&end_of(incident, now_ms), &recipients, now_ms);
     }
 
     /// Sends what is due, and returns it as `<contact> <step>`.
@@ -62,11 +62,11 @@ impl Trial {
 
     fn send_with(&mut self, now_ms: i64, is_acknowledged: bool, outcome: Outcome) -> Vec<String> {
         let claimed = self.case.claim(now_ms, is_acknowledged);
-        let told = claimed.into_iter().map(|Claimed { id, contact, message }| {
+        let sent = claimed.into_iter().map(|Claimed { id, contact, message }| {
             self.case.finish(&id, outcome, now_ms);
             format!("{} {}", contact.name, message.step.name())
         });
-        told.collect()
+        sent.collect()
     }
 }
 
@@ -91,7 +91,7 @@ fn each_contact_hears_once_that_it_begins_and_once_that_it_is_over() {
     trial.raise(&fever, NOW + 4 * MINUTE);
     trial.clear(&fever, NOW + 4 * MINUTE);
     assert_eq!(trial.case.due_ms(), None);
-    // The next incident is told again.
+    // The next incident is announced again.
     trial.raise(&self::fever("2"), NOW + 5 * MINUTE);
     assert_eq!(trial.send(NOW + 5 * MINUTE), ["nurse raised", "ward raised"]);
 }
@@ -112,6 +112,26 @@ fn an_alert_that_flaps_stays_one() {
     }
     trial.clear(&fever("40"), now_ms);
     assert_eq!(trial.send(now_ms + MINUTE), ["nurse cleared"]);
+}
+
+#[test]
+fn an_end_that_was_lost_does_not_silence_the_next_incident() {
+    let mut trial = Trial::new([contact("nurse", 0), Contact { from: Severity::Critical, ..contact("doctor", 0) }]);
+    let at = |order: &str, severity, now_ms| incident("bed-17", order, severity, now_ms);
+    trial.raise(&at("1", Severity::Critical, NOW), NOW);
+    assert_eq!(trial.send(NOW), ["nurse raised", "doctor raised"]);
+    // Its end never comes. A week later there is another one, of which the doctor does not hear.
+    let later = NOW + 7 * 24 * 60 * MINUTE;
+    let next = at("2", Severity::Warning, later);
+    for _ in 0..2 {
+        trial.raise(&next, later);
+    }
+    assert_eq!(trial.send(later), ["nurse raised"]);
+    assert_eq!(trial.send(later + MINUTE), ["doctor cleared"]);
+    trial.clear(&at("1", Severity::Critical, NOW), later + MINUTE);
+    assert!(trial.send(later + 3 * MINUTE).is_empty());
+    trial.clear(&next, later + 3 * MINUTE);
+    assert_eq!(trial.send(later + 4 * MINUTE), ["nurse cleared"]);
 }
 
 #[test]
@@ -152,9 +172,10 @@ fn a_contact_hears_from_its_severity_on() {
     let mut trial = Trial::new([Contact { from: Severity::Critical, ..contact("doctor", 0) }, contact("nurse", 0)]);
     trial.raise(&fever("1"), NOW);
     assert_eq!(trial.send(NOW), ["nurse raised"]);
-    // The same round becomes critical.
-    trial.raise(&incident("bed-17", "2", Severity::Critical, NOW), NOW + 1);
-    assert_eq!(trial.send(NOW + 1), ["doctor raised"]);
+    // It comes back at once, and is critical.
+    trial.clear(&fever("1"), NOW + 1);
+    trial.raise(&incident("bed-17", "2", Severity::Critical, NOW + 2), NOW + 2);
+    assert_eq!(trial.send(NOW + 2), ["doctor raised"]);
 }
 
 #[test]
@@ -226,29 +247,29 @@ fn an_end_that_comes_before_its_beginning_is_told_after_it() {
 fn a_flood_is_told_once_when_its_minute_is_over() {
     let mut trial = Trial::new([contact("nurse", 0)]);
     let incidents: Vec<_> = (0..37).map(|n| incident(&format!("bed-{n:02}"), "1", Severity::Warning, NOW)).collect();
-    let told = Told { contacts: &trial.contacts, zone: &TimeZone::UTC, settle_ms: MINUTE };
+    let recipients = Recipients { contacts: &trial.contacts, zone: &TimeZone::UTC, settle_ms: MINUTE };
     for _ in 0..2 {
         for (index, incident) in incidents.iter().enumerate() {
-            let way = trial.case.admit(&incident.raised(), &told, NOW);
+            let way = trial.case.admit(&incident.raised(), &recipients, NOW);
             assert_eq!(way, if index < ALONE { Way::Alone } else { Way::Together });
         }
     }
-    let tell_ms = trial.case.due_ms().unwrap();
-    assert!(tell_ms > NOW && tell_ms < NOW + 66_000);
-    let claimed = trial.case.claim(tell_ms, false);
+    let announce_ms = trial.case.due_ms().unwrap();
+    assert!(announce_ms > NOW && announce_ms < NOW + 66_000);
+    let claimed = trial.case.claim(announce_ms, false);
     insta::assert_snapshot!(claimed[0].message.detail, @"27 more alerts of the kind threshold in home-3 since 2026-11-20 23:54:52 +00:00, on bed-10, bed-11, bed-12, bed-13, bed-14, bed-15, bed-16, bed-17, bed-18, bed-19, bed-20, bed-21, bed-22, bed-23, bed-24, bed-25, bed-26, bed-27, bed-28, bed-29 and 7 others.");
     assert_eq!((claimed.len(), claimed[0].message.alerts), (1, Some(27)));
-    trial.case.finish(&claimed[0].id, Outcome::Sent, tell_ms);
-    // One that comes later is told as well.
+    trial.case.finish(&claimed[0].id, Outcome::Sent, announce_ms);
+    // One that comes later is announced as well.
     let late = incident("bed-99", "1", Severity::Warning, NOW);
-    let told = Told { contacts: &trial.contacts, zone: &TimeZone::UTC, settle_ms: MINUTE };
-    assert_eq!(trial.case.admit(&late.raised(), &told, tell_ms + 1), Way::Together);
-    assert_eq!(trial.send(tell_ms + 2 * MINUTE), ["nurse raised"]);
+    let recipients = Recipients { contacts: &trial.contacts, zone: &TimeZone::UTC, settle_ms: MINUTE };
+    assert_eq!(trial.case.admit(&late.raised(), &recipients, announce_ms + 1), Way::Together);
+    assert_eq!(trial.send(announce_ms + 2 * MINUTE), ["nurse raised"]);
     for incident in incidents[ALONE..].iter().chain([&late]) {
-        assert!(trial.send(tell_ms + 2 * MINUTE).is_empty());
-        trial.clear(incident, tell_ms + 2 * MINUTE);
+        assert!(trial.send(announce_ms + 2 * MINUTE).is_empty());
+        trial.clear(incident, announce_ms + 2 * MINUTE);
     }
-    let end = trial.case.claim(tell_ms + 3 * MINUTE, false);
+    let end = trial.case.claim(announce_ms + 3 * MINUTE, false);
     insta::assert_snapshot!(end[0].message.detail, @"28 alerts of the kind threshold in home-3 are over, on bed-10, bed-11, bed-12, bed-13, bed-14, bed-15, bed-16, bed-17, bed-18, bed-19, bed-20, bed-21, bed-22, bed-23, bed-24, bed-25, bed-26, bed-27, bed-28, bed-29 and 8 others.");
     assert_eq!(end.len(), 1);
 }
@@ -256,12 +277,12 @@ fn a_flood_is_told_once_when_its_minute_is_over() {
 #[test]
 fn a_flood_lists_so_many_and_counts_the_others() {
     let contacts = [contact("nurse", 0)];
-    let told = Told { contacts: &contacts, zone: &TimeZone::UTC, settle_ms: MINUTE };
+    let recipients = Recipients { contacts: &contacts, zone: &TimeZone::UTC, settle_ms: MINUTE };
     let mut case = Case::default();
     for n in 0..2_000 {
-        case.admit(&incident(&format!("bed-{n}"), "1", Severity::Warning, NOW).raised(), &told, NOW);
+        case.admit(&incident(&format!("bed-{n}"), "1", Severity::Warning, NOW).raised(), &recipients, NOW);
     }
-    case.clear(&end_of(&incident("bed-1999", "1", Severity::Warning, NOW), NOW), &told, NOW);
+    case.clear(&end_of(&incident("bed-1999", "1", Severity::Warning, NOW), NOW), &recipients, NOW);
     let claimed = case.claim(NOW + 2 * MINUTE, false);
     assert_eq!(claimed[0].message.alerts, Some(1_990));
     assert!(serde_json::to_string(&case).unwrap().len() < 350_000, "DynamoDB takes 400 KB");

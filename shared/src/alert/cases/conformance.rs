@@ -1,7 +1,7 @@
 //! The conformance suite of every store of cases.
 
 use super::{Cases, LANES, Stored, change};
-use crate::alert::case::{Case, Outcome, Told};
+use crate::alert::case::{Case, Outcome, Recipients};
 use crate::alert::{Contact, Incident, Via};
 use jiff::tz::TimeZone;
 use std::time::Duration;
@@ -14,16 +14,16 @@ const NOW_MS: i64 = 1_795_218_892_020;
 /// If a check fails.
 pub async fn suite(cases: &impl Cases) {
     let contacts = [Contact::new("nurse", Via::Topic, None)];
-    let told = Told { contacts: &contacts, zone: &TimeZone::UTC, settle_ms: 60_000 };
+    let recipients = Recipients { contacts: &contacts, zone: &TimeZone::UTC, settle_ms: 60_000 };
     let incident = Incident::silence("bed-17", NOW_MS, Duration::from_secs(30), Some("home-3"), NOW_MS);
     let key = "device#bed-17#";
     let lane = self::lane(key);
 
     assert_eq!(cases.load(key).await.expect("load"), None);
-    change(cases, key, |case| case.raise(&incident.raised(), &told, NOW_MS)).await.expect("change");
+    change(cases, key, |case| case.raise(&incident.raised(), &recipients, NOW_MS)).await.expect("change");
     let Stored { case, version } = cases.load(key).await.expect("load").expect("a case");
     let mut expected = Case::default();
-    expected.raise(&incident.raised(), &told, NOW_MS);
+    expected.raise(&incident.raised(), &recipients, NOW_MS);
     assert_eq!(case, expected);
 
     // A write on another version, or as the first one, changes nothing.
@@ -50,7 +50,7 @@ pub async fn suite(cases: &impl Cases) {
     for (index, key) in keys.iter().enumerate() {
         let at_ms = NOW_MS - index as i64;
         let incident = Incident::silence("d", at_ms, Duration::from_secs(30), None, at_ms);
-        change(cases, key, |case| case.raise(&incident.raised(), &told, at_ms)).await.expect("change");
+        change(cases, key, |case| case.raise(&incident.raised(), &recipients, at_ms)).await.expect("change");
     }
     assert_eq!(cases.due(lane, NOW_MS, 2).await.expect("due"), [keys[2].as_str(), keys[1].as_str()]);
 }

@@ -24,7 +24,7 @@ pub struct DynamoDbCases {
 }
 
 impl DynamoDbCases {
-    /// Cases in `table`. One of which nothing more is to be told expires after `retention`.
+    /// Cases in `table`. One that is settled expires after `retention`.
     pub fn new(config: &SdkConfig, table: impl Into<String>, retention: Duration) -> Self {
         Self { client: Lazy::new(config, Client::new), table: table.into(), retention }
     }

@@ -56,7 +56,7 @@ impl SnsMessenger {
     /// Sends a text message.
     pub(super) async fn text(&self, contact: &Contact, message: &Message) -> Result<(), RemoteError> {
         let number = contact.to.as_deref().unwrap_or_default();
-        // A telephone number is no business of a log.
+        // A telephone number does not belong in a log.
         let operation = || format!("Publish a text message to {} {}", contact.name, message.id);
         let kind = attribute("Transactional");
         let kind = kind.map_err(|error| RemoteError::new(operation(), Remedy::GiveUp, error))?;

@@ -1,4 +1,4 @@
-//! Messages to webhooks, signed as <https://www.standardwebhooks.com> says: whoever knows the secret can tell that a request is ours, that
+//! Messages to webhooks, signed as <https://www.standardwebhooks.com> says: whoever knows the secret can check that a request is ours, that
 //! nothing in it was changed, and when it was made.
 //!
 //! The signature is that of `<webhook-id>.<webhook-timestamp>.<body>` by HMAC-SHA256, in base64 after `v1,`.
@@ -15,7 +15,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use reqwest::redirect::Policy;
 use sha2::Sha256;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -31,7 +31,7 @@ const ENCODED: &str = "whsec_";
 pub(super) struct WebhookMessenger {
     secrets: Lazy<Client>,
     prefix: String,
-    http: reqwest::Client,
+    http: Arc<OnceLock<reqwest::Client>>,
     cache: Arc<Mutex<HashMap<String, (Secret, i64)>>>,
 }
 
@@ -47,15 +47,21 @@ impl std::fmt::Debug for Secret {
 
 impl WebhookMessenger {
     /// Creates it. The secret of a contact is called `<prefix>/<its secret>`.
-    ///
-    /// # Errors
-    /// The machine has no certificates to trust.
-    pub(super) fn new(config: &SdkConfig, prefix: impl Into<String>) -> Result<Self, RemoteError> {
+    pub(super) fn new(config: &SdkConfig, prefix: impl Into<String>) -> Self {
+        let secrets = Lazy::new(config, Client::new);
+        Self { secrets, prefix: prefix.into(), http: Arc::default(), cache: Arc::default() }
+    }
+
+    /// The HTTP client, which the first call makes: it reads the system's certificates.
+    fn http(&self) -> Result<&reqwest::Client, RemoteError> {
+        if let Some(http) = self.http.get() {
+            return Ok(http);
+        }
         // A redirect would take a signed message to where its contact did not say.
         let http =
             reqwest::Client::builder().redirect(Policy::none()).connect_timeout(CONNECT_TIMEOUT).timeout(TIMEOUT);
-        let http = http.build().map_err(|error| RemoteError::new("make an HTTP client", Remedy::GiveUp, error))?;
-        Ok(Self { secrets: Lazy::new(config, Client::new), prefix: prefix.into(), http, cache: Arc::default() })
+        let http = http.build().map_err(|error| RemoteError::new("make an HTTP client", Remedy::Retry, error))?;
+        Ok(self.http.get_or_init(|| http))
     }
 
     /// Posts the message as JSON. An answer other than 2xx is a failure.
@@ -70,7 +76,7 @@ impl WebhookMessenger {
         let body = serde_json::to_string(message).map_err(|error| give_up(error.into()))?;
         let seconds = SystemClock.now_ms() / 1_000;
         let signature = sign(&secret, &message.id, seconds, &body).map_err(|error| give_up(error.into()))?;
-        let request = self.http.post(url).header("content-type", "application/json");
+        let request = self.http()?.post(url).header("content-type", "application/json");
         let request = request.header("webhook-id", &message.id).header("webhook-timestamp", seconds);
         let answer = request.header("webhook-signature", format!("v1,{signature}")).body(body).send().await;
         let answer = answer.map_err(|error| RemoteError::new(operation(), Remedy::Retry, error.without_url()))?;

@@ -1,4 +1,4 @@
-//! Tells what is due of a case.
+//! Sends what is due of a case.
 
 use crate::{Context, Ports, Report};
 use futures::future::join_all;
@@ -49,13 +49,28 @@ async fn send<P: Ports>(context: &Context<P>, Claimed { contact, message, .. }: 
     match context.messenger.send(contact, message).await {
         Ok(()) => {
             let is_repetition = message.is_repetition;
-            tracing::info!(message = message.id, facility, contact = contact.name, via, is_repetition, "told");
+            tracing::info!(
+                message = message.id,
+                facility,
+                contact = contact.name,
+                via,
+                is_repetition,
+                "notified a contact"
+            );
             Outcome::Sent
         }
         Err(error) => {
             let outcome = if error.remedy == Remedy::GiveUp { Outcome::Never } else { Outcome::NotNow };
             let (name, error) = (&contact.name, chain(&error));
-            tracing::error!(message = message.id, facility, contact = name, via, error, ?outcome, "cannot tell");
+            tracing::error!(
+                message = message.id,
+                facility,
+                contact = name,
+                via,
+                error,
+                ?outcome,
+                "cannot notify a contact"
+            );
             outcome
         }
     }
