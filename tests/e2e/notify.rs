@@ -1,6 +1,6 @@
 //! An alert of the topic reaches the contacts of its facility by every way, each once.
 
-use crate::pipeline::up_with;
+use crate::pipeline::{stack_options, up_with};
 use anyhow::Context as _;
 use axum::Router;
 use axum::http::HeaderMap;
@@ -17,6 +17,7 @@ use myaku_local::stack::Stack;
 use rumqttc::{AsyncClient, Event, Incoming, MqttOptions, QoS};
 use serde_json::{Value, json};
 use sha2::Sha256;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,13 +27,22 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The requests that a webhook got.
 #[derive(Clone, Default)]
-struct Webhook(Arc<Mutex<Vec<(HeaderMap, String)>>>);
+struct Webhook {
+    requests: Arc<Mutex<Vec<(HeaderMap, String)>>>,
+    /// Whether the next request gets no answer.
+    hangs_once: Arc<AtomicBool>,
+}
 
 impl Webhook {
     /// Serves, and returns the URL.
     async fn start(&self) -> anyhow::Result<String> {
         let this = self.clone();
-        let take = post(async move |headers: HeaderMap, body: String| this.take(headers, body));
+        let take = post(async move |headers: HeaderMap, body: String| {
+            this.requests.lock().unwrap_or_else(PoisonError::into_inner).push((headers, body));
+            if this.hangs_once.swap(false, Ordering::SeqCst) {
+                std::future::pending::<()>().await;
+            }
+        });
         let app = Router::new().route("/alerts", take);
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
         let url = format!("http://{}/alerts", listener.local_addr()?);
@@ -40,12 +50,8 @@ impl Webhook {
         Ok(url)
     }
 
-    fn take(&self, headers: HeaderMap, body: String) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((headers, body));
-    }
-
     fn requests(&self) -> Vec<(HeaderMap, String)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -158,6 +164,38 @@ async fn each_contact_hears_once_that_it_begins_and_once_that_it_is_over() -> an
     );
     assert!(serde_json::from_str::<Value>(notice.text("sqs"))?["id"].is_string());
     assert!(sns.texts()[0].1.starts_with("warning: bed-17"), "{:?}", sns.texts());
+    stack.down().await;
+    Ok(())
+}
+
+/// A webhook whose first request gets no answer, so that the invocation that made it can be killed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_whose_invocation_is_killed_comes_once_more_and_says_so() -> anyhow::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let mut options = stack_options(directory.path(), &[])?;
+    // A second for a minute of retries and of the schedule; an invocation is over after this time, of which a sweep leaves 20 s.
+    options.time_scale = 60.0;
+    options.timeout_max = Some(Duration::from_secs(25));
+    let stack = Stack::up(options).await?;
+    let webhook = Webhook { hangs_once: Arc::new(AtomicBool::new(true)), ..Webhook::default() };
+    register(&stack, webhook.start().await?).await?;
+    let topic = SnsTopic::new(&stack.sdk_config(), stack.physical_id("AlertTopic")?);
+    let now_ms = SystemClock.now_ms();
+    let incident = Incident::silence("bed-17", now_ms, Duration::from_secs(30), Some(FACILITY), now_ms);
+    topic.publish(&incident.raised()).await?;
+    until("the first request", || webhook.requests().len() == 1).await?;
+    stack.function("AlertNotifierFunction")?.kill_one().context("an environment")?;
+    until("the second request", || webhook.requests().len() == 2).await?;
+    until("the invocations", || stack.asynchronous_pending() == 0).await?;
+
+    let repeated = |body: &str| anyhow::Ok(serde_json::from_str::<Value>(body)?["isRepetition"] == true);
+    let [first, second] = [0, 1].map(|n| webhook.requests()[n].1.clone());
+    assert_eq!((repeated(&first)?, repeated(&second)?), (false, true));
+    // The others may have heard before the end of the invocation, or not: once, or again with a mark.
+    let notices = stack.servers().sns.topics().messages(&stack.physical_id("NoticeTopic")?)?;
+    let unmarked = notices.iter().map(|notice| repeated(notice.publication.text("sqs")));
+    let unmarked = unmarked.collect::<anyhow::Result<Vec<_>>>()?.into_iter().filter(|is_repeated| !is_repeated).count();
+    assert_eq!((unmarked, webhook.requests().len()), (1, 2));
     stack.down().await;
     Ok(())
 }

@@ -123,7 +123,7 @@ pub async fn handle<P: Ports>(context: &Context<P>, event: &[u8], deadline_ms: i
     // Boxed, because the SDKs' futures nest deeper than the compiler follows.
     let handled = match event {
         Event::Sweep => Box::pin(sweep::run(context, deadline_ms)).await,
-        Event::Alerts(alerts) => Box::pin(take::run(context, &alerts)).await,
+        Event::Alerts(alerts) => Box::pin(take::run(context, &alerts, deadline_ms)).await,
     };
     count(Metric::Retries, usize::from(handled.is_err()));
     Ok(handled?)

@@ -13,13 +13,17 @@ use myaku::platform::telemetry::{Metric, count, observe};
 /// How often a case is looked at in one run: a contact hears one message at a time.
 const ROUNDS: usize = 8;
 
-/// Claims what is due of the case at `key`, sends it, and stores what came of it.
-pub(crate) async fn run<P: Ports>(context: &Context<P>, key: &str) -> Result<Report, RemoteError> {
+/// How long after its deadline an invocation has surely ended, in milliseconds: clocks differ.
+const MARGIN_MS: i64 = 5_000;
+
+/// Claims what is due of the case at `key`, sends it, and stores what came of it. `deadline_ms` is when Lambda ends the invocation.
+pub(crate) async fn run<P: Ports>(context: &Context<P>, key: &str, deadline_ms: i64) -> Result<Report, RemoteError> {
     let mut report = Report::default();
     for _ in 0..ROUNDS {
         let now_ms = context.clock.now_ms();
         let is_acknowledged = is_acknowledged(context, key, now_ms).await?;
-        let claimed = change(&context.cases, key, |case| case.claim(now_ms, is_acknowledged)).await?;
+        let claimed =
+            change(&context.cases, key, |case| case.claim(now_ms, deadline_ms + MARGIN_MS, is_acknowledged)).await?;
         if claimed.is_empty() {
             break;
         }

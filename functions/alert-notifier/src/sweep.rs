@@ -32,8 +32,9 @@ pub(crate) async fn run<P: Ports>(context: &Context<P>, deadline_ms: i64) -> Res
             if due.is_empty() {
                 break;
             }
-            let mut sent =
-                stream::iter(&due).map(async |key| (key, send::run(context, key).await)).buffer_unordered(CONCURRENCY);
+            let mut sent = stream::iter(&due)
+                .map(async |key| (key, send::run(context, key, deadline_ms).await))
+                .buffer_unordered(CONCURRENCY);
             while let Some((key, sent)) = sent.next().await {
                 match sent {
                     Ok(sent) => report += sent,

@@ -18,12 +18,16 @@ struct Hearers {
 }
 
 /// Takes the alerts of an event. One that cannot be taken does not stop the others.
-pub(crate) async fn run<P: Ports>(context: &Context<P>, alerts: &[Alert]) -> Result<Report, RemoteError> {
+pub(crate) async fn run<P: Ports>(
+    context: &Context<P>,
+    alerts: &[Alert],
+    deadline_ms: i64,
+) -> Result<Report, RemoteError> {
     let (mut report, mut failed) = (Report::default(), None);
     for alert in alerts {
         let sent = async {
             let key = plan(context, alert).await?;
-            send::run(context, &key).await
+            send::run(context, &key, deadline_ms).await
         };
         match sent.await {
             Ok(sent) => report += sent,

@@ -1,5 +1,5 @@
 use super::*;
-use myaku::alert::case::{Case, Step};
+use myaku::alert::case::Step;
 use myaku::alert::cases::change;
 use myaku::alert::cases::memory::MemoryCases;
 use myaku::alert::incidents::ReadIncidents as _;
@@ -15,6 +15,8 @@ use std::time::Duration;
 
 const NOW: i64 = 1_795_218_892_020;
 const MINUTE: i64 = 60_000;
+/// How long an invocation may take.
+const LEASE: i64 = 90_000;
 
 struct Memory;
 
@@ -162,10 +164,10 @@ async fn an_invocation_that_ends_half_way_has_its_message_sent_again_and_marked(
     let alert = silence("bed-17", Some("home-3")).raised();
     // The message is sent, and its outcome never stored.
     let key = take::plan(&context, &alert).await.unwrap();
-    change(&context.cases, &key, |case| case.claim(NOW, false)).await.unwrap();
+    change(&context.cases, &key, |case| case.claim(NOW, NOW + LEASE, false)).await.unwrap();
     deliver(&context, &alert).await.unwrap();
     assert!(sent(&context).is_empty(), "it is being sent");
-    context.clock.set(NOW + Case::LEASE_MS);
+    context.clock.set(NOW + LEASE);
     sweep(&context).await;
     let (_, message) = context.messenger.sent().remove(0);
     assert!(message.is_repetition);

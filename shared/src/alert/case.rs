@@ -7,7 +7,7 @@
 //!
 //! Everything here is pure. Its caller stores a case by compare-and-set, claims what is due, sends it, and stores what came of it:
 //!
-//! - A notice that was claimed, and of which nothing is known after [`Case::LEASE_MS`], is sent again, marked as a repetition.
+//! - A notice that was claimed, and of which nothing is known when its invocation must have ended, is sent again, marked as a repetition.
 //! - A notice that cannot be sent is tried again, [`TRIES`] times within about two hours.
 //! - A contact hears of what happens in its order, and that an alert is over only if it heard of the alert.
 //! - Alerts may come again, and in any order.
@@ -24,11 +24,11 @@
 //!
 //! let mut case = Case::default();
 //! case.raise(&incident.raised(), &recipients, 130_500);
-//! let due = case.claim(130_500, false);
+//! let due = case.claim(130_500, 190_000, false);
 //! assert_eq!(due[0].message.detail, "bed-17 has not been heard for 70 s.");
 //! assert_eq!(due[0].contact.name, "nurse");
 //! case.finish(&due[0].id, Outcome::Sent, 130_700);
-//! assert!(case.claim(190_000, false).is_empty());
+//! assert!(case.claim(300_000, 360_000, false).is_empty());
 //! ```
 
 mod flood;
@@ -112,9 +112,6 @@ pub fn device_key(device_id: &str, rule: Option<&str>) -> String {
 }
 
 impl Case {
-    /// How long the outcome of a claim is waited for, in milliseconds: longer than an invocation.
-    pub const LEASE_MS: i64 = 90_000;
-
     /// The notices.
     pub fn notices(&self) -> &[Notice] {
         &self.notices

@@ -181,8 +181,9 @@ impl Case {
         self.is_open() && notices.any(|notice| notice.id.step == Step::Escalated && notice.tries == 0 && is_due(notice))
     }
 
-    /// Takes the notices that are due at `now_ms`, which the caller sends after it has stored the case.
-    pub fn claim(&mut self, now_ms: i64, is_acknowledged: bool) -> Vec<Claimed> {
+    /// Takes the notices that are due at `now_ms`, which the caller sends after it has stored the case. It must have ended by
+    /// `until_ms`.
+    pub fn claim(&mut self, now_ms: i64, until_ms: i64, is_acknowledged: bool) -> Vec<Claimed> {
         let (round, is_open) = (self.round, self.is_open());
         let mut claimed = Vec::new();
         for index in 0..self.notices.len() {
@@ -201,7 +202,7 @@ impl Case {
             let notice = &mut self.notices[index];
             notice.message.is_repetition |= matches!(notice.progress, Progress::Sending { .. });
             notice.tries += 1;
-            notice.progress = Progress::Sending { until: now_ms + Self::LEASE_MS };
+            notice.progress = Progress::Sending { until: until_ms };
             let Notice { id, contact, message, .. } = notice.clone();
             claimed.push(Claimed { id, contact, message });
         }

@@ -6,6 +6,8 @@ mod worlds;
 
 const NOW: i64 = 1_795_218_892_020;
 const MINUTE: i64 = 60_000;
+/// How long an invocation may take.
+const LEASE: i64 = 90_000;
 
 /// The incident of a rule on a device that is shown by the record `order`.
 fn incident(device: &str, order: &str, severity: Severity, now_ms: i64) -> Incident {
@@ -61,7 +63,7 @@ impl Trial {
     }
 
     fn send_with(&mut self, now_ms: i64, is_acknowledged: bool, outcome: Outcome) -> Vec<String> {
-        let claimed = self.case.claim(now_ms, is_acknowledged);
+        let claimed = self.case.claim(now_ms, now_ms + LEASE, is_acknowledged);
         let sent = claimed.into_iter().map(|Claimed { id, contact, message }| {
             self.case.finish(&id, outcome, now_ms);
             format!("{} {}", contact.name, message.step.name())
@@ -143,7 +145,7 @@ fn what_is_not_acknowledged_is_escalated_even_if_it_flaps() {
     trial.raise(&fever("2"), NOW + 5 * MINUTE + 10_000);
     assert!(!trial.case.asks_for_acknowledgement(NOW + 10 * MINUTE - 1));
     assert!(trial.case.asks_for_acknowledgement(NOW + 10 * MINUTE));
-    let claimed = trial.case.claim(NOW + 10 * MINUTE, false);
+    let claimed = trial.case.claim(NOW + 10 * MINUTE, NOW + 10 * MINUTE + LEASE, false);
     assert_eq!(claimed[0].contact.name, "doctor");
     assert!(claimed[0].message.detail.ends_with("Not acknowledged after 10 minutes."), "{claimed:?}");
     trial.case.finish(&claimed[0].id, Outcome::Sent, NOW + 10 * MINUTE);
@@ -215,7 +217,7 @@ fn what_cannot_be_sent_is_tried_again_and_then_given_up_and_the_end_waits_for_it
 fn an_address_that_is_wrong_is_not_tried_again() {
     let mut trial = Trial::new([contact("ward", 0)]);
     trial.raise(&fever("1"), NOW);
-    let claimed = trial.case.claim(NOW, false);
+    let claimed = trial.case.claim(NOW, NOW + LEASE, false);
     assert!(trial.case.finish(&claimed[0].id, Outcome::Never, NOW));
     assert!(!trial.case.finish(&claimed[0].id, Outcome::Never, NOW), "it is given up once");
     trial.clear(&fever("1"), NOW);
@@ -226,9 +228,9 @@ fn an_address_that_is_wrong_is_not_tried_again() {
 fn what_a_crash_leaves_open_is_sent_again_and_says_so() {
     let mut trial = Trial::new([contact("nurse", 0)]);
     trial.raise(&fever("1"), NOW);
-    let first = trial.case.claim(NOW, false);
-    assert!(trial.case.claim(NOW + Case::LEASE_MS - 1, false).is_empty());
-    let second = trial.case.claim(NOW + Case::LEASE_MS, false);
+    let first = trial.case.claim(NOW, NOW + LEASE, false);
+    assert!(trial.case.claim(NOW + LEASE - 1, NOW + LEASE - 1 + LEASE, false).is_empty());
+    let second = trial.case.claim(NOW + LEASE, NOW + LEASE + LEASE, false);
     assert_eq!((first[0].message.is_repetition, second[0].message.is_repetition), (false, true));
     assert_eq!(first[0].message.id, second[0].message.id);
 }
@@ -256,7 +258,7 @@ fn a_flood_is_told_once_when_its_minute_is_over() {
     }
     let announce_ms = trial.case.due_ms().unwrap();
     assert!(announce_ms > NOW && announce_ms < NOW + 66_000);
-    let claimed = trial.case.claim(announce_ms, false);
+    let claimed = trial.case.claim(announce_ms, announce_ms + LEASE, false);
     insta::assert_snapshot!(claimed[0].message.detail, @"27 more alerts of the kind threshold in home-3 since 2026-11-20 23:54:52 +00:00, on bed-10, bed-11, bed-12, bed-13, bed-14, bed-15, bed-16, bed-17, bed-18, bed-19, bed-20, bed-21, bed-22, bed-23, bed-24, bed-25, bed-26, bed-27, bed-28, bed-29 and 7 others.");
     assert_eq!((claimed.len(), claimed[0].message.alerts), (1, Some(27)));
     trial.case.finish(&claimed[0].id, Outcome::Sent, announce_ms);
@@ -269,7 +271,7 @@ fn a_flood_is_told_once_when_its_minute_is_over() {
         assert!(trial.send(announce_ms + 2 * MINUTE).is_empty());
         trial.clear(incident, announce_ms + 2 * MINUTE);
     }
-    let end = trial.case.claim(announce_ms + 3 * MINUTE, false);
+    let end = trial.case.claim(announce_ms + 3 * MINUTE, announce_ms + 3 * MINUTE + LEASE, false);
     insta::assert_snapshot!(end[0].message.detail, @"28 alerts of the kind threshold in home-3 are over, on bed-10, bed-11, bed-12, bed-13, bed-14, bed-15, bed-16, bed-17, bed-18, bed-19, bed-20, bed-21, bed-22, bed-23, bed-24, bed-25, bed-26, bed-27, bed-28, bed-29 and 8 others.");
     assert_eq!(end.len(), 1);
 }
@@ -283,7 +285,7 @@ fn a_flood_lists_so_many_and_counts_the_others() {
         case.admit(&incident(&format!("bed-{n}"), "1", Severity::Warning, NOW).raised(), &recipients, NOW);
     }
     case.clear(&end_of(&incident("bed-1999", "1", Severity::Warning, NOW), NOW), &recipients, NOW);
-    let claimed = case.claim(NOW + 2 * MINUTE, false);
+    let claimed = case.claim(NOW + 2 * MINUTE, NOW + 2 * MINUTE + LEASE, false);
     assert_eq!(claimed[0].message.alerts, Some(1_990));
     assert!(serde_json::to_string(&case).unwrap().len() < 350_000, "DynamoDB takes 400 KB");
 }
@@ -292,7 +294,7 @@ fn a_flood_lists_so_many_and_counts_the_others() {
 fn a_message_is_a_letter_a_line_and_json() {
     let mut trial = Trial::new([contact("nurse", 0)]);
     trial.raise(&fever("1"), NOW);
-    let message = trial.case.claim(NOW + Case::LEASE_MS, false).remove(0).message;
+    let message = trial.case.claim(NOW + LEASE, NOW + LEASE + LEASE, false).remove(0).message;
     insta::assert_snapshot!(message.subject(), @"warning raised: fever, bed-17");
     insta::assert_snapshot!(message.letter(), @r"
     bed-17: temperature is above 38 °C.

@@ -38,7 +38,9 @@ struct Heard {
 }
 
 fn send(trial: &mut Trial, heard: &mut BTreeMap<String, Heard>, now_ms: i64, fails: u8, crashes: bool) {
-    for (index, Claimed { id, contact, message }) in trial.case.claim(now_ms, false).into_iter().enumerate() {
+    for (index, Claimed { id, contact, message }) in
+        trial.case.claim(now_ms, now_ms + LEASE, false).into_iter().enumerate()
+    {
         let is_sent = fails >> (index % 8) & 1 == 0;
         if is_sent {
             let steps = &mut heard.entry(contact.name).or_default().steps;
