@@ -1,6 +1,6 @@
 //! Sends the day of a patient, in which something goes wrong four times. Then checks that each was reported once, and reported over.
 
-use crate::notices::Announcement;
+use crate::notices;
 use crate::traffic::send::Sender;
 use crate::traffic::{At, Expected, Planned, Route, SentMessage};
 use anyhow::{Context as _, Result, anyhow};
@@ -32,9 +32,13 @@ const FIRST_NUMBER: usize = 1 << 40;
 /// How long acknowledgements may take.
 const SETTLE: Duration = Duration::from_mins(1);
 
-/// What each rule must find: the sample with which it begins, and the one with which it is over.
-const EXPECTED: [(&str, i64, Option<i64>); 4] =
-    [("fever", 20, Some(36)), ("stuck", 30, Some(51)), ("stairs", 15, Some(26)), ("battery", 33, None)];
+/// What each rule must find in which metric: the sample with which it begins, and the one with which it is over.
+const EXPECTED: [(&str, &str, i64, Option<i64>); 4] = [
+    ("fever", "temperature", 20, Some(36)),
+    ("stuck", "pulse", 30, Some(51)),
+    ("stairs", "position", 15, Some(26)),
+    ("battery", "battery", 33, None),
+];
 
 /// The result of the check.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -130,10 +134,12 @@ pub async fn send(stack: &Stack) -> Result<Patient> {
 }
 
 /// What the contacts of the facility must hear of the patient.
-pub fn announcements() -> Vec<Announcement> {
-    let announcements = EXPECTED.into_iter().flat_map(|(rule, _, ends)| {
+pub fn announcements(patient: &Patient) -> notices::Expected {
+    let announcements = EXPECTED.into_iter().flat_map(|(rule, metric, _, ends)| {
+        let has_metric = |message: &&SentMessage| message.planned.readings.iter().any(|it| it.metric == metric);
+        let sent_ms = patient.sent.iter().find(has_metric).map(|message| message.published_ms);
         let steps = [Step::Raised].into_iter().chain(ends.map(|_| Step::Cleared));
-        steps.map(move |step| (DEVICE.to_owned(), rule.to_owned(), step))
+        steps.map(move |step| ((DEVICE.to_owned(), rule.to_owned(), step), sent_ms))
     });
     announcements.collect()
 }
@@ -149,7 +155,7 @@ pub fn check(stack: &Stack, patient: &Patient) -> Result<Alerts> {
 
 fn compare(published: &[Alert], first_ms: i64) -> Alerts {
     let mut counts: BTreeMap<(String, &str, i64), i64> = BTreeMap::new();
-    for (rule, begins, ends) in EXPECTED {
+    for (rule, _, begins, ends) in EXPECTED {
         let states = ["raised"].into_iter().chain(ends.map(|_| "cleared"));
         counts.extend(states.map(|state| ((rule.to_owned(), state, first_ms + begins * STEP_MS), -1)));
     }
@@ -209,7 +215,7 @@ mod tests {
     #[test]
     fn an_alert_that_is_missing_wrong_or_there_twice_breaks_the_promise() {
         let right: Vec<Alert> =
-            EXPECTED.into_iter().flat_map(|(rule, begins, ends)| alerts(rule, begins, ends.is_some())).collect();
+            EXPECTED.into_iter().flat_map(|(rule, _, begins, ends)| alerts(rule, begins, ends.is_some())).collect();
         let alerts_of = |published: &[Alert]| compare(published, 0);
         assert_eq!((alerts_of(&right).broken(), alerts_of(&right).expected), (vec![], 7));
         assert_eq!(alerts_of(&right[1..]).wrong, ["fever raised, which began with sample 20, is missing"]);

@@ -4,7 +4,6 @@ use anyhow::{Context as _, Result, anyhow};
 use axum::extract::State;
 use axum::routing::post;
 use axum::{Json, Router};
-use hdrhistogram::Histogram;
 use myaku::alert::case::{Message, Step};
 use myaku::alert::{Contact, Via};
 use myaku::device::registry::{DynamoDb, Facility, MasterDataWriter as _, facility_document};
@@ -40,8 +39,10 @@ pub struct Notices {
     pub repeated: usize,
     /// Messages that are missing, unexpected, or there again without a mark.
     pub wrong: Vec<String>,
-    /// From an alert to the contact, in milliseconds: the median, and the longest.
-    pub milliseconds: Option<(u64, u64)>,
+    /// From the message with the readings to the contact, in milliseconds: the median, and the longest.
+    pub from_reading_ms: (u64, u64),
+    /// From the alert to the contact, in milliseconds: the median, and the longest.
+    pub from_alert_ms: (u64, u64),
 }
 
 /// What contacts hear: who, what, and when in milliseconds since the epoch.
@@ -61,6 +62,10 @@ impl Drop for Contacts {
 
 /// What a contact must hear: device, rule and step.
 pub type Announcement = (String, String, Step);
+
+/// What contacts must hear, with the time when the message with the readings was sent, in milliseconds since the epoch; `None` if no reading
+/// shows it.
+pub type Expected = BTreeMap<Announcement, Option<i64>>;
 
 fn note(heard: &Heard, contact: &'static str, message: Message) {
     heard.lock().unwrap_or_else(PoisonError::into_inner).push((contact, message, SystemClock.now_ms()));
@@ -121,7 +126,7 @@ async fn shine((_client, mut events): (AsyncClient, EventLoop), heard: Heard) {
 }
 
 /// Sweeps until the contacts have heard what is expected, or until time is up.
-pub async fn check(stack: &Stack, contacts: &Contacts, expected: &[Announcement]) -> Result<Notices> {
+pub async fn check(stack: &Stack, contacts: &Contacts, expected: &Expected) -> Result<Notices> {
     let function = stack.function("AlertNotifierFunction")?;
     let started = SystemClock.now_ms();
     loop {
@@ -141,22 +146,23 @@ pub async fn check(stack: &Stack, contacts: &Contacts, expected: &[Announcement]
     }
 }
 
-fn compare(heard: &[(&'static str, Message, i64)], expected: &[Announcement]) -> Notices {
+fn compare(heard: &[(&'static str, Message, i64)], expected: &Expected) -> Notices {
     let mut counts: BTreeMap<(&str, Announcement), i64> = BTreeMap::new();
-    for announcement in expected {
+    for announcement in expected.keys() {
         counts.extend(CONTACTS.map(|contact| ((contact, announcement.clone()), -1)));
     }
     let total = counts.len();
-    let devices: Vec<&String> = expected.iter().map(|(device, ..)| device).collect();
+    let devices: Vec<&String> = expected.keys().map(|(device, ..)| device).collect();
     let about = heard.iter().filter(|(_, message, _)| devices.contains(&&message.device_id));
     let (repeated, first): (Vec<_>, Vec<_>) = about.partition(|(_, message, _)| message.is_repetition);
-    let mut delays = Histogram::<u64>::new(3).unwrap_or_else(|_| unreachable!("three digits are allowed"));
+    let (mut from_readings, mut from_alerts) = (Vec::new(), Vec::new());
     for (contact, message, at_ms) in &first {
         let announcement = (message.device_id.clone(), message.rule.clone().unwrap_or_default(), message.step);
-        *counts.entry((contact, announcement)).or_default() += 1;
         if message.step == Step::Raised {
-            delays.saturating_record((at_ms - message.at).max(0) as u64);
+            from_alerts.push(at_ms - message.at);
+            from_readings.extend(expected.get(&announcement).copied().flatten().map(|sent_ms| at_ms - sent_ms));
         }
+        *counts.entry((contact, announcement)).or_default() += 1;
     }
     let wrong = counts.into_iter().filter(|(_, count)| *count != 0).map(|((contact, (device, rule, step)), count)| {
         let what = if count < 0 { "did not hear".to_owned() } else { format!("heard {} times", count + 1) };
@@ -168,8 +174,16 @@ fn compare(heard: &[(&'static str, Message, i64)], expected: &[Announcement]) ->
         heard: first.len(),
         repeated: repeated.len(),
         wrong: wrong.collect(),
-        milliseconds: (!delays.is_empty()).then(|| (delays.value_at_quantile(0.5), delays.max())),
+        from_reading_ms: median_and_longest(from_readings),
+        from_alert_ms: median_and_longest(from_alerts),
     }
+}
+
+/// The median, and the longest; 0 of none.
+fn median_and_longest(mut milliseconds: Vec<i64>) -> (u64, u64) {
+    milliseconds.sort_unstable();
+    let at = |index: usize| milliseconds.get(index).map_or(0, |ms| (*ms).max(0) as u64);
+    (at(milliseconds.len() / 2), at(milliseconds.len().saturating_sub(1)))
 }
 
 impl Notices {
@@ -181,10 +195,10 @@ impl Notices {
     /// One line for people.
     pub fn to_text(&self) -> String {
         let verdict = if self.wrong.is_empty() { "✓" } else { "✗ a promise is broken" };
-        let (median, longest) = self.milliseconds.unwrap_or_default();
+        let ((reading, reading_longest), (alert, alert_longest)) = (self.from_reading_ms, self.from_alert_ms);
         format!(
-            "Messages: {} contacts heard {} of {}, each once and {} marked as repeated; from alert to contact {median} ms (median), \
-             {longest} ms (longest). {verdict}",
+            "Messages: {} contacts heard {} of {}, each once and {} marked as repeated; from the reading {reading} ms (median) and \
+             {reading_longest} ms (longest), from the alert {alert} and {alert_longest} ms. {verdict}",
             self.contacts, self.heard, self.expected, self.repeated
         )
     }
@@ -204,12 +218,12 @@ mod tests {
 
     #[test]
     fn a_message_that_is_missing_or_there_twice_breaks_the_promise_and_one_that_says_so_does_not() {
-        let expected = [("patient-1".to_owned(), "fever".to_owned(), Step::Raised)];
+        let expected = [(("patient-1".to_owned(), "fever".to_owned(), Step::Raised), Some(500))].into();
         let mut heard: Vec<_> = CONTACTS.map(|contact| (contact, message("raised", false), 1_200)).into();
         heard.push(("ward", message("raised", true), 9_000));
         let notices = compare(&heard, &expected);
         assert_eq!((notices.wrong.len(), notices.heard, notices.repeated), (0, 3, 1));
-        assert_eq!(notices.milliseconds, Some((200, 200)));
+        assert_eq!((notices.from_reading_ms, notices.from_alert_ms), ((700, 700), (200, 200)));
         assert_eq!(compare(&heard[1..], &expected).wrong, ["ward did not hear of patient-1 fever raised"]);
         heard.push(("lamp", message("raised", false), 2_000));
         assert_eq!(compare(&heard, &expected).wrong, ["lamp heard 2 times of patient-1 fever raised"]);

@@ -73,7 +73,8 @@ pub async fn run(stack: &Stack, options: &Options, progress: &impl Progress) -> 
     let presence = presence::check(stack, &devices).await?;
     let alerts = alerts::check(stack, &patient)?;
     progress.stage("checking who has heard of the alerts");
-    let expected: Vec<_> = alerts::announcements().into_iter().chain([presence::announcement()]).collect();
+    let mut expected = alerts::announcements(&patient);
+    expected.insert(presence::announcement(), None);
     let notices = notices::check(stack, &contacts, &expected).await?;
     progress.stage("reading everything back");
     let evidence = Box::pin(steps::gather(stack, sent, started_ms)).await?;
