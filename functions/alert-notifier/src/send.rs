@@ -22,8 +22,18 @@ pub(crate) async fn run<P: Ports>(context: &Context<P>, key: &str, deadline_ms: 
     for _ in 0..ROUNDS {
         let now_ms = context.clock.now_ms();
         let is_acknowledged = is_acknowledged(context, key, now_ms).await?;
-        let claimed =
-            change(&context.cases, key, |case| case.claim(now_ms, deadline_ms + MARGIN_MS, is_acknowledged)).await?;
+        let claim =
+            |case: &mut Case| (case.give_up(now_ms), case.claim(now_ms, deadline_ms + MARGIN_MS, is_acknowledged));
+        let (hopeless, claimed) = change(&context.cases, key, claim).await?;
+        if hopeless > 0 {
+            tracing::error!(
+                case = key,
+                hopeless,
+                "messages are given up, because each invocation that sent them ended"
+            );
+            count(Metric::NotNotified, hopeless);
+            report.given_up += hopeless;
+        }
         if claimed.is_empty() {
             break;
         }

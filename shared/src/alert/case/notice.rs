@@ -5,7 +5,7 @@ use super::message::{Message, Step};
 use crate::alert::Contact;
 use serde::{Deserialize, Serialize};
 
-/// How often a notice is tried that cannot be sent.
+/// How often a notice is tried.
 pub const TRIES: u32 = 16;
 /// The wait after the first try that failed, in milliseconds. It doubles with each further one.
 const RETRY_MS: i64 = 60_000;
@@ -179,6 +179,15 @@ impl Case {
         let is_due = |notice: &Notice| matches!(notice.progress, Progress::Waiting { due } if due <= now_ms);
         let mut notices = self.notices.iter();
         self.is_open() && notices.any(|notice| notice.id.step == Step::Escalated && notice.tries == 0 && is_due(notice))
+    }
+
+    /// Gives up the notices that each of [`TRIES`] invocations claimed and then ended: what they do ends invocations. Returns how many.
+    pub fn give_up(&mut self, now_ms: i64) -> usize {
+        let is_hopeless = |notice: &&mut Notice| {
+            notice.tries >= TRIES && matches!(notice.progress, Progress::Sending { until } if until <= now_ms)
+        };
+        let hopeless = self.notices.iter_mut().filter(is_hopeless);
+        hopeless.map(|notice| notice.progress = Progress::Failed { at: now_ms }).count()
     }
 
     /// Takes the notices that are due at `now_ms`, which the caller sends after it has stored the case. It must have ended by

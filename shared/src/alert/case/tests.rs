@@ -236,6 +236,19 @@ fn what_a_crash_leaves_open_is_sent_again_and_says_so() {
 }
 
 #[test]
+fn a_notice_that_ends_its_invocations_is_given_up() {
+    let mut trial = Trial::new([contact("nurse", 0)]);
+    trial.raise(&fever("1"), NOW);
+    let mut now_ms = NOW;
+    for _ in 0..TRIES {
+        assert_eq!((trial.case.give_up(now_ms), trial.case.claim(now_ms, now_ms + LEASE, false).len()), (0, 1));
+        now_ms += LEASE;
+    }
+    assert_eq!((trial.case.give_up(now_ms - 1), trial.case.give_up(now_ms), trial.case.give_up(now_ms)), (0, 1, 0));
+    assert_eq!(trial.case.due_ms(), None);
+}
+
+#[test]
 fn an_end_that_comes_before_its_beginning_is_told_after_it() {
     let mut trial = Trial::new([contact("nurse", 0)]);
     trial.clear(&fever("1"), NOW);
