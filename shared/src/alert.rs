@@ -37,6 +37,8 @@ pub mod incidents;
 mod kind;
 pub mod messenger;
 mod reporter;
+#[cfg(feature = "sns")]
+mod sns;
 pub mod topic;
 
 pub use contact::{Contact, ContactProblem, Quiet, Via};

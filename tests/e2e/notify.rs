@@ -43,7 +43,9 @@ impl Webhook {
                 std::future::pending::<()>().await;
             }
         });
-        let app = Router::new().route("/alerts", take);
+        // Whoever follows this would be counted.
+        let moved = post(async || axum::response::Redirect::temporary("/alerts"));
+        let app = Router::new().route("/alerts", take).route("/moved", moved);
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
         let url = format!("http://{}/alerts", listener.local_addr()?);
         tokio::spawn(async move { axum::serve(listener, app).await });
@@ -60,7 +62,9 @@ async fn register(stack: &Stack, webhook: String) -> anyhow::Result<()> {
     let secrets = aws_sdk_secretsmanager::Client::new(&stack.sdk_config());
     secrets.create_secret().name("myaku/webhooks/ward").secret_string(SECRET).send().await?;
     let ward = Contact { secret: Some("ward".to_owned()), ..Contact::new("ward", Via::Webhook, Some(&webhook)) };
+    let moved = webhook.replace("/alerts", "/moved");
     let contacts = vec![
+        Contact { secret: Some("ward".to_owned()), ..Contact::new("moved", Via::Webhook, Some(&moved)) },
         Contact::new("nurses", Via::Topic, None),
         Contact::new("doctor", Via::Sms, Some("+81312345678")),
         ward,

@@ -3,7 +3,7 @@
 use crate::{Context, Ports, Report};
 use futures::future::join_all;
 use myaku::alert::case::{Case, Claimed, Member, Outcome};
-use myaku::alert::cases::{Cases as _, change};
+use myaku::alert::cases::change;
 use myaku::alert::incidents::Incidents;
 use myaku::alert::messenger::Messenger;
 use myaku::platform::clock::Now as _;
@@ -21,10 +21,15 @@ pub(crate) async fn run<P: Ports>(context: &Context<P>, key: &str, deadline_ms: 
     let mut report = Report::default();
     for _ in 0..ROUNDS {
         let now_ms = context.clock.now_ms();
-        let is_acknowledged = is_acknowledged(context, key, now_ms).await?;
-        let claim =
-            |case: &mut Case| (case.give_up(now_ms), case.claim(now_ms, deadline_ms + MARGIN_MS, is_acknowledged));
-        let (hopeless, claimed) = change(&context.cases, key, claim).await?;
+        let until_ms = deadline_ms + MARGIN_MS;
+        let (mut hopeless, mut claim) = change(&context.cases, key, |case| take(case, now_ms, until_ms, None)).await?;
+        if let Claim::IfNotAcknowledged(open) = claim {
+            let is_acknowledged = are_acknowledged(&context.incidents, &open).await?;
+            let take = |case: &mut Case| take(case, now_ms, until_ms, Some(is_acknowledged));
+            let (more, known) = change(&context.cases, key, take).await?;
+            (hopeless, claim) = (hopeless + more, known);
+        }
+        let Claim::Taken(claimed) = claim else { break };
         if hopeless > 0 {
             tracing::error!(
                 case = key,
@@ -90,14 +95,27 @@ async fn send<P: Ports>(context: &Context<P>, Claimed { contact, message, .. }: 
     }
 }
 
-/// Whether all open incidents of the case are acknowledged, if that matters now.
-async fn is_acknowledged<P: Ports>(context: &Context<P>, key: &str, now_ms: i64) -> Result<bool, RemoteError> {
-    let stored = context.cases.load(key).await?;
-    let Some(case) = stored.map(|stored| stored.case).filter(|case| case.asks_for_acknowledgement(now_ms)) else {
-        return Ok(false);
-    };
-    for (id, member) in case.open() {
-        if !is_noticed(&context.incidents, id, member).await? {
+/// What is due of a case.
+enum Claim {
+    /// These notices are to be sent.
+    Taken(Vec<Claimed>),
+    /// It must be known first whether these incidents are acknowledged.
+    IfNotAcknowledged(Vec<(String, Member)>),
+}
+
+/// Gives up what is hopeless of a case, and takes what is due of it.
+fn take(case: &mut Case, now_ms: i64, until_ms: i64, is_acknowledged: Option<bool>) -> (usize, Claim) {
+    let hopeless = case.give_up(now_ms);
+    if is_acknowledged.is_none() && case.asks_for_acknowledgement(now_ms) {
+        let open = case.open().map(|(id, member)| (id.to_owned(), member.clone()));
+        return (hopeless, Claim::IfNotAcknowledged(open.collect()));
+    }
+    (hopeless, Claim::Taken(case.claim(now_ms, until_ms, is_acknowledged.unwrap_or_default())))
+}
+
+async fn are_acknowledged(incidents: &impl Incidents, open: &[(String, Member)]) -> Result<bool, RemoteError> {
+    for (id, member) in open {
+        if !is_noticed(incidents, id, member).await? {
             return Ok(false);
         }
     }

@@ -6,7 +6,7 @@ use myaku::alert::incidents::ReadIncidents as _;
 use myaku::alert::incidents::memory::MemoryIncidents;
 use myaku::alert::messenger::memory::MemoryMessenger;
 use myaku::alert::{Acknowledgement, Alert, Cleared, Contact, Incident, Via};
-use myaku::device::registry::{Facility, MemoryMasterData, facility_document};
+use myaku::device::registry::{Facility, Key, Kind, MemoryMasterData, facility_document};
 use myaku::platform::clock::ManualClock;
 use myaku::platform::errors::Remedy;
 use serde_json::json;
@@ -113,10 +113,11 @@ async fn what_someone_has_acknowledged_is_not_escalated() {
 #[tokio::test]
 async fn a_facility_without_contacts_has_the_topic() {
     let context = context();
-    for facility in [Some("home-9"), None] {
+    context.registry.store().put_document(Key::new(Kind::Facility, "home-8"), r#"{"facility":"home-8","contacts":7}"#);
+    for facility in [Some("home-9"), Some("home-8"), None] {
         deliver(&context, &silence(facility.unwrap_or("bed-1"), facility).raised()).await.unwrap();
     }
-    assert_eq!(sent(&context), ["everyone home-9 raised", "everyone bed-1 raised"]);
+    assert_eq!(sent(&context), ["everyone home-9 raised", "everyone home-8 raised", "everyone bed-1 raised"]);
 }
 
 #[tokio::test]
@@ -131,6 +132,11 @@ async fn a_flood_is_ten_alerts_and_one_and_each_device_counts_in_its_end() {
     sweep(&context).await;
     let (_, flood) = context.messenger.sent().pop().unwrap();
     assert_eq!((sent(&context).len(), flood.alerts, flood.step), (11, Some(27), Step::Raised));
+    // An alert that is delivered once more asks the flood of its first delivery, in whatever minute.
+    for incident in &incidents {
+        deliver(&context, &incident.raised()).await.unwrap();
+    }
+    assert_eq!(sent(&context).len(), 11);
     for incident in &incidents {
         deliver(&context, &incident.cleared(Cleared::Returned, NOW + 3 * MINUTE).0).await.unwrap();
     }

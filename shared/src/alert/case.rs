@@ -42,6 +42,7 @@ pub use notice::{Claimed, Notice, NoticeId, Outcome, Progress, TRIES, Withdrawn}
 pub use plan::Recipients;
 
 use super::{Alert, Severity};
+use crate::platform::json::is_default;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -63,10 +64,10 @@ pub struct Member {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flood: Option<String>,
     /// Whether this case announces it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub is_announced: bool,
     /// Whether it is over.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub is_over: bool,
     /// The alert that it is over, if that came before the one that it begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -96,13 +97,8 @@ pub struct Case {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     alone: BTreeSet<String>,
     /// In the case of a flood, how many incidents it has that it does not list.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     more: u32,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_zero(value: &u32) -> bool {
-    *value == 0
 }
 
 /// The key of the case of a rule on a device, or of its silence.

@@ -1,6 +1,7 @@
 //! Who hears of the alerts of a facility, by which way, and when.
 
 use super::kind::Severity;
+use crate::platform::json::is_default;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
@@ -65,13 +66,8 @@ pub struct Contact {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quiet: Option<Quiet>,
     /// The contact hears of an alert that is not acknowledged after so many minutes. 0: at once, whether it is acknowledged or not.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub after: u32,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_zero(value: &u32) -> bool {
-    *value == 0
 }
 
 /// The hours of each day in which a contact is not disturbed, by the facility's clock: from 22:00 to 07:00 they end on the next day.

@@ -1,4 +1,4 @@
-//! Checks JSON without keeping it.
+//! Checks JSON without keeping it, and leaves out what need not be written.
 //!
 //! A tree of small values takes up to a hundred times the memory of its text, and a sender chooses the text.
 
@@ -7,6 +7,11 @@ use std::fmt;
 
 /// The deepest nesting of a value that can still be embedded in another one: readers allow 127 levels.
 const DEPTH_MAX: usize = 126;
+
+/// Whether a field is what a reader assumes where it is missing, so that it need not be written.
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
 
 /// Checks that `bytes` are one JSON value that ordinary readers accept, also as a member of another value: its texts are
 /// Unicode, its numbers are finite, and it does not nest too deeply.

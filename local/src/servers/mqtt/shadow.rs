@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// The largest state: "8 kilobytes", of which each of the two parts counts.
 const STATE_BYTES_MAX: usize = 8 << 10;
-/// The deepest nesting of the desired and the reported state.
+/// The deepest nesting of the desired and the reported state. AWS's quota is 8, and its message says 6.
 const DEPTH_MAX: usize = 8;
 /// The topics of shadows begin so.
 const TOPICS: &str = "$aws/things/";

@@ -1,4 +1,4 @@
-//! One notice: what one contact is announced a case, once.
+//! One notice: what one contact hears of a case, once.
 
 use super::Case;
 use super::message::{Message, Step};

@@ -1,4 +1,4 @@
-//! Who is announced what happens to a case, and when.
+//! Which contacts hear of what happens to a case, and when.
 
 use super::message::{Message, Step};
 use super::notice::{Notice, NoticeId, Progress, Withdrawn};

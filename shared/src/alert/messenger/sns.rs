@@ -1,15 +1,13 @@
 //! Messages through SNS: to the topic for people, and as text messages.
 
 use super::{Contact, Message};
+use crate::alert::sns::{attributes, subject};
 use crate::platform::aws::{Lazy, remote_error};
 use crate::platform::errors::{Remedy, RemoteError};
 use aws_config::SdkConfig;
 use aws_sdk_sns::Client;
-use aws_sdk_sns::types::MessageAttributeValue;
 use serde_json::json;
 
-/// The longest subject of a letter. <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>
-const SUBJECT_MAX: usize = 99;
 /// The most characters of a text message: what one message takes if a letter of it needs two bytes is 70, and two of them are joined.
 const TEXT_MAX: usize = 134;
 
@@ -37,19 +35,16 @@ impl SnsMessenger {
             "default": letter, "sms": message.line(TEXT_MAX), "email-json": json, "sqs": json, "lambda": json, "http": json,
             "https": json, "firehose": json,
         });
-        let call = self.client.publish().topic_arn(&self.topic_arn).subject(subject(message));
-        let mut call = call.message_structure("json").message(texts.to_string());
-        let attributes = [
+        let attributes = attributes([
             ("contact", Some(contact.name.as_str())),
             ("facility", message.facility.as_deref()),
             ("kind", Some(message.kind.name())),
             ("severity", Some(message.severity.name())),
             ("step", Some(message.step.name())),
-        ];
-        for (name, value) in attributes {
-            let Some(value) = value.filter(|value| !value.is_empty()) else { continue };
-            call = call.message_attributes(name, attribute(value).map_err(|error| give_up(error.into()))?);
-        }
+        ]);
+        let attributes = attributes.map_err(|error| give_up(error.into()))?;
+        let call = self.client.publish().topic_arn(&self.topic_arn).subject(subject(&message.subject()));
+        let call = call.message_structure("json").message(texts.to_string()).set_message_attributes(Some(attributes));
         call.send().await.map(drop).map_err(|error| remote_error(operation(), error))
     }
 
@@ -58,20 +53,10 @@ impl SnsMessenger {
         let number = contact.to.as_deref().unwrap_or_default();
         // A telephone number does not belong in a log.
         let operation = || format!("Publish a text message to {} {}", contact.name, message.id);
-        let kind = attribute("Transactional");
+        let kind = attributes([("AWS.SNS.SMS.SMSType", Some("Transactional"))]);
         let kind = kind.map_err(|error| RemoteError::new(operation(), Remedy::GiveUp, error))?;
         let call = self.client.publish().phone_number(number).message(message.line(TEXT_MAX));
-        let call = call.message_attributes("AWS.SNS.SMS.SMSType", kind);
+        let call = call.set_message_attributes(Some(kind));
         call.send().await.map(drop).map_err(|error| remote_error(operation(), error))
     }
-}
-
-fn attribute(value: &str) -> Result<MessageAttributeValue, aws_smithy_types::error::operation::BuildError> {
-    MessageAttributeValue::builder().data_type("String").string_value(value).build()
-}
-
-/// The subject of a letter: "ASCII text that begins with a letter, number, or punctuation mark", without line breaks.
-fn subject(message: &Message) -> String {
-    let ascii = |letter: char| if letter.is_ascii_graphic() || letter == ' ' { letter } else { '?' };
-    message.subject().chars().map(ascii).take(SUBJECT_MAX).collect()
 }

@@ -1,6 +1,7 @@
 //! The part of a profile that says which readings of a metric raise alerts.
 
 use crate::alert::{Kind, Severity};
+use crate::platform::json::is_default;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,7 @@ pub struct AlertRule {
     /// The condition.
     pub when: Condition,
     /// How long the condition must hold before the alert is raised, by the readings' times, in seconds.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub for_seconds: u32,
     /// How long it must not hold any more before the alert is cleared, in seconds. Default 0, and 600 for a score.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -30,11 +31,6 @@ pub struct AlertRule {
     /// Words for people, which stand before what was found: `Call the doctor`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
-const fn is_zero(seconds: &u32) -> bool {
-    *seconds == 0
 }
 
 /// When a rule holds. In JSON an object with one key: `{"threshold": {"above": 38.5}}`.

@@ -1,7 +1,7 @@
 //! A letter as JSON. It has the record's bytes in the most readable form from which they can be restored exactly.
 
 use super::{DeadLetter, Failure, Problem, Reason};
-use crate::platform::json;
+use crate::platform::json::{self, is_default};
 use crate::stream::batch::Position;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -54,10 +54,6 @@ struct WireFailure<'a> {
     metric: Option<Cow<'a, str>>,
     reason: Reason,
     detail: Cow<'a, str>,
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }
 
 impl DeadLetter {
